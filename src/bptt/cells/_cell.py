@@ -1,0 +1,116 @@
+"""What a recurrent cell is to the rest of bptt.
+
+A cell is an affine part and a pointwise part::
+
+    affine      a_t = x_t W + h_{t-1} U + b           matrix products: the same for every cell
+    pointwise   states_t = f(a_t, states_{t-1})       elementwise per hidden unit: the cell itself
+
+A cell's file holds the pointwise part only: the equations, ``forward``, and right under it the
+hand-derived ``backward``. The affine part, the loop through time, the carry back through time and the
+sums over time for dW, dU and db are written once, in :mod:`bptt.unroll`.
+
+The pre-activation ``a`` has one block of H columns for each of the cell's ``gates``. Three attributes
+say what each block is made of; for most cells all of them are all the gates:
+
+``from_x``  the gates that W feeds (W has these blocks, in this order)
+``from_h``  the gates that U feeds from h_{t-1} (U has these blocks, in this order, and then those of)
+``from_q``  the gates that U feeds from ``q``, an operand that the cell computes itself from the gates
+            already complete. This is how a reset gate before the product is written.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from bptt.types import Array
+
+States: TypeAlias = tuple[Array, ...]
+"""The states at one time step, each (N, H), in the order of ``Cell.states``."""
+
+Cache: TypeAlias = Any
+"""What a cell's forward keeps for its backward; nobody else looks inside."""
+
+
+class Cell(ABC):
+    """The pointwise part of a recurrent cell, forward and backward, for one time step.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line and in checkpoints.
+    gates : tuple of str
+        The blocks of the pre-activation ``a`` (N, G·H), in order.
+    states : tuple of str
+        The states carried through time; the first is the output h.
+    from_x, from_h, from_q : tuple of str
+        Which gates x_t W, h_{t-1} U and q U feed (see the module's text).
+    """
+
+    name: str
+    gates: ClassVar[tuple[str, ...]]
+    states: ClassVar[tuple[str, ...]] = ("h",)
+    from_x: ClassVar[tuple[str, ...]]
+    from_h: ClassVar[tuple[str, ...]]
+    from_q: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "gates" in cls.__dict__:
+            for feeds in ("from_x", "from_h"):
+                if feeds not in cls.__dict__:
+                    setattr(cls, feeds, cls.gates)
+
+    @abstractmethod
+    def forward(self, a: Array, states: States) -> tuple[States, Cache]:
+        """Return the next states and what `backward` needs.
+
+        Parameters
+        ----------
+        a : (N, G·H)
+            Pre-activations, a block for each gate.
+        states : tuple of (N, H)
+            The states before this step.
+        """
+
+    @abstractmethod
+    def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
+        """Return the gradients at `a` (N, G·H) and at the states before this step.
+
+        Parameters
+        ----------
+        dstates : tuple of (N, H)
+            The whole gradient at each state after this step. Not changed.
+        cache
+            From `forward`. Not changed.
+        """
+
+    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
+        """Return q (N, H), from the gates that are complete, and what `operand_backward` needs."""
+        raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand()")
+
+    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
+        """Return the gradients that q passes to the states; write those at its gates into `da`."""
+        raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}: gates {' '.join(self.gates)}, states {' '.join(self.states)}>"
+
+
+def sigmoid(a: Array) -> Array:
+    """Return the logistic function 1 / (1 + exp(-a)), written with tanh.
+
+    It neither overflows nor branches, NumPy runs tanh on vector registers, and it is analytic, so that
+    complex-step differentiation goes through it.
+    """
+    s = a * 0.5
+    np.tanh(s, out=s)
+    s *= 0.5
+    s += 0.5
+    return s
+
+
+def blocks(a: Array, count: int) -> list[Array]:
+    """Return the `count` equal column blocks of `a` as views."""
+    H = a.shape[-1] // count
+    return [a[..., k * H : (k + 1) * H] for k in range(count)]

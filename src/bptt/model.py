@@ -1,0 +1,413 @@
+"""A recurrent model: input, layers of cells, output matrix, loss; and the gradients of all of it.
+
+::
+
+    (1)  x_t = E[token_t]            or row token_t of W itself (one-hot input), or real features
+    (2)  h_t = layers(x_t, states)   see bptt.stack and bptt.unroll
+    (3)  y_t = h_t V + b             the logits, or the forecast
+    (4)  L = loss(y, targets)        see bptt.losses
+
+A model is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays
+that the caller owns.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from bptt import cells
+from bptt.errors import ConfigError, ShapeError
+from bptt.init import BiasCount, Init, InitName
+from bptt.losses import LOSSES, Loss, LossName, Reduction
+from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
+from bptt.threads import matmul, one_blas_thread
+from bptt.types import Array, Dtype, Generator, Params
+from bptt.unroll import scatter_add
+
+
+class LossAndGrads(NamedTuple):
+    """A training step's result.
+
+    Attributes
+    ----------
+    loss : float
+        L, as the model's reduction has it.
+    grads : dict of arrays
+        dL at every parameter, by its name.
+    state : dict of (N, H)
+        The states after the sequence, to be carried into the next chunk.
+    """
+
+    loss: float
+    grads: Params
+    state: Params
+
+
+class ModelGradients(NamedTuple):
+    """What backpropagation through a model gives.
+
+    Attributes
+    ----------
+    params : dict of arrays
+    inputs : (T, N, D), or None for tokens
+    state : dict of (N, H)
+        At the initial states.
+    features : (N, F), or None
+        At the features that gave the initial states.
+    """
+
+    params: Params
+    inputs: Array | None
+    state: Params
+    features: Array | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A recurrent model's description.
+
+    Parameters
+    ----------
+    inputs : int
+        V, the size of the vocabulary, or D where the inputs are real.
+    outputs : int
+        K, the number of outputs.
+    hidden : int
+        H.
+    cell : str
+        A name in ``bptt.cells.CELLS``.
+    layers : int
+        L.
+    token_inputs : bool
+        Whether inputs are (T, N) tokens, or (T, N, D) real features.
+    embedding : int, optional
+        E. Without it tokens choose rows of W directly, which is one-hot input.
+    tied : bool
+        Whether the output matrix is the transposed embedding (wants E = H).
+    features : int, optional
+        F, the size of a feature vector from which each sequence starts: h_0 = features @ W + b in every
+        layer, as in captioning an image.
+    bidirectional : bool
+    bias, output_bias
+        Biases of the layers ("none", "one", "two") and whether the output has one.
+    dropout : float
+        The part dropped from x_t, between layers and from the last layer's output, while training.
+    loss, reduction : str
+        See :mod:`bptt.losses`.
+    init, init_scale, forget_bias
+        See :mod:`bptt.init`.
+
+    Raises
+    ------
+    ConfigError
+        If a size, a name or a combination means nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> rng = np.random.default_rng(0)
+    >>> model = bptt.Model(inputs=65, outputs=65, hidden=32, embedding=16)
+    >>> params = model.init(rng)
+    >>> tokens = rng.integers(65, size=(9, 4))  # T + 1 steps of N = 4 rows
+    >>> loss, grads, state = model.loss_and_grads(params, tokens[:-1], tokens[1:])
+    >>> round(loss, 1), grads["layers.0.U"].shape, sorted(state)
+    (4.2, (32, 128), ['layers.0.c', 'layers.0.h'])
+    """
+
+    inputs: int
+    outputs: int
+    hidden: int
+    cell: str = "lstm"
+    layers: int = 1
+    token_inputs: bool = True
+    embedding: int | None = None
+    tied: bool = False
+    features: int | None = None
+    bidirectional: bool = False
+    bias: BiasCount = "one"
+    output_bias: bool = True
+    dropout: float = 0.0
+    loss: LossName = "cross_entropy"
+    reduction: Reduction = "mean_over_time_and_batch"
+    init_name: InitName = "uniform"
+    init_scale: float | None = None
+    forget_bias: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "outputs", "hidden", "layers", "embedding", "features"):
+            size = getattr(self, name)
+            if size is not None and (not isinstance(size, int) or size < 1):
+                raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
+        if self.loss not in LOSSES:
+            raise ConfigError(f"loss must be one of {', '.join(LOSSES)}; got {self.loss!r}")
+        if self.embedding is not None and not self.token_inputs:
+            raise ConfigError("an embedding is for tokens; these inputs are real features")
+        if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
+            raise ConfigError(
+                f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
+                f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
+            )
+        _ = self.stack, self._init  # their own checks
+
+    @property
+    def stack(self) -> Stack:
+        """The layers alone."""
+        return Stack(
+            cells.get(self.cell),
+            inputs=self.embedding or self.inputs,
+            hidden=self.hidden,
+            layers=self.layers,
+            bidirectional=self.bidirectional,
+            bias=self.bias,
+            dropout=self.dropout,
+        )
+
+    @property
+    def _init(self) -> Init:
+        return Init(self.init_name, self.init_scale, self.forget_bias)
+
+    def init(self, rng: Generator, dtype: Dtype = np.float32) -> Params:
+        """Return parameters drawn from `rng`.
+
+        Returns
+        -------
+        dict of arrays
+            ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
+            :func:`bptt.unroll` has them; ``"output.W"`` (H, K), ``"output.b"`` (K,);
+            ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,). Those that the description asks for.
+        """
+        draw, stack = self._init, self.stack
+        params: Params = {}
+        if self.embedding is not None:
+            params["embedding"] = draw.embedding(rng, self.inputs, self.embedding, dtype)
+        params |= stack.init(rng, draw, dtype)
+        if self.features is not None:
+            size = len(self._first_states) * self.hidden
+            params["initial.W"] = draw.output(rng, self.features, size, dtype)
+            params["initial.b"] = np.zeros(size, dtype)
+        if not self.tied:
+            params["output.W"] = draw.output(rng, stack.width, self.outputs, dtype)
+        if self.output_bias:
+            params["output.b"] = np.zeros(self.outputs, dtype)
+        return params
+
+    def zero_state(self, batch: int, dtype: Dtype = np.float32) -> Params:
+        """Return the state before any input: (N, H) zeros by name."""
+        return self.stack.zero_states(batch, dtype)
+
+    def loss_and_grads(
+        self,
+        params: Params,
+        inputs: Array,
+        targets: Array,
+        state: Params | None = None,
+        *,
+        mask: Array | None = None,
+        target_mask: Array | None = None,
+        reset: Array | None = None,
+        features: Array | None = None,
+        rng: Generator | None = None,
+    ) -> LossAndGrads:
+        """Return the loss of a chunk, its gradient at every parameter, and the state to carry on.
+
+        Backpropagation through time goes back to the chunk's first step and stops there: this is
+        truncated BPTT where the state comes from a chunk before.
+
+        Parameters
+        ----------
+        params : dict of arrays
+        inputs : (T, N) tokens or (T, N, D) features
+        targets : (T, N) tokens for the cross-entropy, else (T, N, K)
+        state : dict of (N, H), optional
+            From the chunk before; zeros by default.
+        mask : (T, N) bool, optional
+            Which steps exist (see :mod:`bptt.unroll`).
+        target_mask : (T, N) bool, optional
+            Which steps count in the loss; by default those that exist.
+        reset : (T, N) bool, optional
+            Before which steps the state starts anew.
+        features : (N, F), optional
+            What each sequence starts from.
+        rng : Generator, optional
+            Draws the dropout; without it nothing is dropped.
+        """
+        with one_blas_thread():
+            run = self.forward(params, inputs, state, mask=mask, reset=reset, features=features, rng=rng)
+            counted = mask if target_mask is None else target_mask
+            loss = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
+            return LossAndGrads(loss.value, run.backward(loss.grad).params, run.state)
+
+    def loss_of(
+        self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
+    ) -> Loss:
+        """Return the model's loss of `outputs`; `overwrite` allows the gradient to take their place."""
+        out = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
+        return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
+
+    def forward(
+        self,
+        params: Params,
+        inputs: Array,
+        state: Params | None = None,
+        *,
+        mask: Array | None = None,
+        reset: Array | None = None,
+        features: Array | None = None,
+        rng: Generator | None = None,
+    ) -> "ModelRun":
+        """Run the model over a sequence and keep what its backward needs.
+
+        Parameters are those of `loss_and_grads`.
+
+        Returns
+        -------
+        ModelRun
+            With ``outputs`` (T, N, K), ``state``, and ``backward``.
+        """
+        self._check(params, inputs)
+        with one_blas_thread():
+            if features is not None:
+                if state is not None or self.features is None:
+                    raise ConfigError("features give the first state: a model made for them, and no state")
+                state = self._states_from(params, features)
+            x, layers = inputs, params
+            drop_in = None
+            if self.token_inputs and self.embedding is not None:
+                drops = self.dropout > 0 and rng is not None
+                if inputs.size > self.inputs and not drops:
+                    layers = params | self._folded(params)  # (1) with (2): rows of E W
+                else:
+                    x = params["embedding"][inputs]  # (1)
+            if x.ndim == 3:
+                drop_in = dropout_mask(rng, x.shape, self.dropout, x.dtype)
+                x = apply_drop(x, drop_in)
+            run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
+            drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
+            h = apply_drop(run.y, drop_out).reshape(-1, run.y.shape[-1])
+            y = matmul(h, self._output_matrix(params))  # (3)
+            if self.output_bias:
+                y = _iadd(y, params["output.b"])
+        outputs = y.reshape(*run.y.shape[:2], -1)
+        return ModelRun(outputs, run.states, self, params, inputs, features, run, x, h, drop_in, drop_out)
+
+    def _check(self, params: Params, inputs: Array) -> None:
+        if inputs.ndim != (2 if self.token_inputs else 3):
+            wanted = "(T, N) tokens" if self.token_inputs else f"(T, N, D = {self.inputs}) features"
+            raise ShapeError(f"inputs must be {wanted}, got {inputs.dtype} {inputs.shape}")
+        if self.token_inputs and inputs.size and not (inputs.min() >= 0 and inputs.max() < self.inputs):
+            raise ShapeError(
+                f"tokens must be in 0 .. V-1 = {self.inputs - 1}, got {inputs.min()} .. {inputs.max()}"
+            )
+        needs = ["output.W"] * (not self.tied) + ["embedding"] * (self.embedding is not None)
+        for name in needs:
+            if name not in params:
+                raise ShapeError(f"params has no {name!r}; it holds {', '.join(params)}")
+
+    def _output_matrix(self, params: Params) -> Array:
+        return params["embedding"].T if self.tied else params["output.W"]
+
+    @property
+    def _first_W(self) -> list[str]:  # noqa: N802
+        return [f"layers.0.{direction}W" for direction in self.stack.directions]
+
+    def _folded(self, params: Params) -> Params:
+        """Return the first layer's W as E W, a row for each token of the vocabulary.
+
+        With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
+        """
+        return {name: matmul(params["embedding"], params[name]) for name in self._first_W}
+
+    @property
+    def _first_states(self) -> list[str]:
+        return [name for name in self.stack.state_names if name.endswith(".h")]
+
+    def _states_from(self, params: Params, features: Array) -> Params:
+        h = features @ params["initial.W"] + params["initial.b"]
+        state = self.zero_state(len(features), h.dtype)
+        parts = np.split(h, len(self._first_states), axis=1)
+        return state | dict(zip(self._first_states, parts, strict=True))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class ModelRun:
+    """A model run over a sequence.
+
+    Attributes
+    ----------
+    outputs : (T, N, K)
+        Logits, or forecasts.
+    state : dict of (N, H)
+        The states after the sequence.
+    """
+
+    outputs: Array
+    state: Params
+    _model: Model
+    _params: Params
+    _inputs: Array
+    _features: Array | None
+    _run: StackRun
+    _x: Array
+    _h: Array
+    _drop_in: Array | None
+    _drop_out: Array | None
+
+    def backward(self, doutputs: Array, dstate: Params | None = None) -> ModelGradients:
+        """Backpropagate from the gradient at the outputs, and at the final state if it is used further.
+
+        Parameters
+        ----------
+        doutputs : (T, N, K)
+        dstate : dict of (N, H), optional
+        """
+        model, params, h = self._model, self._params, self._h
+        grads: Params = {}
+        with one_blas_thread():
+            dy = doutputs.reshape(-1, doutputs.shape[-1])
+            dV = matmul(h.T, dy)  # (3)
+            if model.output_bias:
+                grads["output.b"] = dy.sum(axis=0)
+            dh = matmul(dy, model._output_matrix(params).T).reshape(self._run.y.shape)
+            layers, dx, dinitial = self._run.backward(apply_drop(dh, self._drop_out), dstate)  # (2)
+            grads |= layers
+            if model.embedding is not None:
+                if self._x is self._inputs:
+                    dE = self._unfold(grads)
+                else:
+                    assert dx is not None  # x was real, so the layers gave its gradient
+                    dx = apply_drop(dx, self._drop_in)
+                    dE = scatter_add(self._inputs, dx.reshape(-1, dx.shape[-1]), model.inputs)  # (1)
+                grads["embedding"] = dE + dV.T if model.tied else dE
+                dx = None
+            elif dx is not None:
+                dx = apply_drop(dx, self._drop_in)
+            if not model.tied:
+                grads["output.W"] = dV
+            dfeatures = None
+            if self._features is not None:
+                dh0 = np.concatenate([dinitial[name] for name in model._first_states], axis=1)
+                grads["initial.W"] = self._features.T @ dh0
+                grads["initial.b"] = dh0.sum(axis=0)
+                dfeatures = dh0 @ params["initial.W"].T
+        # in the order of the parameters, so that sums over all of them never depend on ours here
+        ordered = {name: grads[name] for name in params if name in grads}
+        return ModelGradients(ordered, dx, dinitial, dfeatures)
+
+    def _unfold(self, grads: Params) -> Array:
+        """Turn the gradient at E W into those at W (in place in `grads`) and at E (returned)."""
+        E = self._params["embedding"]
+        dE = np.zeros_like(E)
+        for name in self._model._first_W:
+            dEW = grads[name]
+            grads[name] = matmul(E.T, dEW)
+            dE = dE + matmul(dEW, self._params[name].T)
+        return dE
+
+
+def _iadd(y: Array, b: Array) -> Array:
+    """Return y + b, in y where its dtype holds the sum."""
+    if np.result_type(y, b) == y.dtype:
+        y += b
+        return y
+    return np.asarray(y + b)

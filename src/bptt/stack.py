@@ -1,0 +1,220 @@
+"""Layers of cells, one direction or both, over the same sequence.
+
+Layer l reads what layer l-1 writes; with both directions a layer's output is the two directions' side by
+side, and the next layer's D is 2H. Parameters and states are flat dicts: ``"layers.0.U"`` and, for the
+direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``"layers.0.reverse.c"``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bptt.cells import Cell, States
+from bptt.errors import ConfigError, ShapeError
+from bptt.init import BiasCount, Init
+from bptt.types import Array, Dtype, Generator, Params
+from bptt.unroll import Unrolled, unroll
+
+
+@dataclass(frozen=True)
+class Stack:
+    """L layers of a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+    inputs : int
+        D, the size of the first layer's input (V where it is tokens).
+    hidden : int
+        H.
+    layers : int
+        L.
+    bidirectional : bool
+    bias : "none", "one" or "two"
+        Biases in each layer: none, b, or b and b_h as PyTorch has them.
+    dropout : float
+        The part of each layer's output that is dropped on its way to the next layer, while training.
+        Nothing is dropped on the way through time (Zaremba et al. 2014).
+
+    Examples
+    --------
+    >>> import bptt
+    >>> stack = Stack(bptt.cells.get("gru"), inputs=3, hidden=4, layers=2, bidirectional=True)
+    >>> params = stack.init(np.random.default_rng(0))
+    >>> run = stack.forward(params, np.ones((5, 2, 3), np.float32))
+    >>> run.y.shape, sorted(run.states)
+    ((5, 2, 8), ['layers.0.h', 'layers.0.reverse.h', 'layers.1.h', 'layers.1.reverse.h'])
+    """
+
+    cell: Cell
+    inputs: int
+    hidden: int
+    layers: int = 1
+    bidirectional: bool = False
+    bias: BiasCount = "one"
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("inputs", "hidden", "layers"):
+            size = getattr(self, name)
+            if not isinstance(size, int) or size < 1:
+                raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+
+    @property
+    def width(self) -> int:
+        """The size of the output: H, or 2H with both directions."""
+        return self.hidden * (2 if self.bidirectional else 1)
+
+    @property
+    def directions(self) -> tuple[str, ...]:
+        """What stands in a parameter's name for each direction."""
+        return ("", "reverse.") if self.bidirectional else ("",)
+
+    def init(self, rng: Generator, init: Init | None = None, dtype: Dtype = np.float32) -> Params:
+        """Return the parameters of all layers, drawn from `rng`."""
+        init = init or Init()
+        params: Params = {}
+        for layer in range(self.layers):
+            D = self.inputs if layer == 0 else self.width
+            for direction in self.directions:
+                drawn = init.layer(rng, self.cell, D, self.hidden, self.bias, dtype)
+                params |= {f"layers.{layer}.{direction}{name}": array for name, array in drawn.items()}
+        return params
+
+    def zero_states(self, batch: int, dtype: Dtype = np.float32) -> Params:
+        """Return the states of all layers, (N, H) zeros."""
+        return {name: np.zeros((batch, self.hidden), dtype) for name in self.state_names}
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """The names of all states, layer by layer."""
+        return tuple(
+            f"layers.{layer}.{direction}{state}"
+            for layer in range(self.layers)
+            for direction in self.directions
+            for state in self.cell.states
+        )
+
+    def forward(
+        self,
+        params: Params,
+        x: Array,
+        states: Params | None = None,
+        *,
+        mask: Array | None = None,
+        reset: Array | None = None,
+        rng: Generator | None = None,
+    ) -> "StackRun":
+        """Run all layers over a sequence.
+
+        Parameters
+        ----------
+        params : dict of arrays
+            As from `init`; names outside ``layers.`` are not read.
+        x : (T, N, D) array, or (T, N) integers
+        states : dict of (N, H), optional
+            As from `zero_states`, which is the default.
+        mask, reset : (T, N) bool, optional
+            See :mod:`bptt.unroll`.
+        rng : Generator, optional
+            Draws what is dropped. Without it nothing is: that is how a model is evaluated.
+        """
+        if states is not None and set(states) != set(self.state_names):
+            raise ShapeError(
+                f"states must hold {', '.join(self.state_names)}; got {', '.join(states) or 'none'}"
+            )
+        runs: list[tuple[str, Unrolled]] = []
+        drops: list[Array | None] = []
+        final: Params = {}
+        for layer in range(self.layers):
+            drops.append(self._drop(rng, x) if layer else None)
+            x = apply_drop(x, drops[-1])
+            outputs = []
+            for direction in self.directions:
+                prefix = f"layers.{layer}.{direction}"
+                own = {key: params[prefix + key] for key in ("W", "U", "b", "b_h") if prefix + key in params}
+                before = None if states is None else tuple(states[prefix + s] for s in self.cell.states)
+                run = unroll(self.cell, own, x, before, mask=mask, reset=reset, reverse=direction != "")
+                runs.append((prefix, run))
+                outputs.append(run.y)
+                final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
+            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+        return StackRun(x, final, self, runs, drops)
+
+    def _drop(self, rng: Generator | None, x: Array) -> Array | None:
+        return dropout_mask(rng, x.shape, self.dropout, x.dtype)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class StackRun:
+    """Layers run over a sequence.
+
+    Attributes
+    ----------
+    y : (T, N, H), or (T, N, 2H) with both directions
+    states : dict of (N, H)
+        The states after the sequence.
+    """
+
+    y: Array
+    states: Params
+    _stack: Stack
+    _runs: list[tuple[str, Unrolled]]
+    _drops: list[Array | None]
+
+    def backward(
+        self, dy: Array | None = None, dstates: Params | None = None
+    ) -> tuple[Params, Array | None, Params]:
+        """Backpropagate through the layers and through time.
+
+        Parameters
+        ----------
+        dy : array of the shape of `y`, optional
+        dstates : dict of (N, H), optional
+            The gradient at the final states.
+
+        Returns
+        -------
+        dparams : dict of arrays
+        dx : (T, N, D), or None for tokens
+        dstates : dict of (N, H)
+            The gradient at the initial states.
+        """
+        stack, width = self._stack, len(self._stack.directions)
+        dparams: Params = {}
+        dinitial: Params = {}
+        dx = dy
+        for layer in reversed(range(stack.layers)):
+            dy, dx = dx, None
+            for k in range(width):
+                prefix, run = self._runs[layer * width + k]
+                part = None if dy is None else dy[..., k * stack.hidden : (k + 1) * stack.hidden]
+                dfinal: States | None = None
+                if dstates is not None:
+                    dfinal = tuple(dstates[prefix + s] for s in stack.cell.states)
+                grads = run.backward(part, dfinal)
+                dparams |= {prefix + name: array for name, array in grads.params.items()}
+                dinitial |= {
+                    prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
+                }
+                if grads.x is not None:
+                    dx = grads.x if dx is None else dx + grads.x  # both directions read the same x
+            if dx is not None:
+                dx = apply_drop(dx, self._drops[layer])
+        return dparams, dx, dinitial
+
+
+def dropout_mask(rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array | None:
+    """Return factors 0 (with probability p) and 1/(1-p), or None where nothing is dropped."""
+    if rng is None or p == 0:
+        return None
+    factors: Array = (rng.random(shape, dtype=np.float32) >= p).astype(dtype)
+    factors /= 1 - p
+    return factors
+
+
+def apply_drop(x: Array, factors: Array | None) -> Array:
+    """Return x with its dropout; forward and backward alike."""
+    return x if factors is None else x * factors

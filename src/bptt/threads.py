@@ -1,0 +1,89 @@
+"""One pool of threads, and results that do not depend on how many there are.
+
+BLAS libraries cut a product differently for each number of threads, and so round differently. Here BLAS
+is held to one thread, and work that is large enough is cut by its shape alone into pieces that a pool of
+threads takes up: the same bits on one core and on sixty-four.
+
+``BPTT_THREADS`` in the environment sets the number of threads; otherwise it is that of the cores.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from bptt.errors import ConfigError
+from bptt.types import Array
+
+PIECE = 1 << 24
+"""Multiply-adds in a piece of a product: about a millisecond on one core."""
+
+MOST_PIECES = 16
+
+
+@cache
+def count() -> int:
+    """Return the number of threads in the pool."""
+    given = os.environ.get("BPTT_THREADS", "")
+    if given:
+        if not given.isdecimal() or int(given) < 1:
+            raise ConfigError(f"BPTT_THREADS must be a whole number from 1, got {given!r}")
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):  # the cores this process may use, where the system tells
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count(), thread_name_prefix="bptt")
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """Return a context in which BLAS runs on the calling thread alone."""
+    context: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return context
+
+
+def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
+    """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, on the pool.
+
+    The slices depend on `n` and `pieces` alone. `work` must write to places of its own.
+    """
+    pieces = max(1, min(pieces, n))
+    cuts = [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
+    if pieces == 1 or count() == 1:
+        for cut in cuts:
+            work(cut)
+    else:
+        list(_pool().map(work, cuts))  # list: an exception in a thread is raised here
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return the product of `a` (M, K) and `b` (K, N), its rows or columns cut over the pool."""
+    M, N = a.shape[0], b.shape[1]
+    pieces = min(MOST_PIECES, a.size * N // PIECE)
+    if pieces <= 1:
+        product: Array = a @ b
+        return product
+    out = np.empty((M, N), np.result_type(a, b))
+
+    def rows(cut: slice) -> None:
+        np.matmul(a[cut], b, out=out[cut])
+
+    def columns(cut: slice) -> None:
+        out[:, cut] = a @ b[:, cut]
+
+    for_pieces(*((rows, M) if M >= N else (columns, N)), pieces)
+    return out
