@@ -1,0 +1,68 @@
+"""The command ``bptt``: one file a verb, none with logic of its own.
+
+Exit codes: 0 it worked, 1 it ran and the answer is no, 2 it could not run. A user's mistake gets one line.
+"""
+
+import os
+import sys
+
+import click
+
+from bptt import __version__
+from bptt.cli.corpora import corpora
+from bptt.cli.eval import evaluate
+from bptt.cli.presets import presets
+from bptt.cli.sample import sample
+from bptt.cli.train import train
+from bptt.errors import BpttError, DivergedError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, "--version", prog_name="bptt")
+def bptt() -> None:
+    """Recurrent networks with explicit backpropagation through time."""
+
+
+for verb in (train, sample, evaluate, corpora, presets):
+    bptt.add_command(verb)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and exit with its code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a ? and goes on
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code: a mistake is one line on standard error."""
+    try:
+        code = bptt.main(arguments, prog_name="bptt", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "bptt"
+        return _fail(f"{' '.join(error.format_message().split())} (see {where} --help)", 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except DivergedError as error:
+        return _fail(str(error), 1)
+    except BpttError as error:
+        return _fail(str(error), 2)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("interrupted", 1)
+    except MemoryError as error:
+        return _fail(f"not enough memory ({error}): a smaller --hidden, --batch or --chunk needs less", 2)
+    except BrokenPipeError:
+        # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"bptt: {' '.join(message.split())}", err=True)
+    return code

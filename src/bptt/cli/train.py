@@ -1,0 +1,177 @@
+"""``bptt train``: train a model, and watch it learn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bptt.cells import CELLS
+from bptt.text.vocabulary import KINDS
+
+RUNS = Path("bptt-runs")
+
+
+def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def add(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+@click.command(context_settings={"show_default": False})
+@click.argument("data", metavar="[CORPUS or PATH]", required=False)
+@_options(
+    click.option("--valid", metavar="PATH", help="Text to validate on; otherwise the last tenth."),
+    click.option(
+        "--tokens", type=click.Choice(KINDS), help="What a token is; otherwise what suits the corpus."
+    ),
+    click.option("--vocabulary", type=int, metavar="V", help="The most words to know."),
+    click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets)."),
+)
+@_options(
+    click.option("--cell", type=click.Choice(list(CELLS)), help="The recurrent cell.  [lstm]"),
+    click.option("--hidden", type=int, metavar="H", help="Hidden units in a layer.  [128]"),
+    click.option("--layers", type=int, metavar="L", help="Layers.  [1]"),
+    click.option("--embedding", type=int, metavar="E", help="Embedding size; 0 is one-hot input.  [64]"),
+    click.option("--tied", is_flag=True, default=None, help="Output matrix = embedding transposed."),
+    click.option("--dropout", type=float, metavar="P", help="Part dropped between layers.  [0]"),
+    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled or orthogonal.  [uniform]"),
+)
+@_options(
+    click.option("--batch", type=int, metavar="N", help="Rows in a training step.  [32]"),
+    click.option("--chunk", type=int, metavar="T", help="Time steps in a training step.  [64]"),
+    click.option("--steps", type=int, metavar="S", help="Training steps.  [3000]"),
+    click.option("--epochs", type=float, metavar="E", help="Passes over the text, instead of steps."),
+    click.option("--optimizer", metavar="NAME", help="sgd, adagrad, rmsprop, adam or adamw.  [adam]"),
+    click.option("--lr", type=float, metavar="X", help="Learning rate."),
+    click.option("--momentum", type=float, help="For sgd.  [0]"),
+    click.option("--weight-decay", type=float, help="For adamw.  [0]"),
+    click.option("--schedule", metavar="NAME", help="constant, step, plateau or cosine.  [cosine]"),
+    click.option("--warmup", type=int, metavar="S", help="Steps of linear warm-up.  [0]"),
+    click.option("--keep", type=int, help="step: epochs, plateau: evaluations, before the rate falls.  [4]"),
+    click.option("--factor", type=float, help="What step and plateau multiply the rate by.  [0.5]"),
+    click.option("--clip-norm", type=float, help="The most the gradient's norm may be.  [1]"),
+    click.option("--clip-value", type=float, help="The most an entry of the gradient may be."),
+    click.option("--patience", type=int, help="Evaluations without a better one before stopping early."),
+    click.option("--seed", type=int, metavar="K", help="Same seed, same bits.  [0]"),
+    click.option("--report-every", type=int, metavar="S", help="Steps between lines of the log.  [50]"),
+    click.option("--eval-every", type=int, metavar="S", help="Steps between evaluations.  [500]"),
+)
+@click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
+@click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
+@click.pass_context
+def train(ctx: click.Context, out: str | None, resume: str | None, preset: str | None, **asked: Any) -> int:
+    """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
+
+    Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
+    """
+    from bptt.runs import free_folder
+    from bptt.settings import Settings
+    from bptt.train import Trainer
+
+    given = {name: value for name, value in asked.items() if value is not None}
+    if resume is not None:
+        if strange := [name for name in given if name not in ("steps", "epochs")]:
+            raise click.UsageError(
+                f"--resume goes on as the run was set up; only --steps or --epochs can go with it, "
+                f"not {', '.join(strange)}",
+                ctx,
+            )
+        if out is not None or preset is not None:
+            raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
+        trainer = Trainer.resume(resume, **given)
+    else:
+        if "data" in given:
+            given["data"] = _lasting(given["data"])
+        if "valid" in given:
+            given["valid"] = str(Path(given["valid"]).absolute())
+        settings = Settings.of(preset, **given)
+        name = f"{Path(settings.data).stem or 'text'}-{settings.cell}"
+        trainer = Trainer.start(settings, out or free_folder(RUNS, name))
+    return watch(trainer)
+
+
+def _lasting(data: str) -> str:
+    """Return a name as it is and a path in full, so that a run can be resumed from any folder."""
+    from bptt.tasks import TASKS
+    from bptt.text import describe
+
+    named = data in TASKS or data in [info.name for info in describe()]
+    return data if named or not Path(data).exists() else str(Path(data).absolute())
+
+
+def watch(trainer: Any) -> int:
+    """Train with a display, and return the exit code."""
+    from bptt.cli.display import Display
+    from bptt.train import STOPPED
+
+    vocabulary = trainer.experiment.vocabulary
+    folder = trainer.run.folder
+    with stop_asked() as asked, Display(vocabulary.kind if vocabulary else "target") as display:
+        for line in introduction(trainer):
+            display.say(line)
+        for report in trainer.reports(asked):
+            display.report(report)
+            if display.wants_sample(report) and (text := trainer.sample()):
+                display.sample(report.step, text)
+    if trainer.end == STOPPED:
+        display.say(f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}")
+        return 1
+    display.say(f"{trainer.end}.")
+    if trainer.best < float("inf"):
+        unit = f"nats per {vocabulary.kind} (cold windows of 256)" if vocabulary else "per target"
+        display.say(f"best validation loss {trainer.best:.4f} {unit}; it is in {folder}")
+    if vocabulary:
+        display.say(f"read more of what it writes with: bptt sample {folder}")
+    display.say(f"measure it with:                  bptt eval {folder}")
+    return 0
+
+
+def introduction(trainer: Any) -> Iterator[str]:
+    """Yield what is to be known before training."""
+    s, model, facts = trainer.settings, trainer.model, trainer.experiment.facts
+    count = sum(array.size for array in trainer.params.values())
+    if trainer.experiment.vocabulary:
+        kind = facts["tokens"]
+        yield (
+            f"{s.data}: {facts['train_tokens']:,} {kind}s to train on, {facts['valid_tokens']:,} to "
+            f"validate, {facts['vocabulary']:,} different ones"
+        )
+    else:
+        yield f"{s.data}: {facts['source']}"
+    embedding = f", embedding {model.embedding}" if model.embedding else ""
+    yield (
+        f"{model.cell}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
+        f"{s.optimizer}, {s.batch} rows of {s.chunk} steps, seed {s.seed}"
+    )
+    at = f", from step {trainer.step:,}" if trainer.step else ""
+    yield f"{trainer.experiment.steps:,} steps{at}; the run is kept in {trainer.run.folder}"
+
+
+@contextmanager
+def stop_asked() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; a second Ctrl-C interrupts at once."""
+    import signal
+    import threading
+
+    asked = False
+
+    def ask(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    if threading.current_thread() is not threading.main_thread():  # only the main one may set handlers
+        yield lambda: asked
+        return
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

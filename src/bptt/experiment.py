@@ -1,0 +1,223 @@
+"""From settings to what training needs: data, model, optimiser, schedule, and the measure of success."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt import evaluate, optim, schedules, tasks
+from bptt.batches import Batch, Source
+from bptt.errors import RunError
+from bptt.model import Model
+from bptt.sample import sample
+from bptt.settings import Settings
+from bptt.tasks import Task, Verdict
+from bptt.text import Corpus, TextStream, Vocabulary, load
+from bptt.text.streams import windows
+from bptt.types import Array, Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All that a training run works with.
+
+    Attributes
+    ----------
+    settings : Settings
+    model : Model
+    source : Source
+        Where batches come from.
+    vocabulary : Vocabulary or None
+        None where the data are a task's.
+    facts : dict
+        What is known of the data, as JSON values: it goes into the run's configuration, and a resumed
+        run must find the same.
+    """
+
+    settings: Settings
+    model: Model
+    source: Source
+    vocabulary: Vocabulary | None
+    facts: dict[str, Any]
+    _valid: Array | None
+    _task: Task | None
+
+    @classmethod
+    def of(cls, settings: Settings, *, facts: dict[str, Any] | None = None) -> "Experiment":
+        """Load the data and describe the model.
+
+        Parameters
+        ----------
+        settings : Settings
+        facts : dict, optional
+            From the configuration of a run that is resumed.
+
+        Raises
+        ------
+        BpttError
+            If the data cannot be used, a setting means nothing, or the data are no longer those of
+            `facts`.
+        """
+        made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
+        if facts is not None and made.facts != facts:
+            changed = ", ".join(key for key in made.facts if made.facts[key] != facts.get(key))
+            raise RunError(
+                f"{settings.data} is no longer what the run was trained on ({changed} differs): "
+                "put it back, or start a new run"
+            )
+        optim.make(settings.optimizer)  # unknown names are said before anything is written
+        made.schedule()
+        return made
+
+    @classmethod
+    def _of_text(cls, settings: Settings) -> "Experiment":
+        corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
+        vocabulary = corpus.vocabulary(settings.vocabulary)
+        train, valid = vocabulary.encode(corpus.train), vocabulary.encode(corpus.valid)
+        windows(valid)  # too short to be predicted: said now rather than after an hour
+        return cls(
+            settings=settings,
+            model=_model(settings, len(vocabulary), len(vocabulary)),
+            source=TextStream(train, settings.batch, settings.chunk, name=corpus.name),
+            vocabulary=vocabulary,
+            facts={
+                "source": corpus.source,
+                "tokens": corpus.kind,
+                "vocabulary": len(vocabulary),
+                "train_tokens": len(train),
+                "valid_tokens": len(valid),
+                "sha256": _digest(corpus),
+            },
+            _valid=valid,
+            _task=None,
+        )
+
+    @classmethod
+    def _of_task(cls, settings: Settings) -> "Experiment":
+        task = tasks.make(settings.data, batch=settings.batch, seed=settings.seed)
+        size = task.input_tokens or task.input_size
+        assert size is not None  # a task has the one or the other
+        model = _model(settings, size, task.output_size, task)
+        facts = {"source": f"generated: {task.summary}"}
+        return cls(
+            settings=settings,
+            model=model,
+            source=task,
+            vocabulary=None,
+            facts=facts,
+            _valid=None,
+            _task=task,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Training steps in all."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        assert self.settings.epochs is not None  # Settings has the one or the other
+        return math.ceil(self.settings.epochs * self.steps_per_epoch)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Training steps in a pass over the text; of a generated task, 1,000 count as one."""
+        if isinstance(self.source, TextStream):
+            return self.source.batches_per_epoch
+        return 1000
+
+    def schedule(self) -> schedules.Schedule:
+        """Return a new learning-rate schedule."""
+        s = self.settings
+        own: dict[str, dict[str, Any]] = {
+            "step": {"keep": s.keep, "factor": s.factor},
+            "plateau": {"patience": max(1, s.keep), "factor": s.factor},
+            "cosine": {"floor": 0.0},
+        }
+        return schedules.make(
+            s.schedule,
+            lr=s.lr,
+            total_steps=max(1, self.steps),
+            warmup=s.warmup,
+            **own.get(s.schedule, {}),
+        )
+
+    def optimizer(self) -> optim.Optimizer:
+        """Return the optimiser."""
+        s = self.settings
+        own: dict[str, dict[str, Any]] = {
+            "sgd": {"momentum": s.momentum},
+            "adamw": {"weight_decay": s.weight_decay},
+        }
+        return optim.make(s.optimizer, **own.get(s.optimizer, {}))
+
+    def validate(self, params: Params) -> float:
+        """Return the loss on validation data: nats per token from cold windows of 256, or a task's."""
+        if self._valid is not None:
+            return evaluate.cold(self.model, params, self._valid)
+        assert self._task is not None
+        total = count = 0.0
+        for batch in self._task.test_batches():
+            mask = tasks.counted(batch)
+            run = self.model.forward(params, batch.inputs, mask=batch.mask)
+            mean = evaluate.batch_loss(self.model, params, run.outputs, batch.targets, mask)
+            total, count = total + mean * mask.sum(), count + mask.sum()
+        return float(total / count)
+
+    def verdict(self, params: Params) -> Verdict | None:
+        """Return whether the task is solved; None where the data are text."""
+        if self._task is None:
+            return None
+
+        def predict(batch: Batch) -> Array:
+            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
+            return _as_predictions(self.model, outputs)
+
+        return self._task.criterion(predict)
+
+    def sample(self, params: Params, seed: int, length: int = 200) -> str | None:
+        """Return some of what the model writes, where it writes text."""
+        if self.vocabulary is None:
+            return None
+        rng = np.random.default_rng([seed, 2])
+        return "".join(sample(self.model, params, self.vocabulary, rng=rng, length=length, temperature=0.8))
+
+
+def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = None) -> Model:
+    token_inputs = task is None or task.input_tokens is not None
+    return Model(
+        inputs=inputs,
+        outputs=outputs,
+        hidden=settings.hidden,
+        cell=settings.cell,
+        layers=settings.layers,
+        token_inputs=token_inputs,
+        embedding=settings.embedding or None if token_inputs else None,
+        tied=settings.tied,
+        bias=settings.bias,
+        output_bias=settings.output_bias,
+        dropout=settings.dropout,
+        loss="cross_entropy" if task is None else task.loss,
+        reduction=settings.reduction,
+        init_name=settings.init,
+        init_scale=settings.init_scale,
+        forget_bias=settings.forget_bias,
+    )
+
+
+def _as_predictions(model: Model, outputs: Array) -> Array:
+    """Return probabilities from logits; forecasts as they are."""
+    if model.loss == "squared_error":
+        return outputs
+    if model.loss == "sigmoid_cross_entropy":
+        return np.asarray(1 / (1 + np.exp(-outputs)))
+    p: Array = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def _digest(corpus: Corpus) -> str:
+    digest = hashlib.sha256()
+    for part in (corpus.train, corpus.valid):
+        digest.update(part.encode() if isinstance(part, str) else part)
+        digest.update(b"\0")
+    return digest.hexdigest()

@@ -1,0 +1,139 @@
+"""What a model writes: tokens drawn one at a time, each fed back as the next input.
+
+The state is all that is kept of what was written, so memory does not grow with length.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bptt.errors import ConfigError
+from bptt.model import Model
+from bptt.text.vocabulary import Vocabulary
+from bptt.types import Array, Generator, Params
+
+
+def sample(
+    model: Model,
+    params: Params,
+    vocabulary: Vocabulary,
+    *,
+    rng: Generator,
+    prime: str = "",
+    length: int = 500,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Iterator[str]:
+    """Yield text, piece by piece as it is drawn.
+
+    Parameters
+    ----------
+    model : Model
+        With token inputs and as many outputs.
+    params : dict of arrays
+    vocabulary : Vocabulary
+    rng : Generator
+    prime : str
+        What the model reads before it writes; not repeated in what is yielded.
+    length : int
+        Tokens to draw.
+    temperature : float
+        Logits are divided by it: below 1 keeps to the likely, above 1 strays from it, 0 always takes the
+        likeliest.
+    top_k : int, optional
+        Draw from the k likeliest tokens only.
+    top_p : float, optional
+        Draw from the likeliest tokens that together have probability p (Holtzman et al. 2020).
+
+    Raises
+    ------
+    DataError
+        If `prime` holds a character that the model never saw.
+    ConfigError
+        If an option means nothing.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> vocabulary = bptt.text.Vocabulary.build("abc", "char")
+    >>> model = bptt.Model(inputs=3, outputs=3, hidden=4)
+    >>> params = model.init(np.random.default_rng(0))
+    >>> "".join(bptt.sample(model, params, vocabulary, rng=np.random.default_rng(1), length=5))
+    'cccac'
+    """
+    check_options(length, temperature, top_k, top_p)
+    read = vocabulary.encode(prime) if prime else np.array([vocabulary.start])
+    return _draw(model, params, vocabulary, rng, read, length, temperature, top_k, top_p)
+
+
+def check_options(length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:
+    """Raise a ConfigError for an option of `sample` that means nothing."""
+    if length < 0:
+        raise ConfigError(f"length must be at least 0, got {length}")
+    if not 0 <= temperature < float("inf"):
+        raise ConfigError(f"temperature must be at least 0 and finite, got {temperature}")
+    if top_k is not None and top_k < 1:
+        raise ConfigError(f"top-k must be at least 1, got {top_k}")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ConfigError(f"top-p must be above 0 and at most 1, got {top_p}")
+
+
+def _draw(
+    model: Model,
+    params: Params,
+    vocabulary: Vocabulary,
+    rng: Generator,
+    read: Array,
+    length: int,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+) -> Iterator[str]:
+    decoder = vocabulary.decoder()
+    state: Params | None = None
+    for start in range(0, len(read), 256):  # a long prime is read in pieces
+        run = model.forward(params, read[start : start + 256, None], state)
+        state = run.state
+    for _ in range(length):
+        p = probabilities(run.outputs[-1, 0], temperature, top_k, top_p)
+        # by the cumulative sum: one random number a token, whatever the options
+        token = int(np.searchsorted(np.cumsum(p), rng.random() * p.sum(), side="right"))
+        token = min(token, int(np.flatnonzero(p)[-1]))
+        yield decoder.feed(token)
+        run = model.forward(params, np.array([[token]]), run.state)
+    if rest := decoder.finish():
+        yield rest
+
+
+def probabilities(
+    logits: Array, temperature: float = 1.0, top_k: int | None = None, top_p: float | None = None
+) -> Array:
+    """Return the probabilities to draw from, (V,) float64.
+
+    Parameters
+    ----------
+    logits : (V,)
+    temperature, top_k, top_p
+        As in `sample`.
+
+    Examples
+    --------
+    >>> probabilities(np.log([0.5, 0.3, 0.2]), top_k=2).round(3)
+    array([0.625, 0.375, 0.   ])
+    >>> probabilities(np.log([0.5, 0.3, 0.2]), temperature=0)
+    array([1., 0., 0.])
+    """
+    z = logits.astype(np.float64)
+    z = z - z.max()
+    if temperature == 0:
+        return np.asarray(np.arange(z.size) == z.argmax(), np.float64)
+    p: Array = np.exp(z / temperature)
+    p /= p.sum()
+    order = np.argsort(-p, kind="stable")
+    if top_k is not None:
+        p[order[top_k:]] = 0
+    if top_p is not None:
+        before = np.cumsum(p[order]) - p[order]
+        p[order[before >= top_p * p.sum()]] = 0
+    return p / p.sum()

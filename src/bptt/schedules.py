@@ -1,0 +1,310 @@
+"""Learning rates over time, and when to stop.
+
+A schedule says the rate of the next update from how far training has come, and, if it is Plateau, from
+the validation losses it was shown::
+
+    rate = warm(step) schedule(step, epoch)        warm(step) = min(1, (step + 1) / warmup)
+
+``step`` counts the updates done, ``epoch`` the passes over the data done: a float, 0.0 before the first.
+So a linear warm-up (Goyal et al., "Accurate, large minibatch SGD", 2017) begins at 1 / warmup of the
+rate and has all of it at update number `warmup`.
+"""
+
+import math
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields
+from operator import index
+from typing import Any
+
+from bptt.errors import ConfigError
+
+
+@dataclass(kw_only=True)
+class Schedule:
+    """What every schedule does: warm up, give a rate, hear of validation losses, save its state.
+
+    Parameters
+    ----------
+    peak : float above 0
+        The rate at the end of the warm-up.
+    total_steps : int above 0, or None
+        Updates of the whole training; None where it has no fixed end.
+    warmup : int
+        Updates of linear warm-up, at most total_steps.
+    """
+
+    peak: float
+    total_steps: int | None = None
+    warmup: int = 0
+
+    def __post_init__(self) -> None:
+        _want(self, "lr", self.peak, lambda x: 0 < x < math.inf, "a finite number above 0")
+        total = self.total_steps
+        _want(self, "total_steps", total, lambda x: x is None or index(x) > 0, "a whole number above 0")
+        end = math.inf if total is None else total
+        _want(self, "warmup", self.warmup, lambda x: 0 <= index(x) <= end, f"whole, 0 to total_steps = {end}")
+
+    def lr(self, step: int, epoch: float) -> float:
+        """Return the rate of the next update.
+
+        Parameters
+        ----------
+        step : int
+            Updates done.
+        epoch : float
+            Passes over the data done.
+        """
+        warm = min(1.0, (step + 1) / self.warmup) if self.warmup else 1.0
+        return float(warm * self._rate(step, epoch))
+
+    def _rate(self, step: int, epoch: float) -> float:
+        """Return the rate without the warm-up."""
+        return self.peak
+
+    def observe(self, valid_loss: float) -> None:
+        """Hear of a validation loss."""
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned from the validation losses, as JSON values."""
+        return {}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` returned; ConfigError if it is another schedule's."""
+        _same_keys(self, state)
+
+
+@dataclass(kw_only=True)
+class Constant(Schedule):
+    """The same rate always, after the warm-up."""
+
+
+@dataclass(kw_only=True)
+class Step(Schedule):
+    """Hold for `keep` epochs, then multiply by `factor` at the start of each further epoch.
+
+    ::
+
+        rate = peak factor^max(0, e - keep)        in epoch number e = 1, 2, ...
+
+    Zaremba, Sutskever and Vinyals, "Recurrent neural network regularization" (2014): small 4 and 1/2,
+    medium 6 and 1/1.2, large 14 and 1/1.15.
+
+    Parameters
+    ----------
+    keep : int
+    factor : float in (0, 1]
+
+    Examples
+    --------
+    >>> step = make("step", lr=1.0, keep=2, factor=0.5)
+    >>> [step.lr(0, epoch) for epoch in (0.0, 1.9, 2.0, 3.5)]
+    [1.0, 1.0, 0.5, 0.25]
+    """
+
+    keep: int = 4
+    factor: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _want(self, "keep", self.keep, lambda x: index(x) >= 0, "a whole number of epochs, 0 or more")
+        _want(self, "factor", self.factor, lambda x: 0 < x <= 1, "in (0, 1]")
+
+    def _rate(self, step: int, epoch: float) -> float:
+        e = math.floor(epoch) + 1
+        return self.peak * self.factor ** max(0, e - self.keep)
+
+
+@dataclass(kw_only=True)
+class Cosine(Schedule):
+    """Half a cosine from the peak, after the warm-up, to `floor` at total_steps.
+
+    ::
+
+        rate = floor + (peak - floor) (1 + cos(π x)) / 2        x = (step - warmup) / (total_steps - warmup)
+
+    Loshchilov and Hutter, "SGDR: stochastic gradient descent with warm restarts" (ICLR 2017), without
+    the restarts.
+
+    Parameters
+    ----------
+    floor : float in [0, peak]
+        The last rate.
+
+    Examples
+    --------
+    >>> cosine = make("cosine", lr=1.0, total_steps=12, warmup=2)
+    >>> [round(cosine.lr(step, 0.0), 3) for step in (0, 1, 2, 7, 12)]
+    [0.5, 1.0, 1.0, 0.5, 0.0]
+    """
+
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _want(self, "total_steps", self.total_steps, lambda x: x is not None, "given")
+        _want(self, "floor", self.floor, lambda x: 0 <= x <= self.peak, f"in [0, lr = {self.peak}]")
+
+    def _rate(self, step: int, epoch: float) -> float:
+        end = self.total_steps or 0
+        x = 1.0 if step >= end else max(0, step - self.warmup) / max(1, end - self.warmup)
+        return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * x)) / 2
+
+
+@dataclass
+class EarlyStopping:
+    """Stop after `patience` validation losses in a row that are no better than the best before them.
+
+    A loss that is nan or inf is never better. Prechelt, "Early stopping, but when?" (1998).
+
+    Parameters
+    ----------
+    patience : int above 0
+    min_delta : float
+        How far below the best a loss must be to be better.
+
+    Examples
+    --------
+    >>> stop = EarlyStopping(patience=2)
+    >>> [stop.observe(loss) for loss in (3.0, 2.0, 2.5, 2.0)]
+    [False, False, False, True]
+    """
+
+    patience: int
+    min_delta: float = 0.0
+    best: float | None = field(default=None, init=False)
+    bad: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        _want_patience(self)
+
+    def observe(self, valid_loss: float) -> bool:
+        """Hear of a validation loss; return whether to stop."""
+        loss = float(valid_loss)
+        if math.isfinite(loss) and (self.best is None or loss < self.best - self.min_delta):
+            self.best, self.bad = loss, 0
+        else:
+            self.bad += 1
+        return self.bad >= self.patience
+
+    def state(self) -> dict[str, Any]:
+        """Return the best loss and the number of losses since, as JSON values."""
+        return {"best": self.best, "bad": self.bad}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` returned."""
+        _same_keys(self, state)
+        self.best, self.bad = state["best"], state["bad"]
+
+
+@dataclass(kw_only=True)
+class Plateau(Schedule):
+    """Multiply by `factor` after `patience` validation losses in a row without improvement.
+
+    As in PyTorch's word language model, where each such loss divides the rate by 4. PyTorch's
+    ReduceLROnPlateau waits for one more: its patience=0 is 1 here.
+
+    Parameters
+    ----------
+    factor : float in (0, 1]
+    patience : int above 0
+    min_delta : float
+        How far below the best a loss must be to improve on it.
+    floor : float in [0, peak]
+        The least rate.
+
+    Examples
+    --------
+    >>> plateau = make("plateau", lr=1.0)
+    >>> for loss in (5.0, 4.0, 4.5):
+    ...     plateau.observe(loss)
+    >>> plateau.lr(0, 0.0), plateau.state()
+    (0.25, {'best': 4.0, 'bad': 0, 'cuts': 1})
+    """
+
+    factor: float = 0.25
+    patience: int = 1
+    min_delta: float = 0.0
+    floor: float = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _want(self, "factor", self.factor, lambda x: 0 < x <= 1, "in (0, 1]")
+        _want(self, "floor", self.floor, lambda x: 0 <= x <= self.peak, f"in [0, lr = {self.peak}]")
+        _want_patience(self)
+        self._watch = EarlyStopping(self.patience, self.min_delta)
+        self._cuts = 0
+
+    def _rate(self, step: int, epoch: float) -> float:
+        return max(self.floor, self.peak * self.factor**self._cuts)
+
+    def observe(self, valid_loss: float) -> None:
+        """Hear of a validation loss; cut the rate if the patience is at its end."""
+        if self._watch.observe(valid_loss):
+            self._cuts += 1
+            self._watch.bad = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return the best loss, the losses since then or since a cut, and the cuts, as JSON values."""
+        return {**self._watch.state(), "cuts": self._cuts}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` returned; ConfigError if it is another schedule's."""
+        _same_keys(self, state)
+        self._watch.restore({key: state[key] for key in ("best", "bad")})
+        self._cuts = state["cuts"]
+
+
+SCHEDULES: dict[str, type[Schedule]] = {k.__name__.lower(): k for k in (Constant, Step, Plateau, Cosine)}
+"""Schedules by the name that `make` takes: constant, step, plateau, cosine."""
+
+
+def make(name: str, *, lr: float, total_steps: int | None = None, warmup: int = 0, **own: Any) -> Schedule:
+    """Return the schedule of that name.
+
+    Parameters
+    ----------
+    name : str
+        One of `SCHEDULES`.
+    lr : float above 0
+        The rate at the end of the warm-up.
+    total_steps : int, optional
+        Updates of the whole training; cosine needs it.
+    warmup : int
+        Updates of linear warm-up.
+    **own
+        The schedule's own options, by their names.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or option, or a value that means nothing.
+    """
+    if name not in SCHEDULES:
+        raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, got {name!r}")
+    known = ["lr", *(f.name for f in fields(SCHEDULES[name]) if f.name != "peak")]
+    if odd := sorted(own.keys() - set(known)):
+        raise ConfigError(f"{name}: options are {', '.join(known)}; got {', '.join(odd)}")
+    return SCHEDULES[name](peak=lr, total_steps=total_steps, warmup=warmup, **own)
+
+
+def _want(owner: object, option: str, value: Any, right: Callable[[Any], bool], wanted: str) -> None:
+    """Raise ConfigError unless the value is right; one of the wrong type is not."""
+    with suppress(TypeError):
+        if right(value):
+            return
+    raise ConfigError(f"{type(owner).__name__.lower()}: {option} must be {wanted}, got {value!r}")
+
+
+def _want_patience(owner: Plateau | EarlyStopping) -> None:
+    _want(owner, "patience", owner.patience, lambda x: index(x) > 0, "a whole number above 0")
+    _want(owner, "min_delta", owner.min_delta, lambda x: 0 <= x < math.inf, "0 or more, and finite")
+
+
+def _same_keys(owner: Schedule | EarlyStopping, state: dict[str, Any]) -> None:
+    own = owner.state().keys()
+    if state.keys() != own:
+        raise ConfigError(
+            f"{type(owner).__name__.lower()}: a state to restore must have {', '.join(own) or 'nothing'},"
+            f" got {', '.join(sorted(state)) or 'nothing'}; it was saved by something else"
+        )

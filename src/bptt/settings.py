@@ -1,0 +1,284 @@
+"""Everything that decides a training run, and the presets: settings that have a name.
+
+A run's settings are the defaults below, overlaid by what its task is known to need, by the preset and by
+what the user asks for, in this order.
+"""
+
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+from bptt.errors import ConfigError
+from bptt.init import BiasCount, InitName
+from bptt.losses import Reduction
+from bptt.text.vocabulary import Kind
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All that decides a run: the same settings on the same machine give the same bits.
+
+    Attributes
+    ----------
+    data : str
+        A corpus, a task, or the path of a file or folder.
+    valid : str or None
+        A file or folder to validate on; None: what the corpus has, or its last tenth.
+    tokens : "char", "byte", "word" or None
+        None: what suits the corpus.
+    vocabulary : int or None
+        The most words to know; None: all.
+    cell, hidden, layers, embedding, bias, output_bias, tied, dropout
+        As in :class:`bptt.Model`; embedding 0 is one-hot input.
+    init, init_scale, forget_bias
+        As in :class:`bptt.init.Init`.
+    reduction : str
+        The loss that is differentiated (see :mod:`bptt.losses`); it is reported in nats per token always.
+    batch, chunk : int
+        N rows of T steps in a training step.
+    steps, epochs
+        How long: training steps, or passes over the data; epochs count where steps is None.
+    optimizer, lr, momentum, weight_decay
+        See :mod:`bptt.optim`; momentum is SGD's.
+    schedule, warmup, keep, factor
+        See :mod:`bptt.schedules`; warmup in steps; keep is how many epochs (step) or evaluations
+        (plateau) the rate is held before each multiplication by factor.
+    clip_norm, clip_value : float or None
+        The most that the norm of all gradients, or each entry, may be.
+    seed : int
+    report_every, eval_every : int
+        Steps between lines of the log, and between evaluations on validation data.
+    patience : int or None
+        Evaluations without a better one after which training stops early.
+    """
+
+    data: str = "pydoc"
+    valid: str | None = None
+    tokens: Kind | None = None
+    vocabulary: int | None = None
+
+    cell: str = "lstm"
+    hidden: int = 128
+    layers: int = 1
+    embedding: int = 64
+    bias: BiasCount = "one"
+    output_bias: bool = True
+    tied: bool = False
+    dropout: float = 0.0
+    init: InitName = "uniform"
+    init_scale: float | None = None
+    forget_bias: float = 1.0
+    reduction: Reduction = "mean_over_time_and_batch"
+
+    batch: int = 32
+    chunk: int = 64
+    steps: int | None = 3000
+    epochs: float | None = None
+    optimizer: str = "adam"
+    lr: float = 5e-3
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    schedule: str = "cosine"
+    warmup: int = 0
+    keep: int = 4
+    factor: float = 0.5
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    seed: int = 0
+    report_every: int = 50
+    eval_every: int = 500
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "layers", "batch", "chunk", "report_every", "eval_every", "vocabulary"):
+            self._at_least(name, 1)
+        for name in ("embedding", "steps", "seed", "warmup", "keep"):
+            self._at_least(name, 0)
+        self._at_least("patience", 1)
+        if self.steps is None and self.epochs is None:
+            raise ConfigError("say how long to train: steps or epochs")
+        if self.epochs is not None and not 0 < self.epochs < float("inf"):
+            raise ConfigError(f"epochs must be above 0, got {self.epochs}")
+
+    def _at_least(self, name: str, least: int) -> None:
+        value = getattr(self, name)
+        if value is not None and (not isinstance(value, int) or value < least):
+            raise ConfigError(f"{name.replace('_', '-')} must be a whole number from {least}, got {value!r}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the settings as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Settings":
+        """Return the settings that `to_json` returned."""
+        return cls(**_known(values))
+
+    @classmethod
+    def of(cls, preset: str | None = None, **asked: Any) -> "Settings":
+        """Return the defaults, overlaid by the task's, the preset's, and what is asked for.
+
+        Parameters
+        ----------
+        preset : str, optional
+            A name in `PRESETS`.
+        **asked
+            Attributes of Settings; None means not asked for.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown preset or name, or a value that means nothing.
+
+        Examples
+        --------
+        >>> Settings.of("vanilla", hidden=50).optimizer
+        'adagrad'
+        """
+        if preset is not None and preset not in PRESETS:
+            raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
+        asked = _known({name: value for name, value in asked.items() if value is not None})
+        chosen = PRESETS[preset].settings if preset else {}
+        data = asked.get("data", chosen.get("data", cls.data))
+        overlay = TASK_SETTINGS.get(data, {}) | chosen | asked
+        if "steps" in asked and "epochs" in asked:
+            raise ConfigError("give --steps or --epochs, not both")
+        if "epochs" in overlay and "steps" not in asked:
+            overlay["steps"] = None
+        return replace(cls(), **overlay)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Settings under a name.
+
+    Attributes
+    ----------
+    about : str
+        What it is, in a line.
+    settings : dict
+        What it changes.
+    """
+
+    about: str
+    settings: dict[str, Any]
+
+
+TASK_SETTINGS: dict[str, dict[str, Any]] = {
+    "reber": {"hidden": 16, "steps": 4000, "eval_every": 200},
+    "adding": {"hidden": 64, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
+    "temporal-order": {"hidden": 64, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
+    "copy": {"hidden": 128, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
+    "ar2": {"hidden": 16, "steps": 1500, "eval_every": 250},
+}
+"""What each task is known to need."""
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(Settings)}
+    if odd := sorted(values.keys() - names):
+        raise ConfigError(f"no setting is called {', '.join(odd)}; there are {', '.join(sorted(names))}")
+    return values
+
+
+PRESETS: dict[str, Preset] = {
+    "vanilla": Preset(
+        "the vanilla-RNN character model: chunks of 25, one row, Adagrad, entries clipped at 5",
+        {
+            "cell": "rnn",
+            "hidden": 100,
+            "embedding": 0,
+            "init": "normal",
+            "init_scale": 0.01,
+            "forget_bias": 0.0,
+            "reduction": "sum_over_time_and_batch",
+            "batch": 1,
+            "chunk": 25,
+            "steps": 40000,
+            "optimizer": "adagrad",
+            "lr": 0.1,
+            "schedule": "constant",
+            "clip_norm": None,
+            "clip_value": 5.0,
+            "eval_every": 4000,
+            "report_every": 400,
+        },
+    ),
+    "minibatch": Preset(
+        "the mini-batch LSTM of the step functions: (N, T, D) batches, summed over time, mean over batch",
+        {
+            "cell": "lstm",
+            "hidden": 128,
+            "embedding": 64,
+            "init": "fan-in",
+            "forget_bias": 0.0,
+            "reduction": "sum_over_time_mean_over_batch",
+            "batch": 50,
+            "chunk": 32,
+            "optimizer": "adam",
+            "lr": 2e-3,
+            "schedule": "constant",
+            "clip_norm": None,
+        },
+    ),
+    "shakespeare": Preset(
+        "the bias-free LSTM with output matrix V of the Shakespeare derivation, on Tiny Shakespeare",
+        {
+            "data": "tinyshakespeare",
+            "cell": "lstm",
+            "hidden": 128,
+            "embedding": 0,
+            "bias": "none",
+            "output_bias": False,
+            "forget_bias": 0.0,
+            "batch": 32,
+            "chunk": 50,
+            "optimizer": "rmsprop",
+            "lr": 2e-3,
+            "schedule": "step",
+            "keep": 4,
+            "factor": 0.9,
+            "epochs": 10.0,
+            "clip_norm": None,
+            "clip_value": 5.0,
+        },
+    ),
+    "ptb": Preset(
+        "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights scaled by √(Z/2)",
+        {
+            "data": "ptb",
+            "tokens": "word",
+            "cell": "lstm",
+            "hidden": 128,
+            "embedding": 0,
+            "init": "scaled",
+            "forget_bias": 0.0,
+            "reduction": "sum_over_time_mean_over_batch",
+            "batch": 20,
+            "chunk": 35,
+            "epochs": 13.0,
+            "optimizer": "sgd",
+            "lr": 1.0,
+            "schedule": "step",
+            "keep": 4,
+            "factor": 0.5,
+            "clip_norm": 5.0,
+            "report_every": 20,
+            "eval_every": 700,
+        },
+    ),
+    "forecast": Preset(
+        "the squared-error variant: a vanilla RNN that forecasts a noisy oscillation one step ahead",
+        {
+            "data": "ar2",
+            "cell": "rnn",
+            "hidden": 16,
+            "init": "normal",
+            "init_scale": 0.1,
+            "forget_bias": 0.0,
+            "lr": 5e-3,
+            "steps": 1500,
+            "eval_every": 250,
+        },
+    ),
+}
+"""The systems that public explanations describe, each with its own sizes, initialisation and training."""

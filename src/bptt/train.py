@@ -1,0 +1,358 @@
+"""The training loop, and how a run is left and taken up again to the same bits.
+
+::
+
+    (1)  batch, and the state where the batch before ended
+    (2)  loss, gradients, state to carry           Model.loss_and_grads
+    (3)  clip
+    (4)  lr = schedule(step);  optimiser moves the parameters
+    now and then: a line of the log; a loss on validation data; a checkpoint
+
+Whatever decides a later step is in the checkpoint: parameters, the optimiser's slots, the carried state,
+the place in the data, the schedule's memory, and the running sums of the next report. Dropout draws
+from a generator of its own for each step, so that it has no state to save. Times are in the log and not
+in the checkpoint, which therefore depends on the settings and the step alone.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt import __version__, optim
+from bptt.errors import DivergedError, RunError
+from bptt.evaluate import mean_per_target
+from bptt.experiment import Experiment
+from bptt.runs import Checkpoint, Run
+from bptt.schedules import EarlyStopping
+from bptt.settings import Settings
+from bptt.tasks import Verdict
+from bptt.threads import one_blas_thread
+from bptt.types import Params
+
+SAVE_SECONDS = 30.0
+"""A checkpoint is written at least this often."""
+
+DONE = "all steps are done"
+STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What training has to say at a step.
+
+    Attributes
+    ----------
+    step, steps : int
+        Training steps done, and to do in all.
+    epoch : float
+        Passes over the data.
+    tokens : int
+        Targets trained on so far.
+    seconds : float
+        Of training, those before a resumption included.
+    rate : float
+        Tokens per second since the report before.
+    train_loss : float
+        Mean per target since the report before; nats for cross-entropies.
+    lr : float
+    valid_loss : float or None
+        Where one was taken.
+    best : bool
+        Whether it is the lowest so far.
+    verdict : Verdict or None
+        On a generated task.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    tokens: int
+    seconds: float
+    rate: float
+    train_loss: float
+    lr: float
+    valid_loss: float | None = None
+    best: bool = False
+    verdict: Verdict | None = None
+
+    def line(self) -> dict[str, Any]:
+        """Return the line of the log."""
+        line: dict[str, Any] = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": round(self.seconds, 3),
+            "train_loss": self.train_loss,
+            "lr": self.lr,
+            "tokens_per_second": round(self.rate),
+        }
+        if self.valid_loss is not None:
+            line["valid_loss"] = self.valid_loss
+        if self.verdict is not None:
+            line["solved"] = self.verdict.met
+        return line
+
+
+class Trainer:
+    """A training run in progress.
+
+    Parameters
+    ----------
+    experiment : Experiment
+    run : Run
+        Where checkpoints and the log go.
+
+    Attributes
+    ----------
+    params : dict of arrays
+    end : str or None
+        Why training has ended.
+
+    Examples
+    --------
+    >>> import tempfile, bptt
+    >>> settings = bptt.Settings.of(hidden=8, steps=2, batch=4, chunk=8, report_every=1)
+    >>> trainer = bptt.Trainer.start(settings, tempfile.mkdtemp() + "/run")
+    >>> [report.step for report in trainer.reports()], trainer.end
+    ([1, 2], 'all steps are done')
+    """
+
+    def __init__(self, experiment: Experiment, run: Run) -> None:
+        self.experiment, self.run, self.settings = experiment, run, experiment.settings
+        self.model, self.optimizer = experiment.model, experiment.optimizer()
+        self.schedule = experiment.schedule()
+        patience = self.settings.patience
+        self.stopping = EarlyStopping(patience) if patience else None
+        self.params = self.model.init(np.random.default_rng([self.settings.seed, 0]))
+        self.slots = self.optimizer.init(self.params)
+        self.carried: Params | None = None
+        self.step = self.tokens = 0
+        self.best = math.inf
+        self.solved = self.stopped_early = False
+        self._sum, self._count = 0.0, 0  # of the loss since the last report
+        self._seconds = 0.0
+        self._saved_at = -1
+        self.end: str | None = None
+
+    @classmethod
+    def start(cls, settings: Settings, folder: str | Path) -> "Trainer":
+        """Begin a run in a new folder.
+
+        Raises
+        ------
+        BpttError
+            If the settings, the data or the folder cannot be used.
+        """
+        experiment = Experiment.of(settings)
+        vocabulary = experiment.vocabulary
+        run = Run.create(folder, _config(experiment), None if vocabulary is None else vocabulary.to_json())
+        return cls(experiment, run)
+
+    @classmethod
+    def resume(cls, folder: str | Path, **longer: Any) -> "Trainer":
+        """Take up a run where its last checkpoint is.
+
+        Parameters
+        ----------
+        folder : path
+        **longer
+            ``steps`` or ``epochs``: a new end.
+
+        Raises
+        ------
+        BpttError
+            If the run or its checkpoint cannot be read, or its data are not what they were.
+        """
+        run = Run.open(folder)
+        config = run.config()
+        values = {**config["settings"], **longer}
+        if "epochs" in longer:
+            values["steps"] = None
+        experiment = Experiment.of(Settings.from_json(values), facts=config["data"])
+        trainer = cls(experiment, run)
+        if run.path("last.safetensors").exists():
+            trainer._restore(run.load("last"))
+        trainer._seconds = run.rewind_log(trainer.step)
+        if longer:
+            run.write_config(_config(experiment))
+        return trainer
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the text; of a generated task, thousands of steps."""
+        return self.step / self.experiment.steps_per_epoch
+
+    def reports(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
+        """Train, and yield a report now and then; `end` says afterwards why training ended.
+
+        Parameters
+        ----------
+        should_stop : callable
+            Asked after each step; True saves and ends.
+
+        Raises
+        ------
+        DivergedError
+            If the loss is not finite; the last good checkpoint is kept.
+        RunError
+            If a file cannot be written.
+        """
+        s = self.settings
+        begun = time.perf_counter() - self._seconds
+        last_tokens, last_seconds = self.tokens, self._seconds
+        saved = time.perf_counter()
+        while True:
+            self.end = self._why_end(should_stop())
+            report = None
+            due = self.step % s.report_every == 0 or self.step % s.eval_every == 0
+            # a stop leaves the sums as they are: the report that it comes before is made after resuming
+            if self._count and (due or self.end not in (None, STOPPED)):
+                seconds = time.perf_counter() - begun
+                rate = (self.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
+                report = self._report(seconds, rate)
+                self.run.log(report.line())
+                last_tokens, last_seconds = self.tokens, seconds
+                self.end = self._why_end(self.end == STOPPED)
+            late = time.perf_counter() - saved > SAVE_SECONDS
+            evaluated = report is not None and report.valid_loss is not None
+            if self._saved_at != self.step and (self.end is not None or evaluated or late):
+                self._save("last")
+                saved = time.perf_counter()
+            if report is not None:
+                yield report
+            if self.end is not None:
+                return
+            self._train_step()
+
+    def sample(self, length: int = 200) -> str | None:
+        """Return some of what the model writes now; None where the data are not text."""
+        return self.experiment.sample(self.params, self.settings.seed, length)
+
+    def _why_end(self, stop: bool) -> str | None:
+        if self.solved:
+            return "the task is solved"
+        if self.stopped_early:
+            return f"no better validation loss in {self.settings.patience} evaluations"
+        if self.step >= self.experiment.steps:
+            return DONE
+        return STOPPED if stop else None
+
+    def _train_step(self) -> None:
+        s, model = self.settings, self.model
+        batch = self.experiment.source.next()  # (1)
+        counted = batch.mask if batch.target_mask is None else batch.target_mask
+        rng = np.random.default_rng([s.seed, 1, self.step]) if s.dropout else None
+        with one_blas_thread():
+            loss, grads, self.carried = model.loss_and_grads(  # (2)
+                self.params,
+                batch.inputs,
+                batch.targets,
+                self.carried if batch.carry else None,
+                mask=batch.mask,
+                target_mask=batch.target_mask,
+                rng=rng,
+            )
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss is {loss}")
+        if s.clip_value is not None:  # (3)
+            optim.clip_values(grads, s.clip_value)
+        if s.clip_norm is not None:
+            optim.clip_norm(grads, s.clip_norm)
+        self.optimizer.update(self.params, grads, self.slots, self.schedule.lr(self.step, self.epoch))  # (4)
+        targets = batch.inputs.shape[0] * batch.inputs.shape[1] if counted is None else int(counted.sum())
+        self._sum += mean_per_target(model, loss, batch.inputs.shape, counted) * targets
+        self._count += targets
+        self.tokens += targets
+        self.step += 1
+
+    def _report(self, seconds: float, rate: float) -> Report:
+        train_loss, self._sum, self._count = self._sum / self._count, 0.0, 0
+        valid_loss, best, verdict = None, False, None
+        if self.step % self.settings.eval_every == 0 or self.end == DONE:
+            valid_loss, verdict = self._evaluate()
+            best = valid_loss < self.best
+            if best:
+                self.best = valid_loss
+                self._save("best")
+        return Report(
+            step=self.step,
+            steps=self.experiment.steps,
+            epoch=self.epoch,
+            tokens=self.tokens,
+            seconds=seconds,
+            rate=rate,
+            train_loss=train_loss,
+            lr=self.schedule.lr(max(0, self.step - 1), self.epoch),
+            valid_loss=valid_loss,
+            best=best,
+            verdict=verdict,
+        )
+
+    def _evaluate(self) -> tuple[float, Verdict | None]:
+        loss = self.experiment.validate(self.params)
+        if not math.isfinite(loss):
+            raise self._diverged(f"the validation loss is {loss}")
+        verdict = self.experiment.verdict(self.params)
+        self.schedule.observe(loss)
+        self.stopped_early = self.stopping is not None and self.stopping.observe(loss)
+        self.solved = verdict is not None and verdict.met
+        return loss, verdict
+
+    def _save(self, name: str) -> None:
+        if not all(np.isfinite(array).all() for array in self.params.values()):
+            raise self._diverged("a parameter is not finite")
+        values = {
+            "step": self.step,
+            "tokens": self.tokens,
+            "best": None if math.isinf(self.best) else self.best,
+            "solved": self.solved,
+            "stopped_early": self.stopped_early,
+            "sum": self._sum,
+            "count": self._count,
+            "source": self.experiment.source.state(),
+            "schedule": self.schedule.state(),
+            "stopping": self.stopping.state() if self.stopping else None,
+        }
+        arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
+        self.run.save(name, Checkpoint(arrays, values))
+        if name == "last":
+            self._saved_at = self.step
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        values = checkpoint.values
+        params = checkpoint.arrays.get("params", {})
+        if {k: a.shape for k, a in params.items()} != {k: a.shape for k, a in self.params.items()}:
+            raise RunError(
+                f"the checkpoint in {self.run.folder} does not hold the parameters of its config.json"
+            )
+        self.params = {name: params[name] for name in self.params}
+        self.slots = {name: checkpoint.arrays["optimizer"][name] for name in self.slots}
+        self.carried = checkpoint.arrays.get("state")
+        self.step, self.tokens = values["step"], values["tokens"]
+        self.best = math.inf if values["best"] is None else values["best"]
+        self.solved, self.stopped_early = values["solved"], values["stopped_early"]
+        self._sum, self._count = values["sum"], values["count"]
+        self.experiment.source.restore(values["source"])
+        self.schedule.restore(values["schedule"])
+        if self.stopping is not None and values["stopping"] is not None:
+            self.stopping.restore(values["stopping"])
+        self._saved_at = self.step
+
+    def _diverged(self, what: str) -> DivergedError:
+        kept = "no checkpoint was written yet"
+        if self._saved_at >= 0:
+            kept = f"{self.run.path('last.safetensors')} keeps step {self._saved_at}"
+        return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr, or --clip-norm 1")
+
+
+def _config(experiment: Experiment) -> dict[str, Any]:
+    return {
+        "bptt": __version__,
+        "settings": experiment.settings.to_json(),
+        "model": asdict(experiment.model),
+        "data": experiment.facts,
+    }

@@ -1,0 +1,150 @@
+"""A trained model, as its run's folder holds it."""
+
+import math
+import os
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt import evaluate
+from bptt.errors import DataError, RunError
+from bptt.experiment import Experiment
+from bptt.model import Model
+from bptt.runs import Run
+from bptt.settings import Settings
+from bptt.tasks import Verdict
+from bptt.text import Vocabulary, load, read_bytes, read_text
+from bptt.types import Params
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well a text is predicted.
+
+    Attributes
+    ----------
+    text : str
+        Which text.
+    tokens : int
+        How many were predicted.
+    start : str
+        Where the state comes from.
+    nats : float
+        Per token.
+    """
+
+    text: str
+    tokens: int
+    start: str
+    nats: float
+
+    @property
+    def bits(self) -> float:
+        """Bits per token."""
+        return self.nats / math.log(2)
+
+    @property
+    def perplexity(self) -> float:
+        """exp(nats): as if so many tokens were equally likely."""
+        return math.exp(min(self.nats, 700))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score and its other units as JSON values."""
+        return {**asdict(self), "bits": self.bits, "perplexity": self.perplexity}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with its parameters and vocabulary.
+
+    Attributes
+    ----------
+    model : Model
+    params : dict of arrays
+    vocabulary : Vocabulary or None
+    settings : Settings
+    step : int
+        Training steps behind the parameters.
+    """
+
+    model: Model
+    params: Params
+    vocabulary: Vocabulary | None
+    settings: Settings
+    step: int
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Trained":
+        """Read a run's model.
+
+        Parameters
+        ----------
+        folder : path
+        name : "best" or "last"
+            Which checkpoint; where there is no best one yet, the last is taken.
+
+        Raises
+        ------
+        RunError
+            If there is no run, or a file of it cannot be read.
+        """
+        run = Run.open(folder)
+        config = run.config()
+        try:
+            model, settings = Model(**config["model"]), Settings.from_json(config["settings"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunError(f"{run.path('config.json')} does not describe a model: {error}") from None
+        if name == "best" and not run.path("best.safetensors").exists():
+            name = "last"
+        checkpoint = run.load(name)
+        params = checkpoint.arrays.get("params", {})
+        wanted = {key: array.shape for key, array in model.init(np.random.default_rng(0)).items()}
+        if {key: array.shape for key, array in params.items()} != wanted:
+            raise RunError(
+                f"{run.path(name)}.safetensors does not hold the parameters of config.json's model"
+            )
+        tokens = run.vocabulary()
+        vocabulary = None if tokens is None else Vocabulary.from_json(tokens)
+        return cls(model, params, vocabulary, settings, checkpoint.values["step"])
+
+    def scores(self, path: str | None = None) -> list[Score]:
+        """Return how well the model predicts its validation (and test) text, or the text at `path`.
+
+        Raises
+        ------
+        DataError
+            If the text cannot be read, or holds a character that the model does not know.
+        """
+        if self.vocabulary is None:
+            raise DataError(f"a model of the task {self.settings.data} reads no text")
+        kind = self.vocabulary.kind
+        if path is not None:
+            texts = {path: read_bytes(path) if kind == "byte" else read_text(path)}
+        else:
+            corpus = load(self.settings.data, valid=self.settings.valid, kind=kind)
+            texts = {f"{self.settings.data}, validation": corpus.valid}
+            if corpus.test is not None:
+                texts[f"{self.settings.data}, test"] = corpus.test
+        scores = []
+        for name, text in texts.items():
+            ids = self.vocabulary.encode(text)
+            if len(ids) < 2:
+                raise DataError(
+                    f"{name}: there is nothing to predict in {len(ids)} tokens; give a longer text"
+                )
+            cold = evaluate.cold(self.model, self.params, ids)
+            carried = evaluate.carried(self.model, self.params, ids)
+            window = f"cold, windows of {evaluate.WINDOW}"
+            scores += [
+                Score(name, len(ids) - 1, window, cold),
+                Score(name, len(ids) - 1, "carried through", carried),
+            ]
+        return scores
+
+    def verdict(self) -> Verdict:
+        """Return whether the model solves the task it was trained on."""
+        verdict = Experiment.of(self.settings).verdict(self.params)
+        if verdict is None:
+            raise DataError(f"{self.settings.data} is a text: it has scores and no verdict")
+        return verdict
