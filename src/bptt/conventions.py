@@ -24,15 +24,14 @@ chung      gru-cho          rzn          z in the opposite sense: h = (1 - z) h_
 ``gru`` resets after the recurrent product and ``gru-cho`` before it. These are different functions: a
 system that has one of them cannot hold the other.
 
-All conversions are of one layer in one direction. What no table of arrays can say: Keras before version
-2.3 had ``hard_sigmoid`` gates, and a reversed layer's outputs are in the order of its steps in Keras but
-in the order of its inputs in ONNX and here.
+All conversions are of one layer in one direction. What no table of arrays can say: old Keras had
+``hard_sigmoid`` gates; and a reversed layer's outputs are in the order of its steps in Keras, but in that
+of its inputs in ONNX and here.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
 
 import numpy as np
 
@@ -76,8 +75,6 @@ class Layout:
         The letters of ``Cell.from_x``, in the system's order.
     parts : tuple of Part
         The arrays, in the system's order.
-    biases : "together", "always" or "each"
-        Whether the biases may be left out: all or none of them, never, or each on its own.
     forget_bias : float or None
         What the system adds to a_f at run time, unless told otherwise.
     negated : str
@@ -88,7 +85,6 @@ class Layout:
     cells: tuple[str, ...]
     gates: str
     parts: tuple[Part, ...]
-    biases: Literal["together", "always", "each"] = "together"
     forget_bias: float | None = None
     negated: str = ""
 
@@ -160,43 +156,22 @@ SYSTEMS: dict[str, tuple[str, ...]] = {
 """The names of the systems, and of the cells that each has."""
 
 
-def layout(cell: str | Cell, system: str) -> Layout:
-    """Return the row of the table.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such system, or it has no such cell.
-    """
-    cell = get(cell)
-    if system not in SYSTEMS:
-        raise ConfigError(f"no system is called {system!r}; there are {', '.join(SYSTEMS)}")
-    for row in LAYOUTS:
-        if row.system == system and cell.name in row.cells:
-            return row
-    raise ConfigError(
-        f"{system} has no {cell.name}: it has {', '.join(SYSTEMS[system])}"
-        + ("; gru resets after the product and gru-cho before it" if cell.name.startswith("gru") else "")
-    )
-
-
 def to_system(
     cell: str | Cell, params: Params, system: str, *, forget_bias: float | None = None
 ) -> dict[str, Array]:
     """Return a layer's parameters as another system has them.
 
-    A layer without biases goes without them (``bias=False``, ``use_bias=False``), or with zeros to a
-    system that always has them.
-
     Parameters
     ----------
     cell : str or Cell
     params : dict of arrays
-        W (D, Gx·H), U (H, Gh·H), and if wanted b (Gx·H,), b_h (Gh·H,), of any floating dtype.
+        W (D, Gx·H), U (H, Gh·H), and if wanted b (Gx·H,), b_h (Gh·H,), of any floating dtype. A layer
+        without biases goes without them (``bias=False``, ``use_bias=False``); to a system that must have
+        them, give b as zeros.
     system : str
         One of `SYSTEMS`.
     forget_bias : float, optional
-        What the system adds to a_f at run time, for those that do. Default: 1, as theirs.
+        What the system adds to a_f at run time, if it does. Default: as theirs, 1.
 
     Returns
     -------
@@ -206,9 +181,9 @@ def to_system(
     Raises
     ------
     ConfigError
-        If there is no such system, or it has no such cell or option.
+        If there is no such system, or it has no such cell or option, or `params` has other names.
     ShapeError
-        If an array's shape is not as above.
+        If an array's shape or dtype is not as above.
 
     Examples
     --------
@@ -219,14 +194,13 @@ def to_system(
     >>> to_system("lstm", params, "tf1")["bias"].reshape(4, 4)[2]  # a_f, to which TensorFlow adds 1
     array([-1., -1., -1., -1.], dtype=float32)
     """
-    cell, row = get(cell), layout(cell, system)
+    cell, row = _find(cell, system)
     added = _added(row, forget_bias)
     layer = _read(cell, _own(cell), params)
-    if "x" in layer or "h" in layer or row.biases == "always":
-        none = np.zeros_like(layer["U"][:1])
-        x, h = layer.get("x", none), layer.get("h", none)
+    if added is not None or layer.keys() & {"x", "h"}:
+        x, h = (layer.get(c, np.zeros_like(layer["U"][:1])) for c in "xh")
         layer |= {"x": x, "h": h, "b": x + h * _meet(cell)[:, None]}
-        if added:
+        if added is not None:
             layer["b"][:, cell.from_x.index("f")] -= added
     return _write(cell, row, layer)
 
@@ -240,7 +214,7 @@ def from_system(
     ----------
     cell : str or Cell
     arrays : dict of arrays
-        By the system's names, as from `to_system`.
+        By the system's names, as from `to_system`. A bias that is missing is zero.
     system, forget_bias
         See `to_system`.
 
@@ -252,9 +226,9 @@ def from_system(
     Raises
     ------
     ConfigError
-        If there is no such system, cell or option, or an array is missing or unknown.
+        If there is no such system, cell or option, or a matrix is missing or an array unknown.
     ShapeError
-        If the arrays' shapes do not fit each other.
+        If the arrays do not fit each other, or are not of a floating dtype.
 
     Examples
     --------
@@ -264,19 +238,19 @@ def from_system(
     >>> params["U"].shape, bool((params["U"][:, 8:12] == arrays["recurrent_kernel"][:, 12:]).all())
     ((4, 16), True)
     """
-    cell, row = get(cell), layout(cell, system)
+    cell, row = _find(cell, system)
     added = _added(row, forget_bias)
     layer = _read(cell, row, arrays)
-    if added:
-        layer["x"][:, cell.from_x.index("f")] += added
+    if added is not None:
+        layer.setdefault("x", np.zeros_like(layer["U"][:1]))[:, cell.from_x.index("f")] += added
     return _write(cell, _own(cell), layer)
 
 
 def grads_to_system(cell: str | Cell, grads: Params, system: str) -> dict[str, Array]:
     """Return the gradients at a layer's parameters as gradients at the system's parameters.
 
-    Conversion is linear (or, with a bias added at run time, affine), so gradients convert by the transpose
-    of `from_system`: reordered in the same way, but where biases add up each has the gradient of the sum.
+    Conversion is linear but for a bias added at run time, so gradients convert by the transpose of
+    `from_system`: in the new order, and where two biases add up each has the gradient of their sum.
 
     Parameters
     ----------
@@ -288,14 +262,14 @@ def grads_to_system(cell: str | Cell, grads: Params, system: str) -> dict[str, A
     Returns
     -------
     dict of arrays
-        By the system's names, as from `to_system`.
+        By the system's names; new arrays.
 
     Raises
     ------
     ConfigError
-        As `to_system`; or if the gradient at one of the system's biases is not in `grads`.
+        As `to_system`; or if `grads` has one of b and b_h, and the gradient at the other is another.
     ShapeError
-        If an array's shape is not as in `to_system`.
+        As `to_system`.
 
     Examples
     --------
@@ -304,31 +278,35 @@ def grads_to_system(cell: str | Cell, grads: Params, system: str) -> dict[str, A
     >>> theirs["bias_ih"], theirs["bias_hh"]
     (array([1., 2., 3.]), array([1., 2., 3.]))
     """
-    cell, row = get(cell), layout(cell, system)
+    cell, row = _find(cell, system)
     layer = _read(cell, _own(cell), grads)
-    x, h = layer.get("x"), layer.get("h")
-    if x is None and h is None:
-        if row.biases == "always":
-            raise ConfigError(f"{system} {cell.name} has biases, and grads has no b; give the layer a zero b")
-        return _write(cell, row, layer)
-    if (x is None or h is None) and not _meet(cell).all():
+    given = layer.keys() & {"x", "h"}
+    if len(given) == 1 and not _meet(cell).all():
         raise ConfigError(
-            f"{cell.name}: the biases of the candidate's two parts do not add up, so the gradient at one "
-            f"does not give that at the other; give the layer both b and b_h, if need be zeros"
+            f"{cell.name}: the gradient at one of b and b_h does not give that at the other, as the "
+            "candidate's two biases do not simply add; give the layer both (zeros will do)"
         )
-    x, h = (h if x is None else x), (x if h is None else h)
-    assert x is not None and h is not None
-    return _write(cell, row, layer | {"x": x, "h": h, "b": x})
+    if given:
+        layer = dict.fromkeys("xh", layer[min(given)]) | layer
+        layer["b"] = layer["x"]
+    return _write(cell, row, layer)
 
 
-# A layer between two layouts is a dict of blocks (rows, G, H) by the letters of `Part.holds`, with the
-# gates in the order of Cell.from_x. W has D rows, U has H, a bias has one.
+def _find(cell: str | Cell, system: str) -> tuple[Cell, Layout]:
+    cell = get(cell)
+    if system not in SYSTEMS:
+        raise ConfigError(f"no system is called {system!r}; there are {', '.join(SYSTEMS)}")
+    for row in LAYOUTS:
+        if row.system == system and cell.name in row.cells:
+            return cell, row
+    gru = "; gru resets after the product, gru-cho before it" if cell.name in ("gru", "gru-cho") else ""
+    raise ConfigError(f"{system} has no {cell.name}: it has {', '.join(SYSTEMS[system])}{gru}")
 
 
 def _own(cell: Cell) -> Layout:
     """Return the layout of the parameters here."""
-    parts = Part("W", "W", "k gh"), Part("U", "U", "k gh"), Part("b", "x", "gh"), Part("b_h", "h", "gh")
-    return Layout("", (cell.name,), "".join(cell.from_x), parts, biases="each")
+    parts = (Part("W", "W", "k gh"), Part("U", "U", "k gh"), Part("b", "x", "gh"), Part("b_h", "h", "gh"))
+    return Layout("", (cell.name,), "".join(cell.from_x), parts)
 
 
 def _meet(cell: Cell) -> Array:
@@ -336,117 +314,102 @@ def _meet(cell: Cell) -> Array:
     return np.array([g == u for g, u in zip(cell.from_x, cell.from_h + cell.from_q, strict=True)])
 
 
-def _added(row: Layout, forget_bias: float | None) -> float:
-    if forget_bias is not None and row.forget_bias is None:
+def _added(row: Layout, forget_bias: float | None) -> float | None:
+    if forget_bias is None:
+        return row.forget_bias
+    if row.forget_bias is None:
         raise ConfigError(f"{row.system} adds no forget bias at run time; got forget_bias={forget_bias}")
-    return (row.forget_bias or 0.0) if forget_bias is None else forget_bias
+    return forget_bias
 
 
-def _order(part: Part) -> list[int]:
-    """Return the axes of a block (k, g, h) in the order of the part's; those it lacks, of size 1, first."""
-    return ["kgh".index(c) for c in sorted("kgh", key=part.axes.find)]
-
-
-def _places(cell: Cell, row: Layout, part: Part) -> list[int]:
-    return [cell.from_x.index(g) for g in part.gates or row.gates]
+# Between two layouts a layer is a dict of blocks (rows, G, H) by the letters of `Part.holds`, the gates in
+# the order of Cell.from_x. W has D rows, U has H, a bias has one.
 
 
 def _read(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the layer that the arrays hold, or raise an error that names the array that does not fit."""
-    parts = _present(cell, row, arrays)
-    values = {part.name: np.asarray(arrays[part.name]) for part in parts}
-    sizes = _sizes(cell, row, parts, values)
+    """Return the layer that the arrays hold."""
+    rows = _check(cell, row, arrays)
     layer: dict[str, Array] = {}
-    for part in parts:
-        at, order, rows = _places(cell, row, part), _order(part), [sizes[c] for c in part.holds]
-        size = (sum(rows), len(at), sizes["U"])
-        block = values[part.name].reshape([size[axis] for axis in order]).transpose(np.argsort(order))
-        for c, piece in zip(part.holds, np.split(block, np.cumsum(rows)[:-1]), strict=True):
-            key = "x" if c == "b" else c
-            whole = layer.setdefault(key, np.zeros((len(piece), len(cell.from_x), size[2]), piece.dtype))
-            whole[:, at] = piece
+    for part in row.parts:
+        if part.name in arrays:
+            at, order, counts = _places(cell, row, part), _order(part), [rows[c] for c in part.holds]
+            sizes = (sum(counts), len(at), rows["U"])
+            block = np.reshape(arrays[part.name], [sizes[axis] for axis in order])
+            block = block.transpose(np.argsort(order))
+            for c, piece in zip(part.holds, np.split(block, np.cumsum(counts)[:-1]), strict=True):
+                whole = np.zeros((len(piece), len(cell.from_x), rows["U"]), piece.dtype)
+                layer.setdefault("x" if c == "b" else c, whole)[:, at] = piece
     return _signed(cell, row, layer)
 
 
 def _write(cell: Cell, row: Layout, layer: dict[str, Array]) -> dict[str, Array]:
-    """Return the layer's arrays; those of biases that it does not have are left out."""
+    """Return the layer's arrays, without those of biases that it does not have."""
     layer = _signed(cell, row, layer)
     arrays: dict[str, Array] = {}
     for part in row.parts:
-        if all(c in layer for c in part.holds):
+        if layer.keys() >= set(part.holds):
             block = np.concatenate([layer[c] for c in part.holds])[:, _places(cell, row, part)]
-            shape = _shape(part, dict(zip("kgh", block.shape, strict=True)))
+            shape = _shape(part, *block.shape)
             arrays[part.name] = np.ascontiguousarray(block.transpose(_order(part)).reshape(shape))
     return arrays
 
 
 def _signed(cell: Cell, row: Layout, layer: dict[str, Array]) -> dict[str, Array]:
     """Return the layer with the negated gates' sign changed."""
-    if not row.negated:
-        return layer
     sign = np.array([-1 if g in row.negated else 1 for g in cell.from_x], np.int8)[:, None]
-    return {name: block * sign for name, block in layer.items()}
+    return {c: block * sign for c, block in layer.items()} if row.negated else layer
 
 
-def _shape(part: Part, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(prod(sizes.get(c, 1) for c in word) for word in part.axes.split())
+def _places(cell: Cell, row: Layout, part: Part) -> list[int]:
+    return [cell.from_x.index(g) for g in part.gates or row.gates]
 
 
-def _present(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> list[Part]:
-    """Return the parts that are there, if nothing is there too much or too little."""
-    missing = [part for part in row.parts if part.name not in arrays]
-    biases = [part for part in row.parts if not set(part.holds) & set("WU")]
-    may_miss = {"each": missing, "together": biases, "always": []}[row.biases]
-    may_miss = [part for part in may_miss if part in biases]
-    wrong = missing != may_miss if missing else False
-    if wrong or arrays.keys() - {part.name for part in row.parts}:
-        optional = {"each": "at most ", "together": "all or none of ", "always": ""}[row.biases]
-        needed = ", ".join(part.name for part in row.parts if part not in biases)
+def _order(part: Part) -> list[int]:
+    """Return the axes k, g, h of a block in the part's order; those that it lacks, of size 1, first."""
+    return sorted(range(3), key=lambda axis: part.axes.find("kgh"[axis]))
+
+
+def _shape(part: Part, k: int, g: int, h: int) -> tuple[int, ...]:
+    sizes = {"k": k, "g": g, "h": h, "1": 1}
+    return tuple(prod(sizes[c] for c in word) for word in part.axes.split())
+
+
+def _check(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> dict[str, int]:
+    """Return the rows of each block, U's of which are H, or raise an error that names what does not fit."""
+    title = f"{row.system} {cell.name}".strip()
+    biases = [part.name for part in row.parts if not set(part.holds) & set("WU")]
+    needed = [part.name for part in row.parts if part.name not in biases]
+    if not set(needed) <= arrays.keys() <= {*needed, *biases}:
         raise ConfigError(
-            f"{_title(cell, row)}: the arrays must be {needed} and {optional}"
-            f"{', '.join(part.name for part in biases)}; got {', '.join(arrays) or 'none'}"
+            f"{title}: the arrays must be {', '.join(needed)} and at most {', '.join(biases)}; "
+            f"got {', '.join(arrays) or 'none'}"
         )
-    return [part for part in row.parts if part not in missing]
+    rows = {"x": 1, "h": 1, "b": 1}
+    for part in sorted(row.parts, key=lambda part: "U" not in part.holds):  # U first, for H
+        if part.name not in arrays:
+            continue
+        array, words, G = np.asarray(arrays[part.name]), part.axes.split(), len(part.gates or row.gates)
+        wanted, fits = _symbols(part, G), False
+        if array.ndim == len(words) and array.dtype.kind in "fc":
+            size = dict(zip(words, array.shape, strict=True))
+            if "U" in part.holds:
+                rows.setdefault("U", max(n for w, n in size.items() if "h" in w or part.holds == "U") // G)
+            if "W" in part.holds:
+                rows.setdefault("W", size["k"] - (rows["U"] if "U" in part.holds else 0))
+            if min(rows.values()) > 0:
+                shape = _shape(part, sum(rows[c] for c in part.holds), G, rows["U"])
+                wanted, fits = f"{wanted} = {shape}", array.shape == shape
+        if not fits:
+            raise ShapeError(f"{title}: {part.name} must be floats {wanted}, got {array.dtype} {array.shape}")
+    return rows
 
 
-def _sizes(cell: Cell, row: Layout, parts: list[Part], values: dict[str, Array]) -> dict[str, int]:
-    """Return the number of rows of what a part can hold; U's is H and W's is D."""
-
-    def fail(part: Part, wanted: str) -> ShapeError:
-        got = values[part.name]
-        return ShapeError(
-            f"{_title(cell, row)}: {part.name} must be floats {wanted}, got {got.dtype} {got.shape}"
-        )
-
-    for part in parts:
-        if values[part.name].ndim != len(part.axes.split()) or values[part.name].dtype.kind not in "fc":
-            raise fail(part, _symbols(row, part))
-    recurrent = next(part for part in parts if "U" in part.holds)
-    word = next(word for word in recurrent.axes.split() if "h" in word)
-    H = values[recurrent.name].shape[recurrent.axes.split().index(word)]
-    H //= len(recurrent.gates or row.gates) if "g" in word else 1
-    inputs = next(part for part in parts if "W" in part.holds)
-    D = values[inputs.name].shape[inputs.axes.split().index("k")] - (H if "U" in inputs.holds else 0)
-    sizes = {"W": D, "U": H, "x": 1, "h": 1, "b": 1}
-    for part in parts:
-        rows = sum(sizes[c] for c in part.holds)
-        wanted = _shape(part, {"k": rows, "g": len(part.gates or row.gates), "h": H})
-        if values[part.name].shape != wanted or min(D, H) < 1:
-            raise fail(part, f"{_symbols(row, part)} = {wanted}")
-    return sizes
-
-
-def _symbols(row: Layout, part: Part) -> str:
+def _symbols(part: Part, G: int) -> str:
     """Return the part's shape in symbols, such as (4H, D)."""
     rows = "+".join({"W": "D", "U": "H"}.get(c, "") for c in part.holds).strip("+")
+    letters = {"k": rows, "h": "H"}
     words = []
-    for word in part.axes.split():
-        number = len(part.gates or row.gates) if "g" in word else 1
-        number *= len(part.holds) if "k" in word and not rows else 1
-        symbol = (rows if "k" in word else "") + ("H" if "h" in word else "")
-        words.append((str(number) if number > 1 or not symbol else "") + symbol)
-    return f"({', '.join(words)}{',' if len(words) == 1 else ''})"
-
-
-def _title(cell: Cell, row: Layout) -> str:
-    return f"{row.system} {cell.name}".strip()
+    for word, n in zip(part.axes.split(), _shape(part, 1 if rows else len(part.holds), G, 1), strict=True):
+        text = "".join(letters.get(c, "") for c in word)
+        words.append(text if text and n == 1 else f"{n}{text}")
+    return f"({', '.join(words)}{',' * (len(words) == 1)})"
