@@ -14,7 +14,7 @@ from dataclasses import fields
 from bptt.errors import ConfigError
 from bptt.tasks.adding import Adding
 from bptt.tasks.ar2 import AR2
-from bptt.tasks.base import Predict, Task, Verdict
+from bptt.tasks.base import Predict, Task, Verdict, counted
 from bptt.tasks.copying import Copy
 from bptt.tasks.order import TemporalOrder
 from bptt.tasks.reber import EmbeddedReber, legal_next
@@ -29,6 +29,7 @@ __all__ = [
     "Task",
     "TemporalOrder",
     "Verdict",
+    "counted",
     "legal_next",
     "make",
 ]
