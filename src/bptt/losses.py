@@ -111,7 +111,7 @@ def cross_entropy(
         )
     w = weights((T, N), reduction, mask).astype(logits.real.dtype).reshape(-1, 1)
     z, y = logits.reshape(-1, V), targets.ravel()
-    grad = np.empty_like(z) if out is None else out.reshape(-1, V)
+    grad = np.empty_like(z) if out is None or not out.flags.c_contiguous else out.reshape(-1, V)
     each = np.empty(T * N, logits.dtype)
 
     def rows(cut: slice) -> None:
@@ -127,7 +127,11 @@ def cross_entropy(
         p[at] -= w[cut, 0]
 
     for_pieces(rows, T * N, -(-z.size // PIECE))
-    return _reduced(each.reshape(T, N), grad.reshape(T, N, V), w.reshape(T, N))
+    dlogits = grad.reshape(T, N, V)
+    if out is not None and not out.flags.c_contiguous:
+        out[...] = dlogits
+        dlogits = out
+    return _reduced(each.reshape(T, N), dlogits, w.reshape(T, N))
 
 
 def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
@@ -211,8 +215,8 @@ def weights(shape: tuple[int, int], reduction: Reduction, mask: Array | None = N
     """
     if reduction not in get_args(Reduction):
         raise ConfigError(f"reduction must be one of {', '.join(get_args(Reduction))}; got {reduction!r}")
-    if mask is not None and mask.shape != shape:
-        raise ShapeError(f"the loss's mask must be (T, N) = {shape}, got {mask.shape}")
+    if mask is not None and (mask.shape != shape or mask.dtype != np.bool_):
+        raise ShapeError(f"the loss's mask must be (T, N) = {shape} bool, got {mask.dtype} {mask.shape}")
     w: Array = np.ones(shape) if mask is None else mask.astype(np.float64)
     kept = w.sum(axis=0)
     if not kept.any():

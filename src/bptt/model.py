@@ -12,7 +12,8 @@ that the caller owns.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import cached_property
+from typing import NamedTuple, get_args
 
 import numpy as np
 
@@ -92,7 +93,9 @@ class Model:
     bias, output_bias
         Biases of the layers ("none", "one", "two") and whether the output has one.
     dropout : float
-        The part dropped from x_t, between layers and from the last layer's output, while training.
+        The part dropped from every layer's output on its way up, while training.
+    input_dropout : float
+        The part dropped from x_t.
     loss, reduction : str
         See :mod:`bptt.losses`.
     init, init_scale, forget_bias
@@ -128,6 +131,7 @@ class Model:
     bias: BiasCount = "one"
     output_bias: bool = True
     dropout: float = 0.0
+    input_dropout: float = 0.0
     loss: LossName = "cross_entropy"
     reduction: Reduction = "mean_over_time_and_batch"
     init_name: InitName = "uniform"
@@ -143,6 +147,14 @@ class Model:
             raise ConfigError(f"loss must be one of {', '.join(LOSSES)}; got {self.loss!r}")
         if self.embedding is not None and not self.token_inputs:
             raise ConfigError("an embedding is for tokens; these inputs are real features")
+        if self.reduction not in get_args(Reduction):
+            raise ConfigError(
+                f"reduction must be one of {', '.join(get_args(Reduction))}; got {self.reduction!r}"
+            )
+        if not 0 <= self.input_dropout < 1:
+            raise ConfigError(f"input_dropout must be at least 0 and below 1, got {self.input_dropout}")
+        if self.input_dropout and self.token_inputs and self.embedding is None:
+            raise ConfigError("input_dropout drops parts of an embedding or of features: one-hot has none")
         if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
             raise ConfigError(
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
@@ -150,7 +162,7 @@ class Model:
             )
         _ = self.stack, self._init  # their own checks
 
-    @property
+    @cached_property
     def stack(self) -> Stack:
         """The layers alone."""
         return Stack(
@@ -191,6 +203,22 @@ class Model:
         if self.output_bias:
             params["output.b"] = np.zeros(self.outputs, dtype)
         return params
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter, by its name, in the order of `init`."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.embedding is not None:
+            shapes["embedding"] = (self.inputs, self.embedding)
+        shapes |= self.stack.shapes()
+        if self.features is not None:
+            size = len(self._first_states) * self.hidden
+            shapes |= {"initial.W": (self.features, size), "initial.b": (size,)}
+        if not self.tied:
+            shapes["output.W"] = (self.stack.width, self.outputs)
+        if self.output_bias:
+            shapes["output.b"] = (self.outputs,)
+        return shapes
 
     def zero_state(self, batch: int, dtype: Dtype = np.float32) -> Params:
         """Return the state before any input: (N, H) zeros by name."""
@@ -265,22 +293,22 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), ``state``, and ``backward``.
         """
+        if features is not None and (state is not None or self.features is None):
+            raise ConfigError("features give the first state: a model made for them, and no state")
         self._check(params, inputs)
         with one_blas_thread():
             if features is not None:
-                if state is not None or self.features is None:
-                    raise ConfigError("features give the first state: a model made for them, and no state")
                 state = self._states_from(params, features)
             x, layers = inputs, params
             drop_in = None
             if self.token_inputs and self.embedding is not None:
-                drops = self.dropout > 0 and rng is not None
+                drops = self.input_dropout > 0 and rng is not None
                 if inputs.size > self.inputs and not drops:
                     layers = params | self._folded(params)  # (1) with (2): rows of E W
                 else:
                     x = params["embedding"][inputs]  # (1)
             if x.ndim == 3:
-                drop_in = dropout_mask(rng, x.shape, self.dropout, x.dtype)
+                drop_in = dropout_mask(rng, x.shape, self.input_dropout, x.dtype)
                 x = apply_drop(x, drop_in)
             run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
             drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
@@ -292,17 +320,22 @@ class Model:
         return ModelRun(outputs, run.states, self, params, inputs, features, run, x, h, drop_in, drop_out)
 
     def _check(self, params: Params, inputs: Array) -> None:
-        if inputs.ndim != (2 if self.token_inputs else 3):
-            wanted = "(T, N) tokens" if self.token_inputs else f"(T, N, D = {self.inputs}) features"
+        kind = np.integer if self.token_inputs else np.inexact
+        if inputs.ndim != (2 if self.token_inputs else 3) or not np.issubdtype(inputs.dtype, kind):
+            wanted = "(T, N) integer tokens" if self.token_inputs else f"(T, N, D = {self.inputs}) features"
             raise ShapeError(f"inputs must be {wanted}, got {inputs.dtype} {inputs.shape}")
         if self.token_inputs and inputs.size and not (inputs.min() >= 0 and inputs.max() < self.inputs):
             raise ShapeError(
                 f"tokens must be in 0 .. V-1 = {self.inputs - 1}, got {inputs.min()} .. {inputs.max()}"
             )
-        needs = ["output.W"] * (not self.tied) + ["embedding"] * (self.embedding is not None)
-        for name in needs:
+        shapes = self.shapes
+        for name, shape in shapes.items():
             if name not in params:
-                raise ShapeError(f"params has no {name!r}; it holds {', '.join(params)}")
+                raise ShapeError(f"params has no {name!r}; it holds {', '.join(params) or 'nothing'}")
+            if params[name].shape != shape:
+                raise ShapeError(f"{name} must be {shape}, got {params[name].shape}")
+        if len(params) > len(shapes):
+            raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")
 
     def _output_matrix(self, params: Params) -> Array:
         return params["embedding"].T if self.tied else params["output.W"]
@@ -323,6 +356,8 @@ class Model:
         return [name for name in self.stack.state_names if name.endswith(".h")]
 
     def _states_from(self, params: Params, features: Array) -> Params:
+        if features.ndim != 2 or features.shape[1] != self.features:
+            raise ShapeError(f"features must be (N, F = {self.features}), got {features.shape}")
         h = features @ params["initial.W"] + params["initial.b"]
         state = self.zero_state(len(features), h.dtype)
         parts = np.split(h, len(self._first_states), axis=1)
@@ -362,6 +397,10 @@ class ModelRun:
         dstate : dict of (N, H), optional
         """
         model, params, h = self._model, self._params, self._h
+        if doutputs.shape != self.outputs.shape:
+            raise ShapeError(
+                f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {doutputs.shape}"
+            )
         grads: Params = {}
         with one_blas_thread():
             dy = doutputs.reshape(-1, doutputs.shape[-1])
@@ -390,6 +429,8 @@ class ModelRun:
                 grads["initial.W"] = self._features.T @ dh0
                 grads["initial.b"] = dh0.sum(axis=0)
                 dfeatures = dh0 @ params["initial.W"].T
+            elif model.features is not None:  # a later chunk: its state came from the one before
+                grads |= {name: np.zeros_like(params[name]) for name in ("initial.W", "initial.b")}
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: grads[name] for name in params if name in grads}
         return ModelGradients(ordered, dx, dinitial, dfeatures)

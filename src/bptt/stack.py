@@ -6,6 +6,7 @@ direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``
 """
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -59,6 +60,8 @@ class Stack:
             size = getattr(self, name)
             if not isinstance(size, int) or size < 1:
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
+        if self.bias not in get_args(BiasCount):
+            raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
 
@@ -82,6 +85,22 @@ class Stack:
                 drawn = init.layer(rng, self.cell, D, self.hidden, self.bias, dtype)
                 params |= {f"layers.{layer}.{direction}{name}": array for name, array in drawn.items()}
         return params
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every parameter, by its name."""
+        H, cell = self.hidden, self.cell
+        Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layer in range(self.layers):
+            D = self.inputs if layer == 0 else self.width
+            own: dict[str, tuple[int, ...]] = {"W": (D, Gx * H), "U": (H, Gh * H)}
+            if self.bias != "none":
+                own["b"] = (Gx * H,)
+            if self.bias == "two":
+                own["b_h"] = (Gh * H,)
+            for direction in self.directions:
+                shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
+        return shapes
 
     def zero_states(self, batch: int, dtype: Dtype = np.float32) -> Params:
         """Return the states of all layers, (N, H) zeros."""
@@ -121,10 +140,7 @@ class Stack:
         rng : Generator, optional
             Draws what is dropped. Without it nothing is: that is how a model is evaluated.
         """
-        if states is not None and set(states) != set(self.state_names):
-            raise ShapeError(
-                f"states must hold {', '.join(self.state_names)}; got {', '.join(states) or 'none'}"
-            )
+        self.expect_states("states", states)
         runs: list[tuple[str, Unrolled]] = []
         drops: list[Array | None] = []
         final: Params = {}
@@ -142,6 +158,13 @@ class Stack:
                 final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
             x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
         return StackRun(x, final, self, runs, drops)
+
+    def expect_states(self, what: str, states: Params | None) -> None:
+        """Raise a ShapeError unless `states`, where given, has an array for each of `state_names`."""
+        if states is not None and set(states) != set(self.state_names):
+            raise ShapeError(
+                f"{what} must hold {', '.join(self.state_names)}; got {', '.join(states) or 'none'}"
+            )
 
     def _drop(self, rng: Generator | None, x: Array) -> Array | None:
         return dropout_mask(rng, x.shape, self.dropout, x.dtype)
@@ -183,6 +206,7 @@ class StackRun:
             The gradient at the initial states.
         """
         stack, width = self._stack, len(self._stack.directions)
+        stack.expect_states("the gradient at the final states", dstates)
         dparams: Params = {}
         dinitial: Params = {}
         dx = dy

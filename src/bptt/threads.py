@@ -43,6 +43,10 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(count(), thread_name_prefix="bptt")
 
 
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
+
+
 @cache
 def _blas() -> Any:
     from threadpoolctl import ThreadpoolController

@@ -19,7 +19,8 @@ This is the definition of right: every faster path has this contract and is test
 Conventions for what is not always there:
 
 mask
-    Where ``mask[t, n]`` is False the step does not exist for row n: its states are held and y is zero.
+    Where ``mask[t, n]`` is False the step does not exist for row n: its states are held, y is zero, and
+    what x and dy hold there has no influence.
     Sequences of different lengths are padded at the end and masked.
 reset
     Where ``reset[t, n]`` is True, no state crosses the border between steps t-1 and t, in either
@@ -110,8 +111,10 @@ def unroll(
     """
     T, N, H = _check(cell, params, x, states, mask, reset)
     U = params["U"]
-    tokens = x.ndim == 2
-    dtype = np.result_type(*params.values(), *(states or ()), *(() if tokens else (x,)))
+    real = () if x.ndim == 2 else (x,)
+    dtype = np.result_type(*params.values(), *(states or ()), *real)
+    if mask is not None and real:
+        x = np.where(mask[..., None], x, x.dtype.type(0))  # whatever is in the padding, nan too
     if states is None:
         states = tuple(np.zeros((N, H), dtype) for _ in cell.states)
     columns = Columns.of(cell, H)
@@ -119,9 +122,7 @@ def unroll(
     keep = None if reset is None else ~reset
 
     with one_blas_thread():
-        a = _preactivations(
-            columns, params, x, len(cell.gates) * H, dtype
-        )  # (1), the part that needs no loop
+        a = _preactivations(cell, columns, params, x, dtype)  # (1), the part that needs no loop
         y = np.empty((T, N, H), dtype)
         h_prev = np.empty((T, N, H), dtype)  # the operands of U, for dU
         q = np.empty((T, N, H), dtype) if cell.from_q else None
@@ -277,14 +278,14 @@ def scatter_add(rows: Array, values: Array, count: int) -> Array:
     flat = rows.ravel()
     order = np.argsort(flat, kind="stable")
     present, starts = np.unique(flat[order], return_index=True)
-    ordered, ends = values[order], np.append(starts[1:], len(flat))
+    ordered, ends = values[order], np.append(starts, len(flat))[1:]
     out = np.zeros((count, values.shape[1]), values.dtype)
     for row, start, end in zip(present, starts, ends, strict=True):
         np.add.reduce(ordered[start:end], axis=0, out=out[row])
     return out
 
 
-def _preactivations(columns: Columns, params: Params, x: Array, width: int, dtype: np.dtype[Any]) -> Array:
+def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x W + b, and b_h, for all steps: (T, N, G·H)."""
     W = params["W"]
     ax = W[x] if x.ndim == 2 else matmul(_rows(x), W).reshape(*x.shape[:2], -1)
@@ -294,7 +295,7 @@ def _preactivations(columns: Columns, params: Params, x: Array, width: int, dtyp
     if columns.W.is_all:
         a = ax
     else:
-        a = np.zeros((*x.shape[:2], width), dtype)
+        a = np.zeros((*x.shape[:2], len(cell.gates) * len(params["U"])), dtype)
         columns.W.add(a, ax)
     if "b_h" in params:
         columns.U.add(a, params["b_h"])
