@@ -1,4 +1,4 @@
-"""Do the generated tasks meet their 1997 criteria, from several seeds?
+"""Whether the generated tasks meet their 1997 criteria, from several seeds.
 
     python benchmarks/criteria.py [TASK ...] [--seeds 0 1 2]
 

@@ -360,7 +360,7 @@ def clip_norm(grads: Params, limit: float) -> float:
 
 
 def global_norm(arrays: Params) -> float:
-    """Return the l2 norm of all entries of all arrays together.
+    """Return the l2 norm of all entries of all arrays together; nan if any of them is.
 
     Summed in float64 and in units of the largest entry, so that no square overflows, and to the same
     bits whatever the number of threads and the order of the names.
@@ -385,7 +385,7 @@ def _positive(limit: float) -> float:
 
 
 def _all_blocks(arrays: Params) -> Iterator[Array]:
-    return (block for array in arrays.values() for (block,) in _blocks(array) if block.size)
+    return (block for array in arrays.values() for (block,) in _blocks(array))
 
 
 def _blocks(*arrays: Array) -> Iterator[list[Array]]:
