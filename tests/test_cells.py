@@ -142,7 +142,9 @@ def test_forward_is_the_equations(cell: Cell) -> None:
     for n, k in np.ndindex(N, H):
         a = {gate: float(inputs["a"][n, j * H + k]) for j, gate in enumerate(cell.gates)}
         wanted = by_scalars(cell.name, a, *(float(inputs[s][n, k]) for s in cell.states))
-        assert {name: array[n, k] for name, array in outputs.items()} == pytest.approx(wanted, rel=1e-14)
+        assert {name: array[n, k] for name, array in outputs.items()} == pytest.approx(
+            wanted, rel=1e-14, abs=0
+        )
 
 
 def test_sigmoid() -> None:

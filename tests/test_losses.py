@@ -79,7 +79,8 @@ def test_value_is_what_the_reduction_says(name: str, reduction: Reduction, mask:
     assert loss.value == pytest.approx(wanted[reduction], rel=1e-13)
     assert isinstance(loss.value, float)
     each = [[PLAINLY[name](outputs[t, n], targets[t, n]) for n in range(N)] for t in range(T)]
-    assert np.allclose(loss.each, each, rtol=1e-13, atol=0)
+    wanted_each = each if mask is None else np.where(mask, each, 0)
+    assert np.allclose(loss.each, wanted_each, rtol=1e-13, atol=0)
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["all", "masked"])
@@ -174,8 +175,8 @@ def test_small_losses_keep_their_digits() -> None:
     """Log p where p is all but one, and its gradient, to relative precision."""
     z = np.array([[[40.0]]])
     loss = LOSSES["sigmoid_cross_entropy"](-z, 0 * z, reduction=SUM)
-    assert loss.value == pytest.approx(np.exp(-40), rel=1e-12)
-    assert loss.grad.item() == pytest.approx(np.exp(-40), rel=1e-12)
+    assert loss.value == pytest.approx(np.exp(-40), rel=1e-12, abs=0)
+    assert loss.grad.item() == pytest.approx(np.exp(-40), rel=1e-12, abs=0)
 
 
 # ---------------------------------------------------------------------- out, pieces
@@ -220,8 +221,9 @@ def test_order_in_memory_does_not_matter() -> None:
 def test_out_is_written_whatever_its_order_in_memory() -> None:
     logits, targets = example("cross_entropy")
     out = np.zeros((N, T, K)).swapaxes(0, 1)
-    loss = cross_entropy(logits, targets, reduction=SUM, out=out)
-    assert np.array_equal(out, loss.grad)
+    wanted = cross_entropy(logits, targets, reduction=SUM).grad
+    assert np.shares_memory(cross_entropy(logits, targets, reduction=SUM, out=out).grad, out)
+    assert np.array_equal(out, wanted)
 
 
 # ---------------------------------------------------------------------- what does not fit
@@ -238,7 +240,7 @@ WRONG: dict[str, tuple[str, tuple[Any, Any], dict[str, Any], str]] = {
     ),
     "float targets": ("cross_entropy", (y, z((T, N))), {}, "(4, 3) integers, got float64 (4, 3)"),
     "batch-major targets": ("cross_entropy", (y, tokens.T), {}, "(T, N) = (4, 3) integers, got"),
-    "flat logits": ("cross_entropy", (y.reshape(-1, K), tokens), {}, "logits must be (T, N, ·), got (12, 5)"),
+    "flat logits": ("cross_entropy", (y.reshape(-1, K), tokens), {}, "logits must be (T, N, V), got (12, 5)"),
     "flat outputs": ("squared_error", (y[0], y[0]), {}, "outputs must be (T, N, ·), got (3, 5)"),
     "targets of one output": ("squared_error", (y, y[..., :1]), {}, "(4, 3, 5); got (4, 3, 1)"),
     "targets without K": ("sigmoid_cross_entropy", (y, tokens), {}, "of the logits, (4, 3, 5); got (4, 3)"),
@@ -296,3 +298,22 @@ def test_torch_agrees(name: str, reduction: Reduction, mask: Array | None) -> No
     value.backward()
     assert ours.value == pytest.approx(value.item(), rel=1e-13)
     assert_close({"y": ours.grad}, {"y": y.grad.numpy()}, 1e-13)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("junk", [np.nan, -1.0])
+def test_what_stands_at_steps_that_do_not_count_has_no_influence(name: str, junk: float) -> None:
+    outputs, targets = example(name)
+    before = LOSSES[name](outputs, targets, reduction=SUM, mask=MASK)
+    outputs[~MASK] = junk
+    targets[~MASK] = -1 if name == "cross_entropy" else junk
+    after = LOSSES[name](outputs, targets, reduction=SUM, mask=MASK)
+    assert before.value == after.value
+    assert np.array_equal(before.grad, after.grad)
+    assert not after.grad[~MASK].any()
+
+
+@pytest.mark.parametrize("name", ["squared_error", "sigmoid_cross_entropy"])
+def test_targets_do_not_widen_the_gradient(name: str) -> None:
+    outputs, targets = example(name)
+    assert LOSSES[name](outputs.astype(np.float32), targets, reduction=SUM).grad.dtype == np.float32

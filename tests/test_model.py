@@ -10,7 +10,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bptt import Model
+from bptt import Model, unroll
+from bptt.cells import CELLS
 from bptt.errors import ConfigError, ShapeError
 from bptt.losses import LOSSES, Reduction
 from bptt.model import ModelRun
@@ -160,7 +161,7 @@ DROPPED: dict[str, tuple[str, Options]] = {
     "real inputs": ("real inputs", IN),
     "real inputs, both directions, 2 layers": ("real inputs, both directions, 2 layers", OUT | IN),
     "embedding, folded": ("embedding, folded", OUT),
-    "embedding, folded but for its drops": ("embedding, folded", OUT | IN),
+    "embedding, folded but for its drops": ("embedding, folded", IN),
     "embedding, unfolded": ("embedding, unfolded, both directions", OUT | IN),
     "tied": ("tied, folded", OUT | IN),
     "features": ("features, embedding, 2 layers", OUT | IN),
@@ -282,6 +283,39 @@ def test_zero_cotangents_give_exactly_zero(name: str) -> None:
     zero = replace(c, cotangents={k: 0 * d for k, d in c.cotangents.items()})
     assert not any(array.any() for array in zero.grads().values())
     assert not any(a.any() for a in c.run().backward(0 * c.cotangents["outputs"]).params.values())
+
+
+@EVERY_MODEL
+def test_one_array_alone_may_be_complex(name: str) -> None:
+    """A result has the dtype that its operands ask for, wherever in the model the complex one is."""
+    c = case(**MODELS[name])
+    wanted = c.grads()
+    for k, array in c.arrays.items():
+        step = 1e-30j * np.random.default_rng(2).normal(size=array.shape)
+        slope = c.projection(c.arrays | {k: array + step}).imag
+        assert slope == pytest.approx((wanted[k] * step.imag).sum(), rel=1e-11, abs=0), k
+
+
+# ---------------------------------------------------------------------- layers and directions
+
+
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_both_directions_are_one_run_from_each_end_side_by_side(flags: Options) -> None:
+    c = case(flags=flags, token_inputs=False, bidirectional=True, layers=2)
+    y = c.arrays["inputs"]
+    for layer in (0, 1):
+        outputs = []
+        for direction in ("", "reverse."):
+            prefix = f"layers.{layer}.{direction}"
+            params = {name: c.arrays[prefix + name] for name in ("W", "U", "b")}
+            states = (c.arrays[f"state.{prefix}h"], c.arrays[f"state.{prefix}c"])
+            run = unroll(CELLS["lstm"], params, y, states, reverse=direction != "", **flags)
+            assert_close(
+                {s: c.run().state[prefix + s] for s in "hc"}, dict(zip("hc", run.states, strict=True)), 0
+            )
+            outputs.append(run.y)
+        y = np.concatenate(outputs, axis=-1)
+    assert np.allclose(c.run().outputs, y @ c.arrays["output.W"] + c.arrays["output.b"], rtol=1e-12)
 
 
 # ---------------------------------------------------------------------- the ways to look at tokens
@@ -470,6 +504,7 @@ CALLS: list[Any] = [
     ({"output.W": z((3, 7)), "output.b": z(7)}, "output"),
     ({"embedding": z((4, 3))}, "embedding"),
     ({"without": "layers.0.b"}, "layers.0.b"),
+    ({"params": {"layers.1.U": z((3, 12))}}, "the model has no parameter layers.1.U"),
 ]
 
 
@@ -478,8 +513,8 @@ def test_arrays_that_do_not_fit_are_told(changes: Options, text: str) -> None:
     c = case(**FITS)
     arguments: Options = {"inputs": TOKENS, "targets": TOKENS}
     params = {k: v for k, v in c.arrays.items() if k in c.names and k != changes.get("without")}
-    params |= {k: v for k, v in changes.items() if k in params}
-    arguments |= {k: v for k, v in changes.items() if k not in params and k != "without"}
+    params |= {k: v for k, v in changes.items() if k in params} | changes.get("params", {})
+    arguments |= {k: v for k, v in changes.items() if k not in {*params, "params", "without"}}
     with pytest.raises(ShapeError, match=text):
         c.model.loss_and_grads(params, **arguments)
 
@@ -500,6 +535,14 @@ def test_cotangents_that_do_not_fit_are_told(changes: Options, text: str) -> Non
     cotangents = {k: d for k, d in (c.cotangents | changes).items() if d is not None}
     with pytest.raises(ShapeError, match=text):
         replace(c, cotangents=cotangents).grads()
+
+
+@pytest.mark.parametrize("x", [z((T, N)), z((T, N, 6)), z((T, N, 5), int), z((N, 5))])
+def test_real_inputs_that_do_not_fit_are_told(x: Array) -> None:
+    c = case(token_inputs=False)
+    params, _, state, _ = c.parts(c.arrays)
+    with pytest.raises(ShapeError):
+        c.model.forward(params, x, state)
 
 
 def test_features_are_for_a_model_made_for_them_and_replace_its_state() -> None:

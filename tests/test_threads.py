@@ -9,7 +9,7 @@ import pytest
 
 from bptt import threads
 from bptt.errors import ConfigError
-from bptt.threads import MOST_PIECES, PIECE, for_pieces, matmul
+from bptt.threads import MOST_PIECES, PIECE, for_pieces, matmul, one_blas_thread
 from bptt.types import Array
 
 
@@ -204,3 +204,36 @@ def test_number_of_threads(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPTT_THREADS", given)
     count = threads.count.__wrapped__()
     assert count == 3 if given else 1 <= count <= (os.cpu_count() or 1)
+
+
+def test_work_within_work_does_not_wait_for_itself() -> None:
+    code = """if True:
+        from bptt.threads import for_pieces
+        for_pieces(lambda cut: for_pieces(lambda inner: None, 4, 4), 4, 4)
+        print("done")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"BPTT_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout == "done\n"
+
+
+def test_blas_is_held_until_the_last_one_leaves() -> None:
+    from threadpoolctl import threadpool_info
+
+    def blas_threads() -> int:
+        return max(int(pool["num_threads"]) for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    before = blas_threads()
+    first, second = one_blas_thread(), one_blas_thread()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    inside = blas_threads()
+    second.__exit__(None, None, None)
+    assert (inside, blas_threads()) == (1, before)

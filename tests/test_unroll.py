@@ -403,7 +403,7 @@ z = np.zeros
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "U turned": (broken(U=z((12, 3))), "lstm: U must be (H, 4H) = (12, 48), got (12, 3)"),
     "U of another cell": (broken(U=z((3, 9))), "lstm: U must be (H, 4H) = (3, 12), got (3, 9)"),
-    "W of another D": (broken(W=z((5, 12))), "lstm: W must be (D, 4H) = (4, 12), got (5, 12)"),
+    "W of another D": (broken(W=z((5, 12))), "lstm: x must be (T, N, D) = (5, 2, 5), got (5, 2, 4)"),
     "W of another H": (broken(W=z((4, 16))), "lstm: W must be (D, 4H) = (4, 12), got (4, 16)"),
     "b": (broken(b=z(3)), "lstm: b must be (4H,) = (12,), got (3,)"),
     "b as a row": (broken(b=z((1, 12))), "lstm: b must be (4H,) = (12,), got (1, 12)"),

@@ -63,6 +63,8 @@ class Init:
             raise ConfigError(f"init must be one of {', '.join(get_args(InitName))}; got {self.name!r}")
         if self.scale is not None and self.name not in ("uniform", "normal"):
             raise ConfigError(f"init {self.name!r} takes no scale; got {self.scale}")
+        if not np.isfinite(self.forget_bias):
+            raise ConfigError(f"forget_bias must be finite, got {self.forget_bias}")
         if self.scale is not None and not self.scale >= 0:
             raise ConfigError(f"the scale of init must not be negative, got {self.scale}")
 

@@ -48,7 +48,7 @@ class Loss(NamedTuple):
     grad : (T, N, ·)
         dL at the outputs.
     each : (T, N)
-        ℓ at every step, before weights and mask.
+        ℓ at every step, before weights; zero where the mask is False.
     """
 
     value: Any
@@ -100,17 +100,26 @@ def cross_entropy(
     >>> loss.grad
     array([[[ 0.25,  0.25, -0.75,  0.25]]])
     """
-    T, N, V = _sequence("logits", logits)
+    if logits.ndim != 3:
+        raise ShapeError(f"logits must be (T, N, V), got {logits.shape}")
+    T, N, V = logits.shape
     if targets.shape != (T, N) or not np.issubdtype(targets.dtype, np.integer):
         raise ShapeError(
             f"cross_entropy: targets must be (T, N) = {(T, N)} integers, got {targets.dtype} {targets.shape}"
         )
+    w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    if mask is not None:
+        targets = np.where(mask, targets, 0)
     if targets.size and not (targets.min() >= 0 and targets.max() < V):
         raise ShapeError(
             f"cross_entropy: targets must be in 0 .. V-1 = {V - 1}, got {targets.min()} .. {targets.max()}"
         )
-    w = weights((T, N), reduction, mask).astype(logits.real.dtype).reshape(-1, 1)
-    z, y = logits.reshape(-1, V), targets.ravel()
+    if out is not None and (out.shape, out.dtype) != (logits.shape, logits.dtype):
+        raise ShapeError(
+            f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
+            f"got {out.dtype} {out.shape}"
+        )
+    z, y, w_row = logits.reshape(-1, V), targets.ravel(), w.reshape(-1, 1)
     grad = np.empty_like(z) if out is None or not out.flags.c_contiguous else out.reshape(-1, V)
     each = np.empty(T * N, logits.dtype)
 
@@ -123,15 +132,15 @@ def cross_entropy(
         np.exp(p, out=p)
         total = p.sum(axis=1, keepdims=True)
         each[cut] = np.log(total[:, 0]) - shifted
-        p *= w[cut] / total
-        p[at] -= w[cut, 0]
+        p *= w_row[cut] / total
+        p[at] -= w_row[cut, 0]
 
     for_pieces(rows, T * N, -(-z.size // PIECE))
     dlogits = grad.reshape(T, N, V)
     if out is not None and not out.flags.c_contiguous:
         out[...] = dlogits
         dlogits = out
-    return _reduced(each.reshape(T, N), dlogits, w.reshape(T, N))
+    return _reduced(each.reshape(T, N), dlogits, w, mask)
 
 
 def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
@@ -155,11 +164,11 @@ def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask:
     >>> float(loss.value), loss.grad.ravel().tolist()
     (1.0, [1.0, 1.0])
     """
-    T, N, _ = _sequence("outputs", outputs, targets)
+    T, N, targets = _sequence("outputs", outputs, targets)
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
     error = outputs - targets
     each = 0.5 * (error * error).sum(axis=2)
-    return _reduced(each, w[..., None] * error, w)
+    return _reduced(each, w[..., None] * error, w, mask)
 
 
 def sigmoid_cross_entropy(
@@ -188,13 +197,13 @@ def sigmoid_cross_entropy(
     >>> round(float(loss.value), 4), loss.grad.ravel().tolist()
     (1.3863, [-0.5, -0.5])
     """
-    T, N, _ = _sequence("logits", logits, targets)
+    T, N, targets = _sequence("logits", logits, targets)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
     e = np.exp(np.where(logits.real > 0, -logits, logits))  # exp(-|z|), never above 1
     softplus = np.where(logits.real > 0, logits, 0) + np.log1p(e)
     p = np.where(logits.real > 0, 1, e) / (1 + e)
     each = (softplus - targets * logits).sum(axis=2)
-    return _reduced(each, w[..., None] * (p - targets), w)
+    return _reduced(each, w[..., None] * (p - targets), w, mask)
 
 
 LOSSES: dict[str, Callable[..., Loss]] = {
@@ -230,16 +239,20 @@ def weights(shape: tuple[int, int], reduction: Reduction, mask: Array | None = N
     return w
 
 
-def _sequence(name: str, outputs: Array, targets: Array | None = None) -> tuple[int, int, int]:
+def _sequence(name: str, outputs: Array, targets: Array) -> tuple[int, int, Array]:
+    """Return T, N and the targets in the outputs' precision."""
     if outputs.ndim != 3:
         raise ShapeError(f"{name} must be (T, N, ·), got {outputs.shape}")
-    if targets is not None and targets.shape != outputs.shape:
+    if targets.shape != outputs.shape:
         raise ShapeError(f"targets must have the shape of the {name}, {outputs.shape}; got {targets.shape}")
-    T, N, K = outputs.shape
-    return T, N, K
+    T, N, _ = outputs.shape
+    return T, N, targets if np.iscomplexobj(targets) else targets.astype(outputs.real.dtype, copy=False)
 
 
-def _reduced(each: Array, grad: Array, w: Array) -> Loss:
+def _reduced(each: Array, grad: Array, w: Array, mask: Array | None) -> Loss:
+    if mask is not None:  # whatever stands at the steps that do not count, nan too
+        each[~mask] = 0
+        grad[~mask] = 0
     # summed in double precision whatever the arrays are: a sum over 100,000 steps keeps its digits
     value = np.sum(w * each, dtype=np.result_type(each, np.float64))
     return Loss(value if np.iscomplexobj(value) else float(value), grad, each)

@@ -24,7 +24,7 @@ from bptt.losses import LOSSES, Loss, LossName, Reduction
 from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
 from bptt.threads import matmul, one_blas_thread
 from bptt.types import Array, Dtype, Generator, Params
-from bptt.unroll import scatter_add
+from bptt.unroll import scatter_add, without_padding
 
 
 class LossAndGrads(NamedTuple):
@@ -295,7 +295,7 @@ class Model:
         """
         if features is not None and (state is not None or self.features is None):
             raise ConfigError("features give the first state: a model made for them, and no state")
-        self._check(params, inputs)
+        inputs = self._check(params, inputs, mask)
         with one_blas_thread():
             if features is not None:
                 state = self._states_from(params, features)
@@ -316,14 +316,17 @@ class Model:
             y = matmul(h, self._output_matrix(params))  # (3)
             if self.output_bias:
                 y = _iadd(y, params["output.b"])
-        outputs = y.reshape(*run.y.shape[:2], -1)
+        outputs = y.reshape(*run.y.shape[:2], self.outputs)
         return ModelRun(outputs, run.states, self, params, inputs, features, run, x, h, drop_in, drop_out)
 
-    def _check(self, params: Params, inputs: Array) -> None:
+    def _check(self, params: Params, inputs: Array, mask: Array | None) -> Array:
+        """Return the inputs without their padding, or raise a ShapeError that names what does not fit."""
         kind = np.integer if self.token_inputs else np.inexact
         if inputs.ndim != (2 if self.token_inputs else 3) or not np.issubdtype(inputs.dtype, kind):
             wanted = "(T, N) integer tokens" if self.token_inputs else f"(T, N, D = {self.inputs}) features"
             raise ShapeError(f"inputs must be {wanted}, got {inputs.dtype} {inputs.shape}")
+        if mask is not None and mask.shape == inputs.shape[:2]:
+            inputs = without_padding(inputs, mask)
         if self.token_inputs and inputs.size and not (inputs.min() >= 0 and inputs.max() < self.inputs):
             raise ShapeError(
                 f"tokens must be in 0 .. V-1 = {self.inputs - 1}, got {inputs.min()} .. {inputs.max()}"
@@ -336,6 +339,7 @@ class Model:
                 raise ShapeError(f"{name} must be {shape}, got {params[name].shape}")
         if len(params) > len(shapes):
             raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")
+        return inputs
 
     def _output_matrix(self, params: Params) -> Array:
         return params["embedding"].T if self.tied else params["output.W"]

@@ -227,7 +227,7 @@ class StackRun:
                     dx = grads.x if dx is None else dx + grads.x  # both directions read the same x
             if dx is not None:
                 dx = apply_drop(dx, self._drops[layer])
-        return dparams, dx, dinitial
+        return dparams, dx, {name: dinitial[name] for name in stack.state_names}
 
 
 def dropout_mask(rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array | None:

@@ -8,6 +8,7 @@ threads takes up: the same bits on one core and on sixty-four.
 """
 
 import os
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -40,7 +41,14 @@ def count() -> int:
 
 @cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count(), thread_name_prefix="bptt")
+    return ThreadPoolExecutor(count(), initializer=_mark_worker)
+
+
+_own = threading.local()
+
+
+def _mark_worker() -> None:
+    _own.is_worker = True
 
 
 if hasattr(os, "register_at_fork"):
@@ -54,10 +62,32 @@ def _blas() -> Any:
     return ThreadpoolController()
 
 
-def one_blas_thread() -> AbstractContextManager[Any]:
-    """Return a context in which BLAS runs on the calling thread alone."""
-    context: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
-    return context
+class _OneBlasThread:
+    """Holds BLAS to one thread while anybody is inside; the limit is the process's, not a thread's."""
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit = _blas().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.restore_original_limits()
+
+
+_one_blas_thread = _OneBlasThread()
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Return a context in which BLAS runs on the calling thread alone; it may be entered again within."""
+    return _one_blas_thread
 
 
 def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
@@ -67,7 +97,8 @@ def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
     """
     pieces = max(1, min(pieces, n))
     cuts = [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
-    if pieces == 1 or count() == 1:
+    # a worker that waited for the pool could wait for itself
+    if pieces == 1 or count() == 1 or getattr(_own, "is_worker", False):
         for cut in cuts:
             work(cut)
     else:

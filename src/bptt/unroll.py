@@ -109,12 +109,10 @@ def unroll(
     >>> grads.x.shape, grads.params["U"].shape
     ((5, 2, 3), (4, 16))
     """
-    T, N, H = _check(cell, params, x, states, mask, reset)
+    T, N, H, x = _check(cell, params, x, states, mask, reset)
     U = params["U"]
     real = () if x.ndim == 2 else (x,)
     dtype = np.result_type(*params.values(), *(states or ()), *real)
-    if mask is not None and real:
-        x = np.where(mask[..., None], x, x.dtype.type(0))  # whatever is in the padding, nan too
     if states is None:
         states = tuple(np.zeros((N, H), dtype) for _ in cell.states)
     columns = Columns.of(cell, H)
@@ -302,6 +300,13 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
     return a
 
 
+def without_padding(x: Array, mask: Array | None) -> Array:
+    """Return x (T, N, ...) with zeros where the mask is False, whatever stands there."""
+    if mask is None:
+        return x
+    return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
+
+
 def _rows(a: Array) -> Array:
     """Return (T, N, ·) as (T·N, ·)."""
     return a.reshape(-1, a.shape[-1])
@@ -331,8 +336,8 @@ def _check(
     states: States | None,
     mask: Array | None,
     reset: Array | None,
-) -> tuple[int, int, int]:
-    """Return T, N, H, or raise a ShapeError that names the array that does not fit."""
+) -> tuple[int, int, int, Array]:
+    """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
     unknown = params.keys() - {"W", "U", "b", "b_h"}
     if unknown or "W" not in params or "U" not in params:
         raise ShapeError(f"{cell.name}: params must be W, U and at most b, b_h; got {', '.join(params)}")
@@ -345,9 +350,17 @@ def _check(
     T, N = x.shape[:2]
     if T == 0:
         raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
-    D = len(W) if x.ndim == 2 else x.shape[2]
+    for name, flags in (("mask", mask), ("reset", reset)):
+        if flags is not None:
+            _expect(cell, name, flags, (T, N), "(T, N)")
+            if flags.dtype != np.bool_:
+                raise ShapeError(f"{cell.name}: {name} must be bool, got {flags.dtype}")
+    x = without_padding(x, mask)
+    D = len(W)
     _expect(cell, "W", W, (D, Gx * H), f"(D, {Gx}H)")
-    if x.ndim == 2 and x.size and not (x.min() >= 0 and x.max() < D):
+    if x.ndim == 3:
+        _expect(cell, "x", x, (T, N, D), "(T, N, D)")
+    elif x.size and not (x.min() >= 0 and x.max() < D):
         raise ShapeError(f"{cell.name}: tokens must be in 0 .. D-1 = {D - 1}, got {x.min()} .. {x.max()}")
     for name, G in (("b", Gx), ("b_h", Gh)):
         if name in params:
@@ -358,9 +371,4 @@ def _check(
             raise ShapeError(f"{cell.name}: states must be ({wanted}), got {len(states)} arrays")
         for name, s in zip(cell.states, states, strict=True):
             _expect(cell, f"the initial {name}", s, (N, H), "(N, H)")
-    for name, flags in (("mask", mask), ("reset", reset)):
-        if flags is not None:
-            _expect(cell, name, flags, (T, N), "(T, N)")
-            if flags.dtype != np.bool_:
-                raise ShapeError(f"{cell.name}: {name} must be bool, got {flags.dtype}")
-    return T, N, H
+    return T, N, H, x
