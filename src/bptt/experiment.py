@@ -9,13 +9,12 @@ import numpy as np
 
 from bptt import evaluate, optim, schedules, tasks
 from bptt.batches import Batch, Source
-from bptt.errors import RunError
+from bptt.errors import DataError, RunError
 from bptt.model import Model
 from bptt.sample import sample
 from bptt.settings import Settings
 from bptt.tasks import Task, Verdict
 from bptt.text import Corpus, TextStream, Vocabulary, load
-from bptt.text.streams import windows
 from bptt.types import Array, Params
 
 
@@ -61,14 +60,14 @@ class Experiment:
             `facts`.
         """
         made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
-        if facts is not None and made.facts != facts:
-            changed = ", ".join(key for key in made.facts if made.facts[key] != facts.get(key))
+        # the same data may lie in another place by now
+        kept = {} if facts is None else {key: made.facts[key] for key in made.facts if key != "source"}
+        if facts is not None and (changed := [key for key in kept if kept[key] != facts.get(key)]):
             raise RunError(
-                f"{settings.data} is no longer what the run was trained on ({changed} differs): "
+                f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
                 "put it back, or start a new run"
             )
-        optim.make(settings.optimizer)  # unknown names are said before anything is written
-        made.schedule()
+        made.optimizer(), made.schedule()  # what means nothing is said before anything is written
         return made
 
     @classmethod
@@ -76,7 +75,11 @@ class Experiment:
         corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
         vocabulary = corpus.vocabulary(settings.vocabulary)
         train, valid = vocabulary.encode(corpus.train), vocabulary.encode(corpus.valid)
-        windows(valid)  # too short to be predicted: said now rather than after an hour
+        if len(valid) < 2:  # said now rather than after an hour
+            raise DataError(
+                f"{settings.valid or corpus.name}: there is nothing to predict in {len(valid)} tokens to "
+                "validate on; give a longer text, or --valid PATH"
+            )
         return cls(
             settings=settings,
             model=_model(settings, len(vocabulary), len(vocabulary)),
@@ -138,7 +141,7 @@ class Experiment:
             s.schedule,
             lr=s.lr,
             total_steps=max(1, self.steps),
-            warmup=s.warmup,
+            warmup=min(s.warmup, self.steps),  # a short run warms up all the way through
             **own.get(s.schedule, {}),
         )
 
@@ -147,7 +150,8 @@ class Experiment:
         s = self.settings
         own: dict[str, dict[str, Any]] = {
             "sgd": {"momentum": s.momentum},
-            "adamw": {"weight_decay": s.weight_decay},
+            "adam": {"beta2": s.beta2},
+            "adamw": {"beta2": s.beta2, "weight_decay": s.weight_decay},
         }
         return optim.make(s.optimizer, **own.get(s.optimizer, {}))
 
@@ -197,6 +201,7 @@ def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = No
         bias=settings.bias,
         output_bias=settings.output_bias,
         dropout=settings.dropout,
+        input_dropout=settings.input_dropout,
         loss="cross_entropy" if task is None else task.loss,
         reduction=settings.reduction,
         init_name=settings.init,
@@ -212,7 +217,8 @@ def _as_predictions(model: Model, outputs: Array) -> Array:
     if model.loss == "sigmoid_cross_entropy":
         return np.asarray(1 / (1 + np.exp(-outputs)))
     p: Array = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    return p / p.sum(axis=-1, keepdims=True)
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
 
 
 def _digest(corpus: Corpus) -> str:

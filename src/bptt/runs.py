@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bptt.errors import RunError
 from bptt.types import Params
 
@@ -77,17 +79,18 @@ class Run:
             If the folder holds a run already or cannot be written.
         """
         run = cls(folder)
-        if run.path("config.json").exists():
-            raise RunError(
-                f"{run.folder} already holds a run; go on with --resume {run.folder}, or give another --out"
-            )
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the folder {run.folder}: {error.strerror}") from None
+        try:
+            write_atomically(run.path("config.json"), _config(config), new=True)
+        except FileExistsError:
+            raise RunError(
+                f"{run.folder} already holds a run; go on with --resume {run.folder}, or give another --out"
+            ) from None
         if vocabulary is not None:
-            run.write("vocabulary.json", _json(vocabulary, indent=None))
-        run.write_config(config)
+            run.write_vocabulary(vocabulary)
         return run
 
     @classmethod
@@ -100,8 +103,10 @@ class Run:
             If there is no run in it.
         """
         run = cls(folder)
-        if not run.path("config.json").is_file():
-            what = "holds no run: it has no config.json" if run.folder.is_dir() else "is no such folder"
+        # os.path, because Path's own raise where a name is too long for a file's
+        if not os.path.isfile(run.path("config.json")):  # noqa: PTH113
+            is_dir = os.path.isdir(folder)  # noqa: PTH112
+            what = "holds no run: it has no config.json" if is_dir else "is no such folder"
             raise RunError(f"{run.folder} {what}; bptt train --out {run.folder} would make a run there")
         return run
 
@@ -121,7 +126,11 @@ class Run:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Replace the configuration."""
-        self.write("config.json", _json({"format": FORMAT, **config}))
+        self.write("config.json", _config(config))
+
+    def write_vocabulary(self, vocabulary: dict[str, Any]) -> None:
+        """Replace the vocabulary."""
+        self.write("vocabulary.json", _json(vocabulary, indent=None))
 
     def config(self) -> dict[str, Any]:
         """Return the configuration.
@@ -149,28 +158,40 @@ class Run:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the log's lines; one cut short by a crash is left out."""
-        if not self.path("log.jsonl").exists():
-            return []
+        path = self.path("log.jsonl")
+        try:
+            data = path.read_bytes() if path.exists() else b""
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror}") from None
         lines = []
-        for text in self.path("log.jsonl").read_text(encoding="utf-8").splitlines():
+        for text in data.splitlines():
             try:
-                lines.append(json.loads(text))
+                line = json.loads(text)
             except ValueError:
                 break
+            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+                break
+            lines.append(line)
         return lines
 
     def rewind_log(self, step: int) -> float:
         """Drop the log's lines after `step`, and return the seconds at its end."""
         kept = [line for line in self.lines() if line["step"] <= step]
         self.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
-        return float(kept[-1]["seconds"]) if kept else 0.0
+        return float(kept[-1].get("seconds", 0)) if kept else 0.0
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed while it wrote has left behind."""
+        for left in self.folder.glob(".*.tmp"):
+            left.unlink(missing_ok=True)
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, ``"last"`` or ``"best"``: the same content gives the same bytes."""
         from safetensors.numpy import save
 
+        # order="C", because safetensors writes others in the order in which they lie in memory
         arrays = {
-            f"{group}.{key}": array
+            f"{group}.{key}": np.asarray(array, order="C")
             for group, part in checkpoint.arrays.items()
             for key, array in part.items()
         }
@@ -195,10 +216,9 @@ class Run:
 
         try:
             with safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
+                values = dict(json.loads((file.metadata() or {})["bptt"]))
                 flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a dict
-            values = json.loads(metadata["bptt"])
-        except (SafetensorError, KeyError, ValueError, OSError) as error:
+        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
             raise RunError(f"{path} is not a whole bptt checkpoint ({_reason(error)})") from None
         _check_format(path, values.pop("format", None))
         arrays: dict[str, Params] = {}
@@ -218,18 +238,28 @@ class Run:
         return value
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file beside its place, force it to the disk, and put it there in one step."""
+def write_atomically(path: Path, data: bytes, *, new: bool = False) -> None:
+    """Write a file beside its place, force it to the disk, and put it there in one step.
+
+    Of several processes that write a `new` one, all but the first get a FileExistsError.
+    """
     temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
+        ) as file:
             temporary = Path(file.name)
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        temporary = None
+        if new:
+            _link(temporary, path)
+        else:
+            temporary.replace(path)
+            temporary = None
+    except FileExistsError:
+        raise
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}; what was there is as it was"
@@ -239,10 +269,20 @@ def write_atomically(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # unlike a renamed file, it never takes another's place
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        with path.open("xb") as file:
+            file.write(temporary.read_bytes())
+
+
 def free_folder(parent: Path, name: str) -> Path:
     """Return the first of NAME-1, NAME-2, ... in `parent` that does not exist."""
     k = 1
-    while (parent / f"{name}-{k}").exists():
+    while os.path.exists(parent / f"{name}-{k}"):  # noqa: PTH110  as in Run.open
         k += 1
     return parent / f"{name}-{k}"
 
@@ -251,6 +291,10 @@ def _umask() -> int:
     mask = os.umask(0o022)  # the only way to read it is to set it
     os.umask(mask)
     return mask
+
+
+def _config(config: dict[str, Any]) -> bytes:
+    return _json({"format": FORMAT, **config})
 
 
 def _json(value: dict[str, Any], indent: int | None = 2) -> bytes:

@@ -60,10 +60,12 @@ def sample(
     >>> model = bptt.Model(inputs=3, outputs=3, hidden=4)
     >>> params = model.init(np.random.default_rng(0))
     >>> "".join(bptt.sample(model, params, vocabulary, rng=np.random.default_rng(1), length=5))
-    'cccac'
+    'bcaca'
     """
     check_options(length, temperature, top_k, top_p)
-    read = vocabulary.encode(prime) if prime else np.array([vocabulary.start])
+    read = vocabulary.encode(prime)
+    if not len(read):  # no text, or for words nothing but white space
+        read = np.array([vocabulary.start])
     return _draw(model, params, vocabulary, rng, read, length, temperature, top_k, top_p)
 
 
@@ -128,7 +130,8 @@ def probabilities(
     z = z - z.max()
     if temperature == 0:
         return np.asarray(np.arange(z.size) == z.argmax(), np.float64)
-    p: Array = np.exp(z / temperature)
+    with np.errstate(over="ignore"):  # at a temperature near 0 the unlikely are infinitely so
+        p: Array = np.exp(z / temperature)
     p /= p.sum()
     order = np.argsort(-p, kind="stable")
     if top_k is not None:
@@ -136,4 +139,5 @@ def probabilities(
     if top_p is not None:
         before = np.cumsum(p[order]) - p[order]
         p[order[before >= top_p * p.sum()]] = 0
-    return p / p.sum()
+    p /= p.sum()
+    return p

@@ -1,7 +1,7 @@
 """Everything that decides a training run, and the presets: settings that have a name.
 
-A run's settings are the defaults below, overlaid by what its task is known to need, by the preset and by
-what the user asks for, in this order.
+A run's settings are the neutral ones below, overlaid by what its generated task is known to need or, for
+text, by the preset (``"default"`` where none is named), and then by what the user asks for.
 """
 
 from dataclasses import asdict, dataclass, fields, replace
@@ -27,7 +27,7 @@ class Settings:
         None: what suits the corpus.
     vocabulary : int or None
         The most words to know; None: all.
-    cell, hidden, layers, embedding, bias, output_bias, tied, dropout
+    cell, hidden, layers, embedding, bias, output_bias, tied, dropout, input_dropout
         As in :class:`bptt.Model`; embedding 0 is one-hot input.
     init, init_scale, forget_bias
         As in :class:`bptt.init.Init`.
@@ -37,8 +37,8 @@ class Settings:
         N rows of T steps in a training step.
     steps, epochs
         How long: training steps, or passes over the data; epochs count where steps is None.
-    optimizer, lr, momentum, weight_decay
-        See :mod:`bptt.optim`; momentum is SGD's.
+    optimizer, lr, momentum, beta2, weight_decay
+        See :mod:`bptt.optim`; momentum is SGD's, beta2 Adam's and AdamW's, weight_decay AdamW's.
     schedule, warmup, keep, factor
         See :mod:`bptt.schedules`; warmup in steps; keep is how many epochs (step) or evaluations
         (plateau) the rate is held before each multiplication by factor.
@@ -64,6 +64,7 @@ class Settings:
     output_bias: bool = True
     tied: bool = False
     dropout: float = 0.0
+    input_dropout: float = 0.0
     init: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 1.0
@@ -76,6 +77,7 @@ class Settings:
     optimizer: str = "adam"
     lr: float = 5e-3
     momentum: float = 0.0
+    beta2: float = 0.999
     weight_decay: float = 0.0
     schedule: str = "cosine"
     warmup: int = 0
@@ -89,20 +91,41 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "batch", "chunk", "report_every", "eval_every", "vocabulary"):
-            self._at_least(name, 1)
-        for name in ("embedding", "steps", "seed", "warmup", "keep"):
-            self._at_least(name, 0)
-        self._at_least("patience", 1)
+        for name in ("hidden", "layers", "batch", "chunk"):
+            self._whole(name, 1, _MOST)
+        self._whole("embedding", 0, _MOST)
+        for name in ("report_every", "eval_every", "vocabulary", "patience"):
+            self._whole(name, 1)
+        for name in ("steps", "seed", "warmup", "keep"):
+            self._whole(name, 0)
+        for name in _NUMBERS:
+            self._number(name)
+        for name in ("clip_norm", "clip_value"):
+            self._number(name, above=0)
+        for field in fields(self):
+            value, is_text = getattr(self, field.name), isinstance(field.default, str)
+            if not isinstance(value, str) and (is_text or (field.name == "valid" and value is not None)):
+                raise ConfigError(f"{field.name} must be a str, got {value!r}")
         if self.steps is None and self.epochs is None:
             raise ConfigError("say how long to train: steps or epochs")
         if self.epochs is not None and not 0 < self.epochs < float("inf"):
             raise ConfigError(f"epochs must be above 0, got {self.epochs}")
 
-    def _at_least(self, name: str, least: int) -> None:
+    def _whole(self, name: str, least: int, most: int | None = None) -> None:
         value = getattr(self, name)
-        if value is not None and (not isinstance(value, int) or value < least):
-            raise ConfigError(f"{name.replace('_', '-')} must be a whole number from {least}, got {value!r}")
+        if value is None and name in _OPTIONAL:
+            return
+        if type(value) is not int or value < least or (most is not None and value > most):
+            wanted = f"a whole number from {least}" + (f" to {most:,}" if most else "")
+            raise ConfigError(f"{name.replace('_', '-')} must be {wanted}, got {value!r}")
+
+    def _number(self, name: str, above: float | None = None) -> None:
+        value = getattr(self, name)
+        if value is None and name in _OPTIONAL:
+            return
+        wanted = "a number" if above is None else f"above {above}"
+        if not isinstance(value, int | float) or (above is not None and not value > above):
+            raise ConfigError(f"{name.replace('_', '-')} must be {wanted}, got {value!r}")
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values."""
@@ -115,12 +138,12 @@ class Settings:
 
     @classmethod
     def of(cls, preset: str | None = None, **asked: Any) -> "Settings":
-        """Return the defaults, overlaid by the task's, the preset's, and what is asked for.
+        """Return neutral settings, overlaid by the task's, the preset's, and what is asked for.
 
         Parameters
         ----------
         preset : str, optional
-            A name in `PRESETS`.
+            A name in `PRESETS`; for text, ``"default"`` where none is given.
         **asked
             Attributes of Settings; None means not asked for.
 
@@ -137,6 +160,8 @@ class Settings:
         if preset is not None and preset not in PRESETS:
             raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
         asked = _known({name: value for name, value in asked.items() if value is not None})
+        if preset is None and asked.get("data") not in TASK_SETTINGS:
+            preset = "default"
         chosen = PRESETS[preset].settings if preset else {}
         data = asked.get("data", chosen.get("data", cls.data))
         overlay = TASK_SETTINGS.get(data, {}) | chosen | asked
@@ -145,6 +170,24 @@ class Settings:
         if "epochs" in overlay and "steps" not in asked:
             overlay["steps"] = None
         return replace(cls(), **overlay)
+
+
+_MOST = 10**8
+"""A size beyond it would be more than NumPy can count, let alone keep."""
+
+_NUMBERS = (
+    "dropout",
+    "input_dropout",
+    "init_scale",
+    "forget_bias",
+    "epochs",
+    "lr",
+    "momentum",
+    "beta2",
+    "weight_decay",
+    "factor",
+)
+_OPTIONAL = ("vocabulary", "steps", "patience", "epochs", "init_scale", "clip_norm", "clip_value")
 
 
 @dataclass(frozen=True)
@@ -165,9 +208,19 @@ class Preset:
 
 TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "reber": {"hidden": 16, "steps": 4000, "eval_every": 200},
-    "adding": {"hidden": 64, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
-    "temporal-order": {"hidden": 64, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
-    "copy": {"hidden": 128, "batch": 50, "lr": 2e-3, "steps": 12000, "eval_every": 250},
+    # a forget gate that starts at σ(4) = 0.98 holds a tenth of the cell state over 100 steps
+    "adding": {"hidden": 32, "batch": 50, "forget_bias": 4.0, "steps": 4000, "eval_every": 250},
+    "temporal-order": {
+        "hidden": 32,
+        "embedding": 0,
+        "batch": 50,
+        "init": "orthogonal",
+        "forget_bias": 6.0,
+        "lr": 1e-2,
+        "steps": 8000,
+        "eval_every": 500,
+    },
+    "copy": {"hidden": 128, "batch": 50, "forget_bias": 4.0, "steps": 12000, "eval_every": 250},
     "ar2": {"hidden": 16, "steps": 1500, "eval_every": 250},
 }
 """What each task is known to need."""
@@ -181,6 +234,18 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
 
 
 PRESETS: dict[str, Preset] = {
+    "default": Preset(
+        "what is taken for text when no preset is named: an LSTM that learns Tiny Shakespeare well",
+        {
+            "init": "orthogonal",
+            "dropout": 0.1,
+            "optimizer": "adamw",
+            "lr": 1e-2,
+            "beta2": 0.99,
+            "weight_decay": 0.1,
+            "warmup": 100,
+        },
+    ),
     "vanilla": Preset(
         "the vanilla-RNN character model: chunks of 25, one row, Adagrad, entries clipped at 5",
         {

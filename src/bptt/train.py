@@ -15,6 +15,7 @@ in the checkpoint, which therefore depends on the settings and the step alone.
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -24,13 +25,14 @@ from typing import Any
 import numpy as np
 
 from bptt import __version__, optim
-from bptt.errors import DivergedError, RunError
+from bptt.errors import ConfigError, DivergedError, RunError
 from bptt.evaluate import mean_per_target
 from bptt.experiment import Experiment
 from bptt.runs import Checkpoint, Run
 from bptt.schedules import EarlyStopping
 from bptt.settings import Settings
-from bptt.tasks import Verdict
+from bptt.tasks import TASKS, Verdict
+from bptt.text import describe
 from bptt.threads import one_blas_thread
 from bptt.types import Params
 
@@ -147,10 +149,12 @@ class Trainer:
         BpttError
             If the settings, the data or the folder cannot be used.
         """
+        _keep_apart(settings, Path(folder))
         experiment = Experiment.of(settings)
+        trainer = cls(experiment, Run(folder))  # what takes too much memory leaves no folder behind
         vocabulary = experiment.vocabulary
-        run = Run.create(folder, _config(experiment), None if vocabulary is None else vocabulary.to_json())
-        return cls(experiment, run)
+        Run.create(folder, _config(experiment), None if vocabulary is None else vocabulary.to_json())
+        return trainer
 
     @classmethod
     def resume(cls, folder: str | Path, **longer: Any) -> "Trainer":
@@ -169,13 +173,25 @@ class Trainer:
         """
         run = Run.open(folder)
         config = run.config()
+        if not all(isinstance(config.get(part), dict) for part in ("settings", "data")):
+            raise RunError(f"{run.path('config.json')} does not describe a run: it wants settings and data")
+        if len(longer) > 1:
+            raise ConfigError("give --steps or --epochs, not both")
         values = {**config["settings"], **longer}
         if "epochs" in longer:
             values["steps"] = None
         experiment = Experiment.of(Settings.from_json(values), facts=config["data"])
         trainer = cls(experiment, run)
         if run.path("last.safetensors").exists():
-            trainer._restore(run.load("last"))
+            try:
+                trainer._restore(run.load("last"))
+            except KeyError as error:
+                raise RunError(
+                    f"the checkpoint in {run.folder} lacks {error}, which a run of its config.json has"
+                ) from None
+        run.sweep()
+        if experiment.vocabulary is not None and run.vocabulary() is None:  # stopped before it was written
+            run.write_vocabulary(experiment.vocabulary.to_json())
         trainer._seconds = run.rewind_log(trainer.step)
         if longer:
             run.write_config(_config(experiment))
@@ -245,8 +261,9 @@ class Trainer:
         s, model = self.settings, self.model
         batch = self.experiment.source.next()  # (1)
         counted = batch.mask if batch.target_mask is None else batch.target_mask
-        rng = np.random.default_rng([s.seed, 1, self.step]) if s.dropout else None
-        with one_blas_thread():
+        drops = s.dropout or s.input_dropout
+        rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
+        with one_blas_thread(), _quiet():
             loss, grads, self.carried = model.loss_and_grads(  # (2)
                 self.params,
                 batch.inputs,
@@ -272,6 +289,8 @@ class Trainer:
     def _report(self, seconds: float, rate: float) -> Report:
         train_loss, self._sum, self._count = self._sum / self._count, 0.0, 0
         valid_loss, best, verdict = None, False, None
+        before = max(0, self.step - 1)
+        lr = self.schedule.lr(before, before / self.experiment.steps_per_epoch)  # that of the last update
         if self.step % self.settings.eval_every == 0 or self.end == DONE:
             valid_loss, verdict = self._evaluate()
             best = valid_loss < self.best
@@ -286,14 +305,15 @@ class Trainer:
             seconds=seconds,
             rate=rate,
             train_loss=train_loss,
-            lr=self.schedule.lr(max(0, self.step - 1), self.epoch),
+            lr=lr,
             valid_loss=valid_loss,
             best=best,
             verdict=verdict,
         )
 
     def _evaluate(self) -> tuple[float, Verdict | None]:
-        loss = self.experiment.validate(self.params)
+        with _quiet():
+            loss = self.experiment.validate(self.params)
         if not math.isfinite(loss):
             raise self._diverged(f"the validation loss is {loss}")
         verdict = self.experiment.verdict(self.params)
@@ -325,12 +345,14 @@ class Trainer:
     def _restore(self, checkpoint: Checkpoint) -> None:
         values = checkpoint.values
         params = checkpoint.arrays.get("params", {})
-        if {k: a.shape for k, a in params.items()} != {k: a.shape for k, a in self.params.items()}:
-            raise RunError(
-                f"the checkpoint in {self.run.folder} does not hold the parameters of its config.json"
-            )
+        slots = checkpoint.arrays.get("optimizer", {})
+        for what, found, own in (("parameters", params, self.params), ("optimiser", slots, self.slots)):
+            if {k: a.shape for k, a in found.items()} != {k: a.shape for k, a in own.items()}:
+                raise RunError(
+                    f"the checkpoint in {self.run.folder} does not hold the {what} of its config.json"
+                )
         self.params = {name: params[name] for name in self.params}
-        self.slots = {name: checkpoint.arrays["optimizer"][name] for name in self.slots}
+        self.slots = {name: slots[name] for name in self.slots}
         self.carried = checkpoint.arrays.get("state")
         self.step, self.tokens = values["step"], values["tokens"]
         self.best = math.inf if values["best"] is None else values["best"]
@@ -347,6 +369,22 @@ class Trainer:
         if self._saved_at >= 0:
             kept = f"{self.run.path('last.safetensors')} keeps step {self._saved_at}"
         return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr, or --clip-norm 1")
+
+
+def _keep_apart(settings: Settings, folder: Path) -> None:
+    """Refuse to write among the files that are read: the data would not be the same when resumed."""
+    named = {*TASKS, *(info.name for info in describe())}
+    for data in {settings.data, settings.valid or settings.data} - named:
+        source, place = Path(data).resolve(), folder.resolve()
+        if not os.path.isdir(source) or not place.is_relative_to(source):  # noqa: PTH112  as in Run.open
+            continue
+        if not any(part.startswith(".") for part in place.relative_to(source).parts):  # hidden: not read
+            raise ConfigError(f"{folder} lies in {data}, and would become data; give an --out elsewhere")
+
+
+def _quiet() -> np.errstate:
+    """Return a context without NumPy's warnings: what is no longer finite is said once, as an error."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _config(experiment: Experiment) -> dict[str, Any]:

@@ -5,15 +5,13 @@ import os
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from bptt import evaluate
 from bptt.errors import DataError, RunError
 from bptt.experiment import Experiment
 from bptt.model import Model
 from bptt.runs import Run
 from bptt.settings import Settings
-from bptt.tasks import Verdict
+from bptt.tasks import TASKS, Verdict
 from bptt.text import Vocabulary, load, read_bytes, read_text
 from bptt.types import Params
 
@@ -93,20 +91,24 @@ class Trained:
         config = run.config()
         try:
             model, settings = Model(**config["model"]), Settings.from_json(config["settings"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{run.path('config.json')} does not describe a model: {error}") from None
         if name == "best" and not run.path("best.safetensors").exists():
             name = "last"
         checkpoint = run.load(name)
         params = checkpoint.arrays.get("params", {})
-        wanted = {key: array.shape for key, array in model.init(np.random.default_rng(0)).items()}
-        if {key: array.shape for key, array in params.items()} != wanted:
+        if {key: array.shape for key, array in params.items()} != model.shapes:
             raise RunError(
                 f"{run.path(name)}.safetensors does not hold the parameters of config.json's model"
             )
         tokens = run.vocabulary()
         vocabulary = None if tokens is None else Vocabulary.from_json(tokens)
-        return cls(model, params, vocabulary, settings, checkpoint.values["step"])
+        known = 0 if vocabulary is None else len(vocabulary)
+        if settings.data not in TASKS and known != model.inputs:
+            raise RunError(
+                f"{run.path('vocabulary.json')} holds {known} tokens, the model has {model.inputs}"
+            )
+        return cls(model, params, vocabulary, settings, checkpoint.values.get("step", 0))
 
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.

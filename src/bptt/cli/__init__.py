@@ -3,8 +3,8 @@
 Exit codes: 0 it worked, 1 it ran and the answer is no, 2 it could not run. A user's mistake gets one line.
 """
 
-import os
 import sys
+import warnings
 
 import click
 
@@ -17,10 +17,16 @@ from bptt.cli.train import train
 from bptt.errors import BpttError, DivergedError
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, "--version", prog_name="bptt")
-def bptt() -> None:
+@click.pass_context
+def bptt(ctx: click.Context) -> None:
     """Recurrent networks with explicit backpropagation through time."""
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
 
 
 for verb in (train, sample, evaluate, corpora, presets):
@@ -32,6 +38,7 @@ def main(arguments: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a ? and goes on
+    warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of overflow: the figures say it
     sys.exit(run(arguments))
 
 
@@ -39,11 +46,9 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: a mistake is one line on standard error."""
     try:
         code = bptt.main(arguments, prog_name="bptt", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where it was closed
+            sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
-        return 0
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "bptt"
         return _fail(f"{' '.join(error.format_message().split())} (see {where} --help)", 2)
@@ -57,10 +62,10 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail("interrupted", 1)
     except MemoryError as error:
         return _fail(f"not enough memory ({error}): a smaller --hidden, --batch or --chunk needs less", 2)
-    except BrokenPipeError:
-        # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, SystemExit):  # click and rich turn the one into the other
+        return 1  # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
+    except OSError as error:
+        return _fail(f"cannot go on: {error}", 2)
 
 
 def _fail(message: str, code: int) -> int:

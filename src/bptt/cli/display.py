@@ -68,7 +68,7 @@ class Display:
             return False
         due = report.step >= report.steps * (self._samples_shown + 1) / SAMPLES
         if due:
-            self._samples_shown = int(report.step / report.steps * SAMPLES)
+            self._samples_shown = int(report.step / max(1, report.steps) * SAMPLES)
         return due or self._samples_shown == 0
 
     def sample(self, step: int, text: str) -> None:

@@ -39,10 +39,10 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
     unit, other = ("word", "perplexity") if kind == "word" else (kind, f"bits per {kind}")
     table = Table(box=None, pad_edge=False)
     table.add_column("text", overflow="fold")
-    table.add_column(f"{unit}s", justify="right")
+    table.add_column(f"{unit}s", justify="right", no_wrap=True)
     table.add_column("state")
-    table.add_column(f"nats per {unit}", justify="right")
-    table.add_column(other, justify="right")
+    table.add_column(f"nats per {unit}", justify="right", no_wrap=True)
+    table.add_column(other, justify="right", no_wrap=True)
     for score in scores:
         second = score.perplexity if kind == "word" else score.bits
         table.add_row(score.text, f"{score.tokens:,}", score.start, f"{score.nats:.4f}", f"{second:.4g}")

@@ -1,5 +1,6 @@
 """``bptt train``: train a model, and watch it learn."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,20 +39,22 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--layers", type=int, metavar="L", help="Layers.  [1]"),
     click.option("--embedding", type=int, metavar="E", help="Embedding size; 0 is one-hot input.  [64]"),
     click.option("--tied", is_flag=True, default=None, help="Output matrix = embedding transposed."),
-    click.option("--dropout", type=float, metavar="P", help="Part dropped between layers.  [0]"),
-    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled or orthogonal.  [uniform]"),
+    click.option("--dropout", type=float, metavar="P", help="Part dropped of each layer's output.  [0.1]"),
+    click.option("--input-dropout", type=float, metavar="P", help="Part dropped of the embedding.  [0]"),
+    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled or orthogonal."),
 )
 @_options(
     click.option("--batch", type=int, metavar="N", help="Rows in a training step.  [32]"),
     click.option("--chunk", type=int, metavar="T", help="Time steps in a training step.  [64]"),
     click.option("--steps", type=int, metavar="S", help="Training steps.  [3000]"),
     click.option("--epochs", type=float, metavar="E", help="Passes over the text, instead of steps."),
-    click.option("--optimizer", metavar="NAME", help="sgd, adagrad, rmsprop, adam or adamw.  [adam]"),
-    click.option("--lr", type=float, metavar="X", help="Learning rate."),
+    click.option("--optimizer", metavar="NAME", help="sgd, adagrad, rmsprop, adam or adamw.  [adamw]"),
+    click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.01]"),
     click.option("--momentum", type=float, help="For sgd.  [0]"),
-    click.option("--weight-decay", type=float, help="For adamw.  [0]"),
+    click.option("--beta2", type=float, help="For adam and adamw.  [0.99]"),
+    click.option("--weight-decay", type=float, help="For adamw.  [0.1]"),
     click.option("--schedule", metavar="NAME", help="constant, step, plateau or cosine.  [cosine]"),
-    click.option("--warmup", type=int, metavar="S", help="Steps of linear warm-up.  [0]"),
+    click.option("--warmup", type=int, metavar="S", help="Steps of linear warm-up.  [100]"),
     click.option("--keep", type=int, help="step: epochs, plateau: evaluations, before the rate falls.  [4]"),
     click.option("--factor", type=float, help="What step and plateau multiply the rate by.  [0.5]"),
     click.option("--clip-norm", type=float, help="The most the gradient's norm may be.  [1]"),
@@ -64,7 +67,9 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
 @click.pass_context
-def train(ctx: click.Context, out: str | None, resume: str | None, preset: str | None, **asked: Any) -> int:
+def train(
+    ctx: click.Context, /, out: str | None, resume: str | None, preset: str | None, **asked: Any
+) -> int:
     """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
 
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
@@ -75,10 +80,12 @@ def train(ctx: click.Context, out: str | None, resume: str | None, preset: str |
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None:
+        if given.pop("data", None) is not None:
+            raise click.UsageError("--resume goes on with the run's own data: leave CORPUS or PATH out", ctx)
         if strange := [name for name in given if name not in ("steps", "epochs")]:
             raise click.UsageError(
                 f"--resume goes on as the run was set up; only --steps or --epochs can go with it, "
-                f"not {', '.join(strange)}",
+                f"not {', '.join('--' + name.replace('_', '-') for name in strange)}",
                 ctx,
             )
         if out is not None or preset is not None:
@@ -101,7 +108,7 @@ def _lasting(data: str) -> str:
     from bptt.text import describe
 
     named = data in TASKS or data in [info.name for info in describe()]
-    return data if named or not Path(data).exists() else str(Path(data).absolute())
+    return data if named or not os.path.exists(data) else str(Path(data).absolute())  # noqa: PTH110  see load
 
 
 def watch(trainer: Any) -> int:
@@ -144,9 +151,10 @@ def introduction(trainer: Any) -> Iterator[str]:
     else:
         yield f"{s.data}: {facts['source']}"
     embedding = f", embedding {model.embedding}" if model.embedding else ""
+    steps = f" of {s.chunk} steps" if trainer.experiment.vocabulary else ""
     yield (
         f"{model.cell}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
-        f"{s.optimizer}, {s.batch} rows of {s.chunk} steps, seed {s.seed}"
+        f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}"
     )
     at = f", from step {trainer.step:,}" if trainer.step else ""
     yield f"{trainer.experiment.steps:,} steps{at}; the run is kept in {trainer.run.folder}"
