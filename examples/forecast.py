@@ -23,9 +23,7 @@ def series(rng: np.random.Generator, T: int, N: int) -> np.ndarray:
 
 def main(steps: int = 400) -> float:
     rng = np.random.default_rng(0)
-    model = bptt.Model(
-        inputs=1, outputs=1, hidden=16, cell="rnn", token_inputs=False, loss="squared_error"
-    )
+    model = bptt.Model(inputs=1, outputs=1, hidden=16, cell="rnn", token_inputs=False, loss="squared_error")
     params = model.init(rng)
     adam = bptt.optim.Adam()
     slots = adam.init(params)

@@ -117,6 +117,9 @@ def test_every_gate_is_fed_and_the_first_state_is_the_output(cell: Cell) -> None
 # The equations in plain Python, unit by unit, written from the papers and not from the cells' files.
 
 
+SCALARS = ("rnn", "rnn-relu", "lstm", "gru", "gru-cho")
+
+
 def by_scalars(name: str, a: dict[str, float], h: float, c: float = 0.0) -> dict[str, float]:
     def s(v: float) -> float:
         return float(1 / (1 + np.exp(-v)))
@@ -135,7 +138,7 @@ def by_scalars(name: str, a: dict[str, float], h: float, c: float = 0.0) -> dict
     return {"h'": (1 - z) * np.tanh(a["n"]) + z * h, "q": s(a["r"]) * h}
 
 
-@EVERY_CELL
+@pytest.mark.parametrize("cell", [CELLS[name] for name in SCALARS], ids=SCALARS)
 def test_forward_is_the_equations(cell: Cell) -> None:
     inputs, _ = example(cell)
     outputs, _ = step(cell, inputs)

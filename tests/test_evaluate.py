@@ -1,14 +1,13 @@
 """Scores are what a token-by-token reading gives, cold or carried, however the text is cut up inside."""
 
 import math
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bptt import Model, evaluate
 from bptt.errors import DataError
-from bptt.losses import Reduction
 from bptt.trained import Score
 from bptt.types import Array, Params
 
@@ -127,22 +126,6 @@ def test_there_is_nothing_to_predict_in_one_token() -> None:
     model, params = network()
     with pytest.raises(DataError, match="at least 2 tokens"):
         evaluate.cold(model, params, text(1))
-
-
-@pytest.mark.parametrize("reduction", get_args(Reduction))
-@pytest.mark.parametrize("masked", [False, True])
-def test_a_batch_is_scored_per_target_whatever_the_reduction(reduction: Reduction, masked: bool) -> None:
-    rng = np.random.default_rng(0)
-    model, _ = network(reduction=reduction)
-    logits, targets = rng.normal(size=(6, 4, V)), rng.integers(V, size=(6, 4))
-    mask = np.zeros((6, 4), np.bool_) if masked else None
-    counted = np.ones((6, 4), np.bool_)
-    if mask is not None:
-        mask[:3] = True  # as many in each row, so that a mean over rows is one over targets
-        counted = mask
-    each = -np.take_along_axis(logits - np.log(np.exp(logits).sum(-1, keepdims=True)), targets[..., None], -1)
-    found = evaluate.batch_loss(model, {}, logits, targets, mask)
-    assert found == pytest.approx(each[..., 0][counted].mean(), rel=1e-12)
 
 
 def test_a_score_has_its_other_units() -> None:

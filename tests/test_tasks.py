@@ -312,7 +312,6 @@ def test_reber_strings_are_legal_and_the_sets_apart() -> None:
         assert string[1] == string[-2]
         assert all(string[t] in legal_next(string[:t]) for t in range(len(string)))
         assert legal_next(string) == frozenset()
-    assert task.tokens_per_epoch == sum(len(string) - 1 for string in task.training_strings)
     assert EmbeddedReber(batch=1, seed=9).test_strings == task.test_strings
     assert EmbeddedReber(batch=1, seed=0, data_seed=1).test_strings != task.test_strings
 

@@ -229,6 +229,8 @@ def test_blas_is_held_until_the_last_one_leaves() -> None:
     def blas_threads() -> int:
         return max(int(pool["num_threads"]) for pool in threadpool_info() if pool["user_api"] == "blas")
 
+    if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
+        pytest.skip("this NumPy's products are by a library that takes no limit")
     before = blas_threads()
     first, second = one_blas_thread(), one_blas_thread()
     first.__enter__()

@@ -154,17 +154,42 @@ def test_a_run_can_be_made_longer(tmp_path: Path, book: str) -> None:
     assert left_by(tmp_path / "longer") == left_by(tmp_path / "whole")
     assert trainer.run.config()["settings"]["steps"] == 20
     longest = go(Trainer.resume(tmp_path / "longer", epochs=1.0))
-    assert longest.step == longest.experiment.steps_per_epoch == Trainer.resume(tmp_path / "longer").step
+    assert (
+        longest.step
+        == longest.experiment.source.batches_per_epoch
+        == Trainer.resume(tmp_path / "longer").step
+    )
     with pytest.raises(ConfigError, match="--steps or --epochs, not both"):
         Trainer.resume(tmp_path / "longer", steps=30, epochs=2.0)
 
 
-def test_a_run_that_is_made_shorter_than_it_is_reports_and_ends(tmp_path: Path, book: str) -> None:
+def test_a_run_cannot_end_before_where_it_is(tmp_path: Path, book: str) -> None:
     go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
-    trainer = Trainer.resume(tmp_path / "run", steps=0)
-    (report,) = trainer.reports()
-    assert (report.step, trainer.end, trainer.step) == (8, DONE, 8)
-    assert report.valid_loss is not None
+    before = tmp_path.joinpath("run", "config.json").read_bytes()
+    with pytest.raises(ConfigError, match="at step 8 already: it cannot end at 7"):
+        Trainer.resume(tmp_path / "run", steps=7)
+    assert tmp_path.joinpath("run", "config.json").read_bytes() == before
+
+
+def test_a_text_that_has_moved_is_told_on_resuming(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
+    moved = tmp_path / "moved.txt"
+    Path(book).rename(moved)
+    with pytest.raises(DataError, match="no such file"):
+        Trainer.resume(tmp_path / "run")
+    assert Trainer.resume(tmp_path / "run", data=str(moved)).step == 8
+    assert Trainer.resume(tmp_path / "run").settings.data == str(moved)
+
+
+def test_a_model_is_not_measured_on_another_text_unasked(tmp_path: Path, book: str) -> None:
+    """What is validation text now may have been trained on then."""
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
+    trained = Trained.load(tmp_path / "run")
+    assert trained.scores()
+    Path(book).write_text(Path(book).read_text()[::-1])
+    with pytest.raises(DataError, match="no longer the text that the model was trained on"):
+        trained.scores()
+    assert trained.scores(book)
 
 
 @pytest.mark.parametrize("changed", ["book.txt", "valid.txt"])
@@ -294,7 +319,7 @@ def test_train_loss_is_the_mean_over_all_targets_with_the_state_carried(
     tmp_path: Path, book: str, reduction: Any
 ) -> None:
     settings = Settings(**{**SMALL, **STILL}, data=book, reduction=reduction)
-    steps = Trainer.start(settings, tmp_path / "first").experiment.steps_per_epoch
+    steps = Trainer.start(settings, tmp_path / "first").experiment.source.batches_per_epoch
     trainer = Trainer.start(replace(settings, report_every=steps), tmp_path / "run")
     source = trainer.experiment.source
     assert isinstance(source, TextStream)
@@ -345,7 +370,7 @@ def test_train_loss_of_a_masked_task_counts_the_targets_that_count(tmp_path: Pat
 def test_the_log_says_the_rate_of_the_update_before(tmp_path: Path, book: str) -> None:
     asked = {**SMALL, "data": book, "steps": 60, "report_every": 1, "lr": 1.0, "eval_every": 100}
     trainer = Trainer.start(Settings(**asked, schedule="step", keep=1), tmp_path / "run")
-    steps = trainer.experiment.steps_per_epoch
+    steps = trainer.experiment.source.batches_per_epoch
     assert steps < 59
     rates = [report.lr for report in trainer.reports()]
     assert rates == [1.0] * steps + [0.5] * (60 - steps)
@@ -369,15 +394,17 @@ def test_each_step_drops_others_and_each_seed_others_again(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[float] = []
-    real = Model.loss_and_grads
+    real = Model.forward
 
-    def loss_and_grads(self: Model, *arguments: Any, rng: np.random.Generator, **options: Any) -> Any:
-        drawn.append(rng.random())
+    def forward(self: Model, *arguments: Any, rng: np.random.Generator | None = None, **options: Any) -> Any:
+        if rng is not None:
+            drawn.append(rng.random())
         return real(self, *arguments, rng=rng, **options)
 
-    monkeypatch.setattr(Model, "loss_and_grads", loss_and_grads)
-    for seed in (0, 1):
-        go(Trainer.start(Settings(**SMALL, data=book, dropout=0.5, seed=seed), tmp_path / str(seed)))
+    monkeypatch.setattr(Model, "forward", forward)
+    for seed, where in ((0, "dropout"), (1, "input_dropout")):
+        settings = Settings(**{**SMALL, "data": book, "seed": seed, where: 0.5})
+        go(Trainer.start(settings, tmp_path / str(seed)))
     assert len(set(drawn)) == len(drawn) == 46
 
 

@@ -13,7 +13,7 @@ from bptt.init import Init
 from bptt.model import LossAndGrads, Model, ModelGradients, ModelRun
 from bptt.sample import sample
 from bptt.settings import PRESETS, Settings
-from bptt.stack import Stack, StackRun
+from bptt.stack import Stack, StackRun, layer_params
 from bptt.train import Report, Trainer
 from bptt.trained import Trained
 from bptt.unroll import Gradients, Unrolled, unroll
@@ -42,6 +42,7 @@ __all__ = [
     "cells",
     "conventions",
     "evaluate",
+    "layer_params",
     "losses",
     "optim",
     "sample",

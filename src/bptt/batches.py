@@ -33,8 +33,10 @@ class Batch:
 class Source(Protocol):
     """An endless supply of batches that can be left and taken up again at the same place."""
 
-    tokens_per_epoch: int | None
-    """Targets in one pass over the data; None where the data are generated without end."""
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches in one pass over the data; where they are generated without end, so many count as one."""
+        ...
 
     def next(self) -> Batch:
         """Return the next batch."""

@@ -1,13 +1,12 @@
 """How well a model predicts text: from a cold start, and with the state carried through.
 
 The two are not the same figure, and reports must say which they give. A cold start scores windows of 256
-tokens, each from a zero state, as nanoGPT scores its own; a carried state reads the text once from its
+tokens, each from a zero state; a carried state reads the text once from its
 beginning to its end and flatters a recurrent network.
 """
 
 import numpy as np
 
-from bptt.losses import weights
 from bptt.model import Model
 from bptt.text.streams import windows
 from bptt.types import Array, Params
@@ -59,14 +58,3 @@ def _mean_loss(model: Model, params: Params, inputs: Array, targets: Array, mask
             each = model.loss_of(run.outputs, targets[part], overwrite=True).each
             total += float(np.sum(each, where=mask[part], dtype=np.float64))
     return total / int(mask.sum())
-
-
-def batch_loss(model: Model, params: Params, outputs: Array, targets: Array, mask: Array | None) -> float:
-    """Return the mean loss of a batch's outputs over the targets that count."""
-    loss = model.loss_of(outputs, targets, mask=mask)
-    return mean_per_target(model, float(loss.value), outputs.shape[:2], mask)
-
-
-def mean_per_target(model: Model, loss: float, shape: tuple[int, ...], mask: Array | None) -> float:
-    """Return what a loss, as the model's reduction has it, comes to for each target."""
-    return loss / float(weights((shape[0], shape[1]), model.reduction, mask).sum())

@@ -9,7 +9,8 @@ import numpy as np
 
 from bptt import evaluate, optim, schedules, tasks
 from bptt.batches import Batch, Source
-from bptt.errors import DataError, RunError
+from bptt.cells import sigmoid
+from bptt.errors import ConfigError, DataError, RunError
 from bptt.model import Model
 from bptt.sample import sample
 from bptt.settings import Settings
@@ -60,9 +61,9 @@ class Experiment:
             `facts`.
         """
         made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
+        facts = made.facts if facts is None else facts
         # the same data may lie in another place by now
-        kept = {} if facts is None else {key: made.facts[key] for key in made.facts if key != "source"}
-        if facts is not None and (changed := [key for key in kept if kept[key] != facts.get(key)]):
+        if changed := [key for key in made.facts if key != "source" and made.facts[key] != facts.get(key)]:
             raise RunError(
                 f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
                 "put it back, or start a new run"
@@ -73,6 +74,8 @@ class Experiment:
     @classmethod
     def _of_text(cls, settings: Settings) -> "Experiment":
         corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
+        if settings.vocabulary is not None and corpus.kind != "word":
+            raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
         vocabulary = corpus.vocabulary(settings.vocabulary)
         train, valid = vocabulary.encode(corpus.train), vocabulary.encode(corpus.valid)
         if len(valid) < 2:  # said now rather than after an hour
@@ -91,7 +94,7 @@ class Experiment:
                 "vocabulary": len(vocabulary),
                 "train_tokens": len(train),
                 "valid_tokens": len(valid),
-                "sha256": _digest(corpus),
+                "sha256": digest(corpus),
             },
             _valid=valid,
             _task=None,
@@ -120,14 +123,7 @@ class Experiment:
         if self.settings.steps is not None:
             return self.settings.steps
         assert self.settings.epochs is not None  # Settings has the one or the other
-        return math.ceil(self.settings.epochs * self.steps_per_epoch)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Training steps in a pass over the text; of a generated task, 1,000 count as one."""
-        if isinstance(self.source, TextStream):
-            return self.source.batches_per_epoch
-        return 1000
+        return math.ceil(self.settings.epochs * self.source.batches_per_epoch)
 
     def schedule(self) -> schedules.Schedule:
         """Return a new learning-rate schedule."""
@@ -160,13 +156,13 @@ class Experiment:
         if self._valid is not None:
             return evaluate.cold(self.model, params, self._valid)
         assert self._task is not None
-        total = count = 0.0
+        total, count = 0.0, 0
         for batch in self._task.test_batches():
+            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
             mask = tasks.counted(batch)
-            run = self.model.forward(params, batch.inputs, mask=batch.mask)
-            mean = evaluate.batch_loss(self.model, params, run.outputs, batch.targets, mask)
-            total, count = total + mean * mask.sum(), count + mask.sum()
-        return float(total / count)
+            total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
+            count += int(mask.sum())
+        return total / count
 
     def verdict(self, params: Params) -> Verdict | None:
         """Return whether the task is solved; None where the data are text."""
@@ -215,15 +211,16 @@ def _as_predictions(model: Model, outputs: Array) -> Array:
     if model.loss == "squared_error":
         return outputs
     if model.loss == "sigmoid_cross_entropy":
-        return np.asarray(1 / (1 + np.exp(-outputs)))
+        return sigmoid(outputs)
     p: Array = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
     p /= p.sum(axis=-1, keepdims=True)
     return p
 
 
-def _digest(corpus: Corpus) -> str:
-    digest = hashlib.sha256()
+def digest(corpus: Corpus) -> str:
+    """Return the sha256 of a corpus's training and validation texts."""
+    summed = hashlib.sha256()
     for part in (corpus.train, corpus.valid):
-        digest.update(part.encode() if isinstance(part, str) else part)
-        digest.update(b"\0")
-    return digest.hexdigest()
+        summed.update(part.encode() if isinstance(part, str) else part)
+        summed.update(b"\0")
+    return summed.hexdigest()

@@ -1,16 +1,16 @@
 r"""Initial weights: named ways to draw them, from an explicit generator.
 
 ================  ============================================================  ==========================
-``"uniform"``     all U(-s, s), s = 1/√H unless given                           PyTorch; Zaremba et al. 2014
+``"uniform"``     each matrix U(-s, s), s = 1/√H unless given                   PyTorch; Zaremba et al. 2014
 ``"normal"``      all N(0, s²), s = 0.01 unless given                           the vanilla character model
 ``"fan-in"``      each matrix N(0, 1/rows)                                      the mini-batch LSTM
 ``"scaled"``      W, U N(0, 2/(H + D)); the output matrix N(0, 2/V)             the word-level model
-``"orthogonal"``  W and the output as Glorot and Bengio 2010; each gate's       Saxe et al. 2014; Keras
-                  block of U a random orthogonal matrix
+``"orthogonal"``  each gate's block of U a random orthogonal matrix; each       Saxe et al. 2014
+                  block of W, and the output, as Glorot and Bengio 2010
 ================  ============================================================  ==========================
 
-An embedding is drawn like W, with one row in fan-in for each token but itself: N(0, 1) for ``"fan-in"``
-and ``"orthogonal"``, N(0, 1/E) for ``"scaled"``. Biases start at zero, but the bias of a gate f may start
+An embedding is U(-1/√E, 1/√E) for ``"uniform"`` and N(0, 1/E) for ``"scaled"``, N(0, s²) for ``"normal"``,
+N(0, 1) for ``"fan-in"`` and ``"orthogonal"``. Biases start at zero, but the bias of a gate f may start
 above: at 1 the cell state is kept until the network learns to forget (Gers et al. 2000; Jozefowicz et al.
 2015).
 """

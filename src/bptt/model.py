@@ -4,7 +4,7 @@
 
     (1)  x_t = E[token_t]            or row token_t of W itself (one-hot input), or real features
     (2)  h_t = layers(x_t, states)   see bptt.stack and bptt.unroll
-    (3)  y_t = h_t V + b             the logits, or the forecast
+    (3)  y_t = h_t W_out + b_out     the logits, or the forecast
     (4)  L = loss(y, targets)        see bptt.losses
 
 A model is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays
@@ -187,7 +187,8 @@ class Model:
         dict of arrays
             ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
             :func:`bptt.unroll` has them; ``"output.W"`` (H, K), ``"output.b"`` (K,);
-            ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,). Those that the description asks for.
+            ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
+            the description asks for.
         """
         draw, stack = self._init, self.stack
         params: Params = {}
@@ -250,7 +251,7 @@ class Model:
         state : dict of (N, H), optional
             From the chunk before; zeros by default.
         mask : (T, N) bool, optional
-            Which steps exist (see :mod:`bptt.unroll`).
+            Which steps exist (as in :func:`bptt.unroll`).
         target_mask : (T, N) bool, optional
             Which steps count in the loss; by default those that exist.
         reset : (T, N) bool, optional
@@ -295,6 +296,8 @@ class Model:
         """
         if features is not None and (state is not None or self.features is None):
             raise ConfigError("features give the first state: a model made for them, and no state")
+        if self.features is not None and features is None and state is None:
+            raise ConfigError("this model's sequences start from features, or from a state: give one of them")
         inputs = self._check(params, inputs, mask)
         with one_blas_thread():
             if features is not None:

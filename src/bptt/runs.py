@@ -8,13 +8,14 @@
 ``best.safetensors``  the checkpoint with the lowest validation loss
 ===================== ============================================================================
 
-Every file is replaced in one piece: it is written beside the old one, forced to the disk, and only then
-takes its name. A write that fails half-way leaves what was there.
+Every file but the log, which grows by lines, is replaced in one piece: it is written beside the old one,
+forced to the disk, and only then takes its name. A write that fails half-way leaves what was there.
 """
 
 import json
 import os
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,18 +48,19 @@ class Checkpoint:
 class Run:
     """A run's folder.
 
-    Parameters
-    ----------
-    folder : path
+        Parameters
+        ----------
+        folder : path
 
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = tempfile.mkdtemp()
-    >>> run = Run.create(folder, {"settings": {}})
-    >>> run.log({"step": 1}); run.log({"step": 2})
-    >>> [line["step"] for line in run.lines()], Run.open(folder).config()["settings"]
-    ([1, 2], {})
+        Examples
+        --------
+        >>> import tempfile
+    import time
+        >>> folder = tempfile.mkdtemp()
+        >>> run = Run.create(folder, {"settings": {}})
+        >>> run.log({"step": 1}); run.log({"step": 2})
+        >>> [line["step"] for line in run.lines()], Run.open(folder).config()["settings"]
+        ([1, 2], {})
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -151,7 +153,7 @@ class Run:
     def log(self, line: dict[str, Any]) -> None:
         """Add a line to the log."""
         try:
-            with self.path("log.jsonl").open("a", encoding="utf-8") as file:
+            with self.path("log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
                 file.write(json.dumps(line) + "\n")
         except OSError as error:
             raise RunError(f"cannot write {self.path('log.jsonl')}: {error.strerror}") from None
@@ -256,7 +258,7 @@ def write_atomically(path: Path, data: bytes, *, new: bool = False) -> None:
         if new:
             _link(temporary, path)
         else:
-            temporary.replace(path)
+            _replace(temporary, path)
             temporary = None
     except FileExistsError:
         raise
@@ -267,6 +269,16 @@ def write_atomically(path: Path, data: bytes, *, new: bool = False) -> None:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    for pause in (0.05, 0.2, 1.0):
+        try:
+            temporary.replace(path)
+            return
+        except PermissionError:  # on Windows, while another process reads the old one
+            time.sleep(pause)
+    temporary.replace(path)
 
 
 def _link(temporary: Path, path: Path) -> None:

@@ -97,13 +97,14 @@ def _draw(
     for start in range(0, len(read), 256):  # a long prime is read in pieces
         run = model.forward(params, read[start : start + 256, None], state)
         state = run.state
-    for _ in range(length):
+    for k in range(length):
         p = probabilities(run.outputs[-1, 0], temperature, top_k, top_p)
         # by the cumulative sum: one random number a token, whatever the options
         token = int(np.searchsorted(np.cumsum(p), rng.random() * p.sum(), side="right"))
         token = min(token, int(np.flatnonzero(p)[-1]))
         yield decoder.feed(token)
-        run = model.forward(params, np.array([[token]]), run.state)
+        if k + 1 < length:
+            run = model.forward(params, np.array([[token]]), run.state)
     if rest := decoder.finish():
         yield rest
 

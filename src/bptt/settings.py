@@ -32,7 +32,7 @@ class Settings:
     init, init_scale, forget_bias
         As in :class:`bptt.init.Init`.
     reduction : str
-        The loss that is differentiated (see :mod:`bptt.losses`); it is reported in nats per token always.
+        The loss that is differentiated (see :mod:`bptt.losses`); what is reported is the mean per token.
     batch, chunk : int
         N rows of T steps in a training step.
     steps, epochs
@@ -150,7 +150,8 @@ class Settings:
         Raises
         ------
         ConfigError
-            For an unknown preset or name, or a value that means nothing.
+            For an unknown preset or setting, a size or rate that means nothing, or a setting that would
+            have no effect. Unknown names of cells, optimisers and so on are told where they are used.
 
         Examples
         --------
@@ -160,16 +161,18 @@ class Settings:
         if preset is not None and preset not in PRESETS:
             raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
         asked = _known({name: value for name, value in asked.items() if value is not None})
+        if "steps" in asked and "epochs" in asked:
+            raise ConfigError("give --steps or --epochs, not both")
         if preset is None and asked.get("data") not in TASK_SETTINGS:
             preset = "default"
         chosen = PRESETS[preset].settings if preset else {}
         data = asked.get("data", chosen.get("data", cls.data))
         overlay = TASK_SETTINGS.get(data, {}) | chosen | asked
-        if "steps" in asked and "epochs" in asked:
-            raise ConfigError("give --steps or --epochs, not both")
         if "epochs" in overlay and "steps" not in asked:
             overlay["steps"] = None
-        return replace(cls(), **overlay)
+        settings = replace(cls(), **overlay)
+        _check_effect(settings, asked)
+        return settings
 
 
 _MOST = 10**8
@@ -226,6 +229,28 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
 """What each task is known to need."""
 
 
+_NEEDS = {
+    "momentum": ("optimizer", ("sgd",)),
+    "beta2": ("optimizer", ("adam", "adamw")),
+    "weight_decay": ("optimizer", ("adamw",)),
+    "keep": ("schedule", ("step", "plateau")),
+    "factor": ("schedule", ("step", "plateau")),
+}
+
+
+def _check_effect(settings: Settings, asked: dict[str, Any]) -> None:
+    """Raise a ConfigError for what is asked for and would have no effect."""
+    for name in asked:
+        option = "--" + name.replace("_", "-")
+        if settings.data in TASK_SETTINGS and name in ("tokens", "vocabulary", "valid", "chunk"):
+            raise ConfigError(f"{settings.data} is a generated task: {option} has no meaning for it")
+        other, values = _NEEDS.get(name, (None, ()))
+        if other is not None and getattr(settings, other) not in values:
+            raise ConfigError(
+                f"{option} goes with --{other} {' or '.join(values)}, not {getattr(settings, other)}"
+            )
+
+
 def _known(values: dict[str, Any]) -> dict[str, Any]:
     names = {field.name for field in fields(Settings)}
     if odd := sorted(values.keys() - names):
@@ -269,7 +294,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "minibatch": Preset(
-        "the mini-batch LSTM of the step functions: (N, T, D) batches, summed over time, mean over batch",
+        "the mini-batch LSTM written as step functions: loss summed over time, mean over the batch",
         {
             "cell": "lstm",
             "hidden": 128,
@@ -308,7 +333,7 @@ PRESETS: dict[str, Preset] = {
         },
     ),
     "ptb": Preset(
-        "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights scaled by √(Z/2)",
+        "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights divided by √(Z/2)",
         {
             "data": "ptb",
             "tokens": "word",

@@ -136,7 +136,7 @@ class Stack:
         states : dict of (N, H), optional
             As from `zero_states`, which is the default.
         mask, reset : (T, N) bool, optional
-            See :mod:`bptt.unroll`.
+            As in :func:`bptt.unroll`.
         rng : Generator, optional
             Draws what is dropped. Without it nothing is: that is how a model is evaluated.
         """
@@ -150,7 +150,7 @@ class Stack:
             outputs = []
             for direction in self.directions:
                 prefix = f"layers.{layer}.{direction}"
-                own = {key: params[prefix + key] for key in ("W", "U", "b", "b_h") if prefix + key in params}
+                own = layer_params(params, layer, reverse=direction != "")
                 before = None if states is None else tuple(states[prefix + s] for s in self.cell.states)
                 run = unroll(self.cell, own, x, before, mask=mask, reset=reset, reverse=direction != "")
                 runs.append((prefix, run))
@@ -205,15 +205,15 @@ class StackRun:
         dstates : dict of (N, H)
             The gradient at the initial states.
         """
-        stack, width = self._stack, len(self._stack.directions)
+        stack, ways = self._stack, len(self._stack.directions)
         stack.expect_states("the gradient at the final states", dstates)
         dparams: Params = {}
         dinitial: Params = {}
         dx = dy
         for layer in reversed(range(stack.layers)):
             dy, dx = dx, None
-            for k in range(width):
-                prefix, run = self._runs[layer * width + k]
+            for k in range(ways):
+                prefix, run = self._runs[layer * ways + k]
                 part = None if dy is None else dy[..., k * stack.hidden : (k + 1) * stack.hidden]
                 dfinal: States | None = None
                 if dstates is not None:
@@ -228,6 +228,18 @@ class StackRun:
             if dx is not None:
                 dx = apply_drop(dx, self._drops[layer])
         return dparams, dx, {name: dinitial[name] for name in stack.state_names}
+
+
+def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Params:
+    """Return one layer's W, U and biases, by these names, from a model's or a stack's parameters.
+
+    Examples
+    --------
+    >>> sorted(layer_params({"layers.0.W": np.ones((2, 3)), "layers.0.U": np.ones((3, 3)), "output.W": None}))
+    ['U', 'W']
+    """
+    prefix = f"layers.{layer}." + ("reverse." if reverse else "")
+    return {key: params[prefix + key] for key in ("W", "U", "b", "b_h") if prefix + key in params}
 
 
 def dropout_mask(rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array | None:

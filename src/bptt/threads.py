@@ -4,6 +4,9 @@ BLAS libraries cut a product differently for each number of threads, and so roun
 is held to one thread, and work that is large enough is cut by its shape alone into pieces that a pool of
 threads takes up: the same bits on one core and on sixty-four.
 
+Where NumPy's products are Apple's Accelerate, which takes no limit, the number of its threads is left as
+it is: results are the same from run to run on one machine.
+
 ``BPTT_THREADS`` in the environment sets the number of threads; otherwise it is that of the cores.
 """
 

@@ -3,7 +3,7 @@
 ::
 
     (1)  batch, and the state where the batch before ended
-    (2)  loss, gradients, state to carry           Model.loss_and_grads
+    (2)  forward, loss, backward; the state to carry
     (3)  clip
     (4)  lr = schedule(step);  optimiser moves the parameters
     now and then: a line of the log; a loss on validation data; a checkpoint
@@ -24,16 +24,14 @@ from typing import Any
 
 import numpy as np
 
-from bptt import __version__, optim
+from bptt import __version__, optim, threads
 from bptt.errors import ConfigError, DivergedError, RunError
-from bptt.evaluate import mean_per_target
 from bptt.experiment import Experiment
 from bptt.runs import Checkpoint, Run
 from bptt.schedules import EarlyStopping
 from bptt.settings import Settings
 from bptt.tasks import TASKS, Verdict
 from bptt.text import describe
-from bptt.threads import one_blas_thread
 from bptt.types import Params
 
 SAVE_SECONDS = 30.0
@@ -150,6 +148,7 @@ class Trainer:
             If the settings, the data or the folder cannot be used.
         """
         _keep_apart(settings, Path(folder))
+        threads.count()  # a BPTT_THREADS that means nothing is said now
         experiment = Experiment.of(settings)
         trainer = cls(experiment, Run(folder))  # what takes too much memory leaves no folder behind
         vocabulary = experiment.vocabulary
@@ -157,14 +156,15 @@ class Trainer:
         return trainer
 
     @classmethod
-    def resume(cls, folder: str | Path, **longer: Any) -> "Trainer":
+    def resume(cls, folder: str | Path, **changed: Any) -> "Trainer":
         """Take up a run where its last checkpoint is.
 
         Parameters
         ----------
         folder : path
-        **longer
-            ``steps`` or ``epochs``: a new end.
+        **changed
+            ``steps`` or ``epochs``: a new, later end (the schedule then stretches to it, and a cosine's
+            rate rises again); ``data``: where the same text lies now.
 
         Raises
         ------
@@ -175,10 +175,10 @@ class Trainer:
         config = run.config()
         if not all(isinstance(config.get(part), dict) for part in ("settings", "data")):
             raise RunError(f"{run.path('config.json')} does not describe a run: it wants settings and data")
-        if len(longer) > 1:
+        if "steps" in changed and "epochs" in changed:
             raise ConfigError("give --steps or --epochs, not both")
-        values = {**config["settings"], **longer}
-        if "epochs" in longer:
+        values = {**config["settings"], **changed}
+        if "epochs" in changed:
             values["steps"] = None
         experiment = Experiment.of(Settings.from_json(values), facts=config["data"])
         trainer = cls(experiment, run)
@@ -189,18 +189,22 @@ class Trainer:
                 raise RunError(
                     f"the checkpoint in {run.folder} lacks {error}, which a run of its config.json has"
                 ) from None
+        if changed and experiment.steps < trainer.step:
+            raise ConfigError(
+                f"the run is at step {trainer.step:,} already: it cannot end at {experiment.steps:,}"
+            )
         run.sweep()
         if experiment.vocabulary is not None and run.vocabulary() is None:  # stopped before it was written
             run.write_vocabulary(experiment.vocabulary.to_json())
         trainer._seconds = run.rewind_log(trainer.step)
-        if longer:
+        if changed:
             run.write_config(_config(experiment))
         return trainer
 
     @property
     def epoch(self) -> float:
         """Passes over the text; of a generated task, thousands of steps."""
-        return self.step / self.experiment.steps_per_epoch
+        return self.step / self.experiment.source.batches_per_epoch
 
     def reports(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
         """Train, and yield a report now and then; `end` says afterwards why training ended.
@@ -263,25 +267,21 @@ class Trainer:
         counted = batch.mask if batch.target_mask is None else batch.target_mask
         drops = s.dropout or s.input_dropout
         rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
-        with one_blas_thread(), _quiet():
-            loss, grads, self.carried = model.loss_and_grads(  # (2)
-                self.params,
-                batch.inputs,
-                batch.targets,
-                self.carried if batch.carry else None,
-                mask=batch.mask,
-                target_mask=batch.target_mask,
-                rng=rng,
-            )
-        if not math.isfinite(loss):
-            raise self._diverged(f"the loss is {loss}")
+        state = self.carried if batch.carry else None
+        with _quiet():
+            run = model.forward(self.params, batch.inputs, state, mask=batch.mask, rng=rng)  # (2)
+            loss = model.loss_of(run.outputs, batch.targets, mask=counted, overwrite=True)
+            grads = run.backward(loss.grad).params
+        self.carried = run.state
+        if not math.isfinite(loss.value):
+            raise self._diverged(f"the loss is {loss.value}")
         if s.clip_value is not None:  # (3)
             optim.clip_values(grads, s.clip_value)
         if s.clip_norm is not None:
             optim.clip_norm(grads, s.clip_norm)
         self.optimizer.update(self.params, grads, self.slots, self.schedule.lr(self.step, self.epoch))  # (4)
-        targets = batch.inputs.shape[0] * batch.inputs.shape[1] if counted is None else int(counted.sum())
-        self._sum += mean_per_target(model, loss, batch.inputs.shape, counted) * targets
+        targets = loss.each.size if counted is None else int(counted.sum())
+        self._sum += float(loss.each.sum(dtype=np.float64))
         self._count += targets
         self.tokens += targets
         self.step += 1
@@ -290,7 +290,9 @@ class Trainer:
         train_loss, self._sum, self._count = self._sum / self._count, 0.0, 0
         valid_loss, best, verdict = None, False, None
         before = max(0, self.step - 1)
-        lr = self.schedule.lr(before, before / self.experiment.steps_per_epoch)  # that of the last update
+        lr = self.schedule.lr(
+            before, before / self.experiment.source.batches_per_epoch
+        )  # that of the last update
         if self.step % self.settings.eval_every == 0 or self.end == DONE:
             valid_loss, verdict = self._evaluate()
             best = valid_loss < self.best
@@ -314,9 +316,9 @@ class Trainer:
     def _evaluate(self) -> tuple[float, Verdict | None]:
         with _quiet():
             loss = self.experiment.validate(self.params)
+            verdict = self.experiment.verdict(self.params)
         if not math.isfinite(loss):
             raise self._diverged(f"the validation loss is {loss}")
-        verdict = self.experiment.verdict(self.params)
         self.schedule.observe(loss)
         self.stopped_early = self.stopping is not None and self.stopping.observe(loss)
         self.solved = verdict is not None and verdict.met

@@ -7,7 +7,7 @@ from typing import Any
 
 from bptt import evaluate
 from bptt.errors import DataError, RunError
-from bptt.experiment import Experiment
+from bptt.experiment import Experiment, digest
 from bptt.model import Model
 from bptt.runs import Run
 from bptt.settings import Settings
@@ -64,6 +64,8 @@ class Trained:
     settings : Settings
     step : int
         Training steps behind the parameters.
+    sha256 : str or None
+        Of the texts that it was trained and validated on.
     """
 
     model: Model
@@ -71,6 +73,7 @@ class Trained:
     vocabulary: Vocabulary | None
     settings: Settings
     step: int
+    sha256: str | None
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Trained":
@@ -108,7 +111,8 @@ class Trained:
             raise RunError(
                 f"{run.path('vocabulary.json')} holds {known} tokens, the model has {model.inputs}"
             )
-        return cls(model, params, vocabulary, settings, checkpoint.values.get("step", 0))
+        sha256 = config.get("data", {}).get("sha256")
+        return cls(model, params, vocabulary, settings, checkpoint.values.get("step", 0), sha256)
 
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.
@@ -125,6 +129,11 @@ class Trained:
             texts = {path: read_bytes(path) if kind == "byte" else read_text(path)}
         else:
             corpus = load(self.settings.data, valid=self.settings.valid, kind=kind)
+            if digest(corpus) != self.sha256:
+                raise DataError(
+                    f"{self.settings.data} is no longer the text that the model was trained on, so what it "
+                    "has to validate may have been trained on: give the PATH of a text to measure"
+                )
             texts = {f"{self.settings.data}, validation": corpus.valid}
             if corpus.test is not None:
                 texts[f"{self.settings.data}, test"] = corpus.test

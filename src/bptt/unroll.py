@@ -4,17 +4,19 @@ Given the cell's pointwise part, a layer over T steps is::
 
     forward, t = 0 .. T-1
     (1)  a_t = x_t W + b + h_{t-1} U + b_h        (x W + b for all steps in one product, before the loop)
+         of a cell with an operand q of its own:  q_t = cell.operand(a_t, states_{t-1});  a_t += q_t U_q
     (2)  states_t, cache_t = cell.forward(a_t, states_{t-1})
     (3)  y_t = h_t
 
     backward, t = T-1 .. 0
     (3)  dh_t = dy_t + dh_next                    the whole gradient at h_t
     (2)  da_t, dstates_{t-1} = cell.backward(dstates_t, cache_t)
-    (1)  dh_{t-1} += da_t Uᵀ
+    (1)  dq_t = da_t U_qᵀ, which cell.operand_backward takes further
+         dh_{t-1} += da_t Uᵀ
     after the loop, the sums over time, each as one product:
-         dW = Σ x_tᵀ da_t      dU = Σ h_{t-1}ᵀ da_t      db = Σ da_t      dx_t = da_t Wᵀ
+         dW = Σ x_tᵀ da_t      dU = Σ h_{t-1}ᵀ da_t  (q_tᵀ for U_q)      db = Σ da_t      dx_t = da_t Wᵀ
 
-This is the definition of right: every faster path has this contract and is tested against it.
+This is the definition of right: whatever is faster must have this contract and pass its tests.
 
 Conventions for what is not always there:
 
@@ -34,7 +36,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt.cells import Cache, Cell, States
+from bptt.cells import Cache, Cell, States, get
 from bptt.columns import Columns
 from bptt.errors import ShapeError
 from bptt.threads import matmul, one_blas_thread
@@ -60,7 +62,7 @@ class Gradients(NamedTuple):
 
 
 def unroll(
-    cell: Cell,
+    cell: Cell | str,
     params: Params,
     x: Array,
     states: States | None = None,
@@ -73,7 +75,7 @@ def unroll(
 
     Parameters
     ----------
-    cell : Cell
+    cell : Cell, or its name
         G gates; W feeds Gx of them and U feeds Gh (for most cells G = Gx = Gh).
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
@@ -82,9 +84,12 @@ def unroll(
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
         The states before the first step, in the order of ``cell.states``. Default: zeros.
-    mask, reset : (T, N) bool, optional
+    mask : (T, N) bool, optional
+        Where False the step does not exist for its row: its states are held, y is zero.
+    reset : (T, N) bool, optional
+        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
     reverse : bool
-        See the module's text for the three.
+        Whether time runs from T-1 to 0; y keeps its place.
 
     Returns
     -------
@@ -102,13 +107,14 @@ def unroll(
     >>> rng = np.random.default_rng(0)
     >>> T, N, D, H = 5, 2, 3, 4
     >>> params = {"W": rng.normal(size=(D, 4 * H)), "U": rng.normal(size=(H, 4 * H)), "b": np.zeros(4 * H)}
-    >>> run = bptt.unroll(bptt.cells.get("lstm"), params, rng.normal(size=(T, N, D)))
+    >>> run = bptt.unroll("lstm", params, rng.normal(size=(T, N, D)))
     >>> run.y.shape, [s.shape for s in run.states]
     ((5, 2, 4), [(2, 4), (2, 4)])
     >>> grads = run.backward(np.ones_like(run.y))
     >>> grads.x.shape, grads.params["U"].shape
     ((5, 2, 3), (4, 16))
     """
+    cell = get(cell)
     T, N, H, x = _check(cell, params, x, states, mask, reset)
     U = params["U"]
     real = () if x.ndim == 2 else (x,)
@@ -176,7 +182,8 @@ class Unrolled:
     def backward(self, dy: Array | None = None, dstates: States | None = None) -> Gradients:
         """Backpropagate through time.
 
-        Nothing that the forward made is changed: a second call gives the same again.
+        Nothing that the forward made is changed: while the parameters are as they were, a second call
+        gives the same again. (They are not copied: update them after the backward.)
 
         Parameters
         ----------
@@ -197,7 +204,7 @@ class Unrolled:
         """
         cell, columns, U = self._cell, self._columns, self._params["U"]
         mask, keep, reverse = self._mask, self._keep, self._reverse
-        T = len(self.y)
+        T, N, H = self.y.shape
         if dy is not None:
             _expect(cell, "dy", dy, self.y.shape, "(T, N, H)")
         if dstates is None:
@@ -209,7 +216,8 @@ class Unrolled:
         UT_h, UT_q = U[:, : columns.h.width].T, U[:, columns.h.width :].T
 
         with one_blas_thread():
-            da: list[Array] = [self.y] * T
+            dtype = np.result_type(self.y, *dstates, *(() if dy is None else (dy,)))
+            da = np.empty((T, N, len(cell.gates) * H), dtype)
             for t in range(T) if reverse else reversed(range(T)):
                 cache, q_cache = self._caches[t]
                 if keep is not None and reverse:
@@ -230,7 +238,7 @@ class Unrolled:
                 if keep is not None and not reverse:
                     dstates = _select(keep[t], dstates)
 
-            return Gradients(*self._sums(np.stack(da)), dstates)
+            return Gradients(*self._sums(da), dstates)
 
     def _sums(self, da: Array) -> tuple[Params, Array | None]:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""

@@ -2,7 +2,7 @@
 
 A cell is an affine part and a pointwise part::
 
-    affine      a_t = x_t W + h_{t-1} U + b           matrix products: the same for every cell
+    affine      a_t = x_t W + h_{t-1} U + b           matrix products, written once for all cells
     pointwise   states_t = f(a_t, states_{t-1})       elementwise per hidden unit: the cell itself
 
 A cell's file holds the pointwise part only: the equations, ``forward``, and right under it the
@@ -10,7 +10,8 @@ hand-derived ``backward``. The affine part, the loop through time, the carry bac
 sums over time for dW, dU and db are written once, in :mod:`bptt.unroll`.
 
 The pre-activation ``a`` has one block of H columns for each of the cell's ``gates``. Three attributes
-say what each block is made of; for most cells all of them are all the gates:
+say what each block is made of. For most cells W and U feed all the gates; where a gate's input and
+recurrent parts do not simply add, as in the GRU, each part is a gate of its own:
 
 ``from_x``  the gates that W feeds (W has these blocks, in this order)
 ``from_h``  the gates that U feeds from h_{t-1} (U has these blocks, in this order, and then those of)

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from bptt.cells._cell import Cache, Cell, States
+from bptt.errors import ConfigError
 from bptt.types import Array
 
 
@@ -31,6 +32,8 @@ class RNN(Cell):
     gates = ("a",)
 
     def __init__(self, activation: Literal["tanh", "relu"] = "tanh") -> None:
+        if activation not in ("tanh", "relu"):
+            raise ConfigError(f"the activation must be tanh or relu, got {activation!r}")
         self.activation = activation
         self.name = "rnn" if activation == "tanh" else "rnn-relu"
 

@@ -24,12 +24,14 @@ class Display:
     ----------
     unit : str
         What a token is: "char", "word", "byte", or "target".
+    loss : str
+        What its loss is: "nats", or "half squared error".
     """
 
-    def __init__(self, unit: str) -> None:
+    def __init__(self, unit: str, loss: str = "nats") -> None:
         self.console = Console(highlight=False)
         self.live = self.console.is_terminal
-        self.unit = unit
+        self.unit, self.loss = unit, loss
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -57,7 +59,7 @@ class Display:
 
     def report(self, report: Report) -> None:
         """Show a report."""
-        now = f"{report.train_loss:.4f} nats/{self.unit}  {report.rate:,.0f} {self.unit}s/s"
+        now = f"{report.train_loss:.4f} {self.loss}/{self.unit}  {report.rate:,.0f} {self.unit}s/s"
         self._progress.update(self._task, completed=report.step, total=report.steps, now=now)
         if report.valid_loss is not None or (not self.live and time.monotonic() - self._said > QUIET_SECONDS):
             self._line(report)

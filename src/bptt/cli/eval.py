@@ -32,19 +32,12 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
         click.echo(json.dumps({"step": trained.step, "scores": [score.to_json() for score in scores]}))
         return 0
 
-    from rich.console import Console
-    from rich.table import Table
-
     kind = trained.vocabulary.kind
     unit, other = ("word", "perplexity") if kind == "word" else (kind, f"bits per {kind}")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("text", overflow="fold")
-    table.add_column(f"{unit}s", justify="right", no_wrap=True)
-    table.add_column("state")
-    table.add_column(f"nats per {unit}", justify="right", no_wrap=True)
-    table.add_column(other, justify="right", no_wrap=True)
     for score in scores:
+        if score.start == scores[0].start:
+            click.echo(f"{score.text}: {score.tokens:,} {unit}s predicted")
+            click.echo(f"  {'state':22} {f'nats per {unit}':>14} {other:>14}")
         second = score.perplexity if kind == "word" else score.bits
-        table.add_row(score.text, f"{score.tokens:,}", score.start, f"{score.nats:.4f}", f"{second:.4g}")
-    Console().print(table)
+        click.echo(f"  {score.start:22} {score.nats:14.4f} {second:14.4g}")
     return 0

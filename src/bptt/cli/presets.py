@@ -1,13 +1,19 @@
 """``bptt presets``: the systems that have a name."""
 
+import textwrap
+
 import click
 
 
 @click.command()
 def presets() -> None:
-    """List the presets of bptt train, and what each changes."""
+    """List the presets of bptt train, and what each sets."""
     from bptt.settings import PRESETS
 
     for name, preset in PRESETS.items():
-        changes = ", ".join(f"{key.replace('_', '-')} {value}" for key, value in preset.settings.items())
-        click.echo(f"{name:12} {preset.about}\n{'':12} {changes}")
+        click.echo(f"{name:12} {preset.about}")
+        sets = ", ".join(
+            f"{key.replace('_', '-')} {'none' if value is None else value}"
+            for key, value in preset.settings.items()
+        )
+        click.echo(textwrap.fill(sets, 100, initial_indent=" " * 13, subsequent_indent=" " * 13))

@@ -41,7 +41,10 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--tied", is_flag=True, default=None, help="Output matrix = embedding transposed."),
     click.option("--dropout", type=float, metavar="P", help="Part dropped of each layer's output.  [0.1]"),
     click.option("--input-dropout", type=float, metavar="P", help="Part dropped of the embedding.  [0]"),
-    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled or orthogonal."),
+    click.option("--bias", metavar="NAME", help="none, one, or two as PyTorch has them.  [one]"),
+    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled, orthogonal.  [orthogonal]"),
+    click.option("--init-scale", type=float, help="For uniform and normal."),
+    click.option("--forget-bias", type=float, help="Where a forget gate's bias starts.  [1]"),
 )
 @_options(
     click.option("--batch", type=int, metavar="N", help="Rows in a training step.  [32]"),
@@ -57,6 +60,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--warmup", type=int, metavar="S", help="Steps of linear warm-up.  [100]"),
     click.option("--keep", type=int, help="step: epochs, plateau: evaluations, before the rate falls.  [4]"),
     click.option("--factor", type=float, help="What step and plateau multiply the rate by.  [0.5]"),
+    click.option("--reduction", metavar="NAME", help="The loss differentiated.  [mean_over_time_and_batch]"),
     click.option("--clip-norm", type=float, help="The most the gradient's norm may be.  [1]"),
     click.option("--clip-value", type=float, help="The most an entry of the gradient may be."),
     click.option("--patience", type=int, help="Evaluations without a better one before stopping early."),
@@ -73,6 +77,7 @@ def train(
     """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
 
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
+    In brackets: what is taken for text when no preset is named; tasks and presets have their own.
     """
     from bptt.runs import free_folder
     from bptt.settings import Settings
@@ -80,20 +85,20 @@ def train(
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None:
-        if given.pop("data", None) is not None:
-            raise click.UsageError("--resume goes on with the run's own data: leave CORPUS or PATH out", ctx)
-        if strange := [name for name in given if name not in ("steps", "epochs")]:
+        if strange := [name for name in given if name not in ("data", "steps", "epochs")]:
             raise click.UsageError(
-                f"--resume goes on as the run was set up; only --steps or --epochs can go with it, "
+                "--resume goes on as the run was set up; only --steps or --epochs can go with it, and the "
+                "PATH of its text where that has moved, "
                 f"not {', '.join('--' + name.replace('_', '-') for name in strange)}",
                 ctx,
             )
         if out is not None or preset is not None:
             raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
+    if "data" in given:
+        given["data"] = _lasting(given["data"])
+    if resume is not None:
         trainer = Trainer.resume(resume, **given)
     else:
-        if "data" in given:
-            given["data"] = _lasting(given["data"])
         if "valid" in given:
             given["valid"] = str(Path(given["valid"]).absolute())
         settings = Settings.of(preset, **given)
@@ -118,7 +123,9 @@ def watch(trainer: Any) -> int:
 
     vocabulary = trainer.experiment.vocabulary
     folder = trainer.run.folder
-    with stop_asked() as asked, Display(vocabulary.kind if vocabulary else "target") as display:
+    unit = vocabulary.kind if vocabulary else "target"
+    loss = "half squared error" if trainer.model.loss == "squared_error" else "nats"
+    with stop_asked() as asked, Display(unit, loss) as display:
         for line in introduction(trainer):
             display.say(line)
         for report in trainer.reports(asked):
@@ -130,12 +137,12 @@ def watch(trainer: Any) -> int:
         return 1
     display.say(f"{trainer.end}.")
     if trainer.best < float("inf"):
-        unit = f"nats per {vocabulary.kind} (cold windows of 256)" if vocabulary else "per target"
-        display.say(f"best validation loss {trainer.best:.4f} {unit}; it is in {folder}")
+        how = " (cold windows of 256)" if vocabulary else ""
+        display.say(f"best validation loss {trainer.best:.4f} {loss} per {unit}{how}; it is in {folder}")
     if vocabulary:
         display.say(f"read more of what it writes with: bptt sample {folder}")
     display.say(f"measure it with:                  bptt eval {folder}")
-    return 0
+    return 0 if vocabulary or trainer.solved else 1
 
 
 def introduction(trainer: Any) -> Iterator[str]:

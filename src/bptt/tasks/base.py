@@ -6,7 +6,7 @@ right with zeros and masked.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -59,17 +59,17 @@ class Task(ABC):
     loss : {"cross_entropy", "squared_error", "sigmoid_cross_entropy"}
         What to train with, of `bptt.losses`. `optimum` and `baseline` are means of it over the
         targets that count: nats, or half the squared error.
-    tokens_per_epoch : int or None
-        Targets in one pass over the training set; None where it has no end.
+    batches_per_epoch : int
+        1,000: batches are drawn without end, and so many count as a pass.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     loss: ClassVar[LossName]
+    batches_per_epoch: ClassVar[int] = 1000
 
     batch: int
     seed: InitVar[int]
-    tokens_per_epoch: int | None = field(default=None, init=False, repr=False)
 
     def __post_init__(self, seed: int) -> None:
         self._at_least("batch", self.batch, 1)

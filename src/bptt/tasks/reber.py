@@ -136,7 +136,6 @@ class EmbeddedReber(Task):
         while len(self.test_strings) < self.strings:
             if (string := reber_string(rng)) not in seen:
                 self.test_strings.append(string)
-        self.tokens_per_epoch = sum(len(string) - 1 for string in self.training_strings)
 
     def draw(self, rng: Generator, rows: int) -> Batch:
         """Return training strings at random: inputs and targets (T, N), int64, T the longest of them."""

@@ -160,7 +160,7 @@ _PTB_SUMS = {
 _SHAKESPEARE_SUM = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 _REGISTRY = {
-    "pydoc": _Entry("the help topics that come with Python", "char", "about 460,000 characters"),
+    "pydoc": _Entry("the help topics that come with Python", "char", "about 500,000 characters"),
     "tinyshakespeare": _Entry(
         "speeches from Shakespeare's plays, as char-rnn has them",
         "char",

@@ -35,8 +35,6 @@ class TextStream:
 
     Attributes
     ----------
-    tokens_per_epoch : int
-        Targets in one pass.
     batches_per_epoch : int
         Batches in one pass.
 
@@ -60,11 +58,9 @@ class TextStream:
     (array([[3],
            [7]], dtype=int32), array([[4],
            [8]], dtype=int32), True)
-    >>> stream.epoch
-    1.0
+    >>> stream.batches_per_epoch
+    2
     """
-
-    tokens_per_epoch: int | None
 
     def __init__(self, ids: Array, batch: int, chunk: int, *, name: str = "text") -> None:
         ids = _check_ids(ids, name)
@@ -85,13 +81,6 @@ class TextStream:
         self.batches_per_epoch = -(-self._steps // chunk)
         self._shape = {"length": len(ids), "batch": batch, "chunk": chunk}
         self._batches = 0
-        self.tokens_per_epoch = used
-
-    @property
-    def epoch(self) -> float:
-        """Passes over the text so far."""
-        epochs, batches = divmod(self._batches, self.batches_per_epoch)
-        return epochs + batches * self._chunk / self._steps
 
     def next(self) -> Batch:
         """Return the next batch, (T, N) int32."""
