@@ -48,19 +48,18 @@ class Checkpoint:
 class Run:
     """A run's folder.
 
-        Parameters
-        ----------
-        folder : path
+    Parameters
+    ----------
+    folder : path
 
-        Examples
-        --------
-        >>> import tempfile
-    import time
-        >>> folder = tempfile.mkdtemp()
-        >>> run = Run.create(folder, {"settings": {}})
-        >>> run.log({"step": 1}); run.log({"step": 2})
-        >>> [line["step"] for line in run.lines()], Run.open(folder).config()["settings"]
-        ([1, 2], {})
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> run = Run.create(folder, {"settings": {}})
+    >>> run.log({"step": 1}); run.log({"step": 2})
+    >>> [line["step"] for line in run.lines()], Run.open(folder).config()["settings"]
+    ([1, 2], {})
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
