@@ -2,12 +2,14 @@
 
 The rooms, from the equations up: :mod:`bptt.cells`, :mod:`bptt.unroll` (the reference time loop),
 :mod:`bptt.stack`, :mod:`bptt.losses`, :mod:`bptt.model`; :mod:`bptt.text`, :mod:`bptt.tasks`;
-:mod:`bptt.optim`, :mod:`bptt.schedules`, :mod:`bptt.train`, :mod:`bptt.sample`, :mod:`bptt.evaluate`.
+:mod:`bptt.optim`, :mod:`bptt.schedules`, :mod:`bptt.train`, :mod:`bptt.sample`, :mod:`bptt.evaluate`;
+and :mod:`bptt.check`, the judge of anybody's backward pass.
 """
 
 __version__ = "0.1.0"
 
 from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
+from bptt.check import Judgement, assert_gradients, check
 from bptt.errors import BpttError, ConfigError, DataError, DivergedError, RunError, ShapeError
 from bptt.init import Init
 from bptt.model import LossAndGrads, Model, ModelGradients, ModelRun
@@ -26,6 +28,7 @@ __all__ = [
     "DivergedError",
     "Gradients",
     "Init",
+    "Judgement",
     "LossAndGrads",
     "Model",
     "ModelGradients",
@@ -39,7 +42,9 @@ __all__ = [
     "Trained",
     "Trainer",
     "Unrolled",
+    "assert_gradients",
     "cells",
+    "check",
     "conventions",
     "evaluate",
     "layer_params",

@@ -9,6 +9,7 @@ import warnings
 import click
 
 from bptt import __version__
+from bptt.cli.check import check
 from bptt.cli.corpora import corpora
 from bptt.cli.eval import evaluate
 from bptt.cli.presets import presets
@@ -29,7 +30,7 @@ def bptt(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for verb in (train, sample, evaluate, corpora, presets):
+for verb in (check, train, sample, evaluate, corpora, presets):
     bptt.add_command(verb)
 
 

@@ -1,0 +1,41 @@
+"""One time step: a forward and a backward, as a pair of functions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bptt.check.adapters.home import Home, Module
+from bptt.check.adapters.pair import PairSubject
+from bptt.check.adapters.shapes import STEPS
+from bptt.check.adapters.trial import find_plan
+from bptt.types import Generator
+
+
+def step_subject(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    rng: Generator,
+    source: str | None = None,
+    home: Home | None = None,
+) -> PairSubject | None:
+    """Return a step and its backward as a subject, or None where they are none.
+
+    Parameters
+    ----------
+    forward, backward : callable
+        As ``forward(x, prev_h, prev_c, Wx, Wh, b) -> next_h, next_c, cache`` and
+        ``backward(dnext_h, dnext_c, cache) -> dx, dprev_h, dprev_c, dWx, dWh, db``, in any convention.
+    rng : Generator
+    source : str, optional
+        The text of their file, for the names in their return statements.
+    home : Home, optional
+        Where the two live, if they are methods.
+    """
+    return find_plan(
+        home or Module({"forward": forward, "backward": backward}),
+        forward,
+        backward,
+        "step",
+        STEPS,
+        rng,
+        source,
+    )

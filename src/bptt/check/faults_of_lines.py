@@ -1,0 +1,148 @@
+"""Changes of several lines at once: what all gates have alike, exchanges, what all weights have alike."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from bptt.check.fault import Fault, fault_id, in_words, scales, slug_of
+from bptt.check.reference import DERIVATIVE, Line, Reference, is_sum
+from bptt.types import Params
+
+
+def of_all_gates(cell: Reference, single: Sequence[Fault]) -> Iterator[Fault]:
+    """Yield each change that all gates (or all of one activation) have alike, as one change."""
+    groups: dict[str, list[Fault]] = {}
+    for fault in single:
+        (target,) = fault.version
+        kind = (
+            cell.activations.get(target.removeprefix("da_"), ("", ""))[0] if target.startswith("da_") else ""
+        )
+        gate = target.rpartition("_")[2]
+        key = fault.id
+        if gate in cell.gates and target != "da_m" and len(cell.gates) > 1:
+            key = re.sub(rf"(?<=-){gate}(?=-|$)", "*", fault.id, count=1).replace("/da-*-", f"/da-{kind}-")
+            groups.setdefault(key, []).append(fault)
+            if kind:
+                groups.setdefault(key.replace(f"/da-{kind}-", "/da-"), []).append(fault)
+        if target.startswith("db_"):
+            groups.setdefault(re.sub("/db(-h)?-", "/biases-", key), []).append(fault)
+        if target in ("dh_prev", "dx"):
+            key = re.sub(r"(?<=-)[WUwu]-.(?=-)|(?<=-)da-.$", "*", fault.id)
+            groups.setdefault(key, []).append(fault)
+    for key, members in groups.items():
+        targets = [target for fault in members for target in fault.version]
+        if len(members) < 2:
+            continue
+        first, last = members[0], members[-1]
+        name = re.sub(r"-?\*", "", key) + ("-all" if targets[0] in ("dh_prev", "dx") else "")
+        if len(set(targets)) == len(targets):
+            version = {t: line for fault in members for t, line in fault.version.items()}
+            fix = "; ".join([first.fix, *(["..."] if len(members) > 2 else []), last.fix])
+            yield Fault(
+                name, max(0, first.rank - 1), f"{first.says}, and likewise for the other gates", fix, version
+            )
+        elif len(set(targets)) == 1:
+            (line,) = {target: fault for fault in members for target in fault.version}
+            yield from _merged(name, members, line)
+
+
+def _merged(name: str, members: Sequence[Fault], target: str) -> Iterator[Fault]:
+    """Yield the change of one line that makes the changes of its terms all at once."""
+    lines = [fault.version[target] for fault in members]
+    if "untransposed" in name:
+        changed = {
+            i: term
+            for line in lines
+            for i, term in enumerate(line.terms)
+            if term.after and not term.after.endswith(".T")
+        }
+        terms = tuple(changed.get(i, term) for i, term in enumerate(lines[0].terms))
+    elif "without" in name:
+        terms = tuple(term for term in lines[0].terms if all(term in line.terms for line in lines))
+    else:
+        return
+    says = (
+        f"on the way to {target}, the matrices stand where their transposes belong"
+        if "untr" in name
+        else (f"{target} lacks what comes through the weights")
+    )
+    if terms:
+        yield Fault(name, 0, says, members[0].fix, {target: replace(lines[0], terms=terms)})
+
+
+def swaps(cell: Reference, lines: Sequence[Line], now: Params) -> Iterator[Fault]:
+    """Yield exchanges of two gates' values or gradients, and of one quantity for another throughout."""
+    by_name = {line.target: line for line in lines}
+    for a, b in combinations(cell.gates, 2):
+        for prefix, words in (("da_", "deltas"), ("d", "gradients")):
+            one, two = by_name[f"{prefix}{a}"], by_name[f"{prefix}{b}"]
+            version = {
+                one.target: replace(two, target=one.target),
+                two.target: replace(one, target=two.target),
+            }
+            says = f"the {words} {one.target} and {two.target} are swapped"
+            yield Fault(
+                fault_id(cell, one.target, f"swapped-with-{slug_of(two.target)}"),
+                2,
+                says,
+                f"{one}; {two}",
+                version,
+            )
+    kinds = {v: DERIVATIVE[kind](v) for v, (kind, _) in cell.activations.items()}
+    exchanges = [
+        ({a: b, b: a}, f"{a} and {b} are swapped") for a, b in combinations(cell.gates, 2) if a in kinds
+    ]
+    exchanges += [({"z": "1-z", "1-z": "z"}, "z and 1-z are swapped")] if "1-z" in now else []
+    exchanges += [
+        ({a: b}, f"{b} stands for {a}")
+        for a, b in (("c_prev", "c"), ("h_prev", "h"), ("c", "c_prev"), ("tanh(c)", "c"))
+        if a in now and b in now
+    ]
+    for exchange, says in exchanges:
+        whole = dict(exchange)
+        for a, b in exchange.items():
+            if a in kinds and b in kinds:
+                whole[kinds[a]] = kinds[b]
+        version = {line.target: new for line in lines if (new := _renamed(line, whole)) != line}
+        if len(version) > 1:
+            fix = "; ".join(str(line) for line in lines if line.target in version)
+            slug = re.sub(r"[^a-z0-9]+", "-", says.replace("(", "-").replace(")", "")).strip("-")
+            yield Fault(f"{cell.name}/{slug}", 2, f"throughout the backward, {says}", fix, version)
+
+
+def _renamed(line: Line, names: Mapping[str, str]) -> Line:
+    terms = (
+        replace(
+            term,
+            factors=tuple(names.get(f, f) for f in term.factors),
+            before=names.get(term.before, term.before),
+        )
+        for term in line.terms
+    )
+    return replace(line, terms=tuple(terms))
+
+
+def of_all_weights(cell: Reference, lines: Sequence[Line], T: int, N: int) -> Iterator[Fault]:
+    """Yield what happens to the gradients at all weights and biases alike."""
+    sums = [line for line in lines if is_sum(line.target)]
+    for c, slug in scales(T, N).items():
+        version = {
+            line.target: replace(line, terms=tuple(replace(t, scale=c * t.scale) for t in line.terms))
+            for line in sums
+        }
+        says = f"the gradients at all weights and biases (not at x and the states) are {in_words(slug)}"
+        yield Fault(f"{cell.name}/weights-{slug}", 2, says, "; ".join(map(str, sums[:2])), version)
+    for steps in ("first only", "last only") if T > 1 else ():
+        version = {line.target: replace(line, steps=steps) for line in sums}
+        says = f"the gradients at all weights and biases have the {steps.split()[0]} time step alone"
+        yield Fault(
+            f"{cell.name}/weights-{steps.replace(' ', '-')}-step",
+            1,
+            says,
+            "; ".join(map(str, sums[:2])),
+            version,
+        )
+    version = {line.target: replace(line, start=line.target[1:]) for line in sums}
+    says = "the gradients at all weights and biases start from the parameters, not from zero"
+    yield Fault(f"{cell.name}/weights-seeded-from-parameters", 1, says, "start each sum at zero", version)
