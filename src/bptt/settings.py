@@ -223,7 +223,16 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
         "steps": 8000,
         "eval_every": 500,
     },
-    "copy": {"hidden": 128, "batch": 50, "forget_bias": 4.0, "steps": 12000, "eval_every": 250},
+    "copy": {
+        "hidden": 128,
+        "embedding": 0,
+        "batch": 50,
+        "init": "orthogonal",
+        "forget_bias": 6.0,
+        "lr": 1e-2,
+        "steps": 12000,
+        "eval_every": 500,
+    },
     "ar2": {"hidden": 16, "steps": 1500, "eval_every": 250},
 }
 """What each task is known to need."""

@@ -241,13 +241,11 @@ def _layout(links: Sequence[Link], at: Params) -> Layout:
 
 def _symbols(links: Sequence[Link]) -> dict[str, str]:
     """Return the user's name for each canonical array; with the gate behind it, where he has one for all."""
-    keys: dict[str, list[str]] = {}
+    gates: dict[str, set[str]] = {}
     for link in links:
-        keys.setdefault(link.name, []).append(link.key)
+        gates.setdefault(link.name, set()).add(link.key[-1] if link.key[-2:-1] == "_" else "")
     return {
-        link.key: link.name
-        + (f"[{link.key[-1]}]" if len(keys[link.name]) > 1 and link.key[-2:-1] == "_" else "")
-        for link in links
+        link.key: link.name + (f"[{link.key[-1]}]" if len(gates[link.name]) > 1 else "") for link in links
     }
 
 

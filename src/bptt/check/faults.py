@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from bptt.check.fault import EDGES, Fault
 from bptt.check.faults_of_line import of_line
-from bptt.check.faults_of_lines import of_all_gates, of_all_weights, swaps
+from bptt.check.faults_of_lines import of_all_gates, of_all_weights, partial_ways, swaps
 from bptt.check.reference import Line, Reference, lines_of
 from bptt.types import Params
 
@@ -26,7 +26,7 @@ def faults(cell: Reference, p: Params, steps: Sequence[Params], cotangents: Para
     T, (N, _) = len(steps), p["h0"].shape
     single = [fault for line in lines for fault in of_line(cell, lines, line, steps[0], T, N)]
     found = single + list(of_all_gates(cell, single)) + list(swaps(cell, lines, steps[0]))
-    found += of_all_weights(cell, lines, T, N)
+    found += [*partial_ways(cell, lines), *of_all_weights(cell, lines, T, N)]
     unique: dict[str, Fault] = {}
     for fault in found:
         if _can_run(fault, lines):

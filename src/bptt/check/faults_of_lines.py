@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from bptt.check.fault import Fault, fault_id, in_words, scales, slug_of
-from bptt.check.reference import DERIVATIVE, Line, Reference, is_sum
+from bptt.check.reference import DERIVATIVE, Line, Reference, Term, is_sum
 from bptt.types import Params
 
 
@@ -121,6 +121,33 @@ def _renamed(line: Line, names: Mapping[str, str]) -> Line:
         for term in line.terms
     )
     return replace(line, terms=tuple(terms))
+
+
+def partial_ways(cell: Reference, lines: Sequence[Line]) -> Iterator[Fault]:
+    """Yield a dh_prev that takes one term of the gradient at c too few, while all else has it whole."""
+    by_name = {line.target: line for line in lines}
+    whole = by_name.get("dc", Line("dc", ()))
+
+    def spelled_out(term: Term, kept: tuple[Term, ...]) -> list[Term]:
+        """Return a term with the gradients in it replaced by their lines, down to that at c."""
+        line = by_name.get(term.factors[0])
+        if line is None or (line.target != "dc" and len(line.terms) > 1):
+            return [term]
+        parts = [
+            replace(term, factors=(*part.factors, *term.factors[1:]), scale=term.scale * part.scale)
+            for part in (kept if line.target == "dc" else line.terms)
+        ]
+        return parts if line.target == "dc" else [own for part in parts for own in spelled_out(part, kept)]
+
+    for dropped in whole.terms if len(whole.terms) > 1 else ():
+        kept = tuple(term for term in whole.terms if term != dropped)
+        line = by_name["dh_prev"]
+        new = replace(line, terms=tuple(own for term in line.terms for own in spelled_out(term, kept)))
+        says = f"dh_prev takes the gradient at c without its term {dropped}"
+        if dropped.factors == ("dc_next",):
+            says += ": of the ways back to h, that over the c of two steps is missing"
+        name = f"dc-without-{slug_of(dropped)}"
+        yield Fault(fault_id(cell, "dh_prev", name), 2, says, f"{whole}; {line}", {"dh_prev": new})
 
 
 def of_all_weights(cell: Reference, lines: Sequence[Line], T: int, N: int) -> Iterator[Fault]:

@@ -45,7 +45,7 @@ def text(judgement: Judgement) -> str:
             lines += [f"  as it should be: {line}" for line in str(fault["equation"]).split("; ")]
         else:
             lines.append(f"  how to mend it: {fault['fix']}")
-        lines += [f"  {_place(spot)}" for spot in fault.get("lines", [])]
+        lines += [line for spot in fault.get("lines", []) for line in _place(spot)]
         lines.append(
             f"  (this change gives exactly these numbers, to {fault['match_error']:.0e}: {fault['id']})"
         )
@@ -76,10 +76,11 @@ def _where(j: GradientJudgement) -> list[str]:
     return lines
 
 
-def _place(spot: dict[str, Any]) -> str:
-    if spot["line"] == spot["last"]:
-        return f"line to look at: {spot['place']}: {spot['text']}"
-    return f"lines to look at: {spot['place']}, and {spot['last'] - spot['line']} below: {spot['text']} ..."
+def _place(spot: dict[str, Any]) -> list[str]:
+    first, *more = str(spot["text"]).splitlines()
+    if not more:
+        return [f"  line to look at: {spot['place']}: {first}"]
+    return [f"  lines to look at: {spot['place']}:", *(f"      {line}" for line in (first, *more))]
 
 
 def _lags(lags: list[int]) -> str:

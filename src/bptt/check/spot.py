@@ -12,7 +12,7 @@ NEAR = 8
 
 
 class Spot(TypedDict):
-    """Lines of a file: the first and the last, how a person finds them, and the first one's text."""
+    """Lines of a file: the first and the last, how a person finds them, and their text."""
 
     line: int
     last: int
@@ -37,8 +37,12 @@ def spots(source: Source, subject: str, targets: Sequence[str], symbols: Mapping
     for target in targets:
         span = _lines(source.tree, subject, _names(target, symbols))
         if span is not None:
-            text = source.lines[span[0] - 1].strip()
-            spot = Spot(line=span[0], last=span[1], place=source.place(span[0]), text=text)
+            lines = [line.strip() for line in source.lines[span[0] - 1 : span[1]]]
+            text = "\n".join(line for line in lines if line and line[0] != "#")
+            place = source.place(span[0])
+            if span[1] > span[0]:
+                place += "-" + re.split(r"\D", source.place(span[1]))[-1]
+            spot = Spot(line=span[0], last=span[1], place=place, text=text)
             if spot not in found:
                 found.append(spot)
     return found
@@ -49,7 +53,7 @@ def _names(target: str, symbols: Mapping[str, str]) -> list[str]:
     key = target[1:]
     if key in symbols:
         own = symbols[key].partition("[")[0]
-        return [_plain(f"d{own}"), _plain(f"grad{own}"), _plain(own)]
+        return [_plain(f"{prefix}{own}") for prefix in ("d", "grad", "gradd")]
     gate = key.rpartition("_")[2]
     own = symbols.get(f"W_{gate}", "")
     letters = dict.fromkeys([gate, own[-1:].lower() if own.isalnum() and len(own) < 4 else gate])
@@ -121,9 +125,10 @@ def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]
 
 
 def _called(target: ast.expr) -> str:
-    """Return the name in ``dW``, ``self.dW``, ``grads["W"]``, ``dx[t]``."""
+    """Return the name in ``dW``, ``self.dW``, ``dx[t]``; ``gradW`` for ``grads["W"]``, ``gradients["W"]``."""
     if isinstance(target, ast.Subscript):
-        key = target.slice
-        own = isinstance(key, ast.Constant) and isinstance(key.value, str)
-        return str(key.value) if own and isinstance(key, ast.Constant) else _called(target.value)
+        base, key = _called(target.value), target.slice
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            return f"grad{key.value}" if re.match("_?(d|g|grads?|gradients?|dparams)$", base) else ""
+        return base
     return target.attr if isinstance(target, ast.Attribute) else getattr(target, "id", "")

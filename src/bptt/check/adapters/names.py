@@ -25,7 +25,7 @@ _PARTS: tuple[tuple[str, str], ...] = (
     ("params", r"param(?:eter)?s?|model|weights|p|theta|thetas|w_dict|params_dict|net"),
     ("target", r"y|ys|yt|targets?|labels?|y_?(?:true|train|batch|target)|ground_truth|expected|t|truth"),
     ("cache", r"caches?|ctx|saved|mem(?:o|ory)|context|fwd|tape|stuff|intermediates?|values?"),
-    ("size:H", r"hidden(?:_(?:size|dim|units|nodes|n))?|n_?h(?:idden)?|n_?a|h|num_hidden|h_?dim|units"),
+    ("size:H", r"hidden(?:_(?:size|dim|units|nodes|n))?|n_?h(?:id(?:den)?)?|n_?a|h|num_hidden|h_?dim|units"),
     ("size:V", r"vocab(?:ulary)?_(?:size|len)|word_dim|v|n_?vocab|n(?:um)?_chars"),
     ("size:V", r"out(?:put)?_(?:size|dim|units|nodes)|n_?(?:y|out|classes)|num_classes"),
     ("size:D", r"(?:input|in|x|embed(?:ding)?)_(?:size|dim|units|nodes)|d|n_?x|n_?in|n_features"),
