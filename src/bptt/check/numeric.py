@@ -30,6 +30,15 @@ COMPLEX_STEP = 1e-30
 FIRST_STEP, SHRINK, LEVELS = 2.0**-4, 4.0, 7
 """Central differences: the largest step (relative to 1 + |x|), what the next is divided by, how many."""
 
+NOISE_STEP = 2.0**-12
+OFFSETS = np.array([-1, -0.83, -0.47, -0.19, 0.11, 0.38, 0.71, 0.97])
+"""Where noise is looked for: at uneven distances, because on an even grid the rounding of the argument goes
+up as evenly as the argument, and shows no noise."""
+
+_CUBIC = np.vander(OFFSETS, 4)
+RESIDUAL = np.eye(len(OFFSETS)) - _CUBIC @ np.linalg.pinv(_CUBIC)
+"""Takes values at these to what is left of them beside a cubic."""
+
 EPS = float(np.finfo(np.float64).eps)
 
 
@@ -152,9 +161,17 @@ def derivative(f: Callable[[float], float], scale: float = 1.0) -> tuple[float, 
 
 
 def _noise(f: Callable[[float], float], scale: float) -> float:
-    """Return how far f's values are from smooth: rounding in double precision, or in single within."""
-    values = np.array([f(k * 1e-6 * scale) for k in range(-3, 4)])
-    return max(float(np.abs(np.diff(values, 3)).max()), EPS * float(np.abs(values).max()))
+    """Return how far f's values are from smooth: rounding in double precision, or in single within.
+
+    Looked for at both ends of the largest step too, because a number rounded to single precision is rounded
+    the more coarsely the larger it is. The median of the three, because a kink is no noise, and is in one.
+    """
+    found, largest = [], 0.0
+    for centre in (-FIRST_STEP, 0.0, FIRST_STEP):
+        values = np.array([f(scale * (centre + offset * NOISE_STEP)) for offset in OFFSETS])
+        found.append(4 * float(np.abs(RESIDUAL @ values).max()))
+        largest = max(largest, float(np.abs(values).max()))
+    return max(sorted(found)[1], EPS * largest)
 
 
 def _is_analytic(f: Function, at: Params, rng: Generator, directions: int = 2) -> bool:
