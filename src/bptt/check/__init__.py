@@ -135,7 +135,16 @@ def check_file(
         subjects = find(source.namespace, name, source.text, rng)
     if not subjects:
         raise SubjectError(explain_failure(source.namespace))
-    judgements = [check_subject(subject, seed=seed) for subject in subjects]
+    judgements = []
+    for subject in subjects:
+        try:
+            judgements.append(check_subject(subject, seed=seed))
+        except SubjectError as error:
+            if len(subjects) == 1:
+                raise
+            # one that fails by itself does not keep the others from being judged
+            note = f"it failed: {error}"
+            judgements.append(Judgement(subject.name, subject.form, "cannot tell", (), "none", notes=(note,)))
     return judgements if adapter is not None else [_with_lines(source, own) for own in judgements]
 
 

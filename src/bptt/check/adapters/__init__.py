@@ -10,6 +10,7 @@ with random arrays whose sizes are all different, so that a shape that fits, fit
 ``chunk``      ``loss(inputs, targets, hprev)``: loss and gradients from one function
 ``model``      one step a call with its target, state carried by the caller
 ``whole``      a forward to probabilities over time, and a backward that takes the targets
+``torch``      a ``torch.autograd.Function``, an ``nn.Module``, where PyTorch is loaded
 ``custom``     an adapter file of ten lines, for what is not recognised
 =============  ================================================================================
 """
@@ -31,6 +32,7 @@ from bptt.check.adapters.pairing import functions, pairs, stem
 from bptt.check.adapters.sequence import sequence_subject
 from bptt.check.adapters.signature import parameters
 from bptt.check.adapters.step import step_subject
+from bptt.check.adapters.torch import torch_subjects
 from bptt.check.adapters.whole import whole_subject
 from bptt.check.guard import guard
 from bptt.check.subject import Sizes, Subject, SubjectError
@@ -130,9 +132,10 @@ def _found(
             subject = chunk_subject(function, rng, source)
             if subject is not None:
                 yield subject
-    for key, cls in held.items():
+    for key, cls in list(held.items()):  # running code may add to its globals
         if inspect.isclass(cls) and (name is None or name.split(".")[0] == key):
             yield from _of_class(cls, name, source, rng)
+    yield from torch_subjects(held, name, source, rng)
 
 
 def _of_class(cls: type, name: str | None, source: str | None, rng: Generator) -> Iterator[Subject]:
