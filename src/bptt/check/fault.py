@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 from bptt.check.reference import Reference, Term, Version
 
@@ -40,6 +41,7 @@ def fault_id(cell: Reference, target: str, slug: str) -> str:
     return f"{cell.name}/{re.sub('-a(?=-|$)', '', name) if cell.gates == ('a',) else name}"
 
 
+@cache
 def slug_of(thing: str | Term) -> str:
     """Return letters, digits and hyphens for a name, or for a term by its first factor."""
     name = thing if isinstance(thing, str) else thing.factors[0]

@@ -2,15 +2,23 @@
 
 Nothing is listed by hand. Each line is taken apart, and every term is dropped, negated or scaled; every
 factor is left out or replaced by another quantity of its shape; every matrix is transposed or replaced by
-another gate's; every sum keeps one step only. The same is done to all gates' lines at once.
+another gate's; every sum keeps one step only. The same is done to all gates' lines at once, and to all
+gradients handed out; and the time loop is run the wrong way round.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bptt.check.fault import EDGES, Fault
 from bptt.check.faults_of_line import of_line
-from bptt.check.faults_of_lines import of_all_gates, of_all_weights, partial_ways, swaps
-from bptt.check.reference import Line, Reference, lines_of
+from bptt.check.faults_of_lines import (
+    of_all_gates,
+    of_all_weights,
+    of_everything,
+    of_units,
+    partial_ways,
+    swaps,
+)
+from bptt.check.reference import Reference, lines_of
 from bptt.types import Params
 
 
@@ -27,18 +35,19 @@ def faults(cell: Reference, p: Params, steps: Sequence[Params], cotangents: Para
     single = [fault for line in lines for fault in of_line(cell, lines, line, steps[0], T, N)]
     found = single + list(of_all_gates(cell, single)) + list(swaps(cell, lines, steps[0]))
     found += [*partial_ways(cell, lines), *of_all_weights(cell, lines, T, N)]
+    found += [*of_everything(cell, lines, T, N), *of_units(cell, lines)]
+    order = {line.target: k for k, line in enumerate(line for line in lines if line.target not in EDGES)}
     unique: dict[str, Fault] = {}
     for fault in found:
-        if _can_run(fault, lines):
+        if _can_run(fault, order):
             unique.setdefault(fault.id, fault)
     return sorted(unique.values(), key=lambda fault: (fault.rank, len(fault.version)))
 
 
-def _can_run(fault: Fault, lines: Sequence[Line]) -> bool:
+def _can_run(fault: Fault, order: Mapping[str, int]) -> bool:
     """Return whether the changed lines use only what is there when they run."""
-    order = [line.target for line in lines if line.target not in EDGES]
     return all(
-        order.index(factor) < order.index(target)
+        order[factor] < order[target]
         for target, line in fault.version.items()
         if target not in EDGES
         for term in line.terms

@@ -187,6 +187,9 @@ def _instead_of(
     if factor in cell.gates and f"{factor}[t+1]" in now:
         yield (f"{factor}[t+1]",), f"{factor}-step-later", f"{line.target} has {factor} of step t+1", 2
         yield (f"{factor}[t-1]",), f"{factor}-step-earlier", f"{line.target} has {factor} of step t-1", 2
+    for unit in ("r[j+1]", "r[j-1]") if factor == "r" and "r[j+1]" in now else ():
+        side = "next" if "+" in unit else "previous"
+        yield (unit,), f"r-of-{side}-unit", f"{line.target} has r of the {side} unit, {unit}", 3
     for other in _quantities(cell, lines, line, now, factor):
         near = {factor, other} in (
             {"c", "c_prev"},
@@ -208,7 +211,9 @@ def _extras(cell: Reference, lines: Sequence[Line], line: Line, now: Params, *te
     """Return the names of quantities that the terms may be multiplied by."""
     if is_sum(line.target) or line.target in EDGES or any(term.after for term in terms):
         return []
-    return _quantities(cell, lines, line, now, "dlogits" if line.target == "dlogits" else "ones")
+    found = _quantities(cell, lines, line, now, "dlogits" if line.target == "dlogits" else "ones")
+    # gradients are multiplied by gradients where terms should have been added: met at c alone
+    return [*found, "dh"] if line.target == "dc" else found
 
 
 def _quantities(cell: Reference, lines: Sequence[Line], line: Line, now: Params, like: str) -> list[str]:

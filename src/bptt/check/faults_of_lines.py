@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import combinations
 
 from bptt.check.fault import Fault, fault_id, in_words, scales, slug_of
-from bptt.check.reference import DERIVATIVE, Line, Reference, Term, is_sum
+from bptt.check.reference import DERIVATIVE, ORDER, Line, Reference, Term, is_sum
 from bptt.types import Params
 
 
@@ -173,3 +173,48 @@ def of_all_weights(cell: Reference, lines: Sequence[Line], T: int, N: int) -> It
     version = {line.target: replace(line, start=line.target[1:]) for line in sums}
     says = "the gradients at all weights and biases start from the parameters, not from zero"
     yield Fault(f"{cell.name}/weights-seeded-from-parameters", 1, says, "start each sum at zero", version)
+
+
+def of_everything(cell: Reference, lines: Sequence[Line], T: int, N: int) -> Iterator[Fault]:
+    """Yield what happens to all gradients handed out: zero, a multiple, the time loop the wrong way round."""
+    out = [line for line in lines if is_sum(line.target) or line.target in ("dx", "dh0", "dc0")]
+    fix = "; ".join(map(str, out[:2]))
+    nothing = {line.target: replace(line, terms=()) for line in out}
+    yield Fault(f"{cell.name}/all-zero", 0, "all gradients are zero", fix, nothing)
+    for c, slug in scales(T, N).items():
+        version = {
+            line.target: replace(line, terms=tuple(replace(t, scale=c * t.scale) for t in line.terms))
+            for line in out
+        }
+        yield Fault(f"{cell.name}/all-{slug}", 3, f"all gradients are {in_words(slug)}", fix, version)
+    if T > 1:
+        says = "the time loop of the backward goes from the first step to the last: what comes back from"
+        says += " the later steps is carried the wrong way"
+        ahead = {ORDER: Line(ORDER, ())}
+        yield Fault(f"{cell.name}/time-forward", 0, says, "for t in reversed(range(T))", ahead)
+
+
+def of_units(cell: Reference, lines: Sequence[Line]) -> Iterator[Fault]:
+    """Yield a reset gate that is taken by the unit of the wrong side of its matrix."""
+    by_name = {line.target: line for line in lines}
+    if "dq" not in by_name:
+        return
+    (inner,) = by_name["dq"].terms
+
+    def changed(line: Line, old: Term, new: Term, slug: str, what: str) -> Fault:
+        terms = tuple(new if term == old else term for term in line.terms)
+        says = f"{line.target} has {new} where {old} belongs: {what} of the wrong side of U_n"
+        name = fault_id(cell, line.target, slug)
+        return Fault(name, 2, says, f"{by_name['dq']}; {line}", {line.target: replace(line, terms=terms)})
+
+    for target in ("dh_prev", "dr"):
+        for term in by_name[target].terms:
+            if term.factors[0] == "dq":
+                other = term.factors[1]
+                new = replace(inner, factors=(*inner.factors, other))
+                slug = f"{slug_of(other)}-of-wrong-side"
+                yield changed(by_name[target], term, new, slug, f"{other} has the unit")
+    if "dU_n" in by_name:
+        (term,) = by_name["dU_n"].terms
+        new = Term((*term.factors, "r"), before="h_prev")
+        yield changed(by_name["dU_n"], term, new, "r-of-wrong-side", "r has the unit")

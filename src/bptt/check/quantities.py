@@ -88,6 +88,8 @@ def with_wrong_quantities(cell: Reference, steps: Sequence[Params]) -> list[Para
         for v, (kind, a) in cell.activations.items():
             for wrong in wrong_derivatives(kind, v, a):
                 more.setdefault(wrong.token, wrong.value(now[v], now[a]))
+        if "r" in now:
+            more |= {f"r[j{k:+d}]": np.roll(now["r"], -k, axis=-1) for k in (1, -1)}
         more |= {"1-h²": 1 - now["h"] ** 2, "1-h_prev²": 1 - now["h_prev"] ** 2}
         if "p" in now:
             q, s = now["p"], sigmoid(now["logits"])

@@ -27,6 +27,9 @@ Steps: TypeAlias = Literal["all", "first only", "last only", "but the first", "b
 STEPS: tuple[Steps, ...] = ("first only", "last only", "but the first", "but the last")
 """The ways in which steps are left out."""
 
+ORDER = "over time"
+"""A version with this for a target runs its time loop from the first step to the last."""
+
 
 @dataclass(frozen=True)
 class Term:
@@ -163,6 +166,8 @@ def backward(
     dict of arrays
         Each gradient with a leading axis of versions; by the names of `p`.
     """
+    if any(ORDER in version for version in versions):
+        return _some_ahead(cell, p, steps, cotangents, versions)
     K, T = len(versions), len(steps)
     lines = {line.target: line for line in lines_of(cell, p, cotangents)}
     changes: dict[str, list[tuple[int, Line]]] = {name: [] for name in lines}
@@ -208,6 +213,22 @@ def backward(
                 sums[name][k] += p[line.start]
     ends = {f"{s}0": run(f"d{s}0", env, 0, zero.shape) for s in cell.states}
     return {**sums, "x": dx, **ends}
+
+
+def _some_ahead(
+    cell: Reference, p: Params, steps: Sequence[Params], cotangents: Params, versions: Sequence[Version]
+) -> Params:
+    """Run versions of which some go forward in time: for these the steps are turned round."""
+    turned = {name: g[::-1] if name in ("h", "c") else g for name, g in cotangents.items()}
+    ahead = np.array([ORDER in version for version in versions])
+    own = [{name: line for name, line in version.items() if name != ORDER} for version in versions]
+    whole: Params = {}
+    for turn, given, order in ((False, cotangents, steps), (True, turned, steps[::-1])):
+        some = [version for version, is_ahead in zip(own, ahead, strict=True) if is_ahead == turn]
+        for name, g in (backward(cell, p, order, given, some) if some else {}).items():
+            all_of = whole.setdefault(name, np.empty((len(versions), *g.shape[1:])))
+            all_of[ahead == turn] = g[:, ::-1] if turn and name == "x" else g
+    return whole
 
 
 _EDGES = ("dh_last", "dc_last", "dh_next", "dc_next", "dh0", "dc0")
