@@ -119,7 +119,7 @@ def _of_whole_line(
         "dh_last": "the gradient at the final h is dropped",
         "dc_last": "the gradient at the final c is dropped",
     }
-    rank = 0 if target in where else 2
+    rank = 0 if target in where or target in ("dh_prev", "dc_prev") else 2
     yield fault("zero", rank, where.get(target, f"{target} is zero"), replace(line, terms=()))
     for c, slug in scales(T, N).items():
         scaled = replace(line, terms=tuple(replace(term, scale=c * term.scale) for term in line.terms))
@@ -204,7 +204,8 @@ def _instead_of(
             if local
             else ""
         )
-        yield (other,), "uses-local-dh" if local else "", says, 0 if local else 1 if near else 2
+        far = other.endswith("_next")  # a gradient that may be zero, and then says nothing
+        yield (other,), "uses-local-dh" if local else "", says, 0 if local else 1 if near else 3 if far else 2
 
 
 def _extras(cell: Reference, lines: Sequence[Line], line: Line, now: Params, *terms: Term) -> list[str]:
