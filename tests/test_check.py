@@ -192,6 +192,24 @@ def test_our_own_model_is_right() -> None:
     assert max(g.error for g in judgement.gradients) < 1e-11
 
 
+@pytest.mark.parametrize("sign", [-1, 1], ids=["right", "wrong"])
+def test_a_jax_function_with_a_custom_vjp(sign: int) -> None:
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+
+    @jax.custom_vjp  # type: ignore[untyped-decorator]
+    def act(a: Any) -> Any:
+        return jax.numpy.tanh(a)
+
+    act.defvjp(lambda a: (act(a), act(a)), lambda h, g: (g * (1 + sign * h * h),))
+
+    def loss(p: Any) -> Any:
+        return (act(p["x"] @ p["W"] + p["b"]) ** 2).sum()
+
+    judgement = check(jax.value_and_grad(loss), point())
+    assert judgement.verdict == ("right" if sign < 0 else "wrong")
+
+
 # ---------------------------------------------------------------------- the numerical gradient
 
 

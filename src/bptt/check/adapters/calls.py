@@ -47,6 +47,8 @@ def copied(value: Any) -> Any:
 
 def is_number(value: Any) -> bool:
     """Return whether a value is an array of numbers, or a number."""
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        value = np.asarray(value)
     return (isinstance(value, np.ndarray) and value.dtype.kind in "fciu") or (
         isinstance(value, (float, complex, int, np.number)) and not isinstance(value, bool)
     )
