@@ -126,7 +126,8 @@ def judge(subject: Subject, *, seed: int = 0) -> Judged:
         If the code fails by itself.
     """
     rng = np.random.default_rng(seed)
-    gradients, numeric, notes = _compare(subject, rng)
+    gradients, numeric = _compare(subject, rng)
+    notes: list[str] = []
     if not _repeats(subject):
         note = "the forward gives another loss for the same numbers (it draws at random, or keeps a state)"
         undecided = tuple(GradientJudgement(name, "cannot tell", np.nan, np.nan) for name in gradients)
@@ -199,7 +200,7 @@ def loss_of(subject: Subject, at: Params, cotangents: Params | None = None) -> A
 
 def _compare(
     subject: Subject, rng: np.random.Generator, cotangents: Params | None = None
-) -> tuple[Params, Numeric, list[str]]:
+) -> tuple[Params, Numeric]:
     """Return the code's gradients and the numerical one, at the subject's point."""
     cotangents = subject.cotangents if cotangents is None else cotangents
     gradients = {
@@ -215,7 +216,7 @@ def _compare(
     at = {name: subject.at[name] for name in gradients}
     rest = {name: array for name, array in subject.at.items() if name not in gradients}
     numeric = numerical_gradient(lambda arrays: loss_of(subject, rest | arrays, cotangents), at, rng)
-    return gradients, numeric, []
+    return gradients, numeric
 
 
 def _rounded(subject: Subject, names: Iterable[str]) -> list[str]:
@@ -256,11 +257,11 @@ def _with_first_wrong_T(  # noqa: N802 the symbol is T
         if subject.sizes.T != T:
             try:
                 shorter = subject.resized(replace(subject.sizes, T=T), rng)
-                gradients, numeric, _ = _compare(shorter, rng)
+                gradients, numeric = _compare(shorter, rng)
             except SubjectError:
                 continue  # code that cannot run at this length says nothing about it
         else:
-            gradients, numeric, _ = _compare(shorter, rng)
+            gradients, numeric = _compare(shorter, rng)
         for j in judge_gradients(gradients, numeric, shorter.at):
             if j.verdict == "wrong":
                 first.setdefault(j.name, T)
@@ -280,7 +281,7 @@ def _wrong_lags(subject: Subject, names: list[str], method: Method) -> dict[str,
         for name in outputs:
             at_s = _at_time(only[name], subject.time_axis[name], s)
             at_s[...] = _at_time(subject.cotangents[name], subject.time_axis[name], s)
-        gradients, numeric, _ = _compare(subject, rng, only)
+        gradients, numeric = _compare(subject, rng, only)
         for name in through:
             wanted = numeric.gradient[name]
             scale = float(np.abs(wanted).max(initial=0)) or 1.0
