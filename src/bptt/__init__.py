@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
 from bptt.check import Judgement, assert_gradients, check
+from bptt.derive import cell
 from bptt.errors import BpttError, ConfigError, DataError, DivergedError, RunError, ShapeError
 from bptt.init import Init
 from bptt.model import LossAndGrads, Model, ModelGradients, ModelRun
@@ -43,6 +44,7 @@ __all__ = [
     "Trainer",
     "Unrolled",
     "assert_gradients",
+    "cell",
     "cells",
     "check",
     "conventions",

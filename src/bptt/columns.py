@@ -49,6 +49,8 @@ class Part:
         """Return the product's columns of `da`: a view where they are neighbours."""
         if self.is_all:
             return da
+        if not self.runs:  # as U of a cell whose units are recurrent with themselves alone
+            return da[..., :0]
         if len(self.runs) == 1:
             return da[..., self.runs[0][0]]
         return np.concatenate([da[..., columns] for columns, _ in self.runs], axis=-1)

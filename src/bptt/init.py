@@ -79,19 +79,20 @@ class Init:
     ) -> Params:
         """Return W (D, Gx·H), U (H, Gh·H) and the biases of one layer."""
         x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
-        W = np.concatenate([self._matrix(rng, D, H, H, H + D) for _ in x_gates], axis=1)
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
-        U = np.concatenate([draw_U(rng, D, H) for _ in h_gates], axis=1)
-        params = {"W": W, "U": U}
+        params = {
+            "W": np.hstack([np.empty((D, 0)), *(self._matrix(rng, D, H, H, H + D) for _ in x_gates)]),
+            "U": np.hstack([np.empty((H, 0)), *(draw_U(rng, D, H) for _ in h_gates)]),
+        }
+        wished = cell.start(rng, H)
         if bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {bias!r}")
-        if bias != "none":
-            params["b"] = np.zeros(len(x_gates) * H)
-            if "f" in x_gates:
-                f = x_gates.index("f")
-                params["b"][f * H : (f + 1) * H] = self.forget_bias
-        if bias == "two":
-            params["b_h"] = np.zeros(len(h_gates) * H)
+        starts = {"f": np.full(H, self.forget_bias)} | wished
+        if bias != "none" and cell.bias:
+            params["b"] = np.concatenate([starts.get(gate, np.zeros(H)) for gate in x_gates] or [np.empty(0)])
+            if bias == "two":
+                params["b_h"] = np.zeros(len(h_gates) * H)
+        params |= {name: wished[name] for name in cell.units}
         return {name: array.astype(dtype) for name, array in params.items()}
 
     def output(self, rng: Generator, H: int, K: int, dtype: Dtype = np.float32) -> Array:

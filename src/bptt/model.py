@@ -360,7 +360,7 @@ class Model:
 
     @property
     def _first_states(self) -> list[str]:
-        return [name for name in self.stack.state_names if name.endswith(".h")]
+        return [name for name in self.stack.state_names if name.endswith(f".{self.stack.cell.states[0]}")]
 
     def _states_from(self, params: Params, features: Array) -> Params:
         if features.ndim != 2 or features.shape[1] != self.features:

@@ -94,10 +94,11 @@ class Stack:
         for layer in range(self.layers):
             D = self.inputs if layer == 0 else self.width
             own: dict[str, tuple[int, ...]] = {"W": (D, Gx * H), "U": (H, Gh * H)}
-            if self.bias != "none":
+            if self.bias != "none" and cell.bias:
                 own["b"] = (Gx * H,)
-            if self.bias == "two":
-                own["b_h"] = (Gh * H,)
+                if self.bias == "two":
+                    own["b_h"] = (Gh * H,)
+            own |= dict.fromkeys(cell.units, (H,))
             for direction in self.directions:
                 shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
         return shapes
@@ -231,7 +232,7 @@ class StackRun:
 
 
 def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Params:
-    """Return one layer's W, U and biases, by these names, from a model's or a stack's parameters.
+    """Return one layer's W, U and what else it has, by these names, from a model's or a stack's parameters.
 
     Examples
     --------
@@ -239,7 +240,8 @@ def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Pa
     ['U', 'W']
     """
     prefix = f"layers.{layer}." + ("reverse." if reverse else "")
-    return {key: params[prefix + key] for key in ("W", "U", "b", "b_h") if prefix + key in params}
+    own = {name.removeprefix(prefix): array for name, array in params.items() if name.startswith(prefix)}
+    return {name: array for name, array in own.items() if "." not in name}  # not those of the other direction
 
 
 def dropout_mask(rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array | None:

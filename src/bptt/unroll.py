@@ -79,7 +79,8 @@ def unroll(
         G gates; W feeds Gx of them and U feeds Gh (for most cells G = Gx = Gh).
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
-        and ``"b_h"`` (Gh·H,) of the recurrent part. Any of float32, float64, complex128.
+        and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
+        itself, (H,). Any of float32, float64, complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
@@ -256,6 +257,8 @@ class Unrolled:
             grads["b"] = da_x.sum(axis=0)
         if "b_h" in self._params:
             grads["b_h"] = _rows(columns.U.take(da)).sum(axis=0)
+        for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
+            grads[name] = _rows(da[..., at]).sum(axis=0)
         return grads, dx
 
 
@@ -305,6 +308,8 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
         columns.W.add(a, ax)
     if "b_h" in params:
         columns.U.add(a, params["b_h"])
+    for name, at in cell.unit_columns(len(params["U"])).items():
+        a[..., at] = params[name]
     return a
 
 
@@ -317,7 +322,7 @@ def without_padding(x: Array, mask: Array | None) -> Array:
 
 def _rows(a: Array) -> Array:
     """Return (T, N, ·) as (T·N, ·)."""
-    return a.reshape(-1, a.shape[-1])
+    return a.reshape(a.shape[0] * a.shape[1], a.shape[2])  # no -1: there may be no columns
 
 
 def _select(where: Array, new: States, old: States | None = None) -> States:
@@ -346,9 +351,10 @@ def _check(
     reset: Array | None,
 ) -> tuple[int, int, int, Array]:
     """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
-    unknown = params.keys() - {"W", "U", "b", "b_h"}
-    if unknown or "W" not in params or "U" not in params:
-        raise ShapeError(f"{cell.name}: params must be W, U and at most b, b_h; got {', '.join(params)}")
+    needed = {"W", "U", *cell.units}
+    if not needed <= params.keys() <= needed | {"b", "b_h"}:
+        own = "".join(f", {name}" for name in cell.units)
+        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
     W, U = params["W"], params["U"]
     Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
     H = U.shape[0]
@@ -373,6 +379,8 @@ def _check(
     for name, G in (("b", Gx), ("b_h", Gh)):
         if name in params:
             _expect(cell, name, params[name], (G * H,), f"({G}H,)")
+    for name in cell.units:
+        _expect(cell, name, params[name], (H,), "(H,)")
     if states is not None:
         if len(states) != len(cell.states):
             wanted = ", ".join(cell.states)

@@ -28,6 +28,10 @@ def get(cell: str | Cell) -> Cell:
     """
     if isinstance(cell, Cell):
         return cell
-    if cell not in CELLS:
-        raise ConfigError(f"no cell is called {cell!r}; there are {', '.join(CELLS)}")
-    return CELLS[cell]
+    if cell in CELLS:
+        return CELLS[cell]
+    from bptt.cells.zoo import ZOO  # made of equations, so above this room; and not needed at every start
+
+    if cell not in ZOO:
+        raise ConfigError(f"no cell is called {cell!r}; there are {', '.join(dict.fromkeys((*CELLS, *ZOO)))}")
+    return ZOO[cell]

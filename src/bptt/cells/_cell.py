@@ -17,14 +17,18 @@ recurrent parts do not simply add, as in the GRU, each part is a gate of its own
 ``from_h``  the gates that U feeds from h_{t-1} (U has these blocks, in this order, and then those of)
 ``from_q``  the gates that U feeds from ``q``, an operand that the cell computes itself from the gates
             already complete. This is how a reset gate before the product is written.
+
+A parameter that each hidden unit has for itself, such as a peephole weight, is a gate that no product
+feeds: its block is the parameter, the same at every step and row, and the parameter's gradient is the sum
+over these, as a bias's is. ``units`` names such gates.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from bptt.types import Array
+from bptt.types import Array, Generator
 
 States: TypeAlias = tuple[Array, ...]
 """The states at one time step, each (N, H), in the order of ``Cell.states``."""
@@ -46,14 +50,20 @@ class Cell(ABC):
         The states carried through time; the first is the output h.
     from_x, from_h, from_q : tuple of str
         Which gates x_t W, h_{t-1} U and q U feed (see the module's text).
+    units : tuple of str
+        Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
+    bias : bool
+        Whether the gates have biases at all.
     """
 
     name: str
-    gates: ClassVar[tuple[str, ...]]
-    states: ClassVar[tuple[str, ...]] = ("h",)
-    from_x: ClassVar[tuple[str, ...]]
-    from_h: ClassVar[tuple[str, ...]]
-    from_q: ClassVar[tuple[str, ...]] = ()
+    gates: tuple[str, ...]
+    states: tuple[str, ...] = ("h",)
+    from_x: tuple[str, ...]
+    from_h: tuple[str, ...]
+    from_q: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    bias: bool = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -93,6 +103,15 @@ class Cell(ABC):
     def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
         """Return the gradients that q passes to the states; write those at its gates into `da`."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
+
+    def unit_columns(self, H: int) -> dict[str, slice]:
+        """Return the columns of the pre-activation that are units' parameters, by their names."""
+        at = {name: self.gates.index(name) * H for name in self.units}
+        return {name: slice(k, k + H) for name, k in at.items()}
+
+    def start(self, rng: Generator, H: int) -> dict[str, Array]:
+        """Return where the cell wants parameters to start: (H,) by a unit's name or, for a bias, a gate's."""
+        return {name: np.zeros(H) for name in self.units}
 
     def __repr__(self) -> str:
         return f"<cell {self.name}: gates {' '.join(self.gates)}, states {' '.join(self.states)}>"

@@ -1,0 +1,122 @@
+"""Equations as algebra: expressions of the library SymPy, and the local derivative of each.
+
+A function of the equations is a SymPy function of the same name that never evaluates itself; its
+derivative is the one of :mod:`bptt.derive.functions`, by values at hand.
+"""
+
+import ast
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+import sympy
+from sympy import Add, Integer, Mul, Pow, Symbol
+
+from bptt.derive.equations import Statement
+from bptt.derive.functions import FUNCTIONS
+
+Expr: TypeAlias = Any
+"""A SymPy expression; the library has no types."""
+
+
+@cache
+def function(name: str) -> Any:
+    """Return the SymPy function for one of `FUNCTIONS`, or for ``product(da, U)``, the vector da Uᵀ."""
+    return type(name, (sympy.Function,), {"nargs": 2 if name == "product" else FUNCTIONS[name].arity})
+
+
+def expression(node: ast.expr) -> Expr:
+    """Return a statement's expression, simplified as far as SymPy does so unasked."""
+    match node:
+        case ast.Constant(value=value) if isinstance(value, int | float):
+            return Integer(int(value)) if value == int(value) else sympy.Float(value)
+        case ast.Name(id=name):
+            return Symbol(name)
+        case ast.UnaryOp():
+            return -expression(node.operand)
+        case ast.Call(func=ast.Name(id=name)):
+            return function(name)(*map(expression, node.args))
+        case ast.BinOp():
+            a, b = expression(node.left), expression(node.right)
+            match node.op:
+                case ast.Add():
+                    return a + b
+                case ast.Sub():
+                    return a - b
+                case ast.Mult():
+                    return a * b
+                case ast.Div():
+                    return a / b
+                case _:
+                    return a**b
+    raise AssertionError(ast.dump(node))  # the reader lets nothing else through
+
+
+def local_derivatives(statement: Statement) -> dict[str, Expr]:
+    """Return the derivative of a statement's value by each name that it reads."""
+    y = Symbol(statement.name)
+    expr = expression(statement.expr)
+    if statement.function is None:
+        return {name: _by_power(expr, Symbol(name), y) for name in statement.reads}
+    outer = [_at_hand(d, y, expr.args) for d in FUNCTIONS[statement.function].derivatives]
+    return {
+        name: Add(*(d * a.diff(Symbol(name)) for d, a in zip(outer, expr.args, strict=True)))
+        for name in statement.reads
+    }
+
+
+def inner_derivatives(statement: Statement) -> dict[str, Expr]:
+    """Return the derivatives of the argument of a statement's function, where it has one argument."""
+    arguments = expression(statement.expr).args
+    return {name: arguments[0].diff(Symbol(name)) for name in statement.reads} if len(arguments) == 1 else {}
+
+
+def _by_power(expr: Expr, s: Expr, y: Expr) -> Expr:
+    """Return the derivative of arithmetic; of a quotient y = u/s it is -y/s, with y at hand."""
+    rest, power = expr.as_independent(s, as_Add=False)
+    if expr.is_Mul and power.is_Pow and power.base == s and power.exp == -1 and rest != -1:
+        return -y / s
+    return expr.diff(s)
+
+
+@cache
+def _at_hand(derivative: str, y: Expr, arguments: tuple[Expr, ...]) -> Expr:
+    names = {"y": y, **dict(zip("uvw", arguments, strict=False))}
+    names |= {name: function(name) for name in ("where", "sigmoid")}
+    return sympy.sympify(derivative, locals=names)
+
+
+def arrange(expr: Expr, order: Mapping[str, int]) -> Expr:
+    """Return the expression with its factors and terms in the order in which people write them.
+
+    In a product numbers come first, then names in `order`, then sums; in a sum numbers come first and what is
+    subtracted last. The result is for printing and for code: SymPy leaves it as it is.
+    """
+
+    def place(e: Expr) -> tuple[int, int, str]:
+        if e.is_Number:
+            return (0, 0, "")
+        names = [order.get(s.name, len(order)) for s in e.free_symbols]
+        atom = e.is_Symbol or e.is_Function or (e.is_Pow and (e.base.is_Symbol or e.base.is_Function))
+        return (1 if atom else 2, min(names, default=0), str(e))
+
+    def term(e: Expr) -> tuple[bool, tuple[int, int, str]]:
+        first = min((place(f) for f in Mul.make_args(e) if not f.is_Number), default=(0, 0, ""))
+        return (bool(e.could_extract_minus_sign()), first)
+
+    if expr.is_Add:
+        terms = sorted(expr.args, key=term)
+        return Add(*(arrange(t, order) for t in terms), evaluate=False)
+    if expr.is_Mul:
+        factors = sorted(expr.args, key=place)
+        return Mul(*(arrange(f, order) for f in factors), evaluate=False)
+    if expr.is_Pow:
+        return Pow(arrange(expr.base, order), expr.exp, evaluate=False)
+    if expr.is_Function:
+        return expr.func(*(arrange(a, order) for a in expr.args))
+    return expr
+
+
+def names_in(exprs: Iterable[Expr]) -> set[str]:
+    """Return the names of all symbols."""
+    return {s.name for e in exprs for s in e.free_symbols}

@@ -1,0 +1,214 @@
+"""Reverse accumulation over named values: the backward pass of a step, line by line.
+
+The gradient at a value y is called dy. It is the sum, over the equations that read y, of the gradient at what
+they set, times the local derivative; a state's has one more term, what comes back from the step after
+(``dc_next``). Going through the equations from the last to the first, each gradient is complete, and is
+written down, once all of its readers have been passed.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sympy import Add, Mul, Symbol
+
+from bptt.derive.algebra import (
+    Expr,
+    arrange,
+    expression,
+    function,
+    inner_derivatives,
+    local_derivatives,
+    names_in,
+)
+from bptt.derive.equations import Equations, Statement
+
+
+@dataclass(frozen=True)
+class Line:
+    """``name = expr``.
+
+    Attributes
+    ----------
+    numbers : tuple of int
+        The equations it comes from.
+    """
+
+    name: str
+    expr: Expr
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A stretch of a step: its forward, and its backward from given gradients.
+
+    Attributes
+    ----------
+    statements : tuple of Statement
+    forward, backward : tuple of Line
+    seeds : dict of str
+        Name of a value to the name of the gradient that is handed in at it.
+    gradients : dict of str
+        Name of an argument to the name of the gradient at it, where there is one.
+    kept : tuple of str
+        What the backward reads of the forward, arguments among it, as it has to be kept.
+    again : tuple of Line
+        What is not kept, since it is arithmetic of what is: computed again.
+    """
+
+    statements: tuple[Statement, ...]
+    forward: tuple[Line, ...]
+    backward: tuple[Line, ...]
+    seeds: dict[str, str]
+    gradients: dict[str, str]
+    kept: tuple[str, ...]
+    again: tuple[Line, ...]
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """A cell's backward pass, derived from its equations.
+
+    Attributes
+    ----------
+    equations : Equations
+    """
+
+    equations: Equations
+
+    @cached_property
+    def step(self) -> Pass:
+        """The whole step as it is read: through the operand's product too, where there is one."""
+        return _pass(self.equations, self.equations.statements, self._seeds(), through=True)
+
+    @cached_property
+    def main(self) -> Pass:
+        """What is computed once all gates are complete."""
+        eq = self.equations
+        statements = eq.ancestors(eq.states)
+        return _pass(eq, statements, self._seeds())
+
+    @cached_property
+    def operand(self) -> Pass | None:
+        """What the operand of a second product is made of, before that product."""
+        eq = self.equations
+        if not eq.operand:
+            return None
+        q = next(iter(eq.operand.values()))
+        return _pass(eq, eq.ancestors((q,)), {q: f"d{q}"})
+
+    def _seeds(self) -> dict[str, str]:
+        """Return the gradient that is handed in at each state: d{h} if that is all of it, else d{h}_next."""
+        eq = self.equations
+        read = {name for s in eq.statements for name in s.reads}
+        return {s: f"d{s}_next" if s in read else f"d{s}" for s in eq.states}
+
+
+def _pass(
+    eq: Equations, statements: Sequence[Statement], seeds: dict[str, str], *, through: bool = False
+) -> Pass:
+    order = _order(eq)
+    forward = tuple(Line(s.name, arrange(expression(s.expr), order), (s.number,)) for s in statements)
+    backward, gradients = _reverse(eq, statements, seeds, through=through)
+    kept, again = _keep(statements, forward, backward, seeds)
+    return Pass(tuple(statements), forward, backward, seeds, gradients, kept, again)
+
+
+def _order(eq: Equations) -> dict[str, int]:
+    """Return a place for each name: gradients first, then arguments and values in the order of the text."""
+    names = [*eq.arguments, *(s.name for s in eq.statements)]
+    listed = [*(f"d{n}_next" for n in names), *(f"d{n}" for n in names), *reversed(names)]
+    appear = [n for s in eq.statements for n in (*s.reads, s.name)]
+    return {name: k for k, name in enumerate(dict.fromkeys([*listed[: 2 * len(names)], *appear, *listed]))}
+
+
+def _reverse(
+    eq: Equations, statements: Sequence[Statement], seeds: Mapping[str, str], *, through: bool
+) -> tuple[tuple[Line, ...], dict[str, str]]:
+    order = _order(eq)
+    readers = Counter(name for s in statements for name in s.reads)
+    written = {s.name: s.written for s in statements}
+    terms: dict[str, list[Expr]] = {name: [Symbol(seed)] for name, seed in seeds.items()}
+    numbers: dict[str, list[int]] = {}
+    whole: dict[str, Expr] = {}  # the gradient at each value, once complete
+    lines: list[Line] = []
+    q = next(iter(eq.operand.values()), None) if through else None
+    if q is not None:
+        readers[q] += len(eq.operand)
+
+    def complete(name: str) -> None:
+        if name not in terms:
+            return  # nothing of the loss comes this way
+        total = Add(*terms[name])
+        few = sum(len(s.reads) for s in statements if s.name == name) == 1
+        if total.is_Symbol and name in seeds:
+            whole[name] = total
+            return
+        if not written.get(name, True) and few:
+            whole[name] = total  # its line would have one reader: it is written there
+            return
+        whole[name] = Symbol(f"d{name}")
+        # what comes from the step after stands first; then the terms as the equations gave them
+        first = [t for t in terms[name] if t.is_Symbol and t.name == seeds.get(name)]
+        rest = [t for t in terms[name] if t not in first]
+        ordered = [arrange(t, order) for t in (*first, *rest)]
+        expr = ordered[0] if len(ordered) == 1 else Add(*ordered, evaluate=False)
+        lines.append(Line(f"d{name}", expr, tuple(sorted(set(numbers.get(name, ())), reverse=True))))
+        if through and name in eq.operand and q is not None:
+            add(q, function("product")(Symbol(f"d{name}"), Symbol(f"U_{name[2:]}")), 0)
+
+    def add(name: str, term: Expr, number: int) -> None:
+        if term != 0:
+            terms.setdefault(name, []).append(term)
+            if number:
+                numbers.setdefault(name, []).append(number)
+        readers[name] -= 1
+        if readers[name] == 0:
+            complete(name)
+
+    for name in seeds:
+        if readers[name] == 0:
+            complete(name)
+    for s in reversed(statements):
+        dy = whole.get(s.name, Add())
+        shared = _shared(s, readers) if s.name in whole else None
+        locals_ = local_derivatives(s)
+        if shared is not None:  # y = f(a + ...): the gradient at a is a factor of all the others
+            add(shared, Mul(dy, locals_.pop(shared)), s.number)
+            dy = whole[shared]
+            locals_ = {name: d for name, d in inner_derivatives(s).items() if name != shared}
+        # a step's own values before the states that it read
+        for name in sorted(locals_, key=lambda n: n in eq.before):
+            add(name, Mul(dy, locals_[name]), s.number)
+    gradients = {name: str(whole[name]) for name in eq.arguments if name in whole}
+    return tuple(lines), gradients
+
+
+def _shared(statement: Statement, readers: Mapping[str, int]) -> str | None:
+    """Return the name whose gradient is that at the function's whole argument, as a_o of σ(a_o + p c)."""
+    if len(statement.reads) < 2 or statement.function is None:
+        return None
+    inner = inner_derivatives(statement)
+    return next((n for n in statement.reads if inner.get(n) == 1 and readers[n] == 1), None)
+
+
+def _keep(
+    statements: Sequence[Statement],
+    forward: Sequence[Line],
+    backward: Sequence[Line],
+    seeds: Mapping[str, str],
+) -> tuple[tuple[str, ...], tuple[Line, ...]]:
+    """Return what to keep, and what to compute again: a value without a function in it, of values kept."""
+    made = {line.name for line in backward} | set(seeds.values())
+    read = names_in(line.expr for line in backward) - made
+    lines = {line.name: line for line in forward}
+    arithmetic = {s.name for s in statements if s.function is None}
+    again: list[Line] = []
+    for s in reversed(statements):
+        if s.name in read & arithmetic and names_in([lines[s.name].expr]) <= read:
+            read.discard(s.name)
+            again.append(lines[s.name])
+    names = dict.fromkeys(n for s in statements for n in (*s.reads, s.name))
+    return tuple(n for n in names if n in read), tuple(reversed(again))

@@ -1,0 +1,222 @@
+"""A cell that is its equations: forward as they are written, backward as it is derived from them."""
+
+import inspect
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bptt.cells import Cache, Cell, States, blocks
+from bptt.derive.equations import EquationError, Equations, Start, read
+from bptt.types import Array, Generator
+
+if TYPE_CHECKING:
+    from bptt.derive.backward import Derivation
+
+Init = Callable[[Generator, int], Mapping[str, Any]]
+"""From a generator and H to where biases (by gate) and parameters start: numbers or arrays (H,)."""
+
+
+class EquationCell(Cell):
+    """A cell made from its equations.
+
+    The derivation is made when first needed, and proven (see :mod:`bptt.derive.proof`) before it is used.
+
+    Parameters
+    ----------
+    equations : Equations
+    init : function, optional
+        Where its biases and parameters start, as ``cell(init=)`` has it.
+
+    Examples
+    --------
+    >>> import bptt
+    >>> @bptt.cell(state="h")
+    ... def leaky(a_h, h, keep=0.9):
+    ...     h = keep * h + (1 - keep) * tanh(a_h)
+    ...     return h
+    >>> leaky
+    <cell leaky: gates h, states h>
+    """
+
+    def __init__(self, equations: Equations, init: Init | None = None) -> None:
+        self.equations = equations
+        self.name = equations.name
+        self.states = equations.states
+        gates, operand = equations.gates, equations.operand
+        self.gates = tuple(_id(g) for g in (*gates, *equations.params))
+        self.from_x = tuple(_id(g) for g in gates if g[0] in "ax")
+        self.from_h = tuple(_id(g) for g in gates if g[0] in "au" and g not in operand)
+        self.from_q = tuple(_id(g) for g in gates if g in operand)
+        self.units = tuple(equations.params)
+        self.bias = equations.bias
+        self._init = init
+
+    @cached_property
+    def derivation(self) -> "Derivation":
+        """The backward pass as it is derived."""
+        from bptt.derive.backward import Derivation
+
+        return Derivation(self.equations)
+
+    @cached_property
+    def _step(self) -> dict[str, Any]:
+        from bptt.derive.numpy_code import step_functions
+        from bptt.derive.proof import prove
+
+        step = step_functions(self.derivation)
+        prove(self.derivation)
+        return step
+
+    def forward(self, a: Array, states: States) -> tuple[States, Cache]:
+        new, kept = self._step["forward"](**self._arguments(a, states))
+        shape = states[0].shape
+        # a state that is a constant, or a gate as it is, is an array of its own
+        return tuple(np.array(np.broadcast_to(s, shape)) for s in new), (kept, a.dtype)
+
+    def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
+        kept, dtype = cache
+        gradients = self._step["backward"](*dstates, kept)
+        da = np.zeros((*dstates[0].shape[:-1], len(self.gates) * dstates[0].shape[-1]), dtype)
+        return self._collect(gradients, da, dstates[0])
+
+    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
+        (q,), kept = self._step["operand"](**self._arguments(a, states))
+        return q, kept
+
+    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
+        return self._collect(self._step["operand_backward"](dq, cache), da, dq)[1]
+
+    def start(self, rng: Generator, H: int) -> dict[str, Array]:
+        """Return where parameters and biases start, those that the cell has a wish for, each (H,)."""
+        drawn: dict[str, Array] = {}
+        for name, start in self.equations.params.items():
+            drawn[name] = _start(rng, start, H)
+        for name, value in (self._init(rng, H) if self._init else {}).items():
+            if name not in (*self.equations.gates, *self.units):
+                known = ", ".join((*self.equations.gates, *self.units))
+                raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
+            drawn[_id(name)] = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+        return drawn
+
+    def _arguments(self, a: Array, states: States) -> dict[str, Array]:
+        eq = self.equations
+        names = (*eq.gates, *eq.params)
+        return dict(zip(names, blocks(a, len(names)), strict=True)) | dict(
+            zip(eq.before, states, strict=True)
+        )
+
+    def _collect(self, gradients: dict[str, Array], da: Array, like: Array) -> tuple[Array, States]:
+        eq = self.equations
+        for name, block in zip((*eq.gates, *eq.params), blocks(da, len(self.gates)), strict=True):
+            if name in gradients:
+                block += gradients[name]
+        return da, tuple(gradients.get(s, np.zeros_like(like)) for s in eq.before)
+
+
+def cell(
+    function: Callable[..., Any] | None = None,
+    *,
+    state: str | tuple[str, ...] = "h",
+    params: str | Mapping[str, Start] = "",
+    operand: Mapping[str, str] | None = None,
+    bias: bool = True,
+    init: Init | Mapping[str, float] | None = None,
+    name: str | None = None,
+) -> Any:
+    """Make a cell from a function that holds its equations.
+
+    The function is read and never called: its body is assignments of arithmetic, of the functions in
+    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where), for one
+    hidden unit, and it returns the states after the step. They need not be imported.
+
+    Parameters
+    ----------
+    state : str
+        The names of the states, the output first: ``"h c"``. As arguments: before the step.
+    params : str or dict
+        Arguments that are parameters of each hidden unit, as ``"p_i p_f"``, which start at zero, or with
+        where they start, a number or bounds: ``{"u": (-1, 1)}``.
+    operand : dict, optional
+        ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
+    bias : bool
+        Whether the gates have biases.
+    init : dict or function, optional
+        Where the biases of gates start: ``{"a_f": 1.0}``, or a function of (rng, H) that returns such a dict.
+    name : str, optional
+        Default: the function's, with hyphens for underscores.
+
+    Returns
+    -------
+    EquationCell
+
+    Raises
+    ------
+    EquationError
+        With the file, the line, and what is allowed.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> @bptt.cell(state="h c")
+    ... def coupled(a_f, a_o, a_g, c):
+    ...     f, o, g = sigmoid(a_f), sigmoid(a_o), tanh(a_g)
+    ...     c = f * c + (1 - f) * g
+    ...     h = o * tanh(c)
+    ...     return h, c
+    >>> model = bptt.Model(inputs=9, outputs=9, hidden=4, cell=coupled)
+    >>> model.init(np.random.default_rng(0))["layers.0.U"].shape
+    (4, 12)
+    """
+    options: dict[str, Any] = {"state": state, "params": params, "operand": operand or {}, "bias": bias}
+
+    def make(function: Callable[..., Any]) -> EquationCell:
+        text, file, line = _text(function)
+        equations = read(text, name=name, file=file, first_line=line, known=_known(function), options=options)
+        start = init if init is None or callable(init) else _constant(init)
+        made = EquationCell(equations, start)
+        made.__doc__ = function.__doc__
+        made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now
+        return made
+
+    return make if function is None else make(function)
+
+
+def _constant(values: Mapping[str, float]) -> Init:
+    return lambda rng, H: values
+
+
+def _start(rng: Generator, start: Start, H: int) -> Array:
+    return rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
+
+
+def _id(argument: str) -> str:
+    """Return a gate's name: a_i is the gate i; x_n and u_n, two parts of one, keep theirs."""
+    return argument.removeprefix("a_")
+
+
+def _text(function: Callable[..., Any]) -> tuple[str, str, int]:
+    """Return a function's text, its file and its first line."""
+    try:
+        lines, first = inspect.getsourcelines(function)
+        file = inspect.getsourcefile(function) or "<equations>"
+    except (OSError, TypeError):
+        raise EquationError(
+            f"{getattr(function, '__name__', function)}: its text is not at hand, as at the prompt of "
+            "python: write the cell into a file, or use bptt.derive.read(text)"
+        ) from None
+    file = os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file  # noqa: PTH109
+    return inspect.cleandoc("\n" + "".join(lines)) if lines[0][:1].isspace() else "".join(lines), file, first
+
+
+def _known(function: Callable[..., Any]) -> dict[str, float]:
+    """Return the numbers that the function's text may name: of its module, and of what encloses it."""
+    enclosed = inspect.getclosurevars(function)
+    values = {**enclosed.globals, **enclosed.nonlocals}
+    return {
+        n: float(v)
+        for n, v in values.items()
+        if isinstance(v, int | float | np.number) and not isinstance(v, bool)
+    }

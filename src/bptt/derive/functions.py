@@ -1,0 +1,103 @@
+"""The functions that equations may use: what each is in NumPy, and its derivative by values at hand.
+
+A derivative is written with y, the function's value, and u, v, w, its arguments: the sigmoid's
+is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where u > 0, else w.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.cells import sigmoid
+from bptt.types import Array
+
+__all__ = [
+    "ALIASES",
+    "FUNCTIONS",
+    "Function",
+    "exp",
+    "log",
+    "max",
+    "min",
+    "relu",
+    "sigmoid",
+    "softplus",
+    "sqrt",
+    "tanh",
+    "where",
+]
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of one to three values.
+
+    Attributes
+    ----------
+    numpy : str
+        Its name in a namespace with `sigmoid`, `softplus`, `relu` and ``np``.
+    derivatives : tuple of str
+        By each argument, as the module says.
+    """
+
+    numpy: str
+    derivatives: tuple[str, ...]
+
+    @property
+    def arity(self) -> int:
+        """How many arguments it takes."""
+        return len(self.derivatives)
+
+
+FUNCTIONS: dict[str, Function] = {
+    "sigmoid": Function("sigmoid", ("y*(1 - y)",)),
+    "tanh": Function("np.tanh", ("1 - y**2",)),
+    "relu": Function("relu", ("where(y, 1, 0)",)),
+    "exp": Function("np.exp", ("y",)),
+    "log": Function("np.log", ("1/u",)),
+    "softplus": Function("softplus", ("sigmoid(u)",)),
+    "sqrt": Function("np.sqrt", ("1/(2*y)",)),
+    "abs": Function("absolute", ("where(u, 1, -1)",)),
+    "max": Function("np.maximum", ("where(u - v, 1, 0)", "where(u - v, 0, 1)")),
+    "min": Function("np.minimum", ("where(u - v, 0, 1)", "where(u - v, 1, 0)")),
+    "where": Function("np.where", ("0", "where(u, 1, 0)", "where(u, 0, 1)")),
+}
+
+ALIASES = {
+    "maximum": "max",
+    "minimum": "min",
+    "absolute": "abs",
+    "fabs": "abs",
+    "σ": "sigmoid",
+    "expit": "sigmoid",
+}
+"""What else people call them."""
+
+
+def relu(a: Array) -> Array:
+    """Return max(a, 0)."""
+    return np.maximum(a, 0)
+
+
+def softplus(a: Array) -> Array:
+    """Return log(1 + exp(a)), without overflow."""
+    return np.asarray(np.maximum(a, 0) + np.log1p(np.exp(-absolute(a))))
+
+
+def absolute(a: Array) -> Array:
+    """Return |a|; of complex numbers the one whose real part is not negative, so that it is analytic."""
+    return np.where(a.real < 0, -a, a)
+
+
+# under the names that equations use, for files that import what they name
+tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, np.maximum, np.minimum
+
+NAMESPACE: dict[str, Any] = {
+    "np": np,
+    "sigmoid": sigmoid,
+    "relu": relu,
+    "softplus": softplus,
+    "absolute": absolute,
+}
+"""What generated NumPy code finds."""
