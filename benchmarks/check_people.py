@@ -3,7 +3,8 @@
     python benchmarks/check_people.py [--right 500] [--faults 500] [--pairs 30] [--seed 0]
 
 Prints how many right implementations are called right, wrong, undecided or are not recognised; how many
-faults are found and named; how many pairs of faults are found. The texts that go wrong are kept in a folder.
+faults are found and named; how many pairs of faults are found, and how often both are named. The texts that
+go wrong are kept in a folder.
 Exit code 1 on a false alarm or a fault that is let through.
 """
 
@@ -88,11 +89,15 @@ def faults(rng: np.random.Generator, count: int) -> int:
 
 def two(rng: np.random.Generator, count: int) -> int:
     found: Counter[str] = Counter()
+    named: Counter[bool] = Counter()
     while found.total() < count:
-        if text := pairs(double(rng), rng):
+        if drawn_pair := pairs(double(rng), rng):
+            text, *planted = drawn_pair
             judgement = judged(text, f"pair-{found.total()}")
+            says = str(judgement.fault["id"]) if judgement and judgement.fault else ""
             found[judgement.verdict if judgement else "not recognised"] += 1
-    print(f"pairs of faults: {dict(found)}")
+            named[all(re.search(mutation.names, says) for mutation in planted)] += 1
+    print(f"pairs of faults: {dict(found)}; both named: {named[True]}")
     return found.total() - found["wrong"]
 
 

@@ -23,6 +23,7 @@ from bptt.unroll import Gradients, Unrolled, unroll
 LossOf = Callable[[Params], Any]
 """A scalar loss of arrays by name. It must not change them."""
 
+PARAMS = ("W", "U", "b", "b_h")
 COMPLEX_STEP = 1e-30
 DIFFERENCE_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation and rounding balance
 
@@ -104,7 +105,7 @@ class Layer:
 
     def run(self, arrays: Params | None = None) -> Unrolled:
         arrays = self.arrays if arrays is None else arrays
-        params = {name: array for name, array in arrays.items() if name in ("W", "U", "b", "b_h")}
+        params = {name: array for name, array in arrays.items() if name in PARAMS or name in self.cell.units}
         states = tuple(arrays[f"{s}0"] for s in self.cell.states)
         flags: dict[str, Any] = {"mask": self.mask, "reset": self.reset, "reverse": self.reverse}
         return unroll(self.cell, params, arrays["x"], states, **flags)
@@ -161,6 +162,7 @@ def random_layer(
         arrays["b"] = draw(Gx * H, scale=0.5)
     if bias == "two":
         arrays["b_h"] = draw(Gh * H, scale=0.5)
+    arrays |= {name: draw(H) for name in cell.units}
     arrays["x"] = draw(T, N, D)
     arrays |= {f"{s}0": draw(N, H) for s in cell.states}
     cotangents = {"y": draw(T, N, H)} | {s: draw(N, H) for s in cell.states}

@@ -34,7 +34,7 @@ MUTATIONS = (
     Mutation(
         4, "lstm", r"dc = dc \+ dh \* o", "dc = dh * o", r"dc-without-dc-next|dc-prev-zero|dc-next-zero"
     ),
-    Mutation(5, "lstm", r"dc = dc \+ (.*)", r"dc = dc * (\1)", r"dc-(product|extra)"),
+    Mutation(5, "lstm", r"dc = dc \+ (.*)", r"dc = dc * (\1)", r"dc-(product|extra|zero)"),
     Mutation(5, "lstm", r"di = dc \* g$", "di = dc * i", r"di-i-for-g|d[ig]"),
     Mutation(7, "lstm", r"daf = df \* f \* \(1 - f\)", "daf = df * f", r"da-f-"),
     Mutation(7, "lstm", r"dao = do \* o \* \(1 - o\)", "dao = do * sigmoid(o) * (1 - sigmoid(o))", r"da-o-"),
@@ -104,15 +104,15 @@ def mutants(style: Style) -> Iterator[tuple[Mutation, str]]:
             yield mutation, changed
 
 
-def pairs(style: Style, rng: np.random.Generator) -> str | None:
-    """Return a style's text with two faults at random, or None where it cannot have two."""
+def pairs(style: Style, rng: np.random.Generator) -> tuple[str, Mutation, Mutation] | None:
+    """Return a style's text with two faults at random, and these; None where it cannot have two."""
     able = [mutation for mutation, _ in mutants(style)]
     if len(able) < 2:
         return None
     first, second = (able[k] for k in rng.permutation(len(able))[:2])
     once = mutated(source(style), first)
     twice = mutated(once, second)
-    return None if twice == once else twice
+    return None if twice == once else (twice, first, second)
 
 
 def mutated(text: str, mutation: Mutation) -> str:

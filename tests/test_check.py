@@ -14,6 +14,7 @@ from bptt.check.numeric import central_differences, complex_step, derivative, nu
 from bptt.check.relations import where_wrong
 from bptt.cli import run as command
 from bptt.types import Array, Params
+from people import Style, source
 
 Capture = pytest.CaptureFixture[str]
 
@@ -101,6 +102,14 @@ def test_wrong_blocks_are_named() -> None:
     assert wrong.where.index[1] >= 2
 
 
+def test_columns_without_a_gradient_show_nothing() -> None:
+    """Three tokens of six occur: the weights of the others have no gradient, and are no right columns."""
+    right = np.random.default_rng(0).normal(size=(4, 6)) * [1, 0, 0, 1, 0, 1]
+    assert where_wrong("W", 2.5 * right + (right != 0), {"W": right}, {}, 1e-9).blocks == ""
+    wrong = right + [[1], [1], [0], [0]] * (right != 0)
+    assert where_wrong("W", wrong, {"W": right}, {}, 1e-9).blocks == "rows 0:2 of 4"
+
+
 @pytest.mark.parametrize("factor", [1 + 1e-6, 1 - 1e-4])
 def test_a_small_error_is_no_right(factor: float) -> None:
     def change(g: Params, p: Params) -> None:
@@ -180,6 +189,20 @@ def test_what_is_no_loss_and_gradients_is_told_in_a_line(f: Callable[[Params], A
     with pytest.raises(SubjectError) as told:
         check(f, {"x": np.ones(3)})
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1 + 1e-5])
+def test_what_hardly_matters_is_not_taken_for_single_precision(factor: float) -> None:
+    """A loss that depends on an array by its 8th digit alone: in the 12th nothing changes, nor should it."""
+
+    def f(p: Params) -> tuple[Any, Params]:
+        return 7 + p["x"].sum() + 1e-7 * np.sin(p["w"]).sum(), {
+            "x": np.ones_like(p["x"]),
+            "w": factor * 1e-7 * np.cos(p["w"]),
+        }
+
+    judgement = check(f, {"x": np.array([0.1, 0.2]), "w": np.array([0.4, 1.1])})
+    assert judgement.verdict == ("right" if factor == 1 else "wrong")
 
 
 def test_our_own_model_is_right() -> None:
@@ -303,13 +326,21 @@ def test_a_wrong_step_and_its_term(tmp_path: Path, capsys: Capture, old: str, ne
     assert {"name", "verdict", "error", "estimate", "first_wrong_T", "where"} <= found["gradients"][0].keys()
 
 
-def test_a_change_in_place_is_reported(tmp_path: Path) -> None:
-    code = STEP.replace(
-        "dc = dnext_c + dnext_h * o * (1 - t * t)", "dnext_c += dnext_h * o * (1 - t * t)\n    dc = dnext_c"
-    )
-    (judgement,) = check_file(written(tmp_path, code))
-    assert judgement.verdict == "right"
-    assert judgement.side_effects == ("the backward changes its argument dnext_c in place",)
+def test_the_wrong_gate_is_named(tmp_path: Path) -> None:
+    (judgement,) = check_file(written(tmp_path, STEP.replace("dc * prev_c * f", "dc * next_c * f")))
+    where = {g["name"]: g["where"] for g in judgement.to_json()["gradients"]}
+    assert [where[name]["gates"] for name in ("Wx", "Wh", "b")] == [["f"]] * 3
+    assert where["prev_c"] is None
+    said = text(judgement)
+    assert said.count("wrong only in the forget gate f (columns 4:8 of 16)") == 3
+
+
+def test_the_least_time_and_the_lags_are_told(tmp_path: Path) -> None:
+    code = source(Style("rnn", "sequence", "a"))
+    (judgement,) = check_file(written(tmp_path, code.replace("dh_next = dh_prev", "pass")))
+    said = text(judgement)
+    assert "wrong T≥2" in said
+    assert "xs is right at lag 0, wrong from lag 1" in said
 
 
 BACK = "def lstm_step_backward(dnext_h, dnext_c, cache):\n"

@@ -89,20 +89,22 @@ def test_planted_faults_are_named() -> None:
 
 
 @pytest.mark.parametrize("what", OUTSIDE)
-def test_fault_outside_the_terms_is_found_and_not_misnamed(what: str) -> None:
+def test_fault_outside_the_terms_is_named(what: str) -> None:
     cell, old, new = OUTSIDE[what]
     text, gates, _ = TEXTS[cell]
     assert old in text
     convention = Convention(gates)
     wrong = Code(text.replace(old, new, 1), convention, np.random.default_rng(12))
-    is_forward = text.index(old) < text.index("def backward")
-    right = wrong if is_forward else Code(text, convention, np.random.default_rng(12))
+    in_forward = text.index(old) < text.index("def backward")
+    right = wrong if in_forward else Code(text, convention, np.random.default_rng(12))
     truth, mine = numeric(right), wrong.gradients(wrong.at, wrong.cotangents)
     assert not all(np.allclose(mine[n], truth[n], 1e-6, 1e-9) for n in truth)
     found = match(wrong)
-    assert (found is None) == is_forward  # a changed forward is another cell, and no term of it is named
-    if found is not None:
-        assert diagnose(wrong, found, mine, truth) is None
+    assert found is not None
+    assert (found.cell.slip is not None) == in_forward
+    said = diagnose(wrong, found, mine, truth)
+    assert said is not None
+    assert said["id"] == f"{cell}/{what.partition(' ')[0]}"
 
 
 def test_right_code_has_no_fault_in_any_convention() -> None:

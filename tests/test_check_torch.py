@@ -173,6 +173,58 @@ def test_a_file_with_joint_weights(tmp_path: Path) -> None:
     assert [j.verdict for j in check_file(path)] == ["right"]
 
 
+class Tagger(torch.nn.Module):  # type: ignore[misc]
+    """Of tokens; its sizes, and its forward's argument, are called as in many tutorials."""
+
+    def __init__(self, embedding_dim: int, hidden_dim: int, vocab_size: int, tagset_size: int) -> None:
+        super().__init__()
+        self.embeddings = torch.nn.Embedding(vocab_size, embedding_dim)
+        self.lstm = torch.nn.LSTM(embedding_dim, hidden_dim)
+        self.tags = torch.nn.Linear(hidden_dim, tagset_size)
+
+    def forward(self, sentence: Any) -> Any:
+        embedded = self.embeddings(sentence)
+        return self.tags(self.lstm(embedded.view(len(sentence), 1, -1))[0])
+
+
+class Joint(torch.nn.Module):  # type: ignore[misc]
+    """With the argument names of a custom extension, and the states in a tuple."""
+
+    def __init__(self, input_features: int, state_size: int) -> None:
+        super().__init__()
+        self.weights = torch.nn.Parameter(torch.zeros(4 * state_size, input_features + state_size))
+        self.bias = torch.nn.Parameter(torch.zeros(4 * state_size))
+
+    def forward(self, input: Any, state: Any) -> Any:
+        old_h, old_c = state
+        both = torch.cat([old_h, input], dim=1)
+        i, f, o, g = torch.nn.functional.linear(both, self.weights, self.bias).chunk(4, dim=1)
+        c = f.sigmoid() * old_c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+
+class Decoder(torch.nn.Module):  # type: ignore[misc]
+    """One token at a time."""
+
+    def __init__(self, hidden_size: int, output_size: int, num_layers: int) -> None:
+        super().__init__()
+        self.embedding = torch.nn.Embedding(output_size, hidden_size)
+        self.gru = torch.nn.GRU(hidden_size, hidden_size, num_layers)
+
+    def forward(self, input: Any, hidden: Any) -> Any:
+        return self.gru(self.embedding(input).view(1, 1, -1), hidden)
+
+
+@pytest.mark.parametrize(
+    ("cls", "form", "cell"), [(Tagger, "sequence", None), (Joint, "step", "lstm"), (Decoder, "step", None)]
+)
+def test_constructors_and_tokens(cls: Any, form: str, cell: str | None) -> None:
+    [subject] = find({cls.__name__: cls})
+    judgement = check_subject(subject)
+    assert (subject.form, judgement.verdict) == (form, "right")
+    assert judgement.cell is None if cell is None else judgement.cell and judgement.cell["name"] == cell
+
+
 def test_other_modules_are_left_alone() -> None:
     class Linear(torch.nn.Module):  # type: ignore[misc]
         def forward(self, image: Any) -> Any:

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from bptt.check.adapters import FunctionSubject, explain_failure, find, from_adapter
-from bptt.check.behaviour import side_effects
+from bptt.check.behaviour import shared, side_effects
 from bptt.check.cellmatch import match
 from bptt.check.diagnose import diagnose
 from bptt.check.guard import guard
-from bptt.check.judge import Judgement, judge
+from bptt.check.judge import Judgement, judge, with_gates
 from bptt.check.numeric import numerical_gradient
 from bptt.check.report import text
 from bptt.check.source import Source, load
@@ -134,16 +134,17 @@ def check_file(
     else:
         subjects = find(source.namespace, name, source.text, rng)
     if not subjects:
-        raise SubjectError(explain_failure(source.namespace))
+        raise SubjectError(explain_failure(source.namespace, source.missing))
     judgements = []
     for subject in subjects:
         try:
             judgements.append(check_subject(subject, seed=seed))
-        except SubjectError as error:
-            if len(subjects) == 1:
+        except Exception as error:
+            if len(subjects) == 1 and isinstance(error, SubjectError):
                 raise
-            # one that fails by itself does not keep the others from being judged
-            note = f"it failed: {error}"
+            # one that fails by itself does not keep the others from being judged, nor does our own mistake
+            ours = "" if isinstance(error, SubjectError) else f"the judgement itself: {type(error).__name__}: "
+            note = f"it failed: {ours}{error}"
             judgements.append(Judgement(subject.name, subject.form, "cannot tell", (), "none", notes=(note,)))
     return judgements if adapter is not None else [_with_lines(source, own) for own in judgements]
 
@@ -161,10 +162,25 @@ def check_subject(subject: Subject, *, seed: int = 0) -> Judgement:
     """Judge a subject, name its cell and the wrong term, and report what its code does besides."""
     with guard(SECONDS):
         judged = judge(subject, seed=seed)
-        judgement = replace(judged.judgement, side_effects=tuple(side_effects(subject)))
-        found = None if subject.form == "function" else match(subject)
-        if found is None:
-            return judgement
+    judgement, failed = judged.judgement, list[str]()
+
+    def attempt(what: str, run: Callable[[], Any]) -> Any:
+        """Return what `run` returns; None where it fails: the verdict is not lost by it."""
+        try:
+            with guard(SECONDS):
+                return run()
+        except SubjectError as error:
+            failed.append(f"{what} failed: {error}")
+        except Exception as error:
+            failed.append(f"{what} failed by itself ({type(error).__name__}: {error}); the verdict stands")
+        return None
+
+    found = None if subject.form == "function" else attempt("finding the cell", lambda: match(subject))
+    if found is not None:
+        judgement = attempt("naming the gates", lambda: with_gates(judged, found.links)) or judgement
+    notes = attempt("looking at the outputs", lambda: shared(subject)) or []
+    effects = attempt("looking for side effects", lambda: side_effects(subject)) or []
+    if found is not None:
         cell = {
             "name": found.cell.name,
             "gates": found.gates,
@@ -172,7 +188,10 @@ def check_subject(subject: Subject, *, seed: int = 0) -> Judgement:
             "match_error": found.error,
             "symbols": found.symbols,
         }
-        fault = None
+        judgement = replace(judgement, cell=cell)
         if judgement.verdict == "wrong":
-            fault = diagnose(subject, found, judged.gradients, judged.numeric)
-        return replace(judgement, cell=cell, fault=None if fault is None else dict(fault))
+            fault = attempt(
+                "the diagnosis", lambda: diagnose(subject, found, judged.gradients, judged.numeric)
+            )
+            judgement = replace(judgement, fault=None if fault is None else dict(fault))
+    return replace(judgement, side_effects=tuple(effects), notes=(*judgement.notes, *notes, *failed))

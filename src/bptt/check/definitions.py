@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
+from bptt.check.filetext import divided
 from bptt.check.guard import LIBRARY, ours
 from bptt.check.subject import SubjectError
 
@@ -45,27 +46,28 @@ rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow lt le gt ge
 """.split()  # noqa: SIM905
 
 
-class _Missing:
+class Missing:
     """Stands for what could not be imported; says so when it is used, and not before."""
 
     def __init__(self, *why: Any) -> None:
         self.__dict__["_why"] = why[0]
+        self.__dict__["name"] = str(why[0]).partition(" ")[0]
 
-    def __getattr__(self, name: str) -> "_Missing":
+    def __getattr__(self, name: str) -> "Missing":
         if name.startswith("__"):
             raise AttributeError(name)  # somebody looks what kind of thing this is
-        return _Missing(self._why)
+        return Missing(self._why)
 
     def __mro_entries__(self, _bases: object) -> tuple[type, ...]:
         return ()  # a class over it keeps those of its methods that need no base
 
 
-def _used(self: _Missing, *_args: Any, **_kwargs: Any) -> NoReturn:
+def _used(self: Missing, *_args: Any, **_kwargs: Any) -> NoReturn:
     raise SubjectError(self._why)
 
 
 for _name in _OPERATORS:
-    setattr(_Missing, f"__{_name}__", _used)
+    setattr(Missing, f"__{_name}__", _used)
 
 
 def define(source: "Source", read: Callable[[Path], "Source"]) -> None:
@@ -204,7 +206,7 @@ class _Definitions:
 
     def miss(self, name: str, why: str) -> None:
         if name != "*":
-            self.names[name] = _Missing(why)
+            self.names[name] = Missing(why)
         self.source.missing[name] = why
 
     def leave(self, node: ast.stmt) -> list[str]:
@@ -234,6 +236,8 @@ class _Definitions:
                 return simple and all(self.settable(target) for target in _targets(node))
             case ast.Expr(ast.Constant() | ast.Name() as value):
                 return self.simple(value)
+            case ast.Expr(ast.Call(ast.Attribute(ast.Attribute(ast.Name("sys"), "path"))) as call):
+                return all(self.simple(child) for child in call.args)
             case ast.Expr(ast.Call(ast.Name(name) | ast.Attribute(attr=name)) as call) if name in _RULES:
                 return all(self.simple(child) for child in (*call.args, *[k.value for k in call.keywords]))
         return False
@@ -255,7 +259,7 @@ class _Definitions:
     def own(self, node: ast.expr) -> bool:
         """Whether an object may be changed by definitions: the file's own, no module or part of one."""
         value = self.names.get(_root(node))
-        return value is not None and not isinstance(value, types.ModuleType | _Missing)
+        return value is not None and not isinstance(value, types.ModuleType | Missing)
 
     def simple(self, node: ast.AST, local: frozenset[str] = frozenset()) -> bool:
         """Whether an expression can be evaluated from what is known, without running the file's code."""
@@ -266,12 +270,20 @@ class _Definitions:
                 return all(self.simple(d, local) for d in (*args.defaults, *args.kw_defaults) if d)
             case ast.Await() | ast.Yield() | ast.YieldFrom() | ast.NamedExpr():
                 return False
+            case ast.Call(ast.Name(name), [], []) if name not in local and self.of_own(name):
+                return True
             case ast.Call(func, args, keywords):
                 values = (*args, *[keyword.value for keyword in keywords])
                 return self.harmless(func, local) and all(self.simple(value, local) for value in values)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 local |= {name for part in node.generators for name in bound(part.target)}
         return all(self.simple(child, local) for child in ast.iter_child_nodes(node))
+
+    def of_own(self, name: str) -> bool:
+        """Whether a name is that of a class of the file whose objects are made without running its code."""
+        value = self.names.get(name)
+        own = isinstance(value, type) and value.__module__ == self.names.get("__name__")
+        return own and value.__init__ is object.__init__ and value.__new__ is object.__new__  # type: ignore
 
     def harmless(self, func: ast.expr, local: frozenset[str]) -> bool:
         """Whether a call computes, and does not run the file's own code or meet the world outside."""
@@ -287,6 +299,8 @@ class _Definitions:
         value = self.names.get(node.id, self.names["__builtins__"].get(node.id))
         for name in reversed(chain):
             value = getattr(value, name, None)
+        if value is divided:
+            return True
         home = getattr(value, "__module__", None) or type(getattr(value, "__self__", value)).__module__
         return getattr(value, "__name__", "") not in _RUNS and str(home).partition(".")[0] in _HARMLESS
 

@@ -15,9 +15,11 @@ import numpy as np
 from bptt.check.cellmatch import Match
 from bptt.check.fault import Fault
 from bptt.check.faults import faults
+from bptt.check.faults_with_numbers import clipped, updated
+from bptt.check.judge import CLEAR
 from bptt.check.numeric import Numeric
 from bptt.check.quantities import with_wrong_quantities
-from bptt.check.reference import Version, backward, forward
+from bptt.check.reference import Reference, Update, Version, backward, forward, lines_of
 from bptt.check.subject import Subject, SubjectError
 from bptt.types import Array, Params
 
@@ -63,59 +65,130 @@ def diagnose(
     Diagnosis or None
         None where the gradients are right, and where no change gives them.
     """
-    p = match.to_canonical(subject.at)
-    given = match.cotangents(subject.cotangents)
-    steps = with_wrong_quantities(match.cell, forward(match.cell, p))
     theirs = {name: np.asarray(g, np.float64) for name, g in gradients.items() if name in subject.at}
     theirs = {name: g for name, g in theirs.items() if g.shape == subject.at[name].shape}
     if not theirs or not all(np.isfinite(g).all() for g in theirs.values()):
         return None
-
-    def run(versions: Sequence[Version], cotangents: Params = given) -> Params:
-        with np.errstate(all="ignore"):
-            found = backward(match.cell, p, steps, cotangents, versions)
-        return match.from_canonical(found, subject.at)
-
-    right = {name: g[0] for name, g in run([{}]).items()}
-    truth = numeric.gradient if isinstance(numeric, Numeric) else numeric
-    if _error(truth, right) > 1e-4:
-        return None
     single = any(g.dtype in (np.float32, np.complex64, np.float16) for g in gradients.values())
-    tolerance = 1e-4 if single or match.error > 1e-9 else 1e-6
-    theirs = {name: g for name, g in theirs.items() if name in right}
-    if not theirs or _error(theirs, right) < tolerance:
+    case = _Case(subject, match, theirs, 1e-4 if single or match.error > 1e-9 else 1e-6)
+    if not case.theirs:
         return None
+    if match.cell.slip is not None:
+        return _of_forward(case, *match.cell.slip)
+    if not _is_true(case.right, numeric) or case.off(case.right) < case.tolerance:
+        return None
+    changes = faults(match.cell, case.p, case.steps, case.given)
+    mine = case.run(_versions(changes))
+    return case.told(changes, mine) or _with_number(case) or _two(case, changes, mine)
 
-    changes = faults(match.cell, p, steps, given)
-    mine = run([fault.version for fault in changes])
-    errors = _errors(theirs, right, mine)
-    if errors.min() < tolerance:
-        found = [changes[k] for k in np.flatnonzero(errors < tolerance)]
-        return _report(match, [found[0]], float(errors[changes.index(found[0])]), [f.id for f in found[1:]])
 
-    seen = [(theirs, given), *_seen(subject, match, theirs)]
-    for base in (None, *_at_logits(match, changes, theirs, right, mine, tolerance)):
-        known = () if base is None else (base,)
+class _Case:
+    """The user's gradients, and the reference at the same point, to run versions of it."""
 
-        def with_base(*more: Fault, known: tuple[Fault, ...] = known) -> Version:
-            return {target: line for fault in (*known, *more) for target, line in fault.version.items()}
+    def __init__(self, subject: Subject, match: Match, theirs: Params, tolerance: float) -> None:
+        self.subject, self.match, self.tolerance = subject, match, tolerance
+        self.p = match.to_canonical(subject.at)
+        self.given = match.cotangents(subject.cotangents)
+        self.steps = with_wrong_quantities(match.cell, forward(match.cell, self.p))
+        self.right = self.one()
+        self.theirs = {name: g for name, g in theirs.items() if name in self.right}
 
-        others = [
-            fault for fault in changes if base is None or not fault.version.keys() & base.version.keys()
-        ]
+    def run(
+        self,
+        versions: Sequence[Version],
+        cotangents: Params | None = None,
+        steps: Sequence[Params] | None = None,
+        update: Update | None = None,
+    ) -> Params:
+        """Return all versions' gradients as the user's arrays lie, with a leading axis of versions."""
+        given, steps = self.given if cotangents is None else cotangents, steps or self.steps
+        with np.errstate(all="ignore"):
+            found = backward(self.match.cell, self.p, steps, given, versions, update)
+        return self.match.from_canonical(found, self.subject.at)
+
+    def one(self, steps: Sequence[Params] | None = None, update: Update | None = None) -> Params:
+        """Return the gradients of the right version."""
+        return {name: g[0] for name, g in self.run([{}], steps=steps, update=update).items()}
+
+    def off(self, mine: Params) -> float:
+        """Return how far gradients are from the user's."""
+        return _error(self.theirs, mine)
+
+    def told(
+        self, found: Sequence[Fault | tuple[Fault, ...]], gives: Params, *known: Fault
+    ) -> Diagnosis | None:
+        """Return the first of changes (or of tuples of them) that gives the user's gradients, reported."""
+        errors = _errors(self.theirs, self.right, gives)
+        if not errors.min(initial=np.inf) < self.tolerance:
+            return None
+        whole = [(*known, *(one if isinstance(one, tuple) else (one,))) for one in found]
+        first, *more = (int(k) for k in np.flatnonzero(errors < self.tolerance))
+        alike = [" + ".join(fault.id for fault in whole[k]) for k in more]
+        return _report(self.match, whole[first], float(errors[first]), alike)
+
+
+def _versions(changes: Sequence[Fault]) -> list[Version]:
+    """Return the changed lines of each change."""
+    return [fault.version for fault in changes]
+
+
+def _of_forward(case: _Case, slug: str, says: str, fix: str) -> Diagnosis | None:
+    """Return the mistake in the forward, if the backward is the right one's."""
+    error = min(case.off(way) for way in (case.right, case.one(_carried(case.match.cell, case.steps))))
+    says = f"{says}, and the backward is the right one's"
+    fault = Fault(f"{case.match.cell.name}/{slug}", 0, says, fix, {})
+    return _report(case.match, [fault], error, []) if error < case.tolerance else None
+
+
+def _with_number(case: _Case) -> Diagnosis | None:
+    """Return a change with a number in it: a limit, or a rate."""
+    cell = case.match.cell
+    limits = list(clipped(cell, lines_of(cell, case.p, case.given), case.theirs))
+    found = case.told(limits, case.run(_versions(limits)))
+    if found is None and len(case.steps) > 1:
+        moved = updated(cell, case.theirs, lambda update: case.one(update=update), case.tolerance)
+        found = None if moved is None else _report(case.match, [moved[0]], moved[1], [])
+    return found
+
+
+def _two(case: _Case, changes: Sequence[Fault], mine: Params) -> Diagnosis | None:
+    """Return the two changes, or the two beside one at the logits, that give the user's gradients."""
+    seen = [(case.theirs, case.given), *_seen(case.subject, case.match, case.theirs)]
+    for known in ((), *((base,) for base in _at_logits(case, changes, mine))):
+        fixed = {target: line for fault in known for target, line in fault.version.items()}
+        others = [fault for fault in changes if not fault.version.keys() & fixed.keys()]
         hits = []
-        for wanted, own in seen:
-            before = {name: g[0] for name, g in run([with_base()], own).items()}
-            hits.append(_hits(wanted, before, run([with_base(f) for f in others], own), tolerance))
-        for pairs in _pairs(match, others, np.concatenate(hits, axis=1)):
+        for wanted, given in seen:
+            before = {name: g[0] for name, g in case.run([fixed], given).items()}
+            gives = case.run([{**fixed, **fault.version} for fault in others], given)
+            hits.append(_hits(wanted, before, gives, case.tolerance))
+        for pairs in _pairs(case.match, others, np.concatenate(hits, axis=1)):
             for at in range(0, len(pairs), BATCH):
                 some = pairs[at : at + BATCH]
-                errors = _errors(theirs, right, run([with_base(*pair) for pair in some]))
-                if errors.min() < tolerance:
-                    best, *rest = (int(k) for k in np.flatnonzero(errors < tolerance))
-                    alike = [" + ".join(fault.id for fault in (*known, *some[k])) for k in rest]
-                    return _report(match, (*known, *some[best]), float(errors[best]), alike)
+                gives = case.run([{**fixed, **one.version, **other.version} for one, other in some])
+                if (found := case.told(some, gives, *known)) is not None:
+                    return found
     return None
+
+
+def _carried(cell: Reference, steps: Sequence[Params]) -> list[Params]:
+    """Return the steps with the states before each one as they came out of the one before."""
+    return [
+        now | {f"{s}_prev": before[s] for s in cell.states if s in before}
+        for before, now in zip([{}, *steps], steps, strict=False)
+    ]
+
+
+def _is_true(right: Params, numeric: Numeric | Params) -> bool:
+    """Return whether the reference gives the numerical gradient, as far as that is known."""
+    if not isinstance(numeric, Numeric):
+        return _error(numeric, right) < 1e-4
+    return all(
+        np.all(np.abs(truth - right[name]) < np.maximum(1e-4 * np.abs(truth).max(initial=0), unsure))
+        for name, truth in numeric.gradient.items()
+        if name in right
+        for unsure in [CLEAR * numeric.estimate[name] + 1e-12]
+    )
 
 
 def _seen(subject: Subject, match: Match, theirs: Params) -> Iterator[tuple[Params, Params]]:
@@ -130,18 +203,15 @@ def _seen(subject: Subject, match: Match, theirs: Params) -> Iterator[tuple[Para
             yield seen, match.cotangents(probe)
 
 
-def _at_logits(
-    match: Match, changes: Sequence[Fault], theirs: Params, right: Params, mine: Params, tolerance: float
-) -> list[Fault]:
+def _at_logits(case: _Case, changes: Sequence[Fault], mine: Params) -> list[Fault]:
     """Return the plainest change at the logits that alone gives the wrong gradients of the output layer."""
-    layer = {link.name for link in match.links if link.key in ("V", "k")} & theirs.keys()
-    own = {name: theirs[name] for name in layer}
-    if not own or _error(own, {name: right[name] for name in layer}) < tolerance:
+    layer = {link.name for link in case.match.links if link.key in ("V", "k")} & case.theirs.keys()
+    own = {name: case.theirs[name] for name in layer}
+    if not own or _error(own, case.right) < case.tolerance:
         return []
-    errors = _errors(own, right, {name: mine[name] for name in layer})
-    return [f for f, e in zip(changes, errors, strict=True) if e < tolerance and [*f.version] == ["dlogits"]][
-        :1
-    ]
+    errors = _errors(own, case.right, {name: mine[name] for name in layer})
+    at_logits = [f for f, e in zip(changes, errors, strict=True) if e < case.tolerance]
+    return [fault for fault in at_logits if [*fault.version] == ["dlogits"]][:1]
 
 
 def _errors(theirs: Params, right: Params, mine: Params) -> Array:
@@ -192,7 +262,8 @@ def _promising(changes: Sequence[Fault], hits: Array) -> list[Fault]:
         if scores[k] and key not in seen:
             seen.add(key)
             found.append(changes[k])
-    return found[:FIRST]
+    habits = [fault for fault in changes if fault.id.endswith("weights-first-only-step")]  # = where += belongs
+    return found[:FIRST] + [fault for fault in habits if fault not in found[:FIRST]]
 
 
 def _pairs(match: Match, changes: Sequence[Fault], hits: Array) -> Iterator[list[tuple[Fault, Fault]]]:
@@ -209,14 +280,14 @@ def _pairs(match: Match, changes: Sequence[Fault], hits: Array) -> Iterator[list
 
 
 def _report(match: Match, found: Sequence[Fault], error: float, alike: list[str]) -> Diagnosis:
-    equation = match.spelled("; ".join(fault.fix for fault in found))
-    says = match.spelled("; and ".join(fault.says for fault in found))
+    fix = match.spelled("; ".join(fault.fix for fault in found))
+    is_equation = " = " in fix or " += " in fix
     return Diagnosis(
         id=" + ".join(fault.id for fault in found),
-        says=says,
+        says=match.spelled("; and ".join(fault.says for fault in found)),
         match_error=error,
-        fix=f"it should be: {equation}",
-        equation=equation,
+        fix=f"it should be: {fix}" if is_equation else fix,
+        equation=fix if is_equation else "",
         alike=alike,
         targets=[target for fault in found for target in fault.version],
     )

@@ -18,7 +18,7 @@ from bptt.check.faults_of_lines import (
     partial_ways,
     swaps,
 )
-from bptt.check.reference import Reference, lines_of
+from bptt.check.reference import Reference, Term, lines_of
 from bptt.types import Params
 
 
@@ -32,7 +32,8 @@ def faults(cell: Reference, p: Params, steps: Sequence[Params], cotangents: Para
     """
     lines = lines_of(cell, p, cotangents)
     T, (N, _) = len(steps), p["h0"].shape
-    single = [fault for line in lines for fault in of_line(cell, lines, line, steps[0], T, N)]
+    theirs = [line for line in lines if line.terms[:1] != (Term(("dout",)),)]  # what is put in is no term
+    single = [fault for line in theirs for fault in of_line(cell, lines, line, steps[0], T, N)]
     found = single + list(of_all_gates(cell, single)) + list(swaps(cell, lines, steps[0]))
     found += [*partial_ways(cell, lines), *of_all_weights(cell, lines, T, N)]
     found += [*of_everything(cell, lines, T, N), *of_units(cell, lines)]

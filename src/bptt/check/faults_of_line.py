@@ -120,7 +120,11 @@ def _of_whole_line(
         "dc_last": "the gradient at the final c is dropped",
     }
     rank = 0 if target in where or target in ("dh_prev", "dc_prev") else 2
-    yield fault("zero", rank, where.get(target, f"{target} is zero"), replace(line, terms=()))
+    says = where.get(target, f"{target} is zero")
+    if line.terms and target == "dc" and T > 1:
+        says += " at every step: dc_next starts at zero, and is a factor of dc, or all of it"
+        rank = -1
+    yield fault("zero", rank, says, replace(line, terms=()))
     for c, slug in scales(T, N).items():
         scaled = replace(line, terms=tuple(replace(term, scale=c * term.scale) for term in line.terms))
         yield fault(slug, 2, f"{target} is {in_words(slug)}", scaled)

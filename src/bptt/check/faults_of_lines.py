@@ -160,16 +160,13 @@ def of_all_weights(cell: Reference, lines: Sequence[Line], T: int, N: int) -> It
         }
         says = f"the gradients at all weights and biases (not at x and the states) are {in_words(slug)}"
         yield Fault(f"{cell.name}/weights-{slug}", 2, says, "; ".join(map(str, sums[:2])), version)
+    inner = [line for line in sums if line.target not in ("dV", "dk")]  # the output's may lie behind the loop
     for steps in ("first only", "last only") if T > 1 else ():
-        version = {line.target: replace(line, steps=steps) for line in sums}
-        says = f"the gradients at all weights and biases have the {steps.split()[0]} time step alone"
-        yield Fault(
-            f"{cell.name}/weights-{steps.replace(' ', '-')}-step",
-            1,
-            says,
-            "; ".join(map(str, sums[:2])),
-            version,
-        )
+        for some, slug, which in ((sums, "weights", "all"), (inner, "cell-weights", "the cell's")):
+            version = {line.target: replace(line, steps=steps) for line in some}
+            says = f"the gradients at {which} weights and biases have the {steps.split()[0]} time step alone"
+            slug = f"{cell.name}/{slug}-{steps.replace(' ', '-')}-step"
+            yield Fault(slug, 1, says, "; ".join(map(str, some[:2])), version)
     version = {line.target: replace(line, start=line.target[1:]) for line in sums}
     says = "the gradients at all weights and biases start from the parameters, not from zero"
     yield Fault(f"{cell.name}/weights-seeded-from-parameters", 1, says, "start each sum at zero", version)

@@ -10,7 +10,9 @@ import re
 import tokenize
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
 
 from bptt.check.guard import ours
 from bptt.check.subject import SubjectError
@@ -80,6 +82,7 @@ def read(path: Path) -> Text:
         raise DataError(f"{path}: there is no code in it")
     names = vars(builtins) | {"xrange": range, "unicode": str, "basestring": str, "long": int}
     names |= {"raw_input": input, "unichr": chr, "reduce": functools.reduce}
+    old = bool(re.search(r"\b(?:xrange|raw_input|iteritems)\b", text))
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -90,10 +93,14 @@ def read(path: Path) -> Text:
             where = place(path, cells, getattr(error, "lineno", 1) or 1)
             reason = getattr(error, "msg", None) or str(error) or type(error).__name__
             raise SubjectError(f"{where}: not Python 3, nor simple Python 2: {reason}") from None
-        notes.append("read as Python 2, print statements and the like rewritten; `/` is true division here")
+        old = True
+        notes.append("read as Python 2, print statements and the like rewritten")
         for listed in (range, map, filter, zip):
             names[listed.__name__] = functools.partial(_listed, listed)
-    return Text(text, tree, cells, notes, names)
+    if old and "import division" not in text:
+        tree = ast.fix_missing_locations(_Division().visit(tree))
+        names[_Division.NAME] = divided
+    return Text(text, _Renamed().visit(tree), cells, notes, names)
 
 
 def place(path: Path, cells: list[int], line: int) -> str:
@@ -102,6 +109,39 @@ def place(path: Path, cells: list[int], line: int) -> str:
     if not cell:
         return f"{path}:{line}"
     return f"{path}: cell {cell}, line {line - cells[cell - 1] + 1}"
+
+
+class _Renamed(ast.NodeTransformer):
+    """Gives NumPy's old names, which are gone, as their new ones."""
+
+    NEW: ClassVar = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "sometrue": "any", "in1d": "isin"}
+    NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128", "float_": "float64"}
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        self.generic_visit(node)
+        old = isinstance(node.value, ast.Name) and node.value.id in ("np", "numpy")
+        if old and node.attr in self.NEW and not hasattr(np, node.attr):
+            node.attr = self.NEW[node.attr]
+        return node
+
+
+class _Division(ast.NodeTransformer):
+    """Makes ``/`` what it is in Python 2: of whole numbers, the whole quotient."""
+
+    NAME = "__division__"
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        self.generic_visit(node)
+        if not isinstance(node.op, ast.Div):
+            return node
+        call = ast.Call(ast.Name(self.NAME, ast.Load()), [node.left, node.right], [])
+        return ast.copy_location(call, node)
+
+
+def divided(a: Any, b: Any) -> Any:
+    """Return a quotient as Python 2 has it."""
+    whole = isinstance(a, int) and isinstance(b, int)
+    return a // b if whole else a / b
 
 
 def _listed(make: Callable[..., Iterable[Any]], *args: Any) -> list[Any]:

@@ -15,7 +15,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from bptt.check.numeric import Method, Numeric, numerical_gradient
-from bptt.check.relations import Where, where_wrong
+from bptt.check.readings import Link
+from bptt.check.relations import Where, by_gate, where_wrong, wrong_and_shown
 from bptt.check.subject import Subject, SubjectError
 from bptt.types import Array, Params
 
@@ -29,6 +30,10 @@ SINGLE = 2e-4
 
 CLEAR = 10.0
 """A difference is clear where it is this many times the estimate of the numerical gradient's error."""
+
+COARSE, FINE, MOST = 1e-3, 1e-12, 1e-6
+"""Relative changes of an array: one that shows in single precision, one that shows in double alone where the
+outputs depend on the array as much, and the most that is tried where they hardly do."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +177,7 @@ def judge_gradients(gradients: Params, numeric: Numeric, at: Params) -> tuple[Gr
             )
             continue
         scale = float(np.abs(wanted).max(initial=0)) or largest or 1.0
-        tolerance = SINGLE if got.dtype.itemsize <= 4 else TOLERANCE[numeric.method]
+        tolerance = tolerance_of(got, numeric)
         off = np.abs(np.where(np.isfinite(got), got - wanted, np.inf))
         error, unsure = float(off.max(initial=0)) / scale, float(estimate.max(initial=0)) / scale
         wrong = off > np.maximum(tolerance * scale, CLEAR * estimate)
@@ -180,6 +185,25 @@ def judge_gradients(gradients: Params, numeric: Numeric, at: Params) -> tuple[Gr
         where = where_wrong(name, got, numeric.gradient, at, tolerance) if verdict == "wrong" else None
         judged.append(GradientJudgement(name, verdict, error, unsure, where=where))
     return tuple(judged)
+
+
+def tolerance_of(got: Array, numeric: Numeric) -> float:
+    """Return how far a gradient may be from the numerical one, next to that one's largest entry."""
+    return SINGLE if got.dtype.itemsize <= 4 else TOLERANCE[numeric.method]
+
+
+def with_gates(judged: Judged, links: Sequence[Link]) -> Judgement:
+    """Return the judgement with the gates named that are wrong, for a cell whose arrays are known."""
+
+    def named(own: GradientJudgement) -> GradientJudgement:
+        got, wanted = judged.gradients[own.name], judged.numeric.gradient[own.name]
+        mine = [link for link in links if link.name == own.name]
+        if own.where is None or got.shape != wanted.shape or not mine:
+            return own
+        masks = wrong_and_shown(got, wanted, tolerance_of(got, judged.numeric))
+        return replace(own, where=by_gate(own.where, *masks, mine))
+
+    return replace(judged.judgement, gradients=tuple(map(named, judged.judgement.gradients)))
 
 
 def overall(verdicts: Sequence[Verdict]) -> Verdict:
@@ -210,29 +234,41 @@ def _compare(
     }
     if not gradients:
         raise SubjectError(f"{subject.name} returns no gradient at anything that it was given")
-    for name in _rounded(subject, gradients):
+    for name in rounded(subject, gradients):
         # what comes of numbers in single precision is no better than that, whatever its dtype
         gradients[name] = gradients[name].astype(np.float32)
-    at = {name: subject.at[name] for name in gradients}
-    rest = {name: array for name, array in subject.at.items() if name not in gradients}
-    numeric = numerical_gradient(lambda arrays: loss_of(subject, rest | arrays, cotangents), at, rng)
+    at = {name: array for name, array in subject.at.items() if name in gradients}
+    numeric = numerical_gradient(lambda arrays: loss_of(subject, subject.at | arrays, cotangents), at, rng)
     return gradients, numeric
 
 
-def _rounded(subject: Subject, names: Iterable[str]) -> list[str]:
-    """Return those arrays that the code rounds to single precision: the 12th digit makes no difference."""
-    here = subject.outputs(subject.at)
-    found = []
-    for name in names:
-        moved = subject.outputs({**subject.at, name: subject.at[name] * (1 + 1e-12)})
-        if all(np.array_equal(moved[key], here[key]) for key in here):
-            found.append(name)
-    return found
+def rounded(subject: Subject, names: Iterable[str]) -> list[str]:
+    """Return those arrays that the code rounds to single precision: a change that double shows is lost.
+
+    How small a change double precision shows depends on how much the outputs depend on the array at all; a
+    few directions, because along one of them they may not.
+    """
+    here, rng = subject.outputs(subject.at), np.random.default_rng(0)
+
+    def lost(name: str) -> bool:
+        way = subject.at[name] * rng.normal(size=subject.at[name].shape)
+
+        def change(size: float) -> float:
+            moved = subject.outputs({**subject.at, name: subject.at[name] + size * way})
+            with np.errstate(all="ignore"):
+                each = [np.abs(moved[key] - a) / np.maximum(np.abs(a), 1e-300) for key, a in here.items()]
+            return max((float(np.nanmax(c, initial=0.0)) for c in each), default=0.0)
+
+        slope = change(COARSE) / COARSE
+        return bool(slope) and not change(min(max(FINE / slope, FINE), MOST))
+
+    return [name for name in names if all(lost(name) for _ in range(3))]
 
 
-def _repeats(subject: Subject) -> bool:
-    first, second = loss_of(subject, subject.at), loss_of(subject, subject.at)
-    return bool(first == second or (np.isnan(first) and np.isnan(second)))
+def _repeats(subject: Subject, times: int = 6) -> bool:
+    """Return whether the loss is the same each time; a few times, for draws with few outcomes."""
+    losses = np.array([loss_of(subject, subject.at) for _ in range(times)])
+    return bool(np.all((losses == losses[0]) | np.isnan(losses)))
 
 
 def _why_unclear(gradients: Params, numeric: Numeric) -> str:

@@ -1,6 +1,8 @@
 """The cells that are known: each one's step forward, and its backward in lines (see `reference`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import permutations
 
 import numpy as np
 
@@ -122,3 +124,40 @@ CELLS: tuple[Reference, ...] = (
     ),
 )
 """The cells that are known; those of one name differ by what words say: the sense of z, a forget bias."""
+
+
+def slips(cell: Reference, T: int) -> Iterator[Reference]:
+    """Yield the cell with the mistakes that people make in a forward; the backward stays the right one's.
+
+    Parameters
+    ----------
+    cell : Reference
+    T : int
+        The number of steps: a state that stays where it was shows from the second on.
+    """
+
+    def slipped(
+        change: Callable[[Params, Params], tuple[Params, Params]], slug: str, says: str, fix: str
+    ) -> Reference:
+        def step(p: Params, now: Params) -> Params:
+            return cell.step(*change(p, now))
+
+        words = f"{cell.words}; but {says}"
+        return replace(cell, step=step, words=words, slip=(slug, f"in the forward, {says}", fix))
+
+    for states in (cell.states, *([("h",)] if len(cell.states) > 1 else [])) if T > 1 else ():
+        names = " and ".join(f"{s}_prev" for s in states)
+        says = f"{names} stay{'' if len(states) > 1 else 's'} what came in first, at every step"
+        yield slipped(
+            lambda p, now, states=states: (p, {**now, **{f"{s}_prev": p[f"{s}0"] for s in states}}),  # type: ignore[misc]
+            f"forward-{'-and-'.join(states)}-prev-stuck",
+            says,
+            "; ".join(f"{s}_prev = {s} of the step before" for s in states),
+        )
+    for gate, other in permutations(cell.gates, 2):
+        yield slipped(
+            lambda p, now, gate=gate, other=other: ({**p, f"b_{gate}": p.get(f"b_{other}", 0)}, now),  # type: ignore[misc]
+            f"forward-b-{other}-for-b-{gate}",
+            f"b_{other} stands where b_{gate} belongs",
+            f"a_{gate} = x @ W_{gate} + h_prev @ U_{gate} + b_{gate}",
+        )

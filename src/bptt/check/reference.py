@@ -51,12 +51,17 @@ class Term:
 
 @dataclass(frozen=True)
 class Line:
-    """An equation, the time steps at which it counts (elsewhere 0), and what a sum over time starts with."""
+    """An equation, and what is done to it besides.
+
+    ``steps`` are those at which it counts (elsewhere it is 0), ``start`` is what a sum over time starts with,
+    ``limit`` what its entries are clipped at (a sum's at the end); 0 for none.
+    """
 
     target: str
     terms: tuple[Term, ...]
     steps: Steps = "all"
     start: str = ""
+    limit: float = 0.0
 
     def __str__(self) -> str:
         total = " + ".join(map(str, self.terms)).replace("+ -", "- ") or "0"
@@ -65,6 +70,21 @@ class Line:
 
 Version: TypeAlias = Mapping[str, Line]
 """The lines that differ from the cell's, by target."""
+
+
+@dataclass(frozen=True)
+class Update:
+    """Weights that are changed within the time loop of the backward, as an optimiser should after it.
+
+    Each of those whose names begin with `which` goes down by ``rate`` times its gradient: that of all steps
+    so far, or (`own`) of the step alone. The step itself goes back through those of `soon` (first letters) as
+    they then are, and through the others as they were.
+    """
+
+    rate: float
+    own: bool
+    soon: str
+    which: str = ""
 
 
 @dataclass(frozen=True)
@@ -86,6 +106,9 @@ class Reference:
         The backward of one step, and the sums.
     second_bias : bool
         Whether the recurrent part's bias is another thing than the input part's (GRU, reset after).
+    slip : tuple of str
+        Where the step is one with a mistake in it, while the lines are those of the right one: the
+        mistake's slug, a sentence, and the equation as it should be.
     """
 
     name: str
@@ -96,6 +119,7 @@ class Reference:
     step: Callable[[Params, Params], Params]
     lines: tuple[Line, ...]
     second_bias: bool = False
+    slip: tuple[str, str, str] | None = None
 
 
 def is_sum(target: str) -> bool:
@@ -144,7 +168,12 @@ def forward(cell: Reference, p: Params) -> list[Params]:
 
 
 def backward(
-    cell: Reference, p: Params, steps: Sequence[Params], cotangents: Params, versions: Sequence[Version]
+    cell: Reference,
+    p: Params,
+    steps: Sequence[Params],
+    cotangents: Params,
+    versions: Sequence[Version],
+    update: Update | None = None,
 ) -> Params:
     """Run versions of the backward through time.
 
@@ -158,8 +187,11 @@ def backward(
     cotangents : dict of arrays
         "h" and "c" (T, N, H) at the states of each step, "h_last" and "c_last" (N, H) at the last ones;
         zero where missing. With an output layer V (H, V), k (1, V) and a loss: "loss", the factor of the
-        sum of the cross-entropies (for ``p["targets"]``, integers) or of half the squares (``p["wanted"]``).
+        sum of the cross-entropies (for ``p["targets"]``, integers) or of half the squares (``p["wanted"]``);
+        or "logits" (T, N, V), what comes back to them.
     versions : list of dict
+    update : Update, optional
+        What happens to the weights on the way, for a single version.
 
     Returns
     -------
@@ -181,8 +213,9 @@ def backward(
         value = np.empty((K, *shape))
         value[...] = _value(lines[name], env, t, T, shape)
         for k, line in changes[name]:
-            own = _View(env, k)
-            value[k] = _value(line, own, t, T, shape)
+            value[k] = _value(line, _View(env, k), t, T, shape)
+            if line.limit and not is_sum(name):
+                value[k] = np.clip(value[k], -line.limit, line.limit)
         return value
 
     carry = {f"d{s}_next": zero for s in cell.states}
@@ -190,18 +223,24 @@ def backward(
     sums: Params = {}
     env: Params = {}
     dx = np.zeros((K, *p["x"].shape))
+    inner = [name for name in lines if name not in _EDGES]
+    if update:
+        inner.sort(key=lambda name: name in ("dh_prev", "dx"))  # behind the sums: the weights have moved
     for t in reversed(range(T)):
         at = {
             "dy" if s == "h" else f"dy_{s}": cotangents[s][t] if s in cotangents else zero
             for s in cell.states
         }
+        at |= {"dout": cotangents["logits"][t], "dy_own": at["dy"]} if "logits" in cotangents else {}
         env = {**p, **steps[t], **at, **carry, "ones": np.ones((len(zero), 1))}
-        for name in lines:
-            if name in _EDGES:
-                continue
+        for name in inner:
             if is_sum(name):
-                shape = np.shape(p[name[1:]])
-                sums[name[1:]] = sums.get(name[1:], 0) + run(name, env, t, shape)
+                key = name[1:]
+                step = run(name, env, t, np.shape(p[key]))
+                sums[key] = sums.get(key, 0) + step
+                if update and key.startswith(update.which):
+                    p = {**p, key: p[key] - update.rate * (step if update.own else sums[key])[0]}
+                    env |= {key: p[key]} if key[0] in update.soon else {}
             else:
                 like = p["x"][0] if name == "dx" else steps[t]["logits"] if name == "dlogits" else zero
                 env[name] = run(name, env, t, like.shape)
@@ -211,6 +250,8 @@ def backward(
         for k, line in changes["d" + name]:
             if line.start:
                 sums[name][k] += p[line.start]
+            if line.limit:
+                sums[name][k] = np.clip(sums[name][k], -line.limit, line.limit)
     ends = {f"{s}0": run(f"d{s}0", env, 0, zero.shape) for s in cell.states}
     return {**sums, "x": dx, **ends}
 
@@ -219,7 +260,7 @@ def _some_ahead(
     cell: Reference, p: Params, steps: Sequence[Params], cotangents: Params, versions: Sequence[Version]
 ) -> Params:
     """Run versions of which some go forward in time: for these the steps are turned round."""
-    turned = {name: g[::-1] if name in ("h", "c") else g for name, g in cotangents.items()}
+    turned = {name: g[::-1] if name in ("h", "c", "logits") else g for name, g in cotangents.items()}
     ahead = np.array([ORDER in version for version in versions])
     own = [{name: line for name, line in version.items() if name != ORDER} for version in versions]
     whole: Params = {}
@@ -242,7 +283,12 @@ def lines_of(cell: Reference, p: Params, cotangents: Params) -> list[Line]:
         factor = float(cotangents["loss"])
         given, wanted = ("logits", "wanted") if "wanted" in p else ("p", "onehot")
         head = [Line("dlogits", (Term((given,), scale=factor), Term((wanted,), scale=-factor)))]
-        head += [parse("dV = h.T @ dlogits"), parse("dy = dlogits @ V.T")]
+    elif "V" in p and "logits" in cotangents:
+        head = [Line("dlogits", (Term(("dout",)),))]
+    if head:
+        through = parse("dy = dlogits @ V.T")
+        own = (Term(("dy_own",)),) if {"h", "logits"} <= cotangents.keys() else ()
+        head += [parse("dV = h.T @ dlogits"), replace(through, terms=(*through.terms, *own))]
         head += [parse("dk = ones.T @ dlogits")] if "k" in p else []
     edges = [
         parse(text)

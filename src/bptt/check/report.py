@@ -27,17 +27,25 @@ def text(judgement: Judgement) -> str:
     }
     lines = [f"{judgement.subject} (a {judgement.form}): {what[judgement.verdict]}"]
     if judgement.cell is not None:
-        lines.append(f"  forward: {judgement.cell['says']} (to {judgement.cell['match_error']:.0e})")
+        first, _, more = str(judgement.cell["says"]).partition("; ")
+        lines.append(f"  forward: {first}")
+        lines.append(f"           {more}{' ' if more else ''}(to {judgement.cell['match_error']:.0e})")
     if judgement.gradients:
         wide = max(11, *(len(j.name) for j in judgement.gradients))
         lines += ["", f"  {'gradient at':{wide}}  {'verdict':11} {'error':>9} {'may be off by':>15}"]
         for j in judgement.gradients:
-            lines.append(f"  {j.name:{wide}}  {j.verdict:11} {j.error:9.0e} {j.estimate:15.0e}")
-            lines += [f"  {'':{wide}}    {line}" for line in _where(j)]
+            since = f" T≥{j.first_wrong_T}" if j.first_wrong_T is not None and j.first_wrong_T > 1 else ""
+            lines.append(f"  {j.name:{wide}}  {j.verdict + since:11} {j.error:9.0e} {j.estimate:15.0e}")
+            lines[-1] += _worst(j)
+            if j.where is not None and (j.where.relation or j.where.blocks):
+                says = f"it is {j.where.relation}" if j.where.relation else f"wrong only in {j.where.blocks}"
+                lines.append(f"  {'':{wide}}  {says}")
+        if any(j.first_wrong_T is not None and j.first_wrong_T > 1 for j in judgement.gradients):
+            lines.append("  (T≥2: right for fewer than 2 time steps)")
     if judgement.lags:
         lines.append("")
     for name, lags in judgement.lags.items():
-        lines.append(f"  of a loss at one step alone, the gradient at {name} is wrong {_lags(lags)}")
+        lines.append(f"  by lag (steps back from the loss): {name} is {_lags(lags)}")
     if judgement.fault is not None:
         fault = judgement.fault
         lines += ["", f"  what is wrong: {fault['says']}"]
@@ -49,8 +57,10 @@ def text(judgement: Judgement) -> str:
         lines.append(
             f"  (this change gives exactly these numbers, to {fault['match_error']:.0e}: {fault['id']})"
         )
-    elif judgement.verdict == "wrong":
+    elif judgement.verdict == "wrong" and judgement.cell is not None:
         lines += ["", "  no single known fault, and no pair of them, gives these numbers"]
+    elif judgement.verdict == "wrong" and judgement.form != "function":
+        lines += ["", "  the forward is none of the known cells, so that no term can be named"]
     if judgement.side_effects:
         lines.append("")
     lines += [f"  side effect: {effect}" for effect in judgement.side_effects]
@@ -61,19 +71,10 @@ def text(judgement: Judgement) -> str:
     return "\n".join(lines)
 
 
-def _where(j: GradientJudgement) -> list[str]:
-    if j.where is None:
-        return []
-    lines = []
-    if j.where.index:
-        lines = [f"worst at {list(j.where.index)}: {j.where.got:.6g}, and should be {j.where.wanted:.6g}"]
-    if j.where.relation:
-        lines.append(f"it is {j.where.relation}")
-    elif j.where.blocks:
-        lines.append(f"only {j.where.blocks} are wrong")
-    if j.first_wrong_T is not None and j.first_wrong_T > 1:
-        lines.append(f"right for T = {j.first_wrong_T - 1}, wrong from T = {j.first_wrong_T}")
-    return lines
+def _worst(j: GradientJudgement) -> str:
+    if j.where is None or not j.where.index:
+        return ""
+    return f"   at {list(j.where.index)} {j.where.got:.6g}, should be {j.where.wanted:.6g}"
 
 
 def _place(spot: dict[str, Any]) -> list[str]:
@@ -84,9 +85,11 @@ def _place(spot: dict[str, Any]) -> list[str]:
 
 
 def _lags(lags: list[int]) -> str:
-    ahead = [lag for lag in lags if lag >= 0]
-    if not ahead:
-        return "at steps after it, where it must be zero"
-    if ahead == list(range(ahead[0], ahead[-1] + 1)) and len(ahead) > 1:
-        return f"from lag {ahead[0]} (steps before that one)"
-    return f"at lag {', '.join(map(str, ahead))} (steps before that one)"
+    back = [lag for lag in lags if lag >= 0]
+    if not back:
+        return "wrong at steps after the loss, where it must be zero"
+    if len(back) == 1 or back != list(range(back[0], back[-1] + 1)):
+        return f"wrong at lag {', '.join(map(str, back))} alone"
+    if back[0] == 0:
+        return f"wrong at lag 0 to {back[-1]}"
+    return f"right {'up to' if back[0] > 1 else 'at'} lag {back[0] - 1}, wrong from lag {back[0]}"

@@ -194,7 +194,7 @@ def _run(source: Source) -> None:
     sys.path = [str(source.path.absolute().parent), *sys.path]
     os.environ["MPLBACKEND"] = "Agg"  # plt.show() would wait for somebody
     try:
-        exec(compile(source.text, str(source.path), "exec", dont_inherit=True), module.__dict__)
+        exec(compile(source.tree, str(source.path), "exec", dont_inherit=True), module.__dict__)
     except SyntaxError as error:
         if error.filename != str(source.path):
             raise

@@ -9,6 +9,7 @@ with random arrays whose sizes are all different, so that a shape that fits, fit
 ``sequence``   the same over a whole sequence
 ``chunk``      ``loss(inputs, targets, hprev)``: loss and gradients from one function
 ``model``      one step a call with its target, state carried by the caller
+``linked``     a network of linked state objects, fed step by step
 ``whole``      a forward to probabilities over time, and a backward that takes the targets
 ``torch``      a ``torch.autograd.Function``, an ``nn.Module``, where PyTorch is loaded
 ``custom``     an adapter file of ten lines, for what is not recognised
@@ -16,24 +17,30 @@ with random arrays whose sizes are all different, so that a shape that fits, fit
 """
 
 import inspect
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from bptt.check.adapters.calls import failures, stops
 from bptt.check.adapters.chunk import chunk_subject
 from bptt.check.adapters.custom import CustomSubject, from_adapter
 from bptt.check.adapters.function import FunctionSubject
-from bptt.check.adapters.home import Home, Object
+from bptt.check.adapters.home import Home
+from bptt.check.adapters.linked import linked_subject
 from bptt.check.adapters.model_trial import model_subject
 from bptt.check.adapters.names import parts
+from bptt.check.adapters.objects import Object
 from bptt.check.adapters.pairing import functions, pairs, stem
 from bptt.check.adapters.sequence import sequence_subject
-from bptt.check.adapters.signature import parameters
+from bptt.check.adapters.signature import globals_read, parameters
+from bptt.check.adapters.standins import is_missing, supply
 from bptt.check.adapters.step import step_subject
 from bptt.check.adapters.torch import torch_subjects
 from bptt.check.adapters.whole import whole_subject
+from bptt.check.definitions import Missing
 from bptt.check.guard import guard
 from bptt.check.subject import Sizes, Subject, SubjectError
 from bptt.types import Generator
@@ -42,6 +49,11 @@ __all__ = ["CustomSubject", "FunctionSubject", "explain_failure", "find", "from_
 
 SECONDS = 15.0
 """How long the trials may take together."""
+
+MISSING: Mapping[str, str] = {}
+
+MOST = 1_000_000
+"""Trials: the time that was up is the first thing to tell."""
 
 
 def find(
@@ -83,27 +95,98 @@ def find(
     """
     rng = np.random.default_rng(0) if rng is None else rng
     held = vars(namespace) if isinstance(namespace, ModuleType) else namespace
-    with guard(SECONDS):
-        return list(_found(held, name, source, rng))
+    failures.clear()
+    stops.clear()
+    supplied = supply(list(_all_functions(held)))
+    subjects: list[Subject] = []
+    try:
+        with guard(SECONDS):
+            subjects.extend(_found(held, name, source, rng))  # what is found is kept when the time is up
+    except SubjectError as error:
+        failures[str(error)] += MOST
+    for subject in subjects:
+        if supplied:
+            subject.notes = [*getattr(subject, "notes", []), *supplied]  # type: ignore[attr-defined]
+    return subjects
 
 
-def explain_failure(namespace: Mapping[str, Any] | ModuleType) -> str:
-    """Return what was looked at and the adapter to write, for a namespace where nothing is recognised."""
+def explain_failure(namespace: Mapping[str, Any] | ModuleType, missing: Mapping[str, str] = MISSING) -> str:
+    """Return what was looked at and the adapter to write, for a namespace where nothing is recognised.
+
+    Parameters
+    ----------
+    namespace : dict or module
+    missing : dict of str
+        What could not be imported, with the reason, as `bptt.check.source.load` gives it.
+    """
     held = vars(namespace) if isinstance(namespace, ModuleType) else namespace
     found = functions(held)
+    own = held.get("__name__")
+    classes = [n for n, v in held.items() if inspect.isclass(v) and v.__module__ == own]
     couples = [f"{a} and {b}" for a, b in pairs(found)]
-    seen = f"pairs: {', '.join(couples)}" if couples else f"functions: {', '.join(found) or 'none'}"
-    backs = [n for n in found if stem(n)[1] == "backward"]
+    looked = [("pairs", couples), ("classes", classes), ("functions", [] if couples else list(found))]
+    seen = "; ".join(f"{what}: {', '.join(names)}" for what, names in looked if names) or "nothing defined"
+    backs = [n for n in found if stem(n)[1] == "backward" and "check" not in n.lower()]
     fores = [n for n in found if stem(n)[1] == "forward"]
-    hint = ""
-    if backs and not fores:
-        hint = f"There is a backward ({backs[0]}) without its forward: there is nothing to compare with.\n"
+    hint = _absent(held, missing)
+    if failures:
+        hint += f"In trials the code failed by itself: {failures.most_common(1)[0][0]}\n"
+    elif stops:
+        hint += f"In most trials it stopped here (which may be for the arrays tried): {_commonest()}\n"
+    if backs and not (fores or classes):
+        hint += f"There is a backward ({backs[0]}) without its forward: there is nothing to compare with.\n"
+    if "torch" in (getattr(value, "__name__", "") for value in held.values()):
+        hint += TORCH
+    chunk = next((n for n, f in found.items() if _is_chunk(f)), "")
     forward, backward = (pairs(found) or [("forward", "backward")])[0]
     return f"""No recurrent step, sequence or chunk is recognised here ({seen}).
 {hint}Write how the code is called into a file, and give it as --adapter FILE.py:
 
-    import numpy as np
-    from yourfile import {forward}, {backward}
+{_chunk_adapter(chunk) if chunk else _pair_adapter(forward, backward)}"""
+
+
+def _absent(held: Mapping[str, Any], missing: Mapping[str, str]) -> str:
+    """Return in words what the code reads and nothing defines."""
+    read = {n for f in _all_functions(held) for n in globals_read(f.__code__) if is_missing(n, f.__globals__)}
+    bases = {name for name in missing if any(name in _bases(c) for c in held.values() if inspect.isclass(c))}
+    why = [missing[name] for name in missing if name in read | bases or name == "*"]
+    names = ", ".join(sorted(read - missing.keys()))
+    return "".join(f"{line}\n" for line in why) + (f"Nothing here defines what is read: {names}\n" if names else "")
+
+
+def _bases(cls: type) -> list[str]:
+    """Return the names of a class's bases that are not there."""
+    return [base.name for base in getattr(cls, "__orig_bases__", ()) if isinstance(base, Missing)]
+
+
+def _commonest() -> str:
+    """Return the message of the line where most trials stopped."""
+    lines = Counter[str]()
+    for said, count in stops.items():
+        lines[said.partition(": ")[0]] += count
+    [(line, _)] = lines.most_common(1)
+    return next(said for said, _ in stops.most_common() if said.startswith(f"{line}: "))
+
+
+TORCH = """The file uses PyTorch: a backward written by hand can be judged on tensors, too. In the adapter,
+give it torch.tensor(array), and return gradient.detach().numpy(). What autograd computes by itself is right.
+"""
+
+
+def _chunk_adapter(name: str) -> str:
+    return f"""    from yourfile import {name}
+    def subject(rng, T, D, H, V):
+        at = {{"W": rng.normal(size=(D + H, 4 * H)), "Wy": rng.normal(size=(H, V))}}
+        x, targets = rng.integers(V, size=T), rng.integers(V, size=T)
+        def run(W, Wy):
+            loss, dW, dWy, *_ = {name}(x, targets, W, Wy)
+            return loss, {{"W": dW, "Wy": dWy}}
+        return at, run
+"""
+
+
+def _pair_adapter(forward: str, backward: str) -> str:
+    return f"""    from yourfile import {forward}, {backward}
     def subject(rng, T, N, D, H):
         at = {{"x": rng.normal(size=(T, N, D)), "W": rng.normal(size=(D + H, 4 * H))}}
         def outputs(x, W):
@@ -127,8 +210,9 @@ def _found(
         if subject is not None:
             used |= {forward, backward}
             yield subject
+    forwards = {forward for forward, _ in pairs(found)}  # what these return besides is no gradient
     for key, function in found.items():
-        if name in (None, key) and key not in used and _is_chunk(function):
+        if name in (None, key) and key not in used | forwards and _is_chunk(function):
             subject = chunk_subject(function, rng, source)
             if subject is not None:
                 yield subject
@@ -138,8 +222,17 @@ def _found(
     yield from torch_subjects(held, name, source, rng)
 
 
+def _all_functions(held: Mapping[str, Any]) -> Iterator[Any]:
+    yield from (f for f in functions(held).values() if inspect.isfunction(f))
+    for value in held.values():
+        if inspect.isclass(value):
+            members = (getattr(m, "__func__", m) for m in vars(value).values())
+            yield from (m for m in members if inspect.isfunction(m))
+
+
 def _of_class(cls: type, name: str | None, source: str | None, rng: Generator) -> Iterator[Subject]:
     methods = {n: m for n, m in vars(cls).items() if inspect.isfunction(m) and not n.startswith("__")}
+    static = {n: m.__func__ for n, m in vars(cls).items() if isinstance(m, staticmethod)}
     only = name.split(".")[1] if name and "." in name else None
 
     def home(**called: str) -> Home | None:
@@ -148,16 +241,30 @@ def _of_class(cls: type, name: str | None, source: str | None, rng: Generator) -
         except SubjectError:
             return None
 
-    for forward, backward in pairs(methods):
+    if only is None and (linked := linked_subject(cls, rng)) is not None:
+        yield linked
+    for forward, backward in pairs(static):
+        subject = _pair(static[forward], static[backward], rng, source, None)
+        if subject is not None and only in (None, forward, backward):
+            subject.name = f"{cls.__name__}.{subject.name}"
+            yield subject
+    found = False
+    both = [(pair, _pair) for pair in pairs(methods)]
+    both += [(pair, whole_subject) for pair in _losses_and_gradients(methods)]
+    for (forward, backward), kind in both:
+        if found and kind is whole_subject:
+            break
         place = home(forward=forward, backward=backward) if only in (None, forward, backward) else None
         if isinstance(place, Object):
             bound = [getattr(place.prototype(Sizes()), n) for n in (forward, backward)]
-            subject = _pair(bound[0], bound[1], rng, source, place)
+            subject = kind(bound[0], bound[1], rng, source, place)
             if subject is not None:
+                found = True
                 subject.name = f"{cls.__name__}.{subject.name}"
                 yield subject
+    forwards = {forward for forward, _ in pairs(methods)}
     for key, method in methods.items():
-        if only in (None, key) and _is_chunk(method):
+        if only in (None, key) and key not in forwards and _is_chunk(method):
             place = home(forward=key)
             if isinstance(place, Object):
                 subject = chunk_subject(getattr(place.prototype(Sizes()), key), rng, source, place)
@@ -180,6 +287,13 @@ def _pair(
         if subject is not None:
             return subject
     return None
+
+
+def _losses_and_gradients(methods: Mapping[str, Callable[..., Any]]) -> list[tuple[str, str]]:
+    """Return the names of a method for the loss and of one for the gradients that take the same."""
+    taking = [n for n, m in methods.items() if _is_chunk(m)]
+    losses = [n for n in taking if "loss" in n.lower() and stem(n)[1] != "backward"]
+    return [(loss, n) for loss in losses for n in taking if stem(n)[1] == "backward"]
 
 
 def _is_chunk(function: Callable[..., Any]) -> bool:

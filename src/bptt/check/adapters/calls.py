@@ -3,12 +3,15 @@
 import ast
 import contextlib
 import inspect
+import re
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from bptt.check.adapters.names import parts
 from bptt.check.guard import guarded
 from bptt.check.subject import SubjectError
 from bptt.types import Array
@@ -23,6 +26,21 @@ Tree: TypeAlias = "str | list[Tree]"
 """The names in a return statement: of one value, or of each of several."""
 
 
+Each: TypeAlias = Literal["each in a list", "each in a dict"]
+"""In a path: all arrays of a list, or of a dict by time, as one array with time first."""
+
+failures: Counter[str] = Counter()
+"""Why code failed by itself during the trials, where the arrays that were tried are not to blame."""
+
+stops: Counter[str] = Counter()
+"""Where and why else it stopped."""
+
+_ITS_OWN = re.compile(
+    r"NameError|ImportError|ModuleNotFoundError|could not be imported"
+    r"|AttributeError: (?!'(?:list|int|float|tuple|dict|NoneType|numpy\.\w+)' object)"
+)
+
+
 def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Call somebody's function on copies of the arrays, and return what it returns.
 
@@ -31,7 +49,11 @@ def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     SubjectError
         If it raises, hangs, or ends the program.
     """
-    return guarded(function, *copied(args), **copied(kwargs))
+    try:
+        return guarded(function, *copied(args), **copied(kwargs))
+    except SubjectError as error:
+        (failures if _ITS_OWN.search(str(error)) else stops).update([str(error)])
+        raise
 
 
 def copied(value: Any) -> Any:
@@ -67,6 +89,46 @@ def walk(value: Any, tree: Tree = "", path: Path = ()) -> Iterator[Leaf]:
             yield from walk(entry, names[k], (*path, k))
 
 
+def through(value: Any, T: int) -> Each | None:
+    """Return whether a value is a list, or a dict by time, of one array for each of T steps; and which."""
+    entries: list[Any] = []
+    if isinstance(value, list) and len(value) == T:
+        entries = value
+    elif isinstance(value, dict) and all(isinstance(k, int) for k in value):
+        entries = [value[t] for t in range(T)] if {k for k in value if k >= 0} == set(range(T)) else []
+    arrays = [e for e in entries if isinstance(e, np.ndarray) and e.ndim and e.dtype.kind in "fc"]
+    if not arrays or len(arrays) < T or len({a.shape for a in arrays}) > 1:
+        return None
+    return "each in a list" if isinstance(value, list) else "each in a dict"
+
+
+def spread(array: Array, each: Each) -> Any:
+    """Return an array with time first as a list, or as a dict by time."""
+    entries = [a.copy() for a in array]
+    return entries if each == "each in a list" else dict(enumerate(entries))
+
+
+def walk_through(value: Any, tree: Tree, T: int, path: Path = ()) -> Iterator[Leaf]:
+    """Yield what `walk` does, what holds an array for each of T steps as one array."""
+    each = through(value, T)
+    if each is not None:
+        yield (*path, each), tree if isinstance(tree, str) else "", pick(value, (each,))
+    elif isinstance(value, (dict, tuple, list)) and not path:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        names = tree if isinstance(tree, list) and len(tree) == len(keys) else [""] * len(keys)
+        for key, name in zip(keys, names, strict=True):
+            yield from walk_through(value[key], str(key) if isinstance(value, dict) else name, T, (key,))
+    else:
+        yield from walk(value, tree, path)
+
+
+def in_cache(path: Path, names: Tree) -> bool:
+    """Return whether a path leads into what a return statement calls a cache."""
+    while path and isinstance(names, list) and isinstance(path[0], int) and path[0] < len(names):
+        path, names = path[1:], names[path[0]]
+    return isinstance(names, str) and "cache" in parts(names)
+
+
 def pick(value: Any, path: Path) -> Any:
     """Return what lies at a path.
 
@@ -77,8 +139,11 @@ def pick(value: Any, path: Path) -> Any:
     """
     for step in path:
         try:
-            value = value[step]
-        except (KeyError, IndexError, TypeError) as error:
+            if step == "each in a dict":
+                value = np.stack([value[t] for t in sorted(value) if t >= 0])
+            else:
+                value = np.stack(value) if step == "each in a list" else value[step]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise SubjectError(f"returned a {type(value).__name__} without [{step!r}]") from error
     return value
 

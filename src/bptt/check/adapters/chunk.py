@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from bptt.check.adapters.calls import Path, Tree, array_at, call, returned, walk
-from bptt.check.adapters.clipping import unclipped
+from bptt.check.adapters.calls import Path, Tree, array_at, call, in_cache, returned, walk
+from bptt.check.adapters.clipping import before_clipping
+from bptt.check.adapters.convention import Convention
 from bptt.check.adapters.home import Home, Module
 from bptt.check.adapters.joint import ordered
+from bptt.check.adapters.losses import CROSS_ENTROPY, multiple
 from bptt.check.adapters.matching import fits, fitted, match_gradients
 from bptt.check.adapters.names import is_gradient, parts
-from bptt.check.adapters.shapes import STEPS, Layout, Shape, draw, weights
-from bptt.check.adapters.signature import Signature, fill, signatures
+from bptt.check.adapters.shapes import STEPS, Layout, draw, weights
+from bptt.check.adapters.signature import fill, signatures
 from bptt.check.subject import Sizes, Subject, SubjectError
 from bptt.types import Generator, Params
 
@@ -29,25 +31,21 @@ MOST_TRIALS = 3000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Convention):
     """How to call a chunk's function; see `pair.Plan`.
 
-    ``tokens`` tells integers from real vectors.
+    ``classes`` tells whether the targets are integers, ``in_arrays`` whether integers are given in arrays.
     """
 
-    name: str
-    home: Home
-    read: Signature
-    shapes: dict[str, Shape]
-    roles: dict[str, str]
-    layout: Layout
-    tokens: bool
+    classes: bool
+    in_arrays: bool = False
     loss: Path = ()
     gradients: dict[str, Path] = field(default_factory=dict)
+    natural: bool = False
 
 
 class ChunkSubject(Subject):
-    """A chunk's function at a random point; its one output is the loss.
+    """A chunk's function at a random point; its one output is the loss, or what multiple of it is meant.
 
     Attributes
     ----------
@@ -59,9 +57,10 @@ class ChunkSubject(Subject):
 
     def __init__(self, plan: Plan, sizes: Sizes, rng: Generator) -> None:
         self.plan, self.sizes, self.name = plan, sizes, plan.name
+        own = plan.home.natural(sizes, "V" if plan.tokens else "D") if plan.natural else {}
         self.at = {
-            name: draw(shape, sizes, rng, SCALE if plan.roles[name][0] in "WUV" else 0.5)
-            for name, shape in plan.shapes.items()
+            name: draw(shape, sizes, rng, SCALE if plan.roles.get(name, "W")[0] in "WUV" else 0.5)
+            for name, shape in (plan.shapes | own).items()
         }
         self.roles = dict(plan.roles)
         self.cotangents = {"loss": np.array(1.0)}
@@ -70,37 +69,51 @@ class ChunkSubject(Subject):
         self.notes: list[str] = []
         if plan.tokens:
             self.inputs: Any = [int(k) for k in rng.integers(sizes.V, size=sizes.T)]
+        if plan.classes:
             self.targets: Any = [int(k) for k in rng.integers(sizes.V, size=sizes.T)]
         else:
             self.targets = draw(Layout.of(plan.layout.sequence, "V"), sizes, rng)
+        self.factor, words = 1.0, ""
+        if plan.gradients:
+            self.factor, words = multiple(self)
+        if words:
+            self.notes.append(f"the gradients are those of {words.format(plan.home.loss)}")
+        elif plan.gradients and plan.home.loss not in (Home.loss, CROSS_ENTROPY):
+            self.notes.append(f"the gradients are those of {plan.home.loss}")
 
-    def result(self, at: Params) -> Any:
-        """Return what the function returns."""
+    def result(self, at: Params, with_kept: bool = True) -> Any:
+        """Return what the function returns, and what gradients it leaves behind."""
         plan = self.plan
         arguments = dict(plan.read.arguments) | {plan.read.target: self.targets}
         if plan.tokens:
             arguments[plan.read.x] = self.inputs
+        if plan.in_arrays:
+            arguments |= {n: np.array(v) for n, v in arguments.items() if isinstance(v, list)}
         with plan.home.opened(at, self.sizes, "V" if plan.tokens else "D") as functions:
             result = call(functions["forward"], **fill(arguments, at, self.sizes))
-            return (result, plan.home.kept(functions, at)) if plan.home.keeps else result
+            if not plan.home.keeps:
+                return result
+            return result, plan.home.kept(functions, at) if with_kept else {}
 
     def outputs(self, at: Params) -> Params:
-        return {"loss": np.sum(array_at(self.result(at), self.plan.loss))}
+        return {"loss": self.factor * np.sum(array_at(self.result(at, False), self.plan.loss))}
 
     def gradients(self, at: Params, cotangents: Params) -> Params:
-        with unclipped(self.plan.home.places, self.notes):
+        def run() -> Params:
             result = self.result(at)
-        return {
-            name: fitted(array_at(result, path), at[name].shape) * cotangents["loss"]
-            for name, path in self.plan.gradients.items()
-        }
+            return {
+                name: fitted(array_at(result, path), at[name].shape) * cotangents["loss"]
+                for name, path in self.plan.gradients.items()
+            }
+
+        return before_clipping(self.plan.home.places, self.notes, run)
 
     def outcomes(self, at: Params) -> tuple[Any, Any]:
         """Return the loss at a point for these inputs and for others."""
         other = copy.copy(self)
         if self.plan.tokens:
             other.inputs = [(k + 1) % self.sizes.V for k in self.inputs]
-        moved = {n: a + 1 if self.plan.roles[n] == "x" else a for n, a in at.items()}
+        moved = {n: a + 1 if self.plan.roles.get(n) == "x" else a for n, a in at.items()}
         return self.outputs(at)["loss"], other.outputs(moved)["loss"]
 
     def resized(self, sizes: Sizes, rng: Generator) -> "ChunkSubject":
@@ -130,19 +143,32 @@ def chunk_subject(
         Those in its return statement, where they cannot be read.
     """
     names = names or returned(function, source)
+    best: Plan | None = None
+    in_arrays = False
     tried = 0
     for plan in _plans(function, home or Module({"forward": function}), source):
         tried += 1
         if tried > MOST_TRIALS:
             break
         try:
-            subject = ChunkSubject(plan, Sizes(), rng)
-            result = subject.result(subject.at)
-            if (found := _fitted(subject, result, [names, ""] if plan.home.keeps else names)) is not None:
-                return ChunkSubject(found, Sizes(), rng)
+            subject = ChunkSubject(replace(plan, in_arrays=in_arrays), Sizes(), rng)
+            try:
+                result = subject.result(subject.at)
+            except SubjectError as error:
+                if in_arrays or "'list' object has no" not in str(error):
+                    raise
+                in_arrays = True
+                subject = ChunkSubject(replace(plan, in_arrays=True), Sizes(), rng)
+                result = subject.result(subject.at)
+            found = _fitted(subject, result, [names, ""] if plan.home.keeps else names)
         except SubjectError:
             continue
-    return None
+        if found is not None:
+            if best is None or len(found.gradients) > len(best.gradients):
+                best = found
+            if len(found.gradients) >= len(found.shapes) - len({"x", "h0", "c0"} & set(found.roles.values())):
+                break
+    return ChunkSubject(best, Sizes(), rng) if best else None
 
 
 def _plans(function: Callable[..., Any], home: Home, source: str | None) -> Iterator[Plan]:
@@ -150,9 +176,9 @@ def _plans(function: Callable[..., Any], home: Home, source: str | None) -> Iter
         matrices, biases = read.matrices + home.matrices, read.biases + home.biases
         if not (read.x and read.target and matrices) or read.others:
             continue
-        for tokens in (True, False):
+        for tokens, classes in ((True, True), (False, False), (False, True)):
             for layout in LAYOUTS:
-                if tokens and "N" in layout.state:
+                if classes and "N" in layout.state:
                     continue
                 states = {n: Layout.of(layout.state, "H") for n in (read.h, read.c) if n}
                 roles = {n: r for n, r in ((read.h, "h0"), (read.c, "c0")) if n}
@@ -170,7 +196,12 @@ def _plans(function: Callable[..., Any], home: Home, source: str | None) -> Iter
                         roles=way.roles | dict.fromkeys(x, "x") | roles,
                         layout=layout,
                         tokens=tokens,
+                        classes=classes,
                     )
+                if shapes := home.natural(Sizes(), "V" if tokens else "D"):
+                    known = dict.fromkeys(x, "x") | roles
+                    plan = Plan(function.__name__, home, read, {}, known, layout, tokens, classes)
+                    yield replace(plan, shapes=x | states | shapes, natural=True)
 
 
 def _fitted(subject: ChunkSubject, result: Any, names: Tree) -> Plan | None:
@@ -182,8 +213,9 @@ def _fitted(subject: ChunkSubject, result: Any, names: Tree) -> Plan | None:
     named = [path for path, name in scalars if "loss" in name.lower() or "cost" in name.lower()]
     loss = named[0] if named else scalars[0][0]
     plan, at = subject.plan, subject.at
-    weighed = [n for n, role in plan.roles.items() if role not in ("h0", "c0")]
+    weighed = [n for n in plan.shapes if plan.roles.get(n) not in ("h0", "c0")]
     others = [leaf for leaf in leaves if leaf[0] != loss and (leaf[1] in weighed or not _is_state(leaf[1]))]
+    others = [leaf for leaf in others if not in_cache(leaf[0], names)]
     gradients = match_gradients(others, at, plan.roles, weighed)
     for state in (n for n, role in plan.roles.items() if role in ("h0", "c0")):
         for path, name, leaf in leaves:
@@ -195,7 +227,7 @@ def _fitted(subject: ChunkSubject, result: Any, names: Tree) -> Plan | None:
     shapes_fit = all(fits(array_at(result, p), at[n].shape) for n, p in gradients.items())
     base = np.sum(array_at(result, loss))
     for name in at:
-        moved = subject.result({**at, name: at[name] * 0.5})
+        moved = subject.result({**at, name: at[name] * 0.5}, False)
         if np.sum(array_at(moved, loss)) == base:
             return None
     if not shapes_fit:

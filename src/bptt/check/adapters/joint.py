@@ -31,11 +31,13 @@ def ordered(
     joint = [name for name, role in roles.items() if role.split(":")[0] == "WU"]
     if not joint:
         return roles
-    without = {name: array.copy() for name, array in at.items()}
-    for name in joint:
-        axis, symbol = next((k, s) for k, s in enumerate(shapes[name]) if "+" in s)
-        inputs = extent(symbol.split("+")[0], sizes)
-        without[name][(slice(None),) * axis + (slice(inputs),)] = 0
-    if np.array_equal(*outcomes(without)):
-        return roles  # without the first rows the inputs do not matter
-    return {n: "UW" + r[2:] if n in joint else r for n, r in roles.items()}
+    axis, symbol = next((k, s) for k, s in enumerate(shapes[joint[0]]) if "+" in s)
+    inputs = extent(symbol.split("+")[0], sizes)
+    H = sizes.H
+    for offset, first in ((0, "WU"), (H, "UW"), (1, "WU"), (H + 1, "UW")):  # by one: after a row of biases
+        without = {name: array.copy() for name, array in at.items()}
+        for name in joint:
+            without[name][(slice(None),) * axis + (slice(offset, offset + inputs),)] = 0
+        if np.array_equal(*outcomes(without)):  # without these rows the inputs do not matter
+            return {n: first + r[2:] if n in joint else r for n, r in roles.items()}
+    return roles

@@ -88,6 +88,11 @@ def match_outputs(cotangents: Sequence[str], outputs: dict[str, str]) -> dict[st
 
     match(lambda name, output: name == output)
     match(lambda name, output: state_name(name).lower() == state_name(output).lower())
+    match(lambda name, output: len(output) > 1 and _plain(without_d(name)).startswith(_plain(output)))
     match(lambda name, output: bool(outputs[output]) and outputs[output] in parts(name))
     match(lambda name, output: True)
     return found
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

@@ -12,12 +12,13 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from bptt.check.adapters.calls import Path, array_at, call, copied, pick
-from bptt.check.adapters.clipping import unclipped
-from bptt.check.adapters.home import Home
+from bptt.check.adapters.clipping import before_clipping
+from bptt.check.adapters.convention import Convention
+from bptt.check.adapters.losses import CROSS_ENTROPY, SQUARE, loss
 from bptt.check.adapters.matching import fitted
 from bptt.check.adapters.pair import Result, call_as_is
-from bptt.check.adapters.shapes import Layout, Shape, draw, extents
-from bptt.check.adapters.signature import Signature, fill
+from bptt.check.adapters.shapes import Layout, draw, extents
+from bptt.check.adapters.signature import fill
 from bptt.check.subject import Sizes, Subject
 from bptt.types import Array, Generator, Params
 
@@ -37,27 +38,23 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Plan:
-    """How to call a model's step; see `pair.Plan`."""
+class Plan(Convention):
+    """How to call a model's step; see `pair.Plan`.
 
-    name: str
-    home: Home
-    read: Signature
-    shapes: dict[str, Shape]
-    roles: dict[str, str]
-    layout: Layout
-    tokens: bool
+    ``adds_up`` where the code itself adds each step's gradients to those of the steps before.
+    """
+
     target: Target = "one-hot"
     prediction: Path = ()
     states: dict[str, Path] = field(default_factory=dict)
     back: dict[str, Any] = field(default_factory=dict)
     gradients: dict[str, Path] = field(default_factory=dict)
+    adds_up: bool = False
+    loss: str = CROSS_ENTROPY
 
 
 class ModelSubject(Subject):
     """A model's step, run through time at a random point; its one output is the loss.
-
-    Cross-entropy where the predictions are probabilities, half the squared error where they are not.
 
     Attributes
     ----------
@@ -69,7 +66,8 @@ class ModelSubject(Subject):
 
     def __init__(self, plan: Plan, sizes: Sizes, rng: Generator) -> None:
         self.plan, self.sizes, self.name = plan, sizes, plan.name
-        self.notes: list[str] = []
+        said = plan.gradients and plan.loss not in (CROSS_ENTROPY, SQUARE)
+        self.notes: list[str] = [f"the gradients are of {plan.loss}"] if said else []
         self.at = {name: draw(shape, sizes, rng) for name, shape in plan.shapes.items()}
         self.roles = dict(plan.roles)
         self.cotangents = {"loss": np.array(1.0)}
@@ -94,7 +92,13 @@ class ModelSubject(Subject):
 
     def gradients(self, at: Params, cotangents: Params) -> Params:
         plan = self.plan
-        with unclipped(plan.home.places, self.notes), self._opened(at) as functions:
+        total = before_clipping(plan.home.places, self.notes, lambda: self._summed(at))
+        return {name: gradient * cotangents["loss"] for name, gradient in total.items()}
+
+    def _summed(self, at: Params) -> Params:
+        """Return the gradients of all steps, from the last step to the first."""
+        plan = self.plan
+        with self._opened(at) as functions:
             _, results, arguments = self._forward(functions, at)
             carry = {name: np.zeros(at[name].shape) for name in plan.states}
             total: Params = {}
@@ -106,19 +110,23 @@ class ModelSubject(Subject):
                         carry[name] = total[name] = gradient
                     elif name == plan.read.x:
                         total.setdefault(name, np.zeros(at[name].shape))[t] = gradient
+                    elif plan.adds_up or name not in total:
+                        total[name] = gradient
                     else:
-                        total[name] = total[name] + gradient if name in total else gradient
-        return {name: gradient * cotangents["loss"] for name, gradient in total.items()}
+                        total[name] = total[name] + gradient
+        return total
 
     def resized(self, sizes: Sizes, rng: Generator) -> "ModelSubject":
         return ModelSubject(self.plan, sizes, rng)
 
-    def step_back(self, at: Params) -> Any:
-        """Return what one step's backward returns, at the first step."""
+    def step_back(self, at: Params, times: int = 1) -> Any:
+        """Return what one step's backward returns, at the first step, called so often."""
         with self._opened(at) as functions:
             _, results, arguments = self._forward(functions, at)
             carry = {name: np.zeros(at[name].shape) for name in self.plan.states}
-            return self._backward(functions, at, 0, results[0], arguments[0], carry)
+            for _ in range(times):
+                given = self._backward(functions, at, 0, results[0], arguments[0], carry)
+            return given
 
     def first_step(self, at: Params) -> Any:
         """Return what the first step's forward returns."""
@@ -147,21 +155,19 @@ class ModelSubject(Subject):
     def _forward(self, functions: Any, at: Params) -> tuple[Any, list[Any], list[dict[str, Any]]]:
         plan = self.plan
         states = {name: at[name] for name in plan.states}
-        loss: Any = 0.0
+        total: Any = 0.0
         results, arguments = [], []
         for t in range(self.sizes.T):
             arguments.append(self._arguments(at, t, states))
             results.append(call(functions["forward"], **arguments[-1]))
             y = array_at(results[-1], plan.prediction)
-            loss = loss + self._loss(y, t)
+            total = total + self._loss(y, t)
             states = {name: array_at(results[-1], path) for name, path in plan.states.items()}
-        return loss, results, arguments
+        return total, results, arguments
 
     def _loss(self, y: Array, t: int) -> Any:
         wanted = fitted(self.wanted[t], y.shape)
-        if self.plan.target == "vector":
-            return np.sum((y - wanted) ** 2) / 2
-        return -np.sum(np.log(y) * wanted)
+        return loss(self.plan.loss, y, wanted, self.plan.layout.state.index("k"))
 
     def _backward(
         self, functions: Any, at: Params, t: int, result: Any, arguments: dict[str, Any], carry: Params

@@ -6,9 +6,11 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bptt.check.adapters.calls import Path, Tree, array_at, returned, walk
-from bptt.check.adapters.home import RATE, Home, Module
+from bptt.check.adapters.calls import Path, Tree, array_at, in_cache, returned, walk
+from bptt.check.adapters.constructing import RATE
+from bptt.check.adapters.home import Home, Module
 from bptt.check.adapters.joint import ordered
+from bptt.check.adapters.losses import CROSS_ENTROPY, SOFTMAX, SQUARE, agrees
 from bptt.check.adapters.matching import fits, match_gradients
 from bptt.check.adapters.model import Carry, ModelSubject, Plan, Target, Wanted
 from bptt.check.adapters.names import is_gradient, part, parts, state_name, without_d
@@ -19,6 +21,14 @@ from bptt.check.subject import Sizes, SubjectError
 from bptt.types import Generator
 
 MOST_TRIALS = 3000
+
+VECTOR: tuple[tuple[Target, str], ...] = (("vector", SQUARE), ("one-hot", SOFTMAX), ("token", SOFTMAX))
+PROBABLE: tuple[tuple[Target, str], ...] = (
+    ("one-hot", CROSS_ENTROPY),
+    ("token", CROSS_ENTROPY),
+    ("one-hot", SQUARE),
+)
+"""What targets and losses are tried, where the predictions are probabilities and where they are not."""
 
 
 def model_subject(
@@ -59,11 +69,15 @@ def model_subject(
                 continue
         except SubjectError:
             continue
-        targets: tuple[Target, ...] = ("vector",) if known.target == "vector" else ("one-hot", "token")
-        for target in targets:
-            found = _with_gradients(replace(known, target=target), rng, returned(backward, source))
-            if found is not None:
+        first: ModelSubject | None = None
+        for target, kind in VECTOR if known.target == "vector" else PROBABLE:
+            plan = replace(known, target=target, loss=kind)
+            found = _with_gradients(plan, rng, returned(backward, source))
+            if found is not None and agrees(found):
                 return found
+            first = first or found
+        if first is not None:
+            return first
     return None
 
 
@@ -100,7 +114,7 @@ def _with_outputs(plan: Plan, subject: ModelSubject, result: Any, names: Tree) -
     prediction: Path | None = None
     probable: Literal["one-hot", "vector"] = "vector"
     wanted = {n: r[0] for n, r in plan.roles.items() if r in ("h0", "c0")}
-    leaves = [leaf for leaf in walk(result, names) if len(leaf[0]) <= 2 and not _in_cache(leaf[0], names)]
+    leaves = [leaf for leaf in walk(result, names) if len(leaf[0]) <= 2 and not in_cache(leaf[0], names)]
     for path, name, leaf in leaves:
         if leaf.shape == y_shape and np.isfinite(leaf).all():
             ones = bool(np.allclose(leaf.sum(plan.layout.state.index("k")), 1) and (leaf > 0).all())
@@ -114,11 +128,6 @@ def _with_outputs(plan: Plan, subject: ModelSubject, result: Any, names: Tree) -
     if prediction is None or len(states) < len(wanted):
         return None
     return replace(plan, prediction=prediction, states=states, target=probable)
-
-
-def _in_cache(path: Path, names: Tree) -> bool:
-    label = names[path[0]] if path and isinstance(names, list) and path[0] < len(names) else ""
-    return isinstance(label, str) and "cache" in parts(label)
 
 
 def _with_backward(plan: Plan, backward: Callable[..., Any], result: Any, names: Tree) -> Plan | None:
@@ -171,4 +180,18 @@ def _with_gradients(plan: Plan, rng: Generator, names: Tree) -> ModelSubject | N
     if not good or len(gradients) < len(at) / 2:
         return None
     roles = ordered(plan.roles, plan.shapes, subject.sizes, subject.at, subject.outcomes)
-    return ModelSubject(replace(plan, gradients=gradients, roles=roles), Sizes(), rng)
+    plan = replace(plan, gradients=gradients, roles=roles)
+    return ModelSubject(replace(plan, adds_up=_adds_up(plan, subject, given)), Sizes(), rng)
+
+
+def _adds_up(plan: Plan, subject: ModelSubject, once: Any) -> bool:
+    """Return whether a step's gradients come on top of those of the step before."""
+    paths = [path for n, path in plan.gradients.items() if n not in plan.states and n != plan.read.x]
+    first = [array_at(once, path) for path in paths]
+    try:
+        twice = subject.step_back(subject.at, times=2)
+        return bool(paths) and all(
+            np.allclose(array_at(twice, path), 2 * g, rtol=1e-9) for path, g in zip(paths, first, strict=True)
+        )
+    except SubjectError:
+        return False

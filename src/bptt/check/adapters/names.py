@@ -3,6 +3,7 @@
 A name only says what to try first. Whether it is so, the trial shows.
 """
 
+import functools
 import re
 
 GATES = frozenset("ifogczrnaueskjm")
@@ -14,23 +15,28 @@ _NOT_STATE = re.compile(
     re.IGNORECASE,
 )
 _GRADIENT = re.compile(r"^(?:dL_d_?|dLd|dl_d_?|dE_d|d_|d(?=.)|grad_?(?=.)|delta_?(?=.)|g_?(?=[A-Zhcxb]))")
-_GRADIENT_AFTER = re.compile(r"_(?:grad|gradient|bar|adj)$")
+_GRADIENT_AFTER = re.compile(r"_(?:grad|gradient|bar|adj|diff|delta)$")
+
+_MANY = r"(?:size|dim(?:ension)?s?|units|nodes|width|neurons|len(?:gth)?|num|ct|n)"
 
 _PARTS: tuple[tuple[str, str], ...] = (
     ("x", r"x|xs|xt|xin|inp|inps|inputs?|data|seq|sequence|x_?seq|x_?batch|tokens?|idx|input_data"),
-    ("h", r"h|hs|hx|ht|hidden|hidden_states?|a|ht?_?seq|h_?out|hid"),
-    ("c", r"c|cs|cx|ct|cell|cell_states?|cc|mem|memory|ctx_state"),
+    ("h", r"h|hs|hx|ht|h_?n|hidden|hidden_states?|a|ht?_?seq|h_?out|hid"),
+    ("c", r"c|cs|cx|ct|c_?n|cell|cell_states?|cc|mem|memory|ctx_state"),
     ("s", r"s|st|ss"),
     ("state", r"states?|carry|hc|initial_states?"),
     ("params", r"param(?:eter)?s?|model|weights|p|theta|thetas|w_dict|params_dict|net"),
     ("target", r"y|ys|yt|targets?|labels?|y_?(?:true|train|batch|target)|ground_truth|expected|t|truth"),
     ("cache", r"caches?|ctx|saved|mem(?:o|ory)|context|fwd|tape|stuff|intermediates?|values?"),
-    ("size:H", r"hidden(?:_(?:size|dim|units|nodes|n))?|n_?h(?:id(?:den)?)?|n_?a|h|num_hidden|h_?dim|units"),
-    ("size:V", r"vocab(?:ulary)?_(?:size|len)|word_dim|v|n_?vocab|n(?:um)?_chars"),
-    ("size:V", r"out(?:put)?_(?:size|dim|units|nodes)|n_?(?:y|out|classes)|num_classes"),
-    ("size:D", r"(?:input|in|x|embed(?:ding)?)_(?:size|dim|units|nodes)|d|n_?x|n_?in|n_features"),
-    ("size:T", r"t|seq(?:uence)?_(?:len(?:gth)?|size)|n_?steps?|time_?steps?|t_x|bptt_truncate|bptt"),
-    ("size:N", r"batch(?:_size)?|n|m|bs"),
+    ("size:H", rf"(?:hidden|hid|h|state|mem(?:ory)?_cell|rnn|lstm|gru|recurrent)_?{_MANY}|n(?:um)?_?hidden"),
+    ("size:H", r"hidden|n_?h(?:id(?:den)?)?|n_?a|h|h_?dim|(?:n(?:um)?_?)?units|n_?cells?|n_?neurons"),
+    ("size:V", r"vocab(?:ulary)?_?(?:size|len|dim)|word_?dim|v|n_?vocab|n(?:um)?_?(?:chars|words|letters)"),
+    ("size:D+H", rf"z_{_MANY}|n_?z|h[vxd]|[vxd]h|concat_{_MANY}"),
+    ("size:V", rf"(?:out(?:puts?)?|o|y|class)_?{_MANY}|n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?)"),
+    ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|data|features?)_?{_MANY}"),
+    ("size:D", r"d|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)"),
+    ("size:T", r"t|seq(?:uence)?_?(?:len(?:gth)?|size)|n(?:um)?_?steps?|time_?steps?|t_x|bptt_truncate|bptt"),
+    ("size:N", r"batch(?:_?size)?|n|m|bs|n_?(?:ex|examples|samples)"),
     ("rate", r"learn(?:ing)?_?rate|lr|eta|alpha|rate"),
 )  # fmt: skip
 _WEIGHT = re.compile(
@@ -39,6 +45,7 @@ _WEIGHT = re.compile(
 _BIAS = re.compile(r"^(?:b|B|b_?[a-z]{1,3}|B[a-z]{1,2}|bias(?:es)?(?:_?\w+)?|\w+_bias|b_\w+)$")
 
 
+@functools.cache
 def state_name(name: str) -> str:
     """Return a name without what says when: ``h_prev``, ``prev_h``, ``hprev`` and ``h0`` are all ``h``.
 
@@ -53,6 +60,7 @@ def state_name(name: str) -> str:
     return name
 
 
+@functools.cache
 def without_d(name: str) -> str:
     """Return what a gradient is the gradient of: ``dWx``, ``grad_Wx`` and ``d_Wx`` are of ``Wx``.
 
@@ -90,6 +98,19 @@ def parts(name: str) -> list[str]:
 def part(name: str) -> str:
     """Return the likeliest of `parts`, or nothing."""
     return next(iter(parts(name)), "")
+
+
+@functools.cache
+def size_of(name: str, inputs: str = "D") -> str:
+    """Return the size that a name stands for, as a symbol; empty where it is none.
+
+    Examples
+    --------
+    >>> size_of("hidden_size"), size_of("n_x", inputs="V"), size_of("Wx")
+    ('H', 'V', '')
+    """
+    symbol = next((p[5:] for p in parts(name) if p.startswith("size:")), "")
+    return symbol.replace("D", inputs)
 
 
 def families(names: list[str]) -> list[list[str]]:

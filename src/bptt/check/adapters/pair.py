@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from bptt.check.adapters.calls import Path, array_at, call, copied, pick
-from bptt.check.adapters.clipping import unclipped
+from bptt.check.adapters.calls import Each, Path, array_at, call, copied, pick, spread
+from bptt.check.adapters.clipping import before_clipping
 from bptt.check.adapters.home import Home
 from bptt.check.adapters.matching import fitted
 from bptt.check.adapters.shapes import Shape, draw
@@ -22,6 +22,14 @@ class Cotangent:
     """In a backward's arguments: the gradient at an output of the forward."""
 
     output: str
+    each: Each | None = None
+
+
+@dataclass(frozen=True)
+class Kept:
+    """In a backward's arguments: what the forward left in its object."""
+
+    attribute: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,10 @@ class Plan:
         Where the gradient at each name lies in what the backward returns.
     notes : tuple of str
         What the trial showed besides.
+    sign : float
+        Minus one where the backward takes target minus prediction.
+    natural : bool
+        Whether the parameters have the shapes that their object gives them.
     """
 
     name: str
@@ -68,10 +80,13 @@ class Plan:
     back: dict[str, Any] = field(default_factory=dict)
     gradients: dict[str, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sign: float = 1.0
+    natural: bool = False
 
     def point(self, sizes: Sizes, rng: Generator) -> Params:
         """Return random arrays of the plan's shapes."""
-        return {name: draw(shape, sizes, rng) for name, shape in self.shapes.items()}
+        shapes = self.shapes | (self.home.natural(sizes) if self.natural else {})
+        return {name: draw(shape, sizes, rng) for name, shape in shapes.items()}
 
     def run(self, at: Params, sizes: Sizes) -> Any:
         """Return what the forward returns."""
@@ -82,16 +97,22 @@ class Plan:
         """Return what the backward returns after the forward, or what it leaves in its home."""
         with self.home.opened(at, sizes) as functions:
             result = call(functions["forward"], **fill(self.arguments, at, sizes))
-            arguments = self.back_arguments(result, at, cotangents, sizes)
+            holder = getattr(functions["backward"], "__self__", None)
+            arguments = self.back_arguments(result, at, cotangents, sizes, holder)
             returned = call_as_is(functions["backward"], arguments)
             return (returned, self.home.kept(functions, at)) if self.home.keeps else returned
 
-    def back_arguments(self, result: Any, at: Params, cotangents: Params, sizes: Sizes) -> dict[str, Any]:
-        """Return the arguments of the backward."""
+    def back_arguments(
+        self, result: Any, at: Params, cotangents: Params, sizes: Sizes, holder: Any = None
+    ) -> dict[str, Any]:
+        """Return the arguments of the backward; `holder` is the object that it is a method of."""
 
         def put(template: Any) -> Any:
             if isinstance(template, Cotangent):
-                return cotangents[template.output].copy()
+                cotangent = self.sign * cotangents[template.output]
+                return spread(cotangent, template.each) if template.each else cotangent
+            if isinstance(template, Kept):
+                return getattr(holder, template.attribute)
             if isinstance(template, Result):
                 return pick(result, template.path)
             if isinstance(template, tuple):
@@ -149,11 +170,14 @@ class PairSubject(Subject):
 
     def gradients(self, at: Params, cotangents: Params) -> Params:
         plan = self.plan
-        with unclipped(plan.home.places, self.notes):
+
+        def run() -> Params:
             result = plan.run_back(at, cotangents, self.sizes)
-        if not plan.gradients:
-            raise SubjectError(f"{plan.name}: its backward returned nothing that fits a gradient")
-        return {name: fitted(array_at(result, path), at[name].shape) for name, path in plan.gradients.items()}
+            if not plan.gradients:
+                raise SubjectError(f"{plan.name}: its backward returned nothing that fits a gradient")
+            return {n: fitted(array_at(result, path), at[n].shape) for n, path in plan.gradients.items()}
+
+        return before_clipping(plan.home.places, self.notes, run)
 
     @contextmanager
     def watched(self, at: Params) -> Iterator["Watched"]:
@@ -163,7 +187,9 @@ class PairSubject(Subject):
             yield Watched(
                 arguments,
                 lambda: guarded(functions["forward"], **arguments),
-                lambda result, cotangents: self.plan.back_arguments(result, at, cotangents, self.sizes),
+                lambda result, cotangents: self.plan.back_arguments(
+                    result, at, cotangents, self.sizes, getattr(functions["backward"], "__self__", None)
+                ),
                 lambda given: guarded(functions["backward"], **given),
             )
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 _BACKWARD = re.compile(
-    r"(?:^|(?<=_)|(?<=[a-z]))(backward_?pass|backward_?prop(?:agation)?|backprop(?:agation|agate)?|back_?prop|backwards?|bprop|b_prop|bwd|bptt|back|grad(?:ients?|s)?|vjp)(?=_|$|[A-Z]|through)",
+    r"(?:^|(?<=_)|(?<=[a-z]))(backward_?pass|back(?:ward)?_?prop(?:agation|agate)?|backwards?|bprop|b_prop|bwd|bptt|back|grad(?:ients?|s)?|vjp)(?=_|$|[A-Z]|th?rough)",
     re.IGNORECASE,
 )
 _FORWARD = re.compile(

@@ -17,25 +17,10 @@ def sequence_subject(
     source: str | None = None,
     home: Home | None = None,
 ) -> PairSubject | None:
-    """Return a sequence and its backward as a subject, or None where they are none.
+    """Return a sequence and its backward as a subject, or None where they are none; see `step_subject`.
 
-    Parameters
-    ----------
-    forward, backward : callable
-        As ``forward(x, h0, Wx, Wh, b) -> h, cache`` and ``backward(dh, cache) -> dx, dh0, dWx, dWh, db``,
-        in any convention.
-    rng : Generator
-    source : str, optional
-        The text of their file, for the names in their return statements.
-    home : Home, optional
-        Where the two live, if they are methods.
+    They are as ``forward(x, h0, Wx, Wh, b) -> h, cache`` and ``backward(dh, cache) -> dx, dh0, dWx, dWh,
+    db``, in any convention.
     """
-    return find_plan(
-        home or Module({"forward": forward, "backward": backward}),
-        forward,
-        backward,
-        "sequence",
-        SEQUENCES,
-        rng,
-        source,
-    )
+    home = home or Module({"forward": forward, "backward": backward})
+    return find_plan(home, forward, backward, "sequence", SEQUENCES, rng, source)

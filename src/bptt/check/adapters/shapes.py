@@ -97,6 +97,9 @@ BLOCKS = (4, 1, 3)
 """How many gates' blocks one array may hold: the LSTM's, one, the GRU's."""
 
 
+MOST_GROUPS = 6
+
+
 @dataclass(frozen=True)
 class Weights:
     """One convention for the weights: a shape and a role for each."""
@@ -117,9 +120,11 @@ def weights(matrices: list[str], biases: list[str], layout: Layout, inputs: str 
         The symbol of the input's size: V where the inputs are tokens.
     """
     groups, bias_groups = families(matrices), families(biases)
+    if len(groups) > MOST_GROUPS:
+        return  # several layers
     rows = layout.state[-1] == "k" and len(layout.state) == 2
     ways = sorted(
-        itertools.product("WUBV", repeat=len(groups)),
+        itertools.product("WUBV" if biases else "WUBV1", repeat=len(groups)),
         key=lambda kinds: sum(_unlikely(g[0], k, len(groups)) for g, k in zip(groups, kinds, strict=True)),
     )
     for kinds in ways:
@@ -137,7 +142,7 @@ def weights(matrices: list[str], biases: list[str], layout: Layout, inputs: str 
                 for name in group:
                     first, second = _ends(kind, inputs, 1 if len(group) > 1 else blocks)
                     shapes[name] = (first, second) if in_first else (second, first)
-                    roles[name] = _role({"B": "WU"}.get(kind, kind), name, group)
+                    roles[name] = _role({"B": "WU", "1": "WU"}.get(kind, kind), name, group)
             seen = 0
             for group in bias_groups:
                 output = group is last
@@ -158,14 +163,16 @@ def _output_biases(groups: list[list[str]]) -> list[list[str] | None]:
 
 def _whole(kinds: tuple[str, ...]) -> bool:
     """Return whether inputs and states both have weights, once."""
-    apart = kinds.count("W") == 1 and kinds.count("U") == 1 and "B" not in kinds
-    return kinds.count("V") <= 1 and (apart or (kinds.count("B") >= 1 and not {"W", "U"} & set(kinds)))
+    apart = kinds.count("W") == 1 and kinds.count("U") == 1
+    joint = len({"B", "1"} & set(kinds)) == 1
+    return kinds.count("V") <= 1 and (apart if not joint else not {"W", "U"} & set(kinds))
 
 
 def _ends(kind: str, inputs: str, blocks: int) -> tuple[str, str]:
     if kind == "V":
         return "H", "V"
-    return {"W": inputs, "U": "H", "B": f"{inputs}+H"}[kind], _times(blocks, "H")
+    rows = {"W": inputs, "U": "H", "B": f"{inputs}+H", "1": f"{inputs}+H+1"}  # the last with the bias
+    return rows[kind], _times(blocks, "H")
 
 
 def _times(count: int, symbol: str) -> str:
@@ -190,4 +197,4 @@ def _unlikely(name: str, kind: str, groups: int) -> float:
         likely = "B"
     else:
         likely = "B" if rest else "W"
-    return 0.0 if kind == likely else 1.0
+    return 0.0 if kind == likely else 2.0 if kind == "1" else 1.0

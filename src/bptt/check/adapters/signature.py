@@ -5,6 +5,7 @@ constants; `fill` puts in the values.
 """
 
 import contextlib
+import dis
 import functools
 import inspect
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bptt.check.adapters.calls import keys_read
-from bptt.check.adapters.names import part, parts
+from bptt.check.adapters.names import part, parts, size_of
 from bptt.check.adapters.shapes import extent
 from bptt.check.guard import guarded
 from bptt.check.subject import Sizes, SubjectError
@@ -75,16 +76,25 @@ def parameters(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 def signatures(function: Callable[..., Any], source: str | None, chunk: bool = False) -> list[Signature]:
     """Return the ways to read a function's parameters: a state may be one array or two in a tuple."""
-    names = {p.name for p in parameters(function)}
-    if any("state" in parts(n) for n in names):
-        return [_read(function, source, 2, chunk), _read(function, source, 1, chunk)]
-    return [_read(function, source, 0, chunk)]
+    asked = parameters(function)
+    counts = [2, 1] if any("state" in parts(p.name) for p in asked) else [0]
+    found = [_read(function, asked, source, count, chunk) for count in counts]
+    needed = [p for p in asked if p.default is p.empty]
+    if any(part(p.name) in ("h", "c", "s", "state") for p in asked if p not in needed):
+        found.append(_read(function, needed, source, 0, chunk))  # a state that may be left out
+    return found
 
 
-def _read(function: Callable[..., Any], source: str | None, states: int, chunk: bool) -> Signature:
+def _read(
+    function: Callable[..., Any],
+    asked: list[inspect.Parameter],
+    source: str | None,
+    states: int,
+    chunk: bool,
+) -> Signature:
     read = Signature()
-    has_h = any("h" in parts(p.name) for p in parameters(function))
-    for p in parameters(function):
+    has_h = any("h" in parts(p.name) for p in asked)
+    for p in asked:
         name, kind = p.name, part(p.name)
         if kind == "s":
             kind = "c" if has_h else "h"
@@ -102,15 +112,16 @@ def _read(function: Callable[..., Any], source: str | None, states: int, chunk: 
             read.arguments[name] = Slot(name)
         elif kind == "params" and (keys := _keys(function, name, source)):
             read.matrices += [k for k in keys if part(k) == "W"]
-            sizes = {k: Size(q[-1]) for k in keys for q in parts(k)[:1] if q.startswith("size:")}
+            sizes = {k: Size(q[5:]) for k in keys for q in parts(k)[:1] if q.startswith("size:")}
             read.biases += [k for k in keys if part(k) != "W" and k not in sizes]
             read.arguments[name] = {k: sizes.get(k, Slot(k)) for k in keys}
         elif p.default is not p.empty:
-            continue
+            if isinstance(p.default, int) and not isinstance(p.default, bool) and size_of(name):
+                read.arguments[name] = Size(size_of(name))
         elif "target" in parts(name) and chunk:
             read.target = name
-        elif size := next((q for q in parts(name) if q.startswith("size:")), ""):
-            read.arguments[name] = Size(size[-1])
+        elif size := size_of(name):
+            read.arguments[name] = Size(size)
         elif kind == "rate":
             read.arguments[name] = 1.0
         else:
@@ -142,6 +153,7 @@ def slots(template: Any) -> list[str]:
 def callees(function: Any) -> list[Any]:
     """Return a function and those of the same module that it calls, and that these call."""
     found: list[Any] = []
+    function = inspect.unwrap(function)
     waiting = [getattr(function, "__func__", function)]
     while waiting:
         this = waiting.pop()
@@ -153,6 +165,15 @@ def callees(function: Any) -> list[Any]:
         named = (enclosed.get(n, this.__globals__.get(n)) for n in (*code.co_names, *enclosed))
         waiting += [value for value in named if inspect.isfunction(value)]
     return found
+
+
+def globals_read(code: Any) -> list[str]:
+    """Return the global names that a function's code reads, and the functions within it."""
+    names = [str(i.argval) for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")]
+    for constant in code.co_consts:
+        if hasattr(constant, "co_names"):
+            names += globals_read(constant)
+    return list(dict.fromkeys(names))
 
 
 def _enclosed(function: Any) -> dict[str, Any]:

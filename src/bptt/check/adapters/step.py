@@ -30,12 +30,5 @@ def step_subject(
     home : Home, optional
         Where the two live, if they are methods.
     """
-    return find_plan(
-        home or Module({"forward": forward, "backward": backward}),
-        forward,
-        backward,
-        "step",
-        STEPS,
-        rng,
-        source,
-    )
+    home = home or Module({"forward": forward, "backward": backward})
+    return find_plan(home, forward, backward, "step", STEPS, rng, source)

@@ -12,20 +12,37 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from bptt.check.adapters.calls import returned
-from bptt.check.adapters.home import _constructor_arguments
+from bptt.check.adapters.constructing import arguments_for
 from bptt.check.adapters.pair import PairSubject
 from bptt.check.adapters.sequence import sequence_subject
-from bptt.check.adapters.shapes import Shape, draw
+from bptt.check.adapters.shapes import Shape, draw, extent, extents
 from bptt.check.adapters.signature import Slot, fill, parameters, signatures
 from bptt.check.adapters.step import step_subject
 from bptt.check.guard import guarded
 from bptt.check.subject import Sizes, Subject, SubjectError
 from bptt.types import Generator, Params
+
+SIZES = {
+    **dict.fromkeys(("input_features", "in_features", "emb_dim", "emb_size", "ninp", "d_in"), "D"),
+    **dict.fromkeys(("hidden_features", "out_features", "nhid", "rnn_size", "state_size", "d_model"), "H"),
+    **dict.fromkeys(("num_embeddings", "ntoken", "num_tokens", "voc_size", "tagset_size", "nclass"), "V"),
+}
+"""What constructors of Modules call their sizes, besides what others do."""
+
+GIVEN: dict[str, Any] = {
+    **dict.fromkeys(("num_layers", "n_layers", "nlayers", "layers", "num_directions"), 1),
+    **dict.fromkeys(("bidirectional", "batch_first", "tie_weights"), False),
+    **dict.fromkeys(("rnn_type", "cell_type", "rnn"), "LSTM"),
+    **dict.fromkeys(("padding_idx", "pad_idx", "pretrained", "weights", "embeddings"), None),
+    "device": "cpu",
+}
+"""What else they ask for."""
 
 
 def torch_subjects(
@@ -150,8 +167,8 @@ class ModuleSubject(Subject):
     arguments : dict of templates
         Of its forward.
     shapes : dict of Shape
-        Of input and states.
-    roles, time_axis : dict
+        Of input and states; an input without its axis "D" is of tokens.
+    roles : dict
         As in `Subject`.
     """
 
@@ -163,18 +180,23 @@ class ModuleSubject(Subject):
         arguments: Mapping[str, Any],
         shapes: Mapping[str, Shape],
         roles: Mapping[str, str],
-        time_axis: Mapping[str, int],
         sizes: Sizes,
         rng: Generator,
     ) -> None:
-        self.again = torch, name, make, arguments, shapes, roles, time_axis
+        self.again = torch, name, make, arguments, shapes, roles
         self.torch, self.arguments, self.name, self.sizes = torch, arguments, name, sizes
-        self.form = "sequence" if time_axis else "step"
-        self.roles, self.time_axis = dict(roles), dict(time_axis)
+        (x,) = (n for n, role in roles.items() if role == "x")
+        axis = shapes[x].index("T") if "T" in shapes[x] else None
+        self.form = "step" if axis is None else "sequence"
         with _double(torch):
             self.module = guarded(make, sizes).double().cpu().eval()
         self.own = [n for n, p in self.module.named_parameters() if p.requires_grad]
-        self.at = {n: draw(shape, sizes, rng) for n, shape in shapes.items()}
+        tokens = [] if "D" in shapes[x] else [x]
+        words = min((m.num_embeddings for m in _of_kind(self.module, torch.nn.Embedding)), default=sizes.V)
+        self.tokens = {n: torch.tensor(rng.integers(words, size=extents(shapes[n], sizes))) for n in tokens}
+        self.at = {n: draw(shape, sizes, rng) for n, shape in shapes.items() if n not in tokens}
+        self.roles = {n: role for n, role in roles.items() if n not in tokens}
+        self.time_axis = {} if axis is None or tokens else {x: axis}
         for n, p in self.module.named_parameters():
             if n in self.own:
                 self.at[n] = rng.normal(0, 0.5, tuple(p.shape))
@@ -182,14 +204,12 @@ class ModuleSubject(Subject):
         if not found or not all(np.isfinite(array).all() for array in found.values()):
             raise SubjectError(f"{name}: its forward returns no finite tensors")
         self.cotangents = {n: rng.normal(size=array.shape) for n, array in found.items()}
-        axis = next(iter(self.time_axis.values()), 0)
-        if self.time_axis:
-            through = {n: axis for n, a in found.items() if a.ndim == 3 and a.shape[axis] == sizes.T}
-            self.time_axis |= through
+        if axis is not None:
+            self.time_axis |= {n: axis for n, a in found.items() if a.ndim == 3 and a.shape[axis] == sizes.T}
 
     def _run(self, at: Params, grad: bool) -> tuple[dict[str, Any], list[Any]]:
         held = {n: self.torch.tensor(array, requires_grad=grad) for n, array in at.items()}
-        given = fill(dict(self.arguments), held, self.sizes)
+        given = fill(dict(self.arguments), held | self.tokens, self.sizes)
         inner = {n: held[n] for n in self.own}
         result = guarded(self.torch.func.functional_call, self.module, inner, (), given)
         return held, list(_tensors(self.torch, result))
@@ -215,7 +235,7 @@ def _of_module(torch: Any, name: str, value: Any, rng: Generator) -> ModuleSubje
         cls: type = value
 
         def make(sizes: Sizes) -> Any:
-            return cls(**_constructor_arguments(cls, sizes, "D"))
+            return _made(cls, sizes)
     else:
         sized = next((m for m in value.modules() if hasattr(m, "input_size")), None)
         if not all(isinstance(getattr(sized, n, None), int) for n in ("input_size", "hidden_size")):
@@ -233,29 +253,38 @@ def _of_module(torch: Any, name: str, value: Any, rng: Generator) -> ModuleSubje
     batch_first = any(getattr(m, "batch_first", False) for m in first.modules())
     through: Shape = ("N", "T", "D") if batch_first else ("T", "N", "D")
     cell = any("Cell" in type(m).__name__ for m in first.modules())
-    for x_shape in (("N", "D"), through) if cell else (through, ("N", "D")):
-        for arguments, x, states in _conventions(first.forward):
-            for state in (("N", "H"), ("1", "N", "H")) if states else ((),):
-                try:
-                    return ModuleSubject(
-                        torch,
-                        name,
-                        make,
-                        arguments,
-                        {x: x_shape} | dict.fromkeys(states, state),
-                        {x: "x"} | dict(zip(states, ("h0", "c0"), strict=False)),
-                        {x: x_shape.index("T")} if "T" in x_shape else {},
-                        sizes,
-                        rng,
-                    )
-                except (SubjectError, RuntimeError, ValueError):  # does not run, or its tensors are no arrays
-                    continue
+    shapes: list[Shape] = [("N", "D"), through] if cell else [through, ("N", "D")]
+    if _of_kind(first, torch.nn.Embedding):
+        shapes = [through[:-1], ("T",), ("N",), ("1",), *shapes]
+    for x_shape, (arguments, x, states) in product(shapes, list(_conventions(torch, first))):
+        for state in (("N", "H"), ("1", "N", "H"), ("1", "1", "H")) if states else ((),):
+            own = {x: x_shape} | dict.fromkeys(states, state)
+            roles = {x: "x"} | dict(zip(states, ("h0", "c0"), strict=False))
+            with contextlib.suppress(SubjectError, RuntimeError, ValueError):  # does not run so
+                return ModuleSubject(torch, name, make, arguments, own, roles, sizes, rng)
     return None
 
 
-def _conventions(forward: Any) -> Iterator[tuple[dict[str, Any], str, tuple[str, ...]]]:
-    """Yield arguments of a forward, the name of its input and those of its states."""
-    for read in signatures(forward, None):
+def _made(cls: Any, sizes: Sizes) -> Any:
+    """Return a Module of a class, made with what its constructor asks for."""
+    asked = [p for p in parameters(cls) if p.default is p.empty or p.name.lower() in SIZES]
+    given = {p.name: extent(SIZES[p.name.lower()], sizes) for p in asked if p.name.lower() in SIZES}
+    given |= {p.name: GIVEN[p.name.lower()] for p in asked if p.name.lower() in GIVEN}
+
+    def rest() -> None: ...
+
+    others = [p for p in parameters(cls) if p.name not in given]
+    rest.__signature__ = inspect.Signature(others)  # type: ignore[attr-defined]
+    return cls(**given, **arguments_for(rest, cls, sizes, "D"))
+
+
+def _of_kind(module: Any, kind: type | tuple[type, ...]) -> list[Any]:
+    return [m for m in module.modules() if isinstance(m, kind)]
+
+
+def _conventions(torch: Any, module: Any) -> Iterator[tuple[dict[str, Any], str, tuple[str, ...]]]:
+    """Yield arguments of a Module's forward, the name of its input and those of its states."""
+    for read in signatures(module.forward, None):
         if not read.x or read.others or read.matrices or read.biases:
             continue
         states = tuple(n for n in (read.h, read.c) if n)
@@ -264,6 +293,9 @@ def _conventions(forward: Any) -> Iterator[tuple[dict[str, Any], str, tuple[str,
             yield {**read.arguments, read.h: (Slot("h0"), Slot("c0"))}, read.x, ("h0", "c0")
         if states:
             yield {read.x: Slot(read.x)}, read.x, ()
+    asked = [p.name for p in parameters(module.forward) if p.default is p.empty]
+    if len(asked) in (1, 2) and _of_kind(module, (torch.nn.RNNBase, torch.nn.RNNCellBase)):  # called anything
+        yield {n: Slot(n) for n in asked}, asked[0], tuple(asked[1:])
 
 
 def _tensors(torch: Any, result: Any) -> Iterator[Any]:
@@ -289,10 +321,12 @@ def _gradients(torch: Any, held: Mapping[str, Any], results: Any, cotangents: An
 
 @contextlib.contextmanager
 def _double(torch: Any) -> Iterator[None]:
-    """Let the tensors that code makes be in double precision."""
-    before = torch.get_default_dtype()
+    """Let the tensors that code makes be in double precision; in one thread, for they are small."""
+    before, threads = torch.get_default_dtype(), torch.get_num_threads()
     torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_default_dtype(before)
+        torch.set_num_threads(threads)

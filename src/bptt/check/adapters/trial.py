@@ -1,23 +1,29 @@
 """Trial: every convention in turn, until the forward runs and fits, and the backward's gradients fit too."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bptt.check.adapters.calls import Path, Tree, array_at, is_number, returned, walk
-from bptt.check.adapters.home import RATE, Home
+from bptt.check.adapters.calls import Each, Path, Tree, array_at, is_number, returned, walk, walk_through
+from bptt.check.adapters.constructing import RATE
+from bptt.check.adapters.home import Home
 from bptt.check.adapters.joint import ordered
+from bptt.check.adapters.losses import is_negative
 from bptt.check.adapters.matching import fits, left_over, match_gradients, match_outputs
 from bptt.check.adapters.names import is_gradient, part, parts, state_name, without_d
-from bptt.check.adapters.pair import Cotangent, PairSubject, Plan, Result
+from bptt.check.adapters.pair import Cotangent, Kept, PairSubject, Plan, Result
 from bptt.check.adapters.shapes import Layout, extents, weights
-from bptt.check.adapters.signature import parameters, signatures, slots
+from bptt.check.adapters.signature import Slot, parameters, signatures, slots
 from bptt.check.subject import Form, Sizes, SubjectError
 from bptt.types import Array, Generator, Params
 
 MOST_TRIALS = 6000
+
+_ERROR = re.compile(r"diff|delta|grad|err", re.IGNORECASE)
+"""In the name of what comes back to an output."""
 
 
 def find_plan(
@@ -45,7 +51,7 @@ def find_plan(
         except SubjectError:
             continue
         outputs = _outputs(result, names, layout, sizes)
-        if outputs is None or not any(role == "h" for _, role in outputs.values()):
+        if not outputs or (form == "step" and not any(role == "h" for _, role in outputs.values())):
             continue
         plan = replace(plan, outputs={name: path for name, (path, _) in outputs.items()})
         if not _all_matter(plan, at, sizes, layout):
@@ -56,15 +62,39 @@ def find_plan(
         if planned is None:
             continue
         planned = _with_order_of_joint(planned, sizes, at)
-        score, planned = _with_gradients(planned, result, at, sizes, rng, returned(backward, source))
-        misfits = misfits or planned.notes
-        if score > 0:
-            planned = replace(planned, notes=misfits)
-        if best is None or score > best[0]:
-            best = score, planned
-        if score > 0:
-            break
+        for variant in _variants(planned):
+            score, variant = _with_gradients(variant, result, at, sizes, rng, returned(backward, source))
+            misfits = misfits or variant.notes
+            if score > 0:
+                variant = replace(variant, notes=misfits)
+            if best is None or score > best[0]:
+                best = score, variant
+            if score > 0:
+                return _signed(variant, sizes, rng)
     return PairSubject(best[1], sizes, rng) if best else None
+
+
+def _variants(plan: Plan) -> Iterator[Plan]:
+    """Yield the plan, and with what its object keeps under a like name in the place of an argument."""
+    yield plan
+    for name, template in plan.back.items():
+        if isinstance(template, Slot):
+            yield from (
+                replace(plan, back={**plan.back, name: Kept(kept)})
+                for kept in plan.home.kept_names()
+                if name in kept
+            )
+
+
+def _signed(plan: Plan, sizes: Sizes, rng: Generator) -> PairSubject:
+    """Return the subject; with the other sign, where it takes the error as target minus prediction."""
+    subject = PairSubject(plan, sizes, rng)
+    if not plan.home.updates and not any("err" in name for name in plan.back):
+        return subject
+    if not is_negative(subject):
+        return subject
+    note = "its gradients are minus what it is given: it takes target minus prediction, and its steps go up"
+    return PairSubject(replace(plan, sign=-1.0, notes=(*plan.notes, note)), sizes, rng)
 
 
 def _plans(
@@ -98,6 +128,13 @@ def _plans(
                     ),
                     layout,
                 )
+            if shapes := home.natural(Sizes()):
+                roles = {read.x: "x"} | {n: r for n, r in ((read.h, "h0"), (read.c, "c0")) if n}
+                axes = {read.x: layout.time_axis} if through_time else {}
+                plan = Plan(
+                    forward.__name__, form, home, read.arguments, {read.x: x} | states | shapes, roles, axes
+                )
+                yield replace(plan, natural=True), layout
 
 
 def _cache_path(result: Any, names: Tree) -> Path | None:
@@ -115,15 +152,16 @@ def _outputs(result: Any, names: Tree, layout: Layout, sizes: Sizes) -> dict[str
     """Return each output's path and part, or None where one is not finite."""
     cache = _cache_path(result, names)
     state, sequence = (extents(Layout.of(s, "H"), sizes) for s in (layout.state, layout.sequence))
+    each = (sizes.T, *state)
     found: dict[str, tuple[Path, str]] = {}
     roles: list[str] = []
-    for path, name, leaf in walk(result, names):
+    for path, name, leaf in walk_through(result, names, sizes.T):
         if (cache and path[:1] == cache) or leaf.ndim == 0:
             continue
         if not np.isfinite(leaf).all():
             return None
         role = ""
-        if leaf.shape in (state, sequence):
+        if leaf.shape in (state, sequence) or (leaf.shape == each and _each(path)):
             said = [p for p in parts(name) if p in ("h", "c")]
             role = said[0] if said else "h" if "h" not in roles else "c"
         roles.append(role)
@@ -152,9 +190,10 @@ def _all_matter(plan: Plan, at: Params, sizes: Sizes, layout: Layout) -> bool:
         first = at[x].copy()
         first[(slice(None),) * layout.time_axis + (0,)] *= 0.5
         there = run({**at, x: first})
-        sequence = extents(Layout.of(layout.sequence, "H"), sizes)
-        for a, b in zip(here, there, strict=True):
-            last = (slice(None),) * layout.time_axis + (-1,) if a.shape == sequence else ()
+        for path, a, b in zip(paths, here, there, strict=True):
+            axis = 0 if _each(path) else layout.time_axis
+            through = a.ndim == len(layout.sequence) and a.shape[axis] == sizes.T
+            last = (slice(None),) * axis + (-1,) if through else ()
             if not np.array_equal(a[last], b[last]):
                 return True
     except (SubjectError, ValueError):
@@ -182,7 +221,7 @@ def _with_backward(
             back[name] = Result(plan.outputs[name])
         elif ("cache" in parts(name) and not is_gradient(name)) or name == _label(cache, names):
             back[name] = Result(cache or ())
-        elif is_gradient(name) or part(without_d(name)) in ("h", "c") or "diff" in name or "delta" in name:
+        elif is_gradient(name) or part(without_d(name)) in ("h", "c") or _ERROR.search(name):
             asked.append(name)
             back[name] = None
         elif part(name) == "rate":
@@ -192,7 +231,7 @@ def _with_backward(
     matched = match_outputs([n for n in asked if not _is_pair(n, outputs)], outputs)
     for name in asked:
         if name in matched:
-            back[name] = Cotangent(matched[name])
+            back[name] = Cotangent(matched[name], _each(plan.outputs[matched[name]]))
         elif _is_pair(name, outputs):
             back[name] = tuple(Cotangent(o) for o, role in outputs.items() if role)
         else:
@@ -209,10 +248,13 @@ def _with_backward(
     axes = dict(plan.time_axis)
     if plan.form == "sequence":
         axes |= {
-            n: layout.time_axis
+            n: 0 if _each(plan.outputs[n]) else layout.time_axis
             for n in kept
-            if array_at(result, plan.outputs[n]).ndim == len(layout.sequence)
-            and array_at(result, plan.outputs[n]).shape[layout.time_axis] == Sizes().T
+            if _each(plan.outputs[n])
+            or (
+                array_at(result, plan.outputs[n]).ndim == len(layout.sequence)
+                and array_at(result, plan.outputs[n]).shape[layout.time_axis] == Sizes().T
+            )
         }
     return replace(plan, back=back, outputs=kept, time_axis=axes)
 
@@ -226,6 +268,12 @@ def _with_order_of_joint(plan: Plan, sizes: Sizes, at: Params) -> Plan:
         return array_at(plan.run(point, sizes), path), array_at(plan.run(other, sizes), path)
 
     return replace(plan, roles=ordered(plan.roles, plan.shapes, sizes, at, outcomes))
+
+
+def _each(path: Path) -> Each | None:
+    """Return how an output holds its arrays by time, if it is none itself."""
+    last = path[-1] if path else None
+    return last if last in ("each in a list", "each in a dict") else None
 
 
 def _label(cache: Path | None, names: Tree) -> Tree:

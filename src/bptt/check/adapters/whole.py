@@ -1,7 +1,7 @@
-"""A forward over a sequence that gives probabilities, and a backward that takes the targets.
+"""A forward over a sequence that gives predictions, and a backward that takes the targets.
 
-The two are joined to what `chunk` knows: one function from inputs and targets to the loss, here the
-cross-entropy of the forward's probabilities, summed over time, and the backward's gradients.
+The two are joined to what `chunk` knows: one function from inputs and targets to the loss (summed over time:
+the cross-entropy, or what else the backward turns out to differentiate) and the backward's gradients.
 """
 
 import contextlib
@@ -11,16 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from bptt.check.adapters.calls import Tree, is_number, returned
+from bptt.check.adapters.calls import Tree, is_number, returned, walk
 from bptt.check.adapters.chunk import ChunkSubject, chunk_subject
-from bptt.check.adapters.home import RATE, Home, Module
+from bptt.check.adapters.constructing import RATE
+from bptt.check.adapters.home import Home, Module
+from bptt.check.adapters.losses import CROSS_ENTROPY, SOFTMAX, SQUARE, agrees, loss
 from bptt.check.adapters.names import part, parts
+from bptt.check.adapters.shapes import Shape
 from bptt.check.adapters.signature import parameters
-from bptt.check.guard import guarded
+from bptt.check.guard import guarded, ours
 from bptt.check.subject import Sizes, SubjectError
 from bptt.types import Array, Generator, Params
 
-PROBABILITIES = (
+ours.add(__file__)
+
+KINDS = (CROSS_ENTROPY, SQUARE, SOFTMAX)
+
+PREDICTIONS = (
     "p",
     "ps",
     "prob",
@@ -49,7 +56,7 @@ def whole_subject(
     Parameters
     ----------
     forward, backward : callable
-        As ``forward(x) -> probabilities, states`` and ``backward(x, targets) -> dU, dV, dW``, or with what
+        As ``forward(x) -> predictions, states`` and ``backward(x, targets) -> dU, dV, dW``, or with what
         the forward returned, or kept in its object.
     rng : Generator
     source : str, optional
@@ -57,21 +64,36 @@ def whole_subject(
     home : Home, optional
         Where the two live, if they are methods.
     """
-    target = next((p.name for p in parameters(backward) if "target" in parts(p.name)), None)
+    given = returned(forward, source)
+    asked = [p.name for p in parameters(backward) if "target" in parts(p.name) and p.name not in given]
+    target = next(iter(asked), None)
     if target is None:
         return None
     joined = _Joined(home or Module({"forward": forward, "backward": backward}), target, forward, source)
-    taken = [p for p in parameters(forward) if p.name != target]
+    taken = [p for p in parameters(forward) if p.name != target and "target" not in parts(p.name)[:1]]
+    joined.forward_target = next((p.name for p in parameters(forward) if p not in taken), "")
     wanted = inspect.Parameter(target, inspect.Parameter.KEYWORD_ONLY)
     names = ["loss", returned(backward, source)]
 
     def run() -> None: ...
 
     run.__name__ = forward.__name__
+    run.__wrapped__ = forward  # type: ignore[attr-defined]
     run.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in taken] + [wanted]
     )
-    return chunk_subject(run, rng, source, joined, names)
+    found: list[tuple[str, ChunkSubject]] = []
+    for kind in (Home.loss,) if joined.forward_target else KINDS:
+        joined.loss = kind
+        subject = chunk_subject(run, rng, source, joined, names)
+        if subject is not None:
+            found.append((joined.loss, subject))
+            if agrees(subject):
+                return subject
+    if not found:
+        return None
+    joined.loss, subject = found[0]
+    return subject
 
 
 class _Joined(Home):
@@ -80,9 +102,10 @@ class _Joined(Home):
     def __init__(self, home: Home, target: str, forward: Callable[..., Any], source: str | None) -> None:
         super().__init__()
         self.home, self.target, self.names = home, target, returned(forward, source)
+        self.forward_target = ""
         self.matrices, self.biases, self.ndims = home.matrices, home.biases, home.ndims
         self.places = home.places
-        self.keeps = home.keeps  # type: ignore[misc]
+        self.keeps = home.keeps
 
     @contextlib.contextmanager
     def opened(
@@ -93,13 +116,22 @@ class _Joined(Home):
 
             def run(**arguments: Any) -> Any:
                 targets = arguments.pop(self.target)
+                if self.forward_target:
+                    result = guarded(functions["forward"], **arguments, **{self.forward_target: targets})
+                    given = self._back_arguments(functions["backward"], result, None, arguments, targets)
+                    return _number(result), guarded(functions["backward"], **given)
                 result = guarded(functions["forward"], **arguments)
-                probabilities, as_given = _probabilities(result, sizes)
-                loss = -sum(np.log(probabilities[t, k]) for t, k in enumerate(targets))
+                predictions, as_given = _predictions(result, sizes)
+                tokens = np.asarray(targets).dtype.kind in "iu"
+                wanted = np.eye(sizes.V)[targets] if tokens else np.reshape(targets, predictions.shape)
+                total = loss(self.loss, predictions, wanted, axis=1)
                 given = self._back_arguments(functions["backward"], result, as_given, arguments, targets)
-                return loss, guarded(functions["backward"], **given)
+                return total, guarded(functions["backward"], **given)
 
             yield {"forward": run}
+
+    def natural(self, sizes: Sizes, inputs: str = "D") -> dict[str, Shape]:
+        return self.home.natural(sizes, inputs)
 
     def kept(self, functions: Mapping[str, Callable[..., Any]], at: Params) -> Params:
         return self.home.kept(self.functions, at)
@@ -108,22 +140,23 @@ class _Joined(Home):
         self,
         backward: Callable[..., Any],
         result: Any,
-        probabilities: Any,
+        predictions: Any,
         arguments: dict[str, Any],
         targets: Any,
     ) -> dict[str, Any]:
         names: Tree = self.names
-        labels = dict(zip(names, result, strict=False)) if isinstance(names, list) else {names: result}
+        named = zip(names, result, strict=False) if isinstance(names, list) else [(names, result)]
+        labels = {name: value for name, value in named if isinstance(name, str)}
         given: dict[str, Any] = {}
         for p in parameters(backward):
             if p.name in labels:
                 given[p.name] = labels[p.name]
             elif p.name == self.target:
-                given[p.name] = list(targets)
+                given[p.name] = list(targets) if isinstance(targets, list) else targets
             elif p.name in arguments:
                 given[p.name] = arguments[p.name]
-            elif p.name in PROBABILITIES:
-                given[p.name] = probabilities
+            elif p.name in PREDICTIONS:
+                given[p.name] = predictions
             elif part(p.name) == "x":
                 given[p.name] = next(v for n, v in arguments.items() if part(n) == "x")
             elif part(p.name) == "cache" and isinstance(result, (tuple, list)):
@@ -135,10 +168,21 @@ class _Joined(Home):
         return given
 
 
-def _probabilities(result: Any, sizes: Sizes) -> tuple[Array, Any]:
-    """Return the probabilities (T, V) among what a forward returned, and the same as it was returned."""
-    candidates = [result, *result] if isinstance(result, (tuple, list)) else [result]
-    for candidate in candidates:
+def _number(result: Any) -> Any:
+    """Return the loss among what a forward returned."""
+    for _, _, leaf in walk(result):
+        if leaf.size == 1:
+            return np.sum(leaf)
+    raise SubjectError("the forward takes the targets and returned no loss")
+
+
+def _predictions(result: Any, sizes: Sizes) -> tuple[Array, Any]:
+    """Return the predictions (T, V) among what a forward returned, and the same as it was returned.
+
+    Probabilities if there are any; else the last numbers of that shape.
+    """
+    found: list[tuple[Array, Any]] = []
+    for candidate in [result, *result] if isinstance(result, (tuple, list)) else [result]:
         entries = list(candidate.values()) if isinstance(candidate, dict) else candidate
         if isinstance(entries, (list, tuple)) and not all(is_number(e) for e in entries):
             continue
@@ -146,7 +190,13 @@ def _probabilities(result: Any, sizes: Sizes) -> tuple[Array, Any]:
             array = np.squeeze(np.asarray(entries))
         except ValueError:
             continue
-        array = np.reshape(array, (sizes.T, sizes.V)) if array.size == sizes.T * sizes.V else array
-        if array.shape == (sizes.T, sizes.V) and np.allclose(array.sum(1), 1) and (array.real > 0).all():
+        if array.size != sizes.T * sizes.V:
+            continue
+        array = np.reshape(array, (sizes.T, sizes.V))
+        if np.allclose(array.sum(1), 1) and (array.real > 0).all():
             return array, candidate
-    raise SubjectError("the forward returned no probabilities for each time step")
+        if not np.isin(array, (0, 1)).all():  # not the inputs, one-hot
+            found.append((array, candidate))
+    if not found:
+        raise SubjectError("the forward returned no predictions for each time step")
+    return found[-1]

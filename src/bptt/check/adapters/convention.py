@@ -1,0 +1,35 @@
+"""How code is called that has its loss inside: what its plan is made of, whatever its form."""
+
+from dataclasses import dataclass
+
+from bptt.check.adapters.home import Home
+from bptt.check.adapters.shapes import Layout, Shape
+from bptt.check.adapters.signature import Signature
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way to call a function that takes inputs and targets.
+
+    Attributes
+    ----------
+    name : str
+    home : Home
+        Of the function, there called "forward".
+    read : Signature
+    shapes : dict of Shape
+        Of every array of the point.
+    roles : dict of str
+        As in `Subject`.
+    layout : Layout
+    tokens : bool
+        Whether the inputs are integers, not vectors.
+    """
+
+    name: str
+    home: Home
+    read: Signature
+    shapes: dict[str, Shape]
+    roles: dict[str, str]
+    layout: Layout
+    tokens: bool

@@ -1,0 +1,116 @@
+# ruff: noqa: D102 the methods are described in the base class
+"""Methods of a class: objects of it are made with sizes that are known, and opened with other arrays."""
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from bptt.check.adapters.calls import call, is_number
+from bptt.check.adapters.constructing import RATE, arguments_for, made
+from bptt.check.adapters.graph import arrays, label, put
+from bptt.check.adapters.home import Home, fresh, is_parameter
+from bptt.check.adapters.names import part, size_of, without_d
+from bptt.check.adapters.shapes import Shape, extent
+from bptt.check.adapters.signature import callees, parameters
+from bptt.check.subject import Sizes, SubjectError
+from bptt.types import Params
+
+BUILDERS = ("initialize", "initialize_parameters", "init_params", "_init_params", "init_weights", "setup")
+"""What methods are called that make the parameters, where the constructor does not."""
+
+
+CLEANERS = ("zero_grad", "zero_grads", "zero_gradients", "reset_grads", "reset_gradients", "init_grads")
+"""What methods are called that make the buffers of the gradients, or empty them."""
+
+
+class Object(Home):
+    """Methods of a class, with the arrays that its objects hold or their constructor takes."""
+
+    keeps = True
+
+    def __init__(self, cls: type, methods: Mapping[str, str]) -> None:
+        super().__init__()
+        self.cls, self.methods = cls, dict(methods)
+        for method in methods.values():
+            for callee in callees(getattr(cls, method)):
+                self._reach(callee)
+        self.given = [p.name for p in parameters(cls) if part(p.name) in ("W", "b")]
+        self.made: dict[tuple[Sizes, str], Any] = {}
+        for name in self.given:
+            self._take(name)
+        if not self.given:
+            held = vars(self.prototype(Sizes()))
+            self._take_inside(held)
+            bias = held.get("c")  # the output's, where there are V and b
+            if {"V", "b"} <= self.ndims.keys() and isinstance(bias, np.ndarray):
+                self._take("c", bias)
+
+    def prototype(self, sizes: Sizes, inputs: str = "D") -> Any:
+        """Return an object made with these sizes, always the same; without arrays, if it wants them given."""
+        if self.given:
+            return object.__new__(self.cls)
+        if (sizes, inputs) not in self.made:
+            new = made(self.cls, sizes, inputs)
+            for name in BUILDERS:
+                build = getattr(new, name, None)
+                if inspect.ismethod(build) and not any(is_parameter(label(p), a) for p, a in arrays(new)):
+                    with contextlib.suppress(SubjectError):
+                        call(build, **arguments_for(build, self.cls, sizes, inputs))
+            self.made[sizes, inputs] = new
+        return self.made[sizes, inputs]
+
+    @contextlib.contextmanager
+    def opened(
+        self, at: Params, sizes: Sizes, inputs: str = "D"
+    ) -> Iterator[Mapping[str, Callable[..., Any]]]:
+        if self.given:
+            sized = arguments_for(self.cls, self.cls, sizes, inputs)
+            new = call(self.cls, **sized, **{name: at[name] for name in self.given})
+        else:
+            new = fresh(self.prototype(sizes, inputs))
+            for name, value in list(vars(new).items()):
+                if isinstance(value, int) and not isinstance(value, bool) and (size := size_of(name, inputs)):
+                    object.__setattr__(new, name, extent(size, sizes))
+                elif isinstance(value, float) and part(name) == "rate":
+                    object.__setattr__(new, name, RATE)
+            for name in (*self.matrices, *self.biases):
+                if name in at:
+                    put(new, self.paths.get(name, (name,)), at[name].copy())
+            self._fit_buffers(new, at)
+        for name in (n for n in CLEANERS if inspect.ismethod(getattr(new, n, None))):
+            with contextlib.suppress(SubjectError):
+                call(getattr(new, name))
+        self.last = new
+        yield {name: getattr(new, method) for name, method in self.methods.items()}
+
+    def kept_names(self) -> list[str]:
+        return list(vars(self.last))
+
+    def natural(self, sizes: Sizes, inputs: str = "D") -> dict[str, Shape]:
+        if self.given:
+            return {}
+        held = dict(arrays(vars(self.prototype(sizes, inputs))))
+        names = (*self.matrices, *self.biases)
+        found = {n: held[path] for n in names if (path := self.paths.get(n, (n,))) in held}
+        return {n: tuple(str(k) for k in array.shape) for n, array in found.items()}
+
+    def _fit_buffers(self, new: Any, at: Params) -> None:
+        """Give empty buffers of gradients the shapes and the kind of the arrays that are put in."""
+        for path, array in list(arrays(vars(new))):
+            of = without_d(str(path[-1]))
+            buffer = of in at and of != path[-1] and not array.any()
+            if buffer and (array.shape != at[of].shape or np.iscomplexobj(at[of])):
+                put(new, path, np.zeros_like(at[of]))
+
+    def kept(self, functions: Mapping[str, Callable[..., Any]], at: Params) -> Params:
+        new = getattr(next(iter(functions.values())), "__self__", None)
+        if not hasattr(new, "__dict__"):
+            return {}
+        found = self._left(vars(new), at)
+        listed = vars(new).get("grads")
+        if isinstance(listed, list) and len(listed) == len(self.given):
+            found |= {f"d{name}": g for name, g in zip(self.given, listed, strict=True) if is_number(g)}
+        return found

@@ -1,0 +1,79 @@
+"""What a file uses and does not define, and everybody knows: supplied, and said.
+
+Much public code takes ``sigmoid`` and ``softmax`` from a module that is not there, or the vocabulary from a
+text that is not.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from bptt.check.adapters.signature import globals_read
+from bptt.check.definitions import Missing
+from bptt.types import Array
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softmax(x: Array) -> Any:
+    """Along the longest axis: the classes are more than the examples, in what is tried here."""
+    e = np.exp(x)
+    return e / e.sum(int(np.argmax(np.shape(x))), keepdims=True)
+
+
+def _relu(x: Any) -> Any:
+    return x * (np.real(x) > 0)
+
+
+USUAL: dict[str, Any] = {
+    "sigmoid": _sigmoid,
+    "softmax": _softmax,
+    "relu": _relu,
+    "tanh": np.tanh,
+    "np": np,
+    "numpy": np,
+    "xrange": range,
+}
+
+_LISTS = re.compile(r"(?:chars|words|vocab(?:ulary)?|characters|letters|tokens|index_to_\w+|idx_to_\w+)")
+_DICTS = re.compile(r"(?:\w*(?:char|word|chr|letter|token|ch|ix|idx|index)s?_?(?:to|2)_?(?:\w+))")
+
+
+def supply(functions: Iterable[Any]) -> list[str]:
+    """Give functions what they read and do not have, where its name says what it is.
+
+    Parameters
+    ----------
+    functions : iterable of functions
+
+    Returns
+    -------
+    list of str
+        What was supplied, in words.
+    """
+    given: list[str] = []
+    for function in functions:
+        place = function.__globals__
+        for name in globals_read(function.__code__):
+            if name in USUAL and is_missing(name, place):
+                place[name] = USUAL[name]
+                given.append(name)
+    said = [n for n in dict.fromkeys(given) if n not in ("np", "numpy", "xrange")]
+    return [f"{', '.join(said)}: not defined in the file; the usual one is taken"] if said else []
+
+
+def is_missing(name: str, place: dict[str, Any]) -> bool:
+    """Return whether a module lacks a name, or could not import it."""
+    known = name in place or name in (place.get("__builtins__") or {})
+    return not known or isinstance(place.get(name), Missing)
+
+
+def vocabulary(name: str, size: int) -> Any:
+    """Return the list or the dict that a name stands for in code over characters; None where it is none."""
+    if _DICTS.fullmatch(name.lower()):
+        return {k: k for k in range(size)}
+    return list(range(size)) if _LISTS.fullmatch(name.lower()) else None
