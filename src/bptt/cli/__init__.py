@@ -9,9 +9,12 @@ import warnings
 import click
 
 from bptt import __version__
+from bptt.cli.bench import bench
 from bptt.cli.check import check
 from bptt.cli.corpora import corpora
+from bptt.cli.derive import derive
 from bptt.cli.eval import evaluate
+from bptt.cli.flow import flow
 from bptt.cli.presets import presets
 from bptt.cli.sample import sample
 from bptt.cli.train import train
@@ -30,7 +33,7 @@ def bptt(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for verb in (check, train, sample, evaluate, corpora, presets):
+for verb in (check, derive, train, sample, evaluate, flow, corpora, presets, bench):
     bptt.add_command(verb)
 
 

@@ -19,10 +19,16 @@ Expr: TypeAlias = Any
 """A SymPy expression; the library has no types."""
 
 
+PRODUCTS = {"affine": 2, "product": 2, "outer": 2, "total": 1}
+"""With matrices: x W, da Uᵀ and xᵀ da; and the sum over steps and rows. The number is of arguments."""
+
+
 @cache
 def function(name: str) -> Any:
-    """Return the SymPy function for one of `FUNCTIONS`, or for ``product(da, U)``, the vector da Uᵀ."""
-    return type(name, (sympy.Function,), {"nargs": 2 if name == "product" else FUNCTIONS[name].arity})
+    """Return the SymPy function for one of `FUNCTIONS` or of `PRODUCTS`."""
+    nargs = PRODUCTS.get(name) or FUNCTIONS[name].arity
+    # of a number too it stays a function, which SymPy would evaluate by its name
+    return type(name, (sympy.Function,), {"nargs": nargs, "_should_evalf": classmethod(lambda cls, a: -1)})
 
 
 def expression(node: ast.expr) -> Expr:
@@ -52,6 +58,63 @@ def expression(node: ast.expr) -> Expr:
     raise AssertionError(ast.dump(node))  # the reader lets nothing else through
 
 
+def as_written(node: ast.expr) -> Expr:
+    """Return a statement's expression in the user's own order, as it is: for printing, not for algebra."""
+    match node:
+        case ast.UnaryOp(operand=operand):
+            return _negative(as_written(operand))
+        case ast.Call(func=ast.Name(id=name)):
+            return function(name)(*map(as_written, node.args))
+        case ast.BinOp(op=ast.Add() | ast.Sub() as op):
+            a, b = as_written(node.left), as_written(node.right)
+            right = Add.make_args(b) if isinstance(op, ast.Add) else (_negative(b),)
+            return Add(*Add.make_args(a), *right, evaluate=False)
+        case ast.BinOp(op=ast.Mult() | ast.Div() as op):
+            a, b = as_written(node.left), as_written(node.right)
+            right = Mul.make_args(b) if isinstance(op, ast.Mult) else (Pow(b, -1, evaluate=False),)
+            return Mul(*Mul.make_args(a), *right, evaluate=False)
+        case ast.BinOp(op=ast.Pow()):
+            return Pow(as_written(node.left), as_written(node.right), evaluate=False)
+    return expression(node)
+
+
+def _negative(e: Expr) -> Expr:
+    first, *rest = Mul.make_args(e)
+    factors = (-first, *rest) if first.is_Number else (Integer(-1), first, *rest)
+    return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
+
+
+def sides(u: Expr) -> tuple[Expr, Expr]:
+    """Return a and b, for a condition a > b that is held as u = a - b > 0."""
+    left: list[Expr] = []
+    right: list[Expr] = []
+    for term in Add.make_args(u):
+        first = Mul.make_args(term)[0]
+        negative = first.is_Number and first < 0
+        (right if negative else left).append(without_sign(term) if negative else term)
+    return Add(*left, evaluate=False), Add(*right, evaluate=False)
+
+
+def without_sign(term: Expr) -> Expr:
+    """Return -term, for a term that begins with a negative number."""
+    first, *rest = Mul.make_args(term)
+    factors = rest if first == -1 and rest else (-first, *rest)
+    return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
+
+
+def replaced(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
+    """Return the expression with values in place of names, and everything else as it stands."""
+    if expr in values:
+        return values[expr]
+    if not expr.args:
+        return expr
+    arguments = [replaced(a, values) for a in expr.args]
+    if expr.is_Add:
+        arguments = [t for a in arguments for t in (Add.make_args(a) if a.is_Add else (a,))]
+    known = {"evaluate": False} if expr.is_Add or expr.is_Mul or expr.is_Pow else {}
+    return expr.func(*arguments, **known)
+
+
 def local_derivatives(statement: Statement) -> dict[str, Expr]:
     """Return the derivative of a statement's value by each name that it reads."""
     y = Symbol(statement.name)
@@ -79,11 +142,14 @@ def _by_power(expr: Expr, s: Expr, y: Expr) -> Expr:
     return expr.diff(s)
 
 
-@cache
 def _at_hand(derivative: str, y: Expr, arguments: tuple[Expr, ...]) -> Expr:
-    names = {"y": y, **dict(zip("uvw", arguments, strict=False))}
-    names |= {name: function(name) for name in ("where", "sigmoid")}
-    return sympy.sympify(derivative, locals=names)
+    values = {Symbol(name): value for name, value in zip("yuvw", (y, *arguments), strict=False)}
+    return _derivative(derivative).xreplace(values)
+
+
+@cache
+def _derivative(text: str) -> Expr:
+    return expression(ast.parse(text, mode="eval").body)
 
 
 def arrange(expr: Expr, order: Mapping[str, int]) -> Expr:
@@ -93,14 +159,16 @@ def arrange(expr: Expr, order: Mapping[str, int]) -> Expr:
     subtracted last. The result is for printing and for code: SymPy leaves it as it is.
     """
 
-    def place(e: Expr) -> tuple[int, int, str]:
+    def place(e: Expr) -> tuple[float, int, str]:
         if e.is_Number:
             return (0, 0, "")
+        if expr.is_Mul and e.is_Symbol and 1 - e in expr.args:
+            return (1.5, 0, "")  # i beside 1 - i
         names = [order.get(s.name, len(order)) for s in e.free_symbols]
         atom = e.is_Symbol or e.is_Function or (e.is_Pow and (e.base.is_Symbol or e.base.is_Function))
         return (1 if atom else 2, min(names, default=0), str(e))
 
-    def term(e: Expr) -> tuple[bool, tuple[int, int, str]]:
+    def term(e: Expr) -> tuple[bool, tuple[float, int, str]]:
         first = min((place(f) for f in Mul.make_args(e) if not f.is_Number), default=(0, 0, ""))
         return (bool(e.could_extract_minus_sign()), first)
 

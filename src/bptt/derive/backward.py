@@ -7,7 +7,7 @@ written down, once all of its readers have been passed.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -81,7 +81,10 @@ class Derivation:
     @cached_property
     def step(self) -> Pass:
         """The whole step as it is read: through the operand's product too, where there is one."""
-        return _pass(self.equations, self.equations.statements, self._seeds(), through=True)
+        eq = self.equations
+        first = eq.ancestors(tuple(eq.operand.values()))
+        statements = (*first, *(s for s in eq.statements if s not in first))
+        return _pass(eq, statements, self._seeds(), through=True)
 
     @cached_property
     def main(self) -> Pass:
@@ -112,7 +115,7 @@ def _pass(
     order = _order(eq)
     forward = tuple(Line(s.name, arrange(expression(s.expr), order), (s.number,)) for s in statements)
     backward, gradients = _reverse(eq, statements, seeds, through=through)
-    kept, again = _keep(statements, forward, backward, seeds)
+    kept, again = _keep(statements, forward, backward, seeds, set(eq.constants))
     return Pass(tuple(statements), forward, backward, seeds, gradients, kept, again)
 
 
@@ -134,6 +137,12 @@ def _reverse(
     numbers: dict[str, list[int]] = {}
     whole: dict[str, Expr] = {}  # the gradient at each value, once complete
     lines: list[Line] = []
+    seen: dict[Expr, Expr] = {}
+    last = {
+        *eq.before,
+        *eq.params,
+    }  # more is added to these gradients outside of the step
+    moving = _moving(eq)
     q = next(iter(eq.operand.values()), None) if through else None
     if q is not None:
         readers[q] += len(eq.operand)
@@ -155,12 +164,16 @@ def _reverse(
         rest = [t for t in terms[name] if t not in first]
         ordered = [arrange(t, order) for t in (*first, *rest)]
         expr = ordered[0] if len(ordered) == 1 else Add(*ordered, evaluate=False)
+        if total.is_Add:
+            expr = seen.get(total, expr)  # what has a name already is called by it
+            if name not in last:
+                seen.setdefault(total, whole[name])
         lines.append(Line(f"d{name}", expr, tuple(sorted(set(numbers.get(name, ())), reverse=True))))
         if through and name in eq.operand and q is not None:
             add(q, function("product")(Symbol(f"d{name}"), Symbol(f"U_{name[2:]}")), 0)
 
     def add(name: str, term: Expr, number: int) -> None:
-        if term != 0:
+        if term != 0 and name in moving:
             terms.setdefault(name, []).append(term)
             if number:
                 numbers.setdefault(name, []).append(number)
@@ -173,7 +186,9 @@ def _reverse(
             complete(name)
     for s in reversed(statements):
         dy = whole.get(s.name, Add())
-        shared = _shared(s, readers) if s.name in whole else None
+        # a value with a gradient from elsewhere as well, or a constant, is no such factor
+        alone = {n for n in moving - last if readers[n] == 1 and n not in terms}
+        shared = _shared(s, alone) if s.name in whole else None
         locals_ = local_derivatives(s)
         if shared is not None:  # y = f(a + ...): the gradient at a is a factor of all the others
             add(shared, Mul(dy, locals_.pop(shared)), s.number)
@@ -186,12 +201,21 @@ def _reverse(
     return tuple(lines), gradients
 
 
-def _shared(statement: Statement, readers: Mapping[str, int]) -> str | None:
+def _moving(eq: Equations) -> set[str]:
+    """Return the names of what is no constant: a gradient at a constant is of no use."""
+    moving = {*eq.gates, *eq.params, *eq.before}
+    for s in eq.statements:
+        if moving.intersection(s.reads):
+            moving.add(s.name)
+    return moving
+
+
+def _shared(statement: Statement, alone: Set[str]) -> str | None:
     """Return the name whose gradient is that at the function's whole argument, as a_o of σ(a_o + p c)."""
     if len(statement.reads) < 2 or statement.function is None:
         return None
     inner = inner_derivatives(statement)
-    return next((n for n in statement.reads if inner.get(n) == 1 and readers[n] == 1), None)
+    return next((n for n in statement.reads if inner.get(n) == 1 and n in alone), None)
 
 
 def _keep(
@@ -199,6 +223,7 @@ def _keep(
     forward: Sequence[Line],
     backward: Sequence[Line],
     seeds: Mapping[str, str],
+    constants: Set[str],
 ) -> tuple[tuple[str, ...], tuple[Line, ...]]:
     """Return what to keep, and what to compute again: a value without a function in it, of values kept."""
     made = {line.name for line in backward} | set(seeds.values())
@@ -207,8 +232,9 @@ def _keep(
     arithmetic = {s.name for s in statements if s.function is None}
     again: list[Line] = []
     for s in reversed(statements):
-        if s.name in read & arithmetic and names_in([lines[s.name].expr]) <= read:
+        made_of = names_in([lines[s.name].expr])
+        if s.name in read & arithmetic and made_of <= read and made_of - constants:
             read.discard(s.name)
             again.append(lines[s.name])
     names = dict.fromkeys(n for s in statements for n in (*s.reads, s.name))
-    return tuple(n for n in names if n in read), tuple(reversed(again))
+    return tuple(n for n in names if n in read - constants), tuple(reversed(again))

@@ -1,15 +1,14 @@
 """A cell that is its equations: forward as they are written, backward as it is derived from them."""
 
-import inspect
-import os
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
 from bptt.derive.equations import EquationError, Equations, Start, read
+from bptt.derive.origin import origin, place
 from bptt.types import Array, Generator
 
 if TYPE_CHECKING:
@@ -72,9 +71,9 @@ class EquationCell(Cell):
 
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
         new, kept = self._step["forward"](**self._arguments(a, states))
-        shape = states[0].shape
+        shape, dtype = states[0].shape, np.result_type(a, *states)
         # a state that is a constant, or a gate as it is, is an array of its own
-        return tuple(np.array(np.broadcast_to(s, shape)) for s in new), (kept, a.dtype)
+        return tuple(np.array(np.broadcast_to(s, shape), dtype) for s in new), (kept, dtype)
 
     def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
         kept, dtype = cache
@@ -94,11 +93,19 @@ class EquationCell(Cell):
         drawn: dict[str, Array] = {}
         for name, start in self.equations.params.items():
             drawn[name] = _start(rng, start, H)
-        for name, value in (self._init(rng, H) if self._init else {}).items():
+        given = self._init(rng, H) if self._init else {}
+        if not isinstance(given, Mapping):
+            raise EquationError(f"{self.name}: init gives {given!r}; it must be values by gate")
+        for name, value in given.items():
             if name not in (*self.equations.gates, *self.units):
                 known = ", ".join((*self.equations.gates, *self.units))
                 raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
-            drawn[_id(name)] = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+            try:
+                drawn[_id(name)] = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+            except (TypeError, ValueError):
+                raise EquationError(
+                    f"{self.name}: init of {name} must be a number or (H,) = ({H},), got {value!r}"
+                ) from None
         return drawn
 
     def _arguments(self, a: Array, states: States) -> dict[str, Array]:
@@ -125,6 +132,7 @@ def cell(
     bias: bool = True,
     init: Init | Mapping[str, float] | None = None,
     name: str | None = None,
+    **unknown: object,
 ) -> Any:
     """Make a cell from a function that holds its equations.
 
@@ -170,22 +178,42 @@ def cell(
     >>> model.init(np.random.default_rng(0))["layers.0.U"].shape
     (4, 12)
     """
-    options: dict[str, Any] = {"state": state, "params": params, "operand": operand or {}, "bias": bias}
+    options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
+    options["operand"] = {} if operand is None else operand
+    if name is not None:
+        options["name"] = name
 
     def make(function: Callable[..., Any]) -> EquationCell:
-        text, file, line = _text(function)
-        equations = read(text, name=name, file=file, first_line=line, known=_known(function), options=options)
-        start = init if init is None or callable(init) else _constant(init)
-        made = EquationCell(equations, start)
+        found = origin(function)
+        equations = read(
+            found.text,
+            file=found.file,
+            first_line=found.first_line,
+            known=found.known,
+            defaults=found.defaults,
+            foreign=found.foreign,
+            options=options,
+        )
+        try:
+            made = EquationCell(equations, _init(equations.name, init))
+            made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now
+        except EquationError as error:
+            raise EquationError(f"{place(function)}: {error}") from None
         made.__doc__ = function.__doc__
-        made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now
         return made
 
     return make if function is None else make(function)
 
 
-def _constant(values: Mapping[str, float]) -> Init:
-    return lambda rng, H: values
+def _init(name: str, init: Any) -> Init | None:
+    if init is None:
+        return None
+    if callable(init):
+        return cast(Init, init)
+    if not isinstance(init, Mapping):
+        wanted = '{"a_f": 1.0} or a function of (rng, H) that returns such a dict'
+        raise EquationError(f"{name}: init= must be {wanted}; got {init!r}")
+    return lambda rng, H: init
 
 
 def _start(rng: Generator, start: Start, H: int) -> Array:
@@ -195,28 +223,3 @@ def _start(rng: Generator, start: Start, H: int) -> Array:
 def _id(argument: str) -> str:
     """Return a gate's name: a_i is the gate i; x_n and u_n, two parts of one, keep theirs."""
     return argument.removeprefix("a_")
-
-
-def _text(function: Callable[..., Any]) -> tuple[str, str, int]:
-    """Return a function's text, its file and its first line."""
-    try:
-        lines, first = inspect.getsourcelines(function)
-        file = inspect.getsourcefile(function) or "<equations>"
-    except (OSError, TypeError):
-        raise EquationError(
-            f"{getattr(function, '__name__', function)}: its text is not at hand, as at the prompt of "
-            "python: write the cell into a file, or use bptt.derive.read(text)"
-        ) from None
-    file = os.path.relpath(file) if file.startswith(os.getcwd() + os.sep) else file  # noqa: PTH109
-    return inspect.cleandoc("\n" + "".join(lines)) if lines[0][:1].isspace() else "".join(lines), file, first
-
-
-def _known(function: Callable[..., Any]) -> dict[str, float]:
-    """Return the numbers that the function's text may name: of its module, and of what encloses it."""
-    enclosed = inspect.getclosurevars(function)
-    values = {**enclosed.globals, **enclosed.nonlocals}
-    return {
-        n: float(v)
-        for n, v in values.items()
-        if isinstance(v, int | float | np.number) and not isinstance(v, bool)
-    }

@@ -4,11 +4,12 @@ import ast
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from sympy import Add, Function, Mul
 from sympy.printing.str import StrPrinter
 
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Derivation, Line, Pass
-from bptt.derive.equations import Statement
+from bptt.derive.equations import Equations, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
 
@@ -20,8 +21,17 @@ class _Printer(StrPrinter):  # type: ignore[misc]
 
     def _print_Function(self, expr: Expr) -> str:  # noqa: N802  the library's names
         name = type(expr).__name__
+        if name in _STEPS:
+            return f"({self._print(expr.args[0])} {_STEPS[name]} 0)"
         if name == "where":
             return where(*(self._print(a) for a in expr.args))
+        match name:
+            case "affine":
+                return "{} @ {}".format(*map(self._print, expr.args))
+            case "product":
+                return "{} @ {}.T".format(*map(self._print, expr.args))
+            case "outer":
+                return "{}.T @ {}".format(*map(self._print, expr.args))
         return f"{FUNCTIONS[name].numpy}({', '.join(self._print(a) for a in expr.args)})"
 
     def _print_Float(self, expr: Expr) -> str:  # noqa: N802
@@ -30,15 +40,15 @@ class _Printer(StrPrinter):  # type: ignore[misc]
 
 def where(u: str, v: str, w: str) -> str:
     """Return NumPy code for v where u > 0, else w, of the dtype of u."""
-    choice = f"({u} > 0)"
-    match v, w:
-        case "1", "0":
-            return choice
-        case "0", "1":
-            return f"({u} <= 0)"
-    if all(text.lstrip("-").replace(".", "", 1).isdigit() for text in (v, w)):
-        return f"({w} + ({v} - {w}) * {choice})"  # np.where of two numbers would be float64
+    if _has_no_name(u):
+        return v if eval(u) > 0 else w
+    if _has_no_name(v) and _has_no_name(w):
+        return f"np.where({u} > 0, {v}, {w}).astype(({u}).dtype)"  # of two numbers it would be float64
     return f"np.where({u} > 0, {v}, {w})"
+
+
+def _has_no_name(text: str) -> bool:
+    return not any(isinstance(node, ast.Name) for node in ast.walk(ast.parse(text)))
 
 
 def code(expr: Expr) -> str:
@@ -51,7 +61,23 @@ def code(expr: Expr) -> str:
     >>> code(x * (1 - y**2))
     'x * (1 - y ** 2)'
     """
+    terms = [_with_steps(term) for term in Add.make_args(expr)]
+    expr = terms[0] if len(terms) == 1 else Add(*terms, evaluate=False)
     return ast.unparse(ast.parse(_Printer().doprint(expr), mode="eval"))
+
+
+_STEPS = {"above": ">", "not_above": "<="}
+
+
+def _with_steps(term: Expr) -> Expr:
+    """Write where(u, 1, 0) as (u > 0) where something with a dtype is before it: dy * (u > 0)."""
+    steps: list[Expr] = []
+    others: list[Expr] = []
+    for factor in Mul.make_args(term):
+        name = {(1, 0): "above", (0, 1): "not_above"}.get(factor.args[1:])
+        is_step = name is not None and type(factor).__name__ == "where"
+        (steps if is_step else others).append(Function(name)(factor.args[0]) if is_step else factor)
+    return Mul(*others, *steps, evaluate=False) if steps and Mul(*others).free_symbols else term
 
 
 class _Forward(ast.NodeTransformer):
@@ -90,19 +116,24 @@ def step_functions(d: Derivation) -> dict[str, Any]:
         ``"forward"``: arguments to (states, kept); ``"backward"``: (gradients at states, kept) to gradients
         by argument; and for a cell with an operand ``"operand"`` and ``"operand_backward"``.
     """
-    namespace = dict(NAMESPACE)
-    constants = d.equations.constants
-    namespace |= constants
-    text = _step("forward", "backward", d.main, d.equations.states)
+    functions = compiled(d.equations, d.main, d.equations.states)
     if d.operand is not None:
         q = next(iter(d.equations.operand.values()))
-        text += _step("operand", "operand_backward", d.operand, (q,))
-    exec(compile(text, f"<derived from {d.equations.name}>", "exec"), namespace)
-    return namespace
+        functions |= compiled(d.equations, d.operand, (q,), ("operand", "operand_backward"))
+    return functions
 
 
-def _step(forward: str, backward: str, p: Pass, outputs: Sequence[str]) -> str:
-    arguments = _free(p)
+def compiled(
+    eq: Equations, p: Pass, outputs: Sequence[str], names: tuple[str, str] = ("forward", "backward")
+) -> dict[str, Any]:
+    """Return a pass's forward, which returns `outputs`, and its backward, compiled, by `names`."""
+    namespace = NAMESPACE | eq.constants
+    text = _step(*names, p, outputs, (*eq.gates, *eq.params, *eq.before))
+    exec(compile(text, f"<derived from {eq.name}>", "exec"), namespace)
+    return {name: namespace[name] for name in names}
+
+
+def _step(forward: str, backward: str, p: Pass, outputs: Sequence[str], arguments: Iterable[str]) -> str:
     seeds = list(p.seeds.values())
     lines = [f"def {forward}({', '.join(arguments)}, **_):"]
     lines += [f"    {name} = {text}" for name, text, _ in forward_lines(p)]
@@ -113,11 +144,6 @@ def _step(forward: str, backward: str, p: Pass, outputs: Sequence[str]) -> str:
     gradients = ", ".join(f"{argument!r}: {name}" for argument, name in p.gradients.items())
     lines += [f"    return {{{gradients}}}"]
     return "\n".join(lines) + "\n"
-
-
-def _free(p: Pass) -> list[str]:
-    made = {s.name for s in p.statements}
-    return list(dict.fromkeys(n for s in p.statements for n in s.reads if n not in made))
 
 
 def _tuple(names: Iterable[str]) -> str:

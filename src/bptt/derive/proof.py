@@ -4,20 +4,26 @@ A step is elementwise, so one complex step at all hidden units gives the exact d
 every value that is handed out, by every argument.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from sympy import Float, Mul, Symbol
 
-from bptt.derive.backward import Derivation, Pass
+from bptt.derive.algebra import function, replaced
+from bptt.derive.backward import Derivation, Line, Pass
 from bptt.derive.equations import Equations
-from bptt.derive.numpy_code import step_functions
+from bptt.derive.numpy_code import compiled, step_functions
 from bptt.errors import BpttError
 from bptt.types import Array
 
 POINTS = 512
+DRAWS = 64
 TOLERANCE = 1e-12
 STEP = 1e-30
+
+Point = dict[str, Array]
+"""An array of points for each argument."""
 
 
 class ProofError(BpttError):
@@ -33,7 +39,7 @@ class Proof:
     error : float
         The largest difference, relative to the size of what is compared (at least 1).
     points : int
-        At how many random points.
+        At how many random points, of those at which the equations give numbers.
     compared : int
         How many gradients: one at each argument, in each pass.
     """
@@ -46,51 +52,103 @@ class Proof:
 def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
     """Compare a derived backward with the complex step.
 
+    The points are drawn from N(0, 1). Where the equations give no number (the logarithm of a gate that is
+    negative) others are drawn, `points` of them, 64 times at most.
+
     Raises
     ------
     ProofError
-        If they differ by more than 1e-12 of the size of the terms, or the forward gives no numbers.
+        If they differ by more than 1e-12 of the size of the terms; if the forward gives no numbers, or the
+        backward none where the forward does.
+
+    Examples
+    --------
+    >>> from bptt.cells.zoo import ZOO
+    >>> proof = prove(ZOO["lstm"].derivation)
+    >>> proof.points, proof.compared, proof.error < 1e-14
+    (512, 6, True)
     """
+    if points < 1:
+        raise ValueError(f"points must be at least 1, got {points}")
     step = step_functions(d)
-    worst, compared = _compare(d.equations, d.main, step["forward"], step["backward"], points, seed)
+    passes = [(d.main, "forward", "backward")]
     if d.operand is not None:
-        found, more = _compare(
-            d.equations, d.operand, step["operand"], step["operand_backward"], points, seed
-        )
-        worst, compared = max(worst, found), compared + more
-    return Proof(worst, points, compared)
+        passes.append((d.operand, "operand", "operand_backward"))
+    with np.errstate(all="ignore"):  # what is no number is looked for
+        found = [
+            _compare(d.equations, p, step[forward], step[backward], points, np.random.default_rng(seed))
+            for p, forward, backward in passes
+        ]
+    return Proof(max(f.error for f in found), min(f.points for f in found), sum(f.compared for f in found))
+
+
+def _through(d: Derivation, seed: int) -> tuple[Any, Any]:
+    """Return a step forward and backward through the operand's product, for one unit: there U is a number."""
+    eq, p, q = d.equations, d.step, next(iter(d.equations.operand.values()))
+    weights = np.random.default_rng(seed + 1).normal(size=len(eq.operand))
+    numbers = {f"U_{gate[2:]}": float(w) for gate, w in zip(eq.operand, weights, strict=True)}
+    at = {
+        function("product")(Symbol(f"d{gate}"), Symbol(U)): Mul(Float(numbers[U]), Symbol(f"d{gate}"))
+        for gate, U in zip(eq.operand, numbers, strict=True)
+    }
+    lines = tuple(Line(x.name, replaced(x.expr, at), x.numbers) for x in p.backward)
+    step = compiled(eq, replace(p, backward=lines), eq.states)
+    operand = compiled(eq, d.operand or p, (q,))["forward"]
+
+    def forward(**given: Any) -> Any:
+        (value,), _ = operand(**given)
+        fed = {gate: given[gate] + w * value for gate, w in zip(eq.operand, numbers.values(), strict=True)}
+        return step["forward"](**(given | fed))
+
+    return forward, step["backward"]
 
 
 def _compare(
-    eq: Equations, p: Pass, forward: Any, backward: Any, points: int, seed: int
-) -> tuple[float, int]:
-    rng = np.random.default_rng(seed)
-    at = {name: rng.normal(size=points) for name in (*eq.gates, *eq.params, *eq.before)}
-    # a state may have to be positive, as a normaliser is: of those that are, points enough are found
-    with np.errstate(all="ignore"):
-        outputs, kept = forward(**at)
-        real = np.logical_and.reduce([np.isfinite(np.broadcast_to(o, (points,))) for o in outputs])
-        if not real.any():
-            raise ProofError(f"{eq.name}: the equations give no number at {points} random points")
-        at = {name: value[real] for name, value in at.items()}
-        outputs, kept = forward(**at)
-    cotangents = [rng.normal(size=int(real.sum())) for _ in p.seeds]
-    given = backward(*cotangents, kept)
+    eq: Equations, p: Pass, forward: Any, backward: Any, points: int, rng: np.random.Generator
+) -> Proof:
+    at = _points(eq, forward, points, rng)
+    shape = at[eq.gates[0]].shape
+    cotangents = [rng.normal(size=shape) for _ in p.seeds]
+    given = backward(*cotangents, forward(**at)[1])
     worst = 0.0
     for name in at:
         moved, _ = forward(**(at | {name: at[name] + STEP * 1j}))
-        parts = [d * np.imag(o) / STEP for d, o in zip(cotangents, moved, strict=True)]
-        expected = np.sum(np.broadcast_arrays(*parts), axis=0)
-        size = 1 + np.sum([np.abs(part) for part in np.broadcast_arrays(*parts)], axis=0)
-        difference = _largest(np.abs(given.get(name, 0.0) - expected) / size)
+        rises = [np.imag(np.broadcast_to(o, shape)) / STEP for o in moved]
+        parts = [d * rise for d, rise in zip(cotangents, rises, strict=True)]
+        expected, size = np.sum(parts, axis=0), 1 + np.sum(np.abs(parts), axis=0)
+        there = np.isfinite(expected)  # the root of |x| has no derivative at 0
+        gradient = np.broadcast_to(given.get(name, 0.0), shape)
+        if lost := int(np.sum(there & ~np.isfinite(gradient))):
+            raise ProofError(
+                f"{eq.name}: the gradient at {name} is no number at {lost} of {shape[0]} random points "
+                "where the equations give one: as at sqrt(0); add a small number inside, sqrt(x + 1e-6)"
+            )
+        difference = float(np.max(np.abs(gradient - expected)[there] / size[there], initial=0.0))
         if not difference <= TOLERANCE:
             raise ProofError(
                 f"{eq.name}: the derived gradient at {name} is off by {difference:.1e}: "
                 "this is a fault of bptt; please report the equations"
             )
         worst = max(worst, difference)
-    return worst, len(at)
+    return Proof(worst, shape[0], len(at))
 
 
-def _largest(a: Array) -> float:
-    return float(np.max(a, initial=0.0))
+def _points(eq: Equations, forward: Any, points: int, rng: np.random.Generator) -> Point:
+    """Draw points at which the forward gives numbers."""
+    names = (*eq.gates, *eq.params, *eq.before)
+    found: list[Array] = []
+    count = 0
+    for _ in range(DRAWS):
+        at = rng.normal(size=(len(names), points))
+        outputs, _ = forward(**dict(zip(names, at, strict=True)))
+        real = np.logical_and.reduce([np.isfinite(np.broadcast_to(o, (points,))) for o in outputs])
+        found.append(at[:, real])
+        count += int(real.sum())
+        if count >= points:
+            break
+    if not count:
+        raise ProofError(
+            f"{eq.name}: the equations give no number at {DRAWS * points:,} random points from N(0, 1): "
+            "look for the logarithm, the root or the power of what is never positive"
+        )
+    return dict(zip(names, np.concatenate(found, axis=1)[:, :points], strict=True))

@@ -1,0 +1,89 @@
+"""A derivation's page as one HTML file: its mathematics is MathML, which browsers draw themselves."""
+
+import re
+from html import escape
+
+from bptt.derive.as_latex import number, printer_of
+from bptt.derive.describe import Page, Shown, Words
+from bptt.derive.notation import TeXPrinter
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fdfdfb; --faint: #6b6b76; --rule: #dcdce0; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e4e8; --paper: #17181c; --faint: #9a9aa6; --rule: #34353c; }
+}
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 1.05rem/1.55 Charter, "Bitstream Charter", Cambria, "DejaVu Serif", Georgia, serif; }
+main { max-width: 46rem; margin: 0 auto; padding: 3rem 1.25rem 5rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .4rem; }
+h2 { font-size: 1.12rem; margin: 2.4rem 0 .5rem; padding-top: 1rem; border-top: 1px solid var(--rule); }
+p { margin: .7rem 0; }
+.tie { white-space: nowrap; }
+.doc { color: var(--faint); font-style: italic; }
+math { font-size: 1.06em; }
+table { border-collapse: collapse; margin: .9rem 0; }
+.lines { overflow-x: auto; }
+td { padding: .22rem 0; vertical-align: baseline; white-space: nowrap; }
+td.number { color: var(--faint); padding-right: 1.6rem; min-width: 2.4rem; }
+td.left { text-align: right; }
+td.right { padding-left: .35em; }
+td.note { color: var(--faint); padding-left: 2rem; }
+"""
+
+
+def html(page: Page) -> str:
+    """Return the page as a file that needs nothing but a browser."""
+    printer = printer_of(page)
+    body = [f"<h1>{escape(page.title)}</h1>"]
+    body += [f'<p class="doc">{escape(" ".join(p.split()))}</p>' for p in page.doc.split("\n\n") if p.strip()]
+    for section in page.sections:
+        body.append(f"<h2>{escape(section.heading)}</h2>")
+        for part in section.parts:
+            shown = _lines(part, printer) if isinstance(part, list) else f"<p>{_words(part, printer)}</p>"
+            body.append(shown)
+    head = (
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<link rel="icon" href="data:,">\n'  # or a browser asks the server for one
+        f"<title>{escape(page.title)}</title>\n<style>{_STYLE}</style>"
+    )
+    inside = "\n".join(body)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n'
+        f"<body>\n<main>\n{inside}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def _lines(shown: list[Shown], printer: TeXPrinter) -> str:
+    rows = []
+    for s in shown:
+        left, right = printer.doprint(s.left), printer.doprint(s.right)
+        right = f"= {{{right}}}" if right.startswith("-") else f"= {right}"
+        note = f'<td class="note">{_words(s.note, printer)}</td>' if s.note else ""
+        rows.append(
+            f'<tr><td class="number">{number(s)}</td><td class="left">{mathml(left)}</td>'
+            f'<td class="right">{mathml(right)}</td>{note}</tr>'
+        )
+    return '<div class="lines"><table>\n' + "\n".join(rows) + "\n</table></div>"
+
+
+def _words(parts: Words, printer: TeXPrinter) -> str:
+    shown = "".join(escape(p) if isinstance(p, str) else mathml(printer.doprint(p)) for p in parts)
+    # no line begins with what follows a name: a comma, a full stop
+    return re.sub(r"(<math(?:(?!</math>).)*</math>)([,.;:)]+)", r'<span class="tie">\1\2</span>', shown)
+
+
+def mathml(tex: str) -> str:
+    """Return LaTeX as MathML, with fractions and sums of full size.
+
+    Examples
+    --------
+    >>> mathml("c_{t-1}").startswith('<math xmlns="http://www.w3.org/1998/Math/MathML" display="inline"')
+    True
+    """
+    from latex2mathml.converter import convert
+
+    words = re.sub(r"\\(max|min)(?![a-z])", r"\\mathrm{\1}", tex)
+    upright = re.sub(
+        r"\\(?:mathrm|operatorname)\{([^{}]*)\}", lambda m: rf"\text{{{m[1]}}}".replace(r"\_", "_"), words
+    )
+    return str(convert(upright)).replace('display="inline"', 'display="inline" displaystyle="true"', 1)

@@ -1,0 +1,226 @@
+"""A derivation's page as a module of plain NumPy that a student can read, and run: it checks itself."""
+
+import re
+import textwrap
+from collections.abc import Sequence
+
+from sympy import Symbol
+
+from bptt.derive.algebra import replaced
+from bptt.derive.as_text import words
+from bptt.derive.backward import Line
+from bptt.derive.describe import Page, Words
+from bptt.derive.numpy_code import as_written, code
+from bptt.derive.whole import Whole
+
+
+def module(page: Page) -> str:
+    """Return the module's text."""
+    made = _Module(page.whole)
+    doc = [page.title, *(textwrap.fill(" ".join(p.split()), 98) for p in page.doc.split("\n\n") if p.strip())]
+    symbols: list[Words] = [p for p in page.sections[0].parts if isinstance(p, tuple)]
+    doc += [textwrap.fill(words(p), 98) for p in symbols]
+    doc.append("The numbers in the comments are those of the equations. Run it, and it checks itself.")
+    inside = "\n\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
+    functions = (made.step_forward(), made.step_backward(), _FORWARD, _BACKWARD, made.check())
+    body = "\n\n\n".join(functions)
+    constants = "".join(f"{name} = {value!r}\n" for name, value in made.eq.constants.items())
+    head = f'"""{inside}\n"""\n\nimport numpy as np\n' + (f"\n{constants}" if constants else "")
+    return f"{head}\n\n{_helpers(body)}\n"
+
+
+_FORWARD = '''def forward(params, inputs, states):
+    """Run over all steps: inputs (T, N, D), states before the first, a tuple of (N, H)."""
+    outputs, tape = [], []
+    for x in inputs:
+        states, kept = step_forward(params, x, *states)
+        outputs.append(states[0])
+        tape.append(kept)
+    return np.stack(outputs), states, tape'''
+
+_BACKWARD = '''def backward(params, tape, doutputs, dstates):
+    """Run back over all steps.
+
+    doutputs (T, N, H) is the gradient of the loss at the outputs; dstates, a tuple of (N, H), at the final
+    states: zeros, where the loss does not read them.
+    """
+    grads = {name: np.zeros_like(value) for name, value in params.items()}
+    dinputs = []
+    for dy, kept in zip(doutputs[::-1], tape[::-1]):  # t = T .. 1
+        dstates, dx, dp = step_backward(params, dy, *dstates, kept)  # dstates: what step t - 1 calls next
+        dinputs.append(dx)
+        for name in dp:
+            grads[name] += dp[name]  # the sums over time
+    return grads, np.stack(dinputs[::-1]), dstates'''
+
+
+class _Module:
+    """The module's functions. Names that the cell does not use are the module's own: see `own`."""
+
+    def __init__(self, whole: Whole) -> None:
+        self.whole, self.eq = whole, whole.equations
+        self.step = whole.derivation.step
+        self.gates = [g for g in self.eq.gates if g in self.step.gradients]
+        self.units = [p for p in self.eq.params if p in self.step.gradients]
+        used = {x.name for x in (*self.step.backward, *self.step.forward)} | set(self.eq.arguments)
+        self.p = _own("p", used)
+        self.own_kept = _own("kept", used)
+        q = [whole.q] if whole.q else []
+        # what the products' gradients are made of, and what the step's own backward reads
+        read = [name for name in self.step.kept if name not in (*self.eq.params, *self.eq.constants)]
+        self.kept = list(dict.fromkeys([whole.x, f"{whole.h}_prev", *q, *read]))
+
+    def matrices(self) -> dict[str, str]:
+        """Return each parameter's name and shape."""
+        shapes: dict[str, str] = {}
+        for gate in self.eq.gates:
+            W, U, b = (str(self.whole.matrix(kind, gate)) for kind in "WUb")
+            if gate[0] in "ax":
+                shapes[W] = "(D, H)"
+            if gate[0] in "au":
+                shapes[U] = "(H, H)"
+            if gate[0] in "ax" and self.eq.bias:
+                shapes[b] = "(H,)"
+        return shapes | dict.fromkeys(self.eq.params, "(H,)")
+
+    def step_forward(self) -> str:
+        lines = [self.assign(self.whole.gate(g)) for g in self.eq.gates if g not in self.eq.operand]
+        for s in self.step.statements:
+            lines.append(f"{s.name} = {as_written(s)}  # ({s.number})")
+            if s.name in (*self.eq.states, self.whole.q) and self._of_no_row(s.name):
+                lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.whole.h}_prev.shape)")
+            if s.name == self.whole.q:
+                lines += [self.assign(self.whole.gate(g)) for g in self.eq.operand]
+        body = "\n".join(lines)
+        return _function(
+            f"def step_forward({', '.join([self.p, self.whole.x, *self.eq.before])}):",
+            f"Return the states ({', '.join(self.eq.states)}) after a step, and what its backward reads.",
+            [self.taken(body), body, f"return {_tuple(self.eq.states)}, {_tuple(self.kept)}"],
+        )
+
+    def _of_no_row(self, name: str) -> bool:
+        """Return whether a value is made of parameters and constants alone, and so the same in all rows."""
+        made_of = {n for s in self.eq.ancestors((name,)) for n in s.reads}
+        return not made_of & {*self.eq.gates, *self.eq.before}
+
+    def step_backward(self) -> str:
+        whole, states = self.whole, self.eq.states
+        statements, names = {s.name: s for s in self.step.statements}, [x.name for x in self.step.again]
+        again = [f"{s} = {as_written(statements[s])}  # ({statements[s].number}) again" for s in names]
+        body = "\n".join(again + [self.assign(x) for x in (*whole.backward, *whole.own, *whole.products)])
+        made = {x.name for x in (*whole.backward, *whole.products) if x.expr != 0}
+        handed = [f"d{s}_prev" for s in states]
+        zeros = [(n, f"{whole.h}_prev") for n in handed] + [(f"d{whole.x}", whole.x)]
+        grads = [item for gate in self.gates for item in self.sums(gate)]
+        grads += [f'"{name}": d{name}.sum(axis=0),' for name in self.units]
+        inside = textwrap.indent("\n".join(grads), "    ")
+        arguments = [self.p, whole.out, *(f"d{s}_next" for s in states), self.own_kept]
+        return _function(
+            f"def step_backward({', '.join(arguments)}):",
+            "Return the gradients at the states before and the input, and this step's at the parameters.",
+            [
+                f"{_tuple(self.kept)} = {self.own_kept}",
+                self.taken(body),
+                body,
+                "\n".join(f"{n} = np.zeros_like({like})" for n, like in zeros if n not in made),
+                f"d{self.p} = {{  # the sums over rows\n{inside}\n}}",
+                f"return {_tuple(handed)}, d{whole.x}, d{self.p}",
+            ],
+        )
+
+    def taken(self, text: str) -> str:
+        """Return a line that takes from the parameters those of the units that a text names."""
+        names = [n for n in self.eq.params if re.search(rf"(?<!\w){n}(?!\w)", text)]
+        return f"{', '.join(names)} = {', '.join(self.param(n) for n in names)}" if names else ""
+
+    def param(self, name: str) -> str:
+        return f'{self.p}["{name}"]'
+
+    def assign(self, line: Line) -> str:
+        """Return a line of code, with its matrices taken from the parameters."""
+        at = {Symbol(n): Symbol(self.param(n)) for n in self.matrices() if n not in self.eq.params}
+        numbers = f"  # ({', '.join(map(str, line.numbers))})" if line.numbers else ""
+        return re.sub(r"\['(\w+)'\]", r'["\1"]', f"{line.name} = {code(replaced(line.expr, at))}{numbers}")
+
+    def sums(self, gate: str) -> list[str]:
+        """Return the items for a gate's W, U and b."""
+        items = []
+        for line in self.whole.sums(gate):
+            inner = line.expr.args[0]
+            made = f"{inner}.sum(axis=0)" if inner.is_Symbol else code(inner)
+            items.append(f'"{line.name[1:]}": {made},')
+        return items
+
+    def check(self) -> str:
+        shapes = "\n".join(f'        "{n}": {s},' for n, s in self.matrices().items())
+        return f'''def check(seed, T=4, N=2, D=3, H=5):
+    """Return the largest error of all gradients against the complex step, relative to the largest."""
+    rng = np.random.default_rng(seed)
+    shapes = {{
+{shapes}
+    }}
+    params = {{name: rng.normal(size=shape) for name, shape in shapes.items()}}
+    inputs = rng.normal(size=(T, N, D))
+    states = tuple(rng.normal(size=(N, H)) for _ in range({len(self.eq.states)}))
+    doutputs = rng.normal(size=(T, N, H))
+    dfinal = tuple(rng.normal(size=(N, H)) for _ in states)
+
+    def loss(params, inputs, states):
+        outputs, final, _ = forward(params, inputs, states)
+        return np.sum(outputs * doutputs) + sum(np.sum(s * d) for s, d in zip(final, dfinal))
+
+    outputs, final, tape = forward(params, inputs, states)
+    if not all(np.isfinite(values).all() for values in (outputs, *final)):
+        return np.nan  # the equations give no number here, as the logarithm of a negative one
+    grads, dinputs, dstates = backward(params, tape, doutputs, dfinal)
+
+    flat = {{**params, 0: inputs, **{{k + 1: s for k, s in enumerate(states)}}}}
+    derived = {{**grads, 0: dinputs, **{{k + 1: s for k, s in enumerate(dstates)}}}}
+    error, size = 0.0, 1.0
+    for name, values in flat.items():
+        for at in np.ndindex(values.shape):
+            moved = values.astype(complex)
+            moved[at] += 1e-30j
+            v = {{**flat, name: moved}}
+            l = loss({{n: v[n] for n in params}}, v[0], [v[k + 1] for k in range(len(states))])
+            error = max(error, abs(derived[name][at] - l.imag / 1e-30))
+            size = max(size, abs(derived[name][at]))
+    return error / size
+
+
+if __name__ == "__main__":
+    with np.errstate(all="ignore"):
+        error = next(e for e in map(check, range(20)) if not np.isnan(e))
+    print(f"largest error of all gradients against the complex step: {{error:.1e}}")'''
+
+
+def _function(signature: str, doc: str, blocks: list[str]) -> str:
+    inside = "\n".join(block for block in (f'"""{doc}"""', *blocks) if block)
+    return signature + "\n" + textwrap.indent(inside, "    ")
+
+
+def _tuple(names: Sequence[str]) -> str:
+    return f"({', '.join(names)}{',' * (len(names) == 1)})"
+
+
+def _own(wanted: str, used: set[str]) -> str:
+    while wanted in used or f"d{wanted}" in used:
+        wanted += "_"
+    return wanted
+
+
+_HELPERS = {
+    "sigmoid": "0.5 * (1 + np.tanh(0.5 * a))  # 1 / (1 + exp(-a)) without overflow",
+    "softplus": "np.maximum(a, 0) + np.log1p(np.exp(-absolute(a)))  # log(1 + exp(a)) without overflow",
+    "relu": "np.maximum(a, 0)",
+    "absolute": "np.where(a.real < 0, -a, a)  # |a|, for the complex step, too",
+}
+"""The functions that the code calls and NumPy has not; what is used by another stands before it."""
+
+
+def _helpers(body: str) -> str:
+    text = body
+    for name, value in _HELPERS.items():
+        if re.search(rf"(?<![\w.]){name}\(", text):
+            text = f"def {name}(a):\n    return {value}\n\n\n{text}"
+    return text

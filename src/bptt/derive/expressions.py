@@ -1,0 +1,272 @@
+"""From an expression as it is written to one over unique names, with functions at its head alone."""
+
+import ast
+import builtins
+import math
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+import numpy as np
+
+from bptt.derive.equations import Statement
+from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+from bptt.derive.source import ARITHMETIC, Source
+
+LARGEST_POWER = 64
+
+_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+
+
+class Expressions:
+    """Reads expressions one after the other, as names stand at each line.
+
+    Attributes
+    ----------
+    stands : dict of str
+        A name as written, to the name that it stands for at this line.
+    values : dict of float
+        What is a number, by its unique name.
+    taken : set of str
+        All unique names so far.
+    sets : Counter
+        How often the text sets each name.
+    statements : list of Statement
+    number : int
+        Of the equation that is read.
+    """
+
+    def __init__(
+        self, source: Source, known: Mapping[str, float], foreign: Collection[str], sets: Counter[str]
+    ) -> None:
+        self.source, self.known, self.foreign, self.sets = source, known, foreign, sets
+        self.stands: dict[str, str] = {}
+        self.values: dict[str, float] = {}
+        self.taken: set[str] = set()
+        self.statements: list[Statement] = []
+        self.number = 0
+        self._calls: dict[str, str] = {}  # a function's call to the name of its value
+
+    def set(self, name: str, expr: ast.expr, number: int, *, written: bool = True) -> None:
+        """Add a statement."""
+        self.taken.add(name)
+        self.statements.append(Statement(name, expr, number, written))
+        value = self.value(expr)
+        if value is not None:
+            self.values[name] = value
+        if isinstance(expr, ast.Call):
+            self._calls.setdefault(ast.unparse(expr), name)
+
+    def read(self, node: ast.expr, *, root: bool = False) -> ast.expr:
+        """Return the expression; unless it is the root, a function's call is a statement of its own."""
+        match node:
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+                return self._finite(node, value)
+            case ast.Constant():
+                raise self.source.error(node, f"{node.value!r}: {ARITHMETIC}")
+            case ast.Name():
+                return self._name(node)
+            case ast.Attribute():
+                return self._attribute(node)
+            case ast.UnaryOp(op=ast.USub()):
+                return ast.copy_location(ast.UnaryOp(node.op, self.read(node.operand)), node)
+            case ast.UnaryOp(op=ast.UAdd()):
+                return self.read(node.operand, root=root)
+            case ast.BinOp(op=ast.MatMult()):
+                says = "a matrix product: it is outside the equations; a_i is x W_i + h U_i + b_i already"
+                raise self.source.error(node, says)
+            case ast.BinOp(op=ast.Pow()):
+                return self._checked(ast.BinOp(self.read(node.left), node.op, self._power(node.right)), node)
+            case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
+                return self._checked(ast.BinOp(self.read(node.left), node.op, self.read(node.right)), node)
+            case ast.Call():
+                return self._call(node, root=root)
+            case _:
+                raise self.source.refused(node, f"{ast.unparse(node)}: {ARITHMETIC}")
+
+    def value(self, expr: ast.expr) -> float | None:
+        """Return what an expression is, if it is a number."""
+        match expr:
+            case ast.Constant(value=int() | float() as number):
+                return float(number)
+            case ast.Name(id=name):
+                return self.values.get(name)
+            case ast.UnaryOp():
+                inner = self.value(expr.operand)
+                return None if inner is None else -inner
+            case ast.BinOp():
+                a, b = self.value(expr.left), self.value(expr.right)
+                return None if a is None or b is None else _arithmetic(expr.op, a, b)
+        return None
+
+    # -- the parts
+
+    def _finite(self, node: ast.expr, value: float) -> ast.expr:
+        try:
+            finite = math.isfinite(float(value))
+        except OverflowError:
+            finite = False
+        if not finite:
+            raise self.source.error(node, f"{ast.unparse(node)} is not a number")
+        # beyond these, an integer of Python is none of NumPy's
+        return _number(value if abs(value) < 2**53 else float(value), node)
+
+    def _checked(self, expr: ast.BinOp, node: ast.expr) -> ast.expr:
+        divides = isinstance(expr.op, ast.Div) and self.value(expr.right) == 0
+        value = self.value(expr)
+        if divides or not (value is None or math.isfinite(value)):
+            why = "a division by zero" if divides else "no number"
+            raise self.source.error(node, f"{ast.unparse(node)} is {why}")
+        return ast.copy_location(expr, node)
+
+    def _power(self, node: ast.expr) -> ast.expr:
+        power = self.value(self.read(node))
+        if power is None:
+            raise self.source.error(node, "a power is a number; write exp(y * log(x)) for x to the y")
+        if abs(power) > LARGEST_POWER:
+            says = f"the power {power:g}: at most {LARGEST_POWER}, and no less than -{LARGEST_POWER}"
+            raise self.source.error(node, says)
+        return _number(int(power) if power == int(power) else power, node)
+
+    def _name(self, node: ast.Name) -> ast.expr:
+        name = node.id
+        if name in self.stands:
+            return ast.copy_location(ast.Name(self.stands[name], ast.Load()), node)
+        if name in self.sets:
+            hint = "; for a state before the step, make it an argument"
+            raise self.source.error(node, f"{name} is not known here: it is set further down{hint}")
+        if name in self.known:
+            return _number(self.known[name], node)
+        if name in FUNCTIONS or name in ALIASES or hasattr(builtins, name):
+            raise self.source.error(node, f"{name} is a function: {name}(...)")
+        raise self.source.error(
+            node, f"{name} is not known: no argument, set by no equation, and no number set above in the file"
+        )
+
+    def _attribute(self, node: ast.Attribute) -> ast.expr:
+        path = ast.unparse(node)
+        if path.split(".", 1)[0] not in self.stands:
+            if node.attr in ("pi", "e", "tau") and path.split(".")[0] in ("np", "numpy", "math"):
+                return _number(float(getattr(math, node.attr)), node)
+            says = f"{path} is not known: give the number a name above the function, k = {path}"
+            raise self.source.error(node, says)
+        raise self.source.error(node, f"{path}: a value is a number of each hidden unit; {ARITHMETIC}")
+
+    def _call(self, node: ast.Call, *, root: bool) -> ast.expr:
+        function = self._function(node)
+        wanted = FUNCTIONS[function].arity
+        if node.keywords or any(isinstance(a, ast.Starred) for a in node.args) or len(node.args) != wanted:
+            more = f": {function}({function}(a, b), c)" if wanted == 2 and len(node.args) > 2 else ""
+            plain = ", by position" if node.keywords else ""
+            raise self.source.error(
+                node, f"{function} takes {wanted} value{'s' * (wanted > 1)}{plain}{more}; got {_shown(node)}"
+            )
+        arguments = self._where(node) if function == "where" else [self.read(a) for a in node.args]
+        numbers = [self.value(a) for a in arguments]
+        known = [n for n in numbers if n is not None]
+        if len(known) == len(numbers):
+            return self._computed(node, function, known)
+        if function == "where" and numbers[0] is not None:
+            return arguments[1] if numbers[0] > 0 else arguments[2]
+        call = ast.copy_location(ast.Call(ast.Name(function, ast.Load()), arguments, []), node)
+        if root:
+            return call
+        key = ast.unparse(call)
+        if key not in self._calls:
+            self.set(self._invent(function, arguments), call, self.number, written=False)
+        return ast.copy_location(ast.Name(self._calls[key], ast.Load()), node)
+
+    def _function(self, node: ast.Call) -> str:
+        """Return which function is called: tanh, np.tanh and torch.tanh are one."""
+        path = ast.unparse(node.func)
+        dotted = all(part.isidentifier() for part in path.split("."))
+        first, called = path.split(".")[0], path.split(".")[-1]
+        function = ALIASES.get(called, called)
+        if dotted and first in self.stands:
+            way_out = f"{first} * (...) multiplies" if path == first else f"{called}({first}) is meant"
+            raise self.source.error(node, f"{path}(...): {first} is a value and has no functions; {way_out}")
+        if not dotted or function not in FUNCTIONS:
+            says = f"the function {path} is not known; there are {', '.join(FUNCTIONS)}"
+            raise self.source.error(node, says)
+        if path in self.foreign:
+            says = f"{path} is another function in this file than in equations, which are read and not run"
+            raise self.source.error(node, f"{says}: write it out, or rename the file's own")
+        return function
+
+    def _where(self, node: ast.Call) -> list[ast.expr]:
+        """Return u, v, w for a comparison: v where u > 0, else w."""
+        condition, *branches = node.args
+        if not isinstance(condition, ast.Compare) or len(condition.ops) != 1:
+            says = "where(...) compares two values first: where(a > b, this, that)"
+            raise self.source.error(condition, says)
+        left, right = self.read(condition.left), self.read(condition.comparators[0])
+        then, otherwise = (self.read(b) for b in branches)
+        values = self.value(then), self.value(otherwise)
+        if values[0] is not None and values[1] is not None:  # the code can tell that they are numbers
+            then, otherwise = _number(values[0], then), _number(values[1], otherwise)
+        match condition.ops[0]:
+            case ast.Gt():
+                return [_minus(left, right, condition), then, otherwise]
+            case ast.Lt():
+                return [_minus(right, left, condition), then, otherwise]
+            case ast.GtE():
+                return [_minus(right, left, condition), otherwise, then]
+            case ast.LtE():
+                return [_minus(left, right, condition), otherwise, then]
+        raise self.source.error(condition, "values are compared by < <= > >=: equal ones are met by chance")
+
+    def _computed(self, node: ast.Call, function: str, numbers: list[float]) -> ast.expr:
+        """Return the value of a function of numbers."""
+        arguments = [np.array([n]) for n in numbers]
+        if function == "where":
+            return _number(numbers[1] if numbers[0] > 0 else numbers[2], node)
+        with np.errstate(all="ignore"):
+            value = float(eval(FUNCTIONS[function].numpy, dict(NAMESPACE))(*arguments)[0])
+        return self._finite(node, value)
+
+    def _invent(self, function: str, arguments: list[ast.expr]) -> str:
+        """Return a name for the value of a function inside an expression: tanh_c for tanh(c)."""
+        inner = arguments[0]
+        simple = len(arguments) == 1 and isinstance(inner, ast.Name)
+        stem = f"{function}_{inner.id}" if simple and isinstance(inner, ast.Name) else f"{function}_1"
+        k = 1
+        while stem in self.taken or stem in self.sets:
+            k += 1
+            stem = f"{function}_{k}"
+        return stem
+
+
+def _arithmetic(op: ast.operator, a: float, b: float) -> float:
+    """Return a op b, nan where it is no real number."""
+    try:
+        match op:
+            case ast.Add():
+                return a + b
+            case ast.Sub():
+                return a - b
+            case ast.Mult():
+                return a * b
+            case ast.Div():
+                return a / b
+        power: float | complex = a**b
+        return power if isinstance(power, float) else math.nan
+    except (ZeroDivisionError, OverflowError):
+        return math.nan
+
+
+def _number(value: float, at: ast.expr) -> ast.expr:
+    """Return a number as Python writes it: a negative one is the minus of one."""
+    if math.copysign(1, value) < 0:
+        minus = ast.UnaryOp(ast.USub(), ast.copy_location(ast.Constant(-value), at))
+        return ast.copy_location(minus, at)
+    return ast.copy_location(ast.Constant(value), at)
+
+
+def _minus(a: ast.expr, b: ast.expr, at: ast.expr) -> ast.expr:
+    if isinstance(b, ast.Constant) and b.value == 0:
+        return a
+    return ast.copy_location(ast.BinOp(a, ast.Sub(), b), at)
+
+
+def _shown(node: ast.Call) -> str:
+    values = [ast.unparse(a) for a in node.args] + [ast.unparse(k) for k in node.keywords]
+    return ", ".join(values) or "none"

@@ -1,0 +1,63 @@
+"""Python's names as LaTeX."""
+
+import unicodedata
+
+from sympy.core.alphabets import greeks
+
+_ACCENTS = {"tilde": r"\tilde", "hat": r"\hat", "bar": r"\bar", "dot": r"\dot"}
+_MARKS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0307": r"\dot", "\u0308": r"\ddot"}
+
+
+def latex_name(name: str, time: str) -> str:
+    r"""Return a Python name as LaTeX: letters, indices, accents, Greek; and a time step unless it is "".
+
+    Examples
+    --------
+    >>> latex_name("a_i", "t"), latex_name("c", "t-1"), latex_name("c_tilde", "t"), latex_name("log_f", "t")
+    ('a_{i,t}', 'c_{t-1}', '\\tilde{c}_{t}', '\\mathrm{log\\_f}_{t}')
+    """
+    head, *rest = [part for part in name.split("_") if part] or ["\\_"]
+    if head in ("log", "exp", "tanh", "max", "min"):  # the whole is a name: log_f is not the log of f
+        head, rest = name.replace("_", r"\_"), []
+    elif head[-1:].isdigit() and head[0].isalpha():
+        digits = len(head) - len(head.rstrip("0123456789"))
+        head, rest = head[:-digits], [head[-digits:], *rest]
+    shown = _letters(head)
+    while rest and rest[-1] in _ACCENTS:
+        shown = f"{_ACCENTS[rest.pop()]}{{{shown}}}"
+    primes = "'" * (len(name) - len(name.rstrip("_")) if name.strip("_") else 0)
+    index = ",".join([*map(_letters, rest), *([time] if time else [])])
+    shown = f"{{{shown}{primes}}}" if primes else shown
+    return shown + (f"_{{{index}}}" if index else "")
+
+
+def _letters(text: str) -> str:
+    """Return a name's part: one letter, a Greek letter by its name, or upright letters."""
+    if text.lower() in greeks:
+        known = text.lower() not in ("omicron",) and (text.islower() or text in _CAPITALS)
+        return rf"\{text}" if known else rf"\mathrm{{{text}}}"
+    if len(text) == 1:
+        return _letter(text)
+    if text.isdigit():
+        return text
+    if text.isascii():
+        return rf"\mathrm{{{text}}}"
+    return "".join(map(_letter, text))
+
+
+_CAPITALS = ["Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Upsilon", "Phi", "Psi", "Omega"]
+
+
+def _letter(c: str) -> str:
+    if c.isascii():
+        return c
+    base, *marks = list(unicodedata.normalize("NFD", c))
+    if marks and base.isascii() and all(m in _MARKS for m in marks):
+        for m in marks:
+            base = f"{_MARKS[m]}{{{base}}}"
+        return base
+    described = unicodedata.name(c, "").split()
+    if described[:1] == ["GREEK"] and described[-1].lower().replace("lamda", "lambda") in greeks:
+        word = described[-1].lower().replace("lamda", "lambda")
+        return _letters(word if described[1] == "SMALL" else word.capitalize())
+    return rf"\mathrm{{U{ord(c):04X}}}"

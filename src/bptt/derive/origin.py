@@ -1,0 +1,139 @@
+"""Where a cell's function comes from: its text, its place, and the numbers and functions that it can see."""
+
+import inspect
+import linecache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from bptt.derive.equations import EquationError
+from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What is to be known of a function to read it.
+
+    Attributes
+    ----------
+    text : str
+        From its decorators to its end.
+    file, first_line
+        As Python has them.
+    known : dict of float
+        The numbers that its text may name: of its module, and of what encloses it.
+    defaults : dict
+        The values of arguments that have one.
+    foreign : set of str
+        Functions that it sees under the name of an equation's, and that are others.
+    """
+
+    text: str
+    file: str
+    first_line: int
+    known: dict[str, float]
+    defaults: dict[str, object]
+    foreign: set[str]
+
+
+def origin(function: Function) -> Origin:
+    """Find where a function comes from.
+
+    Raises
+    ------
+    EquationError
+        If it is none that is written with ``def`` in a file or a notebook, or there are two of its name.
+    """
+    if not inspect.isfunction(function):
+        is_cell = hasattr(function, "equations")
+        got = "a cell: one decorator is enough" if is_cell else type(function).__name__
+        raise EquationError(f"{_caller()}: a cell is made from a function, with options by name; got {got}")
+    name = function.__name__
+    if name == "<lambda>":
+        raise EquationError(f"{place(function)}: a lambda: write def name(a_h, h): ...")
+    try:
+        lines, first = inspect.getsourcelines(function)
+    except (OSError, TypeError):
+        raise EquationError(
+            f"{place(function)}: {name}: its text is not at hand, as at Python's prompt or in exec: "
+            "write the cell into a file (in UTF-8), or give its text to bptt.derive.read"
+        ) from None
+    _only_one(function, first)
+    values = _seen(function)
+    known = {n: float(v) for n, v in values.items() if _is_number(v)}
+    foreign = {n for n, v in values.items() if callable(v) and _is_another(n, v)}
+    file = function.__code__.co_filename
+    return Origin("".join(lines), file, first, known, _defaults(function), foreign)
+
+
+def place(function: Function) -> str:
+    """Return FILE:LINE of a function's own line."""
+    code = function.__code__
+    lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
+    starts = (f"def {code.co_name}", f"async def {code.co_name}")
+    after = next((k for k, line in enumerate(lines) if line.lstrip().startswith(starts)), 0)
+    return f"{code.co_filename}:{code.co_firstlineno + after}"
+
+
+def _caller() -> str:
+    """Return FILE:LINE of the line outside of this room that is being run."""
+    frame: FrameType | None = inspect.currentframe()
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("bptt.derive."):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<equations>"
+
+
+def _seen(function: Function) -> Mapping[str, Any]:
+    enclosed = inspect.getclosurevars(function)
+    return {**enclosed.globals, **enclosed.nonlocals}
+
+
+def _defaults(function: Function) -> dict[str, object]:
+    code, given = function.__code__, function.__defaults__ or ()
+    names = code.co_varnames[: code.co_argcount]
+    values = dict(zip(names[len(names) - len(given) :], given, strict=True)) | (function.__kwdefaults__ or {})
+    return {n: float(v) if _is_number(v) else v for n, v in values.items()}
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
+
+
+def _is_another(name: str, function: Function) -> bool:
+    """Return whether a function is another than the equations' of that name, by its values."""
+    ours = FUNCTIONS.get(ALIASES.get(name, name))
+    if ours is None:
+        return False
+    arguments = np.array([[0.3, 1.7, 0.9], [1.1, 0.4, 0.9], [0.2, 0.8, 0.5]])[: ours.arity]
+    try:
+        expected = eval(ours.numpy, dict(NAMESPACE))(*arguments)
+        try:
+            got = np.asarray(function(*arguments), np.float64)
+        except Exception:  # one that takes a number at a time, as those of math do
+            got = np.array([function(*map(float, column)) for column in arguments.T], np.float64)
+        return not np.allclose(got, expected, rtol=1e-5)  # it may be one of single precision
+    except Exception:  # it wants something else, a tensor: its name is all that there is to go by
+        return False
+
+
+def _only_one(function: Function, first: int) -> None:
+    """Raise if a cell further up in the file has this name, and would be lost."""
+    code = function.__code__
+    if "<locals>" in function.__qualname__:
+        return
+    before = None
+    for k, line in enumerate(linecache.getlines(code.co_filename), 1):
+        if k >= first:
+            break
+        if line.startswith(f"def {function.__name__}("):
+            before = k
+    if before is not None and hasattr(function.__globals__.get(function.__name__), "equations"):
+        raise EquationError(
+            f"{place(function)}: a second cell is called {function.__name__}, after line {before}: "
+            "give it a name of its own"
+        )

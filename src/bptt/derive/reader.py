@@ -1,0 +1,270 @@
+"""From a function's body to statements: each line in turn, then the returned states, then what must hold."""
+
+import ast
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from bptt.derive.equations import Equations
+from bptt.derive.expressions import Expressions
+from bptt.derive.signature import signature
+from bptt.derive.source import SETS, Source
+
+
+class Reader:
+    """Reads one function; what is asked of it is in :func:`bptt.derive.equations.read`."""
+
+    def __init__(
+        self,
+        source: Source,
+        known: Mapping[str, float],
+        defaults: Mapping[str, object],
+        foreign: Collection[str],
+        options: Mapping[str, object] | None,
+    ) -> None:
+        self.source, self.function, self.known = source, source.function, known
+        if options is None:
+            options = source.options()
+        elif len(decorators := self.function.decorator_list) > 1:
+            other = next((d for d in decorators if "cell" not in ast.unparse(d)), decorators[-1])
+            says = "a cell has one decorator: its function is read, and no other would see it run"
+            raise source.error(other, says)
+        if "name" in options:
+            source.called(options["name"])
+        self.options = options
+        self.signature = signature(source, options)
+        self.left = Counter(
+            node.id
+            for node in ast.walk(self.function)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+        )
+        self.sets = Counter(self.left)
+        self.expressions = Expressions(source, known, foreign, self.sets)
+        self.constants = self._constants(defaults)
+
+    def read(self) -> Equations:
+        """Return the equations."""
+        it, expressions = self.signature, self.expressions
+        expressions.stands |= it.stands
+        expressions.values |= self.constants
+        before = [f"{s}_prev" for s in it.states]
+        expressions.taken |= {*it.gates, *it.params, *self.constants, *before}
+        outputs = self._body()
+        self._finish(outputs)
+        equations = Equations(
+            name=self.source.name,
+            gates=it.gates,
+            states=it.states,
+            params=it.params,
+            constants=self.constants,
+            operand=it.operand,
+            statements=tuple(expressions.statements),
+            bias=it.bias,
+            doc=ast.get_docstring(self.function) or "",
+            text=self._canonical(),
+        )
+        _check(equations, self.source)
+        needed = equations.ancestors((*it.states, *it.operand.values()))
+        return replace(equations, statements=needed)
+
+    def _constants(self, defaults: Mapping[str, object]) -> dict[str, float]:
+        """Return the values of arguments that have one, known numbers by name among them."""
+        constants = {}
+        for name, node in self.signature.defaults.items():
+            given = defaults.get(name)
+            if name in defaults:
+                if isinstance(given, bool) or not isinstance(given, int | float):
+                    says = f"the constant {name} must be a number, got {type(given).__name__}"
+                    raise self.source.error(node, says)
+                node = ast.copy_location(ast.Constant(given), node)
+            value = self.expressions.value(self.expressions.read(node))
+            assert value is not None  # nothing else is known yet
+            constants[name] = value
+        return constants
+
+    # -- the body
+
+    def _body(self) -> list[ast.expr]:
+        """Read the lines, and return what the last returns."""
+        *lines, last = self.function.body
+        for node in lines:
+            self._line(node)
+        states = self.signature.states
+        if not isinstance(last, ast.Return):
+            self._line(last)
+            says = f"the function ends without returning its states: return {', '.join(states)}"
+            raise self.source.wrong(says)
+        value = last.value
+        outputs = list(value.elts) if isinstance(value, ast.Tuple | ast.List) else [value] if value else []
+        if len(outputs) != len(states):
+            got = f"returns {len(outputs)} value{'s' * (len(outputs) != 1)}"
+            wanted = f"the state is {states[0]}" if len(states) == 1 else f"the states are {len(states)}: "
+            wanted += "" if len(states) == 1 else ", ".join(states)
+            raise self.source.error(
+                last, f"{got}; {wanted}: return {', '.join(states)}, or name the states in state="
+            )
+        return outputs
+
+    def _line(self, node: ast.stmt) -> None:
+        match node:
+            case ast.Return():
+                raise self.source.error(node, "nothing can follow the return")
+            case ast.Pass() | ast.Expr(value=ast.Constant()):
+                return  # a docstring, a remark
+            case ast.AugAssign(target=ast.Name(id=name) as target):
+                before = ast.copy_location(ast.Name(name, ast.Load()), target)
+                value = ast.copy_location(ast.BinOp(before, node.op, node.value), node)
+                self._assign([target], [value], node)
+            case ast.AnnAssign(target=ast.Name() as target, value=ast.expr() as value):
+                self._assign([target], [value], node)
+            case ast.Assign(targets=[ast.Tuple() | ast.List() as names], value=value):
+                if not isinstance(value, ast.Tuple | ast.List) or len(value.elts) != len(names.elts):
+                    says = "as many values as names: i, f = sigmoid(a_i), sigmoid(a_f)"
+                    raise self.source.error(node, says)
+                self._assign(names.elts, value.elts, node)
+            case ast.Assign(targets=[ast.Name(id=name) as first, *others], value=value):
+                self._assign([first], [value], node)
+                for other in others:  # a = b = value: b is one more name for a
+                    self._assign([other], [ast.copy_location(ast.Name(name, ast.Load()), other)], node)
+            case ast.Expr():
+                raise self.source.refused(node.value, f"{ast.unparse(node)}: {SETS}")
+            case _:
+                raise self.source.refused(node, SETS)
+
+    def _assign(self, targets: list[ast.expr], values: list[ast.expr], node: ast.stmt) -> None:
+        expressions = self.expressions
+        ready = []
+        for target, value in zip(targets, values, strict=True):
+            if not isinstance(target, ast.Name):
+                raise self.source.error(node, SETS)
+            self.source.may_be_named(target.id, node)
+            if target.id.removesuffix("_prev") in self.signature.states and target.id.endswith("_prev"):
+                self._is_before(target, value)
+            expressions.number += 1
+            ready.append((target.id, expressions.read(value, root=True), expressions.number))
+        for written, expr, number in ready:  # after all of the right-hand sides: a tuple is set at once
+            if isinstance(expr, ast.Name) and written not in self.signature.states:
+                expressions.stands[written] = expr.id  # m_prev = m sets nothing: it is one more name
+                self.left[written] -= 1
+                expressions.number -= 1
+                continue
+            name = self._fresh(written)
+            expressions.set(name, expr, number)
+            expressions.stands[written] = name
+
+    def _is_before(self, target: ast.Name, value: ast.expr) -> None:
+        """Raise unless c_prev is set to what it means anyway."""
+        stands = self.expressions.stands.get(value.id) if isinstance(value, ast.Name) else None
+        if stands != target.id:
+            state = target.id.removesuffix("_prev")
+            says = f"{target.id} is the state {state} before the step: call the value something else"
+            raise self.source.error(target, says)
+
+    def _fresh(self, written: str) -> str:
+        """Return a unique name: where one is set several times, the last has the plain one."""
+        self.left[written] -= 1
+        taken = self.expressions.taken
+        if not self.left[written] and written not in taken:
+            return written
+        return self._next(written, self.sets[written] - self.left[written])
+
+    def _next(self, written: str, k: int = 1) -> str:
+        while f"{written}_{k}" in self.expressions.taken or f"{written}_{k}" in self.sets:
+            k += 1
+        return f"{written}_{k}"
+
+    # -- the end
+
+    def _finish(self, outputs: list[ast.expr]) -> None:
+        """Give the returned values the names of their states."""
+        expressions, states = self.expressions, self.signature.states
+        expressions.number += 1
+        ready = [expressions.read(value, root=True) for value in outputs]
+        expressions.number -= 1
+        names = [value.id if isinstance(value, ast.Name) else "" for value in ready]
+        for k, state in enumerate(states):
+            if names[k] != state and state in expressions.taken:  # set, and returned as another or not at all
+                other = self._next(state)
+                self._rename(state, other, ready)
+                names = [other if n == state else n for n in names]
+        made = {s.name for s in expressions.statements} - {*states, *self.signature.operand.values()}
+        for state, name, value in zip(states, names, ready, strict=True):
+            if name == state:
+                continue
+            if name in made and names.count(name) == 1:
+                self._rename(name, state, ready)
+                continue
+            expressions.number += 1
+            expressions.set(state, value, expressions.number)
+
+    def _rename(self, old: str, new: str, outputs: list[ast.expr]) -> None:
+        statements = self.expressions.statements
+        self.expressions.taken.add(new)
+        for expr in (*(s.expr for s in statements), *outputs):
+            for node in ast.walk(expr):
+                if isinstance(node, ast.Name) and node.id == old:
+                    node.id = new
+        statements[:] = [replace(s, name=new) if s.name == old else s for s in statements]
+
+    def _canonical(self) -> str:
+        """Return the text with known numbers written in, so that it stands alone."""
+        own = {*self.expressions.stands, *self.sets}
+        known = {name: value for name, value in self.known.items() if name not in own}
+        function = _Known(known).visit(ast.parse(ast.unparse(self.function)).body[0])
+        given = function.args
+        for arguments, values in ((given.args, given.defaults), (given.kwonlyargs, given.kw_defaults)):
+            for k, argument in enumerate(reversed(arguments), 1):
+                if argument.arg in self.constants:
+                    values[-k] = _literal(self.constants[argument.arg])
+        shown = {k: v for k, v in self.options.items() if k not in ("init", "name") and v not in ({}, "")}
+        if self.source.name != self.source.own_name:
+            shown["name"] = self.source.name
+        keywords = [ast.keyword(k, ast.parse(repr(v), mode="eval").body) for k, v in shown.items()]
+        decorator = ast.Call(ast.Attribute(ast.Name("bptt", ast.Load()), "cell", ast.Load()), [], keywords)
+        function.decorator_list = [decorator]
+        return ast.unparse(ast.fix_missing_locations(function)) + "\n"
+
+
+def _check(equations: Equations, source: Source) -> None:
+    """Raise where what is read has no gradient to give, or names would clash."""
+    operands = tuple(equations.operand.values())
+    needed = equations.ancestors((*equations.states, *operands))
+    read = {name for s in needed for name in s.reads}
+    for gate in equations.gates:
+        if gate not in read:
+            raise source.wrong(f"{gate} is used nowhere: its weights could not learn; remove it, or use it")
+    for param in equations.params:
+        if param not in read:
+            raise source.wrong(f"the parameter {param} is used nowhere: remove it, or use it")
+    names = {s.name for s in equations.statements}
+    for name in operands:
+        if name not in names:
+            raise source.wrong(f"operand= names {name!r}, which no equation sets")
+        made_of = {n for s in equations.ancestors((name,)) for n in s.reads}
+        for gate in equations.operand:
+            if gate in made_of:
+                raise source.wrong(f"{name} is the operand of {gate} and is made of it")
+    values = (*names, *equations.arguments)
+    adjoints = {f"d{n}": n for n in values} | {f"d{s}_next": s for s in equations.states}
+    for name in values:
+        if name in adjoints:
+            says = f"{name} is what the gradient at {adjoints[name]} is called: choose another name"
+            raise source.wrong(says)
+        if name.startswith("U_") and f"a_{name[2:]}" in equations.operand:
+            raise source.wrong(f"{name} is the matrix of a_{name[2:]}'s operand: choose another name")
+
+
+class _Known(ast.NodeTransformer):
+    """Writes numbers in place of the names that stand for them outside."""
+
+    def __init__(self, known: Mapping[str, float]) -> None:
+        self.known = known
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if isinstance(node.ctx, ast.Load) and node.id in self.known:
+            return ast.copy_location(_literal(self.known[node.id]), node)
+        return node
+
+
+def _literal(value: float) -> ast.expr:
+    return ast.parse(repr(value), mode="eval").body

@@ -1,0 +1,187 @@
+"""What a cell takes: its arguments and the options of its decorator, told apart and checked."""
+
+import ast
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bptt.derive.equations import Start
+from bptt.derive.source import Source, plain_name
+
+OPTIONS = ("state", "params", "operand", "bias", "init", "name")
+
+_LAYER = ("W", "U", "b", "b_h")
+"""The names of a layer's own arrays."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a cell takes, as :class:`~bptt.derive.equations.Equations` has it.
+
+    Attributes
+    ----------
+    stands : dict of str
+        Each argument as it is written, to the name of its value: a state ``c`` is ``c_prev``.
+    defaults : dict of ast.expr
+        The constants.
+    """
+
+    gates: tuple[str, ...]
+    states: tuple[str, ...]
+    params: dict[str, Start]
+    defaults: dict[str, ast.expr]
+    operand: dict[str, str]
+    bias: bool
+    stands: dict[str, str]
+
+
+def signature(source: Source, options: Mapping[str, object]) -> Signature:
+    """Read a function's arguments.
+
+    Raises
+    ------
+    EquationError
+    """
+    unknown = [name for name in options if name not in OPTIONS]
+    if unknown:
+        raise source.wrong(f"cell() takes {', '.join(OPTIONS)}; got {', '.join(unknown)}")
+    states = _states(source, options.get("state", "h"))
+    params = _params(source, options.get("params", ""))
+    bias = options.get("bias", True)
+    if not isinstance(bias, bool):
+        raise source.wrong(f"bias= must be True or False, got {bias!r}")
+
+    plain, defaults = _arguments(source)
+    for argument in (*plain, *defaults):
+        source.may_be_named(argument.arg, argument)
+    for argument in defaults:
+        _may_have_value(source, argument, states, params)
+    gates: list[str] = []
+    stands = {argument.arg: argument.arg for argument in defaults}
+    for argument in plain:
+        name = argument.arg
+        state = name.removesuffix("_prev")
+        if name in params:
+            stands[name] = name
+        elif state in states:
+            if f"{state}_prev" in stands.values():
+                raise source.error(argument, f"{name}: the state {state} is an argument twice")
+            stands[name] = f"{state}_prev"
+        elif _is_gate(name):
+            gates.append(name)
+            stands[name] = name
+        else:
+            no_method = "; a cell is no method, and has no self" if name == "self" else ""
+            raise source.error(
+                argument,
+                f"the argument {name} is neither a gate (a_, x_ or u_ and a name), nor a state "
+                f"({', '.join(states)}), nor in params=, nor a constant with its value{no_method}",
+            )
+    if missing := [p for p in params if p not in stands]:
+        raise source.wrong(f"params= names {', '.join(missing)}, which is no argument")
+    if not gates:
+        raise source.wrong("a cell has at least one gate: an argument such as a_h")
+    _no_clash(source, gates, params)
+    operand = _operand(source, options.get("operand", {}), gates)
+    constants = {argument.arg: value for argument, value in defaults.items()}
+    return Signature(tuple(gates), states, params, constants, operand, bias, stands)
+
+
+def _is_gate(name: str) -> bool:
+    return name[:2] in ("a_", "x_", "u_") and len(name) > 2
+
+
+def _names(source: Source, option: str, given: object) -> tuple[str, ...]:
+    """Return the names in an option: a text with blanks between them, or a list."""
+    listed = given.replace(",", " ").split() if isinstance(given, str) else given
+    names = [plain_name(n) for n in listed] if isinstance(listed, list | tuple | dict) else [None]
+    if None in names:
+        raise source.wrong(f'{option}= must be names, as in {option}="h c"; got {given!r}')
+    if len(set(names)) < len(names):
+        raise source.wrong(f"{option}= names something twice: {given!r}")
+    return tuple(n for n in names if n is not None)
+
+
+def _states(source: Source, given: object) -> tuple[str, ...]:
+    states = _names(source, "state", given)
+    if not states:
+        raise source.wrong('state= must name the states, the output first, as in state="h c"')
+    for state in states:
+        source.may_be_named(state, source.function)
+        if _is_gate(state) or state.endswith("_prev"):
+            raise source.wrong(f"state={state!r}: a_, x_, u_ begin the name of a gate, and _prev is put on")
+    return states
+
+
+def _params(source: Source, given: object) -> dict[str, Start]:
+    names = _names(source, "params", given)
+    if not isinstance(given, Mapping):
+        return dict.fromkeys(names, 0.0)
+    params: dict[str, Start] = {}
+    for name, start in zip(names, given.values(), strict=True):
+        bounds = start if isinstance(start, list | tuple) else (start,)
+        if len(bounds) not in (1, 2) or not all(_is_number(b) for b in bounds):
+            raise source.wrong(
+                f"params= {name!r}: where it starts is a number or a pair of bounds, got {start!r}"
+            )
+        params[name] = float(bounds[0]) if len(bounds) == 1 else (float(bounds[0]), float(bounds[1]))
+    return params
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _arguments(source: Source) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:
+    """Return the arguments without and with a value."""
+    given = source.function.args
+    if given.vararg or given.kwarg or given.posonlyargs:
+        raise source.wrong("the arguments are named one by one: no * and no /")
+    first = len(given.args) - len(given.defaults)
+    plain, defaults = given.args[:first], dict(zip(given.args[first:], given.defaults, strict=True))
+    for argument, value in zip(given.kwonlyargs, given.kw_defaults, strict=True):
+        if value is None:
+            plain.append(argument)
+        else:
+            defaults[argument] = value
+    return plain, defaults
+
+
+def _may_have_value(
+    source: Source, argument: ast.arg, states: tuple[str, ...], params: Mapping[str, Start]
+) -> None:
+    name = argument.arg
+    if name in params:
+        says = f'a parameter has no value here: where it starts stands in params={{"{name}": 0.1}}'
+    elif name.removesuffix("_prev") in states:
+        says = "a state has no value here: it starts at zero, or where unroll(states=...) says"
+    elif _is_gate(name):
+        says = f'a gate has no value here: where its bias starts stands in init={{"{name}": 1.0}}'
+    else:
+        return
+    raise source.error(argument, f"{name}: {says}")
+
+
+def _no_clash(source: Source, gates: list[str], params: Mapping[str, Start]) -> None:
+    """Raise if two columns of the pre-activation would have one name: the gate a_f is called f."""
+    columns: dict[str, str] = {}
+    for name in (*gates, *params):
+        column = name if name in params else name.removeprefix("a_")
+        if column in columns:
+            raise source.wrong(f"{columns[column]} and {name} have one name ({column}): rename one of them")
+        columns[column] = name
+    if clash := [p for p in params if p in _LAYER]:
+        raise source.wrong(
+            f"the parameter {clash[0]} has the name of a layer's own ({', '.join(_LAYER)}): rename it"
+        )
+
+
+def _operand(source: Source, given: object, gates: list[str]) -> dict[str, str]:
+    if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
+        raise source.wrong(f'operand= must be as in {{"a_n": "q"}}, got {given!r}')
+    for gate in given:
+        if gate not in gates or gate.startswith("x_"):
+            raise source.wrong(f"operand= names {gate!r}, which is no argument with a recurrent part")
+    if len(set(given.values())) > 1:
+        raise source.wrong("operand=: one operand of its own at most, which several gates may share")
+    return {str(gate): str(q) for gate, q in given.items()}

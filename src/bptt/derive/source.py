@@ -1,0 +1,138 @@
+"""A function's text and the place where it stands; and what is said of what an equation cannot hold."""
+
+import ast
+import keyword
+import unicodedata
+
+from bptt.derive.equations import EquationError
+from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+
+ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join(FUNCTIONS)
+SETS = "an equation sets a name: c = f * c + i * g"
+
+_LOOP = "a loop: a step holds no loop; the one through time is outside"
+_IF = "an if: the choice is each hidden unit's own; write where(a > b, this, that)"
+
+REFUSED: dict[type[ast.AST], str] = {
+    ast.For: _LOOP,
+    ast.While: _LOOP,
+    ast.If: _IF,
+    ast.IfExp: _IF,
+    ast.Match: _IF,
+    ast.With: f"a with statement: {SETS}",
+    ast.Try: f"a try statement: {SETS}",
+    ast.Assert: f"an assert: {SETS}",
+    ast.Raise: f"a raise: {SETS}",
+    ast.ClassDef: f"a class: {SETS}",
+    ast.FunctionDef: "a function inside: write its equations out",
+    ast.AsyncFunctionDef: "a function inside: write its equations out",
+    ast.Lambda: "a lambda: write its equation out",
+    ast.NamedExpr: "a := inside an expression: give it an equation of its own",
+    ast.Subscript: "an index: the equations are those of one hidden unit; matrices and shifts are outside",
+    ast.Slice: "an index: the equations are those of one hidden unit; matrices and shifts are outside",
+    ast.BoolOp: "and/or: nest where(...) instead",
+    ast.Compare: "a comparison stands in where(...) only: where(a > b, this, that)",
+    ast.Tuple: "a tuple inside an expression: its values are equations of their own",
+    ast.List: f"a list: {ARITHMETIC}",
+    ast.ListComp: _LOOP,
+    ast.GeneratorExp: _LOOP,
+    ast.Dict: f"a dict: {ARITHMETIC}",
+    ast.JoinedStr: f"a text: {ARITHMETIC}",
+    ast.Starred: "a *: values and names are written one by one",
+    ast.Yield: "a yield: a step returns its states",
+    ast.YieldFrom: "a yield: a step returns its states",
+    ast.Await: "an await: a step is a plain function",
+    ast.Import: "an import: functions need none, and numbers are imported above",
+    ast.ImportFrom: "an import: functions need none, and numbers are imported above",
+    ast.Global: "a global: a cell has no memory but its states",
+    ast.Nonlocal: "a nonlocal: a cell has no memory but its states",
+    ast.Delete: "a del: it is not needed",
+}
+"""What a function can hold in Python and not as equations, and what to do instead."""
+
+_TAKEN = {*NAMESPACE, "kept", "float", "_"}
+"""Names that code made from equations has for itself."""
+
+
+class Source:
+    """One function's text, and where it stands.
+
+    Attributes
+    ----------
+    name : str
+        The cell's: what it is called, or else the function's, with hyphens.
+    function : ast.FunctionDef
+    """
+
+    def __init__(self, text: str, name: str | None, file: str, first_line: int) -> None:
+        self.file, self.offset, self.name = file, first_line - 1, name or ""
+        inside = text[:1].isspace() and text.lstrip("\r\n\f")[:1].isspace()
+        if inside:  # as a function in a function stands
+            text, self.offset = "if True:\n" + text, self.offset - 1
+        try:
+            body = ast.parse(text).body
+        except (SyntaxError, ValueError) as error:
+            line, says = getattr(error, "lineno", None) or 1, getattr(error, "msg", error)
+            raise self.error(line, f"this is not Python: {says}") from None
+        if inside and isinstance(body[0], ast.If):
+            body = body[0].body
+        first = body[0] if body else None
+        if isinstance(first, ast.AsyncFunctionDef):
+            raise self.error(first, f"async def {first.name}: a step is a plain function: def {first.name}")
+        if len(body) != 1 or not isinstance(first, ast.FunctionDef):
+            raise self.error(first or 1, "the equations are one function: def name(a_h, h): ...")
+        self.function = first
+        self.own_name = first.name.strip("_").replace("_", "-") or "cell"
+        self.name = name or self.own_name
+
+    def error(self, where: ast.AST | int, says: str) -> EquationError:
+        """Return the error with its place."""
+        line = where if isinstance(where, int) else getattr(where, "lineno", 1)
+        name = f"{self.name}: " if self.name else ""
+        return EquationError(f"{self.file}:{line + self.offset}: {name}{says}")
+
+    def wrong(self, says: str) -> EquationError:
+        """Return the error of the function as a whole."""
+        return self.error(self.function, says)
+
+    def refused(self, node: ast.AST, otherwise: str) -> EquationError:
+        """Return the error for a node that has no place in an equation."""
+        return self.error(node, REFUSED.get(type(node), otherwise))
+
+    def may_be_named(self, name: str, where: ast.AST) -> None:
+        """Raise if a value cannot have this name."""
+        if name in FUNCTIONS or name in ALIASES:
+            raise self.error(where, f"{name} is a function in equations: call the value something else")
+        if name in _TAKEN:
+            raise self.error(where, f"{name} has a meaning in the code: call the value something else")
+
+    def called(self, name: object) -> None:
+        """Take the name that an option gives, if no other has been given."""
+        if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
+            raise self.wrong(f"name= must be letters, digits, - and _; got {name!r}")
+        if self.name == self.own_name:
+            self.name = name
+
+    def options(self) -> dict[str, object]:
+        """Return the options in the decorator's own text."""
+        for decorator in self.function.decorator_list:
+            called = decorator.func if isinstance(decorator, ast.Call) else decorator
+            if ast.unparse(called).split(".")[-1] != "cell":
+                continue
+            if not isinstance(decorator, ast.Call):
+                return {}
+            given = {k.arg or "**": k.value for k in decorator.keywords if k.arg != "init"}
+            try:
+                assert not decorator.args
+                return {name: ast.literal_eval(value) for name, value in given.items()}
+            except (AssertionError, ValueError, TypeError):
+                says = 'cell(...) takes plain values by name, as in cell(state="h c")'
+                raise self.error(decorator, says) from None
+        raise self.wrong('a cell wants its decorator, as in @bptt.cell(state="h c")')
+
+
+def plain_name(name: object) -> str | None:
+    """Return a name as Python has it in code, or None if it is none."""
+    if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
+        return None
+    return unicodedata.normalize("NFKC", name)

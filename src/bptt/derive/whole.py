@@ -1,0 +1,161 @@
+"""One step with its products: what a page prints and what a student's module runs.
+
+A :class:`~bptt.derive.backward.Derivation` holds the arithmetic of one hidden unit. Here stand around it the
+products with W and U, the gradient at the output, the carry to the step before, and the sums over time.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from sympy import Add, Integer, Symbol
+
+from bptt.derive.algebra import Expr, function, replaced
+from bptt.derive.backward import Derivation, Line
+from bptt.derive.equations import Equations
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A step with its products, and the sums over time.
+
+    Attributes
+    ----------
+    derivation : Derivation
+    """
+
+    derivation: Derivation
+
+    @property
+    def equations(self) -> Equations:
+        """The cell's."""
+        return self.derivation.equations
+
+    @cached_property
+    def x(self) -> str:
+        """What the input is called: x, where the cell has no x of its own."""
+        return self._free("x")
+
+    @cached_property
+    def out(self) -> str:
+        """What the gradient is called that the loss of this step passes to the output: dy."""
+        return f"d{self._free('y')}"
+
+    @property
+    def h(self) -> str:
+        """The output's name."""
+        return self.equations.states[0]
+
+    @property
+    def q(self) -> str | None:
+        """The name of the operand of its own, where the cell has one."""
+        return next(iter(self.equations.operand.values()), None)
+
+    def matrix(self, kind: str, gate: str) -> Expr:
+        """Return the name of a gate's W, U or b, as W_i for a_i; of u_i, where a_i has a U, it is U_u_i."""
+        fed = "au" if kind == "U" else "ax"
+        first = next((g for g in self.equations.gates if g[2:] == gate[2:] and g[0] in fed), gate)
+        return Symbol(self._free(f"{kind}_{gate[2:] if first == gate else gate}"))
+
+    def source(self, gate: str) -> Expr:
+        """Return what a gate's recurrent product takes."""
+        return Symbol(self.equations.operand.get(gate, f"{self.h}_prev"))
+
+    def gate(self, gate: str, like: str | None = None) -> Line:
+        """Return what a gate is made of; of its name alone if it is `like` another."""
+        affine, like = function("affine"), like or gate
+        terms = []
+        if like[0] in "ax":
+            terms.append(affine(Symbol(self.x), self.matrix("W", gate)))
+        if like[0] in "au":
+            terms.append(affine(self.source(like), self.matrix("U", gate)))
+        if like[0] in "ax" and self.equations.bias:
+            terms.append(self.matrix("b", gate))
+        return Line(gate, Add(*terms, evaluate=False) if len(terms) > 1 else terms[0], ())
+
+    def sums(self, gate: str, like: str | None = None) -> list[Line]:
+        """Return the sums over time and rows for a gate's W, U and b."""
+        outer, total, like = function("outer"), function("total"), like or gate
+        da, lines = Symbol(f"d{gate}"), []
+        if like[0] in "ax":
+            lines.append(Line(f"d{self.matrix('W', gate)}", total(outer(Symbol(self.x), da)), ()))
+        if like[0] in "au":
+            lines.append(Line(f"d{self.matrix('U', gate)}", total(outer(self.source(like), da)), ()))
+        if like[0] in "ax" and self.equations.bias:
+            lines.append(Line(f"d{self.matrix('b', gate)}", total(da), ()))
+        return lines
+
+    @cached_property
+    def own(self) -> tuple[Line, ...]:
+        """What one step and row adds to the gradients at the units' own parameters."""
+        return tuple(line for line in self._lines if line.name[1:] in self.equations.params)
+
+    @cached_property
+    def carries(self) -> tuple[Line, ...]:
+        """The lines of `backward` in which a gradient comes back from the step after."""
+        carry = {f"d{s}_next" for s in self.equations.states}
+        return tuple(x for x in self.backward if carry & {s.name for s in x.expr.free_symbols})
+
+    @cached_property
+    def backward(self) -> tuple[Line, ...]:
+        """The step, from dy and what comes back, to the gates and the states before."""
+        d, eq = self.derivation, self.equations
+        lines = list(self._lines)
+        for s in eq.states[1:]:  # a state that nothing of the same step reads
+            if d.step.seeds[s] == f"d{s}" and self._reads(f"d{s}"):
+                lines.insert(0, Line(f"d{s}", Symbol(f"d{s}_next"), ()))
+        if f"d{self.h}" not in {line.name for line in lines}:
+            lines.insert(0, Line(f"d{self.h}", self._at_output, ()))
+        # a gate that nothing of the loss reaches, as the condition of where(...)
+        lines += [Line(f"d{g}", Integer(0), ()) for g in eq.gates if g not in d.step.gradients]
+        skip = {line.name for line in self.own} | {f"d{self.h}_prev"}
+        return tuple(line for line in lines if line.name not in skip)
+
+    @cached_property
+    def products(self) -> tuple[Line, ...]:
+        """The gradients at the output before and at the input, through the products."""
+        eq, product = self.equations, function("product")
+        reached = [g for g in eq.gates if g in self.derivation.step.gradients]
+        before = f"d{self.h}_prev"
+        elementwise = next((line for line in self._lines if line.name == before), None)
+        to_h = [
+            product(Symbol(f"d{g}"), self.matrix("U", g))
+            for g in reached
+            if g[0] in "au" and g not in eq.operand
+        ]
+        to_x = [product(Symbol(f"d{g}"), self.matrix("W", g)) for g in reached if g[0] in "ax"]
+        first = list(Add.make_args(elementwise.expr)) if elementwise else []
+        numbers = elementwise.numbers if elementwise else ()
+        return (
+            Line(before, _sum([*first, *to_h]), numbers),
+            Line(f"d{self.x}", _sum(to_x), ()),
+        )
+
+    @cached_property
+    def _lines(self) -> tuple[Line, ...]:
+        """The step's lines, with the names that the matrices have here, and the output's gradient whole."""
+        product, lines = function("product"), self.derivation.step.backward
+        dh = f"d{self.h}"
+        whole = self._at_output if dh in {line.name for line in lines} else Symbol(dh)
+        at = {Symbol(self.derivation.step.seeds[self.h]): whole} | {
+            product(Symbol(f"d{g}"), Symbol(f"U_{g[2:]}")): product(Symbol(f"d{g}"), self.matrix("U", g))
+            for g in self.equations.operand
+        }
+        return tuple(Line(x.name, replaced(x.expr, at), x.numbers) for x in lines)
+
+    @property
+    def _at_output(self) -> Expr:
+        """The gradient at the output from outside of the step: dy + dh_next."""
+        return Add(Symbol(self.out), Symbol(f"d{self.h}_next"), evaluate=False)
+
+    def _reads(self, name: str) -> bool:
+        return any(s.name == name for line in self._lines for s in line.expr.free_symbols)
+
+    def _free(self, wanted: str) -> str:
+        names = {*self.equations.arguments, *(s.name for s in self.equations.statements)}
+        while wanted in names:
+            wanted += "_"
+        return wanted
+
+
+def _sum(terms: list[Expr]) -> Expr:
+    return Add(*terms, evaluate=False) if len(terms) > 1 else terms[0] if terms else Integer(0)
