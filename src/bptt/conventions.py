@@ -22,7 +22,9 @@ chung      gru-cho          rzn          z in the opposite sense: h = (1 - z) h_
 =========  ===============  ===========  ================================================================
 
 ``gru`` resets after the recurrent product and ``gru-cho`` before it. These are different functions: a
-system that has one of them cannot hold the other.
+system that has one of them cannot hold the other. Of the cells that are equations, the zoo's and a user's
+own, those that compute one of these functions (the zoo's ``lstm-no-bias`` and ``lstm-chrono`` are LSTMs)
+convert as it does; the others have no counterpart in any system, and a ConfigError says so.
 
 All conversions are of one layer in one direction. What no table of arrays can say: old Keras had
 ``hard_sigmoid`` gates; and a reversed layer's outputs are in the order of its steps in Keras, but in that
@@ -35,7 +37,7 @@ from math import prod
 
 import numpy as np
 
-from bptt.cells import Cell, get
+from bptt.cells import CELLS, Cell, get, record
 from bptt.errors import ConfigError, ShapeError
 from bptt.types import Array, Params
 
@@ -293,14 +295,28 @@ def grads_to_system(cell: str | Cell, grads: Params, system: str) -> dict[str, A
 
 
 def _find(cell: str | Cell, system: str) -> tuple[Cell, Layout]:
-    cell = get(cell)
     if system not in SYSTEMS:
         raise ConfigError(f"no system is called {system!r}; there are {', '.join(SYSTEMS)}")
+    cell = _counterpart(get(cell))
     for row in LAYOUTS:
         if row.system == system and cell.name in row.cells:
             return cell, row
     gru = "; gru resets after the product, gru-cho before it" if cell.name in ("gru", "gru-cho") else ""
     raise ConfigError(f"{system} has no {cell.name}: it has {', '.join(SYSTEMS[system])}{gru}")
+
+
+def _counterpart(cell: Cell) -> Cell:
+    """Return the one of `CELLS` that is the same function of the same arrays."""
+    if type(cell) is type(CELLS.get(cell.name)):
+        return cell
+    from bptt.cells.zoo import ZOO
+
+    name = {"lstm-no-bias": "lstm", "lstm-chrono": "lstm"}.get(cell.name, cell.name)
+    if name in CELLS and cell.name in ZOO and record.same(cell, ZOO[cell.name]):
+        return CELLS[name]
+    raise ConfigError(
+        f"the cell {cell.name} has no counterpart in other systems: what they have is {', '.join(CELLS)}"
+    )
 
 
 def _own(cell: Cell) -> Layout:

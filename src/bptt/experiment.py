@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt import evaluate, optim, schedules, tasks
 from bptt.batches import Batch, Source
-from bptt.cells import sigmoid
+from bptt.cells import Cell, sigmoid
 from bptt.errors import ConfigError, DataError, RunError
 from bptt.model import Model
 from bptt.sample import sample
@@ -68,7 +68,9 @@ class Experiment:
                 f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
                 "put it back, or start a new run"
             )
-        made.optimizer(), made.schedule()  # what means nothing is said before anything is written
+        # what means nothing is said before anything is written
+        made.optimizer(), made.schedule()
+        _try_out(made.model.stack.cell)
         return made
 
     @classmethod
@@ -203,7 +205,21 @@ def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = No
         init_name=settings.init,
         init_scale=settings.init_scale,
         forget_bias=settings.forget_bias,
+        backend=settings.backend,
     )
+
+
+def _try_out(cell: Cell) -> None:
+    """Take one step: a cell made of equations is derived and proven now."""
+    H = 64
+    a = np.random.default_rng(0).normal(size=(1, len(cell.gates) * H))
+    with np.errstate(all="ignore"):
+        (h, *_), _ = cell.forward(a, tuple(np.zeros((1, H)) for _ in cell.states))
+    if not np.isfinite(h).any():
+        raise ConfigError(
+            f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
+            "one, or take its logarithm"
+        )
 
 
 def _as_predictions(model: Model, outputs: Array) -> Array:

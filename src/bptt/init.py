@@ -12,7 +12,7 @@ r"""Initial weights: named ways to draw them, from an explicit generator.
 An embedding is U(-1/√E, 1/√E) for ``"uniform"`` and N(0, 1/E) for ``"scaled"``, N(0, s²) for ``"normal"``,
 N(0, 1) for ``"fan-in"`` and ``"orthogonal"``. Biases start at zero, but the bias of a gate f may start
 above: at 1 the cell state is kept until the network learns to forget (Gers et al. 2000; Jozefowicz et al.
-2015).
+2015). Where a cell itself says how its biases and its units' own parameters start, that is how they start.
 """
 
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ class Init:
         bias: BiasCount = "one",
         dtype: Dtype = np.float32,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H) and the biases of one layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer."""
         x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         params = {
@@ -91,7 +91,9 @@ class Init:
         if bias != "none" and cell.bias:
             params["b"] = np.concatenate([starts.get(gate, np.zeros(H)) for gate in x_gates] or [np.empty(0)])
             if bias == "two":
-                params["b_h"] = np.zeros(len(h_gates) * H)
+                # a gate that W feeds, too, has its start in b
+                own = {g: array for g, array in wished.items() if g not in x_gates}
+                params["b_h"] = np.concatenate([own.get(g, np.zeros(H)) for g in h_gates] or [np.empty(0)])
         params |= {name: wished[name] for name in cell.units}
         return {name: array.astype(dtype) for name, array in params.items()}
 

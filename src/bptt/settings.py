@@ -4,9 +4,13 @@ A run's settings are the neutral ones below, overlaid by what its generated task
 text, by the preset (``"default"`` where none is named), and then by what the user asks for.
 """
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
+import numpy as np
+
+from bptt.backends import Backend
+from bptt.cells import Cell, get
 from bptt.errors import ConfigError
 from bptt.init import BiasCount, InitName
 from bptt.losses import Reduction
@@ -27,8 +31,12 @@ class Settings:
         None: what suits the corpus.
     vocabulary : int or None
         The most words to know; None: all.
-    cell, hidden, layers, embedding, bias, output_bias, tied, dropout, input_dropout
+    cell : str or Cell
+        A name, ``"FILE.py:NAME"``, or a cell (see :func:`bptt.cells.get`).
+    hidden, layers, embedding, bias, output_bias, tied, dropout, input_dropout
         As in :class:`bptt.Model`; embedding 0 is one-hot input.
+    backend
+        As in :mod:`bptt.backends`.
     init, init_scale, forget_bias
         As in :class:`bptt.init.Init`.
     reduction : str
@@ -56,7 +64,7 @@ class Settings:
     tokens: Kind | None = None
     vocabulary: int | None = None
 
-    cell: str = "lstm"
+    cell: str | Cell = "lstm"
     hidden: int = 128
     layers: int = 1
     embedding: int = 64
@@ -68,6 +76,7 @@ class Settings:
     init: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 1.0
+    backend: Backend = "auto"
     reduction: Reduction = "mean_over_time_and_batch"
 
     batch: int = 32
@@ -104,6 +113,10 @@ class Settings:
             self._number(name, above=0)
         for field in fields(self):
             value, is_text = getattr(self, field.name), isinstance(field.default, str)
+            if field.name == "cell":
+                if not isinstance(value, str | Cell):
+                    raise ConfigError(f"cell must be a str or a cell, got {value!r}")
+                continue
             if not isinstance(value, str) and (is_text or (field.name == "valid" and value is not None)):
                 raise ConfigError(f"{field.name} must be a str, got {value!r}")
         if self.steps is None and self.epochs is None:
@@ -128,8 +141,9 @@ class Settings:
             raise ConfigError(f"{name.replace('_', '-')} must be {wanted}, got {value!r}")
 
     def to_json(self) -> dict[str, Any]:
-        """Return the settings as JSON values."""
-        return asdict(self)
+        """Return the settings as JSON values; of a cell its name (see :mod:`bptt.cells.record`)."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {"cell": self.cell.name if isinstance(self.cell, Cell) else self.cell}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Settings":
@@ -258,6 +272,18 @@ def _check_effect(settings: Settings, asked: dict[str, Any]) -> None:
             raise ConfigError(
                 f"{option} goes with --{other} {' or '.join(values)}, not {getattr(settings, other)}"
             )
+    if asked.get("bias", "none") != "none" and not get(settings.cell).bias:
+        raise ConfigError(f"{get(settings.cell).name} has no biases: --bias has no meaning for it")
+    if "forget_bias" in asked and not _takes_forget_bias(get(settings.cell), settings.bias):
+        raise ConfigError(
+            f"--forget-bias goes with a gate f that has a bias and no start of its own; "
+            f"{get(settings.cell).name} has none"
+        )
+
+
+def _takes_forget_bias(cell: Cell, bias: BiasCount) -> bool:
+    own = cell.start(np.random.default_rng(0), 1)
+    return cell.bias and bias != "none" and "f" in cell.from_x and "f" not in own
 
 
 def _known(values: dict[str, Any]) -> dict[str, Any]:

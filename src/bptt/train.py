@@ -18,13 +18,14 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bptt import __version__, optim, threads
+from bptt.cells import record
 from bptt.errors import ConfigError, DivergedError, RunError
 from bptt.experiment import Experiment
 from bptt.runs import Checkpoint, Run
@@ -153,6 +154,8 @@ class Trainer:
         trainer = cls(experiment, Run(folder))  # what takes too much memory leaves no folder behind
         vocabulary = experiment.vocabulary
         Run.create(folder, _config(experiment), None if vocabulary is None else vocabulary.to_json())
+        if trainer.keeps_equations:
+            trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
     @classmethod
@@ -178,11 +181,13 @@ class Trainer:
         if "steps" in changed and "epochs" in changed:
             raise ConfigError("give --steps or --epochs, not both")
         values = {**config["settings"], **changed}
+        if "cell" in config:
+            values["cell"] = record.from_json(config["cell"])
         if "epochs" in changed:
             values["steps"] = None
         experiment = Experiment.of(Settings.from_json(values), facts=config["data"])
         trainer = cls(experiment, run)
-        if run.path("last.safetensors").exists():
+        if trainer.keeps_equations or run.path("last.safetensors").exists():
             try:
                 trainer._restore(run.load("last"))
             except KeyError as error:
@@ -200,6 +205,11 @@ class Trainer:
         if changed:
             run.write_config(_config(experiment))
         return trainer
+
+    @property
+    def keeps_equations(self) -> bool:
+        """Whether the run's configuration holds its cell's equations, for want of a hand-written one."""
+        return "equations" in record.to_json(self.model.stack.cell)
 
     @property
     def epoch(self) -> float:
@@ -390,9 +400,13 @@ def _quiet() -> np.errstate:
 
 
 def _config(experiment: Experiment) -> dict[str, Any]:
+    model = experiment.model
+    kept = record.to_json(model.stack.cell)
+    name = {"cell": kept["name"]}
     return {
         "bptt": __version__,
-        "settings": experiment.settings.to_json(),
-        "model": asdict(experiment.model),
+        "settings": experiment.settings.to_json() | name,
+        "model": {field.name: getattr(model, field.name) for field in fields(model)} | name,
+        "cell": kept,
         "data": experiment.facts,
     }

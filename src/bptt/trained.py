@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from bptt import evaluate
+from bptt.cells import record
 from bptt.errors import DataError, RunError
 from bptt.experiment import Experiment, digest
 from bptt.model import Model
@@ -93,7 +94,9 @@ class Trained:
         run = Run.open(folder)
         config = run.config()
         try:
-            model, settings = Model(**config["model"]), Settings.from_json(config["settings"])
+            cell = {"cell": record.from_json(config["cell"])} if "cell" in config else {}
+            model = Model(**{**config["model"], **cell})
+            settings = Settings.from_json({**config["settings"], **cell})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{run.path('config.json')} does not describe a model: {error}") from None
         if name == "best" and not run.path("best.safetensors").exists():

@@ -19,19 +19,34 @@ CELLS: dict[str, Cell] = {cell.name: cell for cell in (RNN(), RNN("relu"), LSTM(
 
 
 def get(cell: str | Cell) -> Cell:
-    """Return the cell of that name; a cell is returned as it is.
+    """Return the cell that is meant; a cell is returned as it is.
+
+    Parameters
+    ----------
+    cell : str or Cell
+        A name in `CELLS` or in ``bptt.cells.zoo.ZOO``; or ``"FILE.py:NAME"``, or ``"FILE.py"`` where the file
+        has one cell. Such a file is run.
 
     Raises
     ------
     ConfigError
-        If there is no such cell.
+        If there is no such cell, or the file cannot be run.
+    EquationError
+        If a cell of the file cannot be read.
     """
     if isinstance(cell, Cell):
         return cell
+    if not isinstance(cell, str):
+        raise ConfigError(f"a cell is a name or a bptt.cells.Cell, got {cell!r}")
     if cell in CELLS:
         return CELLS[cell]
     from bptt.cells.zoo import ZOO  # made of equations, so above this room; and not needed at every start
+    from bptt.derive.load import load, split
 
-    if cell not in ZOO:
-        raise ConfigError(f"no cell is called {cell!r}; there are {', '.join(dict.fromkeys((*CELLS, *ZOO)))}")
-    return ZOO[cell]
+    if split(cell)[0] is not None:
+        return load(cell)
+    name = cell.replace("_", "-")
+    if name not in ZOO:
+        names = ", ".join(dict.fromkeys((*CELLS, *ZOO)))
+        raise ConfigError(f"no cell is called {cell!r}; there are {names}; one of your own is FILE.py:NAME")
+    return CELLS.get(name, ZOO[name])

@@ -33,7 +33,7 @@ def indrnn(x_h, h, u):
     return h
 
 
-@cell(state="h c", init={"a_f": 1.0})
+@cell(state="h c")
 def lstm(a_i, a_f, a_o, a_g, c):
     """Hochreiter and Schmidhuber 1997, with the forget gate of Gers, Schmidhuber and Cummins 2000."""
     i, f, o, g = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), tanh(a_g)
@@ -51,7 +51,7 @@ def lstm_no_bias(a_i, a_f, a_o, a_g, c):
     return h, c
 
 
-@cell(state="h c", params="p_i p_f p_o", init={"a_f": 1.0})
+@cell(state="h c", params="p_i p_f p_o")
 def lstm_peephole(a_i, a_f, a_o, a_g, c, p_i, p_f, p_o):
     """Gers and Schmidhuber 2000: the gates see the cell state through weights of their own."""
     i = sigmoid(a_i + p_i * c)
@@ -63,7 +63,7 @@ def lstm_peephole(a_i, a_f, a_o, a_g, c, p_i, p_f, p_o):
     return h, c
 
 
-@cell(state="h c", init={"a_f": 1.0})
+@cell(state="h c")
 def lstm_coupled(a_f, a_o, a_g, c):
     """Greff et al. 2015 (CIFG): what is forgotten is what is written, i = 1 - f."""
     f, o, g = sigmoid(a_f), sigmoid(a_o), tanh(a_g)
@@ -100,7 +100,7 @@ def lstm_chrono(a_i, a_f, a_o, a_g, c):
     return h, c
 
 
-@cell(state="h c n m", init={"a_f": 1.0})
+@cell(state="h c n m")
 def slstm(a_i, a_f, a_o, a_z, c, n, m):
     """Beck et al. 2024 (xLSTM): an exponential input gate, a normaliser n and a stabiliser m."""
     z = tanh(a_z)
@@ -135,9 +135,12 @@ def gru_cho(a_r, a_z, a_n, h):
     return h
 
 
-@cell(state="h", operand={"a_n": "q"}, init={"a_f": 1.0})
+@cell(state="h", operand={"a_n": "q"}, init={"a_f": 0.0})
 def mgu(a_f, a_n, h):
-    """Zhou et al. 2016: the minimal gated unit, one gate for both of the GRU's."""
+    """Zhou et al. 2016: the minimal gated unit, one gate for both of the GRU's.
+
+    Its f makes room for what is new, so a bias above zero would not keep h: it starts at zero.
+    """
     f = sigmoid(a_f)
     q = f * h
     n = tanh(a_n)

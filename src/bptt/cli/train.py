@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from bptt.cells import CELLS
+from bptt.cells import Cell, get
+from bptt.errors import BpttError
 from bptt.text.vocabulary import KINDS
 
 RUNS = Path("bptt-runs")
@@ -34,7 +35,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets)."),
 )
 @_options(
-    click.option("--cell", type=click.Choice(list(CELLS)), help="The recurrent cell.  [lstm]"),
+    click.option("--cell", metavar="NAME", help="The recurrent cell, or FILE.py:NAME of your own.  [lstm]"),
     click.option("--hidden", type=int, metavar="H", help="Hidden units in a layer.  [128]"),
     click.option("--layers", type=int, metavar="L", help="Layers.  [1]"),
     click.option("--embedding", type=int, metavar="E", help="Embedding size; 0 is one-hot input.  [64]"),
@@ -44,6 +45,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--bias", metavar="NAME", help="none, one, or two as PyTorch has them.  [one]"),
     click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled, orthogonal.  [orthogonal]"),
     click.option("--init-scale", type=float, help="For uniform and normal."),
+    click.option("--backend", metavar="NAME", help="auto, reference (NumPy) or cpu (compiled).  [auto]"),
     click.option("--forget-bias", type=float, help="Where a forget gate's bias starts.  [1]"),
 )
 @_options(
@@ -85,7 +87,7 @@ def train(
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None:
-        if strange := [name for name in given if name not in ("data", "steps", "epochs")]:
+        if strange := [name for name in given if name not in ("data", "steps", "epochs", "cell")]:
             raise click.UsageError(
                 "--resume goes on as the run was set up; only --steps or --epochs can go with it, and the "
                 "PATH of its text where that has moved, "
@@ -97,14 +99,32 @@ def train(
     if "data" in given:
         given["data"] = _lasting(given["data"])
     if resume is not None:
+        cell = given.pop("cell", None)
         trainer = Trainer.resume(resume, **given)
+        own = trainer.model.stack.cell
+        if cell is not None and not _is(own, cell):
+            click.echo(
+                f"the run goes on with its own cell, {own.name} as it was when training began, not {cell}"
+            )
     else:
         if "valid" in given:
             given["valid"] = str(Path(given["valid"]).absolute())
+        if "cell" in given:
+            given["cell"] = get(given["cell"])  # once: a file is run by it
         settings = Settings.of(preset, **given)
-        name = f"{Path(settings.data).stem or 'text'}-{settings.cell}"
+        name = f"{Path(settings.data).stem or 'text'}-{get(settings.cell).name}"
         trainer = Trainer.start(settings, out or free_folder(RUNS, name))
     return watch(trainer)
+
+
+def _is(own: Cell, spec: str) -> bool:
+    """Return whether `spec` still means the run's own cell."""
+    from bptt.cells import record
+
+    try:
+        return record.same(own, get(spec))
+    except BpttError:  # as where the file is gone
+        return False
 
 
 def _lasting(data: str) -> str:
@@ -147,6 +167,8 @@ def watch(trainer: Any) -> int:
 
 def introduction(trainer: Any) -> Iterator[str]:
     """Yield what is to be known before training."""
+    from bptt.backends import running
+
     s, model, facts = trainer.settings, trainer.model, trainer.experiment.facts
     count = sum(array.size for array in trainer.params.values())
     if trainer.experiment.vocabulary:
@@ -160,8 +182,8 @@ def introduction(trainer: Any) -> Iterator[str]:
     embedding = f", embedding {model.embedding}" if model.embedding else ""
     steps = f" of {s.chunk} steps" if trainer.experiment.vocabulary else ""
     yield (
-        f"{model.cell}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
-        f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}"
+        f"{model.stack.cell.name}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
+        f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}; {running(model.backend, model.stack.cell)}"
     )
     at = f", from step {trainer.step:,}" if trainer.step else ""
     yield f"{trainer.experiment.steps:,} steps{at}; the run is kept in {trainer.run.folder}"
