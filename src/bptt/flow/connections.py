@@ -1,0 +1,221 @@
+"""The connections from one step to the next, their derivatives, and products of them through time."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from bptt.cells import Cache, Cell, States, blocks
+from bptt.threads import matmul
+from bptt.types import Array, Params
+from bptt.unroll import unroll
+
+Connection: TypeAlias = tuple[str, ...]
+"""One way from a step to the next: the gates whose products it goes through, in the forward's order."""
+
+DIRECT: Connection = ()
+
+EVERYTHING, ELEMENTWISE, PRODUCTS = "everything", "direct", "every gate"
+
+
+@dataclass(frozen=True)
+class Path:
+    """Connections that are kept while all the others are cut.
+
+    Attributes
+    ----------
+    name : str
+        "everything"; "direct", all that is elementwise; "every gate", all but direct; "gate i", by this
+        gate's product at every step; "gate r then n", where n's operand comes through r; "direct or gate
+        i", at each step the one or the other.
+    connections : tuple of tuple of str
+    """
+
+    name: str
+    connections: tuple[Connection, ...]
+
+
+Factors: TypeAlias = dict[tuple[str, str], Array]
+"""Elementwise derivatives (N, H) of the first by the second; those that are zero are not there."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step's elementwise derivatives.
+
+    Attributes
+    ----------
+    states : of the states by the states before
+    gates : of the states by the gates
+    q : of the operand "q" by the states before and by the gates
+    """
+
+    states: Factors
+    gates: Factors
+    q: Factors
+
+    def rows(self, rows: slice) -> "Step":
+        """Return some of the N rows."""
+        parts = ({pair: d[rows] for pair, d in part.items()} for part in (self.states, self.gates, self.q))
+        return Step(*parts)
+
+
+class Observed(Cell):
+    """A cell that keeps the derivatives of every step while it runs."""
+
+    def __init__(self, cell: Cell) -> None:
+        self.name, self.gates, self.states = cell.name, cell.gates, cell.states
+        self.from_x, self.from_h, self.from_q = cell.from_x, cell.from_h, cell.from_q
+        self.units, self.bias = cell.units, cell.bias
+        self.steps: deque[Step] = deque()
+        self._cell = cell
+        self._q: Factors = {}
+
+    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:  # noqa: D102
+        q, cache = self._cell.operand(a, states)
+        da = np.zeros_like(a)
+        before = self._cell.operand_backward(np.ones_like(q), cache, da)
+        self._q = _named("q", self.states, before) | _named("q", self.gates, blocks(da, len(self.gates)))
+        return q, cache
+
+    def forward(self, a: Array, states: States) -> tuple[States, Cache]:  # noqa: D102
+        new, cache = self._cell.forward(a, states)
+        step = Step({}, {}, self._q)
+        for state in self.states:
+            one = tuple(
+                np.ones_like(s) if name == state else np.zeros_like(s)
+                for name, s in zip(self.states, new, strict=True)
+            )
+            da, before = self._cell.backward(one, cache)
+            step.states.update(_named(state, self.states, before))
+            step.gates.update(_named(state, self.gates, blocks(da, len(self.gates))))
+        self.steps.append(step)
+        return new, cache
+
+    def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:  # noqa: D102
+        return self._cell.backward(dstates, cache)
+
+
+def _named(of: str, names: tuple[str, ...], arrays: Iterable[Array]) -> Factors:
+    return {(of, name): array for name, array in zip(names, arrays, strict=False) if array.any()}
+
+
+def steps_of(cell: Cell, params: Params, x: Array, states: States | None) -> list[Step]:
+    """Run the cell over x, as :func:`bptt.unroll` does, and return every step's derivatives."""
+    observed = Observed(cell)
+    unroll(observed, params, x, states)
+    return list(observed.steps)
+
+
+def all_connections(cell: Cell) -> list[Connection]:
+    """Return every way that there can be from a step to the next."""
+    inner = [(), *((r,) for r in cell.from_h)]
+    return [DIRECT, *((g,) for g in cell.from_h), *((*r, n) for n in cell.from_q for r in inner)]
+
+
+def connections_of(cell: Cell) -> list[Connection]:
+    """Return the ways that this cell has: those whose derivatives are not zero at random points."""
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=(64, len(cell.gates)))
+    states = tuple(rng.uniform(0.5, 1.5, (64, 1)) for _ in cell.states)  # a normaliser has to be positive
+    observed = Observed(cell)
+    if cell.from_q:
+        observed.operand(a, states)
+    observed.forward(a, states)
+    (step,) = observed.steps
+    gates, q = {gate for _, gate in step.gates}, {by for _, by in step.q}
+
+    def there(connection: Connection) -> bool:
+        if connection == DIRECT:
+            return bool(step.states)
+        *inner, gate = connection
+        through = q & set(inner or cell.states) if gate in cell.from_q else {gate}
+        return gate in gates and bool(through)
+
+    return [connection for connection in all_connections(cell) if there(connection)]
+
+
+def paths_of(connections: list[Connection]) -> list[Path]:
+    """Return the paths that are worth telling apart: no two of them the same."""
+    products = [c for c in connections if c != DIRECT]
+    names = {c: "gate " + " then ".join(c) for c in products}
+    kept = {EVERYTHING: connections}
+    if DIRECT in connections:
+        kept |= {ELEMENTWISE: [DIRECT], PRODUCTS: products}
+    kept |= {name: [c] for c, name in names.items()}
+    if DIRECT in connections:
+        kept |= {f"direct or {name}": [DIRECT, c] for c, name in names.items()}
+    paths: dict[tuple[Connection, ...], Path] = {}
+    for name, some in kept.items():
+        if some or name == EVERYTHING:
+            paths.setdefault(tuple(some), Path(name, tuple(some)))
+    return list(paths.values())
+
+
+def products(cell: Cell, steps: list[Step], U: Array, path: Path, start: Array) -> Iterator[dict[str, Array]]:
+    """Yield the rows of `start` times J_1, J_2, ... along a path, from the last step back.
+
+    Parameters
+    ----------
+    start : (N, M, H)
+        Gradients at a state at t, each in turn at each of the S states.
+
+    Yields
+    ------
+    dict of (N, S·M, H)
+        By the state at t-k. One that is not there is zero.
+    """
+    H, S = len(U), len(cell.states)
+    N, M, _ = start.shape
+    fed = (*cell.from_h, *cell.from_q)
+    UT = {g: np.ascontiguousarray(U[:, k * H : (k + 1) * H].T) for k, g in enumerate(fed)}
+    # everything is everything, also a way that was zero where the cell was probed
+    connections = all_connections(cell) if path.name == EVERYTHING else list(path.connections)
+    J = {}
+    for s, state in enumerate(cell.states):
+        J[state] = np.zeros((N, S * M, H))
+        J[state][:, s * M : (s + 1) * M] = start
+    for step in reversed(steps):
+        J = _back(cell, step, UT, connections, J)
+        yield J
+
+
+def _back(
+    cell: Cell, step: Step, UT: dict[str, Array], connections: list[Connection], J: dict[str, Array]
+) -> dict[str, Array]:
+    """Return J times one step's Jacobian, of these connections alone."""
+    h = cell.states[0]
+    new: dict[str, Array] = {}
+
+    def add(state: str, part: Array) -> None:
+        new[state] = new[state] + part if state in new else part
+
+    for connection in connections:
+        if connection == DIRECT:
+            for (to, of), d in step.states.items():
+                if to in J:
+                    add(of, J[to] * d[:, None])
+            continue
+        *inner, gate = connection
+        das = [J[to] * d[:, None] for (to, g), d in step.gates.items() if g == gate and to in J]
+        if not das:
+            continue
+        dproduct = _times(sum(das[1:], das[0]), UT[gate])
+        if gate not in cell.from_q:
+            add(h, dproduct)
+        elif inner:
+            for r in inner:
+                if ("q", r) in step.q:
+                    add(h, _times(dproduct * step.q["q", r][:, None], UT[r]))
+        else:
+            for of in cell.states:
+                if ("q", of) in step.q:
+                    add(of, dproduct * step.q["q", of][:, None])
+    return new
+
+
+def _times(J: Array, UT: Array) -> Array:
+    """Return J (N, S·M, H) times UT (H, H)."""
+    return matmul(J.reshape(-1, J.shape[-1]), UT).reshape(J.shape)

@@ -1,0 +1,58 @@
+"""A gradient flow as a page: the picture, the table and the definition in one file that asks for nothing."""
+
+from html import escape
+
+from bptt.flow.chart import draw
+from bptt.flow.measure import Flow
+from bptt.flow.report import HEADING, columns, definition, finding, meaning, rows
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1b1b; --faint: #8a8a8a }
+@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e8e8e8; --faint: #8b9197 } }
+body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif;
+       margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
+h1 { font-size: 1.3rem }
+svg { max-width: 100%; height: auto }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+caption { text-align: left; padding-bottom: .5rem }
+th, td { padding: .15rem 1rem .15rem 0; text-align: right; font-weight: normal }
+th:first-child, td:last-child { text-align: left }
+thead th { border-bottom: 1px solid var(--faint) }
+"""
+
+
+def page(flow: Flow) -> bytes:
+    """Return the page as UTF-8 HTML."""
+    svg = draw(flow, "svg").decode()
+    svg = svg[svg.index("<svg") :]
+    said = meaning(flow)
+    heads = "".join(f"<th>{escape(head)}</th>" for head in columns(flow))
+    body = "\n".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(entry)}</td>' for entry in entries)}"
+        f"<td>{escape(said[name])}</td></tr>"
+        for name, entries in rows(flow)
+    )
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(finding(flow))}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+<h1>Gradient flow</h1>
+{svg}
+<table>
+<caption>{escape(HEADING)}</caption>
+<thead><tr><th>path</th>{heads}<td></td></tr></thead>
+<tbody>
+{body}
+</tbody>
+</table>
+<p>{escape(definition(flow))}</p>
+<p>{escape(flow.where[:1].upper() + flow.where[1:])}.</p>
+</body>
+</html>
+""".encode()
