@@ -100,7 +100,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([*TRAIN, "--valid={}/line.txt", "--tokens=word"], "line.txt: there is nothing to predict in 1 tokens"),
     ([*TRAIN, "--tokens=word", "--vocabulary=2"], "at least 3"),
     ([*TRAIN, "--frob"], "No such option:? '?--frob.*see bptt train --help"),
-    ([*TRAIN, "--cell=frob"], "'frob' is not one of 'rnn'"),
+    ([*TRAIN, "--cell=frob"], "no cell is called 'frob'; there are rnn, .*slstm"),
     ([*TRAIN, "--tokens=frob"], "'frob' is not one of 'char', 'byte', 'word'"),
     ([*TRAIN, "--optimizer=frob"], "optimizer must be one of sgd, .* got 'frob'"),
     ([*TRAIN, "--schedule=frob"], "schedule must be one of .* got 'frob'"),

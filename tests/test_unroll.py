@@ -11,11 +11,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from bptt import unroll
 from bptt.cells import CELLS, Cell
 from bptt.errors import ShapeError
 from bptt.types import Array, Params
-from bptt.unroll import scatter_add
+from bptt.unroll import scatter_add, unroll
 from gradcheck import (
     Layer,
     assert_close,

@@ -9,6 +9,7 @@ and :mod:`bptt.check`, the judge of anybody's backward pass.
 __version__ = "0.1.0"
 
 from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
+from bptt.backends import unroll
 from bptt.check import Judgement, assert_gradients, check
 from bptt.derive import cell
 from bptt.errors import BpttError, ConfigError, DataError, DivergedError, RunError, ShapeError
@@ -19,7 +20,7 @@ from bptt.settings import PRESETS, Settings
 from bptt.stack import Stack, StackRun, layer_params
 from bptt.train import Report, Trainer
 from bptt.trained import Trained
-from bptt.unroll import Gradients, Unrolled, unroll
+from bptt.unroll import Gradients, Unrolled
 
 __all__ = [
     "PRESETS",

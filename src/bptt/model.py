@@ -18,11 +18,13 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from bptt import cells
+from bptt.backends import Backend, matmul
+from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init, InitName
 from bptt.losses import LOSSES, Loss, LossName, Reduction
 from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
-from bptt.threads import matmul, one_blas_thread
+from bptt.threads import one_blas_thread
 from bptt.types import Array, Dtype, Generator, Params
 from bptt.unroll import scatter_add, without_padding
 
@@ -76,8 +78,8 @@ class Model:
         K, the number of outputs.
     hidden : int
         H.
-    cell : str
-        A name in ``bptt.cells.CELLS``.
+    cell : str or Cell
+        A name, ``"FILE.py:NAME"``, or a cell (see :func:`bptt.cells.get`).
     layers : int
         L.
     token_inputs : bool
@@ -100,6 +102,8 @@ class Model:
         See :mod:`bptt.losses`.
     init, init_scale, forget_bias
         See :mod:`bptt.init`.
+    backend : "auto", "reference" or "cpu"
+        See :mod:`bptt.backends`.
 
     Raises
     ------
@@ -121,7 +125,7 @@ class Model:
     inputs: int
     outputs: int
     hidden: int
-    cell: str = "lstm"
+    cell: str | Cell = "lstm"
     layers: int = 1
     token_inputs: bool = True
     embedding: int | None = None
@@ -137,6 +141,7 @@ class Model:
     init_name: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 0.0
+    backend: Backend = "auto"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "hidden", "layers", "embedding", "features"):
@@ -173,6 +178,7 @@ class Model:
             bidirectional=self.bidirectional,
             bias=self.bias,
             dropout=self.dropout,
+            backend=self.backend,
         )
 
     @property
@@ -265,7 +271,7 @@ class Model:
             run = self.forward(params, inputs, state, mask=mask, reset=reset, features=features, rng=rng)
             counted = mask if target_mask is None else target_mask
             loss = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
-            return LossAndGrads(loss.value, run.backward(loss.grad).params, run.state)
+            return LossAndGrads(loss.value, run.backward(loss.grad, overwrite=True).params, run.state)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
@@ -316,7 +322,7 @@ class Model:
             run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
             drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
             h = apply_drop(run.y, drop_out).reshape(-1, run.y.shape[-1])
-            y = matmul(h, self._output_matrix(params))  # (3)
+            y = self._matmul(h, self.output_matrix(params))  # (3)
             if self.output_bias:
                 y = _iadd(y, params["output.b"])
         outputs = y.reshape(*run.y.shape[:2], self.outputs)
@@ -344,7 +350,11 @@ class Model:
             raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")
         return inputs
 
-    def _output_matrix(self, params: Params) -> Array:
+    def _matmul(self, a: Array, b: Array) -> Array:
+        return matmul(a, b, self.backend)
+
+    def output_matrix(self, params: Params) -> Array:
+        """Return the matrix from h to the outputs, (H, K)."""
         return params["embedding"].T if self.tied else params["output.W"]
 
     @property
@@ -356,7 +366,7 @@ class Model:
 
         With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
         """
-        return {name: matmul(params["embedding"], params[name]) for name in self._first_W}
+        return {name: self._matmul(params["embedding"], params[name]) for name in self._first_W}
 
     @property
     def _first_states(self) -> list[str]:
@@ -395,15 +405,20 @@ class ModelRun:
     _drop_in: Array | None
     _drop_out: Array | None
 
-    def backward(self, doutputs: Array, dstate: Params | None = None) -> ModelGradients:
+    def backward(
+        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
+    ) -> ModelGradients:
         """Backpropagate from the gradient at the outputs, and at the final state if it is used further.
 
         Parameters
         ----------
         doutputs : (T, N, K)
         dstate : dict of (N, H), optional
+        overwrite : bool
+            Whether what the forward kept may be lost, so that it need not be held twice.
         """
         model, params, h = self._model, self._params, self._h
+        matmul = model._matmul
         if doutputs.shape != self.outputs.shape:
             raise ShapeError(
                 f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {doutputs.shape}"
@@ -414,8 +429,10 @@ class ModelRun:
             dV = matmul(h.T, dy)  # (3)
             if model.output_bias:
                 grads["output.b"] = dy.sum(axis=0)
-            dh = matmul(dy, model._output_matrix(params).T).reshape(self._run.y.shape)
-            layers, dx, dinitial = self._run.backward(apply_drop(dh, self._drop_out), dstate)  # (2)
+            dh = matmul(dy, model.output_matrix(params).T).reshape(self._run.y.shape)
+            layers, dx, dinitial = self._run.backward(
+                apply_drop(dh, self._drop_out), dstate, overwrite=overwrite
+            )  # (2)
             grads |= layers
             if model.embedding is not None:
                 if self._x is self._inputs:
@@ -444,7 +461,7 @@ class ModelRun:
 
     def _unfold(self, grads: Params) -> Array:
         """Turn the gradient at E W into those at W (in place in `grads`) and at E (returned)."""
-        E = self._params["embedding"]
+        E, matmul = self._params["embedding"], self._model._matmul
         dE = np.zeros_like(E)
         for name in self._model._first_W:
             dEW = grads[name]

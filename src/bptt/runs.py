@@ -1,7 +1,7 @@
 """A run is a folder: its configuration, vocabulary, log and checkpoints.
 
 ===================== ============================================================================
-``config.json``       settings, the model's description, what is known of the data
+``config.json``       settings, the model's description, its cell, what is known of the data
 ``vocabulary.json``   the tokens, where there are any
 ``log.jsonl``         a line per report
 ``last.safetensors``  the latest checkpoint: all that is needed to go on as if never stopped

@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.model import Model
+from bptt.stepper import Stepper
 from bptt.text.vocabulary import Vocabulary
 from bptt.types import Array, Generator, Params
 
@@ -97,14 +98,16 @@ def _draw(
     for start in range(0, len(read), 256):  # a long prime is read in pieces
         run = model.forward(params, read[start : start + 256, None], state)
         state = run.state
+    stepper = Stepper(model, params, state)
+    logits = run.outputs[-1, 0]
     for k in range(length):
-        p = probabilities(run.outputs[-1, 0], temperature, top_k, top_p)
+        p = probabilities(logits, temperature, top_k, top_p)
         # by the cumulative sum: one random number a token, whatever the options
         token = int(np.searchsorted(np.cumsum(p), rng.random() * p.sum(), side="right"))
         token = min(token, int(np.flatnonzero(p)[-1]))
         yield decoder.feed(token)
         if k + 1 < length:
-            run = model.forward(params, np.array([[token]]), run.state)
+            logits = stepper.read(np.array([token]))[0]
     if rest := decoder.finish():
         yield rest
 

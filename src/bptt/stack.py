@@ -10,11 +10,11 @@ from typing import get_args
 
 import numpy as np
 
+from bptt.backends import Backend, LayerRun, expect_backend, unroll
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init
 from bptt.types import Array, Dtype, Generator, Params
-from bptt.unroll import Unrolled, unroll
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Stack:
     dropout : float
         The part of each layer's output that is dropped on its way to the next layer, while training.
         Nothing is dropped on the way through time (Zaremba et al. 2014).
+    backend : "auto", "reference" or "cpu"
+        What runs the layers (see :mod:`bptt.backends`).
 
     Examples
     --------
@@ -54,6 +56,7 @@ class Stack:
     bidirectional: bool = False
     bias: BiasCount = "one"
     dropout: float = 0.0
+    backend: Backend = "auto"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "hidden", "layers"):
@@ -62,6 +65,7 @@ class Stack:
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
         if self.bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
+        expect_backend(self.backend)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
 
@@ -142,7 +146,7 @@ class Stack:
             Draws what is dropped. Without it nothing is: that is how a model is evaluated.
         """
         self.expect_states("states", states)
-        runs: list[tuple[str, Unrolled]] = []
+        runs: list[tuple[str, LayerRun]] = []
         drops: list[Array | None] = []
         final: Params = {}
         for layer in range(self.layers):
@@ -153,7 +157,16 @@ class Stack:
                 prefix = f"layers.{layer}.{direction}"
                 own = layer_params(params, layer, reverse=direction != "")
                 before = None if states is None else tuple(states[prefix + s] for s in self.cell.states)
-                run = unroll(self.cell, own, x, before, mask=mask, reset=reset, reverse=direction != "")
+                run = unroll(
+                    self.cell,
+                    own,
+                    x,
+                    before,
+                    mask=mask,
+                    reset=reset,
+                    reverse=direction != "",
+                    backend=self.backend,
+                )
                 runs.append((prefix, run))
                 outputs.append(run.y)
                 final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
@@ -185,11 +198,11 @@ class StackRun:
     y: Array
     states: Params
     _stack: Stack
-    _runs: list[tuple[str, Unrolled]]
+    _runs: list[tuple[str, LayerRun]]
     _drops: list[Array | None]
 
     def backward(
-        self, dy: Array | None = None, dstates: Params | None = None
+        self, dy: Array | None = None, dstates: Params | None = None, *, overwrite: bool = False
     ) -> tuple[Params, Array | None, Params]:
         """Backpropagate through the layers and through time.
 
@@ -198,6 +211,8 @@ class StackRun:
         dy : array of the shape of `y`, optional
         dstates : dict of (N, H), optional
             The gradient at the final states.
+        overwrite : bool
+            Whether what the forward kept may be lost, so that it need not be held twice.
 
         Returns
         -------
@@ -219,7 +234,7 @@ class StackRun:
                 dfinal: States | None = None
                 if dstates is not None:
                     dfinal = tuple(dstates[prefix + s] for s in stack.cell.states)
-                grads = run.backward(part, dfinal)
+                grads = run.backward(part, dfinal, overwrite=overwrite)
                 dparams |= {prefix + name: array for name, array in grads.params.items()}
                 dinitial |= {
                     prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)

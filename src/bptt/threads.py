@@ -94,18 +94,29 @@ def one_blas_thread() -> AbstractContextManager[None]:
 
 
 def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
-    """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, on the pool.
+    """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, here and on the pool.
 
     The slices depend on `n` and `pieces` alone. `work` must write to places of its own.
     """
     pieces = max(1, min(pieces, n))
     cuts = [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
     # a worker that waited for the pool could wait for itself
-    if pieces == 1 or count() == 1 or getattr(_own, "is_worker", False):
-        for cut in cuts:
+    helpers = 0 if getattr(_own, "is_worker", False) else min(pieces, count()) - 1
+    left = iter(cuts)
+
+    def take() -> None:
+        for cut in left:
             work(cut)
-    else:
-        list(_pool().map(work, cuts))  # list: an exception in a thread is raised here
+
+    others = [_pool().submit(take) for _ in range(helpers)]
+    try:
+        take()
+    finally:
+        # one that has not begun would find nothing left; the others are waited for
+        errors = [other.exception() for other in others if not other.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
 
 
 def matmul(a: Array, b: Array) -> Array:

@@ -116,10 +116,9 @@ def unroll(
     ((5, 2, 3), (4, 16))
     """
     cell = get(cell)
-    T, N, H, x = _check(cell, params, x, states, mask, reset)
+    T, N, H, x = check(cell, params, x, states, mask, reset)
     U = params["U"]
-    real = () if x.ndim == 2 else (x,)
-    dtype = np.result_type(*params.values(), *(states or ()), *real)
+    dtype = dtype_of(params, x, states)
     if states is None:
         states = tuple(np.zeros((N, H), dtype) for _ in cell.states)
     columns = Columns.of(cell, H)
@@ -180,7 +179,9 @@ class Unrolled:
     _keep: Array | None
     _reverse: bool
 
-    def backward(self, dy: Array | None = None, dstates: States | None = None) -> Gradients:
+    def backward(
+        self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
+    ) -> Gradients:
         """Backpropagate through time.
 
         Nothing that the forward made is changed: while the parameters are as they were, a second call
@@ -193,6 +194,8 @@ class Unrolled:
         dstates : tuple of (N, H), optional
             The gradient of the loss at the final states, as when a later chunk passes its own back.
             Default: zeros.
+        overwrite : bool
+            Whether what the forward kept may be lost. The reference never does that.
 
         Returns
         -------
@@ -206,14 +209,9 @@ class Unrolled:
         cell, columns, U = self._cell, self._columns, self._params["U"]
         mask, keep, reverse = self._mask, self._keep, self._reverse
         T, N, H = self.y.shape
-        if dy is not None:
-            _expect(cell, "dy", dy, self.y.shape, "(T, N, H)")
+        expect(cell, dy, dstates, self.y, self.states)
         if dstates is None:
             dstates = tuple(np.zeros_like(s) for s in self.states)
-        if len(dstates) != len(self.states):
-            raise ShapeError(f"{cell.name}: dstates must hold {len(self.states)} arrays, got {len(dstates)}")
-        for name, d, s in zip(cell.states, dstates, self.states, strict=True):
-            _expect(cell, f"the gradient at the final {name}", d, s.shape, "(N, H)")
         UT_h, UT_q = U[:, : columns.h.width].T, U[:, columns.h.width :].T
 
         with one_blas_thread():
@@ -244,21 +242,21 @@ class Unrolled:
     def _sums(self, da: Array) -> tuple[Params, Array | None]:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""
         columns, x, W = self._columns, self._x, self._params["W"]
-        da_x, da_h = _rows(columns.W.take(da)), _rows(columns.h.take(da))
-        dU = matmul(_rows(self._h_prev).T, da_h)
+        da_x, da_h = rows(columns.W.take(da)), rows(columns.h.take(da))
+        dU = matmul(rows(self._h_prev).T, da_h)
         if self._q is not None:
-            dU = np.concatenate([dU, matmul(_rows(self._q).T, _rows(columns.q.take(da)))], axis=-1)
+            dU = np.concatenate([dU, matmul(rows(self._q).T, rows(columns.q.take(da)))], axis=-1)
         if x.ndim == 2:
             dW, dx = scatter_add(x, da_x, len(W)), None
         else:
-            dW, dx = matmul(_rows(x).T, da_x), matmul(da_x, W.T).reshape(x.shape)
+            dW, dx = matmul(rows(x).T, da_x), matmul(da_x, W.T).reshape(x.shape)
         grads = {"W": dW, "U": dU}
         if "b" in self._params:
             grads["b"] = da_x.sum(axis=0)
         if "b_h" in self._params:
-            grads["b_h"] = _rows(columns.U.take(da)).sum(axis=0)
+            grads["b_h"] = rows(columns.U.take(da)).sum(axis=0)
         for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
-            grads[name] = _rows(da[..., at]).sum(axis=0)
+            grads[name] = rows(da[..., at]).sum(axis=0)
         return grads, dx
 
 
@@ -294,10 +292,16 @@ def scatter_add(rows: Array, values: Array, count: int) -> Array:
     return out
 
 
+def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
+    """Return the dtype in which a layer computes: the one that holds all of its arrays."""
+    real = () if x.ndim == 2 else (x,)
+    return np.result_type(*params.values(), *(states or ()), *real)
+
+
 def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
-    """Return x W + b, and b_h, for all steps: (T, N, G·H)."""
+    """Return x W + b, b_h, and the units' own parameters, for all steps: (T, N, G·H)."""
     W = params["W"]
-    ax = W[x] if x.ndim == 2 else matmul(_rows(x), W).reshape(*x.shape[:2], -1)
+    ax = W[x] if x.ndim == 2 else matmul(rows(x), W).reshape(*x.shape[:2], -1)
     ax = ax.astype(dtype, copy=False)
     if "b" in params:
         ax += params["b"]
@@ -320,7 +324,7 @@ def without_padding(x: Array, mask: Array | None) -> Array:
     return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
 
 
-def _rows(a: Array) -> Array:
+def rows(a: Array) -> Array:
     """Return (T, N, ·) as (T·N, ·)."""
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2])  # no -1: there may be no columns
 
@@ -337,12 +341,24 @@ def _add(these: States, those: States) -> States:
     return tuple(a + b for a, b in zip(these, those, strict=False)) + these[len(those) :]
 
 
+def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
+    """Raise a ShapeError unless the cotangents, where given, have the shapes of their outputs."""
+    if dy is not None:
+        _expect(cell, "dy", dy, y.shape, "(T, N, H)")
+    if dstates is None:
+        return
+    if len(dstates) != len(states):
+        raise ShapeError(f"{cell.name}: dstates must hold {len(states)} arrays, got {len(dstates)}")
+    for name, d, s in zip(cell.states, dstates, states, strict=True):
+        _expect(cell, f"the gradient at the final {name}", d, s.shape, "(N, H)")
+
+
 def _expect(cell: Cell, name: str, array: Array, shape: tuple[int, ...], symbols: str) -> None:
     if array.shape != shape:
         raise ShapeError(f"{cell.name}: {name} must be {symbols} = {shape}, got {array.shape}")
 
 
-def _check(
+def check(
     cell: Cell,
     params: Params,
     x: Array,

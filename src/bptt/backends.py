@@ -1,0 +1,180 @@
+"""Which backend runs a cell: the reference time loop, or a kernel compiled for this processor.
+
+``"reference"`` is :func:`bptt.unroll.unroll`. ``"cpu"`` is the kernel, or an error that says why there is
+none. ``"auto"`` is the kernel for float32 where there is one, and the reference otherwise: float64 is what
+one checks with, and there the definition of right is asked for.
+"""
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import numpy as np
+
+from bptt import threads
+from bptt.cells import CELLS, Cell, States, get
+from bptt.derive import EquationCell
+from bptt.errors import ConfigError
+from bptt.types import Array, Params
+from bptt.unroll import Unrolled, check, dtype_of
+from bptt.unroll import unroll as reference
+
+if TYPE_CHECKING:
+    from bptt.kernels.host import Host
+    from bptt.kernels.unrolled import Compiled, KernelRun
+
+Backend: TypeAlias = Literal["auto", "reference", "cpu"]
+LayerRun: TypeAlias = "Unrolled | KernelRun"
+"""A layer run through time: ``y``, ``states``, ``backward``."""
+
+DTYPES = ("float32", "float64")
+BACKENDS: tuple[Backend, ...] = ("auto", "reference", "cpu")
+
+
+def equations_of(cell: Cell) -> EquationCell | None:
+    """Return the cell as its equations: itself, or the zoo's of a cell that is written by hand."""
+    if isinstance(cell, EquationCell):
+        return cell
+    from bptt.cells.zoo import ZOO
+
+    return ZOO.get(cell.name) if CELLS.get(cell.name) is cell else None
+
+
+def reason_against(cell: Cell, dtype: np.dtype[Any]) -> str | None:
+    """Return why no kernel can run a cell, or None where one can."""
+    if dtype.name not in DTYPES:
+        return f"kernels are for float32 and float64, not {dtype}"
+    if equations_of(cell) is None:
+        return f"the cell {cell.name} is written by hand and has no equations to make a kernel from"
+    return _no_compiler()
+
+
+@cache
+def _no_compiler() -> str | None:
+    try:
+        import llvmlite.binding
+    except ImportError as error:
+        return f"llvmlite, which makes the machine code, cannot be imported: {error}"
+    del llvmlite
+    return None
+
+
+def unroll(
+    cell: Cell | str,
+    params: Params,
+    x: Array,
+    states: States | None = None,
+    *,
+    mask: Array | None = None,
+    reset: Array | None = None,
+    reverse: bool = False,
+    backend: Backend = "auto",
+) -> "LayerRun":
+    """Run a cell through time and keep what its backward needs.
+
+    Parameters
+    ----------
+    cell, params, x, states, mask, reset, reverse
+        As :func:`bptt.unroll.unroll`, the reference, has them.
+    backend : "auto", "reference" or "cpu"
+        What runs it (see the module's text).
+
+    Returns
+    -------
+    Unrolled or KernelRun
+        With ``y`` (T, N, H), the final ``states``, and ``backward``.
+
+    Raises
+    ------
+    ShapeError
+        If an array does not fit the others.
+    ConfigError
+        If there is no such backend, or a kernel is asked for where there can be none.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> rng = np.random.default_rng(0)
+    >>> T, N, D, H = 5, 2, 3, 4
+    >>> params = {"W": rng.normal(size=(D, 4 * H)), "U": rng.normal(size=(H, 4 * H)), "b": np.zeros(4 * H)}
+    >>> x = rng.normal(size=(T, N, D))
+    >>> fast, right = (bptt.unroll("lstm", params, x, backend=b) for b in ("cpu", "reference"))
+    >>> bool(np.allclose(fast.y, right.y, rtol=0, atol=1e-14))
+    True
+    """
+    cell = get(cell)
+    if backend == "reference":
+        return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
+    dtype = dtype_of(params, x, states)
+    compiled = kernel(backend, cell, dtype)
+    if compiled is None:
+        return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
+    from bptt.kernels.unrolled import unroll
+
+    *_, x = check(cell, params, x, states, mask, reset)
+    return unroll(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
+
+
+def matmul(a: Array, b: Array, backend: Backend = "auto") -> Array:
+    """Return the product of `a` (M, K) and `b` (K, N), by the backend's own code."""
+    if a.dtype == b.dtype and uses_kernels(backend, a.dtype):
+        from bptt.kernels.gemm import matmul
+
+        return matmul(a, b)
+    return threads.matmul(a, b)
+
+
+def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:
+    """Return whether a backend means compiled code for arrays of a dtype, on this machine."""
+    if backend == "cpu":
+        return dtype.name in DTYPES
+    return backend == "auto" and dtype == np.float32 and _no_compiler() is None
+
+
+def expect_backend(backend: str) -> None:
+    """Raise a ConfigError unless there is such a backend."""
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
+
+
+def kernel(backend: Backend, cell: Cell, dtype: np.dtype[Any]) -> "Compiled | None":
+    """Return the compiled kernel that a backend means for a cell, or None for the reference.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such backend, or a kernel is asked for where there can be none.
+    """
+    expect_backend(backend)
+    if backend == "reference" or (backend == "auto" and dtype != np.float32):
+        return None
+    reason = reason_against(cell, dtype)
+    if reason is not None:
+        if backend == "cpu":
+            raise ConfigError(f"backend cpu: {reason}; backend reference runs it")
+        return None
+    equations = equations_of(cell)
+    assert equations is not None
+    from bptt.kernels.host import host
+
+    return _compiled(equations, dtype.name, host())
+
+
+def running(backend: Backend, cell: Cell) -> str:
+    """Return in words what runs a cell in float32, and if it is not compiled code, why."""
+    if kernel(backend, cell, np.dtype(np.float32)) is not None:
+        from bptt.kernels.host import host
+
+        return f"compiled for {host().cpu}"
+    reason = reason_against(cell, np.dtype(np.float32))
+    return "the NumPy reference" if reason is None else f"the NumPy reference ({reason})"
+
+
+@cache
+def _compiled(cell: EquationCell, dtype: str, target: "Host") -> "Compiled":
+    from bptt.kernels import jit
+    from bptt.kernels.sequence import SequenceKernel
+    from bptt.kernels.unrolled import Compiled
+
+    made = SequenceKernel(cell, dtype, target)
+    eq = cell.equations
+    return Compiled(made, jit.build(made.module, eq.text, eq.constants, dtype, target=target))

@@ -1,0 +1,436 @@
+"""The time loops of a cell, forward and backward, as one compiled function each.
+
+What :mod:`bptt.unroll` does step by step in NumPy, for some rows of a batch in one call, so that no Python
+runs between steps and several threads can each take rows of their own. The products x W, h U and da Uᵀ, da Wᵀ
+stay in registers (:mod:`bptt.kernels.gemm`); the cell's own arithmetic follows while what it reads is in
+the cache (:mod:`bptt.kernels.pointwise`), from the same derivation that is printed.
+
+Arrays run over *rows*: all steps of all sequences, (R, ·). Step k of the loop has `counts[k]` rows that start
+at row `starts[k]`; so time may run in either direction, and sequences may end early, without a test inside.
+
+==========  ==================  ================================================================
+``tokens``  (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
+``x``       (R, D), or none     in: the input, else
+``bias``    (G·H,)              in: both biases
+``a``       (R, G·H)            out: what the backward reads (`Slots`)
+``prev.s``  (R, H)              out: each state before the step
+``carry.s`` (n, H)              in and out: each state, of the call's own n sequences
+``y``       (R, H)              out: the outputs
+``slots``   (extra, R, H)       out: what does not fit into ``a``
+``q``       (R, H)              out: the operand of a second product
+``da``      (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
+``dx``      (R, D), or none     out: the gradient at the input
+``dcarry``  (n, H)              in and out: the gradient at each state
+``dunit``   (n, H)              in and out: the gradient at units' parameters
+==========  ==================  ================================================================
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from bptt.derive import EquationCell
+from bptt.derive.backward import Derivation, Pass
+from bptt.kernels import pointwise
+from bptt.kernels.gemm import Gemm
+from bptt.kernels.host import Host
+from bptt.kernels.loops import count_loop, i8, i64, integer, pointer
+from bptt.kernels.vector import Vector
+
+Value = Any
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring gates that a product feeds: `count` blocks of ``a`` from `at`, of U from `column`."""
+
+    at: int
+    column: int
+    count: int
+
+
+def runs(gates: tuple[str, ...], fed: tuple[str, ...]) -> list[Run]:
+    """Return the runs of the gates `fed`, in the order of the product's own columns."""
+    found: list[Run] = []
+    for column, gate in enumerate(fed):
+        at = gates.index(gate)
+        if found and found[-1].at + found[-1].count == at:
+            last = found.pop()
+            found.append(Run(last.at, last.column, last.count + 1))
+        else:
+            found.append(Run(at, column, 1))
+    return found
+
+
+class Slots:
+    """Where each value that the backward reads is kept: a block of ``a``, or an extra array.
+
+    A gate's pre-activation that is read again stays in its block; other values take the blocks that are free
+    by then. What the operand's pass keeps goes to extra arrays: the gates are still to be read.
+    """
+
+    def __init__(self, d: Derivation) -> None:
+        eq = d.equations
+        own = {*eq.before, *eq.params, *eq.constants}
+        early = [n for n in (d.operand.kept if d.operand else ()) if n not in own]
+        late = [n for n in d.main.kept if n not in own and n not in early]
+        self.block = {n: eq.gates.index(n) for n in (*early, *late) if n in eq.gates}
+        free = [k for k in range(len(eq.gates)) if k not in self.block.values()]
+        self.extra: dict[str, int] = {}
+        for name in early:
+            if name not in self.block:
+                self.extra[name] = len(self.extra)
+        for name in late:
+            if name not in self.block:
+                if free:
+                    self.block[name] = free.pop(0)
+                else:
+                    self.extra[name] = len(self.extra)
+
+
+class SequenceKernel:
+    """The code of a cell's time loops, for one number type and processor.
+
+    Attributes
+    ----------
+    products : dict of list of Run
+        For W, U, and U's part that an operand goes through, which gates they feed.
+    fields : dict of list of str
+        For ``"forward"`` and ``"backward"``, the names of what the function's one argument points to: 64-bit
+        numbers, addresses or sizes, in order.
+    """
+
+    def __init__(self, cell: EquationCell, dtype: str, host: Host) -> None:
+        self.cell, self.dtype, self.host = cell, dtype, host
+        self.d = cell.derivation
+        self.slots = Slots(self.d)
+        eq = cell.equations
+        ids = cell.gates[: len(eq.gates)]
+        self.G = len(ids)
+        self.products = {
+            "W": runs(ids, cell.from_x),
+            "U": runs(ids, cell.from_h),
+            "Uq": runs(ids, cell.from_q),
+        }
+        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q"]
+        common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
+        products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
+        self.fields = {
+            "forward": [*common, *products, "tokens", "table", "x", "bias", "y"]
+            + [f"carry.{s}" for s in eq.states],
+            "backward": [*common, *products, "da", "dy", "dx", "dq"]
+            + [f"dcarry.{s}" for s in eq.states]
+            + [f"dunit.{p}" for p in eq.params],
+        }
+
+    def module(self) -> ir.Module:
+        """Return the code: ``forward``, ``backward``, and ``pack`` for the matrices that they read."""
+        module = ir.Module(f"bptt_{self.dtype}")
+        gemm = Gemm(module, self.dtype, self.host)
+        _Forward(self, module, gemm)
+        _Backward(self, module, gemm)
+        names = [pointer, i64, i64, i64, i64, pointer]  # B, row and column stride, K, N, to
+        pack = ir.Function(module, ir.FunctionType(ir.VoidType(), names), "pack")
+        b = ir.IRBuilder(pack.append_basic_block("entry"))
+        b.call(gemm.pack, pack.args)
+        b.ret_void()
+        return module
+
+
+class _Loop:
+    """What the two directions have in common: the argument's fields, addresses, rows and vectors."""
+
+    name: str
+
+    def __init__(self, kernel: SequenceKernel, module: ir.Module, gemm: Gemm) -> None:
+        self.k, self.eq, self.gemm = kernel, kernel.cell.equations, gemm
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), self.name)
+        self.b = b = ir.IRBuilder(function.append_basic_block("entry"))
+        self.v = Vector(b, kernel.dtype, kernel.host)
+        self.field = {
+            name: b.load(b.gep(function.args[0], [integer(k)], source_etype=i64), typ=i64)
+            for k, name in enumerate(kernel.fields[self.name])
+        }
+        self.H, self.R = self.field["H"], self.field["R"]
+        self.GH = b.mul(self.H, integer(kernel.G))
+        self.run()
+        b.ret_void()
+
+    def run(self) -> None:
+        raise NotImplementedError
+
+    def pointer(self, name: str) -> Value:
+        return self.b.inttoptr(self.field[name], pointer)
+
+    def number_at(self, name: str, k: Value) -> Value:
+        return self.b.load(self.b.gep(self.pointer(name), [k], source_etype=i64), typ=i64)
+
+    def row(self, name: str, row: Value, width: Value | None = None) -> Value:
+        """Return the address of a row of an array."""
+        return self.v.at(self.pointer(name), self.b.mul(row, self.H if width is None else width))
+
+    def flag(self, name: str, row: Value) -> Value:
+        """Return whether a row's flag is set; the array may not be there, and then none is."""
+        b = self.b
+        before = b.block
+        with b.if_then(self.there(name)):
+            value = b.load(b.gep(self.pointer(name), [row], source_etype=i8), typ=i8)
+            inside = b.block
+        flag = b.phi(i8)
+        flag.add_incoming(ir.Constant(i8, 0), before)
+        flag.add_incoming(value, inside)
+        return b.icmp_signed("!=", flag, ir.Constant(i8, 0))
+
+    def there(self, name: str) -> Value:
+        """Return whether an array is given."""
+        return self.b.icmp_signed("!=", self.field[name], integer(0))
+
+    def each_vector(self, body: Callable[[Value, Value | None], None], width: Value | None = None) -> None:
+        """Emit `body(column, mask)` for the vectors of a row; mask is None where a vector is whole."""
+        b, L = self.b, self.v.lanes
+        width = self.H if width is None else width
+        whole = b.sdiv(width, integer(L))
+        with count_loop(b, whole) as k:
+            body(b.mul(k, integer(L)), None)
+        column = b.mul(whole, integer(L))
+        left = b.sub(width, column)
+        with b.if_then(b.icmp_signed(">", left, integer(0))):
+            body(column, self.v.tail(left))
+
+    @contextmanager
+    def each_row(self, count: Value) -> Iterator[Value]:
+        with count_loop(self.b, count) as j:
+            yield j
+
+    def read(
+        self, names: tuple[str, ...] | list[str], row: Value, column: Value, mask: Value | None
+    ) -> dict[str, Value]:
+        """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""
+        eq, slots = self.eq, self.k.slots
+        values: dict[str, Value] = {}
+        for name in names:
+            if name in eq.constants:
+                values[name] = float(eq.constants[name])
+                continue
+            if name in eq.before:
+                place = self.v.at(self.row(f"prev.{name.removesuffix('_prev')}", row), column)
+            elif name in eq.params:
+                place = self.v.at(self.pointer(f"unit.{name}"), column)
+            elif name in slots.extra:
+                place = self.extra(name, row, column)
+            else:
+                block = eq.gates.index(name) if name in eq.gates else slots.block[name]
+                place = self.block("a", block, row, column)
+            values[name] = self.v.load(place, mask)
+        return values
+
+    def block(self, array: str, block: int, row: Value, column: Value) -> Value:
+        at = self.b.add(self.b.mul(self.H, integer(block)), column)
+        return self.v.at(self.row(array, row, self.GH), at)
+
+    def extra(self, name: str, row: Value, column: Value) -> Value:
+        b = self.b
+        at = b.add(b.mul(self.R, integer(self.k.slots.extra[name])), row)
+        return self.v.at(self.row("slots", at), column)
+
+    def multiply(
+        self, A: Value, lda: Value, B: Value, C: Value, ldc: Value, M: Value, N: Value, K: Value
+    ) -> None:
+        """Add the product of A (M, K) and a packed B (K, N) to C (M, N)."""
+        one, panel = integer(1), self.b.mul(K, integer(self.gemm.width))
+        self.b.call(self.gemm.product, [A, lda, one, M, B, panel, K, C, ldc, N, one])
+
+    def fill(self, array: str, row: Value, width: Value | None = None) -> None:
+        """Set a row to zeros."""
+
+        def zero(column: Value, mask: Value | None) -> None:
+            self.v.store(self.v.const(0.0), self.v.at(self.row(array, row, width), column), mask)
+
+        self.each_vector(zero, width)
+
+
+class _Forward(_Loop):
+    name = "forward"
+
+    def run(self) -> None:
+        b = self.b
+        output, d = self.eq.states[0], self.k.d
+        with count_loop(b, self.field["steps"]) as k:
+            start, n = self.number_at("starts", k), self.number_at("counts", k)
+            with self.each_row(n) as j:
+                self.enter(b.add(start, j), j)
+                self.begin(b.add(start, j))
+            with b.if_then(self.there("x")):
+                self.feed("W", "x", start, n, self.field["D"])
+            self.feed("U", f"prev.{output}", start, n)
+            if d.operand is not None:
+                q = next(iter(self.eq.operand.values()))
+                with self.each_row(n) as j:
+                    self.step(d.operand, b.add(start, j), {q: ("q", b.add(start, j))})
+                self.feed("Uq", "q", start, n)
+            with self.each_row(n) as j:
+                row = b.add(start, j)
+                with b.if_else(self.flag("absent", row)) as (then, otherwise):
+                    with then:
+                        self.fill("y", row)
+                    with otherwise:
+                        self.step(d.main, row, {s: (f"carry.{s}", j) for s in self.eq.states}, y=row)
+
+    def begin(self, row: Value) -> None:
+        """Start the pre-activations with the biases, and with the token's row of the table."""
+        b, v = self.b, self.v
+
+        def biases(column: Value, mask: Value | None) -> None:
+            value = v.load(v.at(self.pointer("bias"), column), mask)
+            v.store(value, v.at(self.row("a", row, self.GH), column), mask)
+
+        def embedded(column: Value, mask: Value | None) -> None:
+            bias = v.load(v.at(self.pointer("bias"), column), mask)
+            value = v.load(v.at(self.row("table", token, self.GH), column), mask)
+            v.store(v.add(value, bias), v.at(self.row("a", row, self.GH), column), mask)
+
+        with b.if_else(self.there("tokens")) as (then, otherwise):
+            with then:
+                token = self.number_at("tokens", row)
+                self.each_vector(embedded, self.GH)
+            with otherwise:
+                self.each_vector(biases, self.GH)
+
+    def enter(self, row: Value, j: Value) -> None:
+        """Keep the states as the step finds them: those carried, which a reset makes zeros."""
+        v = self.v
+        with self.b.if_then(self.flag("reset", row)):
+            for s in self.eq.states:
+                self.fill(f"carry.{s}", j)
+        for s in self.eq.states:
+
+            def copy(column: Value, mask: Value | None, s: str = s) -> None:
+                value = v.load(v.at(self.row(f"carry.{s}", j), column), mask)
+                v.store(value, v.at(self.row(f"prev.{s}", row), column), mask)
+
+            self.each_vector(copy)
+
+    def feed(self, name: str, operand: str, start: Value, n: Value, size: Value | None = None) -> None:
+        """Add the product of some rows of `operand` (R, size) to the gates that it feeds."""
+        size = self.H if size is None else size
+        for k, run in enumerate(self.k.products[name]):
+            C = self.block("a", run.at, start, integer(0))
+            columns = self.b.mul(self.H, integer(run.count))
+            A, B = self.row(operand, start, size), self.pointer(f"{name}.{k}")
+            self.multiply(A, size, B, C, self.GH, n, columns, size)
+
+    def step(
+        self, p: Pass, row: Value, outputs: Mapping[str, tuple[str, Value]], y: Value | None = None
+    ) -> None:
+        made = {s.name for s in p.statements}
+        read = [n for n in dict.fromkeys(n for s in p.statements for n in s.reads) if n not in made]
+
+        def body(column: Value, mask: Value | None) -> None:
+            v, slots = self.v, self.k.slots
+            values = pointwise.emit(v, p.forward, self.read(read, row, column, mask))
+            values = {name: v.const(x) if isinstance(x, float) else x for name, x in values.items()}
+            for name in p.kept:
+                if name in slots.extra:
+                    v.store(values[name], self.extra(name, row, column), mask)
+                elif name in slots.block and name not in self.eq.gates:
+                    v.store(values[name], self.block("a", slots.block[name], row, column), mask)
+            for name, (array, place) in outputs.items():
+                v.store(values[name], self.v.at(self.row(array, place), column), mask)
+            if y is not None:
+                v.store(values[self.eq.states[0]], self.v.at(self.row("y", y), column), mask)
+
+        self.each_vector(body)
+
+
+class _Backward(_Loop):
+    name = "backward"
+
+    def run(self) -> None:
+        b, d, eq = self.b, self.k.d, self.eq
+        output = self.pointer(f"dcarry.{eq.states[0]}")
+        with count_loop(b, self.field["steps"], down=True) as k:
+            start, n = self.number_at("starts", k), self.number_at("counts", k)
+            with self.each_row(n) as j:
+                row = b.add(start, j)
+                with b.if_else(self.flag("absent", row)) as (then, otherwise):
+                    with then:
+                        self.fill("da", row, self.GH)
+                    with otherwise:
+                        self.step(row, j)
+            if d.operand is not None:
+                with self.each_row(n) as j:
+                    self.fill("dq", j)
+                self.back("Uq", self.pointer("dq"), start, n)
+                with self.each_row(n) as j:
+                    self.operand_step(b.add(start, j), j)
+            self.back("U", output, start, n)
+            with b.if_then(self.there("dx")):
+                with self.each_row(n) as j:
+                    self.fill("dx", b.add(start, j), self.field["D"])
+                self.back("W", self.row("dx", start, self.field["D"]), start, n, self.field["D"])
+            with self.each_row(n) as j, b.if_then(self.flag("reset", b.add(start, j))):
+                for s in eq.states:
+                    self.fill(f"dcarry.{s}", j)
+
+    def back(self, name: str, into: Value, start: Value, n: Value, size: Value | None = None) -> None:
+        """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
+        size = self.H if size is None else size
+        for k, run in enumerate(self.k.products[name]):
+            A = self.block("da", run.at, start, integer(0))
+            rows = self.b.mul(self.H, integer(run.count))
+            self.multiply(A, self.GH, self.pointer(f"{name}.{k}"), into, size, n, size, rows)
+
+    def step(self, row: Value, j: Value) -> None:
+        p, eq = self.k.d.main, self.eq
+
+        def body(column: Value, mask: Value | None) -> None:
+            v = self.v
+            values = self.read((*p.kept, *eq.constants), row, column, mask)
+            carries = {s: self.v.at(self.row(f"dcarry.{s}", j), column) for s in eq.states}
+            for s, seed in p.seeds.items():
+                values[seed] = v.load(carries[s], mask)
+            seed = p.seeds[eq.states[0]]
+            values[seed] = v.add(values[seed], v.load(self.v.at(self.row("dy", row), column), mask))
+            values = pointwise.emit(v, (*p.again, *p.backward), values)
+            zero = v.const(0.0)
+            for g, gate in enumerate(eq.gates):
+                v.store(values.get(p.gradients.get(gate, ""), zero), self.block("da", g, row, column), mask)
+            for s in eq.states:
+                v.store(values.get(p.gradients.get(f"{s}_prev", ""), zero), carries[s], mask)
+            self.sum_units(p, values, j, column, mask)
+
+        self.each_vector(body)
+
+    def operand_step(self, row: Value, j: Value) -> None:
+        p, eq = self.k.d.operand, self.eq
+        assert p is not None
+        (seed,) = p.seeds.values()
+
+        def body(column: Value, mask: Value | None) -> None:
+            v = self.v
+            values = self.read((*p.kept, *eq.constants), row, column, mask)
+            values[seed] = v.load(self.v.at(self.row("dq", j), column), mask)
+            values = pointwise.emit(v, (*p.again, *p.backward), values)
+            for name, gradient in p.gradients.items():
+                if name in eq.gates:
+                    place = self.block("da", eq.gates.index(name), row, column)
+                elif name in eq.before:
+                    place = self.v.at(self.row(f"dcarry.{name.removesuffix('_prev')}", j), column)
+                else:
+                    continue
+                v.store(v.add(v.load(place, mask), values[gradient]), place, mask)
+            self.sum_units(p, values, j, column, mask)
+
+        self.each_vector(body)
+
+    def sum_units(
+        self, p: Pass, values: Mapping[str, Value], j: Value, column: Value, mask: Value | None
+    ) -> None:
+        """Add to the gradient at units' parameters, for each sequence apart, whoever runs the others."""
+        for name in self.eq.params:
+            if name in p.gradients:
+                place = self.v.at(self.row(f"dunit.{name}", j), column)
+                self.v.store(self.v.add(self.v.load(place, mask), values[p.gradients[name]]), place, mask)

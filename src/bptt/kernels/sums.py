@@ -1,0 +1,145 @@
+"""Sums over rows: the gradient at a bias, and at the rows that tokens choose.
+
+Each is one pass over the gradients at the pre-activations; columns are shared out over the threads, and each
+column's sum runs in the order of the rows.
+"""
+
+import ctypes
+from functools import cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from bptt import threads
+from bptt.kernels import jit
+from bptt.kernels.host import Host, host
+from bptt.kernels.loops import count_loop, i64, integer, pointer
+from bptt.kernels.vector import Vector
+from bptt.types import Array
+
+AT_ONCE = 4
+"""Vectors of columns summed at once: several sums hide the time that each addition takes."""
+
+
+def scatter_add(tokens: Array, values: Array, count: int) -> Array:
+    """Return, for each of `count` rows, the sum of the values that belong to it.
+
+    Parameters
+    ----------
+    tokens : integers of any shape, M of them in all
+    values : (M, K)
+        float32 or float64; the numbers of a row are neighbours.
+    count : int
+
+    Returns
+    -------
+    (count, K)
+
+    Examples
+    --------
+    >>> scatter_add(np.array([2, 0, 2]), np.array([[1.0], [5.0], [10.0]]), 3)
+    array([[ 5.],
+           [ 0.],
+           [11.]])
+    """
+    M, K = values.shape
+    to = np.ascontiguousarray(tokens, np.int64)
+    out = np.zeros((count, K), values.dtype)
+    _share(values, out, lambda function, *at: function(to.ctypes.data, M, K, *at), "scatter")
+    return out
+
+
+def column_sums(values: Array) -> Array:
+    """Return the sum of the rows of (M, K), (K,).
+
+    Examples
+    --------
+    >>> column_sums(np.arange(6.0).reshape(3, 2))
+    array([6., 9.])
+    """
+    M, K = values.shape
+    out = np.zeros(K, values.dtype)
+    _share(values, out, lambda function, *at: function(None, M, K, *at), "sums")
+    return out
+
+
+def _share(values: Array, out: Array, call: Any, name: str) -> None:
+    M, K = values.shape
+    if values.size == 0:
+        return
+    size = values.itemsize
+    if values.strides[1] != size:
+        values = np.ascontiguousarray(values)
+    function = _library(values.dtype.name, host()).function(name, *_ARGUMENTS)
+
+    def some(cut: slice) -> None:
+        first = cut.start * size
+        call(
+            function,
+            cut.stop - cut.start,
+            values.strides[0] // size,
+            values.ctypes.data + first,
+            out.ctypes.data + first,
+        )
+
+    threads.for_pieces(some, K, threads.count() if M * K > 1 << 16 else 1)
+
+
+_ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_void_p, ctypes.c_void_p)
+
+
+@cache
+def _library(dtype: str, target: Host) -> Any:
+    return jit.build(lambda: _module(dtype, target), dtype, target=target)
+
+
+def _module(dtype: str, target: Host) -> ir.Module:
+    """Return ``scatter`` and ``sums`` (tokens, M, K, columns, ld, values, out)."""
+    module = ir.Module(f"sums_{dtype}")
+    kind = ir.FunctionType(ir.VoidType(), [pointer, i64, i64, i64, i64, pointer, pointer])
+    for name, emit in (("scatter", _scatter), ("sums", _sums)):
+        function = ir.Function(module, kind, name)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        emit(b, Vector(b, dtype, target), *function.args)
+        b.ret_void()
+    return module
+
+
+def _scatter(
+    b: Any, v: Vector, tokens: Any, M: Any, K: Any, columns: Any, ld: Any, values: Any, out: Any
+) -> None:
+    with count_loop(b, M) as r:
+        row = b.load(b.gep(tokens, [r], source_etype=i64), typ=i64)
+        to, value = v.at(out, b.mul(row, K)), v.at(values, b.mul(r, ld))
+        with count_loop(b, columns, v.lanes) as c:
+            mask = v.tail(b.sub(columns, c))
+            total = v.add(v.load(v.at(to, c), mask), v.load(v.at(value, c), mask))
+            v.store(total, v.at(to, c), mask)
+
+
+def _sums(
+    b: Any, v: Vector, tokens: Any, M: Any, K: Any, columns: Any, ld: Any, values: Any, out: Any
+) -> None:
+    with count_loop(b, columns, AT_ONCE * v.lanes) as c:
+        masks = [v.tail(b.sub(columns, b.add(c, integer(k * v.lanes)))) for k in range(AT_ONCE)]
+        first, loop, done = b.block, b.append_basic_block("rows"), b.append_basic_block("summed")
+        b.branch(loop)
+        b.position_at_end(loop)
+        r = b.phi(i64)
+        r.add_incoming(integer(0), first)
+        totals = [b.phi(v.type) for _ in masks]
+        row = v.at(values, b.add(b.mul(r, ld), c))
+        summed = [
+            v.add(total, v.load(v.at(row, k * v.lanes), mask))
+            for k, (total, mask) in enumerate(zip(totals, masks, strict=True))
+        ]
+        for total, new in zip(totals, summed, strict=True):
+            total.add_incoming(v.const(0.0), first)
+            total.add_incoming(new, loop)
+        after = b.add(r, integer(1))
+        r.add_incoming(after, loop)
+        b.cbranch(b.icmp_signed("<", after, M), loop, done)
+        b.position_at_end(done)
+        for k, (new, mask) in enumerate(zip(summed, masks, strict=True)):
+            v.store(new, v.at(out, b.add(c, integer(k * v.lanes))), mask)
