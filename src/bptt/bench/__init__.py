@@ -1,0 +1,255 @@
+"""What this machine does: our training step beside the peers that are installed.
+
+The room is read in this order: :mod:`~bptt.bench.settings` (sizes, and the arithmetic they ask for),
+:mod:`~bptt.bench.contenders` (who), :mod:`~bptt.bench.ours`, :mod:`~bptt.bench.with_torch` and
+:mod:`~bptt.bench.with_jax` (how each takes the step), :mod:`~bptt.bench.worker` (in a process of its own),
+:mod:`~bptt.bench.rounds` (in turn), and :mod:`~bptt.bench.report`.
+"""
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt import threads
+from bptt.bench.contenders import CONTENDERS, KINDS, PRODUCTS, Contender
+from bptt.bench.rounds import Say, Times, measure
+from bptt.bench.settings import SETTINGS, Setting
+from bptt.cells import get
+from bptt.errors import ConfigError
+
+__all__ = ["CONTENDERS", "SETTINGS", "Bench", "Place", "Setting", "bench"]
+
+SQUARE = 2048
+"""Rows of the matrices whose product is the limit."""
+
+UNSTEADY = 1.5
+"""How far a contender's turns may differ before its figures are in doubt."""
+
+BASELINE = ("torch", "reference")
+"""Whom ratios are against: the first that was measured."""
+
+
+@dataclass
+class Place:
+    """What was measured at a setting: by the kind of work and the contender's name."""
+
+    setting: Setting
+    multiply_adds: dict[str, int]
+    found: dict[str, dict[str, Times]] = field(default_factory=dict)
+
+    def ratio(self, kind: str, name: str, baseline: str) -> float | None:
+        """Return how many times as fast as the baseline a contender is."""
+        times = self.found.get(kind, {})
+        if name not in times or baseline not in times:
+            return None
+        return times[baseline].seconds / times[name].seconds
+
+
+@dataclass
+class Bench:
+    """The result.
+
+    Attributes
+    ----------
+    cell : str
+    seconds : float
+        For each contender at each kind of work.
+    machine : dict of str
+    contenders : tuple of str
+        Those that were measured.
+    products : dict of float
+        Multiply-adds a second in products of large float32 matrices.
+    places : list of Place
+    notes : list of str
+        What was left out, and why; and where contenders do not compute the same.
+    """
+
+    cell: str
+    seconds: float
+    machine: dict[str, str]
+    contenders: tuple[str, ...]
+    products: dict[str, float] = field(default_factory=dict)
+    places: list[Place] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def peak(self) -> float | None:
+        """The machine's limit, in multiply-adds a second."""
+        return max(self.products.values(), default=None)
+
+    @property
+    def baseline(self) -> str | None:
+        """Whom ratios are against."""
+        return next((name for name in BASELINE if name in self.contenders), None)
+
+    def mean(self, name: str) -> float | None:
+        """Return the geometric mean of a contender's ratios over the settings of its training steps."""
+        ratios = [p.ratio("step", name, self.baseline or "") for p in self.places]
+        known = [r for r in ratios if r is not None]
+        return float(np.exp(np.mean(np.log(known)))) if known else None
+
+    def limit(self, place: Place, kind: str = "step") -> float | None:
+        """Return the seconds that the arithmetic of a step, or its layers, takes at the machine's limit."""
+        return None if self.peak is None else place.multiply_adds[kind] / self.peak
+
+    def share(self, place: Place, name: str, kind: str = "step") -> float | None:
+        """Return which part of the machine's limit a contender's training step, or its layers, reach."""
+        limit, times = self.limit(place, kind), place.found.get(kind, {})
+        return None if limit is None or name not in times else limit / times[name].seconds
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it; times in seconds, memory in bytes."""
+        return {
+            "cell": self.cell,
+            "seconds": self.seconds,
+            "machine": self.machine,
+            "contenders": list(self.contenders),
+            "baseline": self.baseline,
+            "multiply_adds_per_second": self.products,
+            "settings": [self._place(place) for place in self.places],
+            "mean_ratio": {name: self.mean(name) for name in self.contenders},
+            "notes": self.notes,
+        }
+
+    def _place(self, place: Place) -> dict[str, Any]:
+        shown = place.setting.to_json() | {
+            "multiply_adds": place.multiply_adds,
+            "limit_seconds": self.limit(place),
+            "tokens": {"step": place.setting.N * place.setting.T},
+        }
+        if place.setting.lengths:
+            shown["tokens"]["lengths"] = int(place.setting.row_lengths().sum())
+        for kind, times in place.found.items():
+            shown[kind] = {
+                name: asdict(t) | {"ratio": place.ratio(kind, name, self.baseline or "")}
+                for name, t in times.items()
+            }
+        for kind in ("step", "layers"):
+            for name, figures in shown.get(kind, {}).items():
+                figures["share_of_limit"] = self.share(place, name, kind)
+        return shown
+
+
+def bench(
+    settings: Sequence[str | Setting] = (),
+    cell: str = "lstm",
+    contenders: Sequence[str] = (),
+    seconds: float = 5.0,
+    say: Say = lambda text: None,
+) -> Bench:
+    """Measure a training step here: ours, and that of the peers that are installed.
+
+    Parameters
+    ----------
+    settings : sequence of str or Setting
+        Names in `SETTINGS`; by default all of them.
+    cell : str
+        As :func:`bptt.cells.get` takes it.
+    contenders : sequence of str
+        Names in `CONTENDERS`; by default all of them. Those that are not installed are left out, with a note.
+    seconds : float
+        To measure each contender at each kind of work, at least; getting ready comes on top.
+    say : function, optional
+        Is told what is being done.
+
+    Returns
+    -------
+    Bench
+
+    Raises
+    ------
+    ConfigError
+        If there is no such setting, contender or cell.
+
+    Examples
+    --------
+    >>> bench(["H"])
+    Traceback (most recent call last):
+    ...
+    bptt.errors.ConfigError: setting must be one of A, B, C, D, E, F, G; got 'H'
+    """
+    chosen = [_setting(s) for s in settings or SETTINGS]
+    meant = get(cell)
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
+    asked = [_contender(name) for name in dict.fromkeys(contenders or CONTENDERS)]
+    here = [c for c in asked if c.is_here]
+    result = Bench(cell, seconds, machine(here), tuple(c.name for c in here))
+    result.notes += [f"{c.title}: {c.needs} is not installed" for c in asked if not c.is_here]
+    square = Setting("limit", V=1, E=1, H=SQUARE, layers=1, N=1, T=1)
+    found, failed = measure("product", square, cell, list(PRODUCTS.values()), seconds, say)
+    result.products = {PRODUCTS[n].title: SQUARE**3 / t.seconds for n, t in found.items()}
+    result.notes += [f"a product by {PRODUCTS[n].title}: {why}" for n, why in failed.items()]
+    for setting in chosen:
+        whole, layers = setting.multiply_adds(meant), setting.multiply_adds(meant, layers_alone=True)
+        place = Place(setting, {"step": whole, "layers": layers})
+        result.places.append(place)
+        for kind in KINDS:
+            if kind in ("step", "layers") or getattr(setting, kind):
+                able = [c for c in here if kind in c.kinds]
+                place.found[kind], failed = measure(kind, setting, cell, able, seconds, say)
+                notes = [f"{setting.name}, {kind}, {CONTENDERS[n].title}: {why}" for n, why in failed.items()]
+                result.notes += notes + _differences(setting, kind, place.found[kind])
+                result.notes += _unsteady(setting, kind, place.found[kind])
+    return result
+
+
+def machine(contenders: Sequence[Contender] = ()) -> dict[str, str]:
+    """Return what this machine is, and the versions of what is measured."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8", errors="replace").splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    found = {
+        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "threads": str(threads.count()),
+        "cores": str(os.cpu_count()),
+    }
+    for package in dict.fromkeys(["bptt", "numpy", *(c.needs for c in contenders)]):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from its source
+            found[package] = "not installed"
+    return found
+
+
+def _setting(given: str | Setting) -> Setting:
+    if isinstance(given, Setting):
+        return given
+    if given not in SETTINGS:
+        raise ConfigError(f"setting must be one of {', '.join(SETTINGS)}; got {given!r}")
+    return SETTINGS[given]
+
+
+def _contender(name: str) -> Contender:
+    if name not in CONTENDERS:
+        raise ConfigError(f"contenders must be among {', '.join(CONTENDERS)}; got {name!r}")
+    return CONTENDERS[name]
+
+
+def _differences(setting: Setting, kind: str, found: dict[str, Times]) -> list[str]:
+    """Return a note for each contender whose first gradient is not what it should be."""
+    known = {name: t.gradient for name, t in found.items() if t.gradient is not None}
+    exact = [norm for name, norm in known.items() if "bf16" not in name] or list(known.values())
+    right = known.get("reference", float(np.median(exact)) if exact else 0.0)
+    return [
+        f"{setting.name}, {kind}: {CONTENDERS[name].title} does not compute the same: its gradient at the "
+        f"embedding has norm {norm:.6g}, where {right:.6g} belongs"
+        for name, norm in known.items()
+        if not abs(norm - right) <= (0.05 if "bf16" in name else 1e-3) * right
+    ]
+
+
+def _unsteady(setting: Setting, kind: str, found: dict[str, Times]) -> list[str]:
+    """Return a note of the contenders whose turns differ much."""
+    factors = {name: t.high / t.low for name, t in found.items() if t.high > UNSTEADY * t.low}
+    shown = ", ".join(f"{CONTENDERS[name].title} by a factor of {f:.1f}" for name, f in factors.items())
+    why = "something else was running"
+    return [f"{setting.name}, {kind}: turns differ, so {why}: {shown}"] if factors else []

@@ -1,0 +1,75 @@
+"""Who is measured: ways to take the same training step."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias
+
+from bptt.bench.settings import Setting
+
+Kind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
+"""A training step; its layers alone, forward and backward; a step of sequences of unequal length; a token
+written; a product of large matrices."""
+
+Run: TypeAlias = Callable[[], Any]
+"""Does it once. Of a training step it returns the loss and the gradient at the embedding."""
+
+KINDS: tuple[Kind, ...] = ("step", "layers", "lengths", "sampling")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A way to do the work.
+
+    Attributes
+    ----------
+    name, title : str
+        For the command line, and for people.
+    module : str
+        Whose ``make(kind, setting, cell, option)`` returns a `Run`.
+    option : str
+        Which of the module's ways.
+    needs : str
+        What must be installed.
+    kinds : tuple of str
+        What it can do.
+    """
+
+    name: str
+    title: str
+    module: str
+    option: str
+    needs: str = "numpy"
+    kinds: tuple[Kind, ...] = ("step", "lengths", "sampling")
+
+    @property
+    def is_here(self) -> bool:
+        """Whether what it needs is installed."""
+        return find_spec(self.needs) is not None
+
+    def make(self, kind: Kind, setting: Setting, cell: str) -> Run:
+        """Return what does the work once, its weights and data made ready."""
+        run: Run = import_module(f"bptt.bench.{self.module}").make(kind, setting, cell, self.option)
+        return run
+
+
+CONTENDERS: dict[str, Contender] = {
+    c.name: c
+    for c in (
+        Contender("bptt", "bptt", "ours", "cpu", kinds=KINDS),
+        Contender("reference", "NumPy steps", "ours", "reference"),
+        Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
+        Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),
+        Contender("jax", "JAX", "with_jax", "float32", "jax", ("step", "sampling")),
+    )
+}
+
+PRODUCTS: dict[str, Contender] = {
+    c.name: c
+    for c in (
+        Contender("bptt-product", "bptt", "products", "kernels", kinds=("product",)),
+        Contender("numpy-product", "NumPy", "products", "numpy", kinds=("product",)),
+    )
+}
+"""Who multiplies matrices, for the machine's limit."""

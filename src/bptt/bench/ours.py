@@ -1,0 +1,50 @@
+"""bptt's own step, by a backend."""
+
+from typing import cast
+
+import numpy as np
+
+from bptt.backends import Backend
+from bptt.bench.contenders import Kind, Run
+from bptt.bench.settings import Setting
+from bptt.sample import probabilities
+from bptt.stepper import Stepper
+from bptt.types import Array, Params
+
+
+def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+    """Return what takes a step, or writes a token; `option` is the backend."""
+    model = setting.model(cell, cast(Backend, option))
+    params = model.init(np.random.default_rng(0))
+    tokens = setting.tokens()
+    if kind == "sampling":
+        rng, stepper = np.random.default_rng(1), Stepper(model, params)
+        token = np.zeros(1, np.int64)
+
+        def write() -> None:
+            p = probabilities(stepper.read(token)[0])
+            token[0] = min(int(np.searchsorted(np.cumsum(p), rng.random())), setting.V - 1)
+
+        return write
+    if kind == "lengths":
+        mask = np.arange(setting.T)[:, None] < setting.row_lengths()
+
+        def unequal() -> tuple[float, Array]:
+            loss, grads, _ = model.loss_and_grads(params, tokens[:-1], tokens[1:], mask=mask)
+            return loss, grads["embedding"]
+
+        return unequal
+    if kind == "layers":
+        x = params["embedding"][tokens[:-1]]
+        if setting.folds:
+            x, params["layers.0.W"] = tokens[:-1], params["embedding"] @ params["layers.0.W"]
+        dy = np.random.default_rng(1).normal(size=(setting.T, setting.N, setting.H)).astype(np.float32)
+        return lambda: model.stack.forward(params, x).backward(dy, overwrite=True)
+    state: Params | None = None
+
+    def step() -> tuple[float, Array]:
+        nonlocal state
+        loss, grads, state = model.loss_and_grads(params, tokens[:-1], tokens[1:], state)
+        return loss, grads["embedding"]
+
+    return step

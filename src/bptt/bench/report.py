@@ -1,0 +1,131 @@
+"""A bench as text."""
+
+from collections.abc import Callable, Sequence
+
+from bptt.bench import CONTENDERS, Bench, Place
+from bptt.bench.rounds import ROUNDS, Times
+
+Cell = str
+Show = Callable[[Place, str, Times], Cell]
+"""A contender's entry at a place."""
+
+
+def text(bench: Bench) -> str:
+    """Return the tables and their notes."""
+    parts = [_head(bench), _steps(bench), _limit(bench), _memory(bench), _lengths(bench), _sampling(bench)]
+    parts.append("\n".join(f"left out or in doubt: {note}" for note in bench.notes))
+    return "\n\n".join(part for part in parts if part)
+
+
+def _head(bench: Bench) -> str:
+    m = bench.machine
+    versions = ", ".join(f"{name} {m[name]}" for name in ("bptt", "numpy", "torch", "jax") if name in m)
+    return f"{m['processor']}, {m['threads']} threads; {versions}"
+
+
+def _steps(bench: Bench) -> str:
+    def more(place: Place) -> Cell:
+        limit, share = bench.limit(place), bench.share(place, "bptt")
+        text = f"{'' if limit is None else _short(limit * 1e3):>8}"
+        alone = bench.share(place, "bptt", "layers")
+        return text + "".join(f"{'' if s is None else f'{s:.0%}':>9}" for s in (share, alone))
+
+    title = (
+        f"{bench.cell}: a training step (forward, cross-entropy, all gradients), ms, median of {ROUNDS} turns"
+    )
+    if bench.baseline:
+        title += f"; × against {CONTENDERS[bench.baseline].title}"
+    table = _table(bench, "step", title, _milliseconds(bench, "step"), more, "   limit  reached   layers")
+    if table and bench.baseline and len(bench.places) > 1:
+        means = [_times(bench.mean(name)) for name in _present(bench, "step")]
+        table += f"\n{'geometric mean':{_LEFT}}" + "".join(f"{mean:>{_WIDTH}}" for mean in means)
+    return table
+
+
+def _milliseconds(bench: Bench, kind: str) -> Show:
+    def show(place: Place, name: str, times: Times) -> Cell:
+        return f"{_short(times.seconds * 1e3)} {_times(place.ratio(kind, name, bench.baseline or '')):>6}"
+
+    return show
+
+
+def _limit(bench: Bench) -> str:
+    if bench.peak is None:
+        return ""
+    speeds = ", ".join(f"{name} {2e-9 * speed:,.0f}" for name, speed in bench.products.items())
+    return (
+        "limit: the products that a step cannot do without, at the speed of the faster float32\n"
+        f"product of large matrices on all threads, GFLOP/s: {speeds}\n"
+        "reached: bptt's share of that speed; layers: the same of its layers alone, forward and backward"
+    )
+
+
+def _memory(bench: Bench) -> str:
+    def show(place: Place, name: str, times: Times) -> Cell:
+        return "-" if times.memory is None else f"{times.memory / 1e6:,.1f}"
+
+    return _table(bench, "step", "most memory held in a training step, MB, without the libraries' own", show)
+
+
+def _lengths(bench: Bench) -> str:
+    title = "sequences of unequal length, uniform from T/4 to T, ms (PyTorch's are packed)"
+    table = _table(bench, "lengths", title, _milliseconds(bench, "lengths"))
+    for place in bench.places:
+        ours, equal = (place.found.get(kind, {}).get("bptt") for kind in ("lengths", "step"))
+        if ours and equal:
+            tokens, real = place.setting.N * place.setting.T, int(place.setting.row_lengths().sum())
+            ratio = (ours.seconds / real) / (equal.seconds / tokens)
+            table += f"\n{place.setting.name}: for each real token bptt takes {ratio:.2f} times as long"
+            table += " as with equal lengths"
+    return table
+
+
+def _sampling(bench: Bench) -> str:
+    def show(place: Place, name: str, times: Times) -> Cell:
+        return f"{1 / times.seconds:,.0f} {_times(place.ratio('sampling', name, bench.baseline or '')):>6}"
+
+    return _table(bench, "sampling", "writing, one sequence, tokens a second", show)
+
+
+_WIDTH = 15
+"""Columns of a figure."""
+
+_LEFT = 44
+"""Columns of a place, before its figures."""
+
+
+def _table(
+    bench: Bench,
+    kind: str,
+    title: str,
+    show: Show,
+    more: Callable[[Place], Cell] | None = None,
+    also: str = "",
+) -> str:
+    """Return a row for each place where the kind was measured, a column for each contender."""
+    names = _present(bench, kind)
+    if not names:
+        return ""
+    head = f"{'':8}{'V':>7}{'E':>6}{'H':>6}{'L':>3}{'N':>5}{'T':>5}    "
+    lines = [title, head + "".join(f"{CONTENDERS[name].title:>{_WIDTH}}" for name in names) + also]
+    for place in bench.places:
+        found = place.found.get(kind)
+        if not found:
+            continue
+        s = place.setting
+        row = f"{s.name:8}{s.V:>7,}{s.E:>6}{s.H:>6}{s.layers:>3}{s.N:>5}{s.T:>5}    "
+        row += "".join(f"{show(place, n, found[n]) if n in found else '-':>{_WIDTH}}" for n in names)
+        lines.append(row + (more(place) if more else ""))
+    return "\n".join(lines)
+
+
+def _present(bench: Bench, kind: str) -> Sequence[str]:
+    return [n for n in bench.contenders if any(n in p.found.get(kind, {}) for p in bench.places)]
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if number >= 100 else f"{number:#.3g}"
+
+
+def _times(ratio: float | None) -> str:
+    return "" if ratio is None else f"×{ratio:.0f}" if ratio >= 100 else f"×{ratio:.2f}"

@@ -1,0 +1,91 @@
+"""The step in JAX: lax.scan over the cell's equations, the input's products out of it, all of it compiled."""
+
+from typing import Any
+
+import numpy as np
+
+from bptt.bench.contenders import Kind, Run
+from bptt.bench.equations import step_of, with_equations
+from bptt.bench.settings import Setting
+from bptt.errors import ConfigError
+from bptt.stack import layer_params
+from bptt.types import Array
+
+
+def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+    """Return what takes a step, or writes a token."""
+    import jax
+    import jax.numpy as jnp
+
+    if kind == "lengths":
+        raise ConfigError("JAX has no layers for sequences of unequal length")
+    jax.config.update("jax_platforms", "cpu")
+    made = with_equations(cell)
+    advance = step_of(made, _functions(), lambda a, count: jnp.split(a, count, -1))
+    drawn = setting.model(cell, "reference").init(np.random.default_rng(0))
+    params = {name: jnp.asarray(array) for name, array in drawn.items()}
+    tokens = jnp.asarray(setting.tokens())
+
+    def forward(params: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
+        x, after = params["embedding"][inputs], []
+        for k in range(setting.layers):
+            layer = layer_params(params, k)
+            a_x = x @ layer["W"] + layer.get("b", 0)
+
+            def body(states: Any, a_t: Any, layer: Any = layer) -> tuple[Any, Any]:
+                states = advance(a_t, states, layer)
+                return states, states[0]
+
+            states, x = jax.lax.scan(body, state[k], a_x)
+            after.append(states)
+        return x @ params["output.W"] + params["output.b"], after
+
+    def zeros(N: int) -> Any:
+        return [tuple(jnp.zeros((N, setting.H)) for _ in made.states) for _ in range(setting.layers)]
+
+    if kind == "sampling":
+
+        def written(params: Any, token: Any, state: Any, key: Any) -> Any:
+            logits, state = forward(params, token, state)
+            key, own = jax.random.split(key)
+            return jax.random.categorical(own, logits), state, key
+
+        now = jnp.zeros((1, 1), tokens.dtype), zeros(1), jax.random.key(0)
+        write_next = jax.jit(written)
+
+        def write() -> None:
+            nonlocal now
+            now = jax.block_until_ready(write_next(params, *now))
+
+        return write
+
+    def trained(params: Any, tokens: Any, state: Any) -> Any:
+        def loss_of(params: Any) -> tuple[Any, Any]:
+            logits, after = forward(params, tokens[:-1], state)
+            own = jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[1:, :, None], -1)
+            return -own.mean(), after
+
+        return jax.value_and_grad(loss_of, has_aux=True)(params)
+
+    carried, train = zeros(setting.N), jax.jit(trained)
+
+    def step() -> tuple[float, Array]:
+        nonlocal carried
+        (loss, carried), grads = jax.block_until_ready(train(params, tokens, carried))
+        return float(loss), np.asarray(grads["embedding"])
+
+    return step
+
+
+def _functions() -> dict[str, Any]:
+    import jax
+    import jax.numpy as jnp
+
+    return {f: getattr(jnp, f) for f in ("tanh", "exp", "log", "sqrt", "abs")} | {
+        "sigmoid": jax.nn.sigmoid,
+        "relu": jax.nn.relu,
+        "softplus": jax.nn.softplus,
+        "max": jnp.maximum,
+        "min": jnp.minimum,
+        "where": lambda u, v, w: jnp.where(u > 0, v, w),
+    }

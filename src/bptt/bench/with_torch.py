@@ -1,0 +1,151 @@
+"""The step in PyTorch: its own layers where it has the cell, else a Python loop over its tensors."""
+
+from typing import Any
+
+import numpy as np
+
+from bptt import threads
+from bptt.bench.contenders import Kind, Run
+from bptt.bench.equations import step_of, with_equations
+from bptt.bench.settings import Setting
+from bptt.cells import get
+from bptt.conventions import to_system
+from bptt.errors import ConfigError
+from bptt.stack import layer_params
+from bptt.types import Array, Params
+
+LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-relu": "RNN"}
+
+
+def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+    """Return what takes a step, or writes a token; `option` is float32, or bfloat16 for autocast."""
+    import torch
+    from torch.nn import functional as F  # noqa: N812  as everybody calls it
+    from torch.nn.utils.rnn import pack_padded_sequence
+
+    torch.set_num_threads(threads.count())
+    params = setting.model(cell, "reference").init(np.random.default_rng(0))
+    has_cell = get(cell).name in LAYERS
+    layers = _Layers(params, setting, cell) if has_cell else _Loop(params, setting, cell)
+    E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))
+    output = torch.nn.Linear(setting.H, setting.V)
+    output.weight = torch.nn.Parameter(W.detach().T.contiguous())
+    output.bias = torch.nn.Parameter(torch.from_numpy(params["output.b"]))
+    tensors = [E, *output.parameters(), *layers.parameters]
+    tokens = torch.from_numpy(setting.tokens())
+    narrow = option == "bfloat16"
+
+    def trained(inputs: Any, targets: Any, state: Any, lengths: Any = None) -> tuple[float, Array, Any]:
+        for tensor in tensors:
+            tensor.grad = None
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=narrow):
+            x = F.embedding(inputs, E)
+            if lengths is not None:
+                x, packed = (
+                    pack_padded_sequence(a, lengths, enforce_sorted=False) for a in (x, targets[..., None])
+                )
+                targets = packed.data
+            y, state = layers(x, state)
+            logits = output(y if lengths is None else y.data)
+            loss = F.cross_entropy(logits.view(-1, setting.V), targets.reshape(-1))
+        loss.backward()
+        return loss.item(), E.grad.numpy(), state
+
+    if kind == "sampling":
+        token, state = torch.zeros((1, 1), dtype=torch.int64), None
+
+        def write() -> None:
+            nonlocal token, state
+            with torch.inference_mode():
+                y, state = layers(F.embedding(token, E), state)
+                token = torch.multinomial(torch.softmax(output(y[0]), -1), 1)
+
+        return write
+    if kind == "lengths":
+        if not has_cell:
+            raise ConfigError(f"PyTorch has no {cell}, and so no packed sequences for it")
+        lengths = torch.from_numpy(setting.row_lengths())
+        return lambda: trained(tokens[:-1], tokens[1:], None, lengths)[:2]
+    carried: Any = None
+
+    def step() -> tuple[float, Array]:
+        nonlocal carried
+        loss, dE, state = trained(tokens[:-1], tokens[1:], carried)
+        carried = tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
+        return loss, dE
+
+    return step
+
+
+class _Layers:
+    """PyTorch's own layers."""
+
+    def __init__(self, params: Params, setting: Setting, cell: str) -> None:
+        import torch
+
+        name = get(cell).name
+        more = {"nonlinearity": "relu"} if name == "rnn-relu" else {}
+        self._layers = getattr(torch.nn, LAYERS[name])(setting.E, setting.H, setting.layers, **more)
+        with torch.no_grad():
+            for layer in range(setting.layers):
+                theirs = to_system(cell, layer_params(params, layer), "pytorch")
+                for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                    tensor = getattr(self._layers, f"{part}_l{layer}")
+                    tensor.copy_(torch.from_numpy(theirs[part])) if part in theirs else tensor.zero_()
+        self.parameters = list(self._layers.parameters())
+
+    def __call__(self, x: Any, state: Any) -> tuple[Any, Any]:
+        y, state = self._layers(x, state)
+        return y, state
+
+
+class _Loop:
+    """Any cell by a Python loop; the input's products are out of it."""
+
+    def __init__(self, params: Params, setting: Setting, cell: str) -> None:
+        import torch
+
+        made = with_equations(cell)
+        self._cell, self._H = made, setting.H
+        self._step = step_of(made, _functions(), lambda a, count: a.chunk(count, -1))
+        self._layers = [
+            {name: torch.nn.Parameter(torch.from_numpy(a)) for name, a in layer_params(params, k).items()}
+            for k in range(setting.layers)
+        ]
+        self.parameters = [tensor for layer in self._layers for tensor in layer.values()]
+
+    def __call__(self, x: Any, state: Any) -> tuple[Any, Any]:
+        import torch
+
+        kinds = len(self._cell.states)
+        state = state or tuple(x.new_zeros(x.shape[1], self._H) for _ in self._layers * kinds)
+        after: tuple[Any, ...] = ()
+        for k, layer in enumerate(self._layers):
+            a_x = x @ layer["W"]
+            if "b" in layer:
+                a_x = a_x + layer["b"]
+            states, y = state[k * kinds : (k + 1) * kinds], []
+            for a_t in a_x.unbind():
+                states = self._step(a_t, states, layer)
+                y.append(states[0])
+            x, after = torch.stack(y), after + tuple(states)
+        return x, after
+
+
+def _functions() -> dict[str, Any]:
+    import torch
+
+    def as_tensors(function: Any) -> Any:
+        def called(*values: Any) -> Any:
+            like = next(v for v in values if isinstance(v, torch.Tensor))
+            return function(*(torch.as_tensor(v, dtype=like.dtype) for v in values))
+
+        return called
+
+    own = {f: getattr(torch, f) for f in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs")}
+    return own | {
+        "softplus": torch.nn.functional.softplus,
+        "max": as_tensors(torch.maximum),
+        "min": as_tensors(torch.minimum),
+        "where": as_tensors(lambda u, v, w: torch.where(u > 0, v, w)),
+    }
