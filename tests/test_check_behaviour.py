@@ -82,5 +82,5 @@ def test_an_output_that_the_backward_reads_is_information(tmp_path: Path) -> Non
     judgement = judged(tmp_path, ("h.copy())", "h)"))
     assert (judgement.verdict, judgement.side_effects) == ("right", ())
     assert judgement.notes == (
-        "the output h is what the backward reads: left as it is until then, or copied",
+        "the output h is memory that the backward reads: it must not be changed in place before",
     )

@@ -5,6 +5,7 @@ wrong where a term is changed; never wrong where it is only unusual.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -559,6 +560,211 @@ class Model:
     "T times the loss that is returned",
 )
 
+MANY_TO_ONE = Style(
+    """
+import numpy as np
+
+class Net:
+    def __init__(self, input_size, hidden_size, output_size):
+        self.Wxh = np.random.randn(hidden_size, input_size)
+        self.Whh = np.random.randn(hidden_size, hidden_size)
+        self.Why = np.random.randn(output_size, hidden_size)
+        self.bh, self.by = np.zeros(hidden_size), np.zeros(output_size)
+    def forward(self, x):
+        self.hs = [np.zeros(self.Whh.shape[0])]
+        for t in range(x.shape[0]):
+            self.hs.append(np.tanh(self.Wxh @ x[t] + self.Whh @ self.hs[-1] + self.bh))
+        return self.Why @ self.hs[-1] + self.by
+    def bptt(self, x, target, learning_rate=0.1):
+        err = self.forward(x) - target
+        self.dWxh, self.dWhh, self.dbh = (np.zeros_like(a) for a in (self.Wxh, self.Whh, self.bh))
+        self.dWhy, self.dby = np.outer(err, self.hs[-1]), err
+        dh = self.Why.T @ err
+        for t in reversed(range(len(x))):
+            da = (1 - self.hs[t + 1] ** 2) * dh
+            self.dbh += da
+            self.dWxh += np.outer(da, x[t])
+            self.dWhh += np.outer(da, self.hs[t])
+            dh = self.Whh.T @ da
+        for name in ("Wxh", "Whh", "Why", "bh", "by"):
+            setattr(self, name, getattr(self, name) - learning_rate * getattr(self, "d" + name))
+        return 0.5 * (err ** 2).sum()
+""",
+    "dh = self.Whh.T @ da",
+    "dh = self.Whh @ da",
+)
+
+GRADIENTS_IN_GLOBALS = Style(
+    """
+import numpy as np
+text = open("input.txt").read()
+X_size, H_size = len(set(text)), 100
+W_x, W_h = np.random.randn(H_size, X_size), np.random.randn(H_size, H_size)
+W_y, b_h, b_y = np.random.randn(X_size, H_size), np.zeros((H_size, 1)), np.zeros((X_size, 1))
+dW_x, dW_h, dW_y = np.zeros_like(W_x), np.zeros_like(W_h), np.zeros_like(W_y)
+db_h, db_y = np.zeros_like(b_h), np.zeros_like(b_y)
+
+def forward(x, h_prev):
+    assert x.shape == (X_size, 1) and h_prev.shape == (H_size, 1)
+    h = np.tanh(W_x @ x + W_h @ h_prev + b_h)
+    y = W_y @ h + b_y
+    p = np.exp(y) / np.exp(y).sum()
+    return h, y, p
+
+def backward(target, dh_next, x, h_prev, h, y, p):
+    global dW_x, dW_h, dW_y, db_h, db_y
+    dy = np.copy(p)
+    dy[target] -= 1
+    dW_y += dy @ h.T
+    db_y += dy
+    da = (W_y.T @ dy + dh_next) * (1 - h * h)
+    dW_x += da @ x.T
+    dW_h += da @ h_prev.T
+    db_h += da
+    return W_h.T @ da
+""",
+    "dW_h += da @ h_prev.T",
+    "dW_h += da @ h.T",
+)
+
+DICT_IN_GLOBALS = Style(
+    """
+import numpy as np
+from scipy_that_is_not_there import expit
+H = 64
+D = len(open("text.txt").read())
+
+def forward(X, state):
+    m = model
+    h_old, c_old = state
+    one = np.zeros((1, D))
+    one[0, X] = 1.0
+    z = np.column_stack((h_old, one))
+    f, i, o = (expit(z @ m["W" + k] + m["b" + k]) for k in "fio")
+    g = np.tanh(z @ m["Wc"] + m["bc"])
+    c = f * c_old + i * g
+    h = o * np.tanh(c)
+    y = h @ m["Wy"] + m["by"]
+    prob = np.exp(y) / np.exp(y).sum()
+    return prob, (h, c), (m["Wf"], m["Wi"], m["Wo"], m["Wc"], m["Wy"], m["bf"], m["bi"], m["bo"], m["by"],
+                          z, f, i, o, g, c, c_old, h)
+
+def backward(prob, y_train, d_next, cache):
+    Wf, Wi, Wo, Wc, Wy, bf, bi, bo, by, z, f, i, o, g, c, c_old, h = cache
+    dh_next, dc_next = d_next
+    dy = prob.copy()
+    dy[0, y_train] -= 1.0
+    dh = dy @ Wy.T + dh_next
+    dc = dh * o * (1 - np.tanh(c) ** 2) + dc_next
+    do = dh * np.tanh(c) * o * (1 - o)
+    df = dc * c_old * f * (1 - f)
+    di = dc * g * i * (1 - i)
+    dg = dc * i * (1 - g * g)
+    dz = df @ Wf.T + di @ Wi.T + do @ Wo.T + dg @ Wc.T
+    grad = dict(Wf=z.T @ df, Wi=z.T @ di, Wo=z.T @ do, Wc=z.T @ dg, Wy=h.T @ dy)
+    grad.update(bf=df, bi=di, bo=do, bc=dg, by=dy)
+    return grad, (dz[:, :H], f * dc)
+""",
+    "df = dc * c_old * f",
+    "df = dc * c * f",
+)
+
+VECTORS_OF_OUTPUTS = Style(
+    """
+import numpy as np
+
+class Net:
+    def __init__(self, input_size, hidden_size):
+        self.Wxh = np.random.randn(hidden_size, input_size)
+        self.Whh = np.random.randn(hidden_size, hidden_size)
+        self.Why = np.random.randn(input_size, hidden_size)
+        self.bh, self.by, self.b_unused = np.zeros((hidden_size, 1)), np.zeros((input_size, 1)), np.ones(3)
+        self.mWxh = np.zeros_like(self.Wxh)
+    def lossFun(self, inputs, targets, hprev):
+        hs, ps, loss = {-1: hprev}, {}, 0
+        for t in range(len(inputs)):
+            hs[t] = np.tanh(self.Wxh @ inputs[t] + self.Whh @ hs[t - 1] + self.bh)
+            y = self.Why @ hs[t] + self.by
+            ps[t] = np.exp(y) / np.exp(y).sum()
+            loss += -np.log(ps[t][targets[t], 0])
+        dWxh, dWhh, dWhy = np.zeros_like(self.Wxh), np.zeros_like(self.Whh), np.zeros_like(self.Why)
+        dbh, dby, dhnext = np.zeros_like(self.bh), np.zeros_like(self.by), np.zeros_like(hprev)
+        for t in reversed(range(len(inputs))):
+            dy = ps[t].copy()
+            dy[targets[t]] -= 1
+            dWhy += dy @ hs[t].T
+            dby += dy
+            da = (self.Why.T @ dy + dhnext) * (1 - hs[t] ** 2)
+            dbh += da
+            dWxh += da @ inputs[t].T
+            dWhh += da @ hs[t - 1].T
+            dhnext = self.Whh.T @ da
+        return loss, [dWxh, dWhh, dWhy, dbh, dby], hs[len(inputs) - 1]
+""",
+    "dhnext = self.Whh.T @ da",
+    "dhnext = self.Whh.T @ da * 0.5",
+)
+
+NOT_READ = Style(
+    """
+import numpy as np
+
+class Net:
+    def __init__(self, word_dim, hidden_dim=100, bptt_truncate=4):
+        self.bptt_truncate = bptt_truncate
+        self.U, self.W = np.random.randn(hidden_dim, word_dim), np.random.randn(hidden_dim, hidden_dim)
+        self.V = np.random.randn(word_dim, hidden_dim)
+        self.b_hidden, self.b_out = np.zeros((hidden_dim, 1)), np.zeros((word_dim, 1))
+    def forward(self, x):
+        s = np.zeros((len(x) + 1, self.W.shape[0]))
+        o = np.zeros((len(x), self.V.shape[0]))
+        for t in range(len(x)):
+            s[t] = np.tanh(self.U[:, x[t]] + self.W @ s[t - 1])
+            o[t] = np.exp(self.V @ s[t]) / np.exp(self.V @ s[t]).sum()
+        return o, s
+    def back_propagation_trough_time(self, x, y):
+        o, s = self.forward(x)
+        dU, dV, dW = np.zeros_like(self.U), np.zeros_like(self.V), np.zeros_like(self.W)
+        o[np.arange(len(y)), y] -= 1
+        for t in range(len(y)):
+            dV += np.outer(o[t], s[t])
+            delta = self.V.T @ o[t] * (1 - s[t] ** 2)
+            for k in range(max(0, t - self.bptt_truncate), t + 1)[::-1]:
+                dW += np.outer(delta, s[k - 1])
+                dU[:, x[k]] += delta
+                delta = self.W.T @ delta * (1 - s[k - 1] ** 2)
+        return dV, dU, dW
+""",
+    "dU[:, x[k]] += delta",
+    "dU[:, x[t]] += delta",
+    "truncated by design",
+)
+
+CONSTRUCTOR_WITH_SCALE = Style(
+    """
+import numpy as np
+
+class Cell:
+    def __init__(self, input_size, hidden_size, weight_scale=0.01):
+        self.Wxh = np.random.randn(hidden_size, input_size) * weight_scale
+        self.Whh = np.random.randn(hidden_size, hidden_size) * weight_scale
+        self.bh, self.by = np.zeros((hidden_size, 1)), np.zeros((1, 1))
+        self.Why = np.random.randn(1, hidden_size)
+    def forward(self, x, h_prev):
+        self.x, self.h_prev = x, h_prev
+        self.h = np.tanh(self.Wxh @ x + self.Whh @ h_prev + self.bh)
+        return self.h, self.Why @ self.h + self.by
+    def backward(self, dh_next, dy):
+        dh_next = np.clip(dh_next, -0.1, 0.1)
+        da = (self.Why.T @ dy + dh_next) * (1 - self.h ** 2)
+        grads = {"Wxh": da @ self.x.T, "Whh": da @ self.h_prev.T, "bh": da, "Why": dy @ self.h.T, "by": dy}
+        return self.Wxh.T @ da, self.Whh.T @ da, grads
+""",
+    '"Whh": da @ self.h_prev.T',
+    '"Whh": da @ self.h.T',
+    "np.clip changes something",
+)
+
 STYLES = {
     "a class per gate, a method for the loss": GATE_CLASSES,
     "the bias as a row of the weights, static methods": BIAS_ROW,
@@ -572,6 +778,12 @@ STYLES = {
     "a dict of states by time": DICT_OF_STEPS,
     "the loss in the forward": LOSS_IN_FORWARD,
     "Python 2": PYTHON2,
+    "one target for the last step": MANY_TO_ONE,
+    "gradients in globals, one-hot inputs": GRADIENTS_IN_GLOBALS,
+    "a dict of parameters in a global": DICT_IN_GLOBALS,
+    "inputs of the outputs' size": VECTORS_OF_OUTPUTS,
+    "parameters that nothing reads, a number of steps": NOT_READ,
+    "clipped on the way in": CONSTRUCTOR_WITH_SCALE,
 }
 
 
@@ -643,6 +855,10 @@ def test_an_adapter_with_helpers_takes_ten_lines(change: str, verdict: str, tmp_
         ("class A:\n def __init__(self, hidden_size):\n  self.W = rd.randn(hidden_size, 3)\n", "rd"),
         ("import torch\ndef strange_forward(q): return q\n", "uses PyTorch"),
         ("def loss_of(inputs, targets): return 0\n", "loss, dW, dWy, *_ = loss_of("),
+        ("from help_me import *\ndef f(x): return add_ones(x)\n", "defines add_ones"),
+        ("from help_me import *\ndef f(x): return add_ones(x)\n", "from help_me import * could not"),
+        ("from help_me import Base\nclass A(Base):\n def f(self): pass\n", "Base could not be imported"),
+        ("class A:\n def __init__(self): pass\n", "net, x, targets = A(D, H, V)"),
     ],
 )
 def test_what_is_not_recognised_is_explained(text: str, said: str, tmp_path: Path) -> None:
@@ -653,3 +869,209 @@ def test_what_is_not_recognised_is_explained(text: str, said: str, tmp_path: Pat
     with pytest.raises(SubjectError, match=r"--adapter") as caught:
         judged(tmp_path, text)
     assert said in str(caught.value)
+
+
+ONE_INPUT = """
+import numpy as np
+
+class Net:
+    def __init__(self, input_dim, hidden_dim, output_dim):
+        self.Wxh, self.Whh = np.random.randn(hidden_dim, input_dim), np.random.randn(hidden_dim, hidden_dim)
+        self.Why = np.random.randn(output_dim, hidden_dim)
+        self.bh, self.by = np.zeros((hidden_dim, 1)), np.zeros((output_dim, 1))
+    def forward(self, inputs):
+        h = np.zeros((self.Whh.shape[0], 1))
+        self.inputs, self.hs = inputs, {0: h}
+        for t, x in enumerate(inputs):
+            h = self.hs[t + 1] = np.tanh(self.Wxh @ x + self.Whh @ h + self.bh)
+        return self.Why @ h + self.by
+    def backward(self, dy):
+        dWxh, dWhh, dWhy = np.zeros_like(self.Wxh), np.zeros_like(self.Whh), dy @ self.hs[len(self.inputs)].T
+        dbh, dby, dh = np.zeros_like(self.bh), dy, self.Why.T @ dy
+        for t in reversed(range(len(self.inputs))):
+            da = (1 - self.hs[t + 1] ** 2) * dh
+            dbh += da
+            dWxh += da @ self.inputs[t].reshape(-1, 1)
+            dWhh += da @ self.hs[t].T
+            dh = self.Whh.T @ da
+        return dWxh, dWhh, dWhy, dbh, dby
+"""
+
+
+def test_what_runs_for_one_input_alone_is_judged_there(tmp_path: Path) -> None:
+    judgement = judged(tmp_path, ONE_INPUT)
+    assert judgement.verdict == "right"
+    assert "one input (D = 1, N = 1) alone" in " ".join(judgement.notes)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ("self.Whh.T @ da", "self.Whh @ da", "rnn/dh-prev-u-untransposed"),
+        ("+= da", "= da", "rnn/cell-weights-first-only-step"),
+    ],
+)
+def test_a_prediction_at_the_last_step_hides_no_fault(
+    right: str, wrong: str, fault: str, tmp_path: Path
+) -> None:
+    text = ONE_INPUT.replace(".reshape(-1, 1)", ".T").replace(right, wrong)
+    judgement = judged(tmp_path, text)
+    assert (judgement.fault or {}).get("id") == fault
+
+
+STEP = """
+import numpy as np
+
+def cell_forward(Z, H, Wx, Wh, b):
+    h = np.tanh(Z @ Wx + H @ Wh + b)
+    return h, (Z, H, Wx, Wh, h)
+
+def cell_backward(dh, cache):
+    Z, H, Wx, Wh, h = cache
+    da = dh * (1 - h * h)
+    return da @ Wx.T, da @ Wh.T, Z.T @ da, H.T @ da, da.sum(0)
+"""
+
+
+def test_a_backward_that_fails_is_told_with_its_line_and_the_arrays(tmp_path: Path) -> None:
+    with pytest.raises(SubjectError) as caught:
+        judged(tmp_path, STEP.replace("= cache", ", more = cache"))
+    assert "cell_forward runs with Z (2, 5), H (2, 4)" in str(caught.value)
+    assert "theirs.py:9: ValueError: not enough values" in str(caught.value)
+
+
+def test_names_that_nothing_defines_are_said(tmp_path: Path) -> None:
+    text = STEP.replace("Z, H, Wx, Wh, h)", "Z, H, h)").replace("Wx, Wh, h = cache", "h = cache")
+    judgement = judged(tmp_path, text)
+    assert judgement.verdict == "right"
+    assert "Wx, Wh: what is read by these names is not defined" in " ".join(judgement.notes)
+
+
+def test_a_diagnosis_that_crashes_loses_no_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise KeyError("V")
+
+    monkeypatch.setattr(sys.modules["bptt.check"], "diagnose", crash)
+    judgement = judged(tmp_path, STEP.replace("H.T @ da", "h.T @ da"))
+    assert judgement.verdict == "wrong"
+    assert "the diagnosis failed by itself (KeyError: 'V'); the verdict stands" in judgement.notes
+
+
+WITH_OUTPUT = """
+import numpy as np
+
+def rnn_forward(x, a0, p):
+    a = a0
+    for t in range(3):
+        a = np.tanh(p["Wax"] @ x + p["Waa"] @ a + p["ba"])
+    return a
+
+def rnn_cell_forward(xt, a_prev, parameters):
+    Wax, Waa, Wya = parameters["Wax"], parameters["Waa"], parameters["Wya"]
+    a_next = np.tanh(Wax @ xt + Waa @ a_prev + parameters["ba"])
+    e = np.exp(Wya @ a_next + parameters["by"])
+    return a_next, e / e.sum(axis=0), (a_next, a_prev, xt, parameters)
+
+def rnn_cell_backward(da_next, cache):
+    a_next, a_prev, xt, parameters = cache
+    d = (1 - a_next ** 2) * da_next
+    return {"dxt": parameters["Wax"].T @ d, "da_prev": parameters["Waa"].T @ d, "dWax": d @ xt.T,
+            "dWaa": d @ a_prev.T, "dba": d.sum(axis=1, keepdims=True)}
+"""
+
+
+def test_an_output_without_a_gradient_of_its_own_is_no_hindrance(tmp_path: Path) -> None:
+    judgement = judged(tmp_path, WITH_OUTPUT.replace('"dWaa": d @ a_prev.T', '"dWaa": d @ a_next.T'))
+    assert (judgement.fault or {}).get("id") == "rnn/du-h-for-h-prev"
+
+
+CUT = """
+import numpy as np
+
+def rnn_forward(x, h0, Wx, Wh, b):
+    hs = [h0]
+    for t in range(len(x)):
+        hs.append(np.tanh(x[t] @ Wx + hs[-1] @ Wh + b))
+    return np.array(hs[1:]), (x, np.array(hs), Wx, Wh)
+
+def rnn_backward(dh, cache):
+    x, hs, Wx, Wh = cache
+    dx, dh0, dWx, dWh, db = (np.zeros_like(a) for a in (x, hs[0], Wx, Wh, Wh[0]))
+    for t in range(len(x)):
+        d = dh[t]
+        for s in range(t, max(-1, t - 5), -1):
+            da = d * (1 - hs[s + 1] ** 2)
+            dx[s] += da @ Wx.T
+            dWx += x[s].T @ da
+            dWh += hs[s].T @ da
+            db += da.sum(0)
+            d = da @ Wh.T
+        dh0 += d * (s == 0)
+    return dx, dh0, dWx, dWh, db
+"""
+
+
+def test_a_backward_cut_off_without_a_word_is_wrong_from_some_T_on(tmp_path: Path) -> None:  # noqa: N802
+    judgement = judged(tmp_path, CUT)
+    assert judgement.verdict == "wrong"
+    assert {j.first_wrong_T for j in judgement.gradients} == {6}
+    assert "right for fewer than 6 time steps" in " ".join(judgement.notes)
+
+
+def test_truncation_by_design_is_no_fault(tmp_path: Path) -> None:
+    text = CUT.replace("t - 5", "t - TRUNCATE_AT").replace(
+        "import numpy as np", "import numpy as np\nSTEPS = 5"
+    )
+    text = text.replace("TRUNCATE_AT", "STEPS  # truncation = 5 steps\n            ")
+    judgement = judged(tmp_path, text)
+    assert judgement.verdict == "right"
+    assert "truncated by design; right for fewer than 6 steps" in " ".join(judgement.notes)
+
+
+STATEFUL_ADAPTER = """
+import numpy as np, theirs as m
+from bptt.check.adapters.helpers import gradients, put, unroll, weights
+def subject(rng, T, D, H):
+    m.STEPS, x, dh = T, rng.normal(size=(T, D)), rng.normal(size=(T, H))
+    def run(**at):
+        net = put(m.Net(D, H), at)
+        loss = (dh * unroll(net.step, x, np.ones(H))).sum()
+        net.through_time(dh)
+        return loss, gradients(net, at)
+    return weights(m.Net(D, H), rng), run
+"""
+
+STATEFUL = """
+import numpy as np
+
+class Net:
+    def __init__(self, input_size, hidden_size):
+        self.W, self.U = np.zeros((hidden_size, input_size)), np.eye(hidden_size)
+        self.b = np.zeros(hidden_size)
+        self.c, self.steps = self.b + 1.0, []
+    def step(self, x, h):
+        self.steps.append((x, h, np.tanh(self.W @ x + self.U @ h + self.b + self.c)))
+        return self.steps[-1][-1]
+    def through_time(self, dhs):
+        assert len(dhs) == STEPS
+        self.dW, self.dU, self.db = np.zeros_like(self.W), np.zeros_like(self.U), np.zeros_like(self.b)
+        back = 0.0
+        for dh, (x, before, h) in zip(dhs[::-1], self.steps[::-1]):
+            da = (dh + back) * (1 - h * h)
+            self.dW += np.outer(da, x)
+            self.dU += np.outer(da, before)
+            self.db += da
+            back = self.U.T @ da
+        self.dc = self.db  # the same array
+"""
+
+
+@pytest.mark.parametrize(("change", "verdict"), [("self.U.T @ da", "right"), ("self.U @ da", "wrong")])
+def test_an_adapter_for_steps_with_a_backward_through_time(change: str, verdict: str, tmp_path: Path) -> None:
+    assert len(STATEFUL_ADAPTER.strip().splitlines()) <= 10
+    (tmp_path / "theirs.py").write_text(STATEFUL.replace("self.U.T @ da", change), encoding="utf-8")
+    (tmp_path / "how.py").write_text(STATEFUL_ADAPTER, encoding="utf-8")
+    [judgement] = check_file(tmp_path / "theirs.py", adapter=tmp_path / "how.py")
+    assert judgement.verdict == verdict
+    assert {j.name for j in judgement.gradients} == {"W", "U", "b", "c"}
+    assert not any("failed" in note for note in judgement.notes)

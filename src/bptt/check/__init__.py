@@ -7,12 +7,13 @@
 =====================  ==================================================================================
 
 The rooms behind it: `numeric` (the numerical gradient and its own error), `subject` (what is judged, in one
-form), `adapters` and `source` (from people's files to subjects), `judge` and `relations` (the verdict, and
-where), `cellmatch`, `reference`, `faults` and `diagnose` (which cell, which term), `spot` (which line of the
-file), `behaviour`, `report`.
+form), `adapters` and `source` (from people's files to subjects), `judge`, `relations` and `longer` (the
+verdict, and where), `cellmatch`, `reference`, `faults` and `diagnose` (which cell, which term), `spot`
+(which line of the file), `behaviour`, `report`.
 """
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -25,6 +26,7 @@ from bptt.check.cellmatch import match
 from bptt.check.diagnose import diagnose
 from bptt.check.guard import guard
 from bptt.check.judge import Judgement, judge, with_gates
+from bptt.check.longer import with_longer
 from bptt.check.numeric import numerical_gradient
 from bptt.check.report import text
 from bptt.check.source import Source, load
@@ -141,9 +143,12 @@ def check_file(
             judgements.append(check_subject(subject, seed=seed))
         except Exception as error:
             if len(subjects) == 1 and isinstance(error, SubjectError):
-                raise
+                placed = re.search(r"\.(py|ipynb)\b|^adapter", str(error))
+                raise error if placed else SubjectError(f"{subject.name}: {error}") from None
             # one that fails by itself does not keep the others from being judged, nor does our own mistake
-            ours = "" if isinstance(error, SubjectError) else f"the judgement itself: {type(error).__name__}: "
+            ours = (
+                "" if isinstance(error, SubjectError) else f"the judgement itself: {type(error).__name__}: "
+            )
             note = f"it failed: {ours}{error}"
             judgements.append(Judgement(subject.name, subject.form, "cannot tell", (), "none", notes=(note,)))
     return judgements if adapter is not None else [_with_lines(source, own) for own in judgements]
@@ -178,6 +183,10 @@ def check_subject(subject: Subject, *, seed: int = 0) -> Judgement:
     found = None if subject.form == "function" else attempt("finding the cell", lambda: match(subject))
     if found is not None:
         judgement = attempt("naming the gates", lambda: with_gates(judged, found.links)) or judgement
+    if judgement.verdict == "right":
+        judgement = (
+            attempt("looking at longer sequences", lambda: with_longer(subject, judgement)) or judgement
+        )
     notes = attempt("looking at the outputs", lambda: shared(subject)) or []
     effects = attempt("looking for side effects", lambda: side_effects(subject)) or []
     if found is not None:

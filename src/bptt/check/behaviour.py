@@ -63,7 +63,9 @@ def shared(subject: Subject) -> list[str]:
         if inputs:
             found.append(f"the output {name} is the caller's own {', '.join(inputs)}: the same memory")
         if not _same(kept, moved):
-            found.append(f"the output {name} is what the backward reads: left as it is until then, or copied")
+            found.append(
+                f"the output {name} is memory that the backward reads: it must not be changed in place before"
+            )
     return found
 
 

@@ -176,9 +176,12 @@ class _Definitions:
         error = self.attempt(one)
         if error is not None:
             name = alias.asname or alias.name.partition(".")[0]
-            self.miss(name, f"{name} could not be imported ({self.source.place(node.lineno)}: {error})")
+            what = f"from {node.module} import *" if name == "*" else name  # type: ignore[union-attr]
+            self.miss(name, f"{what} could not be imported ({self.source.place(node.lineno)}: {error})")
 
     def define(self, node: ast.stmt) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            self.with_defaults(node)
         error = self.attempt(node)
         if error is None:
             return
@@ -193,6 +196,16 @@ class _Definitions:
             node.decorator_list = decorators
         else:
             self.skip(node)
+
+    def with_defaults(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        """Put a stand-in where an argument's default is the name of what is not there."""
+        for k, default in enumerate(node.args.defaults):
+            if isinstance(default, ast.Name) and not self.simple(default):
+                why = f"{default.id} is not there ({self.source.place(node.lineno)})"
+                self.names.setdefault("__absent__", {})[default.id] = Missing(why)
+                text = f"__absent__[{default.id!r}]"
+                node.args.defaults[k] = ast.copy_location(ast.parse(text, mode="eval").body, default)
+                ast.fix_missing_locations(node.args.defaults[k])
 
     def attempt(self, node: ast.stmt) -> str | None:
         """Execute one statement; return what went wrong, None where nothing did."""

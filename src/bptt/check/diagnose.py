@@ -262,7 +262,7 @@ def _promising(changes: Sequence[Fault], hits: Array) -> list[Fault]:
         if scores[k] and key not in seen:
             seen.add(key)
             found.append(changes[k])
-    habits = [fault for fault in changes if fault.id.endswith("weights-first-only-step")]  # = where += belongs
+    habits = [f for f in changes if f.id.endswith("weights-first-only-step")]  # = where += belongs
     return found[:FIRST] + [fault for fault in habits if fault not in found[:FIRST]]
 
 

@@ -39,9 +39,9 @@ def of_all_gates(cell: Reference, single: Sequence[Fault]) -> Iterator[Fault]:
         if len(set(targets)) == len(targets):
             version = {t: line for fault in members for t, line in fault.version.items()}
             fix = "; ".join([first.fix, *(["..."] if len(members) > 2 else []), last.fix])
-            yield Fault(
-                name, max(0, first.rank - 1), f"{first.says}, and likewise for the other gates", fix, version
-            )
+            others = "for the other gates" if len(cell.gates) > 1 else "for the other one"
+            says = f"{first.says}, and likewise {others}"
+            yield Fault(name, max(0, first.rank - 1), says, fix, version)
         elif len(set(targets)) == 1:
             (line,) = {target: fault for fault in members for target in fault.version}
             yield from _merged(name, members, line)

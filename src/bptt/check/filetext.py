@@ -114,8 +114,8 @@ def place(path: Path, cells: list[int], line: int) -> str:
 class _Renamed(ast.NodeTransformer):
     """Gives NumPy's old names, which are gone, as their new ones."""
 
-    NEW: ClassVar = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "sometrue": "any", "in1d": "isin"}
-    NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128", "float_": "float64"}
+    NEW: ClassVar = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "in1d": "isin"}
+    NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128"}
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         self.generic_visit(node)

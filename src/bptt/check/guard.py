@@ -264,17 +264,14 @@ def guarded(function: Callable[..., Any], /, *args: Any, seconds: float | None =
 def as_subject_error(error: BaseException) -> SubjectError:
     """Return what somebody's code raised as one line that names its own; Ctrl-C goes on as it is."""
     trace: types.TracebackType | None = error.__traceback__
-    users, others = None, None
+    where = None
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
         if _is_users(name):
-            users = trace
-        elif name not in ours and name not in _BORROWED:
-            others = trace
+            where = trace
         trace = trace.tb_next
-    if isinstance(error, KeyboardInterrupt) and not _raises(users):
+    if isinstance(error, KeyboardInterrupt) and not _raises(where):
         raise error  # the person at the keyboard, not the code
-    where = users or others
     place = f"{_place(where.tb_frame.f_code.co_filename, where.tb_lineno)}: " if where else ""
     if isinstance(error, _TimeUp):
         return SubjectError(f"{place}not finished within {_here.seconds or SECONDS:g} s")

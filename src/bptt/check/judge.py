@@ -58,7 +58,7 @@ class GradientJudgement:
     verdict: Verdict
     error: float
     estimate: float
-    first_wrong_T: int | None = None  # noqa: N815 the symbol is T
+    first_wrong_T: int | None = None
     where: Where | None = None
 
 
@@ -131,7 +131,7 @@ def judge(subject: Subject, *, seed: int = 0) -> Judged:
         If the code fails by itself.
     """
     rng = np.random.default_rng(seed)
-    gradients, numeric = _compare(subject, rng)
+    gradients, numeric = compare(subject, rng)
     notes: list[str] = []
     if not _repeats(subject):
         note = "the forward gives another loss for the same numbers (it draws at random, or keeps a state)"
@@ -222,7 +222,7 @@ def loss_of(subject: Subject, at: Params, cotangents: Params | None = None) -> A
     return total
 
 
-def _compare(
+def compare(
     subject: Subject, rng: np.random.Generator, cotangents: Params | None = None
 ) -> tuple[Params, Numeric]:
     """Return the code's gradients and the numerical one, at the subject's point."""
@@ -293,11 +293,11 @@ def _with_first_wrong_T(  # noqa: N802 the symbol is T
         if subject.sizes.T != T:
             try:
                 shorter = subject.resized(replace(subject.sizes, T=T), rng)
-                gradients, numeric = _compare(shorter, rng)
+                gradients, numeric = compare(shorter, rng)
             except SubjectError:
                 continue  # code that cannot run at this length says nothing about it
         else:
-            gradients, numeric = _compare(shorter, rng)
+            gradients, numeric = compare(shorter, rng)
         for j in judge_gradients(gradients, numeric, shorter.at):
             if j.verdict == "wrong":
                 first.setdefault(j.name, T)
@@ -317,7 +317,7 @@ def _wrong_lags(subject: Subject, names: list[str], method: Method) -> dict[str,
         for name in outputs:
             at_s = _at_time(only[name], subject.time_axis[name], s)
             at_s[...] = _at_time(subject.cotangents[name], subject.time_axis[name], s)
-        gradients, numeric = _compare(subject, rng, only)
+        gradients, numeric = compare(subject, rng, only)
         for name in through:
             wanted = numeric.gradient[name]
             scale = float(np.abs(wanted).max(initial=0)) or 1.0

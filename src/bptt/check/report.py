@@ -50,13 +50,16 @@ def text(judgement: Judgement) -> str:
         fault = judgement.fault
         lines += ["", f"  what is wrong: {fault['says']}"]
         if fault.get("equation"):
-            lines += [f"  as it should be: {line}" for line in str(fault["equation"]).split("; ")]
+            equations = [line for line in str(fault["equation"]).split("; ") if line != "..."]
+            lines += [f"  as it should be: {line}" for line in equations]
         else:
             lines.append(f"  how to mend it: {fault['fix']}")
         lines += [line for spot in fault.get("lines", []) for line in _place(spot)]
         lines.append(
             f"  (this change gives exactly these numbers, to {fault['match_error']:.0e}: {fault['id']})"
         )
+    elif any(note.startswith(("the diagnosis failed", "right for fewer")) for note in judgement.notes):
+        pass  # it is said there
     elif judgement.verdict == "wrong" and judgement.cell is not None:
         lines += ["", "  no single known fault, and no pair of them, gives these numbers"]
     elif judgement.verdict == "wrong" and judgement.form != "function":

@@ -129,34 +129,41 @@ def explain_failure(namespace: Mapping[str, Any] | ModuleType, missing: Mapping[
     backs = [n for n in found if stem(n)[1] == "backward" and "check" not in n.lower()]
     fores = [n for n in found if stem(n)[1] == "forward"]
     hint = _absent(held, missing)
-    if failures:
+    if any(why in hint for why in failures) or any(m in f for m in missing.values() for f in failures):
+        pass  # it is said
+    elif failures:
         hint += f"In trials the code failed by itself: {failures.most_common(1)[0][0]}\n"
     elif stops:
         hint += f"In most trials it stopped here (which may be for the arrays tried): {_commonest()}\n"
-    if backs and not (fores or classes):
+    if backs and not (fores or classes or couples):
         hint += f"There is a backward ({backs[0]}) without its forward: there is nothing to compare with.\n"
     if "torch" in (getattr(value, "__name__", "") for value in held.values()):
         hint += TORCH
     chunk = next((n for n, f in found.items() if _is_chunk(f)), "")
-    forward, backward = (pairs(found) or [("forward", "backward")])[0]
+    if chunk or couples or not classes:
+        forward, backward = (pairs(found) or [("forward", "backward")])[0]
+        adapter = _chunk_adapter(chunk) if chunk else _pair_adapter(forward, backward)
+    else:
+        adapter = _class_adapter(classes[-1])
     return f"""No recurrent step, sequence or chunk is recognised here ({seen}).
 {hint}Write how the code is called into a file, and give it as --adapter FILE.py:
 
-{_chunk_adapter(chunk) if chunk else _pair_adapter(forward, backward)}"""
+{adapter}"""
 
 
 def _absent(held: Mapping[str, Any], missing: Mapping[str, str]) -> str:
     """Return in words what the code reads and nothing defines."""
     read = {n for f in _all_functions(held) for n in globals_read(f.__code__) if is_missing(n, f.__globals__)}
     bases = {name for name in missing if any(name in _bases(c) for c in held.values() if inspect.isclass(c))}
-    why = [missing[name] for name in missing if name in read | bases or name == "*"]
-    names = ", ".join(sorted(read - missing.keys()))
-    return "".join(f"{line}\n" for line in why) + (f"Nothing here defines what is read: {names}\n" if names else "")
+    names = sorted(read - missing.keys())
+    why = [missing[name] for name in missing if name in read | bases or (names and name == "*")]
+    why += [f"Nothing that is taken from the file defines {', '.join(names)}"] if names else []
+    return "".join(f"{line}\n" for line in why)
 
 
 def _bases(cls: type) -> list[str]:
     """Return the names of a class's bases that are not there."""
-    return [base.name for base in getattr(cls, "__orig_bases__", ()) if isinstance(base, Missing)]
+    return [str(vars(base)["name"]) for base in getattr(cls, "__orig_bases__", ()) if type(base) is Missing]
 
 
 def _commonest() -> str:
@@ -182,6 +189,20 @@ def _chunk_adapter(name: str) -> str:
             loss, dW, dWy, *_ = {name}(x, targets, W, Wy)
             return loss, {{"W": dW, "Wy": dWy}}
         return at, run
+"""
+
+
+def _class_adapter(name: str) -> str:
+    return f"""    from yourfile import {name}
+    from bptt.check.adapters.helpers import gradients, put, weights
+    def subject(rng, T, D, H, V):
+        net, x, targets = {name}(D, H, V), rng.normal(size=(T, D)), rng.integers(V, size=T)
+        def run(**at):
+            put(net, at)
+            loss = net.forward(x, targets)
+            net.backward()
+            return loss, gradients(net, at)
+        return weights(net, rng), run
 """
 
 
@@ -248,23 +269,23 @@ def _of_class(cls: type, name: str | None, source: str | None, rng: Generator) -
         if subject is not None and only in (None, forward, backward):
             subject.name = f"{cls.__name__}.{subject.name}"
             yield subject
-    found = False
+    used = set[str]()
     both = [(pair, _pair) for pair in pairs(methods)]
     both += [(pair, whole_subject) for pair in _losses_and_gradients(methods)]
     for (forward, backward), kind in both:
-        if found and kind is whole_subject:
+        if used and kind is whole_subject:
             break
         place = home(forward=forward, backward=backward) if only in (None, forward, backward) else None
         if isinstance(place, Object):
             bound = [getattr(place.prototype(Sizes()), n) for n in (forward, backward)]
             subject = kind(bound[0], bound[1], rng, source, place)
             if subject is not None:
-                found = True
+                used |= {forward, backward}
                 subject.name = f"{cls.__name__}.{subject.name}"
                 yield subject
     forwards = {forward for forward, _ in pairs(methods)}
     for key, method in methods.items():
-        if only in (None, key) and key not in forwards and _is_chunk(method):
+        if only in (None, key) and key not in forwards | used and _is_chunk(method):
             place = home(forward=key)
             if isinstance(place, Object):
                 subject = chunk_subject(getattr(place.prototype(Sizes()), key), rng, source, place)

@@ -199,16 +199,19 @@ def keys_read(function: Any, argument: str, source: str | None = None) -> list[s
     """Return the keys that a function reads from a dict argument, in the order of reading."""
     tree = definition(function, source)
     keys: list[str] = []
+    called = {argument}
     for n in ast.walk(tree) if tree else ():
         key: ast.expr | None = None
-        if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id == argument:
+        if isinstance(n, ast.Assign) and isinstance(n.value, ast.Name) and n.value.id in called:
+            called |= {target.id for target in n.targets if isinstance(target, ast.Name)}
+        if isinstance(n, ast.Subscript) and isinstance(n.value, ast.Name) and n.value.id in called:
             key = n.slice
         elif (
             isinstance(n, ast.Call)
             and isinstance(n.func, ast.Attribute)
             and n.func.attr == "get"
             and isinstance(n.func.value, ast.Name)
-            and n.func.value.id == argument
+            and n.func.value.id in called
             and n.args
         ):
             key = n.args[0]

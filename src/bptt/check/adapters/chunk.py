@@ -29,15 +29,28 @@ SCALE = 0.3
 
 MOST_TRIALS = 3000
 
+WAYS = (
+    (True, True, False, False),
+    (False, False, False, False),
+    (False, True, False, False),
+    (False, True, True, False),
+    (True, True, False, True),
+    (False, False, False, True),
+    (False, True, False, True),
+)
+"""Whether inputs are tokens, targets classes, both of one size, the target the last step's alone."""
+
 
 @dataclass(frozen=True)
 class Plan(Convention):
     """How to call a chunk's function; see `pair.Plan`.
 
-    ``classes`` tells whether the targets are integers, ``in_arrays`` whether integers are given in arrays.
+    ``classes`` tells whether the targets are integers, ``last`` whether there is one for the last step alone,
+    ``in_arrays`` whether integers are given in arrays.
     """
 
     classes: bool
+    last: bool = False
     in_arrays: bool = False
     loss: Path = ()
     gradients: dict[str, Path] = field(default_factory=dict)
@@ -56,6 +69,7 @@ class ChunkSubject(Subject):
     form = "chunk"
 
     def __init__(self, plan: Plan, sizes: Sizes, rng: Generator) -> None:
+        sizes = plan.sizes(sizes)
         self.plan, self.sizes, self.name = plan, sizes, plan.name
         own = plan.home.natural(sizes, "V" if plan.tokens else "D") if plan.natural else {}
         self.at = {
@@ -70,9 +84,12 @@ class ChunkSubject(Subject):
         if plan.tokens:
             self.inputs: Any = [int(k) for k in rng.integers(sizes.V, size=sizes.T)]
         if plan.classes:
-            self.targets: Any = [int(k) for k in rng.integers(sizes.V, size=sizes.T)]
+            classes = [int(k) for k in rng.integers(sizes.V, size=sizes.T)]
+            classes[0] = sizes.V - 1  # so that an output of another size does not pass for this one
+            self.targets: Any = classes[-1] if plan.last else classes
         else:
-            self.targets = draw(Layout.of(plan.layout.sequence, "V"), sizes, rng)
+            shape = plan.layout.state if plan.last else plan.layout.sequence
+            self.targets = draw(Layout.of(shape, "V"), sizes, rng)
         self.factor, words = 1.0, ""
         if plan.gradients:
             self.factor, words = multiple(self)
@@ -176,7 +193,8 @@ def _plans(function: Callable[..., Any], home: Home, source: str | None) -> Iter
         matrices, biases = read.matrices + home.matrices, read.biases + home.biases
         if not (read.x and read.target and matrices) or read.others:
             continue
-        for tokens, classes in ((True, True), (False, False), (False, True)):
+        for tokens, classes, same, last in WAYS:
+            sizes = replace(Sizes(), D=Sizes().V) if same else Sizes()
             for layout in LAYOUTS:
                 if classes and "N" in layout.state:
                     continue
@@ -197,10 +215,14 @@ def _plans(function: Callable[..., Any], home: Home, source: str | None) -> Iter
                         layout=layout,
                         tokens=tokens,
                         classes=classes,
+                        same=same,
+                        last=last,
                     )
-                if shapes := home.natural(Sizes(), "V" if tokens else "D"):
+                if shapes := home.natural(sizes, "V" if tokens else "D"):
                     known = dict.fromkeys(x, "x") | roles
-                    plan = Plan(function.__name__, home, read, {}, known, layout, tokens, classes)
+                    plan = Plan(
+                        function.__name__, home, read, {}, known, layout, tokens, classes, last, same=same
+                    )
                     yield replace(plan, shapes=x | states | shapes, natural=True)
 
 

@@ -1,10 +1,11 @@
 """How code is called that has its loss inside: what its plan is made of, whatever its form."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from bptt.check.adapters.home import Home
 from bptt.check.adapters.shapes import Layout, Shape
 from bptt.check.adapters.signature import Signature
+from bptt.check.subject import Sizes
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Convention:
     layout : Layout
     tokens : bool
         Whether the inputs are integers, not vectors.
+    same : bool
+        Whether inputs are vectors of the outputs' size.
     """
 
     name: str
@@ -33,3 +36,8 @@ class Convention:
     roles: dict[str, str]
     layout: Layout
     tokens: bool
+    same: bool = field(default=False, kw_only=True)
+
+    def sizes(self, sizes: Sizes) -> Sizes:
+        """Return sizes as this convention has them."""
+        return replace(sizes, D=sizes.V) if self.same else sizes

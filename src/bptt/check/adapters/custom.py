@@ -62,12 +62,14 @@ class CustomSubject(Subject):
         place = getattr(make, "__globals__", {})
         self.name = Path(place.get("__file__", "adapter")).name
         self.notes: list[str] = []
-        self._places = list(_places(place))
+        self.places = list(_places(place))
         asked = {p.name for p in parameters(make)} - {"rng"}
         wrong = asked - {"T", "N", "D", "H", "V"}
         if wrong:
             raise SubjectError(f"adapter: subject() takes rng, T, N, D, H, V; not {', '.join(sorted(wrong))}")
-        made = call(make, rng, **{symbol: getattr(sizes, symbol) for symbol in asked})
+        self._asked = {symbol: getattr(sizes, symbol) for symbol in asked}
+        made = call(make, rng, **self._asked)
+        vars(make)["latest"] = self
         count = _functions(made)
         if not count:
             raise SubjectError(
@@ -93,6 +95,7 @@ class CustomSubject(Subject):
         }
 
     def outputs(self, at: Params) -> Params:
+        self._settle()
         returned = call(self._run[0], **self._all(at))
         if len(self._run) == 1:
             returned = _of_two(returned)[0]
@@ -110,10 +113,17 @@ class CustomSubject(Subject):
             given = {} if self.loss else {f"d{name}": c for name, c in cotangents.items()}
             return _arrays(call(self._run[1], **given, **self._all(at)), "gradients")
 
-        gradients = before_clipping(self._places, self.notes, run)
+        self._settle()
+        gradients = before_clipping(self.places, self.notes, run)
         if self.loss:
             return {name: array * cotangents["loss"] for name, array in gradients.items()}
         return gradients
+
+    def _settle(self) -> None:
+        """Set the sizes again that an adapter sets in a module, where it was asked for others meanwhile."""
+        if vars(self.make).get("latest") is not self:
+            call(self.make, np.random.default_rng(0), **self._asked)
+            vars(self.make)["latest"] = self
 
     def _all(self, at: Params) -> Params:
         """Return all arrays of the point in the adapter's own order."""

@@ -33,7 +33,7 @@ def entries(thing: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def arrays(root: Any, again: bool = False) -> Iterator[tuple[Path, Array]]:
-    """Yield the arrays that a thing holds, nearest first, with the path to each; each once, if not `again`."""
+    """Yield the arrays that a thing holds, nearest first, with their paths; each once, if not `again`."""
     seen: set[int] = set()
     level: list[tuple[Path, Any]] = [((), root)]
     for _ in range(DEPTH):

@@ -1,4 +1,4 @@
-"""For adapters: the parameters that an object, a module or a dict holds, drawn, put in, and seen to change.
+"""For adapters: the parameters that an object, a module or a dict holds, drawn and put in; their gradients.
 
 An adapter for a network that updates its own weights::
 
@@ -15,14 +15,19 @@ An adapter for a network that updates its own weights::
             return ((out - y) ** 2).sum() / 2, change(net, at)
 
         return weights(net, rng), run
+
+Where it keeps its gradients, ``gradients(net, at)`` stands for ``change(net, at)``.
 """
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
+import numpy as np
+
 from bptt.check.adapters import graph
 from bptt.check.adapters.calls import Path
-from bptt.types import Generator, Params
+from bptt.types import Array, Generator, Params
 
 
 def weights(thing: Any, rng: Generator, scale: float = 0.5) -> Params:
@@ -48,11 +53,54 @@ def weights(thing: Any, rng: Generator, scale: float = 0.5) -> Params:
     }
 
 
-def put(thing: Any, at: Params) -> None:
-    """Put copies of arrays where a thing holds those of their names."""
+def put(thing: Any, at: Params) -> Any:
+    """Put copies of arrays where a thing holds those of their names, and return it."""
     for name, path in _paths(thing).items():
         if name in at:
             graph.put(_root(thing), path, at[name].copy())
+    return thing
+
+
+def unroll(step: Callable[..., Any], x: Array, *states: Any) -> Array:
+    """Return the first state after each step of ``step(x[t], *states) -> states, ...``, time first.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> unroll(lambda x, h: (h + x, "cache"), np.array([1.0, 2.0]), 0.0)
+    array([1., 3.])
+    """
+    first = []
+    for one in x:
+        returned = step(one, *states)
+        states = returned[: len(states)] if isinstance(returned, tuple) else (returned,)
+        first.append(states[0])
+    return np.array(first)
+
+
+def gradients(thing: Any, at: Params) -> Params:
+    """Return the gradients that a thing holds: dW, W_grad, grads["W"] or W.d for its W.
+
+    Parameters
+    ----------
+    thing : object, module or dict
+    at : dict of arrays
+        What was put in.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> gradients({"W": np.ones(1), "dW": np.array([3.0])}, {"W": np.ones(1)})
+    {'W': array([3.])}
+    """
+    held, found = dict(graph.arrays(_root(thing), again=True)), {}
+    for name, path in _paths(thing).items():
+        sure, best = max(
+            ((graph.is_gradient_of(q, path), q) for q in held), key=lambda f: f[0], default=(0, ())
+        )
+        if name in at and sure:
+            found[name] = held[best].copy()
+    return found
 
 
 def change(thing: Any, at: Params, rate: float = 1.0) -> Params:
@@ -76,7 +124,11 @@ def _root(thing: Any) -> Any:
 
 def _paths(thing: Any) -> dict[str, Path]:
     found: dict[str, Path] = {}
-    for path, array in graph.arrays(_root(thing)):
-        if array.dtype.kind in "fc" and array.ndim:
+    held = [path for path, a in graph.arrays(_root(thing)) if a.dtype.kind in "fc" and a.ndim]
+    for path in held:
+        beside = path[-1] not in graph.VALUE and any(
+            o[:-1] == path[:-1] and o[-1] in graph.VALUE for o in held
+        )
+        if not beside and not any(graph.is_gradient_of(path, other) > 1 for other in held if other != path):
             found.setdefault(graph.label(path) or str(path[-1]), path)
     return found

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from bptt.check.adapters.calls import Path, copied
+from bptt.check.adapters.calls import Path, copied, keys_read
 from bptt.check.adapters.constructing import RATE
 from bptt.check.adapters.graph import arrays, entries, is_gradient_of, label, put
-from bptt.check.adapters.names import is_gradient, part, size_of
+from bptt.check.adapters.names import is_gradient, part, size_of, without_d
 from bptt.check.adapters.shapes import Shape, extent
 from bptt.check.adapters.signature import callees, globals_read
 from bptt.check.adapters.standins import is_missing, vocabulary
@@ -125,24 +125,35 @@ class Module(Home):
         self.lists: list[str] = []
         self.rates: list[str] = []
         self.holders: dict[str, Any] = {}
+        self.buffers: list[str] = []
         self.seen: set[str] = set()
         for function in self.functions.values():
             for callee in callees(function):
                 self._reach(callee)
                 for name in globals_read(callee.__code__):
-                    self._look(name, callee.__globals__)
+                    self._look(name, callee)
         if "V" in self.matrices and {"Wy", "Why", "Wya", "W_y"} & self.seen and "V" not in self.ndims:
             self.matrices.remove("V")  # the size of the vocabulary, and no matrix, where there is one
             self.sizes["V"] = "V"
         self._take_inside(self.holders)
-        self.keeps = bool(self.rates or self.paths)
+        self.buffers = [n for n in self.buffers if without_d(n) in (*self.matrices, *self.biases)]
+        self.keeps = bool(self.rates or self.paths or self.buffers)
 
-    def _look(self, name: str, place: dict[str, Any]) -> None:
+    def _look(self, name: str, function: Any) -> None:
+        place = function.__globals__
+        if part(name) == "params" and is_missing(name, place):
+            for key in (k for k in keys_read(function, name) if k not in self.paths):
+                self.holders.setdefault(name, {})[key] = None
+                self.paths[key] = (name, key)
+                self._take(key)
         if name in self.seen or hasattr(builtins, name):
             return
         self.seen.add(name)
         value, missing = place.get(name), is_missing(name, place)
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.ndim:
+        array = isinstance(value, np.ndarray) and value.dtype.kind == "f" and bool(value.ndim)
+        if (array or missing) and is_gradient(name) and part(without_d(name)) in ("W", "b"):
+            self.buffers.append(name)
+        elif array:
             self._take(name, value)
         elif (isinstance(value, int) or missing) and size_of(name) and part(name) not in ("W", "b"):
             self.sizes[name] = size_of(name)
@@ -162,6 +173,7 @@ class Module(Home):
         own = [n for n in (*self.matrices, *self.biases) if n in at and n not in self.paths]
         values: dict[str, Any] = {n: at[n].copy() for n in own}
         values |= {n: extent(s.replace("D", inputs), sizes) for n, s in self.sizes.items()}
+        values |= {n: np.zeros_like(at[without_d(n)]) for n in self.buffers if without_d(n) in at}
         values |= {n: vocabulary(n, sizes.V) for n in self.lists} | dict.fromkeys(self.rates, RATE)
         if self.paths:
             values |= fresh(self.holders)
@@ -182,7 +194,11 @@ class Module(Home):
     def kept(self, functions: Mapping[str, Callable[..., Any]], at: Params) -> Params:
         held: dict[str, Any] = {}
         for place in self.places:
-            held |= {n: place[n] for n in (*self.holders, *self.matrices, *self.biases) if n in place}
+            held |= {
+                n: place[n]
+                for n in (*self.holders, *self.buffers, *self.matrices, *self.biases)
+                if n in place
+            }
         return self._left(held, at)
 
 

@@ -65,6 +65,7 @@ class ModelSubject(Subject):
     form = "model"
 
     def __init__(self, plan: Plan, sizes: Sizes, rng: Generator) -> None:
+        sizes = plan.sizes(sizes)
         self.plan, self.sizes, self.name = plan, sizes, plan.name
         said = plan.gradients and plan.loss not in (CROSS_ENTROPY, SQUARE)
         self.notes: list[str] = [f"the gradients are of {plan.loss}"] if said else []

@@ -86,7 +86,7 @@ def _plans(forward: Callable[..., Any], home: Home, source: str | None) -> Itera
         matrices, biases = read.matrices + home.matrices, read.biases + home.biases
         if not (read.x and read.h and matrices) or read.others:
             continue
-        for tokens in (False, True):
+        for tokens, same in ((False, False), (True, False), (False, True)):
             for layout in STEPS:
                 states = {n: Layout.of(layout.state, "H") for n in (read.h, read.c) if n}
                 roles = {n: r for n, r in ((read.h, "h0"), (read.c, "c0")) if n}
@@ -103,6 +103,7 @@ def _plans(forward: Callable[..., Any], home: Home, source: str | None) -> Itera
                             way.roles | dict.fromkeys(x, "x") | roles,
                             layout,
                             tokens,
+                            same=same,
                         )
 
 

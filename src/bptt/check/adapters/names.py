@@ -35,7 +35,8 @@ _PARTS: tuple[tuple[str, str], ...] = (
     ("size:V", rf"(?:out(?:puts?)?|o|y|class)_?{_MANY}|n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?)"),
     ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|data|features?)_?{_MANY}"),
     ("size:D", r"d|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)"),
-    ("size:T", r"t|seq(?:uence)?_?(?:len(?:gth)?|size)|n(?:um)?_?steps?|time_?steps?|t_x|bptt_truncate|bptt"),
+    ("size:T", r"\w*trunc\w*|t?bptt(?:_(?:steps?|len(?:gth)?|depth))?|t_x"),
+    ("size:T", r"t|seq(?:uence)?_?(?:len(?:gth)?|size)|n(?:um)?_?steps?|time_?steps?"),
     ("size:N", r"batch(?:_?size)?|n|m|bs|n_?(?:ex|examples|samples)"),
     ("rate", r"learn(?:ing)?_?rate|lr|eta|alpha|rate"),
 )  # fmt: skip
@@ -85,6 +86,11 @@ def parts(name: str) -> list[str]:
     >>> parts("prev_h"), parts("Wx"), parts("b"), parts("hidden_size"), parts("cache")
     (['h'], ['W'], ['b'], ['size:H'], ['cache'])
     """
+    return list(_parts(name))
+
+
+@functools.cache
+def _parts(name: str) -> tuple[str, ...]:
     bare = state_name(name).lower()
     found = [part for part, words in _PARTS if re.fullmatch(words, bare if part in "xhcs" else name.lower())]
     found += [p for p in ("x", "h", "c", "s", "state") if p not in found and _is(p, bare)]
@@ -92,9 +98,10 @@ def parts(name: str) -> list[str]:
         found.insert(0, "b")
     elif _WEIGHT.match(name):
         found.insert(0, "W")
-    return found
+    return tuple(found)
 
 
+@functools.cache
 def part(name: str) -> str:
     """Return the likeliest of `parts`, or nothing."""
     return next(iter(parts(name)), "")

@@ -3,7 +3,7 @@
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,26 @@ CLEANERS = ("zero_grad", "zero_grads", "zero_gradients", "reset_grads", "reset_g
 """What methods are called that make the buffers of the gradients, or empty them."""
 
 
+def _attributes(cls: type, methods: Iterable[str]) -> set[str]:
+    """Return the names that methods read, and those that they call; none where that is hidden."""
+    read, waiting = set[str](), set(methods)
+    while waiting:
+        member = inspect.getattr_static(cls, waiting.pop())
+        for callee in callees(getattr(member, "fget", getattr(member, "__func__", member))):
+            names = _names(callee.__code__) - read
+            waiting |= {
+                n
+                for n in names
+                if callable(getattr(cls, n, None)) or isinstance(getattr(cls, n, None), property)
+            }
+            read |= names
+    return set() if {"getattr", "__dict__", "vars", "setattr"} & read else read
+
+
+def _names(code: Any) -> set[str]:
+    return set(code.co_names).union(*(_names(c) for c in code.co_consts if hasattr(c, "co_names")))
+
+
 class Object(Home):
     """Methods of a class, with the arrays that its objects hold or their constructor takes."""
 
@@ -37,13 +57,17 @@ class Object(Home):
         for method in methods.values():
             for callee in callees(getattr(cls, method)):
                 self._reach(callee)
-        self.given = [p.name for p in parameters(cls) if part(p.name) in ("W", "b")]
+        arrays_of = [p for p in parameters(cls) if not isinstance(p.default, (int, float, str))]
+        self.given = [p.name for p in arrays_of if part(p.name) in ("W", "b")]
         self.made: dict[tuple[Sizes, str], Any] = {}
         for name in self.given:
             self._take(name)
         if not self.given:
             held = vars(self.prototype(Sizes()))
-            self._take_inside(held)
+            read = _attributes(cls, methods.values())
+            self._take_inside(
+                {n: v for n, v in held.items() if n in read or not (read and is_parameter(n, v))}
+            )
             bias = held.get("c")  # the output's, where there are V and b
             if {"V", "b"} <= self.ndims.keys() and isinstance(bias, np.ndarray):
                 self._take("c", bias)

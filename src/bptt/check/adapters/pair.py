@@ -151,7 +151,11 @@ class PairSubject(Subject):
     ----------
     notes : list of str
         What the judgement should mention: clipping, and that the code takes one example at a time.
+    fails : bool
+        Whether the backward did not run where the forward did.
     """
+
+    fails = False
 
     def __init__(self, plan: Plan, sizes: Sizes, rng: Generator) -> None:
         self.plan, self.sizes = plan, sizes
@@ -177,7 +181,21 @@ class PairSubject(Subject):
                 raise SubjectError(f"{plan.name}: its backward returned nothing that fits a gradient")
             return {n: fitted(array_at(result, path), at[n].shape) for n, path in plan.gradients.items()}
 
-        return before_clipping(plan.home.places, self.notes, run)
+        try:
+            return before_clipping(plan.home.places, self.notes, run)
+        except SubjectError as error:
+            if not self.fails:
+                raise
+            shapes = ", ".join(f"{name} {array.shape}" for name, array in at.items())
+            raise SubjectError(f"{plan.name} runs with {shapes}; its backward does not: {error}") from None
+
+    def fits(self) -> bool:
+        """Return whether all gradients have the shapes of what they are gradients of."""
+        try:
+            given = self.gradients(self.at, self.cotangents)
+        except SubjectError:
+            return False
+        return all(array.shape == self.at[name].shape for name, array in given.items())
 
     @contextmanager
     def watched(self, at: Params) -> Iterator["Watched"]:

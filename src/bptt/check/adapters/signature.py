@@ -126,6 +126,9 @@ def _read(
             read.arguments[name] = 1.0
         else:
             read.others.append(name)
+    if not read.x and read.h and read.others == [asked[0].name]:  # what comes first
+        read.x = read.others.pop()
+        read.arguments = {read.x: Slot(read.x), **read.arguments}
     return read
 
 
@@ -163,7 +166,7 @@ def callees(function: Any) -> list[Any]:
         found.append(this)
         enclosed = _enclosed(this)
         named = (enclosed.get(n, this.__globals__.get(n)) for n in (*code.co_names, *enclosed))
-        waiting += [value for value in named if inspect.isfunction(value)]
+        waiting += [inspect.unwrap(value) for value in named if inspect.isfunction(value)]
     return found
 
 

@@ -12,7 +12,10 @@ import numpy as np
 
 from bptt.check.adapters.signature import globals_read
 from bptt.check.definitions import Missing
+from bptt.check.guard import guarded, ours
 from bptt.types import Array
+
+ours.add(__file__)
 
 
 def _sigmoid(x: Any) -> Any:
@@ -32,6 +35,7 @@ def _relu(x: Any) -> Any:
 USUAL: dict[str, Any] = {
     "sigmoid": _sigmoid,
     "softmax": _softmax,
+    "expit": _sigmoid,
     "relu": _relu,
     "tanh": np.tanh,
     "np": np,
@@ -62,8 +66,33 @@ def supply(functions: Iterable[Any]) -> list[str]:
             if name in USUAL and is_missing(name, place):
                 place[name] = USUAL[name]
                 given.append(name)
+            elif name in place and _is_sigmoid(place[name]):
+                place[name] = _for_complex(place[name])
     said = [n for n in dict.fromkeys(given) if n not in ("np", "numpy", "xrange")]
     return [f"{', '.join(said)}: not defined in the file; the usual one is taken"] if said else []
+
+
+def _is_sigmoid(function: Any) -> bool:
+    """Return whether a function is the sigmoid, and takes no complex numbers."""
+    if getattr(function, "__name__", "") not in ("sigmoid", "_sigmoid", "expit", "logistic", "sigm"):
+        return False
+    x = np.array([[-1.5, 0.25, 2.0]])
+    try:
+        if not np.allclose(guarded(function, x.copy(), seconds=1.0), _sigmoid(x), rtol=1e-12):
+            return False
+        return not np.allclose(guarded(function, x + 0.5j, seconds=1.0), _sigmoid(x + 0.5j))
+    except Exception:  # it compares them, mostly
+        return True
+
+
+def _for_complex(function: Any) -> Any:
+    """Return the same sigmoid for real numbers; for complex ones it is the usual formula."""
+
+    def sigmoid(x: Any, *args: Any, **kwargs: Any) -> Any:
+        return _sigmoid(x) if np.iscomplexobj(x) and not args else function(x, *args, **kwargs)
+
+    sigmoid.__wrapped__ = function  # type: ignore[attr-defined]
+    return sigmoid
 
 
 def is_missing(name: str, place: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from bptt.check.adapters.names import is_gradient, part, parts, state_name, with
 from bptt.check.adapters.pair import Cotangent, Kept, PairSubject, Plan, Result
 from bptt.check.adapters.shapes import Layout, extents, weights
 from bptt.check.adapters.signature import Slot, parameters, signatures, slots
+from bptt.check.adapters.standins import is_missing
 from bptt.check.subject import Form, Sizes, SubjectError
 from bptt.types import Array, Generator, Params
 
@@ -35,11 +36,47 @@ def find_plan(
     rng: Generator,
     source: str | None,
 ) -> PairSubject | None:
-    """Return the subject that two functions make, or None where no convention fits them."""
+    """Return the subject that two functions make, or None where no convention fits them.
+
+    Where the forward runs and the backward does not, one example of one input alone is tried as well.
+    """
+    layouts = tuple(layouts)
+    score, found = _search(home, forward, backward, form, layouts, rng, source, Sizes())
+    if found is not None and score <= 0:
+        one_input = Sizes(N=1, D=1), "one input (D = 1, N = 1)"
+        for sizes, what in ((Sizes(N=1), "one example (N = 1)"), one_input):
+            more, small = _search(home, forward, backward, form, layouts, rng, source, sizes)
+            if small is not None and more > 0 and small.fits():
+                note = f"its backward runs for {what} alone, and is judged there"
+                return PairSubject(replace(small.plan, notes=(*small.plan.notes, note)), sizes, rng)
+        found.fails = True
+    if found is not None:
+        found.notes += _borrowed(home, found.plan)
+    return found
+
+
+def _borrowed(home: Home, plan: Plan) -> list[str]:
+    """Return what is to be said of names that nothing defines, and that arguments were put in place of."""
+    names = [n for n in (*home.matrices, *home.biases) if n in plan.arguments]
+    names = [n for n in names if all(is_missing(n, place) for place in home.places)]
+    said = "what is read by these names is not defined; the forward's arguments are put in their place"
+    return [f"{', '.join(names)}: {said}"] if names else []
+
+
+def _search(
+    home: Home,
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    form: Form,
+    layouts: Iterable[Layout],
+    rng: Generator,
+    source: str | None,
+    sizes: Sizes,
+) -> tuple[float, PairSubject | None]:
+    """Return the best subject for these sizes, and how well it fits: not at all where this is not above 0."""
     best: tuple[float, Plan] | None = None
     misfits: tuple[str, ...] = ()
     names = returned(forward, source)
-    sizes = Sizes()
     tried = 0
     for plan, layout in _plans(home, forward, form, layouts, source):
         tried += 1
@@ -70,8 +107,8 @@ def find_plan(
             if best is None or score > best[0]:
                 best = score, variant
             if score > 0:
-                return _signed(variant, sizes, rng)
-    return PairSubject(best[1], sizes, rng) if best else None
+                return score, _signed(variant, sizes, rng)
+    return (best[0], PairSubject(best[1], sizes, rng)) if best else (0.0, None)
 
 
 def _variants(plan: Plan) -> Iterator[Plan]:

@@ -121,14 +121,19 @@ class _Joined(Home):
                     given = self._back_arguments(functions["backward"], result, None, arguments, targets)
                     return _number(result), guarded(functions["backward"], **given)
                 result = guarded(functions["forward"], **arguments)
-                predictions, as_given = _predictions(result, sizes)
+                predictions, as_given = _predictions(result, sizes, self.steps(targets, sizes))
                 tokens = np.asarray(targets).dtype.kind in "iu"
-                wanted = np.eye(sizes.V)[targets] if tokens else np.reshape(targets, predictions.shape)
+                wanted = np.reshape(np.eye(sizes.V)[targets] if tokens else targets, predictions.shape)
                 total = loss(self.loss, predictions, wanted, axis=1)
                 given = self._back_arguments(functions["backward"], result, as_given, arguments, targets)
                 return total, guarded(functions["backward"], **given)
 
             yield {"forward": run}
+
+    def steps(self, targets: Any, sizes: Sizes) -> int:
+        """Return for how many steps there are targets."""
+        classes = np.asarray(targets).dtype.kind in "iu"
+        return 1 if (np.ndim(targets) == 0 if classes else np.size(targets) == sizes.V) else sizes.T
 
     def natural(self, sizes: Sizes, inputs: str = "D") -> dict[str, Shape]:
         return self.home.natural(sizes, inputs)
@@ -176,13 +181,15 @@ def _number(result: Any) -> Any:
     raise SubjectError("the forward takes the targets and returned no loss")
 
 
-def _predictions(result: Any, sizes: Sizes) -> tuple[Array, Any]:
+def _predictions(result: Any, sizes: Sizes, T: int) -> tuple[Array, Any]:
     """Return the predictions (T, V) among what a forward returned, and the same as it was returned.
 
     Probabilities if there are any; else the last numbers of that shape.
     """
     found: list[tuple[Array, Any]] = []
     for candidate in [result, *result] if isinstance(result, (tuple, list)) else [result]:
+        if T == 1 and is_number(candidate) and np.ndim(candidate) > 2:
+            continue
         entries = list(candidate.values()) if isinstance(candidate, dict) else candidate
         if isinstance(entries, (list, tuple)) and not all(is_number(e) for e in entries):
             continue
@@ -190,9 +197,9 @@ def _predictions(result: Any, sizes: Sizes) -> tuple[Array, Any]:
             array = np.squeeze(np.asarray(entries))
         except ValueError:
             continue
-        if array.size != sizes.T * sizes.V:
+        if array.size != T * sizes.V:
             continue
-        array = np.reshape(array, (sizes.T, sizes.V))
+        array = np.reshape(array, (T, sizes.V))
         if np.allclose(array.sum(1), 1) and (array.real > 0).all():
             return array, candidate
         if not np.isin(array, (0, 1)).all():  # not the inputs, one-hot
