@@ -488,8 +488,12 @@ class TestGuard:
         def interrupted() -> None:
             signal.raise_signal(signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt):
-            guarded(interrupted)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                guarded(interrupted)
+        finally:
+            signal.signal(signal.SIGINT, before)
 
     def test_arguments_are_passed_as_they_are(self) -> None:
         assert guarded(lambda *a, **k: (a, k), 1, 2, function=3) == ((1, 2), {"function": 3})

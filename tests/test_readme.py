@@ -1,22 +1,86 @@
-"""What the README shows from Python runs as it stands there."""
+"""What the README shows is so: its code runs, its commands print what stands there, its links exist."""
 
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
-README = Path(__file__).parent.parent / "README.md"
+import pytest
+
+from bptt.cli import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shown(first: str, page: str = README) -> str:
+    """Return an indented block of a page, from a line of it on, without its indentation."""
+    (block,) = re.findall(rf"^    {re.escape(first)}\n(?:(?:    .*)?\n)*", page, re.MULTILINE)
+    return dedent(str(block)).rstrip()
+
+
+def steady(text: str) -> str:
+    """Return a text without rounding errors and separators of folders, which are each machine's own."""
+    return re.sub(r"\d+e[-+]\d\d", "tiny", text).replace("\\", "/")
 
 
 def test_the_code_runs() -> None:
-    snippets = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
-    names: dict[str, Any] = {}
-    for snippet in snippets[snippets.index(next(s for s in snippets if "import bptt" in s)) :]:
+    snippets = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    names: dict[str, Any] = {"dh": 1.0, "dc": 1.0, "c_prev": 1.0, "tanh_c": 0.5}
+    names |= dict.fromkeys("ifog", 0.5)
+    for snippet in snippets:
         exec(snippet, names)
     assert names["loss"] > 0
     assert names["grads"].x.shape == names["x"].shape
 
 
-def test_every_file_that_is_linked_exists() -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", README.read_text(encoding="utf-8"))
-    assert len(links) > 10
-    assert not [link for link in links if not README.parent.joinpath(link).exists()]
+def test_the_judgement_is_what_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    command, _, judgement = shown("$ bptt check docs/faulty_lstm.py").partition("\n")
+    assert run(command.split()[2:]) == 1
+    assert steady(capsys.readouterr().out.rstrip()) == steady(judgement)
+
+
+def test_the_cell_s_derivation_is_what_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mycell.py").write_text(shown("import bptt"), encoding="utf-8")
+    command, _, page = shown("$ bptt derive mycell.py").partition("\n")
+    lines = page.split("...")[1].strip("\n")
+    assert run(command.split()[2:]) == 0
+    assert "dh_prev = " in lines
+    assert lines in capsys.readouterr().out
+
+
+def test_the_page_s_adapter_does_what_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+    for name, code in re.findall(r"```python\n# (\S+)\n(.*?)```", page, flags=re.DOTALL):
+        Path(name).write_text(code, encoding="utf-8")
+    command, _, judgement = shown("$ bptt check theirs.py --adapter how.py", page).partition("\n")
+    assert run(command.split()[2:]) == 1
+    assert steady(capsys.readouterr().out.rstrip()) == steady(judgement)
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_every_file_that_is_linked_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    assert page.name != "README.md" or len(links) > 30
+    assert not [link for link in links if not page.parent.joinpath(link).exists()]
+
+
+def test_every_module_has_its_line_in_the_table() -> None:
+    table = README.partition("## What's where")[2].partition("\n## ")[0]
+    src = ROOT / "src" / "bptt"
+    rooms = {path.parent.name for path in src.glob("*/__init__.py")}
+    small = {"batches", "columns", "errors", "types"}  # what others share
+    rooms |= {path.stem for path in src.glob("*.py") if path.name[0] != "_"} - small
+    assert rooms == set(re.findall(r"\(src/bptt/(\w+)(?:\.py)?\)", table))

@@ -1,9 +1,15 @@
 """Recurrent networks with explicit backpropagation through time.
 
-The rooms, from the equations up: :mod:`bptt.cells`, :mod:`bptt.unroll` (the reference time loop),
-:mod:`bptt.stack`, :mod:`bptt.losses`, :mod:`bptt.model`; :mod:`bptt.text`, :mod:`bptt.tasks`;
-:mod:`bptt.optim`, :mod:`bptt.schedules`, :mod:`bptt.train`, :mod:`bptt.sample`, :mod:`bptt.evaluate`;
-and :mod:`bptt.check`, the judge of anybody's backward pass.
+=====================================  ==================================================================
+:mod:`bptt.cells`, :mod:`bptt.unroll`  a cell's equations, forward and backward; the reference time loop
+:func:`bptt.check`                     whether anybody's backward pass is correct, and if not, which term
+:func:`bptt.cell`, :mod:`bptt.derive`  a cell written as its equations; its backward derived and proven
+:mod:`bptt.flow`                       how far back, and along which path, a gradient goes
+:mod:`bptt.model`, :mod:`bptt.losses`  layers, losses, ``loss_and_grads``
+:mod:`bptt.backends`                   which code runs a cell: the reference, or a compiled kernel
+:mod:`bptt.text`, :mod:`bptt.tasks`    corpora and streams; generated tasks
+:mod:`bptt.train`, :mod:`bptt.sample`  training; writing; and what they need (optim, schedules, runs)
+=====================================  ==================================================================
 """
 
 __version__ = "0.1.0"

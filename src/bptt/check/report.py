@@ -40,8 +40,8 @@ def text(judgement: Judgement) -> str:
             if j.where is not None and (j.where.relation or j.where.blocks):
                 says = f"it is {j.where.relation}" if j.where.relation else f"wrong only in {j.where.blocks}"
                 lines.append(f"  {'':{wide}}  {says}")
-        if any(j.first_wrong_T is not None and j.first_wrong_T > 1 for j in judgement.gradients):
-            lines.append("  (T≥2: right for fewer than 2 time steps)")
+        late = {j.first_wrong_T for j in judgement.gradients if j.first_wrong_T is not None} - {1}
+        lines += [f"  (T≥{T}: right for fewer than {T} time steps)" for T in sorted(late)]
     if judgement.lags:
         lines.append("")
     for name, lags in judgement.lags.items():
