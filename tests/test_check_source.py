@@ -488,7 +488,7 @@ class TestGuard:
         def interrupted() -> None:
             signal.raise_signal(signal.SIGINT)
 
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
         try:
             with pytest.raises(KeyboardInterrupt):
                 guarded(interrupted)

@@ -1,19 +1,24 @@
 """Kernels against the reference loop: every cell, sizes around a vector's width, flags, directions."""
 
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import bptt
-from bptt.backends import kernel
+from bptt.backends import kernel, matmul
 from bptt.cells.zoo import ZOO
+from bptt.kernels.host import host
 from bptt.kernels.layout import Ragged, layout
+from bptt.stepper import Stepper
 from bptt.types import Array, Generator, Params
 from bptt.unroll import unroll as reference
+from test_kernels_gemm import rounded
 
 CELLS = {**ZOO, **{f"{name}, by hand": cell for name, cell in bptt.cells.CELLS.items()}}
-TOLERANCE = {"float64": 1e-13, "float32": 3e-5}
+# bfloat16: of products that round alike; but what is between two numbers may go either way, by 1 part in 256
+TOLERANCE = {"float64": 1e-13, "float32": 3e-5, "bfloat16": 4e-3}
 FLAGS = ("none", "holes", "ragged", "ragged and resets inside", "ragged and resets", "resets")
 
 
@@ -45,7 +50,9 @@ def difference(these: Any, those: Any) -> float:
 
 
 def compare(cell: Any, rng: Generator, dtype: str, T: int, N: int, H: int, kind: str, tokens: bool) -> float:
-    D = 6
+    """Return the largest difference from the reference; for bfloat16, from one in float64 that rounds."""
+    D, is_narrow = 6, dtype == "bfloat16"
+    dtype = "float32" if is_narrow else dtype
     params = weights(cell, rng, D, H, dtype)
     x = rng.integers(D, size=(T, N)) if tokens else rng.normal(size=(T, N, D)).astype(dtype)
     # a normaliser is not negative
@@ -53,10 +60,20 @@ def compare(cell: Any, rng: Generator, dtype: str, T: int, N: int, H: int, kind:
     dy = rng.normal(size=(T, N, H)).astype(dtype)
     dstates = tuple(rng.normal(size=(N, H)).astype(dtype) for _ in cell.states)
     how: dict[str, Any] = {**flags(kind, rng, T, N), "reverse": bool(rng.integers(2))}
-    right = reference(cell, params, x, states, **how)
-    fast = bptt.unroll(cell, params, x, states, backend="cpu", **how)
+    fast = bptt.unroll(
+        cell, params, x, states, backend="cpu", precision="bfloat16" if is_narrow else "float32", **how
+    )
+    if is_narrow:
+        own, x, states, dy, dstates = map(exact, (params, x, states, dy, dstates))
+        own["U"] = own["U"].view(Rounding)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys.modules["bptt.unroll"], "matmul", lambda a, b: np.asarray(a.view(Rounding) @ b))
+            right = reference(cell, own, x, states, **how)
+            wanted = right.backward(dy, dstates)
+    else:
+        right = reference(cell, params, x, states, **how)
+        wanted = right.backward(dy, dstates)
     pairs: list[tuple[Array, Array]] = [(fast.y, right.y), *zip(fast.states, right.states, strict=True)]
-    wanted = right.backward(dy, dstates)
     for overwrite in (False, False, True):  # what is kept is kept for a second backward too
         got = fast.backward(dy, dstates, overwrite=overwrite)
         assert got.params.keys() == wanted.params.keys()
@@ -65,12 +82,37 @@ def compare(cell: Any, rng: Generator, dtype: str, T: int, N: int, H: int, kind:
         assert (got.x is None) == tokens
         if got.x is not None and wanted.x is not None:
             pairs.append((got.x, wanted.x))
-    return max(difference(a, b) for a, b in pairs)
+    return max(difference(exact(a) if is_narrow else a, b) for a, b in pairs)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
+class Rounding(np.ndarray):
+    """Numbers that a product rounds to bfloat16, as it does those that they are multiplied by."""
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **how: Any) -> Any:
+        plain = [np.asarray(a) if isinstance(a, np.ndarray) else a for a in inputs]
+        if ufunc is np.matmul:
+            plain = [rounded(a).astype(np.float64) for a in plain]
+        return getattr(ufunc, method)(*plain, **how)
+
+
+def exact(arrays: Any) -> Any:
+    """Return arrays of numbers in float64."""
+    if isinstance(arrays, dict):
+        return {name: exact(array) for name, array in arrays.items()}
+    if isinstance(arrays, tuple):
+        return tuple(map(exact, arrays))
+    return arrays if arrays.dtype.kind == "i" else arrays.astype(np.float64)
+
+
+def needs(dtype: str) -> None:
+    if dtype == "bfloat16" and not host().avx512_bf16:
+        pytest.skip("not a processor with bfloat16")
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
 @pytest.mark.parametrize("name", CELLS)
 def test_equals_the_reference(name: str, dtype: str) -> None:
+    needs(dtype)
     rng = np.random.default_rng(sum(map(ord, name)))
     sizes = [(T, N, H) for T in (1, 2, 7) for N in (1, 2, 5, 32) for H in (1, 3, 16, 17, 64, 100)]
     worst = {}
@@ -129,10 +171,13 @@ def test_whole_models(cell: str, bidirectional: bool) -> None:
         assert difference(state[name].astype(np.float64), array) < 2e-5, name
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 def test_the_same_bits_for_any_number_of_threads(dtype: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from bptt import threads
 
+    needs(dtype)
+    precision: Any = "bfloat16" if dtype == "bfloat16" else "float32"
+    dtype = "float32" if dtype == "bfloat16" else dtype
     rng = np.random.default_rng(5)
     T, N, D, H = 5, 13, 40, 70
     mask = np.arange(T)[:, None] < rng.integers(1, T + 1, size=N)
@@ -145,11 +190,59 @@ def test_the_same_bits_for_any_number_of_threads(dtype: str, monkeypatch: pytest
             results = []
             for count in (1, 2, 3, 4):
                 monkeypatch.setattr(threads, "count", lambda count=count: count)
-                run = bptt.unroll(cell, params, x, mask=kind, backend="cpu")
+                run = bptt.unroll(cell, params, x, mask=kind, backend="cpu", precision=precision)
                 grads = run.backward(dy)
                 arrays = [run.y, *run.states, *grads.params.values(), grads.x, *grads.states]
                 results.append([a.tobytes() for a in arrays if a is not None])
             assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru-cho"])
+def test_whole_models_in_bfloat16(cell: str) -> None:
+    """Every product rounds, those of the output and the embedding too, and nothing else is less precise."""
+    needs("bfloat16")
+    rng = np.random.default_rng(4)
+    sizes: dict[str, Any] = {"inputs": 11, "outputs": 50, "hidden": 64, "embedding": 33, "layers": 2}
+    narrow = bptt.Model(**sizes, cell=cell, precision="bfloat16")
+    right = bptt.Model(**sizes, cell=cell, backend="reference")
+    params = {name: rng.normal(size=shape) / np.sqrt(shape[0]) for name, shape in narrow.shapes.items()}
+    params = {name: array.astype(np.float32) for name, array in params.items()}
+    inputs, targets = rng.integers(11, size=(8, 5)), rng.integers(50, size=(8, 5))
+    loss, grads, _ = narrow.loss_and_grads(params, inputs, targets)
+    wanted = right.loss_and_grads(exact(params), inputs, targets)
+    assert 1e-6 < abs(loss - wanted.loss) < 5e-3
+    for name, grad in wanted.grads.items():
+        error = np.linalg.norm(grads[name] - grad) / np.linalg.norm(grad)
+        assert grads[name].dtype == np.float32
+        assert 1e-5 < error < 1.5e-2, name
+    outputs = narrow.forward(params, inputs).outputs
+    stepper = Stepper(narrow, params, batch=5)
+    steps = np.stack([stepper.read(tokens) for tokens in inputs])
+    assert np.abs(steps - outputs).max() < 2e-2 * np.abs(outputs).max()
+
+
+def test_a_product_that_does_not_round_breaks_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+    needs("bfloat16")
+    monkeypatch.setitem(globals(), "rounded", np.asarray)
+    rng = np.random.default_rng(6)
+    for name in ("rnn", "lstm", "slstm"):
+        worst = max(compare(ZOO[name], rng, "bfloat16", 7, 5, 64, "none", tokens=False) for _ in range(5))
+        assert worst > 1.5 * TOLERANCE["bfloat16"], name
+
+
+def test_bfloat16_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    lstm, f32 = bptt.cells.get("lstm"), np.dtype(np.float32)
+    with pytest.raises(bptt.ConfigError, match="backend reference has no such products"):
+        kernel("reference", lstm, f32, "bfloat16")
+    with pytest.raises(bptt.ConfigError, match="parameters are float32; got float64"):
+        kernel("auto", lstm, np.dtype(np.float64), "bfloat16")
+    with pytest.raises(bptt.ConfigError, match="precision must be one of float32, bfloat16; got 'half'"):
+        bptt.Model(inputs=3, outputs=3, hidden=2, precision="half")  # type: ignore[arg-type]
+    monkeypatch.setenv("BPTT_TARGET", "baseline")
+    with pytest.raises(bptt.ConfigError, match="has no AVX512-BF16; precision float32 runs it"):
+        kernel("cpu", lstm, f32, "bfloat16")
+    with pytest.raises(bptt.ConfigError, match="has no AVX512-BF16"):
+        matmul(np.ones((2, 2), "f"), np.ones((2, 2), "f"), precision="bfloat16")
 
 
 def test_early_ends_are_left_out() -> None:

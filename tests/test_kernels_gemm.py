@@ -12,9 +12,10 @@ import pytest
 pytest.importorskip("llvmlite")
 
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels import gemm
-from bptt.kernels.gemm import Gemm, matmul
+from bptt.kernels import gemm, products
+from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import host
+from bptt.kernels.products import matmul
 from bptt.types import Array
 
 TARGETS = ["", "avx512", "avx2", "baseline"]
@@ -78,7 +79,19 @@ def test_every_tail(dtype: Any, target: str, monkeypatch: pytest.MonkeyPatch) ->
     rng = np.random.default_rng(0)
     lanes = host().lanes(dtype)
     width = gemm.shape(host())[1] * lanes
-    columns = {1, lanes - 1, lanes, lanes + 1, width - 1, width, width + 1, 4 * width, 5 * width + 3}
+    columns = {
+        1,
+        lanes - 1,
+        lanes,
+        lanes + 1,
+        width - 1,
+        width,
+        width + 1,
+        3 * width,
+        4 * width,
+        5 * width + 3,
+        6 * width,
+    }
     for M in (*range(1, 15), 24, 25, 26, 37):
         for N in columns:
             for K in (1, 2, 7):
@@ -107,7 +120,7 @@ def test_in_blocks_and_pieces(dtype: Any, across: bool, monkeypatch: pytest.Monk
         "HEIGHT": 17,
         "NEAR": 1 << 12,
     }.items():
-        monkeypatch.setattr(gemm, name, value)
+        monkeypatch.setattr(products, name, value)
     rng = np.random.default_rng(0)
     for M, K, N in ((150, 90, 1030), (3, 1100, 700), (500, 10, 40), (64, 64, 64)):
         A, B = whole_numbers(rng, (M, K), dtype), whole_numbers(rng, (K, N), dtype)
@@ -199,7 +212,7 @@ def test_bfloat16_in_blocks_and_pieces(across: bool, monkeypatch: pytest.MonkeyP
         "HEIGHT": 17,
         "NEAR": 1 << 12,
     }.items():
-        monkeypatch.setattr(gemm, name, value)
+        monkeypatch.setattr(products, name, value)
     rng = np.random.default_rng(0)
     for M, K, N in ((150, 91, 1030), (3, 1101, 700), (64, 64, 64)):
         A, B = whole_numbers(rng, (M, K), np.float32), whole_numbers(rng, (K, N), np.float32)
@@ -237,7 +250,7 @@ def test_bfloat16_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 CODE = """
 import hashlib, numpy as np
-from bptt.kernels.gemm import matmul
+from bptt.kernels.products import matmul
 rng = np.random.default_rng(0)
 digest = hashlib.sha256()
 for M, K, N in ((700, 350, 900), (25, 100, 400), (40, 2100, 1100), (1, 512, 4000)):

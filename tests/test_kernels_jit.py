@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
@@ -158,6 +159,14 @@ def test_target_narrows_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPTT_TARGET", "mmx")
     with pytest.raises(ConfigError, match="BPTT_TARGET must be avx512, avx2 or baseline, got 'mmx'"):
         host()
+
+
+def test_address_of_any_array() -> None:
+    a = np.arange(24.0).reshape(4, 6)
+    fixed = a.copy()
+    fixed.flags.writeable = False
+    for array in (a, a.T, a[1:, 2:], a[::2, ::-1], a[:0], fixed, a > 3, np.broadcast_to(a[0], (3, 6))):
+        assert jit.address(array) == array.ctypes.data
 
 
 def test_importing_bptt_does_not_import_llvm() -> None:

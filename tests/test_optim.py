@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from bptt import optim
+from bptt.backends import Backend
 from bptt.errors import ConfigError, ShapeError
 from bptt.optim import (
     BLOCK,
@@ -489,3 +491,54 @@ def test_the_norm_has_the_same_bits_in_any_order_of_names() -> None:
             total += float((g * g).sum())
         plain.add(total)
     assert len(plain) > 1
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        optim.SGD(),
+        optim.SGD(momentum=0.9),
+        optim.SGD(momentum=0.9, nesterov=True),
+        optim.Adagrad(),
+        optim.RMSProp(),
+        optim.Adam(),
+        optim.AdamW(weight_decay=0.1),
+    ],
+    ids=repr,
+)
+def test_compiled_updates_are_the_equations(optimizer: optim.Optimizer, dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    shapes = {"W": (301, 333), "b": (7,), "one": (1,)}
+    start: dict[str, Any] = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
+    results = []
+    backends: tuple[Backend, ...] = ("cpu", "reference")
+    for backend in backends:
+        params = {name: p.copy() for name, p in start.items()}
+        state, rng = optimizer.init(params), np.random.default_rng(1)
+        for _ in range(3):
+            grads: dict[str, Any] = {
+                name: rng.normal(size=p.shape).astype(dtype) for name, p in params.items()
+            }
+            optimizer.update(params, grads, state, 0.01, backend=backend)
+        results.append(params | state)
+    tolerance = 3e-6 if dtype is np.float32 else 1e-14
+    for name, array in results[1].items():
+        assert np.abs(results[0][name] - array).max() < tolerance, name
+
+
+def test_the_norm_of_float32_is_summed_in_float64_by_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from bptt import threads
+
+    grads = {"W": np.random.default_rng(0).normal(size=(777, 333)).astype(np.float32)}
+    exact = math.sqrt(math.fsum(float(x) ** 2 for x in grads["W"].ravel()))
+    norms = set()
+    for count in (1, 2, 4):
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        norms.add(optim.global_norm(grads))
+    (norm,) = norms
+    assert abs(norm / exact - 1) < 1e-14
+    assert math.isnan(optim.global_norm({"W": np.array([1, np.nan], np.float32)}))
+    assert optim.global_norm({"W": np.array([1, -np.inf], np.float32)}) == math.inf

@@ -3,8 +3,13 @@
 ``"reference"`` is :func:`bptt.unroll.unroll`. ``"cpu"`` is the kernel, or an error that says why there is
 none. ``"auto"`` is the kernel for float32 where there is one, and the reference otherwise: float64 is what
 one checks with, and there the definition of right is asked for.
+
+Precision is that of the products. ``"float32"`` is the parameters' own, float32 or float64. ``"bfloat16"``
+rounds both operands of every product to bfloat16 (8 bits of precision) and sums in float32; parameters,
+states and everything pointwise stay float32. Only kernels do that, on processors that have such products.
 """
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -23,11 +28,13 @@ if TYPE_CHECKING:
     from bptt.kernels.unrolled import Compiled, KernelRun
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 LayerRun: TypeAlias = "Unrolled | KernelRun"
 """A layer run through time: ``y``, ``states``, ``backward``."""
 
 DTYPES = ("float32", "float64")
 BACKENDS: tuple[Backend, ...] = ("auto", "reference", "cpu")
+PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16")
 
 
 def equations_of(cell: Cell) -> EquationCell | None:
@@ -68,6 +75,7 @@ def unroll(
     reset: Array | None = None,
     reverse: bool = False,
     backend: Backend = "auto",
+    precision: Precision = "float32",
 ) -> "LayerRun":
     """Run a cell through time and keep what its backward needs.
 
@@ -77,6 +85,8 @@ def unroll(
         As :func:`bptt.unroll.unroll`, the reference, has them.
     backend : "auto", "reference" or "cpu"
         What runs it (see the module's text).
+    precision : "float32" or "bfloat16"
+        Of its products (see there).
 
     Returns
     -------
@@ -102,10 +112,8 @@ def unroll(
     True
     """
     cell = get(cell)
-    if backend == "reference":
-        return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
     dtype = dtype_of(params, x, states)
-    compiled = kernel(backend, cell, dtype)
+    compiled = kernel(backend, cell, dtype, precision)
     if compiled is None:
         return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
     from bptt.kernels.unrolled import unroll
@@ -114,10 +122,15 @@ def unroll(
     return unroll(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
 
 
-def matmul(a: Array, b: Array, backend: Backend = "auto") -> Array:
+def matmul(a: Array, b: Array, backend: Backend = "auto", precision: Precision = "float32") -> Array:
     """Return the product of `a` (M, K) and `b` (K, N), by the backend's own code."""
+    if precision == "bfloat16":
+        _expect_bfloat16(backend, np.result_type(a, b))
+        from bptt.kernels.products import matmul
+
+        return matmul(a, b, bfloat16=True)
     if a.dtype == b.dtype and uses_kernels(backend, a.dtype):
-        from bptt.kernels.gemm import matmul
+        from bptt.kernels.products import matmul
 
         return matmul(a, b)
     return threads.matmul(a, b)
@@ -130,13 +143,40 @@ def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:
     return backend == "auto" and dtype == np.float32 and _no_compiler() is None
 
 
-def expect_backend(backend: str) -> None:
-    """Raise a ConfigError unless there is such a backend."""
+def expect_backend(backend: str, precision: str = "float32") -> None:
+    """Raise a ConfigError unless there are such a backend and such a precision."""
     if backend not in BACKENDS:
         raise ConfigError(f"backend must be one of {', '.join(BACKENDS)}; got {backend!r}")
+    if precision not in PRECISIONS:
+        raise ConfigError(f"precision must be one of {', '.join(PRECISIONS)}; got {precision!r}")
 
 
-def kernel(backend: Backend, cell: Cell, dtype: np.dtype[Any]) -> "Compiled | None":
+def has_bfloat16() -> bool:
+    """Return whether this machine has products of bfloat16."""
+    if _no_compiler() is not None:
+        return False
+    from bptt.kernels.host import host
+
+    return host().avx512_bf16
+
+
+def _expect_bfloat16(backend: Backend, dtype: np.dtype[Any], cell: Cell | None = None) -> None:
+    """Raise a ConfigError where products in bfloat16 cannot be had."""
+    reason = _no_compiler() if cell is None else reason_against(cell, dtype)
+    if backend == "reference":
+        reason = "backend reference has no such products"
+    elif dtype != np.float32:
+        reason = f"its sums and parameters are float32; got {dtype}"
+    elif reason is None:
+        if has_bfloat16():
+            return
+        reason = "this processor has no AVX512-BF16"
+    raise ConfigError(f"precision bfloat16: {reason}; precision float32 runs it")
+
+
+def kernel(
+    backend: Backend, cell: Cell, dtype: np.dtype[Any], precision: Precision = "float32"
+) -> "Compiled | None":
     """Return the compiled kernel that a backend means for a cell, or None for the reference.
 
     Raises
@@ -144,7 +184,16 @@ def kernel(backend: Backend, cell: Cell, dtype: np.dtype[Any]) -> "Compiled | No
     ConfigError
         If there is no such backend, or a kernel is asked for where there can be none.
     """
-    expect_backend(backend)
+    return _kernel(backend, cell, dtype, precision, os.environ.get("BPTT_TARGET", ""))
+
+
+@cache
+def _kernel(
+    backend: Backend, cell: Cell, dtype: np.dtype[Any], precision: Precision, _: str
+) -> "Compiled | None":
+    expect_backend(backend, precision)
+    if precision == "bfloat16":
+        _expect_bfloat16(backend, dtype, cell)
     if backend == "reference" or (backend == "auto" and dtype != np.float32):
         return None
     reason = reason_against(cell, dtype)
@@ -156,25 +205,25 @@ def kernel(backend: Backend, cell: Cell, dtype: np.dtype[Any]) -> "Compiled | No
     assert equations is not None
     from bptt.kernels.host import host
 
-    return _compiled(equations, dtype.name, host())
+    return _compiled(equations, precision if precision == "bfloat16" else dtype.name, host())
 
 
-def running(backend: Backend, cell: Cell) -> str:
+def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> str:
     """Return in words what runs a cell in float32, and if it is not compiled code, why."""
-    if kernel(backend, cell, np.dtype(np.float32)) is not None:
+    if kernel(backend, cell, np.dtype(np.float32), precision) is not None:
         from bptt.kernels.host import host
 
-        return f"compiled for {host().cpu}"
+        return f"compiled for {host().cpu}" + ", products in bfloat16" * (precision == "bfloat16")
     reason = reason_against(cell, np.dtype(np.float32))
     return "the NumPy reference" if reason is None else f"the NumPy reference ({reason})"
 
 
 @cache
-def _compiled(cell: EquationCell, dtype: str, target: "Host") -> "Compiled":
+def _compiled(cell: EquationCell, precision: str, target: "Host") -> "Compiled":
     from bptt.kernels import jit
     from bptt.kernels.sequence import SequenceKernel
     from bptt.kernels.unrolled import Compiled
 
-    made = SequenceKernel(cell, dtype, target)
+    made = SequenceKernel(cell, precision, target)
     eq = cell.equations
-    return Compiled(made, jit.build(made.module, eq.text, eq.constants, dtype, target=target))
+    return Compiled(made, jit.build(made.module, eq.text, eq.constants, precision, target=target))

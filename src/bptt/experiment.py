@@ -206,6 +206,7 @@ def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = No
         init_scale=settings.init_scale,
         forget_bias=settings.forget_bias,
         backend=settings.backend,
+        precision=settings.precision,
     )
 
 

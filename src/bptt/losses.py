@@ -103,17 +103,8 @@ def cross_entropy(
     if logits.ndim != 3:
         raise ShapeError(f"logits must be (T, N, V), got {logits.shape}")
     T, N, V = logits.shape
-    if targets.shape != (T, N) or not np.issubdtype(targets.dtype, np.integer):
-        raise ShapeError(
-            f"cross_entropy: targets must be (T, N) = {(T, N)} integers, got {targets.dtype} {targets.shape}"
-        )
+    targets = counted_targets(targets, (T, N), V, mask)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
-    if mask is not None:
-        targets = np.where(mask, targets, 0)
-    if targets.size and not (targets.min() >= 0 and targets.max() < V):
-        raise ShapeError(
-            f"cross_entropy: targets must be in 0 .. V-1 = {V - 1}, got {targets.min()} .. {targets.max()}"
-        )
     if out is not None and (out.shape, out.dtype) != (logits.shape, logits.dtype):
         raise ShapeError(
             f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
@@ -204,6 +195,21 @@ def sigmoid_cross_entropy(
     p = np.where(logits.real > 0, 1, e) / (1 + e)
     each = (softplus - targets * logits).sum(axis=2)
     return _reduced(each, w[..., None] * (p - targets), w, mask)
+
+
+def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array | None) -> Array:
+    """Return the targets, 0 where they do not count, or raise a ShapeError."""
+    if targets.shape != shape or not np.issubdtype(targets.dtype, np.integer):
+        raise ShapeError(
+            f"cross_entropy: targets must be (T, N) = {shape} integers, got {targets.dtype} {targets.shape}"
+        )
+    if mask is not None and mask.shape == shape:
+        targets = np.where(mask, targets, 0)
+    if targets.size and not (targets.min() >= 0 and targets.max() < V):
+        raise ShapeError(
+            f"cross_entropy: targets must be in 0 .. V-1 = {V - 1}, got {targets.min()} .. {targets.max()}"
+        )
+    return targets
 
 
 LOSSES: dict[str, Callable[..., Loss]] = {

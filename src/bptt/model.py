@@ -18,11 +18,11 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from bptt import cells
-from bptt.backends import Backend, matmul
+from bptt.backends import Backend, Precision, matmul, uses_kernels
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init, InitName
-from bptt.losses import LOSSES, Loss, LossName, Reduction
+from bptt.losses import LOSSES, Loss, LossName, Reduction, counted_targets, weights
 from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
 from bptt.threads import one_blas_thread
 from bptt.types import Array, Dtype, Generator, Params
@@ -104,6 +104,8 @@ class Model:
         See :mod:`bptt.init`.
     backend : "auto", "reference" or "cpu"
         See :mod:`bptt.backends`.
+    precision : "float32" or "bfloat16"
+        Of the products; see there.
 
     Raises
     ------
@@ -142,6 +144,7 @@ class Model:
     init_scale: float | None = None
     forget_bias: float = 0.0
     backend: Backend = "auto"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "outputs", "hidden", "layers", "embedding", "features"):
@@ -179,6 +182,7 @@ class Model:
             bias=self.bias,
             dropout=self.dropout,
             backend=self.backend,
+            precision=self.precision,
         )
 
     @property
@@ -268,10 +272,31 @@ class Model:
             Draws the dropout; without it nothing is dropped.
         """
         with one_blas_thread():
-            run = self.forward(params, inputs, state, mask=mask, reset=reset, features=features, rng=rng)
+            hidden = self._hidden(params, inputs, state, mask, reset, features, rng)
             counted = mask if target_mask is None else target_mask
-            loss = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
-            return LossAndGrads(loss.value, run.backward(loss.grad, overwrite=True).params, run.state)
+            if self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype):
+                loss, back = self._output_in_blocks(hidden, targets, counted)
+            else:
+                run = self._outputs(hidden)
+                found = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
+                loss, back = found.value, hidden.output_backward(found.grad)
+            grads = hidden.backward(back, None, overwrite=True).params
+            return LossAndGrads(loss, grads, hidden.run.states)
+
+    def _output_in_blocks(
+        self, hidden: "_Hidden", targets: Array, mask: Array | None
+    ) -> tuple[float, "_OutputGradients"]:
+        """Return the cross-entropy and the output's gradients; all logits are never held at once."""
+        from bptt.kernels.output import cross_entropy
+
+        params, shape = hidden.params, hidden.run.y.shape[:2]
+        targets = counted_targets(targets, shape, self.outputs, mask)
+        w = weights(shape, self.reduction, mask)
+        V, b = self.output_matrix(params), params.get("output.b")
+        each, dh, dV, db = cross_entropy(
+            hidden.h, V, b, targets.ravel(), w.ravel(), bfloat16=self.precision == "bfloat16"
+        )
+        return float(w.ravel() @ np.where(w.ravel() > 0, each, 0)), _OutputGradients(dh, dV, db)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
@@ -300,33 +325,48 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), ``state``, and ``backward``.
         """
+        with one_blas_thread():
+            return self._outputs(self._hidden(params, inputs, state, mask, reset, features, rng))
+
+    def _hidden(
+        self,
+        params: Params,
+        inputs: Array,
+        state: Params | None,
+        mask: Array | None,
+        reset: Array | None,
+        features: Array | None,
+        rng: Generator | None,
+    ) -> "_Hidden":
+        """Run the model up to the outputs of its layers."""
         if features is not None and (state is not None or self.features is None):
             raise ConfigError("features give the first state: a model made for them, and no state")
         if self.features is not None and features is None and state is None:
             raise ConfigError("this model's sequences start from features, or from a state: give one of them")
         inputs = self._check(params, inputs, mask)
-        with one_blas_thread():
-            if features is not None:
-                state = self._states_from(params, features)
-            x, layers = inputs, params
-            drop_in = None
-            if self.token_inputs and self.embedding is not None:
-                drops = self.input_dropout > 0 and rng is not None
-                if inputs.size > self.inputs and not drops:
-                    layers = params | self._folded(params)  # (1) with (2): rows of E W
-                else:
-                    x = params["embedding"][inputs]  # (1)
-            if x.ndim == 3:
-                drop_in = dropout_mask(rng, x.shape, self.input_dropout, x.dtype)
-                x = apply_drop(x, drop_in)
-            run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
-            drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
-            h = apply_drop(run.y, drop_out).reshape(-1, run.y.shape[-1])
-            y = self._matmul(h, self.output_matrix(params))  # (3)
-            if self.output_bias:
-                y = _iadd(y, params["output.b"])
-        outputs = y.reshape(*run.y.shape[:2], self.outputs)
-        return ModelRun(outputs, run.states, self, params, inputs, features, run, x, h, drop_in, drop_out)
+        if features is not None:
+            state = self._states_from(params, features)
+        x, layers = inputs, params
+        drop_in = None
+        if self.token_inputs and self.embedding is not None:
+            drops = self.input_dropout > 0 and rng is not None
+            if inputs.size > self.inputs and not drops:
+                layers = params | self._folded(params)  # (1) with (2): rows of E W
+            else:
+                x = params["embedding"][inputs]  # (1)
+        if x.ndim == 3:
+            drop_in = dropout_mask(rng, x.shape, self.input_dropout, x.dtype)
+            x = apply_drop(x, drop_in)
+        run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
+        drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
+        h = apply_drop(run.y, drop_out).reshape(-1, run.y.shape[-1])
+        return _Hidden(self, params, inputs, features, run, x, h, drop_in, drop_out)
+
+    def _outputs(self, hidden: "_Hidden") -> "ModelRun":
+        y = self._matmul(hidden.h, self.output_matrix(hidden.params))  # (3)
+        if self.output_bias:
+            y = _iadd(y, hidden.params["output.b"])
+        return ModelRun(y.reshape(*hidden.run.y.shape[:2], self.outputs), hidden.run.states, hidden)
 
     def _check(self, params: Params, inputs: Array, mask: Array | None) -> Array:
         """Return the inputs without their padding, or raise a ShapeError that names what does not fit."""
@@ -351,7 +391,7 @@ class Model:
         return inputs
 
     def _matmul(self, a: Array, b: Array) -> Array:
-        return matmul(a, b, self.backend)
+        return matmul(a, b, self.backend, self.precision)
 
     def output_matrix(self, params: Params) -> Array:
         """Return the matrix from h to the outputs, (H, K)."""
@@ -395,15 +435,7 @@ class ModelRun:
 
     outputs: Array
     state: Params
-    _model: Model
-    _params: Params
-    _inputs: Array
-    _features: Array | None
-    _run: StackRun
-    _x: Array
-    _h: Array
-    _drop_in: Array | None
-    _drop_out: Array | None
+    _hidden: "_Hidden"
 
     def backward(
         self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
@@ -417,56 +449,85 @@ class ModelRun:
         overwrite : bool
             Whether what the forward kept may be lost, so that it need not be held twice.
         """
-        model, params, h = self._model, self._params, self._h
-        matmul = model._matmul
         if doutputs.shape != self.outputs.shape:
             raise ShapeError(
                 f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {doutputs.shape}"
             )
-        grads: Params = {}
         with one_blas_thread():
-            dy = doutputs.reshape(-1, doutputs.shape[-1])
-            dV = matmul(h.T, dy)  # (3)
-            if model.output_bias:
-                grads["output.b"] = dy.sum(axis=0)
-            dh = matmul(dy, model.output_matrix(params).T).reshape(self._run.y.shape)
-            layers, dx, dinitial = self._run.backward(
-                apply_drop(dh, self._drop_out), dstate, overwrite=overwrite
-            )  # (2)
-            grads |= layers
-            if model.embedding is not None:
-                if self._x is self._inputs:
-                    dE = self._unfold(grads)
-                else:
-                    assert dx is not None  # x was real, so the layers gave its gradient
-                    dx = apply_drop(dx, self._drop_in)
-                    dE = scatter_add(self._inputs, dx.reshape(-1, dx.shape[-1]), model.inputs)  # (1)
-                grads["embedding"] = dE + dV.T if model.tied else dE
-                dx = None
-            elif dx is not None:
-                dx = apply_drop(dx, self._drop_in)
-            if not model.tied:
-                grads["output.W"] = dV
-            dfeatures = None
-            if self._features is not None:
-                dh0 = np.concatenate([dinitial[name] for name in model._first_states], axis=1)
-                grads["initial.W"] = self._features.T @ dh0
-                grads["initial.b"] = dh0.sum(axis=0)
-                dfeatures = dh0 @ params["initial.W"].T
-            elif model.features is not None:  # a later chunk: its state came from the one before
-                grads |= {name: np.zeros_like(params[name]) for name in ("initial.W", "initial.b")}
+            back = self._hidden.output_backward(doutputs)
+            return self._hidden.backward(back, dstate, overwrite=overwrite)
+
+
+class _OutputGradients(NamedTuple):
+    """At h (T·N, H), at the output matrix (H, K), and at its bias (K,)."""
+
+    dh: Array
+    dV: Array
+    db: Array
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Hidden:
+    """A model run up to its layers' outputs h (T·N, H), after dropout."""
+
+    model: Model
+    params: Params
+    inputs: Array
+    features: Array | None
+    run: StackRun
+    x: Array
+    h: Array
+    drop_in: Array | None
+    drop_out: Array | None
+
+    def output_backward(self, doutputs: Array) -> _OutputGradients:
+        """Backpropagate through the output matrix: (3)."""
+        matmul, dy = self.model._matmul, doutputs.reshape(-1, doutputs.shape[-1])
+        V = self.model.output_matrix(self.params)
+        return _OutputGradients(matmul(dy, V.T), matmul(self.h.T, dy), dy.sum(axis=0))
+
+    def backward(
+        self, back: _OutputGradients, dstate: Params | None, *, overwrite: bool = False
+    ) -> ModelGradients:
+        """Backpropagate through the layers to the inputs: (2) and (1)."""
+        model, params, (dh, dV, db) = self.model, self.params, back
+        grads: Params = {"output.b": db} if model.output_bias else {}
+        dy = apply_drop(dh.reshape(self.run.y.shape), self.drop_out)
+        layers, dx, dinitial = self.run.backward(dy, dstate, overwrite=overwrite)  # (2)
+        grads |= layers
+        if model.embedding is not None:
+            if self.x is self.inputs:
+                dE = self._unfold(grads)
+            else:
+                assert dx is not None  # x was real, so the layers gave its gradient
+                dx = apply_drop(dx, self.drop_in)
+                dE = scatter_add(self.inputs, dx.reshape(-1, dx.shape[-1]), model.inputs)  # (1)
+            grads["embedding"] = dE + dV.T if model.tied else dE
+            dx = None
+        elif dx is not None:
+            dx = apply_drop(dx, self.drop_in)
+        if not model.tied:
+            grads["output.W"] = dV
+        dfeatures = None
+        if self.features is not None:
+            dh0 = np.concatenate([dinitial[name] for name in model._first_states], axis=1)
+            grads["initial.W"] = self.features.T @ dh0
+            grads["initial.b"] = dh0.sum(axis=0)
+            dfeatures = dh0 @ params["initial.W"].T
+        elif model.features is not None:  # a later chunk: its state came from the one before
+            grads |= {name: np.zeros_like(params[name]) for name in ("initial.W", "initial.b")}
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: grads[name] for name in params if name in grads}
         return ModelGradients(ordered, dx, dinitial, dfeatures)
 
     def _unfold(self, grads: Params) -> Array:
         """Turn the gradient at E W into those at W (in place in `grads`) and at E (returned)."""
-        E, matmul = self._params["embedding"], self._model._matmul
-        dE = np.zeros_like(E)
-        for name in self._model._first_W:
+        E, matmul = self.params["embedding"], self.model._matmul
+        dE: Array = np.zeros_like(E)
+        for name in self.model._first_W:
             dEW = grads[name]
             grads[name] = matmul(E.T, dEW)
-            dE = dE + matmul(dEW, self._params[name].T)
+            dE = dE + matmul(dEW, self.params[name].T)
         return dE
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.backends import Backend, uses_kernels
 from bptt.errors import ConfigError, ShapeError
 from bptt.types import Array, Params
 
@@ -65,7 +66,18 @@ class Optimizer(ABC):
             state |= {f"{slot}.{name}": np.zeros_like(p, subok=False) for name, p in params.items()}
         return state
 
-    def update(self, params: Params, grads: Params, state: Params, lr: float) -> None:
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """The update for compiled code: each sets an array's new value, whose name has a 1 after it."""
+        return ()
+
+    def numbers(self, t: int, lr: float, p: Array) -> dict[str, float]:
+        """Return the numbers in `equations`, at update number t of a parameter."""
+        return {"lr": lr}
+
+    def update(
+        self, params: Params, grads: Params, state: Params, lr: float, *, backend: Backend = "auto"
+    ) -> None:
         """Move `params` and `state` by one update, in place; `grads` are left as they are.
 
         Parameters
@@ -77,6 +89,8 @@ class Optimizer(ABC):
         state : dict of arrays
             What `init` returned, moved by the updates since.
         lr : float
+        backend : "auto", "reference" or "cpu"
+            Compiled code goes over the arrays once (see :mod:`bptt.backends`).
 
         Raises
         ------
@@ -87,8 +101,19 @@ class Optimizer(ABC):
         state["t"] += 1
         t, lr = int(state["t"]), float(lr)
         for name, p in params.items():
-            for block in _blocks(p, grads[name], *(state[f"{slot}.{name}"] for slot in self.slots)):
+            arrays = {"p": p, "g": grads[name]} | {slot: state[f"{slot}.{name}"] for slot in self.slots}
+            if uses_kernels(backend, p.dtype) and all(a.flags.c_contiguous for a in arrays.values()):
+                from bptt.kernels.update import update
+
+                update(self.equations, arrays, self.numbers(t, lr, p))
+                continue
+            self._before(lr, p)
+            for block in _blocks(*arrays.values()):
                 self._step(t, lr, block)
+
+    def _before(self, lr: float, p: Array) -> None:
+        """Do to a parameter, in place, what comes before its update."""
+        return
 
     @abstractmethod
     def _step(self, t: int, lr: float, arrays: list[Array]) -> None:
@@ -155,6 +180,17 @@ class SGD(Optimizer):
         """The velocity, where there is momentum."""
         return ("v",) if self.momentum else ()
 
+    @property
+    def equations(self) -> tuple[str, ...]:
+        """As above."""
+        if not self.momentum:
+            return ("p1 = p - lr*g",)
+        return "v1 = momentum*v + g", "p1 = p - lr*(g + momentum*v1)" if self.nesterov else "p1 = p - lr*v1"
+
+    def numbers(self, t: int, lr: float, p: Array) -> dict[str, float]:
+        """Return lr and the momentum."""
+        return {"lr": lr, "momentum": self.momentum}
+
     def _step(self, t: int, lr: float, arrays: list[Array]) -> None:
         p, g, *slots = arrays
         for v in slots:
@@ -183,6 +219,11 @@ class Adagrad(Optimizer):
 
     eps: float = 1e-8
     slots = ("s",)
+    equations = ("s1 = s + g*g", "p1 = p - lr*g/sqrt(s1 + eps)")
+
+    def numbers(self, t: int, lr: float, p: Array) -> dict[str, float]:
+        """Return lr and eps."""
+        return {"lr": lr, "eps": self.eps}
 
     def _step(self, t: int, lr: float, arrays: list[Array]) -> None:
         p, g, s = arrays
@@ -211,6 +252,11 @@ class RMSProp(Optimizer):
     decay: float = 0.9
     eps: float = 1e-8
     slots = ("s",)
+    equations = ("s1 = decay*s + new*g*g", "p1 = p - lr*g/(sqrt(s1) + eps)")
+
+    def numbers(self, t: int, lr: float, p: Array) -> dict[str, float]:
+        """Return lr, decay and eps."""
+        return {"lr": lr, "decay": self.decay, "new": 1 - self.decay, "eps": self.eps}
 
     def _step(self, t: int, lr: float, arrays: list[Array]) -> None:
         p, g, s = arrays
@@ -241,6 +287,27 @@ class Adam(Optimizer):
     beta2: float = 0.999
     eps: float = 1e-8
     slots = ("m", "v")
+    equations = (
+        "m1 = beta1*m + new1*g",
+        "v1 = beta2*v + new2*g*g",
+        "p1 = keep*p - rate*m1/(sqrt(v1/whole) + eps)",
+    )
+
+    def numbers(self, t: int, lr: float, p: Array) -> dict[str, float]:
+        """Return the means' factors, what they sum to by now, and what a parameter keeps of itself."""
+        return {
+            "beta1": self.beta1,
+            "beta2": self.beta2,
+            "new1": 1 - self.beta1,
+            "new2": 1 - self.beta2,
+            "eps": self.eps,
+            "rate": lr / (1 - self.beta1**t),
+            "whole": 1 - self.beta2**t,
+            "keep": self._keep(lr, p),
+        }
+
+    def _keep(self, lr: float, p: Array) -> float:
+        return 1.0
 
     def _step(self, t: int, lr: float, arrays: list[Array]) -> None:
         p, g, m, v = arrays
@@ -273,13 +340,11 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def update(self, params: Params, grads: Params, state: Params, lr: float) -> None:
-        """Move `params` and `state` by one update, in place: `Optimizer.update`."""
-        self._check(params, grads, state)
-        for p in params.values():
-            if p.ndim >= 2:
-                p *= 1 - float(lr) * self.weight_decay
-        super().update(params, grads, state, lr)
+    def _keep(self, lr: float, p: Array) -> float:
+        return 1 - lr * self.weight_decay if p.ndim >= 2 else 1.0
+
+    def _before(self, lr: float, p: Array) -> None:
+        p *= self._keep(lr, p)
 
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
@@ -371,6 +436,11 @@ def global_norm(arrays: Params) -> float:
     >>> global_norm({"U": np.full((2, 2), 2.0**126, np.float32)}) == 2.0**127
     True
     """
+    if arrays and all(a.flags.c_contiguous and uses_kernels("auto", a.dtype) for a in arrays.values()):
+        from bptt.kernels.update import sum_of_squares
+
+        # of float32 no square overflows a float64
+        return math.sqrt(math.fsum(part for array in arrays.values() for part in sum_of_squares(array)))
     peak = float(np.max([0.0, *(np.abs(block).max() for block in _all_blocks(arrays))]))
     if peak == 0 or not math.isfinite(peak):
         return peak

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.backends import Backend
+from bptt.backends import Backend, Precision
 from bptt.cells import Cell, get
 from bptt.errors import ConfigError
 from bptt.init import BiasCount, InitName
@@ -35,7 +35,7 @@ class Settings:
         A name, ``"FILE.py:NAME"``, or a cell (see :func:`bptt.cells.get`).
     hidden, layers, embedding, bias, output_bias, tied, dropout, input_dropout
         As in :class:`bptt.Model`; embedding 0 is one-hot input.
-    backend
+    backend, precision
         As in :mod:`bptt.backends`.
     init, init_scale, forget_bias
         As in :class:`bptt.init.Init`.
@@ -77,6 +77,7 @@ class Settings:
     init_scale: float | None = None
     forget_bias: float = 1.0
     backend: Backend = "auto"
+    precision: Precision = "float32"
     reduction: Reduction = "mean_over_time_and_batch"
 
     batch: int = 32

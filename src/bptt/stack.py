@@ -10,7 +10,7 @@ from typing import get_args
 
 import numpy as np
 
-from bptt.backends import Backend, LayerRun, expect_backend, unroll
+from bptt.backends import Backend, LayerRun, Precision, expect_backend, unroll
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init
@@ -38,6 +38,8 @@ class Stack:
         Nothing is dropped on the way through time (Zaremba et al. 2014).
     backend : "auto", "reference" or "cpu"
         What runs the layers (see :mod:`bptt.backends`).
+    precision : "float32" or "bfloat16"
+        Of the products (see there).
 
     Examples
     --------
@@ -57,6 +59,7 @@ class Stack:
     bias: BiasCount = "one"
     dropout: float = 0.0
     backend: Backend = "auto"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         for name in ("inputs", "hidden", "layers"):
@@ -65,7 +68,7 @@ class Stack:
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
         if self.bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
-        expect_backend(self.backend)
+        expect_backend(self.backend, self.precision)
         if not 0 <= self.dropout < 1:
             raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
 
@@ -166,6 +169,7 @@ class Stack:
                     reset=reset,
                     reverse=direction != "",
                     backend=self.backend,
+                    precision=self.precision,
                 )
                 runs.append((prefix, run))
                 outputs.append(run.y)

@@ -57,7 +57,7 @@ class Stepper:
         self._output = model.output_matrix(params)
         dtype = np.result_type(*params.values())
         state = model.zero_state(batch, dtype) if state is None else state
-        compiled = backends.kernel(model.backend, model.stack.cell, dtype)
+        compiled = backends.kernel(model.backend, model.stack.cell, dtype, model.precision)
         self._layers: list[Any] = []
         self._state = state
         if compiled is None:
@@ -68,7 +68,7 @@ class Stepper:
         for layer in range(model.layers):
             own = layer_params(params, layer)
             if layer == 0 and table is not None and len(table) * own["W"].shape[1] <= FOLDED:
-                own, table = own | {"W": backends.matmul(table, own["W"], model.backend)}, None
+                own, table = own | {"W": model._matmul(table, own["W"])}, None
             states = tuple(state[f"layers.{layer}.{s}"] for s in model.stack.cell.states)
             tokens = layer == 0 and table is None
             x = None if layer == 0 else self._layers[-1].y

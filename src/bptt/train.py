@@ -289,7 +289,8 @@ class Trainer:
             optim.clip_values(grads, s.clip_value)
         if s.clip_norm is not None:
             optim.clip_norm(grads, s.clip_norm)
-        self.optimizer.update(self.params, grads, self.slots, self.schedule.lr(self.step, self.epoch))  # (4)
+        lr = self.schedule.lr(self.step, self.epoch)
+        self.optimizer.update(self.params, grads, self.slots, lr, backend=self.model.backend)  # (4)
         targets = loss.each.size if counted is None else int(counted.sum())
         self._sum += float(loss.each.sum(dtype=np.float64))
         self._count += targets

@@ -2,10 +2,11 @@
 
 import math
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bptt import evaluate
+from bptt.backends import has_bfloat16
 from bptt.cells import record
 from bptt.errors import DataError, RunError
 from bptt.experiment import Experiment, digest
@@ -96,6 +97,8 @@ class Trained:
         try:
             cell = {"cell": record.from_json(config["cell"])} if "cell" in config else {}
             model = Model(**{**config["model"], **cell})
+            if model.precision == "bfloat16" and not has_bfloat16():
+                model = replace(model, precision="float32")  # the parameters are: they can be read anywhere
             settings = Settings.from_json({**config["settings"], **cell})
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise RunError(f"{run.path('config.json')} does not describe a model: {error}") from None

@@ -46,6 +46,7 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled, orthogonal.  [orthogonal]"),
     click.option("--init-scale", type=float, help="For uniform and normal."),
     click.option("--backend", metavar="NAME", help="auto, reference (NumPy) or cpu (compiled).  [auto]"),
+    click.option("--precision", metavar="NAME", help="Of products: float32 or bfloat16.  [float32]"),
     click.option("--forget-bias", type=float, help="Where a forget gate's bias starts.  [1]"),
 )
 @_options(
@@ -179,11 +180,12 @@ def introduction(trainer: Any) -> Iterator[str]:
         )
     else:
         yield f"{s.data}: {facts['source']}"
+    runs = running(model.backend, model.stack.cell, model.precision)
     embedding = f", embedding {model.embedding}" if model.embedding else ""
     steps = f" of {s.chunk} steps" if trainer.experiment.vocabulary else ""
     yield (
         f"{model.stack.cell.name}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
-        f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}; {running(model.backend, model.stack.cell)}"
+        f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}; {runs}"
     )
     at = f", from step {trainer.step:,}" if trainer.step else ""
     yield f"{trainer.experiment.steps:,} steps{at}; the run is kept in {trainer.run.folder}"

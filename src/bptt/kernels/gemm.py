@@ -1,4 +1,4 @@
-"""Products of matrices on vector registers, with one operand packed.
+"""Products of matrices on vector registers, with one operand packed: functions for other code to call.
 
 B (K, N) is packed into panels of `width` columns, the last one with zeros at its end: panel j is (K, width),
 so that a product reads it from end to end. A tile of C, up to MR rows by one panel, stays in registers
@@ -8,37 +8,18 @@ while k runs over K::
 
 Each element of C is one sum in the order of k, whatever tile it is in and wherever the rows are cut: the same
 bits for any number of threads.
-
-:class:`Gemm` emits functions into a module of somebody else's, who calls them from code of their own.
-:func:`matmul` is the whole product of two arrays, packed in blocks and cut over the pool of threads.
 """
 
-import ctypes
-import threading
-from collections.abc import Callable, Sequence
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bptt.errors import ConfigError, ShapeError
-from bptt.kernels import jit
+from bptt.kernels import memory
 from bptt.kernels.host import Host, host
 from bptt.kernels.vector import Value, Vector
-from bptt.threads import MOST_PIECES, for_pieces
 from bptt.types import Array, Dtype
-
-PIECE = 1 << 25
-"""Multiply-adds in a piece of a product, about: what is less is not worth a second thread."""
-
-PACKED = 1 << 21
-"""Numbers of B that are packed at a time, at most."""
-
-DEPTH, HEIGHT = 672, 480
-"""Most k and most rows of A that are multiplied at a time."""
-
-NEAR = 1 << 19
-"""Bytes of packed B that stay in a core's second cache."""
 
 
 def shape(target: Host) -> tuple[int, int]:
@@ -46,6 +27,16 @@ def shape(target: Host) -> tuple[int, int]:
     if target.registers == 32:
         return 12, 2
     return (6, 2) if target.fma else (4, 2)
+
+
+def aligned(size: int, dtype: Dtype) -> Array:
+    """Return an uninitialised array of `size` numbers that begins where a line of the caches does."""
+    length = size * np.dtype(dtype).itemsize
+    if length >= memory.SMALL:
+        return memory.empty(size, dtype)
+    room = np.empty(length + 64, np.uint8)
+    start = -room.ctypes.data % 64
+    return room[start : start + length].view(dtype)
 
 
 class Gemm:
@@ -242,16 +233,18 @@ class Gemm:
         def thin(h: int, P: int, j: Value) -> None:
             tile(h, P, i64(0), j, to(i64(0), j), ldc, add)
 
-        few = {1: 4, 2: 2, 3: 2}  # panels at a time, where a tile's rows alone are too few sums to wait for
+        few = {1: (4, 3, 2, 1), 2: (2, 1), 3: (2, 1)}  # panels at once, where a tile's rows are too few sums
         many, rest, done = (b.append_basic_block(name) for name in ("many", "rest", "done"))
         choice = b.switch(M, many)
-        for h, P in few.items():
+        for h, sizes in few.items():
             block = b.append_basic_block(f"rows{h}")
             choice.add_case(i64(h), block)
             b.position_at_end(block)
-            grouped = b.sub(panels, b.srem(panels, i64(P)))
-            self._loop(b, i64(0), grouped, P, partial(thin, h, P))
-            self._loop(b, grouped, panels, 1, partial(thin, h, 1))
+            done_to = i64(0)
+            for P in sizes:
+                to_P = b.sub(panels, b.srem(b.sub(panels, done_to), i64(P)))
+                self._loop(b, done_to, to_P, P, partial(thin, h, P))
+                done_to = to_P
             b.branch(rest)
         b.position_at_end(many)
         self._loop(b, i64(0), panels, 1, panel)
@@ -349,13 +342,41 @@ class Gemm:
                     with not_there:
                         self._loop(b, i64(0), K, 1, zero)
 
-            with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, columns):
+            with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
                 with rows:
                     self._loop(b, i64(0), K, 1, by_vectors)
-                with columns:
-                    self._loop(b, i64(0), i64(self.width), 1, by_columns)
+                with others, b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
+                    with columns:
+                        self._pack_columns(v, start, bcs, left, K, K, out)
+                    with numbers:
+                        self._loop(b, i64(0), i64(self.width), 1, by_columns)
 
         self._loop(b, i64(0), N, self.width, panel)
+
+    def _pack_columns(
+        self, v: Vector, start: Value, bcs: Value, left: Value, K: Value, deep: Value, out: Value
+    ) -> None:
+        """Emit the packing of a panel whose columns' numbers are neighbours: squares, transposed."""
+        b, i64, L = v.builder, self._i64, v.lanes
+
+        def square(q: Value) -> None:
+            for n in range(0, self.width, L):
+                columns = []
+                for c in range(n, n + L):
+                    is_there = b.icmp_signed("<", i64(c), left)
+                    # also a load of which no lane is wanted is slow where there is no memory
+                    column = v.at(start, b.select(is_there, b.mul(bcs, i64(c)), i64(0)))
+                    columns.append(self._along(v, column, q, b.select(is_there, K, i64(0))))
+                for r, row in enumerate(_transposed(v, columns)):
+                    at = b.add(q, i64(r))
+                    wanted = b.select(b.icmp_signed("<", at, deep), i64(L), i64(0))
+                    v.store(row, v.at(v.at(out, b.mul(at, i64(self.width))), n), v.tail(wanted))
+
+        self._loop(b, i64(0), deep, L, square)
+
+    def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
+        """Return a vector of a column's numbers from q on, as they are packed; zeros from K on."""
+        return v.load(v.at(column, q), v.tail(v.builder.sub(K, q)))
 
     def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
         i64, v = self._i64, Vector(b, self.dtype, self._target)
@@ -407,374 +428,18 @@ class Gemm:
         b.position_at_end(done)
 
 
-class Gemm16(Gemm):
-    """Products of numbers rounded to bfloat16, summed in float32, where the processor has them (AVX512-BF16).
-
-    A and B are float32 and are rounded as they are packed, two neighbouring k to a pair as large as one.
-    As in :class:`Gemm`, but: for `product` and `block`, A is a result of `narrow` or `pack_rows`, and its
-    strides, the panel stride and K count pairs: (K + 1) // 2 where K counts numbers. C is float32.
-
-    Raises
-    ------
-    ConfigError
-        If the processor has no such products.
-    """
-
-    def __init__(self, module: Any, target: Host | None = None) -> None:
-        super().__init__(module, np.float32, target)
-        if not self._target.avx512_bf16:
-            raise ConfigError("bfloat16: this processor has no AVX512-BF16; choose float32")
-        self._kind = "bfloat16."
-
-    @property
-    def narrow(self) -> Any:
-        """``narrow(A, row stride, M, K, to, row stride)``: write the pairs of A, whose k are neighbours.
-
-        The strides count numbers of A and pairs.
-        """
-        return self._function("narrow", "pnnnpn", self._narrow)
-
-    def _multiply_add(self, v: Vector, a: Value, b: Value, total: Value) -> Value:
-        ir = self._ir
-
-        class BFloat(ir.HalfType):  # type: ignore[misc, name-defined]
-            def __str__(self) -> str:
-                return "bfloat"
-
-        kind = ir.VectorType(BFloat(), 2 * v.lanes)
-        name = "llvm.x86.avx512bf16.dpbf16ps.512"
-        a, b = (v.builder.bitcast(x, kind) for x in (a, b))
-        return v.call(name, v.type, [total, a, b])
-
-    def _pair(self, b: Any, two: Sequence[Value], bits: Any) -> Value:
-        """Return pairs of float32 rounded to bfloat16, to the nearest and to even, as whole numbers."""
-
-        def const(value: int) -> Value:
-            return (
-                bits(value) if bits == self._ir.IntType(32) else self._ir.Constant(bits, [value] * bits.count)
-            )
-
-        def rounded(x: Value) -> Value:
-            whole = b.bitcast(x, bits)
-            is_odd = b.and_(b.lshr(whole, const(16)), const(1))
-            whole = b.add(whole, b.add(is_odd, const(0x7FFF)))
-            return b.select(b.fcmp_unordered("uno", x, x), const(0x7FC00000), whole)
-
-        low, high = two
-        return b.or_(b.lshr(rounded(low), const(16)), b.and_(rounded(high), const(-0x10000)))
-
-    def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-        i32 = self._ir.IntType(32)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-
-        def panel(j: Value) -> None:
-            start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, pairs))
-            left = b.sub(N, j)
-
-            def by_vectors(q: Value) -> None:
-                k, target = b.mul(q, i64(2)), v.at(out, b.mul(q, i64(self.width)))
-                for n in range(0, self.width, v.lanes):
-                    there = b.sub(left, i64(n))
-                    two = self._two(v, v.at(start, n), k, brs, K, there)
-                    b.store(self._pair(b, two, v.bits), v.at(target, n), align=4)
-
-            def by_columns(q: Value) -> None:
-                k, target = b.mul(q, i64(2)), v.at(out, b.mul(q, i64(self.width)))
-
-                def column(c: Value) -> None:
-                    is_there = b.icmp_signed("<", c, left)
-                    source = v.at(start, b.mul(c, bcs))
-                    two = []
-                    for row in (k, b.add(k, i64(1))):
-                        is_read = b.and_(is_there, b.icmp_signed("<", row, K))
-                        offset = b.select(is_read, b.mul(row, brs), i64(0))
-                        at = v.at(b.select(is_read, source, B), offset)
-                        two.append(b.select(is_read, b.load(at, typ=v.scalar), v.scalar(0.0)))
-                    b.store(self._pair(b, two, i32), v.at(target, c), align=4)
-
-                self._loop(b, i64(0), i64(self.width), 1, column)
-
-            with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, columns):
-                with rows:
-                    self._loop(b, i64(0), pairs, 1, by_vectors)
-                with columns:
-                    self._loop(b, i64(0), pairs, 1, by_columns)
-
-        self._loop(b, i64(0), N, self.width, panel)
-
-    def _two(
-        self, v: Vector, at: Value, k: Value, stride: Value, K: Value, count: Value
-    ) -> tuple[Value, Value]:
-        """Return the first `count` numbers of rows k and k + 1; zeros where K ends."""
-        b, i64 = v.builder, self._i64
-        after = b.add(k, i64(1))
-        more = b.select(b.icmp_signed("<", after, K), count, i64(0))
-        low = v.load(v.at(at, b.mul(k, stride)), v.tail(count))
-        return low, v.load(v.at(at, b.mul(after, stride)), v.tail(more))
-
-    def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-
-        def tile(h: Value, i: Value) -> None:
-            start, out = v.at(A, i), v.at(to, b.mul(i, pairs))
-
-            def copy(q: Value) -> None:
-                target = v.at(out, b.mul(q, h))
-                for n in range(0, self.MR, v.lanes):
-                    count = b.sub(h, i64(n))
-                    two = self._two(v, v.at(start, n), b.mul(q, i64(2)), aks, K, count)
-                    pair = b.bitcast(self._pair(b, two, v.bits), v.type)
-                    v.store(pair, v.at(target, n), v.tail(count))
-
-            self._loop(b, i64(0), pairs, 1, copy)
-
-        self._by_rows(b, M, tile)
-
-    def _narrow(self, b: Any, A: Value, ars: Value, M: Value, K: Value, to: Value, ldt: Value) -> None:
-        ir, i64, v = self._ir, self._i64, Vector(b, self.dtype, self._target)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-        kind = ir.VectorType(ir.IntType(32), v.lanes)
-
-        def row(m: Value) -> None:
-            source, target = v.at(A, b.mul(m, ars)), v.at(to, b.mul(m, ldt))
-
-            def part(q: Value) -> None:
-                k = b.mul(q, i64(2))
-                both = [v.load(v.at(source, at), v.tail(b.sub(K, at))) for at in (k, b.add(k, i64(v.lanes)))]
-                two = [
-                    b.shuffle_vector(*both, ir.Constant(kind, [2 * n + odd for n in range(v.lanes)]))
-                    for odd in (0, 1)
-                ]
-                pair = b.bitcast(self._pair(b, two, v.bits), v.type)
-                v.store(pair, v.at(target, q), v.tail(b.sub(pairs, q)))
-
-            self._loop(b, i64(0), pairs, v.lanes, part)
-
-        self._loop(b, i64(0), M, 1, row)
-
-
-# ---- whole products
-
-
-def matmul(
-    A: Array, B: Array, out: Array | None = None, *, add: bool = False, bfloat16: bool = False
-) -> Array:
-    """Return the product of `A` (M, K) and `B` (K, N), on the pool of threads.
-
-    The same bits for any number of threads. A transposed operand is given as a view, ``A.T``: its numbers
-    are not moved.
-
-    Parameters
-    ----------
-    A : (M, K)
-        float32 or float64.
-    B : (K, N)
-        Of the same dtype.
-    out : (M, N), optional
-        Where the product is to be; the numbers of a row are neighbours.
-    add : bool
-        Whether the product is added to what is in `out`.
-    bfloat16 : bool
-        Whether the numbers of `A` and `B`, which are float32, are rounded to bfloat16; sums are float32.
-
-    Raises
-    ------
-    ShapeError
-        If shapes or dtypes do not fit.
-    ConfigError
-        If the processor has no products of bfloat16.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> A, B = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(4, 3)
-    >>> matmul(A, B.T)
-    array([[  5.,  14.,  23.,  32.],
-           [ 14.,  50.,  86., 122.]])
-    """
-    if out is None:
-        out, add = np.empty((A.shape[0], B.shape[-1]), A.dtype), False
-    _check(A, B, out)
-    if bfloat16 and A.dtype != np.float32:
-        raise ShapeError(f"matmul: A and B must be float32 to be rounded to bfloat16, got {A.dtype}")
-    (M, K), N = A.shape, B.shape[1]
-    if K == 0 and not add:
-        out[...] = 0
-    if 0 in (M, K, N):
-        return out
-    if 0 in A.strides:
-        A = A.copy()  # a row stride of 0 means something else
-    if bfloat16 and A.itemsize not in A.strides:
-        A = A.copy()  # neighbours make the pairs
-    parts = _parts("bfloat16" if bfloat16 else A.dtype.char, host())
-    width = parts.width
-    depth = K if K * min(N, 2048) <= PACKED else min(K, 1024)
-    columns = max(1, PACKED // (depth * width)) * width
-    packed = _scratch("B", depth * min(columns, N + width), A.dtype)
-    for n in range(0, N, columns):
-        for k in range(0, K, depth):
-            parts.pack_B(B[k : k + depth, n : n + columns], packed)
-            parts.multiply(A[:, k : k + depth], packed, out[:, n : n + columns], add or k > 0)
-    return out
-
-
-def _check(A: Array, B: Array, out: Array) -> None:
-    if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[0]:
-        raise ShapeError(f"matmul: A must be (M, K) and B (K, N), got {A.shape} and {B.shape}")
-    if A.dtype.char not in "fd" or not A.dtype == B.dtype == out.dtype:
-        given = f"{A.dtype}, {B.dtype} and {out.dtype}"
-        raise ShapeError(f"matmul: A, B and out must be all float32 or all float64, got {given}")
-    if out.shape != (A.shape[0], B.shape[1]):
-        raise ShapeError(f"matmul: out must be (M, N) = {(A.shape[0], B.shape[1])}, got {out.shape}")
-    if out.size and out.shape[1] > 1 and out.strides[1] != out.itemsize:
-        raise ShapeError("matmul: the numbers of a row of out must be neighbours; give an array of its own")
-
-
-def aligned(size: int, dtype: Dtype) -> Array:
-    """Return an uninitialised array of `size` numbers that begins where a line of the caches does."""
-    room = np.empty(size * np.dtype(dtype).itemsize + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
-
-
-_own = threading.local()
-
-
-def _scratch(name: str, size: int, dtype: np.dtype[Any]) -> Array:
-    """Return this thread's own array of that name, at least as large, made once."""
-    key = name + dtype.char
-    room: Array | None = getattr(_own, key, None)
-    if room is None or room.size < size:
-        room = aligned(size, dtype)
-        setattr(_own, key, room)
-    return room
-
-
-def _strides(array: Array) -> tuple[int, ...]:
-    return tuple(s // array.itemsize for s in array.strides)
-
-
-class _Parts:
-    """The functions of :class:`Gemm`, to call from Python.
-
-    Parameters
-    ----------
-    kind : str
-        ``f``, ``d`` or ``bfloat16``.
-    """
-
-    def __init__(self, kind: str) -> None:
-        library = jit.build(lambda: _module(kind), kind)
-        pointer, n = ctypes.c_void_p, ctypes.c_int64
-        self.step = 2 if kind == "bfloat16" else 1  # numbers of A that are packed to one
-        self.width = shape(host())[1] * host().lanes(np.float32 if kind == "bfloat16" else kind)
-        self._pack = library.function("pack", pointer, n, n, n, n, pointer)
-        self._pack_rows = library.function("pack_rows", pointer, n, n, n, pointer)
-        self._block = library.function("block", pointer, n, n, n, pointer, n, n, pointer, n, n, n)
-        if self.step == 2:
-            self._narrow = library.function("narrow", pointer, n, n, n, pointer, n)
-
-    def pack_B(self, B: Array, to: Array) -> None:  # noqa: N802
-        """Write B's panels, on the pool."""
-        (K, N), size = B.shape, B.itemsize
-        rows, columns = _strides(B)
-
-        def panels(cut: slice) -> None:
-            j = cut.start * self.width
-            count = min(N, cut.stop * self.width) - j
-            source, target = (
-                B.ctypes.data + j * columns * size,
-                to.ctypes.data + j * -(-K // self.step) * size,
-            )
-            self._pack(source, rows, columns, K, count, target)
-
-        pieces = min(MOST_PIECES, K * N >> 17)
-        if pieces <= 1:  # without the machinery: it is longer than the work
-            panels(slice(0, -(-N // self.width)))
-        else:
-            for_pieces(panels, -(-N // self.width), pieces)
-
-    def multiply(self, A: Array, packed: Array, out: Array, add: bool) -> None:
-        """Multiply by a packed B, on the pool."""
-        (M, K), N, width = A.shape, out.shape[1], self.width
-        panels = -(-N // width)
-        pieces = max(1, min(MOST_PIECES, M * N * K // PIECE))
-        by_columns = max(1, min(pieces, N // 512))
-        by_rows = max(1, min(pieces // by_columns, M // 48))
-        by_columns = max(1, min(pieces // by_rows, panels))
-        work = self._blocks(A, packed, out, add)
-        if by_rows * by_columns == 1:
-            work(0, M, 0, N)
-            return
-
-        def piece(cut: slice) -> None:
-            r, c = divmod(cut.start, by_columns)
-            first, last = c * panels // by_columns * width, (c + 1) * panels // by_columns * width
-            work(r * M // by_rows, (r + 1) * M // by_rows, first, min(N, last))
-
-        for_pieces(piece, by_rows * by_columns, by_rows * by_columns)
-
-    def _blocks(self, A: Array, packed: Array, out: Array, add: bool) -> Callable[[int, int, int, int], None]:
-        """Return the function that makes a part of the product: these rows, these columns, from and to."""
-        K, size, step = A.shape[1], A.itemsize, self.step
-        rows, columns = _strides(A)
-        ldc = _strides(out)[0]
-        at_A, at_B, at_C = A.ctypes.data, packed.ctypes.data, out.ctypes.data
-        is_across = rows == 1 and columns != 1  # Aᵀ: a tile's numbers for one k are neighbours
-        depth = -(-K // step)
-
-        def work(top: int, bottom: int, left: int, right: int) -> None:
-            for q, q_end in _even(depth, DEPTH):
-                k, k_end, deep = q * step, min(K, q_end * step), q_end - q
-                width = max(1, NEAR // (size * self.width * deep)) * self.width
-                B = at_B + q * self.width * size
-                for m, m_end in _even(bottom - top, HEIGHT):
-                    m, m_end = m + top, m_end + top
-                    source, strides = at_A + (m * rows + k * columns) * size, (rows, columns)
-                    if is_across or step == 2:
-                        block = _scratch("A", (m_end - m) * deep, A.dtype).ctypes.data
-                        if is_across:
-                            self._pack_rows(source, columns, m_end - m, k_end - k, block)
-                            strides = 0, 0
-                        else:
-                            self._narrow(source, rows, m_end - m, k_end - k, block, deep)
-                            strides = deep, 1
-                        source = block
-                    C = at_C + m * ldc * size
-                    for n in range(left, right, width):
-                        self._block(
-                            *(source, *strides, m_end - m),
-                            *(B + n * depth * size, depth * self.width, deep),
-                            *(C + n * size, ldc, min(width, right - n)),
-                            add or k > 0,
-                        )
-
-        return work
-
-
-def _even(n: int, most: int) -> list[tuple[int, int]]:
-    """Return the borders of as few parts as can be, all about as large."""
-    count = -(-n // most)
-    return [(i * n // count, (i + 1) * n // count) for i in range(count)]
-
-
-@cache
-def _parts(kind: str, _: Host) -> _Parts:
-    return _Parts(kind)
-
-
-def _module(kind: str) -> Any:
-    """Return a module with the functions of :class:`Gemm`, seen from outside."""
+def _transposed(v: Vector, rows: list[Value]) -> list[Value]:
+    """Return the columns of a square of as many vectors as one has lanes: swapped by halves, quarters, ..."""
     from llvmlite import ir
 
-    module = ir.Module()
-    parts = Gemm16(module) if kind == "bfloat16" else Gemm(module, kind)
-    for name in ("pack", "pack_rows", "block") + ("narrow",) * (kind == "bfloat16"):
-        inner = getattr(parts, name)
-        outer = ir.Function(module, inner.ftype, name)
-        b = ir.IRBuilder(outer.append_basic_block())
-        b.call(inner, outer.args)
-        b.ret_void()
-    return module
+    kind, L, size = ir.VectorType(ir.IntType(32), v.lanes), v.lanes, 1
+    while size < L:
+        low = [j if not j & size else L + j - size for j in range(L)]
+        high = [j + size if not j & size else L + j for j in range(L)]
+        for i in range(L):
+            if not i & size:
+                two = rows[i], rows[i + size]
+                rows[i] = v.builder.shuffle_vector(*two, ir.Constant(kind, low))
+                rows[i + size] = v.builder.shuffle_vector(*two, ir.Constant(kind, high))
+        size *= 2
+    return rows

@@ -7,6 +7,7 @@ follow those of step k - 1. The arithmetic done is then that of the steps that e
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -42,8 +43,7 @@ class Layout:
 
     def starts(self, cut: slice) -> tuple[Array, Array]:
         """Return each step's first row and number of rows, for a cut's sequences, in the loop's order."""
-        steps = np.arange(self.T, dtype=np.int64)[:: -1 if self.reverse else 1]
-        return steps * self.N + cut.start, np.full(self.T, cut.stop - cut.start, np.int64)
+        return _starts(self.T, self.N, self.reverse, cut.start, cut.stop)
 
     def cuts(self, pieces: int) -> list[slice]:
         """Return the sequences in pieces of equal work."""
@@ -65,6 +65,12 @@ class Layout:
     def unsort(self, states: Array) -> Array:
         """Return (N, H) from the loop's order."""
         return states
+
+
+@lru_cache
+def _starts(T: int, N: int, reverse: bool, first: int, last: int) -> tuple[Array, Array]:
+    steps = np.arange(T, dtype=np.int64)[:: -1 if reverse else 1]
+    return steps * N + first, np.full(T, last - first, np.int64)
 
 
 @dataclass(frozen=True)

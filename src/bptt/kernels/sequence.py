@@ -22,6 +22,7 @@ at row `starts[k]`; so time may run in either direction, and sequences may end e
 ``dx``      (R, D), or none     out: the gradient at the input
 ``dcarry``  (n, H)              in and out: the gradient at each state
 ``dunit``   (n, H)              in and out: the gradient at units' parameters
+``narrow``  (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
 ==========  ==================  ================================================================
 """
 
@@ -35,6 +36,7 @@ from llvmlite import ir
 from bptt.derive import EquationCell
 from bptt.derive.backward import Derivation, Pass
 from bptt.kernels import pointwise
+from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
 from bptt.kernels.loops import count_loop, i8, i64, integer, pointer
@@ -92,7 +94,14 @@ class Slots:
 
 
 class SequenceKernel:
-    """The code of a cell's time loops, for one number type and processor.
+    """The code of a cell's time loops, for one precision and processor.
+
+    Parameters
+    ----------
+    cell : EquationCell
+    precision : "float32", "float64" or "bfloat16"
+        Of the products; with bfloat16 all else is float32.
+    host : Host
 
     Attributes
     ----------
@@ -103,8 +112,10 @@ class SequenceKernel:
         numbers, addresses or sizes, in order.
     """
 
-    def __init__(self, cell: EquationCell, dtype: str, host: Host) -> None:
-        self.cell, self.dtype, self.host = cell, dtype, host
+    def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
+        self.cell, self.host = cell, host
+        self.is_narrow = precision == "bfloat16"
+        self.dtype = "float32" if self.is_narrow else precision
         self.d = cell.derivation
         self.slots = Slots(self.d)
         eq = cell.equations
@@ -115,7 +126,7 @@ class SequenceKernel:
             "U": runs(ids, cell.from_h),
             "Uq": runs(ids, cell.from_q),
         }
-        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q"]
+        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q", "narrow"]
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
         products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
@@ -129,7 +140,7 @@ class SequenceKernel:
     def module(self) -> ir.Module:
         """Return the code: ``forward``, ``backward``, and ``pack`` for the matrices that they read."""
         module = ir.Module(f"bptt_{self.dtype}")
-        gemm = Gemm(module, self.dtype, self.host)
+        gemm = Gemm16(module, self.host) if self.is_narrow else Gemm(module, self.dtype, self.host)
         _Forward(self, module, gemm)
         _Backward(self, module, gemm)
         names = [pointer, i64, i64, i64, i64, pointer]  # B, row and column stride, K, N, to
@@ -236,12 +247,21 @@ class _Loop:
         at = b.add(b.mul(self.R, integer(self.k.slots.extra[name])), row)
         return self.v.at(self.row("slots", at), column)
 
+    def operand(self, A: Value, lda: Value, M: Value, K: Value) -> tuple[Value, Value, Value]:
+        """Return where a product's rows (M, K) are, their stride, and their length, as the product counts."""
+        if not isinstance(self.gemm, Gemm16):
+            return A, lda, K
+        to, pairs = self.pointer("narrow"), self.b.sdiv(self.b.add(K, integer(1)), integer(2))
+        self.b.call(self.gemm.narrow, [A, lda, M, K, to, pairs])
+        return to, pairs, pairs
+
     def multiply(
-        self, A: Value, lda: Value, B: Value, C: Value, ldc: Value, M: Value, N: Value, K: Value
+        self, A: tuple[Value, Value, Value], B: Value, C: Value, ldc: Value, M: Value, N: Value
     ) -> None:
-        """Add the product of A (M, K) and a packed B (K, N) to C (M, N)."""
+        """Add the product of an operand (M, K) and a packed B (K, N) to C (M, N)."""
+        at, lda, K = A
         one, panel = integer(1), self.b.mul(K, integer(self.gemm.width))
-        self.b.call(self.gemm.product, [A, lda, one, M, B, panel, K, C, ldc, N, one])
+        self.b.call(self.gemm.product, [at, lda, one, M, B, panel, K, C, ldc, N, one])
 
     def fill(self, array: str, row: Value, width: Value | None = None) -> None:
         """Set a row to zeros."""
@@ -316,11 +336,13 @@ class _Forward(_Loop):
     def feed(self, name: str, operand: str, start: Value, n: Value, size: Value | None = None) -> None:
         """Add the product of some rows of `operand` (R, size) to the gates that it feeds."""
         size = self.H if size is None else size
+        if not self.k.products[name]:
+            return
+        A = self.operand(self.row(operand, start, size), size, n, size)
         for k, run in enumerate(self.k.products[name]):
             C = self.block("a", run.at, start, integer(0))
             columns = self.b.mul(self.H, integer(run.count))
-            A, B = self.row(operand, start, size), self.pointer(f"{name}.{k}")
-            self.multiply(A, size, B, C, self.GH, n, columns, size)
+            self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
 
     def step(
         self, p: Pass, row: Value, outputs: Mapping[str, tuple[str, Value]], y: Value | None = None
@@ -379,9 +401,9 @@ class _Backward(_Loop):
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
         size = self.H if size is None else size
         for k, run in enumerate(self.k.products[name]):
-            A = self.block("da", run.at, start, integer(0))
             rows = self.b.mul(self.H, integer(run.count))
-            self.multiply(A, self.GH, self.pointer(f"{name}.{k}"), into, size, n, size, rows)
+            A = self.operand(self.block("da", run.at, start, integer(0)), self.GH, n, rows)
+            self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
     def step(self, row: Value, j: Value) -> None:
         p, eq = self.k.d.main, self.eq

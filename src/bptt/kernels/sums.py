@@ -12,7 +12,7 @@ import numpy as np
 from llvmlite import ir
 
 from bptt import threads
-from bptt.kernels import jit
+from bptt.kernels import jit, memory
 from bptt.kernels.host import Host, host
 from bptt.kernels.loops import count_loop, i64, integer, pointer
 from bptt.kernels.vector import Vector
@@ -20,6 +20,10 @@ from bptt.types import Array
 
 AT_ONCE = 4
 """Vectors of columns summed at once: several sums hide the time that each addition takes."""
+
+
+SMALL = 1 << 16
+"""Numbers for which one thread is enough."""
 
 
 def scatter_add(tokens: Array, values: Array, count: int) -> Array:
@@ -43,28 +47,26 @@ def scatter_add(tokens: Array, values: Array, count: int) -> Array:
            [ 0.],
            [11.]])
     """
-    M, K = values.shape
     to = np.ascontiguousarray(tokens, np.int64)
-    out = np.zeros((count, K), values.dtype)
-    _share(values, out, lambda function, *at: function(to.ctypes.data, M, K, *at), "scatter")
+    out = memory.zeros((count, values.shape[1]), values.dtype)
+    _share("scatter", jit.address(to), values, out)
     return out
 
 
-def column_sums(values: Array) -> Array:
-    """Return the sum of the rows of (M, K), (K,).
+def column_sums(values: Array, out: Array | None = None) -> Array:
+    """Return the sum of the rows of (M, K), (K,), added to what is in `out` where that is given.
 
     Examples
     --------
     >>> column_sums(np.arange(6.0).reshape(3, 2))
     array([6., 9.])
     """
-    M, K = values.shape
-    out = np.zeros(K, values.dtype)
-    _share(values, out, lambda function, *at: function(None, M, K, *at), "sums")
+    out = np.zeros(values.shape[1], values.dtype) if out is None else out
+    _share("sums", None, values, out)
     return out
 
 
-def _share(values: Array, out: Array, call: Any, name: str) -> None:
+def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
     M, K = values.shape
     if values.size == 0:
         return
@@ -72,18 +74,16 @@ def _share(values: Array, out: Array, call: Any, name: str) -> None:
     if values.strides[1] != size:
         values = np.ascontiguousarray(values)
     function = _library(values.dtype.name, host()).function(name, *_ARGUMENTS)
+    ld, source, target = values.strides[0] // size, jit.address(values), jit.address(out)
 
     def some(cut: slice) -> None:
         first = cut.start * size
-        call(
-            function,
-            cut.stop - cut.start,
-            values.strides[0] // size,
-            values.ctypes.data + first,
-            out.ctypes.data + first,
-        )
+        function(tokens, M, K, cut.stop - cut.start, ld, source + first, target + first)
 
-    threads.for_pieces(some, K, threads.count() if M * K > 1 << 16 else 1)
+    if M * K <= SMALL:
+        some(slice(0, K))
+    else:
+        threads.for_pieces(some, K, threads.count())
 
 
 _ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_void_p, ctypes.c_void_p)
@@ -123,6 +123,7 @@ def _sums(
 ) -> None:
     with count_loop(b, columns, AT_ONCE * v.lanes) as c:
         masks = [v.tail(b.sub(columns, b.add(c, integer(k * v.lanes)))) for k in range(AT_ONCE)]
+        before = [v.load(v.at(out, b.add(c, integer(k * v.lanes))), mask) for k, mask in enumerate(masks)]
         first, loop, done = b.block, b.append_basic_block("rows"), b.append_basic_block("summed")
         b.branch(loop)
         b.position_at_end(loop)
@@ -134,8 +135,8 @@ def _sums(
             v.add(total, v.load(v.at(row, k * v.lanes), mask))
             for k, (total, mask) in enumerate(zip(totals, masks, strict=True))
         ]
-        for total, new in zip(totals, summed, strict=True):
-            total.add_incoming(v.const(0.0), first)
+        for total, start, new in zip(totals, before, summed, strict=True):
+            total.add_incoming(start, first)
             total.add_incoming(new, loop)
         after = b.add(r, integer(1))
         r.add_incoming(after, loop)

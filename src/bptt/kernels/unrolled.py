@@ -7,7 +7,7 @@ product each, come after.
 import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from bptt import threads
 from bptt.cells import States
 from bptt.columns import Columns
-from bptt.kernels.gemm import aligned, matmul, shape
-from bptt.kernels.jit import Library
+from bptt.kernels import memory
+from bptt.kernels.gemm import aligned, shape
+from bptt.kernels.jit import Library, address
 from bptt.kernels.layout import Layout, layout
+from bptt.kernels.products import matmul
 from bptt.kernels.sequence import SequenceKernel
 from bptt.kernels.sums import column_sums, scatter_add
 from bptt.types import Array, Params
@@ -39,13 +41,26 @@ class Compiled:
     def pack(self, B: Array) -> Array:
         """Return a matrix (K, N), of any strides, as the loops read it."""
         K, N = B.shape
-        packed = aligned(K * -(-N // self.width) * self.width, B.dtype)
+        deep = (K + 1) // 2 if self.kernel.is_narrow else K
+        packed = aligned(deep * -(-N // self.width) * self.width, B.dtype)
         rows, columns = (stride // B.itemsize for stride in B.strides)
-        self.library.function("pack", *_PACK)(B.ctypes.data, rows, columns, K, N, packed.ctypes.data)
+        self.library.function("pack", *_PACK)(address(B), rows, columns, K, N, address(packed))
         return packed
+
+    def narrow(self, N: int, H: int, D: int) -> Array | None:
+        """Return room for the rows of any of the loops' products, rounded; None where they are not."""
+        if not self.kernel.is_narrow:
+            return None
+        widest = max((run.count for found in self.kernel.products.values() for run in found), default=1)
+        return memory.empty((N, (max(widest * H, D) + 1) // 2), self.kernel.dtype)
 
 
 _PACK = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_void_p)
+
+
+@cache
+def _columns(kernel: SequenceKernel, H: int) -> Columns:
+    return Columns.of(kernel.cell, H)
 
 
 @dataclass(eq=False, repr=False)
@@ -75,13 +90,14 @@ class KernelRun:
         cell, (N, H) = k.cell, self.y.shape[1:]
         expect(cell, dy, dstates, self.y, self.states)
         arrays = dict(self._arrays)
-        arrays["da"] = arrays["a"] if overwrite else np.empty_like(arrays["a"])
+        arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
         arrays["dy"] = np.zeros((at.rows, H), dtype) if dy is None else _as(at.enter(dy), dtype)
-        arrays |= {name: self._compiled.pack(part.T) for name, part in parts(k, self._params, dtype)}
+        has_x = self._x.ndim == 3
+        arrays |= {n: self._compiled.pack(part.T) for n, part in parts(k, self._params, dtype, has_x)}
         if cell.from_q:
             arrays["dq"] = np.empty((N, H), dtype)
-        if self._x.ndim == 3:
-            arrays["dx"] = np.empty((at.rows, self._x.shape[2]), dtype)
+        if has_x:
+            arrays["dx"] = memory.empty((at.rows, self._x.shape[2]), dtype)
         for i, s in enumerate(cell.states):
             given = np.zeros((N, H), dtype) if dstates is None else at.sort(self._end(dstates[i], dtype))
             arrays[f"dcarry.{s}"] = given
@@ -95,10 +111,10 @@ class KernelRun:
         k, at, params, x, dtype = self._compiled.kernel, self._layout, self._params, self._x, self.y.dtype
         cell, (N, H) = k.cell, self.y.shape[1:]
         arrays = {
-            "a": np.empty((at.rows, k.G * H), dtype),
-            "slots": np.empty((len(k.slots.extra), at.rows, H), dtype),
+            "a": memory.empty((at.rows, k.G * H), dtype),
+            "slots": memory.empty((len(k.slots.extra), at.rows, H), dtype),
             "bias": bias(k, params, dtype),
-            "y": np.empty((at.rows, H), dtype),
+            "y": memory.empty((at.rows, H), dtype),
             "input": at.enter(x),
         }
         if x.ndim == 3:
@@ -107,13 +123,13 @@ class KernelRun:
             arrays["tokens"] = arrays["input"] = _as(arrays["input"], np.int64)
             arrays["table"] = table(k, params, dtype)
         if cell.from_q:
-            arrays["q"] = np.empty((at.rows, H), dtype)
+            arrays["q"] = memory.empty((at.rows, H), dtype)
         arrays |= {f"unit.{p}": _as(params[p], dtype) for p in cell.units}
-        arrays |= {f"prev.{s}": np.empty((at.rows, H), dtype) for s in cell.states}
+        arrays |= {f"prev.{s}": memory.empty((at.rows, H), dtype) for s in cell.states}
         for i, s in enumerate(cell.states):
             first = np.zeros((N, H), dtype) if states is None else np.array(at.sort(states[i]), dtype)
             arrays[f"carry.{s}"] = first
-        packed = {name: self._compiled.pack(part) for name, part in parts(k, params, dtype)}
+        packed = {n: self._compiled.pack(part) for n, part in parts(k, params, dtype, x.ndim == 3)}
         self._call("forward", arrays | packed)
         self.y = at.leave(arrays.pop("y"))
         self.states = tuple(self._end(at.unsort(arrays.pop(f"carry.{s}")), dtype) for s in cell.states)
@@ -130,15 +146,21 @@ class KernelRun:
     def _sums(self, arrays: dict[str, Array]) -> Params:
         """Return dW, dU, db (and db_h, and units'), the sums over time."""
         cell, params, x, da = self._compiled.kernel.cell, self._params, arrays["input"], arrays["da"]
-        columns = Columns.of(cell, self.y.shape[-1])
+        k = self._compiled.kernel
+        columns = _columns(k, self.y.shape[-1])
+
+        def product(a: Array, b: Array) -> Array:
+            return matmul(a.T, b, bfloat16=k.is_narrow)
+
         da_x = columns.W.take(da)
-        dU = matmul(arrays[f"prev.{cell.states[0]}"].T, columns.h.take(da))
+        dU = product(arrays[f"prev.{cell.states[0]}"], columns.h.take(da))
         if cell.from_q:
-            dU = np.concatenate([dU, matmul(arrays["q"].T, columns.q.take(da))], axis=-1)
-        dW = scatter_add(x, da_x, len(params["W"])) if x.ndim == 1 else matmul(x.T, da_x)
+            dU = np.concatenate([dU, product(arrays["q"], columns.q.take(da))], axis=-1)
+        dW = scatter_add(x, da_x, len(params["W"])) if x.ndim == 1 else product(x, da_x)
         grads = {"W": dW, "U": dU}
         if "b" in params:
-            grads["b"] = column_sums(da_x)
+            # each row of da is in one row of dW where tokens choose them, and these are fewer
+            grads["b"] = column_sums(dW if x.ndim == 1 and len(dW) < len(x) else da_x)
         if "b_h" in params:
             grads["b_h"] = column_sums(columns.U.take(da))
         return grads | {p: arrays[f"dunit.{p}"].sum(axis=0) for p in cell.units}
@@ -148,28 +170,29 @@ class KernelRun:
         compiled, at = self._compiled, self._layout
         function = compiled.library.function(which, ctypes.c_void_p)
         fields = compiled.kernel.fields[which]
-        given: dict[str, Any] = {
-            "steps": at.T,
-            "H": self.y.shape[2],
-            "D": self._x.shape[-1] if self._x.ndim == 3 else 0,
-            "R": at.rows,
-            "absent": at.absent,
-            "reset": at.reset,
-        }
-        given |= arrays
-        carried = ("carry.", "dcarry.", "dunit.", "dq")
+        (N, H), D = self.y.shape[1:], self._x.shape[-1] if self._x.ndim == 3 else 0
+        sizes: dict[str, Any] = {"steps": at.T, "H": H, "D": D, "R": at.rows}
+        sizes |= {"absent": at.absent, "reset": at.reset, "narrow": compiled.narrow(N, H, D)}
+        given = sizes | arrays
+        whole = argument(fields, given)
+        carried = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
         cuts = at.cuts(threads.count())
 
         def some(piece: slice) -> None:
             cut = cuts[piece.start]
-            own = given | dict(zip(("starts", "counts"), at.starts(cut), strict=True))
-            for name in fields:
-                if name.startswith(carried) and name in own:
-                    own[name] = own[name][cut]
-            values = argument(fields, own)
-            function(values.ctypes.data)
+            own = whole.copy()
+            starts, counts = at.starts(cut)
+            own[fields.index("starts")], own[fields.index("counts")] = address(starts), address(counts)
+            if cut.start:
+                for k, name in enumerate(fields):
+                    if name.startswith(carried) and isinstance(given.get(name), np.ndarray):
+                        own[k] += cut.start * given[name].strides[0]
+            function(address(own))
 
-        threads.for_pieces(some, len(cuts), len(cuts))
+        if len(cuts) == 1:
+            some(slice(0, 1))
+        else:
+            threads.for_pieces(some, len(cuts), len(cuts))
 
 
 class OneStep:
@@ -213,7 +236,8 @@ class OneStep:
         self._arrays |= {f"unit.{p}": _as(params[p], dtype) for p in cell.units}
         for s, state in zip(cell.states, states, strict=True):
             self._arrays |= {f"prev.{s}": np.empty((N, H), dtype), f"carry.{s}": np.array(state, dtype)}
-        self._arrays |= {name: compiled.pack(part) for name, part in parts(k, params, dtype)}
+        self._arrays |= {name: compiled.pack(part) for name, part in parts(k, params, dtype, not tokens)}
+        self._arrays["narrow"] = compiled.narrow(N, H, D)
         self._arrays |= {"starts": np.zeros(1, np.int64), "counts": np.full(1, N, np.int64)}
         sizes = {"steps": 1, "H": H, "D": D, "R": N}
         self._argument = argument(k.fields["forward"], self._arrays | sizes)
@@ -232,14 +256,8 @@ class OneStep:
 
 def argument(fields: list[str], values: Mapping[str, Any]) -> Array:
     """Return what a kernel's one argument points to: the addresses and sizes that `fields` name."""
-    found = np.zeros(len(fields), np.int64)
-    for k, name in enumerate(fields):
-        value = values.get(name)
-        if isinstance(value, np.ndarray):
-            found[k] = value.ctypes.data
-        elif value is not None:
-            found[k] = value
-    return found
+    found = (values.get(name) for name in fields)
+    return np.array([address(v) if isinstance(v, np.ndarray) else v or 0 for v in found], np.int64)
 
 
 def _as(array: Array, dtype: Any) -> Array:
@@ -265,8 +283,8 @@ def unroll(
     return KernelRun(y, (), compiled, params, x, cut, at)._forward(states)
 
 
-def parts(k: SequenceKernel, params: Params, dtype: np.dtype[Any]) -> list[tuple[str, Array]]:
-    """Return the columns of W and U for each run of gates, by the kernel's names for them."""
+def parts(k: SequenceKernel, params: Params, dtype: np.dtype[Any], has_x: bool) -> list[tuple[str, Array]]:
+    """Return the columns of U, and of W where there is an x, for each run of gates by the kernel's names."""
     H = len(params["U"])
     width = len(k.cell.from_h) * H
     whole = {"W": params["W"], "U": params["U"][:, :width], "Uq": params["U"][:, width:]}
@@ -276,6 +294,7 @@ def parts(k: SequenceKernel, params: Params, dtype: np.dtype[Any]) -> list[tuple
             whole[name][:, run.column * H : (run.column + run.count) * H].astype(dtype, copy=False),
         )
         for name, found in k.products.items()
+        if has_x or name != "W"
         for i, run in enumerate(found)
     ]
 
@@ -284,7 +303,7 @@ def bias(k: SequenceKernel, params: Params, dtype: np.dtype[Any]) -> Array:
     """Return both biases in the places of their gates, (G·H,)."""
     H = len(params["U"])
     total = np.zeros((1, k.G * H), dtype)
-    columns = Columns.of(k.cell, H)
+    columns = _columns(k, H)
     if "b" in params:
         columns.W.add(total, params["b"].astype(dtype))
     if "b_h" in params:
@@ -299,5 +318,5 @@ def table(k: SequenceKernel, params: Params, dtype: np.dtype[Any]) -> Array:
     if W.shape[1] == k.G * H:
         return np.ascontiguousarray(W, dtype)
     wide = np.zeros((len(W), k.G * H), dtype)
-    Columns.of(k.cell, H).W.add(wide, W)
+    _columns(k, H).W.add(wide, W)
     return wide

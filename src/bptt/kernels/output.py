@@ -1,0 +1,176 @@
+"""The output matrix, the softmax cross-entropy and their gradients, some rows at a time.
+
+::
+
+    z = h V + b        ℓ = -log softmax(z)[target]        dz = w (softmax(z) - onehot(target))
+    dh = dz Vᵀ         dV = Σ hᵀ dz                       db = Σ dz
+
+The logits of all rows are never held: those of a block are made, turned into their gradient in place, and
+used for dh, dV and db while they are in the cache.
+"""
+
+import ctypes
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from bptt import threads
+from bptt.kernels import jit, memory
+from bptt.kernels.host import Host, host
+from bptt.kernels.loops import count_loop, i64, integer, pointer
+from bptt.kernels.products import parts_of
+from bptt.kernels.sums import column_sums
+from bptt.kernels.vector import Vector
+from bptt.types import Array
+
+BLOCK = 1 << 20
+"""Logits in a block: 4 MiB in float32, which the last cache holds."""
+
+
+class Output(NamedTuple):
+    """What comes of the rows' losses.
+
+    Attributes
+    ----------
+    each : (M,)
+        ℓ of every row, before weights.
+    dh : (M, H)
+    dV : (H, K)
+    db : (K,)
+    """
+
+    each: Array
+    dh: Array
+    dV: Array
+    db: Array
+
+
+def cross_entropy(
+    h: Array, V: Array, b: Array | None, targets: Array, w: Array, *, bfloat16: bool = False
+) -> Output:
+    """Return each row's cross-entropy, and the gradient of their weighted sum.
+
+    Parameters
+    ----------
+    h : (M, H)
+        float32 or float64.
+    V : (H, K)
+    b : (K,), optional
+    targets : (M,) integers in 0 .. K-1
+    w : (M,)
+        What each row's loss counts.
+    bfloat16 : bool
+        Whether the products' operands, which are float32, are rounded to bfloat16.
+
+    Examples
+    --------
+    >>> out = cross_entropy(np.zeros((1, 2)), np.ones((2, 4)), None, np.array([2]), np.ones(1))
+    >>> round(float(out.each[0]), 4), out.db.tolist()
+    (1.3863, [0.25, 0.25, -0.75, 0.25])
+    """
+    (M, H), K, dtype = h.shape, V.shape[1], h.dtype
+    each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
+    db = np.zeros(K, dtype)
+    targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
+    bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
+    product, softmax = parts_of("bfloat16" if bfloat16 else dtype.char, host()), _softmax(dtype.name, host())
+
+    def packed(B: Array) -> Array:
+        to = memory.empty(len(B) * -(-B.shape[1] // product.width) * product.width, dtype)
+        product.pack_B(B, to)
+        return to
+
+    there, back = packed(V), packed(V.T)
+    rows = max(1, min(M, BLOCK // K))
+    blocks = -(-M // rows)
+    logits = memory.empty((-(-M // blocks), K), dtype)
+    for k in range(blocks):
+        at = slice(k * M // blocks, (k + 1) * M // blocks)
+        z = logits[: at.stop - at.start]
+        product.multiply(h[at], there, z, False)
+        softmax(z, bias, targets[at], w[at], each[at])
+        column_sums(z, db)
+        product.multiply(z, back, dh[at], False)
+        product.multiply(h[at].T, packed(z), dV, k > 0)
+    return Output(each, dh, dV, db)
+
+
+@cache
+def _softmax(dtype: str, target: Host) -> Any:
+    """Return the function that turns logits into their gradient, on the pool."""
+    kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64] * 2
+    function = jit.build(lambda: _module(dtype, target), dtype, target=target).function("softmax", *kinds)
+
+    def run(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
+        M, K = z.shape
+
+        def rows(cut: slice) -> None:
+            arrays = z[cut], bias, targets[cut], w[cut], each[cut]
+            function(*(jit.address(array) for array in arrays), cut.stop - cut.start, K)
+
+        threads.for_pieces(rows, M, threads.count() if M * K > 1 << 14 else 1)
+
+    return run
+
+
+def _module(dtype: str, target: Host) -> ir.Module:
+    """Return ``softmax(z, bias, targets, w, each, M, K)``."""
+    module = ir.Module(f"softmax_{dtype}")
+    kind = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [i64] * 2)
+    function = ir.Function(module, kind, "softmax")
+    z, bias, targets, w, each, M, K = function.args
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    v = Vector(b, dtype, target)
+    lowest = float(np.finfo(dtype).min)
+
+    def across(first: float, body: Any, join: Any) -> Any:
+        """Run over a row's vectors, four sums at once, and return what `join` makes of them in one lane."""
+        with b.goto_entry_block():
+            totals = [b.alloca(v.type) for _ in range(4)]
+        for total in totals:
+            v.store(v.const(first), total)
+        with count_loop(b, K, 4 * v.lanes) as c:
+            for k, total in enumerate(totals):
+                at = b.add(c, integer(k * v.lanes))
+                mask = v.tail(b.sub(K, at))
+                value = v.select(mask, body(at, mask), v.const(first))
+                v.store(join(v.load(total), value), total)
+        one = join(join(v.load(totals[0]), v.load(totals[1])), join(v.load(totals[2]), v.load(totals[3])))
+        width = v.lanes
+        while width > 1:  # the upper half onto the lower
+            width //= 2
+            places = [k + width if k < width else k for k in range(v.lanes)]
+            index = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), places)
+            one = join(one, b.shuffle_vector(one, ir.Constant(v.type, ir.Undefined), index))
+        return v.broadcast(b.extract_element(one, integer(0)))
+
+    with count_loop(b, M) as r:
+        row = v.at(z, b.mul(r, K))
+        target_at = v.at(row, b.load(b.gep(targets, [r], source_etype=i64), typ=i64))
+
+        def biased(at: Any, mask: Any) -> Any:
+            value = v.add(v.load(v.at(row, at), mask), v.load(v.at(bias, at), mask))
+            v.store(value, v.at(row, at), mask)
+            return value
+
+        top = across(lowest, biased, v.maximum)
+        shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, integer(0)))
+
+        def exponential(at: Any, mask: Any) -> Any:
+            value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
+            v.store(value, v.at(row, at), mask)
+            return value
+
+        total = across(0.0, exponential, v.add)
+        weight = b.load(v.at(w, r), typ=v.scalar)
+        loss = b.fsub(b.extract_element(v.log(total), integer(0)), shifted)
+        b.store(loss, v.at(each, r))
+        factor = v.div(v.broadcast(weight), total)
+        with count_loop(b, K, v.lanes) as c:
+            mask = v.tail(b.sub(K, c))
+            v.store(v.mul(v.load(v.at(row, c), mask), factor), v.at(row, c), mask)
+        b.store(b.fsub(b.load(target_at, typ=v.scalar), weight), target_at)
+    b.ret_void()
+    return module

@@ -1,0 +1,104 @@
+"""The fused output, softmax and cross-entropy against the losses room and plain products."""
+
+import numpy as np
+import pytest
+
+import bptt
+from bptt import losses, threads
+from bptt.kernels import memory, output
+
+SIZES = [(1, 1, 1), (3, 2, 5), (7, 33, 16), (40, 17, 65), (300, 16, 5000), (2048, 8, 65)]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 3e-6)])
+@pytest.mark.parametrize(("M", "H", "K"), SIZES)
+def test_equals_the_reference(dtype: str, tolerance: float, M: int, H: int, K: int) -> None:
+    rng = np.random.default_rng(M)
+    h, V, b = rng.normal(size=(M, H)), rng.normal(size=(H, K)), rng.normal(size=K)
+    targets, w = rng.integers(K, size=M), np.full(M, 1 / M)
+    wanted = losses.cross_entropy(
+        (h @ V + b)[:, None], targets[:, None], reduction="mean_over_time_and_batch"
+    )
+    dz = wanted.grad[:, 0]
+    h_, V_, b_ = (x.astype(dtype) for x in (h, V, b))
+    got = output.cross_entropy(h_, V_, b_, targets, w)
+    pairs = [
+        (got.each, wanted.each[:, 0]),
+        (got.dh, dz @ V.T),
+        (got.dV, h.T @ dz),
+        (got.db, dz.sum(0)),
+    ]
+    for fast, right in pairs:
+        assert fast.shape == right.shape
+        assert np.abs(fast - right).max() <= tolerance * max(1.0, np.abs(right).max())
+
+
+def test_large_logits_do_not_overflow_and_small_ones_count_nothing() -> None:
+    h, V = np.array([[1.0], [-1.0]], np.float32), np.array([[3000.0, 0.0, -3000.0]], np.float32)
+    got = output.cross_entropy(h, V, None, np.array([0, 0]), np.ones(2, np.float32))
+    assert got.each.tolist() == [0.0, 6000.0]
+    assert np.isfinite(got.dV).all()
+
+
+def test_the_same_bits_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    h, V = (rng.normal(size=shape).astype(np.float32) for shape in ((333, 40), (40, 5000)))
+    targets, w = rng.integers(5000, size=333), rng.random(333)
+    bits = []
+    for count in (1, 2, 4):
+        monkeypatch.setattr(threads, "count", lambda count=count: count)
+        bits.append([a.tobytes() for a in output.cross_entropy(h, V, None, targets, w)])
+    assert bits[0] == bits[1] == bits[2]
+
+
+@pytest.mark.parametrize("reduction", ["mean_over_time_and_batch", "sum_over_time_mean_over_batch"])
+def test_in_a_model_with_masks_and_a_tied_matrix(reduction: losses.Reduction) -> None:
+    rng = np.random.default_rng(1)
+    tokens = rng.integers(12, size=(6, 4))
+    mask = np.arange(5)[:, None] < np.array([5, 2, 4, 1])
+    tokens[1:][~mask] = 99  # no token at all, where it does not count
+    tokens[0] = rng.integers(12, size=4)
+    inputs = np.where(mask, tokens[:-1], 0)
+    for tied in (False, True):
+        fast, right = (
+            bptt.Model(
+                inputs=12, outputs=12, hidden=8, embedding=8, tied=tied, reduction=reduction, backend=backend
+            )
+            for backend in ("cpu", "reference")
+        )
+        params = fast.init(rng, np.float64)
+        got = fast.loss_and_grads(params, inputs, tokens[1:], mask=mask)
+        wanted = right.loss_and_grads(params, inputs, tokens[1:], mask=mask)
+        assert abs(got.loss - wanted.loss) < 1e-14
+        assert got.grads.keys() == wanted.grads.keys()
+        for name, grad in wanted.grads.items():
+            assert np.abs(got.grads[name] - grad).max() < 1e-14, name
+
+
+def test_a_wrong_target_is_named() -> None:
+    model = bptt.Model(inputs=3, outputs=3, hidden=2, backend="cpu")
+    params = model.init(np.random.default_rng(0))
+    with pytest.raises(bptt.ShapeError, match=r"targets must be in 0 \.\. V-1 = 2, got 3"):
+        model.loss_and_grads(params, np.zeros((2, 1), int), np.full((2, 1), 3))
+
+
+def test_memory_comes_back_with_the_last_view_and_not_before() -> None:
+    first = memory.empty((300, 300), np.float64)
+    at, view = first.ctypes.data, first[3:]
+    assert at % 64 == 0
+    del first
+    second = memory.empty((300, 300), np.float64)
+    assert second.ctypes.data != at  # the view still looks there
+    del view
+    assert memory.empty((300, 300), np.float64).ctypes.data == at
+
+
+def test_a_result_is_not_written_over_by_the_next_step() -> None:
+    rng = np.random.default_rng(2)
+    model = bptt.Model(inputs=20, outputs=20, hidden=200, embedding=30, backend="cpu")
+    params, tokens = model.init(rng), rng.integers(20, size=(2, 9, 8))
+    first = model.loss_and_grads(params, tokens[0, :-1], tokens[0, 1:])
+    kept = {name: array.copy() for name, array in (first.grads | first.state).items()}
+    model.loss_and_grads(params, tokens[1, :-1], tokens[1, 1:])
+    for name, array in (first.grads | first.state).items():
+        assert np.array_equal(array, kept[name]), name
