@@ -195,7 +195,7 @@ def test_the_commands_json(capsys: Capture) -> None:
     ("line", "message"),
     [
         (["--setting=H"], "setting must be one of A, B, C, D, E, F, G; got 'H'"),
-        (["--contenders=bptt,keras"], "contenders must be among bptt, reference, torch"),
+        (["--contenders=bptt,keras"], "contenders must be among bptt, bptt-bf16, reference, torch"),
         (["--cell=nothing"], "no cell is called 'nothing'"),
         (["--seconds=0"], "seconds must be above 0"),
     ],

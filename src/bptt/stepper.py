@@ -12,7 +12,6 @@ from bptt import backends
 from bptt.errors import ConfigError
 from bptt.model import Model
 from bptt.stack import layer_params
-from bptt.threads import one_blas_thread
 from bptt.types import Array, Params
 
 FOLDED = 1 << 23
@@ -54,7 +53,6 @@ class Stepper:
         if not model.token_inputs or model.bidirectional:
             raise ConfigError("one token after another is for a model of tokens in one direction")
         self._model, self._params = model, params
-        self._output = model.output_matrix(params)
         dtype = np.result_type(*params.values())
         state = model.zero_state(batch, dtype) if state is None else state
         compiled = backends.kernel(model.backend, model.stack.cell, dtype, model.precision)
@@ -62,8 +60,10 @@ class Stepper:
         self._state = state
         if compiled is None:
             return
+        from bptt.kernels.products import Packed
         from bptt.kernels.unrolled import OneStep
 
+        self._output = Packed(model.output_matrix(params).astype(dtype, copy=False))
         table = params.get("embedding")
         for layer in range(model.layers):
             own = layer_params(params, layer)
@@ -94,11 +94,13 @@ class Stepper:
             self._state = run.state
             outputs: Array = run.outputs[0]
             return outputs
-        if tokens.min() < 0 or tokens.max() >= self._model.inputs:
+        least, most = (tokens[0], tokens[0]) if len(tokens) == 1 else (tokens.min(), tokens.max())
+        if least < 0 or most >= self._model.inputs:
             raise ConfigError(f"tokens must be in 0 .. V-1 = {self._model.inputs - 1}, got {tokens}")
         self._layers[0].input[...] = tokens if self._embedding is None else self._embedding[tokens]
         for layer in self._layers:
             layer.run()
-        with one_blas_thread():
-            logits: Array = self._layers[-1].y @ self._output
-        return logits + self._params["output.b"] if self._model.output_bias else logits
+        logits = self._output.from_left(self._layers[-1].y)
+        if self._model.output_bias:
+            logits += self._params["output.b"]
+        return logits

@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
+from bptt.backends import has_bfloat16
 from bptt.bench.settings import Setting
 
 Kind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
@@ -46,6 +47,8 @@ class Contender:
     @property
     def is_here(self) -> bool:
         """Whether what it needs is installed."""
+        if self.module == "ours" and "bfloat16" in self.option and not has_bfloat16():
+            return False
         return find_spec(self.needs) is not None
 
     def make(self, kind: Kind, setting: Setting, cell: str) -> Run:
@@ -58,6 +61,7 @@ CONTENDERS: dict[str, Contender] = {
     c.name: c
     for c in (
         Contender("bptt", "bptt", "ours", "cpu", kinds=KINDS),
+        Contender("bptt-bf16", "bptt bf16", "ours", "cpu bfloat16", kinds=("step", "lengths", "sampling")),
         Contender("reference", "NumPy steps", "ours", "reference"),
         Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
         Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),

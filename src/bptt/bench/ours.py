@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 
-from bptt.backends import Backend
+from bptt.backends import Backend, Precision
 from bptt.bench.contenders import Kind, Run
 from bptt.bench.settings import Setting
 from bptt.sample import probabilities
@@ -13,8 +13,9 @@ from bptt.types import Array, Params
 
 
 def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
-    """Return what takes a step, or writes a token; `option` is the backend."""
-    model = setting.model(cell, cast(Backend, option))
+    """Return what takes a step, or writes a token; `option` is the backend, and a precision."""
+    backend, _, precision = option.partition(" ")
+    model = setting.model(cell, cast(Backend, backend), cast(Precision, precision or "float32"))
     params = model.init(np.random.default_rng(0))
     tokens = setting.tokens()
     if kind == "sampling":

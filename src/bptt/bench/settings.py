@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.backends import Backend
+from bptt.backends import Backend, Precision
 from bptt.cells import Cell
 from bptt.model import Model
 from bptt.types import Array
@@ -41,7 +41,7 @@ class Setting:
     lengths: bool = False
     sampling: bool = False
 
-    def model(self, cell: str | Cell, backend: Backend = "auto") -> Model:
+    def model(self, cell: str | Cell, backend: Backend = "auto", precision: Precision = "float32") -> Model:
         """Return the model."""
         return Model(
             inputs=self.V,
@@ -51,6 +51,7 @@ class Setting:
             layers=self.layers,
             embedding=self.E,
             backend=backend,
+            precision=precision,
         )
 
     def tokens(self) -> Array:

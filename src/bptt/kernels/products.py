@@ -125,6 +125,29 @@ def _strides(array: Array) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
 
 
+class Packed:
+    """A matrix B (K, N) made ready for products with it.
+
+    Examples
+    --------
+    >>> B = Packed(np.arange(6.0).reshape(2, 3))
+    >>> B.from_left(np.array([[1.0, 10.0]]))
+    array([[30., 41., 52.]])
+    """
+
+    def __init__(self, B: Array) -> None:
+        self._parts, self._shape = parts_of(B.dtype.char, host()), B.shape
+        width = self._parts.width
+        self._packed = memory.empty(len(B) * -(-B.shape[1] // width) * width, B.dtype)
+        self._parts.pack_B(B, self._packed)
+
+    def from_left(self, A: Array) -> Array:
+        """Return A B for A (M, K)."""
+        out = memory.empty((len(A), self._shape[1]), A.dtype)
+        self._parts.multiply(A, self._packed, out, False)
+        return out
+
+
 class Parts:
     """The functions of :class:`Gemm`, to call from Python.
 

@@ -35,6 +35,7 @@ from llvmlite import ir
 
 from bptt.derive import EquationCell
 from bptt.derive.backward import Derivation, Pass
+from bptt.derive.proof import prove
 from bptt.kernels import pointwise
 from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm
@@ -138,7 +139,11 @@ class SequenceKernel:
         }
 
     def module(self) -> ir.Module:
-        """Return the code: ``forward``, ``backward``, and ``pack`` for the matrices that they read."""
+        """Return the code: ``forward``, ``backward``, and ``pack`` for the matrices that they read.
+
+        The derivation is proven first.
+        """
+        prove(self.d)
         module = ir.Module(f"bptt_{self.dtype}")
         gemm = Gemm16(module, self.host) if self.is_narrow else Gemm(module, self.dtype, self.host)
         _Forward(self, module, gemm)
