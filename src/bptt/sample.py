@@ -137,6 +137,8 @@ def probabilities(
     with np.errstate(over="ignore"):  # at a temperature near 0 the unlikely are infinitely so
         p: Array = np.exp(z / temperature)
     p /= p.sum()
+    if top_k is None and top_p is None:
+        return p
     order = np.argsort(-p, kind="stable")
     if top_k is not None:
         p[order[top_k:]] = 0
