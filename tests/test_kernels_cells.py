@@ -1,6 +1,7 @@
 """Kernels against the reference loop: every cell, sizes around a vector's width, flags, directions."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -132,11 +133,11 @@ def test_every_flag(kind: str) -> None:
             assert compare(ZOO["gru-cho"], rng, "float64", 6, N, 5, kind, tokens) < TOLERANCE["float64"]
 
 
-def test_a_planted_fault_breaks_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_planted_fault_breaks_the_tolerance(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """What is compared is the cell's own code: with another derivative in it the comparison fails."""
     from bptt.derive.functions import FUNCTIONS, Function
 
-    monkeypatch.setenv("BPTT_CACHE", "/nowhere/to/be/found")
+    monkeypatch.setenv("BPTT_CACHE", str(tmp_path))
     monkeypatch.setitem(FUNCTIONS, "tanh", Function("np.tanh", ("1 - y",)))
     text = "@bptt.cell(state='h')\ndef planted(a_h):\n    h = tanh(a_h)\n    return h\n"
     cell = bptt.derive.EquationCell(bptt.derive.read(text))
