@@ -84,6 +84,8 @@ def compare(cell: Any, rng: Generator, dtype: str, T: int, N: int, H: int, kind:
         assert (got.x is None) == tokens
         if got.x is not None and wanted.x is not None:
             pairs.append((got.x, wanted.x))
+    with pytest.raises(bptt.ConfigError, match="used up"):
+        fast.backward(dy, dstates)
     return max(difference(exact(a) if is_narrow else a, b) for a, b in pairs)
 
 

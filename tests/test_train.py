@@ -390,18 +390,31 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(tmp_path: Path, bo
             assert one != other
 
 
+def test_a_compiled_step_never_holds_all_logits(
+    tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Trainer.start(Settings(**{**SMALL, "data": book, "backend": "cpu"}), tmp_path / "run")
+
+    def outputs(*_: Any) -> None:
+        raise AssertionError("the reference's output and loss")
+
+    monkeypatch.setattr(Model, "_outputs", outputs)
+    trainer._train_step()
+    assert trainer.step == 1
+
+
 def test_each_step_drops_others_and_each_seed_others_again(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[float] = []
-    real = Model.forward
+    real = Model.losses_and_grads
 
-    def forward(self: Model, *arguments: Any, rng: np.random.Generator | None = None, **options: Any) -> Any:
+    def step(self: Model, *arguments: Any, rng: np.random.Generator | None = None, **options: Any) -> Any:
         if rng is not None:
             drawn.append(rng.random())
         return real(self, *arguments, rng=rng, **options)
 
-    monkeypatch.setattr(Model, "forward", forward)
+    monkeypatch.setattr(Model, "losses_and_grads", step)
     for seed, where in ((0, "dropout"), (1, "input_dropout")):
         settings = Settings(**{**SMALL, "data": book, "seed": seed, where: 0.5})
         go(Trainer.start(settings, tmp_path / str(seed)))

@@ -47,6 +47,23 @@ class LossAndGrads(NamedTuple):
     state: Params
 
 
+class LossesAndGrads(NamedTuple):
+    """A training step's result, with the losses that the loss is made of.
+
+    Attributes
+    ----------
+    loss, grads, state
+        As in `LossAndGrads`.
+    each : (T, N)
+        Every step's loss, before weights; zero where it does not count.
+    """
+
+    loss: float
+    each: Array
+    grads: Params
+    state: Params
+
+
 class ModelGradients(NamedTuple):
     """What backpropagation through a model gives.
 
@@ -271,21 +288,40 @@ class Model:
         rng : Generator, optional
             Draws the dropout; without it nothing is dropped.
         """
+        counted = mask if target_mask is None else target_mask
+        found = self.losses_and_grads(params, inputs, targets, state, mask, counted, reset, features, rng)
+        return LossAndGrads(found.loss, found.grads, found.state)
+
+    def losses_and_grads(
+        self,
+        params: Params,
+        inputs: Array,
+        targets: Array,
+        state: Params | None = None,
+        mask: Array | None = None,
+        counted: Array | None = None,
+        reset: Array | None = None,
+        features: Array | None = None,
+        rng: Generator | None = None,
+    ) -> LossesAndGrads:
+        """Return what `loss_and_grads` does, and each step's own loss.
+
+        Parameters are those of `loss_and_grads`; `counted` (T, N) says which steps count in the loss.
+        """
         with one_blas_thread():
             hidden = self._hidden(params, inputs, state, mask, reset, features, rng)
-            counted = mask if target_mask is None else target_mask
             if self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype):
-                loss, back = self._output_in_blocks(hidden, targets, counted)
+                loss, each, back = self._output_in_blocks(hidden, targets, counted)
             else:
                 run = self._outputs(hidden)
                 found = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
-                loss, back = found.value, hidden.output_backward(found.grad)
+                loss, each, back = found.value, found.each, hidden.output_backward(found.grad)
             grads = hidden.backward(back, None, overwrite=True).params
-            return LossAndGrads(loss, grads, hidden.run.states)
+            return LossesAndGrads(loss, each, grads, hidden.run.states)
 
     def _output_in_blocks(
         self, hidden: "_Hidden", targets: Array, mask: Array | None
-    ) -> tuple[float, "_OutputGradients"]:
+    ) -> tuple[float, Array, "_OutputGradients"]:
         """Return the cross-entropy and the output's gradients; all logits are never held at once."""
         from bptt.kernels.output import cross_entropy
 
@@ -294,15 +330,16 @@ class Model:
         w = weights(shape, self.reduction, mask)
         V, b = self.output_matrix(params), params.get("output.b")
         counts = w.ravel() > 0
-        rows = (
-            slice(None) if counts.mean() > 0.95 else np.flatnonzero(counts)
-        )  # what does not count is left out
+        # where much does not count, it is left out
+        rows = slice(None) if counts.mean() > 0.95 else np.flatnonzero(counts)
         w, targets, h = w.ravel()[rows], targets.ravel()[rows], hidden.h[rows]
-        each, dh, dV, db = cross_entropy(h, V, b, targets, w, bfloat16=self.precision == "bfloat16")
+        found, dh, dV, db = cross_entropy(h, V, b, targets, w, bfloat16=self.precision == "bfloat16")
+        each = np.zeros(len(counts), found.dtype)
+        each[rows] = np.where(w > 0, found, 0)
         if len(h) < len(counts):
             dh_counted, dh = dh, np.zeros_like(hidden.h)
             dh[rows] = dh_counted
-        return float(w @ np.where(w > 0, each, 0)), _OutputGradients(dh, dV, db)
+        return float(w @ each[rows]), each.reshape(shape), _OutputGradients(dh, dV, db)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False

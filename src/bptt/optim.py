@@ -398,7 +398,7 @@ def clip_values(grads: Params, limit: float) -> int:
     return clipped
 
 
-def clip_norm(grads: Params, limit: float) -> float:
+def clip_norm(grads: Params, limit: float, backend: Backend = "auto") -> float:
     """Scale all gradients by limit / max(limit, ‖g‖), in place, and return the norm ‖g‖ before.
 
     Where the norm is inf or nan the gradients stay as they are: no factor mends them. Pascanu, Mikolov
@@ -417,14 +417,14 @@ def clip_norm(grads: Params, limit: float) -> float:
     >>> clip_norm(grads, 1.0), grads
     (5.0, {'U': array([[0.6]]), 'b': array([0.8])})
     """
-    limit, norm = _positive(limit), global_norm(grads)
+    limit, norm = _positive(limit), global_norm(grads, backend)
     if limit < norm < math.inf:
         for g in grads.values():
             g *= limit / norm
     return norm
 
 
-def global_norm(arrays: Params) -> float:
+def global_norm(arrays: Params, backend: Backend = "auto") -> float:
     """Return the l2 norm of all entries of all arrays together; nan if any of them is.
 
     Summed in float64 and in units of the largest entry, so that no square overflows, and to the same
@@ -436,7 +436,10 @@ def global_norm(arrays: Params) -> float:
     >>> global_norm({"U": np.full((2, 2), 2.0**126, np.float32)}) == 2.0**127
     True
     """
-    if arrays and all(a.flags.c_contiguous and uses_kernels("auto", a.dtype) for a in arrays.values()):
+    if arrays and all(
+        a.flags.c_contiguous and a.dtype == np.float32 and uses_kernels(backend, a.dtype)
+        for a in arrays.values()
+    ):
         from bptt.kernels.update import sum_of_squares
 
         # of float32 no square overflows a float64

@@ -279,20 +279,19 @@ class Trainer:
         rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
         state = self.carried if batch.carry else None
         with _quiet():
-            run = model.forward(self.params, batch.inputs, state, mask=batch.mask, rng=rng)  # (2)
-            loss = model.loss_of(run.outputs, batch.targets, mask=counted, overwrite=True)
-            grads = run.backward(loss.grad).params
-        self.carried = run.state
-        if not math.isfinite(loss.value):
-            raise self._diverged(f"the loss is {loss.value}")
+            loss, each, grads, self.carried = model.losses_and_grads(  # (2)
+                self.params, batch.inputs, batch.targets, state, batch.mask, counted, rng=rng
+            )
+        if not math.isfinite(loss):
+            raise self._diverged(f"the loss is {loss}")
         if s.clip_value is not None:  # (3)
             optim.clip_values(grads, s.clip_value)
         if s.clip_norm is not None:
-            optim.clip_norm(grads, s.clip_norm)
+            optim.clip_norm(grads, s.clip_norm, backend=model.backend)
         lr = self.schedule.lr(self.step, self.epoch)
-        self.optimizer.update(self.params, grads, self.slots, lr, backend=self.model.backend)  # (4)
-        targets = loss.each.size if counted is None else int(counted.sum())
-        self._sum += float(loss.each.sum(dtype=np.float64))
+        self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
+        targets = each.size if counted is None else int(counted.sum())
+        self._sum += float(each.sum(dtype=np.float64))
         self._count += targets
         self.tokens += targets
         self.step += 1

@@ -26,6 +26,7 @@ at row `starts[k]`; so time may run in either direction, and sequences may end e
 ==========  ==================  ================================================================
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -156,7 +157,7 @@ class SequenceKernel:
         return module
 
 
-class _Loop:
+class _Loop(ABC):
     """What the two directions have in common: the argument's fields, addresses, rows and vectors."""
 
     name: str
@@ -175,8 +176,9 @@ class _Loop:
         self.run()
         b.ret_void()
 
+    @abstractmethod
     def run(self) -> None:
-        raise NotImplementedError
+        """Emit the loop."""
 
     def pointer(self, name: str) -> Value:
         return self.b.inttoptr(self.field[name], pointer)

@@ -15,6 +15,7 @@ import numpy as np
 from bptt import threads
 from bptt.cells import States
 from bptt.columns import Columns
+from bptt.errors import ConfigError
 from bptt.kernels import memory
 from bptt.kernels.gemm import aligned, shape
 from bptt.kernels.jit import Library, address
@@ -89,7 +90,11 @@ class KernelRun:
         k, at, dtype = self._compiled.kernel, self._layout, self.y.dtype
         cell, (N, H) = k.cell, self.y.shape[1:]
         expect(cell, dy, dstates, self.y, self.states)
+        if not self._arrays:
+            raise ConfigError("a backward with overwrite=True has used up this run: run the forward again")
         arrays = dict(self._arrays)
+        if overwrite:
+            self._arrays = {}
         arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
         arrays["dy"] = np.zeros((at.rows, H), dtype) if dy is None else _as(at.enter(dy), dtype)
         has_x = self._x.ndim == 3
