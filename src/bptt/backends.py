@@ -21,6 +21,7 @@ from bptt.derive import EquationCell
 from bptt.errors import ConfigError
 from bptt.types import Array, Params
 from bptt.unroll import Unrolled, check, dtype_of
+from bptt.unroll import scatter_add as scatter_rows
 from bptt.unroll import unroll as reference
 
 if TYPE_CHECKING:
@@ -134,6 +135,15 @@ def matmul(a: Array, b: Array, backend: Backend = "auto", precision: Precision =
 
         return matmul(a, b)
     return threads.matmul(a, b)
+
+
+def scatter_add(tokens: Array, values: Array, count: int, backend: Backend = "auto") -> Array:
+    """Return for each of `count` tokens the sum of its rows of `values`, by the backend's own code."""
+    if uses_kernels(backend, values.dtype):
+        from bptt.kernels.sums import scatter_add
+
+        return scatter_add(tokens, values, count)
+    return scatter_rows(tokens, values, count)
 
 
 def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:

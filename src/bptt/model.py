@@ -18,7 +18,7 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from bptt import cells
-from bptt.backends import Backend, Precision, matmul, uses_kernels
+from bptt.backends import Backend, Precision, matmul, scatter_add, uses_kernels
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init, InitName
@@ -26,7 +26,7 @@ from bptt.losses import LOSSES, Loss, LossName, Reduction, counted_targets, weig
 from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
 from bptt.threads import one_blas_thread
 from bptt.types import Array, Dtype, Generator, Params
-from bptt.unroll import scatter_add, without_padding
+from bptt.unroll import without_padding
 
 
 class LossAndGrads(NamedTuple):
@@ -544,7 +544,9 @@ class _Hidden:
             else:
                 assert dx is not None  # x was real, so the layers gave its gradient
                 dx = apply_drop(dx, self.drop_in)
-                dE = scatter_add(self.inputs, dx.reshape(-1, dx.shape[-1]), model.inputs)  # (1)
+                dE = scatter_add(
+                    self.inputs, dx.reshape(-1, dx.shape[-1]), model.inputs, model.backend
+                )  # (1)
             grads["embedding"] = dE + dV.T if model.tied else dE
             dx = None
         elif dx is not None:

@@ -7,7 +7,12 @@
 :mod:`.gemm`      products of matrices: packing and tiles
 :mod:`.bfloat16`  the same of numbers rounded to bfloat16
 :mod:`.products`  whole products of two arrays, on the pool of threads
-:mod:`.sequence`  a cell's loops through time, which :mod:`.unrolled` runs
+:mod:`.pointwise` a derivation's lines as vector code
+:mod:`.sequence`  a cell's loops through time, which :mod:`.unrolled` runs by a :mod:`.layout`
+:mod:`.output`    the output matrix, the softmax cross-entropy and their gradients
+:mod:`.sums`      sums over rows
+:mod:`.update`    an optimiser's equations
+:mod:`.memory`    arrays whose memory is used again
 ================  ===============================================================================
 
 Nothing here is imported, and no code is made, before it is used.

@@ -16,10 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bptt.kernels import memory
 from bptt.kernels.host import Host, host
 from bptt.kernels.vector import Value, Vector
-from bptt.types import Array, Dtype
+from bptt.types import Dtype
 
 
 def shape(target: Host) -> tuple[int, int]:
@@ -27,16 +26,6 @@ def shape(target: Host) -> tuple[int, int]:
     if target.registers == 32:
         return 12, 2
     return (6, 2) if target.fma else (4, 2)
-
-
-def aligned(size: int, dtype: Dtype) -> Array:
-    """Return an uninitialised array of `size` numbers that begins where a line of the caches does."""
-    length = size * np.dtype(dtype).itemsize
-    if length >= memory.SMALL:
-        return memory.empty(size, dtype)
-    room = np.empty(length + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + length].view(dtype)
 
 
 class Gemm:

@@ -77,12 +77,7 @@ def cross_entropy(
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
     product, softmax = parts_of("bfloat16" if bfloat16 else dtype.char, host()), _softmax(dtype.name, host())
 
-    def packed(B: Array) -> Array:
-        to = memory.empty(len(B) * -(-B.shape[1] // product.width) * product.width, dtype)
-        product.pack_B(B, to)
-        return to
-
-    there, back = packed(V), packed(V.T)
+    there, back = product.packed(V), product.packed(V.T)
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)
@@ -93,7 +88,7 @@ def cross_entropy(
         softmax(z, bias, targets[at], w[at], each[at])
         column_sums(z, db)
         product.multiply(z, back, dh[at], False)
-        product.multiply(h[at].T, packed(z), dV, k > 0)
+        product.multiply(h[at].T, product.packed(z), dV, k > 0)
     return Output(each, dh, dV, db)
 
 

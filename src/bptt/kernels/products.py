@@ -12,7 +12,7 @@ from llvmlite import ir
 from bptt.errors import ShapeError
 from bptt.kernels import jit, memory
 from bptt.kernels.bfloat16 import Gemm16
-from bptt.kernels.gemm import Gemm, aligned, shape
+from bptt.kernels.gemm import Gemm, shape
 from bptt.kernels.host import Host, host
 from bptt.kernels.loops import i64, integer, pointer
 from bptt.threads import MOST_PIECES, for_pieces
@@ -116,7 +116,7 @@ def _scratch(name: str, size: int, dtype: np.dtype[Any]) -> Array:
     key = name + dtype.char
     room: Array | None = getattr(_own, key, None)
     if room is None or room.size < size:
-        room = aligned(size, dtype)
+        room = memory.empty(size, dtype)
         setattr(_own, key, room)
     return room
 
@@ -137,9 +137,7 @@ class Packed:
 
     def __init__(self, B: Array) -> None:
         self._parts, self._shape = parts_of(B.dtype.char, host()), B.shape
-        width = self._parts.width
-        self._packed = memory.empty(len(B) * -(-B.shape[1] // width) * width, B.dtype)
-        self._parts.pack_B(B, self._packed)
+        self._packed = self._parts.packed(B)
 
     def from_left(self, A: Array) -> Array:
         """Return A B for A (M, K)."""
@@ -184,6 +182,12 @@ class Parts:
             *(jit.address(A), jit.address(B), jit.address(out), M, K, N, *_strides(A), *_strides(B)),
             *(_strides(out)[0], add, jit.address(packed), jit.address(block)),
         )
+
+    def packed(self, B: Array) -> Array:
+        """Return B's panels."""
+        to = memory.empty(-(-len(B) // self.step) * -(-B.shape[1] // self.width) * self.width, B.dtype)
+        self.pack_B(B, to)
+        return to
 
     def pack_B(self, B: Array, to: Array) -> None:  # noqa: N802
         """Write B's panels, on the pool."""

@@ -17,7 +17,7 @@ from bptt.cells import States
 from bptt.columns import Columns
 from bptt.errors import ConfigError
 from bptt.kernels import memory
-from bptt.kernels.gemm import aligned, shape
+from bptt.kernels.gemm import shape
 from bptt.kernels.jit import Library, address
 from bptt.kernels.layout import Layout, layout
 from bptt.kernels.products import matmul
@@ -43,7 +43,7 @@ class Compiled:
         """Return a matrix (K, N), of any strides, as the loops read it."""
         K, N = B.shape
         deep = (K + 1) // 2 if self.kernel.is_narrow else K
-        packed = aligned(deep * -(-N // self.width) * self.width, B.dtype)
+        packed = memory.empty(deep * -(-N // self.width) * self.width, B.dtype)
         rows, columns = (stride // B.itemsize for stride in B.strides)
         self.library.function("pack", *_PACK)(address(B), rows, columns, K, N, address(packed))
         return packed
