@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from bptt import threads
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels import gemm, products
 from bptt.kernels.gemm import Gemm
@@ -110,22 +111,37 @@ def test_operands_may_lie_in_any_way(dtype: Any, of_A: str, of_B: str) -> None:
         product(laid(A, of_A), laid(B, of_B), add=False)
 
 
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Make blocks and pieces small, so that products of some thousand numbers have many of them."""
+    cached = products.parts_of, products._cut
+    with monkeypatch.context() as patch:
+        for name, value in {"PIECE": 1 << 11, "DEPTH": 24, "HEIGHT": 17, "NEAR": 1 << 12}.items():
+            patch.setattr(products, name, value)
+        patch.setattr(threads, "count", lambda: 3)
+        for function in cached:
+            function.cache_clear()
+        yield
+    for function in cached:
+        function.cache_clear()
+
+
+@pytest.mark.usefixtures("small_blocks")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("across", [False, True])
-def test_in_blocks_and_pieces(dtype: Any, across: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "PIECE": 1 << 11,
-        "PACKED": 1 << 12,
-        "DEPTH": 24,
-        "HEIGHT": 17,
-        "NEAR": 1 << 12,
-    }.items():
-        monkeypatch.setattr(products, name, value)
+def test_in_blocks_and_pieces(dtype: Any, across: bool) -> None:
     rng = np.random.default_rng(0)
-    for M, K, N in ((150, 90, 1030), (3, 1100, 700), (500, 10, 40), (64, 64, 64)):
+    cuts = set()
+    for M, K, N in ((150, 90, 1030), (3, 1100, 700), (500, 10, 40), (64, 64, 64), (40, 70, 3)):
+        cuts.add(products._cut(M, N, K, 12, 32, 3, across))
         A, B = whole_numbers(rng, (M, K), dtype), whole_numbers(rng, (K, N), dtype)
         for add in (False, True):
-            product(A.copy("F") if across else A, B.copy("F") if across else B, add)
+            product(A.copy("F") if across else A, B, add)
+            product(A.copy("F") if across else A, B.copy("F"), add)
+            if not across:
+                want = A @ B
+                np.testing.assert_array_equal(products.Packed(B).from_left(A), want)
+    assert max(rows for rows, _ in cuts) > 1 < max(columns for _, columns in cuts)
 
 
 def test_large_products_are_as_precise_as_blas() -> None:
@@ -202,17 +218,9 @@ def test_bfloat16_tails_and_layouts(of_A: str, of_B: str) -> None:
                 product(laid(A, of_A), laid(B, of_B), add=bool(K % 2), bfloat16=True)
 
 
-@pytest.mark.usefixtures("bfloat16")
+@pytest.mark.usefixtures("bfloat16", "small_blocks")
 @pytest.mark.parametrize("across", [False, True])
-def test_bfloat16_in_blocks_and_pieces(across: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {
-        "PIECE": 1 << 11,
-        "PACKED": 1 << 12,
-        "DEPTH": 24,
-        "HEIGHT": 17,
-        "NEAR": 1 << 12,
-    }.items():
-        monkeypatch.setattr(products, name, value)
+def test_bfloat16_in_blocks_and_pieces(across: bool) -> None:
     rng = np.random.default_rng(0)
     for M, K, N in ((150, 91, 1030), (3, 1101, 700), (64, 64, 64)):
         A, B = whole_numbers(rng, (M, K), np.float32), whole_numbers(rng, (K, N), np.float32)
@@ -263,10 +271,10 @@ print(digest.hexdigest())
 
 def test_same_bits_for_any_number_of_threads() -> None:
     digests = set()
-    for threads in ("1", "2", "4"):
+    for count in ("1", "2", "4"):
         environment = os.environ | {
             "PYTHONPATH": os.pathsep.join(map(str, sys.path)),
-            "BPTT_THREADS": threads,
+            "BPTT_THREADS": count,
         }
         done = subprocess.run(
             [sys.executable, "-c", CODE], env=environment, capture_output=True, text=True, check=True

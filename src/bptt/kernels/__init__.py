@@ -6,7 +6,8 @@
 :mod:`.vector`    arithmetic and functions on vector registers
 :mod:`.gemm`      products of matrices: packing and tiles
 :mod:`.bfloat16`  the same of numbers rounded to bfloat16
-:mod:`.products`  whole products of two arrays, on the pool of threads
+:mod:`.pool`      the threads that share out all of these
+:mod:`.products`  whole products of two arrays
 :mod:`.pointwise` a derivation's lines as vector code
 :mod:`.sequence`  a cell's loops through time, which :mod:`.unrolled` runs by a :mod:`.layout`
 :mod:`.output`    the output matrix, the softmax cross-entropy and their gradients

@@ -9,7 +9,6 @@ The logits of all rows are never held: those of a block are made, turned into th
 used for dh, dV and db while they are in the cache.
 """
 
-import ctypes
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -17,16 +16,17 @@ import numpy as np
 from llvmlite import ir
 
 from bptt import threads
-from bptt.kernels import jit, memory
+from bptt.kernels import jit, memory, pool
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, integer, pointer
-from bptt.kernels.products import parts_of
+from bptt.kernels.loops import count_loop, i64, integer
+from bptt.kernels.pool import Work
+from bptt.kernels.products import Packed, matmul
 from bptt.kernels.sums import column_sums
 from bptt.kernels.vector import Vector
 from bptt.types import Array
 
-BLOCK = 1 << 20
-"""Logits in a block: 4 MiB in float32, which the last cache holds."""
+BLOCK = 5 << 19
+"""Logits in a block: 10 MiB in float32. Fewer do not fill tiles, more do not stay in the last cache."""
 
 
 class Output(NamedTuple):
@@ -75,48 +75,46 @@ def cross_entropy(
     db = np.zeros(K, dtype)
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    product, softmax = parts_of("bfloat16" if bfloat16 else dtype.char, host()), _softmax(dtype.name, host())
-
-    there, back = product.packed(V), product.packed(V.T)
+    there, back = Packed(V, bfloat16=bfloat16), Packed(V.T, bfloat16=bfloat16)
+    softmax = _softmax(dtype.name, host())
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)
     for k in range(blocks):
         at = slice(k * M // blocks, (k + 1) * M // blocks)
         z = logits[: at.stop - at.start]
-        product.multiply(h[at], there, z, False)
+        there.from_left(h[at], z)
         softmax(z, bias, targets[at], w[at], each[at])
         column_sums(z, db)
-        product.multiply(z, back, dh[at], False)
-        product.multiply(h[at].T, product.packed(z), dV, k > 0)
+        back.from_left(z, dh[at])
+        matmul(h[at].T, z, dV, add=k > 0, bfloat16=bfloat16)
     return Output(each, dh, dV, db)
 
 
 @cache
 def _softmax(dtype: str, target: Host) -> Any:
     """Return the function that turns logits into their gradient, on the pool."""
-    kinds = [ctypes.c_void_p] * 5 + [ctypes.c_int64] * 2
-    function = jit.build(lambda: _module(dtype, target), dtype, target=target).function("softmax", *kinds)
+    work = Work.of(jit.build(lambda: _module(dtype, target), dtype, target=target), "softmax")
 
     def run(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
         M, K = z.shape
-
-        def rows(cut: slice) -> None:
-            arrays = z[cut], bias, targets[cut], w[cut], each[cut]
-            function(*(jit.address(array) for array in arrays), cut.stop - cut.start, K)
-
-        threads.for_pieces(rows, M, threads.count() if M * K > 1 << 14 else 1)
+        pieces = max(1, min(2 * threads.count(), M, M * K >> 13))
+        cuts = [slice(k * M // pieces, (k + 1) * M // pieces) for k in range(pieces)]
+        words = [
+            (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
+            for at in cuts
+        ]
+        pool.run(work, np.array(words, np.int64))
 
     return run
 
 
 def _module(dtype: str, target: Host) -> ir.Module:
-    """Return ``softmax(z, bias, targets, w, each, M, K)``."""
+    """Return the work ``softmax``, whose words are: z, bias, targets, w, each, M, K."""
     module = ir.Module(f"softmax_{dtype}")
-    kind = ir.FunctionType(ir.VoidType(), [pointer] * 5 + [i64] * 2)
-    function = ir.Function(module, kind, "softmax")
-    z, bias, targets, w, each, M, K = function.args
+    function = ir.Function(module, pool.WORK, "softmax")
     b = ir.IRBuilder(function.append_basic_block("entry"))
+    (z, bias, targets, w, each), (M, K) = pool.words(b, function.args[0], 5, 2)
     v = Vector(b, dtype, target)
     lowest = float(np.finfo(dtype).min)
 

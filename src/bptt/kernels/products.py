@@ -1,28 +1,30 @@
-"""Whole products of two arrays: packed in blocks, and cut over the pool of threads."""
+"""Whole products of two arrays: cut over the pool of threads, and packed in blocks that the caches hold.
 
-import ctypes
+C = A B is cut into pieces of rows and columns. A piece runs over blocks of k, and packs what it reads into
+room of its thread's own, so that it is used while it is near; what several pieces read is packed before them.
+"""
+
 import threading
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
+from bptt import threads
 from bptt.errors import ShapeError
-from bptt.kernels import jit, memory
+from bptt.kernels import jit, memory, pool
 from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm, shape
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import i64, integer, pointer
-from bptt.threads import MOST_PIECES, for_pieces
+from bptt.kernels.loops import count_loop, i64, integer, pointer
 from bptt.types import Array
 
-PIECE = 1 << 25
-"""Multiply-adds in a piece of a product, about: what is less is not worth a second thread."""
-
-PACKED = 1 << 21
-"""Numbers of B that are packed at a time, at most."""
+PIECE = 1 << 21
+"""Multiply-adds in a piece of a product, at least: what is less is not worth a second thread."""
 
 DEPTH, HEIGHT = 672, 480
 """Most k and most rows of A that are multiplied at a time."""
@@ -77,22 +79,14 @@ def matmul(
         out[...] = 0
     if 0 in (M, K, N):
         return out
-    if 0 in A.strides:
-        A = A.copy()  # a row stride of 0 means something else
-    if bfloat16 and A.itemsize not in A.strides:
-        A = A.copy()  # neighbours make the pairs
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
-    if parts.is_small(M, N, K):
-        parts.whole(A, B, out, add)
+    A = parts.readable(A)
+    if _is_across(A) and N < M and B.strides[1] == B.itemsize:  # few columns fill no panel, few rows a tile
+        turned = memory.empty((N, M), A.dtype)
+        parts.multiply(B.T, A.T, turned)
+        out[...] = turned.T + out if add else turned.T
         return out
-    width = parts.width
-    depth = K if K * min(N, 2048) <= PACKED else min(K, 1024)
-    columns = max(1, PACKED // (depth * width)) * width
-    packed = _scratch("B", depth * min(columns, N + width), A.dtype)
-    for n in range(0, N, columns):
-        for k in range(0, K, depth):
-            parts.pack_B(B[k : k + depth, n : n + columns], packed)
-            parts.multiply(A[:, k : k + depth], packed, out[:, n : n + columns], add or k > 0)
+    parts.multiply(A, B, out, add=add)
     return out
 
 
@@ -111,18 +105,21 @@ def _check(A: Array, B: Array, out: Array) -> None:
 _own = threading.local()
 
 
-def _scratch(name: str, size: int, dtype: np.dtype[Any]) -> Array:
-    """Return this thread's own array of that name, at least as large, made once."""
-    key = name + dtype.char
-    room: Array | None = getattr(_own, key, None)
+def _scratch(size: int) -> int:
+    """Return where this thread's own room of so many bytes is, made once."""
+    room: Array | None = getattr(_own, "room", None)
     if room is None or room.size < size:
-        room = memory.empty(size, dtype)
-        setattr(_own, key, room)
-    return room
+        room = _own.room = memory.empty(size, np.uint8)
+    return jit.address(room)
 
 
 def _strides(array: Array) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
+
+
+def _is_across(A: Array) -> bool:
+    """Return whether A is a transposed view: a tile's numbers for one k are neighbours."""
+    return A.strides[0] == A.itemsize != A.strides[1]
 
 
 class Packed:
@@ -135,14 +132,14 @@ class Packed:
     array([[30., 41., 52.]])
     """
 
-    def __init__(self, B: Array) -> None:
-        self._parts, self._shape = parts_of(B.dtype.char, host()), B.shape
+    def __init__(self, B: Array, *, bfloat16: bool = False) -> None:
+        self._parts, self._B = parts_of("bfloat16" if bfloat16 else B.dtype.char, host()), B
         self._packed = self._parts.packed(B)
 
-    def from_left(self, A: Array) -> Array:
-        """Return A B for A (M, K)."""
-        out = memory.empty((len(A), self._shape[1]), A.dtype)
-        self._parts.multiply(A, self._packed, out, False)
+    def from_left(self, A: Array, out: Array | None = None) -> Array:
+        """Return A B for A (M, K), in `out` where it is given."""
+        out = memory.empty((len(A), self._B.shape[1]), A.dtype) if out is None else out
+        self._parts.multiply(self._parts.readable(A), self._B, out, packed_B=self._packed)
         return out
 
 
@@ -156,119 +153,112 @@ class Parts:
     """
 
     def __init__(self, kind: str) -> None:
-        library = jit.build(lambda: _module(kind), kind)
-        pointer, n = ctypes.c_void_p, ctypes.c_int64
-        self.kind = kind
+        library = jit.build(lambda: _module(kind), kind, DEPTH, HEIGHT, NEAR)
         self.step = 2 if kind == "bfloat16" else 1  # numbers of A that are packed to one
-        self.width = shape(host())[1] * host().lanes(np.float32 if kind == "bfloat16" else kind)
-        self._pack = library.function("pack", pointer, n, n, n, n, pointer)
-        self._pack_rows = library.function("pack_rows", pointer, n, n, n, pointer)
-        self._block = library.function("block", pointer, n, n, n, pointer, n, n, pointer, n, n, n)
-        self._whole = library.function("whole", *[pointer] * 3, *[n] * 9, *[pointer] * 2)
-        if self.step == 2:
-            self._narrow = library.function("narrow", pointer, n, n, n, pointer, n)
+        self.height, vectors = shape(host())
+        self.width = vectors * host().lanes(np.float32 if kind == "bfloat16" else kind)
+        self._multiply = pool.Work.of(library, "multiply")
+        self._pack_A = pool.Work.of(library, "pack_A")
+        self._pack_B = pool.Work.of(library, "pack_B")
 
-    def is_small(self, M: int, N: int, K: int) -> bool:
-        """Return whether a product is one block, and less than is worth a second thread."""
-        size = 8 if self.kind == "d" else 4
-        return M * N * K < PIECE and M <= HEIGHT and K <= DEPTH and (N + self.width) * K * size <= NEAR
-
-    def whole(self, A: Array, B: Array, out: Array, add: bool) -> None:
-        """Make a small product, in one call."""
-        (M, K), N = A.shape, B.shape[1]
-        packed = _scratch("B", K * (N + self.width), A.dtype)
-        block = _scratch("A", M * K, A.dtype)
-        self._whole(
-            *(jit.address(A), jit.address(B), jit.address(out), M, K, N, *_strides(A), *_strides(B)),
-            *(_strides(out)[0], add, jit.address(packed), jit.address(block)),
-        )
+    def readable(self, A: Array) -> Array:
+        """Return A, or a copy where its strides are not what the functions can read."""
+        if 0 in A.strides:  # a row stride of 0 means something else
+            return A.copy()
+        if self.step == 2 and A.itemsize not in A.strides:  # neighbours make the pairs
+            return A.copy()
+        return A
 
     def packed(self, B: Array) -> Array:
-        """Return B's panels."""
-        to = memory.empty(-(-len(B) // self.step) * -(-B.shape[1] // self.width) * self.width, B.dtype)
-        self.pack_B(B, to)
+        """Return B's panels, packed on the pool."""
+        (K, N), width = B.shape, self.width
+        depth, panels = -(-K // self.step), -(-N // width)
+        to = memory.empty(depth * panels * width, B.dtype)
+        pieces = max(1, min(panels, 2 * threads.count(), K * N >> 13))
+        edges = [k * panels // pieces * width for k in range(pieces)] + [N]
+        rows, columns = _strides(B)
+        at, at_to, size = jit.address(B), jit.address(to), B.itemsize
+        words = [
+            (at + j * columns * size, rows, columns, K, end - j, at_to + j * depth * size)
+            for j, end in pairwise(edges)
+        ]
+        pool.run(self._pack_B, np.array(words, np.int64))
         return to
 
-    def pack_B(self, B: Array, to: Array) -> None:  # noqa: N802
-        """Write B's panels, on the pool."""
-        (K, N), size = B.shape, B.itemsize
-        rows, columns = _strides(B)
-        at, at_to = jit.address(B), jit.address(to)
+    def _packed_rows(self, A: Array) -> Array:
+        """Return the tiles of an A that is across, by blocks of k and of rows."""
+        (M, K), size = A.shape, A.itemsize
+        depth, stride = -(-K // self.step), A.strides[1] // size
+        to = memory.empty(M * depth, A.dtype)
+        at, at_to = jit.address(A), jit.address(to)
+        words = []
+        for q, q_end in _even(depth, DEPTH):
+            k, k_end = q * self.step, min(K, q_end * self.step)
+            for m, m_end in _even(M, HEIGHT):
+                place = at_to + (q * M + m * (q_end - q)) * size
+                words.append((at + (k * stride + m) * size, stride, m_end - m, k_end - k, place))
+        pool.run(self._pack_A, np.array(words, np.int64))
+        return to
 
-        def panels(cut: slice) -> None:
-            j = cut.start * self.width
-            count = min(N, cut.stop * self.width) - j
-            source, target = at + j * columns * size, at_to + j * -(-K // self.step) * size
-            self._pack(source, rows, columns, K, count, target)
+    def multiply(
+        self, A: Array, B: Array, out: Array, *, add: bool = False, packed_B: Array | None = None
+    ) -> None:
+        """Write A B to `out`, or add it; `packed_B` is B's panels where they are at hand."""
+        (M, K), N, size = A.shape, B.shape[1], A.itemsize
+        depth, is_across = -(-K // self.step), _is_across(A)
+        by_rows, by_columns = _cut(M, N, K, self.height, self.width, threads.count(), is_across)
+        packed_A = self._packed_rows(A) if is_across and by_columns > 1 else None
+        if by_rows > 1 and packed_B is None:
+            packed_B = self.packed(B)
+        room_A = min(M, HEIGHT) * min(depth, DEPTH) * size
+        room_A += -room_A % 4096
+        room_B = 0 if packed_B is not None else max(NEAR, self.width * DEPTH * size)
+        ars, acs = _strides(A)
+        common = {
+            "A": jit.address(A), "A rows": ars, "A columns": acs, "M": M, "K": K,
+            "packed A": 0 if packed_A is None else jit.address(packed_A),
+            "B": jit.address(B), "packed B": 0 if packed_B is None else jit.address(packed_B),
+            "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
+            "room": _scratch((room_A + room_B) * threads.count()), "room A": room_A, "rooms": room_A + room_B,
+        }  # fmt: skip
+        common["B rows"], common["B columns"] = _strides(B)
+        panels, pieces = -(-N // self.width), np.empty((by_rows * by_columns, len(WORDS)), np.int64)
+        pieces[:] = [common.get(name, 0) for name in WORDS]
+        for piece, words in enumerate(pieces):
+            r, c = divmod(piece, by_columns)
+            left, right = c * panels // by_columns * self.width, (c + 1) * panels // by_columns * self.width
+            words[:4] = r * M // by_rows, (r + 1) * M // by_rows, left, min(N, right)
+        pool.run(self._multiply, pieces)
 
-        pieces = min(MOST_PIECES, K * N >> 17)
-        if pieces <= 1:  # without the machinery: it is longer than the work
-            panels(slice(0, -(-N // self.width)))
-        else:
-            for_pieces(panels, -(-N // self.width), pieces)
 
-    def multiply(self, A: Array, packed: Array, out: Array, add: bool) -> None:
-        """Multiply by a packed B, on the pool."""
-        (M, K), N, width = A.shape, out.shape[1], self.width
-        panels = -(-N // width)
-        pieces = max(1, min(MOST_PIECES, M * N * K // PIECE))
-        by_columns = max(1, min(pieces, N // 512))
-        by_rows = max(1, min(pieces // by_columns, M // 48))
-        by_columns = max(1, min(pieces // by_rows, panels))
-        work = self._blocks(A, packed, out, add)
-        if by_rows * by_columns == 1:
-            work(0, M, 0, N)
-            return
+@lru_cache(1024)
+def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across: bool) -> tuple[int, int]:
+    """Return into how many pieces rows and columns are cut, so that threads have done soonest.
 
-        def piece(cut: slice) -> None:
-            r, c = divmod(cut.start, by_columns)
-            first, last = c * panels // by_columns * width, (c + 1) * panels // by_columns * width
-            work(r * M // by_rows, (r + 1) * M // by_rows, first, min(N, last))
+    No number depends on it. An A that is across is packed once, and so cut one way only.
+    """
+    most, tiles, panels = min(2 * count, M * N * K // PIECE), -(-M // height), -(-N // width)
+    best = (tiles * panels, -1, 1)
+    for by_columns in range(1, min(most, panels) + 1) if count > 1 else ():
+        by_rows = max(1, min(most // by_columns, M // height))
+        if is_across and by_columns > 1:
+            by_rows = 1
+        busy = [0] * count
+        for left, right in _parts(panels, by_columns):
+            for top, bottom in _parts(M, by_rows):
+                busy[busy.index(min(busy))] += (right - left) * -(-(bottom - top) // height)
+        best = min(best, (max(busy), -by_rows, by_columns))
+    return -best[1], best[2]
 
-        for_pieces(piece, by_rows * by_columns, by_rows * by_columns)
 
-    def _blocks(self, A: Array, packed: Array, out: Array, add: bool) -> Callable[[int, int, int, int], None]:
-        """Return the function that makes a part of the product: these rows, these columns, from and to."""
-        K, size, step = A.shape[1], A.itemsize, self.step
-        rows, columns = _strides(A)
-        ldc = _strides(out)[0]
-        at_A, at_B, at_C = map(jit.address, (A, packed, out))
-        is_across = rows == 1 and columns != 1  # Aᵀ: a tile's numbers for one k are neighbours
-        depth = -(-K // step)
-
-        def work(top: int, bottom: int, left: int, right: int) -> None:
-            for q, q_end in _even(depth, DEPTH):
-                k, k_end, deep = q * step, min(K, q_end * step), q_end - q
-                width = max(1, NEAR // (size * self.width * deep)) * self.width
-                B = at_B + q * self.width * size
-                for m, m_end in _even(bottom - top, HEIGHT):
-                    m, m_end = m + top, m_end + top
-                    source, strides = at_A + (m * rows + k * columns) * size, (rows, columns)
-                    if is_across or step == 2:
-                        block = _scratch("A", (m_end - m) * deep, A.dtype).ctypes.data
-                        if is_across:
-                            self._pack_rows(source, columns, m_end - m, k_end - k, block)
-                            strides = 0, 0
-                        else:
-                            self._narrow(source, rows, m_end - m, k_end - k, block, deep)
-                            strides = deep, 1
-                        source = block
-                    C = at_C + m * ldc * size
-                    for n in range(left, right, width):
-                        self._block(
-                            *(source, *strides, m_end - m),
-                            *(B + n * depth * size, depth * self.width, deep),
-                            *(C + n * size, ldc, min(width, right - n)),
-                            add or k > 0,
-                        )
-
-        return work
+def _parts(n: int, count: int) -> list[tuple[int, int]]:
+    """Return the borders of `count` parts, all about as large."""
+    return [(i * n // count, (i + 1) * n // count) for i in range(count)]
 
 
 def _even(n: int, most: int) -> list[tuple[int, int]]:
     """Return the borders of as few parts as can be, all about as large."""
-    count = -(-n // most)
-    return [(i * n // count, (i + 1) * n // count) for i in range(count)]
+    return _parts(n, -(-n // most))
 
 
 @cache
@@ -277,40 +267,142 @@ def parts_of(kind: str, _: Host) -> Parts:
     return Parts(kind)
 
 
-def _module(kind: str) -> Any:
-    """Return a module with the functions of :class:`Gemm`, seen from outside."""
+WORDS = ("top", "bottom", "left", "right", "A", "A rows", "A columns", "packed A", "M", "K",
+         "B", "B rows", "B columns", "packed B", "C", "C rows", "add", "room", "room A", "rooms")  # fmt: skip
+"""A piece's words: its own rows and columns, then what the whole product has.
+
+Rows and columns are strides in numbers. What is packed is 0 where it is not: then a piece packs for itself,
+in its thread's room, whose part for A is as large as ``room A``.
+"""
+
+
+def _module(kind: str) -> ir.Module:
+    """Return the works ``multiply``, ``pack_A`` and ``pack_B``."""
     module = ir.Module()
     parts = Gemm16(module) if kind == "bfloat16" else Gemm(module, kind)
-    for name in ("pack", "pack_rows", "block") + ("narrow",) * (kind == "bfloat16"):
-        inner = getattr(parts, name)
-        outer = ir.Function(module, inner.ftype, name)
-        b = ir.IRBuilder(outer.append_basic_block())
-        b.call(inner, outer.args)
+    for name, inner in (("pack_A", parts.pack_rows), ("pack_B", parts.pack)):
+        outer = ir.Function(module, pool.WORK, name)
+        b = ir.IRBuilder(outer.append_basic_block("entry"))
+        words = [_word(b, outer.args[0], k) for k in range(len(inner.args))]
+        kinds = [argument.type for argument in inner.args]
+        b.call(
+            inner, [b.inttoptr(w, pointer) if t == pointer else w for w, t in zip(words, kinds, strict=True)]
+        )
         b.ret_void()
-    _whole(module, parts)
+    work = ir.Function(module, pool.WORK, "multiply")
+    b = ir.IRBuilder(work.append_basic_block("entry"))
+    _Multiply(b, parts, *work.args)
+    b.ret_void()
     return module
 
 
-def _whole(module: Any, parts: Gemm) -> None:
-    """Emit ``whole(A, B, C, M, K, N, A's strides, B's strides, C's row stride, add, packed B, packed A)``."""
-    kind = ir.FunctionType(ir.VoidType(), [pointer] * 3 + [i64] * 9 + [pointer] * 2)
-    function = ir.Function(module, kind, "whole")
-    A, B, C, M, K, N, rows, columns, brs, bcs, ldc, add, packed, block = function.args
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    b.call(parts.pack, [B, brs, bcs, K, N, packed])
-    deep, one, zero = K, integer(1), integer(0)
-    if isinstance(parts, Gemm16):
-        deep = b.sdiv(b.add(K, one), integer(2))
-    panel = b.mul(deep, integer(parts.width))
-    is_across = b.and_(b.icmp_signed("==", rows, one), b.icmp_signed("!=", columns, one))
-    with b.if_else(is_across) as (across, along):
-        with across:
-            b.call(parts.pack_rows, [A, columns, M, K, block])
-            b.call(parts.block, [block, zero, zero, M, packed, panel, deep, C, ldc, N, add])
-        with along:
-            source = [A, rows, columns]
-            if isinstance(parts, Gemm16):
-                b.call(parts.narrow, [A, rows, M, K, block, deep])
-                source = [block, deep, one]
-            b.call(parts.block, [*source, M, packed, panel, deep, C, ldc, N, add])
-    b.ret_void()
+def _word(b: Any, words: Any, k: int) -> Any:
+    return b.load(b.gep(words, [integer(k)], source_etype=i64), typ=i64)
+
+
+class _Multiply:
+    """Emits a piece: blocks of k, and of columns and rows, that of the packed operand outside."""
+
+    def __init__(self, b: Any, parts: Gemm, words: Any, who: Any) -> None:
+        self.b, self.parts = b, parts
+        self.is_narrow = isinstance(parts, Gemm16)
+        self.step = 2 if self.is_narrow else 1
+        self.size = integer(parts.dtype.itemsize)
+        self.w = {name: _word(b, words, k) for k, name in enumerate(WORDS)}
+        self.room_A = b.add(self.w["room"], b.mul(who, self.w["rooms"]))
+        self.room_B = b.add(self.room_A, self.w["room A"])
+        one, step = integer(1), integer(self.step)
+        self.is_across = b.and_(
+            b.icmp_signed("==", self.w["A rows"], one), b.icmp_signed("!=", self.w["A columns"], one)
+        )
+        self.depth = b.sdiv(b.add(self.w["K"], integer(self.step - 1)), step)
+        with self.even(integer(0), self.depth, DEPTH) as (q, q_end):
+            k, deep = b.mul(q, step), b.sub(q_end, q)
+            k_end = b.mul(q_end, step)
+            k_end = b.select(b.icmp_signed("<", k_end, self.w["K"]), k_end, self.w["K"])
+            this = q, deep, k, b.sub(k_end, k)
+            with b.if_else(self.is_given("packed B")) as (packed, not_packed):
+                with packed:
+                    stride = b.mul(self.depth, integer(parts.width))
+                    with self.rows() as (m, height):
+                        A = self.operand(*this, m, height)
+                        with self.columns(deep) as (n, width):
+                            at = b.add(b.mul(n, self.depth), b.mul(q, integer(parts.width)))
+                            B = self.at(self.w["packed B"], at)
+                            self.block(A, deep, k, m, height, n, width, B, stride)
+                with not_packed, self.columns(deep) as (n, width):
+                    place = b.add(b.mul(k, self.w["B rows"]), b.mul(n, self.w["B columns"]))
+                    B, strides = self.at(self.w["B"], place), (self.w["B rows"], self.w["B columns"])
+                    room = b.inttoptr(self.room_B, pointer)
+                    b.call(parts.pack, [B, *strides, this[3], width, room])
+                    with self.rows() as (m, height):
+                        A = self.operand(*this, m, height)
+                        stride = b.mul(deep, integer(parts.width))
+                        self.block(A, deep, k, m, height, n, width, room, stride)
+
+    def is_given(self, name: str) -> Any:
+        return self.b.icmp_signed("!=", self.w[name], integer(0))
+
+    def at(self, address: Any, numbers: Any) -> Any:
+        b = self.b
+        return b.inttoptr(b.add(address, b.mul(numbers, self.size)), pointer)
+
+    @contextmanager
+    def even(self, start: Any, stop: Any, most: int) -> Iterator[tuple[Any, Any]]:
+        """Emit a loop over as few parts as can be, all about as large; see :func:`_even`."""
+        b = self.b
+        n = b.sub(stop, start)
+        count = b.sdiv(b.add(n, integer(most - 1)), integer(most))
+        with count_loop(b, count) as i:
+            first, last = (b.sdiv(b.mul(k, n), count) for k in (i, b.add(i, integer(1))))
+            yield b.add(start, first), b.add(start, last)
+
+    @contextmanager
+    def rows(self) -> Iterator[tuple[Any, Any]]:
+        with self.even(self.w["top"], self.w["bottom"], HEIGHT) as (m, m_end):
+            yield m, self.b.sub(m_end, m)
+
+    @contextmanager
+    def columns(self, deep: Any) -> Iterator[tuple[Any, Any]]:
+        """Emit a loop over columns, as many at once as stay near."""
+        b, panel = self.b, self.parts.width
+        most = b.sdiv(integer(NEAR // (self.parts.dtype.itemsize * panel)), deep)
+        most = b.mul(b.select(b.icmp_signed(">", most, integer(0)), most, integer(1)), integer(panel))
+        n = b.sub(self.w["right"], self.w["left"])
+        with count_loop(b, b.sdiv(b.sub(b.add(n, most), integer(1)), most)) as i:
+            done = b.mul(i, most)
+            left = b.sub(n, done)
+            yield b.add(self.w["left"], done), b.select(b.icmp_signed("<", left, most), left, most)
+
+    def operand(self, q: Any, deep: Any, k: Any, count: Any, m: Any, height: Any) -> tuple[Any, Any, Any]:
+        """Return where a block of A is, as it is read, and its strides; pack it if it must be."""
+        b, w, zero = self.b, self.w, integer(0)
+        source = self.at(w["A"], b.add(b.mul(m, w["A rows"]), b.mul(k, w["A columns"])))
+        room = b.inttoptr(self.room_A, pointer)
+        is_given = self.is_given("packed A")
+        with b.if_then(b.and_(self.is_across, b.not_(is_given))):
+            b.call(self.parts.pack_rows, [source, w["A columns"], height, count, room])
+        rows, columns, along = w["A rows"], w["A columns"], source
+        if isinstance(self.parts, Gemm16):
+            with b.if_then(b.not_(self.is_across)):
+                b.call(self.parts.narrow, [source, w["A rows"], height, count, room, deep])
+            rows, columns, along = deep, integer(1), room
+        given = self.at(w["packed A"], b.add(b.mul(q, w["M"]), b.mul(m, deep)))
+        across = b.select(is_given, given, room)
+        return (
+            b.select(self.is_across, across, along),
+            b.select(self.is_across, zero, rows),
+            b.select(self.is_across, zero, columns),
+        )
+
+    def block(
+        self, A: tuple[Any, Any, Any], deep: Any, k: Any, m: Any, height: Any, n: Any, width: Any, B: Any,
+        stride: Any
+    ) -> None:  # fmt: skip
+        b, w, zero = self.b, self.w, integer(0)
+        C = self.at(w["C"], b.add(b.mul(m, w["C rows"]), n))
+        is_later = b.zext(b.icmp_signed(">", k, zero), i64)
+        self.b.call(
+            self.parts.block,
+            [*A, height, B, stride, deep, C, w["C rows"], width, b.or_(w["add"], is_later)],
+        )

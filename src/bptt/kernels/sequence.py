@@ -42,6 +42,7 @@ from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
 from bptt.kernels.loops import count_loop, i8, i64, integer, pointer
+from bptt.kernels.pool import WORK
 from bptt.kernels.vector import Vector
 
 Value = Any
@@ -140,20 +141,12 @@ class SequenceKernel:
         }
 
     def module(self) -> ir.Module:
-        """Return the code: ``forward``, ``backward``, and ``pack`` for the matrices that they read.
-
-        The derivation is proven first.
-        """
+        """Return the code of the works ``forward`` and ``backward``; the derivation is proven first."""
         prove(self.d)
         module = ir.Module(f"bptt_{self.dtype}")
         gemm = Gemm16(module, self.host) if self.is_narrow else Gemm(module, self.dtype, self.host)
         _Forward(self, module, gemm)
         _Backward(self, module, gemm)
-        names = [pointer, i64, i64, i64, i64, pointer]  # B, row and column stride, K, N, to
-        pack = ir.Function(module, ir.FunctionType(ir.VoidType(), names), "pack")
-        b = ir.IRBuilder(pack.append_basic_block("entry"))
-        b.call(gemm.pack, pack.args)
-        b.ret_void()
         return module
 
 
@@ -164,7 +157,7 @@ class _Loop(ABC):
 
     def __init__(self, kernel: SequenceKernel, module: ir.Module, gemm: Gemm) -> None:
         self.k, self.eq, self.gemm = kernel, kernel.cell.equations, gemm
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer]), self.name)
+        function = ir.Function(module, WORK, self.name)
         self.b = b = ir.IRBuilder(function.append_basic_block("entry"))
         self.v = Vector(b, kernel.dtype, kernel.host)
         self.field = {

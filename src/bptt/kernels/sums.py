@@ -4,17 +4,18 @@ Each is one pass over the gradients at the pre-activations; columns are shared o
 column's sum runs in the order of the rows.
 """
 
-import ctypes
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
 from bptt import threads
-from bptt.kernels import jit, memory
+from bptt.kernels import jit, memory, pool
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, integer, pointer
+from bptt.kernels.loops import count_loop, i64, integer
+from bptt.kernels.pool import Work
 from bptt.kernels.vector import Vector
 from bptt.types import Array
 
@@ -73,41 +74,40 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
     size = values.itemsize
     if values.strides[1] != size:
         values = np.ascontiguousarray(values)
-    function = _library(values.dtype.name, host()).function(name, *_ARGUMENTS)
-    ld, source, target = values.strides[0] // size, jit.address(values), jit.address(out)
-
-    def some(cut: slice) -> None:
-        first = cut.start * size
-        function(tokens, M, K, cut.stop - cut.start, ld, source + first, target + first)
-
-    if M * K <= SMALL:
-        some(slice(0, K))
-    else:
-        threads.for_pieces(some, K, threads.count())
+    pieces = max(1, min(threads.count(), K // _lanes(values)) if M * K > SMALL else 1)
+    cuts = [k * K // pieces for k in range(pieces + 1)]
+    at = jit.address(values), jit.address(out)
+    words = [
+        (tokens or 0, at[0] + left * size, at[1] + left * size, M, K, right - left, values.strides[0] // size)
+        for left, right in pairwise(cuts)
+    ]
+    pool.run(_works(values.dtype.name, host())[name], np.array(words, np.int64))
 
 
-_ARGUMENTS = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_void_p, ctypes.c_void_p)
+def _lanes(values: Array) -> int:
+    return host().lanes(values.dtype)
 
 
 @cache
-def _library(dtype: str, target: Host) -> Any:
-    return jit.build(lambda: _module(dtype, target), dtype, target=target)
+def _works(dtype: str, target: Host) -> dict[str, Work]:
+    library = jit.build(lambda: _module(dtype, target), dtype, target=target)
+    return {name: Work.of(library, name) for name in ("scatter", "sums")}
 
 
 def _module(dtype: str, target: Host) -> ir.Module:
-    """Return ``scatter`` and ``sums`` (tokens, M, K, columns, ld, values, out)."""
+    """Return the works ``scatter`` and ``sums``, whose words are: tokens, values, out, M, K, columns, ld."""
     module = ir.Module(f"sums_{dtype}")
-    kind = ir.FunctionType(ir.VoidType(), [pointer, i64, i64, i64, i64, pointer, pointer])
     for name, emit in (("scatter", _scatter), ("sums", _sums)):
-        function = ir.Function(module, kind, name)
+        function = ir.Function(module, pool.WORK, name)
         b = ir.IRBuilder(function.append_basic_block("entry"))
-        emit(b, Vector(b, dtype, target), *function.args)
+        pointers, numbers = pool.words(b, function.args[0], 3, 4)
+        emit(b, Vector(b, dtype, target), *pointers, *numbers)
         b.ret_void()
     return module
 
 
 def _scatter(
-    b: Any, v: Vector, tokens: Any, M: Any, K: Any, columns: Any, ld: Any, values: Any, out: Any
+    b: Any, v: Vector, tokens: Any, values: Any, out: Any, M: Any, K: Any, columns: Any, ld: Any
 ) -> None:
     with count_loop(b, M) as r:
         row = b.load(b.gep(tokens, [r], source_etype=i64), typ=i64)
@@ -119,7 +119,7 @@ def _scatter(
 
 
 def _sums(
-    b: Any, v: Vector, tokens: Any, M: Any, K: Any, columns: Any, ld: Any, values: Any, out: Any
+    b: Any, v: Vector, tokens: Any, values: Any, out: Any, M: Any, K: Any, columns: Any, ld: Any
 ) -> None:
     with count_loop(b, columns, AT_ONCE * v.lanes) as c:
         masks = [v.tail(b.sub(columns, b.add(c, integer(k * v.lanes)))) for k in range(AT_ONCE)]

@@ -4,10 +4,9 @@ The loops run in the kernel, their rows shared out over the threads; the sums ov
 product each, come after.
 """
 
-import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,10 @@ from bptt.cells import States
 from bptt.columns import Columns
 from bptt.errors import ConfigError
 from bptt.kernels import memory
-from bptt.kernels.gemm import shape
 from bptt.kernels.jit import Library, address
 from bptt.kernels.layout import Layout, layout
-from bptt.kernels.products import matmul
+from bptt.kernels.pool import Work, run
+from bptt.kernels.products import matmul, parts_of
 from bptt.kernels.sequence import SequenceKernel
 from bptt.kernels.sums import column_sums, scatter_add
 from bptt.types import Array, Params
@@ -34,19 +33,13 @@ class Compiled:
     kernel: SequenceKernel
     library: Library
 
-    @cached_property
-    def width(self) -> int:
-        """Columns in a panel of a packed matrix."""
-        return shape(self.kernel.host)[1] * self.kernel.host.lanes(self.kernel.dtype)
+    def work(self, name: str) -> Work:
+        """Return ``forward`` or ``backward``."""
+        return Work.of(self.library, name)
 
     def pack(self, B: Array) -> Array:
         """Return a matrix (K, N), of any strides, as the loops read it."""
-        K, N = B.shape
-        deep = (K + 1) // 2 if self.kernel.is_narrow else K
-        packed = memory.empty(deep * -(-N // self.width) * self.width, B.dtype)
-        rows, columns = (stride // B.itemsize for stride in B.strides)
-        self.library.function("pack", *_PACK)(address(B), rows, columns, K, N, address(packed))
-        return packed
+        return parts_of("bfloat16" if self.kernel.is_narrow else B.dtype.char, self.kernel.host).packed(B)
 
     def narrow(self, N: int, H: int, D: int) -> Array | None:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
@@ -54,9 +47,6 @@ class Compiled:
             return None
         widest = max((run.count for found in self.kernel.products.values() for run in found), default=1)
         return memory.empty((N, (max(widest * H, D) + 1) // 2), self.kernel.dtype)
-
-
-_PACK = (ctypes.c_void_p, *[ctypes.c_int64] * 4, ctypes.c_void_p)
 
 
 @cache
@@ -173,31 +163,27 @@ class KernelRun:
     def _call(self, which: str, arrays: dict[str, Array]) -> None:
         """Run the kernel, its sequences shared out over the threads."""
         compiled, at = self._compiled, self._layout
-        function = compiled.library.function(which, ctypes.c_void_p)
         fields = compiled.kernel.fields[which]
         (N, H), D = self.y.shape[1:], self._x.shape[-1] if self._x.ndim == 3 else 0
         sizes: dict[str, Any] = {"steps": at.T, "H": H, "D": D, "R": at.rows}
         sizes |= {"absent": at.absent, "reset": at.reset, "narrow": compiled.narrow(N, H, D)}
         given = sizes | arrays
-        whole = argument(fields, given)
-        carried = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
         cuts = at.cuts(threads.count())
-
-        def some(piece: slice) -> None:
-            cut = cuts[piece.start]
-            own = whole.copy()
-            starts, counts = at.starts(cut)
-            own[fields.index("starts")], own[fields.index("counts")] = address(starts), address(counts)
-            if cut.start:
-                for k, name in enumerate(fields):
-                    if name.startswith(carried) and isinstance(given.get(name), np.ndarray):
-                        own[k] += cut.start * given[name].strides[0]
-            function(address(own))
-
-        if len(cuts) == 1:
-            some(slice(0, 1))
-        else:
-            threads.for_pieces(some, len(cuts), len(cuts))
+        pieces = np.tile(argument(fields, given), (len(cuts), 1))
+        carried = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
+        of_sequences = [
+            (k, given[name].strides[0])
+            for k, name in enumerate(fields)
+            if name.startswith(carried) and isinstance(given.get(name), np.ndarray)
+        ]
+        kept = []
+        for words, cut in zip(pieces, cuts, strict=True):
+            kept += [starts := at.starts(cut)]
+            words[fields.index("starts")], words[fields.index("counts")] = map(address, starts)
+            for k, stride in of_sequences:
+                words[k] += cut.start * stride
+        run(compiled.work(which), pieces)
+        del kept  # whose addresses were in use
 
 
 class OneStep:
@@ -247,11 +233,11 @@ class OneStep:
         sizes = {"steps": 1, "H": H, "D": D, "R": N}
         self._argument = argument(k.fields["forward"], self._arrays | sizes)
         self._at = self._argument.ctypes.data
-        self._function = compiled.library.function("forward", ctypes.c_void_p)
+        self._function = compiled.work("forward").call
 
     def run(self) -> None:
         """Take the step."""
-        self._function(self._at)
+        self._function(self._at, 0)
 
     def state(self, name: str) -> Array:
         """Return a state as it is now, (N, H), where it lies."""

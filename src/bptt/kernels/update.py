@@ -5,7 +5,6 @@ the array of that name without its 1, and takes its place. Arrays are shared out
 """
 
 import ast
-import ctypes
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -13,12 +12,12 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from bptt import threads
 from bptt.derive.algebra import expression
 from bptt.derive.backward import Line
-from bptt.kernels import jit, pointwise
+from bptt.kernels import jit, pointwise, pool
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, pointer
+from bptt.kernels.loops import count_loop, i64
+from bptt.kernels.pool import Work
 from bptt.kernels.vector import Vector
 from bptt.types import Array
 
@@ -44,44 +43,39 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     array([0.95, 2.05])
     """
     names, first = tuple(arrays), next(iter(arrays.values()))
-    run = _compiled(equations, names, tuple(numbers), first.dtype.name, host())
+    work = _compiled(equations, names, tuple(numbers), first.dtype.name, host())
     values = np.array(list(numbers.values()), np.float64)
-    size = first.size
-
-    def some(cut: slice) -> None:
-        at = np.array([a.ctypes.data + cut.start * a.itemsize for a in arrays.values()], np.int64)
-        run(at.ctypes.data, values.ctypes.data, cut.stop - cut.start)
-
-    threads.for_pieces(some, size, -(-size // PIECE))
+    starts = np.arange(0, first.size, PIECE)
+    words = np.empty((len(starts), len(arrays) + 2), np.int64)
+    for k, array in enumerate(arrays.values()):
+        words[:, k] = jit.address(array) + starts * array.itemsize
+    words[:, -2], words[:, -1] = jit.address(values), np.minimum(first.size - starts, PIECE)
+    pool.run(work, words)
 
 
 @cache
 def _compiled(
     equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
-) -> Any:
+) -> Work:
     made_of = equations, arrays, numbers, dtype
-    library = jit.build(lambda: _module(*made_of, target), *made_of, target=target)
-    return library.function("update", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+    return Work.of(jit.build(lambda: _module(*made_of, target), *made_of, target=target), "update")
 
 
 def _module(
     equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
 ) -> ir.Module:
-    """Return ``update(addresses of the arrays, numbers, size)``."""
+    """Return the work ``update``, whose words are: the arrays, the numbers, and a size."""
     module = ir.Module(f"update_{dtype}")
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, pointer, i64]), "update")
+    made = ir.Function(module, pool.WORK, "update")
     b = ir.IRBuilder(made.append_basic_block("entry"))
     v = Vector(b, dtype, target)
-    addresses, values, size = made.args
-
-    def place(k: int) -> Any:
-        return b.inttoptr(b.load(b.gep(addresses, [i64(k)], source_etype=i64), typ=i64), pointer)
+    (*addresses, values), (size,) = pool.words(b, made.args[0], len(arrays) + 1, 1)
 
     def number(k: int) -> Any:
         value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
         return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
 
-    places = {name: place(k) for k, name in enumerate(arrays)}
+    places = dict(zip(arrays, addresses, strict=True))
     given = {name: number(k) for k, name in enumerate(numbers)}
     lines = [_line(text) for text in equations]
     with count_loop(b, size, v.lanes) as at:
@@ -107,34 +101,28 @@ def sum_of_squares(array: Array) -> list[float]:
     >>> sum(sum_of_squares(np.full((3, 5), 2.0, np.float32)))
     60.0
     """
-    run = _squares(host())
-    pieces = -(-array.size // PIECE)
-    sums = np.zeros(pieces)
-
-    def some(cut: slice) -> None:
-        start = cut.start * PIECE
-        size = min(array.size, cut.stop * PIECE) - start
-        for k in range(cut.start, cut.stop):
-            at, left = start + (k - cut.start) * PIECE, size - (k - cut.start) * PIECE
-            run(array.ctypes.data + 4 * at, sums.ctypes.data + 8 * k, min(PIECE, left))
-
-    threads.for_pieces(some, pieces, pieces)
+    starts = np.arange(0, array.size, PIECE)
+    sums = np.zeros(len(starts))
+    words = np.empty((len(starts), 3), np.int64)
+    words[:, 0] = jit.address(array) + 4 * starts
+    words[:, 1] = jit.address(sums) + 8 * np.arange(len(starts))
+    words[:, 2] = np.minimum(array.size - starts, PIECE)
+    pool.run(_squares(host()), words)
     return list(map(float, sums))
 
 
 @cache
-def _squares(target: Host) -> Any:
-    library = jit.build(lambda: _squares_module(target), target=target)
-    return library.function("squares", ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+def _squares(target: Host) -> Work:
+    return Work.of(jit.build(lambda: _squares_module(target), target=target), "squares")
 
 
 def _squares_module(target: Host) -> ir.Module:
-    """Return ``squares(array, sum, size)``, of float32."""
+    """Return the work ``squares``, of float32, whose words are: an array, where its sum is to be, a size."""
     module = ir.Module("squares")
-    made = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, pointer, i64]), "squares")
+    made = ir.Function(module, pool.WORK, "squares")
     b = ir.IRBuilder(made.append_basic_block("entry"))
     v = Vector(b, "float32", target)
-    array, out, size = made.args
+    (array, out), (size,) = pool.words(b, made.args[0], 2, 1)
     wide = ir.VectorType(ir.DoubleType(), v.lanes)
     zero = ir.Constant(wide, [0.0] * v.lanes)
     total = b.alloca(wide)

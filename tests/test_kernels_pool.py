@@ -1,0 +1,147 @@
+"""The threads that wait in machine code: every piece once, whoever asks, and an end when it is time."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+from llvmlite import ir
+
+from bptt import threads
+from bptt.kernels import jit, pool
+from bptt.kernels.loops import count_loop, i64, integer
+from bptt.types import Array
+
+
+@pytest.fixture(autouse=True, scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep compiled code away from the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BPTT_CACHE", str(tmp_path_factory.mktemp("kernels")))
+        yield
+
+
+def _module() -> ir.Module:
+    """Return a work that adds 1 to a number, leaves who did it, and takes its time."""
+    module = ir.Module("tally")
+    function = ir.Function(module, pool.WORK, "tally")
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    (number, who, rest), (times,) = pool.words(b, function.args[0], 3, 1)
+    b.store(b.add(b.load(number, typ=i64), integer(1)), number)
+    b.store(function.args[1], who)
+    with count_loop(b, times) as k:
+        b.atomic_rmw("add", rest, k, "seq_cst")
+    b.ret_void()
+    return module
+
+
+class Tally:
+    """Pieces, and what they leave."""
+
+    def __init__(self, pieces: int, times: int) -> None:
+        self.work = pool.Work.of(jit.load(_module()), "tally")
+        self.done = np.zeros((pieces, 3), np.int64)
+        at = jit.address(self.done) + 24 * np.arange(pieces)
+        self.words = np.stack([at, at + 8, at + 16, np.full(pieces, times)], axis=1)
+
+    def run(self) -> None:
+        pool.run(self.work, self.words)
+
+    @property
+    def counts(self) -> Array:
+        counts: Array = self.done[:, 0]
+        return counts
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 7])
+@pytest.mark.parametrize("pieces", [1, 2, 5, 64])
+def test_every_piece_is_done_once_each_time(count: int, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: count)
+    tally = Tally(pieces, 50)
+    for k in range(1, 301):
+        tally.run()
+        assert (tally.counts == k).all()
+    assert set(tally.done[:, 1]) <= set(range(count))
+
+
+def test_others_take_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 2)
+    tally = Tally(4, 200_000)
+    seen = set()
+    for _ in range(50):
+        tally.run()
+        seen |= set(tally.done[:, 1])
+    assert seen == {0, 1}
+
+
+def test_threads_that_fell_asleep_wake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 2)
+    tally = Tally(4, 200_000)
+    seen = set()
+    for _ in range(20):
+        time.sleep(0.02)
+        tally.run()
+        seen |= set(tally.done[:, 1])
+    assert seen == {0, 1}
+
+
+def test_threads_of_python_may_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "count", lambda: 3)
+    tallies = [Tally(5, 100) for _ in range(4)]
+
+    def run(tally: Tally) -> None:
+        for _ in range(500):
+            tally.run()
+
+    askers = [threading.Thread(target=run, args=(tally,)) for tally in tallies]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert all((tally.counts == 500).all() for tally in tallies)
+
+
+def python(code: str, **environment: str) -> Any:
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))} | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+PRODUCT = """
+import numpy as np
+from bptt.kernels.products import matmul
+A = np.ones((400, 400), np.float32)
+assert (matmul(A, A) == 400).all()
+"""
+
+
+def test_a_process_ends_while_threads_wait() -> None:
+    for _ in range(5):
+        done = python(PRODUCT, BPTT_THREADS="4")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_forked_process_has_threads_of_its_own() -> None:
+    code = PRODUCT + (
+        "import os\n"
+        "child = os.fork()\n"
+        "assert (matmul(A, A) == 400).all()\n"
+        "if child:\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = python(code, BPTT_THREADS="3")
+    assert done.returncode == 0, done.stderr
