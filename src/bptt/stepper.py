@@ -63,7 +63,6 @@ class Stepper:
         from bptt.kernels.products import Packed
         from bptt.kernels.unrolled import OneStep
 
-        self._output = Packed(model.output_matrix(params).astype(dtype, copy=False))
         table = params.get("embedding")
         for layer in range(model.layers):
             own = layer_params(params, layer)
@@ -74,6 +73,9 @@ class Stepper:
             x = None if layer == 0 else self._layers[-1].y
             self._layers.append(OneStep(compiled, own, states, dtype, tokens=tokens, x=x))
         self._embedding = table
+        V, y = model.output_matrix(params).astype(dtype, copy=False), self._layers[-1].y
+        self._logits = np.empty((len(y), V.shape[1]), dtype)
+        self._output = Packed(V).prepared(y, self._logits)
 
     @property
     def state(self) -> Params:
@@ -100,7 +102,8 @@ class Stepper:
         self._layers[0].input[...] = tokens if self._embedding is None else self._embedding[tokens]
         for layer in self._layers:
             layer.run()
-        logits = self._output.from_left(self._layers[-1].y)
-        if self._model.output_bias:
-            logits += self._params["output.b"]
+        self._output()
+        logits: Array = (
+            self._logits + self._params["output.b"] if self._model.output_bias else self._logits.copy()
+        )
         return logits

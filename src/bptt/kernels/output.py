@@ -20,13 +20,13 @@ from bptt.kernels import jit, memory, pool
 from bptt.kernels.host import Host, host
 from bptt.kernels.loops import count_loop, i64, integer
 from bptt.kernels.pool import Work
-from bptt.kernels.products import Packed, matmul
+from bptt.kernels.products import matmul
 from bptt.kernels.sums import column_sums
 from bptt.kernels.vector import Vector
 from bptt.types import Array
 
-BLOCK = 5 << 19
-"""Logits in a block: 10 MiB in float32. Fewer do not fill tiles, more do not stay in the last cache."""
+BLOCK = 1 << 23
+"""Logits in a block: 32 MiB in float32. Each block reads V twice and dV once, which may be as large."""
 
 
 class Output(NamedTuple):
@@ -75,7 +75,6 @@ def cross_entropy(
     db = np.zeros(K, dtype)
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    there, back = Packed(V, bfloat16=bfloat16), Packed(V.T, bfloat16=bfloat16)
     softmax = _softmax(dtype.name, host())
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
@@ -83,10 +82,10 @@ def cross_entropy(
     for k in range(blocks):
         at = slice(k * M // blocks, (k + 1) * M // blocks)
         z = logits[: at.stop - at.start]
-        there.from_left(h[at], z)
+        matmul(h[at], V, z, bfloat16=bfloat16)
         softmax(z, bias, targets[at], w[at], each[at])
         column_sums(z, db)
-        back.from_left(z, dh[at])
+        matmul(z, V.T, dh[at], bfloat16=bfloat16)
         matmul(h[at].T, z, dV, add=k > 0, bfloat16=bfloat16)
     return Output(each, dh, dV, db)
 

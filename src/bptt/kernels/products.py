@@ -5,9 +5,9 @@ room of its thread's own, so that it is used while it is near; what several piec
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -83,10 +83,10 @@ def matmul(
     A = parts.readable(A)
     if _is_across(A) and N < M and B.strides[1] == B.itemsize:  # few columns fill no panel, few rows a tile
         turned = memory.empty((N, M), A.dtype)
-        parts.multiply(B.T, A.T, turned)
+        parts.multiply(B.T, A.T, turned)()
         out[...] = turned.T + out if add else turned.T
         return out
-    parts.multiply(A, B, out, add=add)
+    parts.multiply(A, B, out, add=add)()
     return out
 
 
@@ -105,12 +105,12 @@ def _check(A: Array, B: Array, out: Array) -> None:
 _own = threading.local()
 
 
-def _scratch(size: int) -> int:
-    """Return where this thread's own room of so many bytes is, made once."""
+def _scratch(size: int) -> Array:
+    """Return this thread's own room of so many bytes or more, made once."""
     room: Array | None = getattr(_own, "room", None)
     if room is None or room.size < size:
         room = _own.room = memory.empty(size, np.uint8)
-    return jit.address(room)
+    return room
 
 
 def _strides(array: Array) -> tuple[int, ...]:
@@ -136,11 +136,15 @@ class Packed:
         self._parts, self._B = parts_of("bfloat16" if bfloat16 else B.dtype.char, host()), B
         self._packed = self._parts.packed(B)
 
-    def from_left(self, A: Array, out: Array | None = None) -> Array:
-        """Return A B for A (M, K), in `out` where it is given."""
-        out = memory.empty((len(A), self._B.shape[1]), A.dtype) if out is None else out
-        self._parts.multiply(self._parts.readable(A), self._B, out, packed_B=self._packed)
+    def from_left(self, A: Array) -> Array:
+        """Return A B for A (M, K)."""
+        out = memory.empty((len(A), self._B.shape[1]), A.dtype)
+        self._parts.multiply(self._parts.readable(A), self._B, out, packed_B=self._packed)()
         return out
+
+    def prepared(self, A: Array, out: Array) -> Callable[[], None]:
+        """Return a function that writes A B to `out`, of what is in A whenever it is called."""
+        return self._parts.multiply(A, self._B, out, packed_B=self._packed)
 
 
 class Parts:
@@ -202,8 +206,8 @@ class Parts:
 
     def multiply(
         self, A: Array, B: Array, out: Array, *, add: bool = False, packed_B: Array | None = None
-    ) -> None:
-        """Write A B to `out`, or add it; `packed_B` is B's panels where they are at hand."""
+    ) -> Callable[[], None]:
+        """Return a function that writes A B to `out`, or adds it; `packed_B` is B's panels, if at hand."""
         (M, K), N, size = A.shape, B.shape[1], A.itemsize
         depth, is_across = -(-K // self.step), _is_across(A)
         by_rows, by_columns = _cut(M, N, K, self.height, self.width, threads.count(), is_across)
@@ -213,13 +217,14 @@ class Parts:
         room_A = min(M, HEIGHT) * min(depth, DEPTH) * size
         room_A += -room_A % 4096
         room_B = 0 if packed_B is not None else max(NEAR, self.width * DEPTH * size)
+        room = _scratch((room_A + room_B) * threads.count())
         ars, acs = _strides(A)
         common = {
             "A": jit.address(A), "A rows": ars, "A columns": acs, "M": M, "K": K,
             "packed A": 0 if packed_A is None else jit.address(packed_A),
             "B": jit.address(B), "packed B": 0 if packed_B is None else jit.address(packed_B),
             "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
-            "room": _scratch((room_A + room_B) * threads.count()), "room A": room_A, "rooms": room_A + room_B,
+            "room": jit.address(room), "room A": room_A, "rooms": room_A + room_B,
         }  # fmt: skip
         common["B rows"], common["B columns"] = _strides(B)
         panels, pieces = -(-N // self.width), np.empty((by_rows * by_columns, len(WORDS)), np.int64)
@@ -228,7 +233,12 @@ class Parts:
             r, c = divmod(piece, by_columns)
             left, right = c * panels // by_columns * self.width, (c + 1) * panels // by_columns * self.width
             words[:4] = r * M // by_rows, (r + 1) * M // by_rows, left, min(N, right)
-        pool.run(self._multiply, pieces)
+        return partial(_run, self._multiply, pieces, (A, B, out, packed_A, packed_B, room))
+
+
+def _run(work: pool.Work, pieces: Array, _: object) -> None:
+    """Do a work; the last argument is what its words are addresses of."""
+    pool.run(work, pieces)
 
 
 @lru_cache(1024)
@@ -238,7 +248,8 @@ def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across:
     No number depends on it. An A that is across is packed once, and so cut one way only.
     """
     most, tiles, panels = min(2 * count, M * N * K // PIECE), -(-M // height), -(-N // width)
-    best = (tiles * panels, -1, 1)
+    best = (tiles * panels, 0, 1, 1)
+    is_near = 4 * K * N <= NEAR  # then rows rather than columns, else the other way: B is read once
     for by_columns in range(1, min(most, panels) + 1) if count > 1 else ():
         by_rows = max(1, min(most // by_columns, M // height))
         if is_across and by_columns > 1:
@@ -247,8 +258,8 @@ def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across:
         for left, right in _parts(panels, by_columns):
             for top, bottom in _parts(M, by_rows):
                 busy[busy.index(min(busy))] += (right - left) * -(-(bottom - top) // height)
-        best = min(best, (max(busy), -by_rows, by_columns))
-    return -best[1], best[2]
+        best = min(best, (max(busy), -by_rows if is_near else by_rows, by_rows, by_columns))
+    return best[2:]
 
 
 def _parts(n: int, count: int) -> list[tuple[int, int]]:

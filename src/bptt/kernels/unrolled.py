@@ -6,7 +6,7 @@ product each, come after.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -33,9 +33,10 @@ class Compiled:
     kernel: SequenceKernel
     library: Library
 
-    def work(self, name: str) -> Work:
-        """Return ``forward`` or ``backward``."""
-        return Work.of(self.library, name)
+    @cached_property
+    def works(self) -> dict[str, Work]:
+        """``forward`` and ``backward``."""
+        return {name: Work.of(self.library, name) for name in self.kernel.fields}
 
     def pack(self, B: Array) -> Array:
         """Return a matrix (K, N), of any strides, as the loops read it."""
@@ -182,7 +183,7 @@ class KernelRun:
             words[fields.index("starts")], words[fields.index("counts")] = map(address, starts)
             for k, stride in of_sequences:
                 words[k] += cut.start * stride
-        run(compiled.work(which), pieces)
+        run(compiled.works[which], pieces)
         del kept  # whose addresses were in use
 
 
@@ -233,7 +234,7 @@ class OneStep:
         sizes = {"steps": 1, "H": H, "D": D, "R": N}
         self._argument = argument(k.fields["forward"], self._arrays | sizes)
         self._at = self._argument.ctypes.data
-        self._function = compiled.work("forward").call
+        self._function = compiled.works["forward"].call
 
     def run(self) -> None:
         """Take the step."""
