@@ -1,14 +1,27 @@
 """Products of numbers rounded to bfloat16, summed in float32: :mod:`bptt.kernels.gemm` at twice the speed."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
 from bptt.errors import ConfigError
 from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
 from bptt.kernels.vector import Value, Vector
+
+
+class _BFloat(ir.Type):  # type: ignore[misc]
+    """LLVM's type of these numbers, which llvmlite does not have."""
+
+    def _to_string(self) -> str:
+        return "bfloat"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _BFloat)
+
+    def __hash__(self) -> int:
+        return hash(_BFloat)
 
 
 class Gemm16(Gemm):
@@ -39,49 +52,52 @@ class Gemm16(Gemm):
         return self._function("narrow", "pnnnpn", self._narrow)
 
     def _multiply_add(self, v: Vector, a: Value, b: Value, total: Value) -> Value:
-        ir = self._ir
+        a, b = (v.builder.bitcast(x, ir.VectorType(_BFloat(), 2 * v.lanes)) for x in (a, b))
+        return v.call("llvm.x86.avx512bf16.dpbf16ps.512", v.type, [total, a, b])
 
-        class BFloat(ir.HalfType):  # type: ignore[misc, name-defined]
-            def __str__(self) -> str:
-                return "bfloat"
+    def _rounded(self, v: Vector, first: Value, second: Value) -> Value:
+        """Return two vectors rounded to bfloat16, one after the other, as 16-bit numbers."""
+        name, kind = "llvm.x86.avx512bf16.cvtne2ps2bf16.512", ir.VectorType(_BFloat(), 2 * v.lanes)
+        both = v.call(name, kind, [second, first])
+        return v.builder.bitcast(both, ir.VectorType(ir.IntType(16), 2 * v.lanes))
 
-        kind = ir.VectorType(BFloat(), 2 * v.lanes)
-        name = "llvm.x86.avx512bf16.dpbf16ps.512"
-        a, b = (v.builder.bitcast(x, kind) for x in (a, b))
-        return v.call(name, v.type, [total, a, b])
+    def _pairs(self, v: Vector, low: Value, high: Value) -> Value:
+        """Return pairs of two vectors' numbers, rounded to bfloat16, as a vector."""
+        both = self._rounded(v, low, high)
+        order = [half * v.lanes + n for n in range(v.lanes) for half in (0, 1)]
+        index = ir.Constant(ir.VectorType(ir.IntType(32), 2 * v.lanes), order)
+        return v.builder.bitcast(v.builder.shuffle_vector(both, both, index), v.type)
 
-    def _pair(self, b: Any, two: Sequence[Value], bits: Any) -> Value:
-        """Return pairs of float32 rounded to bfloat16, to the nearest and to even, as whole numbers."""
-
-        def const(value: int) -> Value:
-            return (
-                bits(value) if bits == self._ir.IntType(32) else self._ir.Constant(bits, [value] * bits.count)
-            )
+    def _pair(self, b: Any, low: Value, high: Value) -> Value:
+        """Return a pair of numbers rounded to bfloat16, to the nearest and to even, as a whole number."""
+        const = ir.IntType(32)
 
         def rounded(x: Value) -> Value:
-            whole = b.bitcast(x, bits)
+            whole = b.bitcast(x, const)
             is_odd = b.and_(b.lshr(whole, const(16)), const(1))
             whole = b.add(whole, b.add(is_odd, const(0x7FFF)))
             return b.select(b.fcmp_unordered("uno", x, x), const(0x7FC00000), whole)
 
-        low, high = two
         return b.or_(b.lshr(rounded(low), const(16)), b.and_(rounded(high), const(-0x10000)))
 
     def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
         i64, v = self._i64, Vector(b, self.dtype, self._target)
-        i32 = self._ir.IntType(32)
         pairs = b.sdiv(b.add(K, i64(1)), i64(2))
+
+        def along(q: Value) -> None:  # as the rows lie, so that memory is read from end to end
+            k, target = b.mul(q, i64(2)), v.at(to, b.mul(q, i64(self.width)))
+
+            def part(j: Value) -> None:
+                for n in range(0, self.width, v.lanes):
+                    at = b.add(j, i64(n))
+                    two = self._two(v, v.at(B, at), k, brs, K, b.sub(N, at))
+                    v.store(self._pairs(v, *two), v.at(v.at(target, b.mul(j, pairs)), n))
+
+            self._loop(b, i64(0), N, self.width, part)
 
         def panel(j: Value) -> None:
             start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, pairs))
             left = b.sub(N, j)
-
-            def by_vectors(q: Value) -> None:
-                k, target = b.mul(q, i64(2)), v.at(out, b.mul(q, i64(self.width)))
-                for n in range(0, self.width, v.lanes):
-                    there = b.sub(left, i64(n))
-                    two = self._two(v, v.at(start, n), k, brs, K, there)
-                    b.store(self._pair(b, two, v.bits), v.at(target, n), align=4)
 
             def by_columns(q: Value) -> None:
                 k, target = b.mul(q, i64(2)), v.at(out, b.mul(q, i64(self.width)))
@@ -95,20 +111,21 @@ class Gemm16(Gemm):
                         offset = b.select(is_read, b.mul(row, brs), i64(0))
                         at = v.at(b.select(is_read, source, B), offset)
                         two.append(b.select(is_read, b.load(at, typ=v.scalar), v.scalar(0.0)))
-                    b.store(self._pair(b, two, i32), v.at(target, c), align=4)
+                    b.store(self._pair(b, *two), v.at(target, c), align=4)
 
                 self._loop(b, i64(0), i64(self.width), 1, column)
 
-            with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
-                with rows:
-                    self._loop(b, i64(0), pairs, 1, by_vectors)
-                with others, b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
-                    with columns:
-                        self._pack_columns(v, start, bcs, left, K, pairs, out)
-                    with numbers:
-                        self._loop(b, i64(0), pairs, 1, by_columns)
+            with b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
+                with columns:
+                    self._pack_columns(v, start, bcs, left, K, pairs, out)
+                with numbers:
+                    self._loop(b, i64(0), pairs, 1, by_columns)
 
-        self._loop(b, i64(0), N, self.width, panel)
+        with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
+            with rows:
+                self._loop(b, i64(0), pairs, 1, along)
+            with others:
+                self._loop(b, i64(0), N, self.width, panel)
 
     def _two(
         self, v: Vector, at: Value, k: Value, stride: Value, K: Value, count: Value
@@ -132,22 +149,17 @@ class Gemm16(Gemm):
                 for n in range(0, self.MR, v.lanes):
                     count = b.sub(h, i64(n))
                     two = self._two(v, v.at(start, n), b.mul(q, i64(2)), aks, K, count)
-                    pair = b.bitcast(self._pair(b, two, v.bits), v.type)
-                    v.store(pair, v.at(target, n), v.tail(count))
+                    v.store(self._pairs(v, *two), v.at(target, n), v.tail(count))
 
             self._loop(b, i64(0), pairs, 1, copy)
 
         self._by_rows(b, M, tile)
 
     def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
-        ir, b, i64 = self._ir, v.builder, self._i64
-        k, kind = b.mul(q, i64(2)), ir.VectorType(ir.IntType(32), v.lanes)
+        b, i64 = v.builder, self._i64
+        k = b.mul(q, i64(2))
         both = [v.load(v.at(column, at), v.tail(b.sub(K, at))) for at in (k, b.add(k, i64(v.lanes)))]
-        two = [
-            b.shuffle_vector(*both, ir.Constant(kind, [2 * n + odd for n in range(v.lanes)]))
-            for odd in (0, 1)
-        ]
-        return b.bitcast(self._pair(b, two, v.bits), v.type)
+        return b.bitcast(self._rounded(v, *both), v.type)
 
     def _narrow(self, b: Any, A: Value, ars: Value, M: Value, K: Value, to: Value, ldt: Value) -> None:
         i64, v = self._i64, Vector(b, self.dtype, self._target)

@@ -302,15 +302,21 @@ class Gemm:
     def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
         i64, v = self._i64, Vector(b, self.dtype, self._target)
 
+        def along(k: Value) -> None:  # as the rows lie, so that memory is read from end to end
+            source, target = v.at(B, b.mul(k, brs)), v.at(to, b.mul(k, i64(self.width)))
+
+            def part(j: Value) -> None:
+                for n in range(0, self.width, v.lanes):
+                    at = b.add(j, i64(n))
+                    v.store(
+                        v.load(v.at(source, at), v.tail(b.sub(N, at))), v.at(v.at(target, b.mul(j, K)), n)
+                    )
+
+            self._loop(b, i64(0), N, self.width, part)
+
         def panel(j: Value) -> None:
             start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, K))
             left = b.sub(N, j)
-
-            def by_vectors(k: Value) -> None:
-                source, target = v.at(start, b.mul(k, brs)), v.at(out, b.mul(k, i64(self.width)))
-                for n in range(self.NV):
-                    mask = v.tail(b.sub(left, i64(n * v.lanes)))
-                    v.store(v.load(v.at(source, n * v.lanes), mask), v.at(target, n * v.lanes))
 
             def by_columns(c: Value) -> None:
                 source, target = v.at(start, b.mul(c, bcs)), v.at(out, c)
@@ -331,16 +337,17 @@ class Gemm:
                     with not_there:
                         self._loop(b, i64(0), K, 1, zero)
 
-            with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
-                with rows:
-                    self._loop(b, i64(0), K, 1, by_vectors)
-                with others, b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
-                    with columns:
-                        self._pack_columns(v, start, bcs, left, K, K, out)
-                    with numbers:
-                        self._loop(b, i64(0), i64(self.width), 1, by_columns)
+            with b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
+                with columns:
+                    self._pack_columns(v, start, bcs, left, K, K, out)
+                with numbers:
+                    self._loop(b, i64(0), i64(self.width), 1, by_columns)
 
-        self._loop(b, i64(0), N, self.width, panel)
+        with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
+            with rows:
+                self._loop(b, i64(0), K, 1, along)
+            with others:
+                self._loop(b, i64(0), N, self.width, panel)
 
     def _pack_columns(
         self, v: Vector, start: Value, bcs: Value, left: Value, K: Value, deep: Value, out: Value
