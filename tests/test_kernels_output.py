@@ -93,6 +93,40 @@ def test_memory_comes_back_with_the_last_view_and_not_before() -> None:
     assert memory.empty((300, 300), np.float64).ctypes.data == at
 
 
+def test_a_step_of_many_sizes_uses_the_same_memory_again() -> None:
+    rng = np.random.default_rng(3)
+    sizes = [int(n) for n in rng.integers(20_000, 3_000_000, size=40)]
+    releases = rng.permutation(40)
+
+    def step() -> list[int]:
+        arrays, places = {}, []
+        for k, size in enumerate(sizes):
+            arrays[k] = memory.empty(size, np.float32)
+            arrays[k][:] = k
+            places.append(arrays[k].ctypes.data)
+            if k > 20:
+                arrays.pop(int(releases[k - 20]), None)
+        assert all((array == k).all() for k, array in arrays.items())  # nobody else's
+        return places
+
+    step()
+    chunks = list(memory._chunks)
+    assert step() == step()
+    assert memory._chunks == chunks
+
+
+def test_room_that_nobody_uses_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"_chunks": [], "CHUNK": 1 << 20, "FORGOTTEN": 3}.items():
+        monkeypatch.setattr(memory, name, value)
+    first = memory.empty(1 << 20, np.uint8)
+    (chunk,) = memory._chunks
+    kept = [memory.empty(1 << 22, np.uint8)]
+    del first
+    kept += [memory.empty(1 << size, np.uint8) for size in (23, 24, 25, 26)]  # none fits into what there is
+    assert chunk not in memory._chunks
+    assert len(memory._chunks) == len(kept)
+
+
 def test_a_result_is_not_written_over_by_the_next_step() -> None:
     rng = np.random.default_rng(2)
     model = bptt.Model(inputs=20, outputs=20, hidden=200, embedding=30, backend="cpu")

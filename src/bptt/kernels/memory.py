@@ -1,11 +1,13 @@
 """Arrays whose memory is used again.
 
 A training step makes the same arrays as the one before. The system gives large ones out as new pages each
-time, and fetching these costs more than filling them. Here the memory of an array that nobody refers to any
-longer is kept for the next of its size; never more of it than was in use at once.
+time, and fetching these costs more than filling them. Here large arrays are parts of a few chunks, taken and
+given back in the same order in each step, so that they lie where they lay before. A chunk is room that has
+been asked for, not memory: the system gives a page of it when it is first written to.
 """
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from math import prod
 from typing import Any
@@ -18,18 +20,59 @@ from bptt.types import Array, Dtype
 SMALL = 1 << 16
 """Below this many bytes the system's own way is quick."""
 
+CHUNK = 1 << 26
+"""Bytes of the first chunk, at least."""
+
+FORGOTTEN = 1 << 10
+"""A chunk of which nothing is in use goes back to the system when so many other arrays have been made."""
+
 _lock = threading.Lock()
-_free: dict[int, list[Array]] = {}
-_bytes = {"used": 0, "most": 0, "free": 0}
+_chunks: list["_Chunk"] = []
+_returned: deque[tuple["_Chunk", int, int]] = deque()
+
+
+class _Chunk:
+    """Some room, and which parts of it are free, by place."""
+
+    made = 0  # arrays so far, in all chunks
+
+    def __init__(self, size: int) -> None:
+        self.block = np.empty(size + 64, np.uint8)
+        start = address(self.block)
+        start += -start % 64
+        self.whole = (start, start + size)
+        self.free = [self.whole]
+        self.used = _Chunk.made
+
+    def take(self, size: int) -> int | None:
+        """Take that many bytes of the smallest part that has them, and return where they begin."""
+        parts = [(stop - start, start) for start, stop in self.free if stop - start >= size]
+        if not parts:
+            return None
+        room, start = min(parts)
+        self.free.remove((start, start + room))
+        if room > size:
+            self.free.append((start + size, start + room))
+        self.used = _Chunk.made
+        return start
+
+    def give(self, start: int, stop: int) -> None:
+        """Take a part back, as one with the free ones beside it."""
+        before = [part for part in self.free if part[1] == start]
+        after = [part for part in self.free if part[0] == stop]
+        for part in before + after:
+            self.free.remove(part)
+            start, stop = min(start, part[0]), max(stop, part[1])
+        self.free.append((start, stop))
 
 
 class _Lease:
-    """Memory on loan: an array made of it refers to this, and with the last such array it comes back."""
+    """A part of a chunk on loan: an array made of it refers to this, and with the last such array it ends."""
 
-    def __init__(self, block: Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._block = block
-        start = address(block)
-        start += -start % 64
+    def __init__(
+        self, chunk: _Chunk, start: int, stop: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self._part = chunk, start, stop
         self.__array_interface__ = {
             "version": 3,
             "shape": shape,
@@ -38,7 +81,7 @@ class _Lease:
         }
 
     def __del__(self) -> None:
-        _back(self._block)
+        _returned.append(self._part)  # not more: this thread may hold the lock, in a garbage collection
 
 
 def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
@@ -58,17 +101,9 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
     if size < SMALL:
         room = np.empty(size + 64, np.uint8)
         return np.ndarray(shape, dtype, room, -address(room) % 64)
-    size += -size % 4096 + 64
+    size += -size % 4096 + 64  # so that neighbours do not begin at the same place of a page
     with _lock:
-        blocks = _free.get(size)
-        block = blocks.pop() if blocks else None
-        _bytes["used"] += size
-        _bytes["most"] = max(_bytes["most"], _bytes["used"])
-        if block is not None:
-            _bytes["free"] -= size
-    if block is None:
-        block = np.empty(size, np.uint8)
-    return np.asarray(_Lease(block, shape, dtype))
+        return np.asarray(_Lease(*_part(size), shape, dtype))
 
 
 def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:
@@ -78,22 +113,21 @@ def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:
     return array
 
 
-def _back(block: Array) -> None:
-    # without waiting: the last reference may go while this thread holds the lock, in a garbage collection
-    if not _lock.acquire(blocking=False):
-        _bytes["used"] -= block.size
-        return
-    try:
-        _bytes["used"] -= block.size
-        if _bytes["used"] + _bytes["free"] + block.size > _bytes["most"]:
-            _forget()
-        _free.setdefault(block.size, []).append(block)
-        _bytes["free"] += block.size
-    finally:
-        _lock.release()
-
-
-def _forget() -> None:
-    """Give what lies free back to the system: it is of sizes that are no longer asked for."""
-    _free.clear()
-    _bytes["free"] = 0
+def _part(size: int) -> tuple[_Chunk, int, int]:
+    """Return a part of a chunk, of a new one where none has room."""
+    while _returned:
+        chunk, start, stop = _returned.popleft()
+        chunk.give(start, stop)
+    _Chunk.made += 1
+    for chunk in _chunks:
+        at = chunk.take(size)
+        if at is not None:
+            return chunk, at, at + size
+    for chunk in list(_chunks):
+        if chunk.free == [chunk.whole] and _Chunk.made - chunk.used > FORGOTTEN:
+            _chunks.remove(chunk)
+    chunk = _Chunk(max(size, CHUNK, sum(stop - start for start, stop in (c.whole for c in _chunks))))
+    _chunks.append(chunk)
+    at = chunk.take(size)
+    assert at is not None  # it is as large
+    return chunk, at, at + size
