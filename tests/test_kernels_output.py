@@ -33,6 +33,22 @@ def test_equals_the_reference(dtype: str, tolerance: float, M: int, H: int, K: i
         assert np.abs(fast - right).max() <= tolerance * max(1.0, np.abs(right).max())
 
 
+@pytest.mark.parametrize("counting", [0, 3, 38, 40])
+def test_rows_that_count_nothing_have_no_loss_and_no_gradient(counting: int) -> None:
+    rng = np.random.default_rng(counting)
+    h, V = rng.normal(size=(40, 7)), rng.normal(size=(7, 9))
+    targets, w = rng.integers(9, size=40), np.zeros(40)
+    those = rng.permutation(40)[:counting]
+    w[those] = rng.random(counting) + 0.1
+    got = output.cross_entropy(h, V, None, targets, w)
+    z = h @ V
+    p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
+    dz = w[:, None] * (p - np.eye(9)[targets])
+    each = np.where(w > 0, -np.log(p[np.arange(40), targets]), 0)
+    for fast, right in zip(got, (each, dz @ V.T, h.T @ dz, dz.sum(0)), strict=True):
+        np.testing.assert_allclose(fast, right, rtol=0, atol=1e-13)
+
+
 def test_large_logits_do_not_overflow_and_small_ones_count_nothing() -> None:
     h, V = np.array([[1.0], [-1.0]], np.float32), np.array([[3000.0, 0.0, -3000.0]], np.float32)
     got = output.cross_entropy(h, V, None, np.array([0, 0]), np.ones(2, np.float32))

@@ -329,17 +329,9 @@ class Model:
         targets = counted_targets(targets, shape, self.outputs, mask)
         w = weights(shape, self.reduction, mask)
         V, b = self.output_matrix(params), params.get("output.b")
-        counts = w.ravel() > 0
-        # where much does not count, it is left out
-        rows = slice(None) if counts.mean() > 0.95 else np.flatnonzero(counts)
-        w, targets, h = w.ravel()[rows], targets.ravel()[rows], hidden.h[rows]
-        found, dh, dV, db = cross_entropy(h, V, b, targets, w, bfloat16=self.precision == "bfloat16")
-        each = np.zeros(len(counts), found.dtype)
-        each[rows] = np.where(w > 0, found, 0)
-        if len(h) < len(counts):
-            dh_counted, dh = dh, np.zeros_like(hidden.h)
-            dh[rows] = dh_counted
-        return float(w @ each[rows]), each.reshape(shape), _OutputGradients(dh, dV, db)
+        is_narrow = self.precision == "bfloat16"
+        each, *grads = cross_entropy(hidden.h, V, b, targets.ravel(), w.ravel(), bfloat16=is_narrow)
+        return float(w.ravel() @ each), each.reshape(shape), _OutputGradients(*grads)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bptt.kernels import memory
 from bptt.types import Array
 
 WORTH = 0.95
@@ -79,12 +80,12 @@ class Ragged(Layout):
 
     order: Array  # the sequences, longest first
     running: Array  # how many run at each step
-    at: tuple[Array, Array]  # each row's step and sequence
+    at: Array  # each row's place among the (T·N) steps
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(self.at[0])
+        return len(self.at)
 
     def starts(self, cut: slice) -> tuple[Array, Array]:
         first = np.concatenate([[0], np.cumsum(self.running)[:-1]])
@@ -100,12 +101,12 @@ class Ragged(Layout):
         return [slice(a, b) for a, b in pairwise(edges) if b > a]
 
     def enter(self, array: Array) -> Array:
-        return np.ascontiguousarray(array[self.at])
+        return memory.take(array.reshape(self.T * self.N, *array.shape[2:]), self.at)
 
     def leave(self, rows: Array) -> Array:
-        whole = np.zeros((self.T, self.N, *rows.shape[1:]), rows.dtype)
+        whole = memory.zeros((self.T * self.N, *rows.shape[1:]), rows.dtype)
         whole[self.at] = rows
-        return whole
+        return whole.reshape(self.T, self.N, *rows.shape[1:])
 
     def sort(self, states: Array) -> Array:
         return np.ascontiguousarray(states[self.order])
@@ -139,8 +140,8 @@ def _ragged(T: int, N: int, lengths: Array, reset: Array | None, *, reverse: boo
     if reverse:
         steps = lengths[sequences] - 1 - steps
     crossed = _crossed(reset, reverse=reverse)
-    at = (steps, sequences)
-    flags = None if crossed is None else np.ascontiguousarray(crossed[at])
+    at = steps * N + sequences
+    flags = None if crossed is None else crossed.ravel()[at]
     return Ragged(T, N, reverse, None, flags, order, running, at)
 
 

@@ -113,6 +113,12 @@ def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:
     return array
 
 
+def take(array: Array, rows: Array) -> Array:
+    """Return those rows of an array, in an array of their own."""
+    out = empty((len(rows), *array.shape[1:]), array.dtype)
+    return np.take(array, rows, axis=0, out=out, mode="clip")  # the default takes a copy more
+
+
 def _part(size: int) -> tuple[_Chunk, int, int]:
     """Return a part of a chunk, of a new one where none has room."""
     while _returned:

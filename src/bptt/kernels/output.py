@@ -28,6 +28,9 @@ from bptt.types import Array
 BLOCK = 1 << 23
 """Logits in a block: 32 MiB in float32. Each block reads V twice and dV once, which may be as large."""
 
+WORTH = 0.95
+"""Leaving out is worth its copies where at most this part of the rows counts."""
+
 
 class Output(NamedTuple):
     """What comes of the rows' losses.
@@ -35,7 +38,7 @@ class Output(NamedTuple):
     Attributes
     ----------
     each : (M,)
-        ℓ of every row, before weights.
+        ℓ of every row, before weights; 0 where the weight is.
     dh : (M, H)
     dV : (H, K)
     db : (K,)
@@ -60,7 +63,7 @@ def cross_entropy(
     b : (K,), optional
     targets : (M,) integers in 0 .. K-1
     w : (M,)
-        What each row's loss counts.
+        What each row's loss counts; where much counts nothing, it is left out.
     bfloat16 : bool
         Whether the products' operands, which are float32, are rounded to bfloat16.
 
@@ -70,8 +73,16 @@ def cross_entropy(
     >>> round(float(out.each[0]), 4), out.db.tolist()
     (1.3863, [0.25, 0.25, -0.75, 0.25])
     """
+    counts = w != 0
+    if counts.sum() < WORTH * len(h):
+        those = np.flatnonzero(counts)
+        some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
+        each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
+        each[those], dh[those] = some.each, some.dh
+        return some._replace(each=each, dh=dh)
     (M, H), K, dtype = h.shape, V.shape[1], h.dtype
-    each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
+    each, dh = np.empty(M, dtype), memory.empty((M, H), dtype)
+    dV = memory.empty((H, K), dtype) if M else memory.zeros((H, K), dtype)
     db = np.zeros(K, dtype)
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
@@ -87,6 +98,7 @@ def cross_entropy(
         column_sums(z, db)
         matmul(z, V.T, dh[at], bfloat16=bfloat16)
         matmul(h[at].T, z, dV, add=k > 0, bfloat16=bfloat16)
+    each[~counts] = 0
     return Output(each, dh, dV, db)
 
 

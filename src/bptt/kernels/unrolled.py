@@ -87,7 +87,7 @@ class KernelRun:
         if overwrite:
             self._arrays = {}
         arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
-        arrays["dy"] = np.zeros((at.rows, H), dtype) if dy is None else _as(at.enter(dy), dtype)
+        arrays["dy"] = memory.zeros((at.rows, H), dtype) if dy is None else _as(at.enter(dy), dtype)
         has_x = self._x.ndim == 3
         arrays |= {n: self._compiled.pack(part.T) for n, part in parts(k, self._params, dtype, has_x)}
         if cell.from_q:
