@@ -73,16 +73,17 @@ def cross_entropy(
     >>> round(float(out.each[0]), 4), out.db.tolist()
     (1.3863, [0.25, 0.25, -0.75, 0.25])
     """
+    (M, H), K, dtype = h.shape, V.shape[1], h.dtype
     counts = w != 0
+    if not counts.any():
+        return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,))))
     if counts.sum() < WORTH * len(h):
         those = np.flatnonzero(counts)
         some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
         each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
         each[those], dh[those] = some.each, some.dh
         return some._replace(each=each, dh=dh)
-    (M, H), K, dtype = h.shape, V.shape[1], h.dtype
-    each, dh = np.empty(M, dtype), memory.empty((M, H), dtype)
-    dV = memory.empty((H, K), dtype) if M else memory.zeros((H, K), dtype)
+    each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
     db = np.zeros(K, dtype)
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
