@@ -25,8 +25,9 @@ from bptt.unroll import scatter_add as scatter_rows
 from bptt.unroll import unroll as reference
 
 if TYPE_CHECKING:
+    from bptt.kernels.compiled import Compiled
     from bptt.kernels.host import Host
-    from bptt.kernels.unrolled import Compiled, KernelRun
+    from bptt.kernels.unrolled import KernelRun
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
@@ -231,8 +232,8 @@ def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> s
 @cache
 def _compiled(cell: EquationCell, precision: str, target: "Host") -> "Compiled":
     from bptt.kernels import jit
+    from bptt.kernels.compiled import Compiled
     from bptt.kernels.sequence import SequenceKernel
-    from bptt.kernels.unrolled import Compiled
 
     made = SequenceKernel(cell, precision, target)
     eq = cell.equations

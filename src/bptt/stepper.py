@@ -60,18 +60,18 @@ class Stepper:
         self._state = state
         if compiled is None:
             return
+        from bptt.kernels.onestep import OneStep
         from bptt.kernels.products import Packed
-        from bptt.kernels.unrolled import OneStep
 
         table = params.get("embedding")
         for layer in range(model.layers):
             own = layer_params(params, layer)
             if layer == 0 and table is not None and len(table) * own["W"].shape[1] <= FOLDED:
                 own, table = own | {"W": model._matmul(table, own["W"])}, None
-            states = tuple(state[f"layers.{layer}.{s}"] for s in model.stack.cell.states)
+            states = tuple(state[f"layers.{layer}.{s}"].astype(dtype) for s in model.stack.cell.states)
             tokens = layer == 0 and table is None
             x = None if layer == 0 else self._layers[-1].y
-            self._layers.append(OneStep(compiled, own, states, dtype, tokens=tokens, x=x))
+            self._layers.append(OneStep(compiled, own, states, tokens=tokens, x=x))
         self._embedding = table
         V, y = model.output_matrix(params).astype(dtype, copy=False), self._layers[-1].y
         self._logits = np.empty((len(y), V.shape[1]), dtype)

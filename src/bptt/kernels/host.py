@@ -14,7 +14,7 @@ from bptt.errors import ConfigError
 from bptt.types import Dtype
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Host:
     """A processor to make code for.
 

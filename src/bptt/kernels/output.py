@@ -87,7 +87,7 @@ def cross_entropy(
     db = np.zeros(K, dtype)
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    softmax = _softmax(dtype.name, host())
+    softmax = _softmax(dtype.char, host())
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)

@@ -178,7 +178,7 @@ class Parts:
         (K, N), width = B.shape, self.width
         depth, panels = -(-K // self.step), -(-N // width)
         to = memory.empty(depth * panels * width, B.dtype)
-        pieces = max(1, min(panels, 2 * threads.count(), K * N >> 13))
+        pieces = max(1, min(panels, 2 * threads.count(), K * N >> 16))
         edges = [k * panels // pieces * width for k in range(pieces)] + [N]
         rows, columns = _strides(B)
         at, at_to, size = jit.address(B), jit.address(to), B.itemsize

@@ -81,7 +81,7 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
         (tokens or 0, at[0] + left * size, at[1] + left * size, M, K, right - left, values.strides[0] // size)
         for left, right in pairwise(cuts)
     ]
-    pool.run(_works(values.dtype.name, host())[name], np.array(words, np.int64))
+    pool.run(_works(values.dtype.char, host())[name], np.array(words, np.int64))
 
 
 def _lanes(values: Array) -> int:
