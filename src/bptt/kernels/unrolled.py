@@ -158,18 +158,25 @@ class KernelRun:
         k, params, x, da = self._loops.compiled.kernel, self._params, self._x, arrays["da"]
         cell, columns = k.cell, columns_of(k, self._loops.H)
 
-        def product(a: Array, b: Array) -> Array:
-            return matmul(a.T, b, bfloat16=k.is_narrow)
-
+        dU = memory.empty((self._loops.H, columns.U.width), da.dtype)
+        edge = columns.h.width
+        for operand, part, out in (
+            ("prev." + cell.states[0], columns.h, dU[:, :edge]),
+            ("q", columns.q, dU[:, edge:]),
+        ):
+            for gates, own in part.runs:
+                matmul(arrays[operand].T, da[:, gates], out[:, own], bfloat16=k.is_narrow)
         da_x = columns.W.take(da)
-        dU = product(arrays[f"prev.{cell.states[0]}"], columns.h.take(da))
-        if cell.from_q:
-            dU = np.concatenate([dU, product(arrays["q"], columns.q.take(da))], axis=-1)
-        dW = scatter_add(x, da_x, len(params["W"])) if x.ndim == 1 else product(x, da_x)
+        if x.ndim == 1:
+            dW = scatter_add(x, da_x, len(params["W"]))
+        else:
+            dW = matmul(x.T, da_x, bfloat16=k.is_narrow)
         grads = {"W": dW, "U": dU}
         if "b" in params:
             # each row of da is in one row of dW where tokens choose them, and these are fewer
             grads["b"] = column_sums(dW if x.ndim == 1 and len(dW) < len(x) else da_x)
         if "b_h" in params:
-            grads["b_h"] = column_sums(columns.U.take(da))
+            grads["b_h"] = np.empty_like(params["b_h"], da.dtype)
+            for gates, own in columns.U.runs:
+                grads["b_h"][own] = column_sums(da[:, gates])
         return grads | {p: arrays[f"dunit.{p}"].sum(axis=0) for p in cell.units}
