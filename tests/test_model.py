@@ -14,7 +14,7 @@ from bptt import Model, unroll
 from bptt.cells import CELLS
 from bptt.errors import ConfigError, ShapeError
 from bptt.losses import LOSSES, Reduction
-from bptt.model import ModelRun
+from bptt.model_run import ModelRun
 from bptt.types import Array, Params
 from gradcheck import assert_close, central_differences, complex_step, dot
 

@@ -16,6 +16,7 @@ import bptt
 from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, Trained, Trainer
 from bptt.batches import Batch
 from bptt.errors import ConfigError
+from bptt.model_run import Hidden
 from bptt.tasks import EmbeddedReber, Verdict
 from bptt.text import TextStream
 from bptt.train import DONE, STOPPED
@@ -398,7 +399,7 @@ def test_a_compiled_step_never_holds_all_logits(
     def outputs(*_: Any) -> None:
         raise AssertionError("the reference's output and loss")
 
-    monkeypatch.setattr(Model, "_outputs", outputs)
+    monkeypatch.setattr(Hidden, "outputs", outputs)
     trainer._train_step()
     assert trainer.step == 1
 

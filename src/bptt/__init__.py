@@ -20,7 +20,8 @@ from bptt.check import Judgement, assert_gradients, check
 from bptt.derive import cell
 from bptt.errors import BpttError, ConfigError, DataError, DivergedError, RunError, ShapeError
 from bptt.init import Init
-from bptt.model import LossAndGrads, Model, ModelGradients, ModelRun
+from bptt.model import LossAndGrads, Model
+from bptt.model_run import ModelGradients, ModelRun
 from bptt.sample import sample
 from bptt.settings import PRESETS, Settings
 from bptt.stack import Stack, StackRun, layer_params

@@ -8,7 +8,7 @@
     (4)  L = loss(y, targets)        see bptt.losses
 
 A model is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays
-that the caller owns.
+that the caller owns. Running it, forward and backward, is :mod:`bptt.model_run`.
 """
 
 from dataclasses import dataclass
@@ -18,15 +18,15 @@ from typing import NamedTuple, get_args
 import numpy as np
 
 from bptt import cells
-from bptt.backends import Backend, Precision, matmul, scatter_add, uses_kernels
+from bptt.backends import Backend, Precision, matmul, uses_kernels
 from bptt.cells import Cell
-from bptt.errors import ConfigError, ShapeError
+from bptt.errors import ConfigError
 from bptt.init import BiasCount, Init, InitName
-from bptt.losses import LOSSES, Loss, LossName, Reduction, counted_targets, weights
-from bptt.stack import Stack, StackRun, apply_drop, dropout_mask
+from bptt.losses import LOSSES, Loss, LossName, Reduction
+from bptt.model_run import Hidden, ModelRun
+from bptt.stack import Stack
 from bptt.threads import one_blas_thread
 from bptt.types import Array, Dtype, Generator, Params
-from bptt.unroll import without_padding
 
 
 class LossAndGrads(NamedTuple):
@@ -62,25 +62,6 @@ class LossesAndGrads(NamedTuple):
     each: Array
     grads: Params
     state: Params
-
-
-class ModelGradients(NamedTuple):
-    """What backpropagation through a model gives.
-
-    Attributes
-    ----------
-    params : dict of arrays
-    inputs : (T, N, D), or None for tokens
-    state : dict of (N, H)
-        At the initial states.
-    features : (N, F), or None
-        At the features that gave the initial states.
-    """
-
-    params: Params
-    inputs: Array | None
-    state: Params
-    features: Array | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,7 +204,7 @@ class Model:
             params["embedding"] = draw.embedding(rng, self.inputs, self.embedding, dtype)
         params |= stack.init(rng, draw, dtype)
         if self.features is not None:
-            size = len(self._first_states) * self.hidden
+            size = len(self.first_states) * self.hidden
             params["initial.W"] = draw.output(rng, self.features, size, dtype)
             params["initial.b"] = np.zeros(size, dtype)
         if not self.tied:
@@ -240,7 +221,7 @@ class Model:
             shapes["embedding"] = (self.inputs, self.embedding)
         shapes |= self.stack.shapes()
         if self.features is not None:
-            size = len(self._first_states) * self.hidden
+            size = len(self.first_states) * self.hidden
             shapes |= {"initial.W": (self.features, size), "initial.b": (size,)}
         if not self.tied:
             shapes["output.W"] = (self.stack.width, self.outputs)
@@ -309,29 +290,14 @@ class Model:
         Parameters are those of `loss_and_grads`; `counted` (T, N) says which steps count in the loss.
         """
         with one_blas_thread():
-            hidden = self._hidden(params, inputs, state, mask, reset, features, rng)
+            hidden = Hidden.of(self, params, inputs, state, mask, reset, features, rng)
             if self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype):
-                loss, each, back = self._output_in_blocks(hidden, targets, counted)
+                loss, each, back = hidden.cross_entropy(targets, counted)
             else:
-                run = self._outputs(hidden)
-                found = self.loss_of(run.outputs, targets, mask=counted, overwrite=True)
+                found = self.loss_of(hidden.outputs().outputs, targets, mask=counted, overwrite=True)
                 loss, each, back = found.value, found.each, hidden.output_backward(found.grad)
             grads = hidden.backward(back, None, overwrite=True).params
             return LossesAndGrads(loss, each, grads, hidden.run.states)
-
-    def _output_in_blocks(
-        self, hidden: "_Hidden", targets: Array, mask: Array | None
-    ) -> tuple[float, Array, "_OutputGradients"]:
-        """Return the cross-entropy and the output's gradients; all logits are never held at once."""
-        from bptt.kernels.output import cross_entropy
-
-        params, shape = hidden.params, hidden.run.y.shape[:2]
-        targets = counted_targets(targets, shape, self.outputs, mask)
-        w = weights(shape, self.reduction, mask)
-        V, b = self.output_matrix(params), params.get("output.b")
-        is_narrow = self.precision == "bfloat16"
-        each, *grads = cross_entropy(hidden.h, V, b, targets.ravel(), w.ravel(), bfloat16=is_narrow)
-        return float(w.ravel() @ each), each.reshape(shape), _OutputGradients(*grads)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
@@ -350,7 +316,7 @@ class Model:
         reset: Array | None = None,
         features: Array | None = None,
         rng: Generator | None = None,
-    ) -> "ModelRun":
+    ) -> ModelRun:
         """Run the model over a sequence and keep what its backward needs.
 
         Parameters are those of `loss_and_grads`.
@@ -361,71 +327,10 @@ class Model:
             With ``outputs`` (T, N, K), ``state``, and ``backward``.
         """
         with one_blas_thread():
-            return self._outputs(self._hidden(params, inputs, state, mask, reset, features, rng))
+            return Hidden.of(self, params, inputs, state, mask, reset, features, rng).outputs()
 
-    def _hidden(
-        self,
-        params: Params,
-        inputs: Array,
-        state: Params | None,
-        mask: Array | None,
-        reset: Array | None,
-        features: Array | None,
-        rng: Generator | None,
-    ) -> "_Hidden":
-        """Run the model up to the outputs of its layers."""
-        if features is not None and (state is not None or self.features is None):
-            raise ConfigError("features give the first state: a model made for them, and no state")
-        if self.features is not None and features is None and state is None:
-            raise ConfigError("this model's sequences start from features, or from a state: give one of them")
-        inputs = self._check(params, inputs, mask)
-        if features is not None:
-            state = self._states_from(params, features)
-        x, layers = inputs, params
-        drop_in = None
-        if self.token_inputs and self.embedding is not None:
-            drops = self.input_dropout > 0 and rng is not None
-            if inputs.size > self.inputs and not drops:
-                layers = params | self._folded(params)  # (1) with (2): rows of E W
-            else:
-                x = params["embedding"][inputs]  # (1)
-        if x.ndim == 3:
-            drop_in = dropout_mask(rng, x.shape, self.input_dropout, x.dtype)
-            x = apply_drop(x, drop_in)
-        run = self.stack.forward(layers, x, state, mask=mask, reset=reset, rng=rng)  # (2)
-        drop_out = dropout_mask(rng, run.y.shape, self.dropout, run.y.dtype)
-        h = apply_drop(run.y, drop_out).reshape(-1, run.y.shape[-1])
-        return _Hidden(self, params, inputs, features, run, x, h, drop_in, drop_out)
-
-    def _outputs(self, hidden: "_Hidden") -> "ModelRun":
-        y = self._matmul(hidden.h, self.output_matrix(hidden.params))  # (3)
-        if self.output_bias:
-            y = _iadd(y, hidden.params["output.b"])
-        return ModelRun(y.reshape(*hidden.run.y.shape[:2], self.outputs), hidden.run.states, hidden)
-
-    def _check(self, params: Params, inputs: Array, mask: Array | None) -> Array:
-        """Return the inputs without their padding, or raise a ShapeError that names what does not fit."""
-        kind = np.integer if self.token_inputs else np.inexact
-        if inputs.ndim != (2 if self.token_inputs else 3) or not np.issubdtype(inputs.dtype, kind):
-            wanted = "(T, N) integer tokens" if self.token_inputs else f"(T, N, D = {self.inputs}) features"
-            raise ShapeError(f"inputs must be {wanted}, got {inputs.dtype} {inputs.shape}")
-        if mask is not None and mask.shape == inputs.shape[:2]:
-            inputs = without_padding(inputs, mask)
-        if self.token_inputs and inputs.size and not (inputs.min() >= 0 and inputs.max() < self.inputs):
-            raise ShapeError(
-                f"tokens must be in 0 .. V-1 = {self.inputs - 1}, got {inputs.min()} .. {inputs.max()}"
-            )
-        shapes = self.shapes
-        for name, shape in shapes.items():
-            if name not in params:
-                raise ShapeError(f"params has no {name!r}; it holds {', '.join(params) or 'nothing'}")
-            if params[name].shape != shape:
-                raise ShapeError(f"{name} must be {shape}, got {params[name].shape}")
-        if len(params) > len(shapes):
-            raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")
-        return inputs
-
-    def _matmul(self, a: Array, b: Array) -> Array:
+    def matmul(self, a: Array, b: Array) -> Array:
+        """Return the product of `a` (M, K) and `b` (K, N) by the model's backend, in its precision."""
         return matmul(a, b, self.backend, self.precision)
 
     def output_matrix(self, params: Params) -> Array:
@@ -433,144 +338,11 @@ class Model:
         return params["embedding"].T if self.tied else params["output.W"]
 
     @property
-    def _first_W(self) -> list[str]:  # noqa: N802
+    def first_W(self) -> list[str]:  # noqa: N802
+        """The names of the first layer's W, one for each direction."""
         return [f"layers.0.{direction}W" for direction in self.stack.directions]
 
-    def _folded(self, params: Params) -> Params:
-        """Return the first layer's W as E W, a row for each token of the vocabulary.
-
-        With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
-        """
-        return {name: self._matmul(params["embedding"], params[name]) for name in self._first_W}
-
     @property
-    def _first_states(self) -> list[str]:
+    def first_states(self) -> list[str]:
+        """The names of the outputs' own states, one for each layer and direction."""
         return [name for name in self.stack.state_names if name.endswith(f".{self.stack.cell.states[0]}")]
-
-    def _states_from(self, params: Params, features: Array) -> Params:
-        if features.ndim != 2 or features.shape[1] != self.features:
-            raise ShapeError(f"features must be (N, F = {self.features}), got {features.shape}")
-        h = features @ params["initial.W"] + params["initial.b"]
-        state = self.zero_state(len(features), h.dtype)
-        parts = np.split(h, len(self._first_states), axis=1)
-        return state | dict(zip(self._first_states, parts, strict=True))
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class ModelRun:
-    """A model run over a sequence.
-
-    Attributes
-    ----------
-    outputs : (T, N, K)
-        Logits, or forecasts.
-    state : dict of (N, H)
-        The states after the sequence.
-    """
-
-    outputs: Array
-    state: Params
-    _hidden: "_Hidden"
-
-    def backward(
-        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
-    ) -> ModelGradients:
-        """Backpropagate from the gradient at the outputs, and at the final state if it is used further.
-
-        Parameters
-        ----------
-        doutputs : (T, N, K)
-        dstate : dict of (N, H), optional
-        overwrite : bool
-            Whether what the forward kept may be lost, so that it need not be held twice.
-        """
-        if doutputs.shape != self.outputs.shape:
-            raise ShapeError(
-                f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {doutputs.shape}"
-            )
-        with one_blas_thread():
-            back = self._hidden.output_backward(doutputs)
-            return self._hidden.backward(back, dstate, overwrite=overwrite)
-
-
-class _OutputGradients(NamedTuple):
-    """At h (T·N, H), at the output matrix (H, K), and at its bias (K,)."""
-
-    dh: Array
-    dV: Array
-    db: Array
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _Hidden:
-    """A model run up to its layers' outputs h (T·N, H), after dropout."""
-
-    model: Model
-    params: Params
-    inputs: Array
-    features: Array | None
-    run: StackRun
-    x: Array
-    h: Array
-    drop_in: Array | None
-    drop_out: Array | None
-
-    def output_backward(self, doutputs: Array) -> _OutputGradients:
-        """Backpropagate through the output matrix: (3)."""
-        matmul, dy = self.model._matmul, doutputs.reshape(-1, doutputs.shape[-1])
-        V = self.model.output_matrix(self.params)
-        return _OutputGradients(matmul(dy, V.T), matmul(self.h.T, dy), dy.sum(axis=0))
-
-    def backward(
-        self, back: _OutputGradients, dstate: Params | None, *, overwrite: bool = False
-    ) -> ModelGradients:
-        """Backpropagate through the layers to the inputs: (2) and (1)."""
-        model, params, (dh, dV, db) = self.model, self.params, back
-        grads: Params = {"output.b": db} if model.output_bias else {}
-        dy = apply_drop(dh.reshape(self.run.y.shape), self.drop_out)
-        layers, dx, dinitial = self.run.backward(dy, dstate, overwrite=overwrite)  # (2)
-        grads |= layers
-        if model.embedding is not None:
-            if self.x is self.inputs:
-                dE = self._unfold(grads)
-            else:
-                assert dx is not None  # x was real, so the layers gave its gradient
-                dx = apply_drop(dx, self.drop_in)
-                dE = scatter_add(
-                    self.inputs, dx.reshape(-1, dx.shape[-1]), model.inputs, model.backend
-                )  # (1)
-            grads["embedding"] = dE + dV.T if model.tied else dE
-            dx = None
-        elif dx is not None:
-            dx = apply_drop(dx, self.drop_in)
-        if not model.tied:
-            grads["output.W"] = dV
-        dfeatures = None
-        if self.features is not None:
-            dh0 = np.concatenate([dinitial[name] for name in model._first_states], axis=1)
-            grads["initial.W"] = self.features.T @ dh0
-            grads["initial.b"] = dh0.sum(axis=0)
-            dfeatures = dh0 @ params["initial.W"].T
-        elif model.features is not None:  # a later chunk: its state came from the one before
-            grads |= {name: np.zeros_like(params[name]) for name in ("initial.W", "initial.b")}
-        # in the order of the parameters, so that sums over all of them never depend on ours here
-        ordered = {name: grads[name] for name in params if name in grads}
-        return ModelGradients(ordered, dx, dinitial, dfeatures)
-
-    def _unfold(self, grads: Params) -> Array:
-        """Turn the gradient at E W into those at W (in place in `grads`) and at E (returned)."""
-        E, matmul = self.params["embedding"], self.model._matmul
-        dE: Array = np.zeros_like(E)
-        for name in self.model._first_W:
-            dEW = grads[name]
-            grads[name] = matmul(E.T, dEW)
-            dE = dE + matmul(dEW, self.params[name].T)
-        return dE
-
-
-def _iadd(y: Array, b: Array) -> Array:
-    """Return y + b, in y where its dtype holds the sum."""
-    if np.result_type(y, b) == y.dtype:
-        y += b
-        return y
-    return np.asarray(y + b)

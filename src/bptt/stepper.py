@@ -67,7 +67,7 @@ class Stepper:
         for layer in range(model.layers):
             own = layer_params(params, layer)
             if layer == 0 and table is not None and len(table) * own["W"].shape[1] <= FOLDED:
-                own, table = own | {"W": model._matmul(table, own["W"])}, None
+                own, table = own | {"W": model.matmul(table, own["W"])}, None
             states = tuple(state[f"layers.{layer}.{s}"].astype(dtype) for s in model.stack.cell.states)
             tokens = layer == 0 and table is None
             x = None if layer == 0 else self._layers[-1].y
