@@ -14,7 +14,6 @@ pytest.importorskip("llvmlite")
 from bptt import threads
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels import gemm, products
-from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import host
 from bptt.kernels.products import matmul
 from bptt.types import Array
@@ -290,15 +289,3 @@ def test_bits_do_not_depend_on_how_rows_are_cut() -> None:
     for cut in (1, 2, 3, 7, 12, 13):
         parts = [matmul(A[i : i + cut], B) for i in range(0, 29, cut)]
         assert np.concatenate(parts).tobytes() == C.tobytes()
-
-
-@pytest.mark.parametrize("shape", [(8, 3), (14, 2), (6, 4), (1, 1)])
-def test_tiles_of_other_shapes_are_emitted(shape: tuple[int, int]) -> None:
-    from llvmlite import ir
-
-    module = ir.Module()
-    parts = Gemm(module, np.float32, MR=shape[0], NV=shape[1])
-    assert parts.width == shape[1] * host().lanes(np.float32)
-    assert parts.product is parts.product
-    tiles = [f.name for f in module.functions if ".tile" in f.name]
-    assert any(name.endswith(f"tile{shape[0]}x1") for name in tiles)

@@ -17,7 +17,7 @@ from llvmlite import ir
 
 from bptt import threads
 from bptt.kernels import jit, pool
-from bptt.kernels.loops import count_loop, i64, integer
+from bptt.kernels.loops import count_loop, i64
 from bptt.types import Array
 
 
@@ -32,14 +32,12 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _module() -> ir.Module:
     """Return a work that adds 1 to a number, leaves who did it, and takes its time."""
     module = ir.Module("tally")
-    function = ir.Function(module, pool.WORK, "tally")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    (number, who, rest), (times,) = pool.words(b, function.args[0], 3, 1)
-    b.store(b.add(b.load(number, typ=i64), integer(1)), number)
-    b.store(function.args[1], who)
-    with count_loop(b, times) as k:
-        b.atomic_rmw("add", rest, k, "seq_cst")
-    b.ret_void()
+    with pool.work(module, "tally") as (b, words, who):
+        (number, doer, rest), (times,) = pool.words_of(b, words, 3, 1)
+        b.store(b.add(b.load(number, typ=i64), i64(1)), number)
+        b.store(who, doer)
+        with count_loop(b, times) as k:
+            b.atomic_rmw("add", rest, k, "seq_cst")
     return module
 
 

@@ -8,6 +8,7 @@ from llvmlite import ir
 from bptt.errors import ConfigError
 from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
+from bptt.kernels.loops import count_loop, i64
 from bptt.kernels.vector import Value, Vector
 
 
@@ -36,6 +37,8 @@ class Gemm16(Gemm):
     ConfigError
         If the processor has no such products.
     """
+
+    step = 2
 
     def __init__(self, module: Any, target: Host | None = None) -> None:
         super().__init__(module, np.float32, target)
@@ -68,109 +71,23 @@ class Gemm16(Gemm):
         index = ir.Constant(ir.VectorType(ir.IntType(32), 2 * v.lanes), order)
         return v.builder.bitcast(v.builder.shuffle_vector(both, both, index), v.type)
 
-    def _pair(self, b: Any, low: Value, high: Value) -> Value:
-        """Return a pair of numbers rounded to bfloat16, to the nearest and to even, as a whole number."""
-        const = ir.IntType(32)
-
-        def rounded(x: Value) -> Value:
-            whole = b.bitcast(x, const)
-            is_odd = b.and_(b.lshr(whole, const(16)), const(1))
-            whole = b.add(whole, b.add(is_odd, const(0x7FFF)))
-            return b.select(b.fcmp_unordered("uno", x, x), const(0x7FC00000), whole)
-
-        return b.or_(b.lshr(rounded(low), const(16)), b.and_(rounded(high), const(-0x10000)))
-
-    def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-
-        def along(q: Value) -> None:  # as the rows lie, so that memory is read from end to end
-            k, target = b.mul(q, i64(2)), v.at(to, b.mul(q, i64(self.width)))
-
-            def part(j: Value) -> None:
-                for n in range(0, self.width, v.lanes):
-                    at = b.add(j, i64(n))
-                    two = self._two(v, v.at(B, at), k, brs, K, b.sub(N, at))
-                    v.store(self._pairs(v, *two), v.at(v.at(target, b.mul(j, pairs)), n))
-
-            self._loop(b, i64(0), N, self.width, part)
-
-        def panel(j: Value) -> None:
-            start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, pairs))
-            left = b.sub(N, j)
-
-            def by_columns(q: Value) -> None:
-                k, target = b.mul(q, i64(2)), v.at(out, b.mul(q, i64(self.width)))
-
-                def column(c: Value) -> None:
-                    is_there = b.icmp_signed("<", c, left)
-                    source = v.at(start, b.mul(c, bcs))
-                    two = []
-                    for row in (k, b.add(k, i64(1))):
-                        is_read = b.and_(is_there, b.icmp_signed("<", row, K))
-                        offset = b.select(is_read, b.mul(row, brs), i64(0))
-                        at = v.at(b.select(is_read, source, B), offset)
-                        two.append(b.select(is_read, b.load(at, typ=v.scalar), v.scalar(0.0)))
-                    b.store(self._pair(b, *two), v.at(target, c), align=4)
-
-                self._loop(b, i64(0), i64(self.width), 1, column)
-
-            with b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
-                with columns:
-                    self._pack_columns(v, start, bcs, left, K, pairs, out)
-                with numbers:
-                    self._loop(b, i64(0), pairs, 1, by_columns)
-
-        with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
-            with rows:
-                self._loop(b, i64(0), pairs, 1, along)
-            with others:
-                self._loop(b, i64(0), N, self.width, panel)
-
-    def _two(
-        self, v: Vector, at: Value, k: Value, stride: Value, K: Value, count: Value
-    ) -> tuple[Value, Value]:
-        """Return the first `count` numbers of rows k and k + 1; zeros where K ends."""
-        b, i64 = v.builder, self._i64
+    def _row(self, v: Vector, at: Value, q: Value, stride: Value, K: Value, count: Value) -> Value:
+        b = v.builder
+        k = b.mul(q, i64(2))
         after = b.add(k, i64(1))
         more = b.select(b.icmp_signed("<", after, K), count, i64(0))
         low = v.load(v.at(at, b.mul(k, stride)), v.tail(count))
-        return low, v.load(v.at(at, b.mul(after, stride)), v.tail(more))
-
-    def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-
-        def tile(h: Value, i: Value) -> None:
-            start, out = v.at(A, i), v.at(to, b.mul(i, pairs))
-
-            def copy(q: Value) -> None:
-                target = v.at(out, b.mul(q, h))
-                for n in range(0, self.MR, v.lanes):
-                    count = b.sub(h, i64(n))
-                    two = self._two(v, v.at(start, n), b.mul(q, i64(2)), aks, K, count)
-                    v.store(self._pairs(v, *two), v.at(target, n), v.tail(count))
-
-            self._loop(b, i64(0), pairs, 1, copy)
-
-        self._by_rows(b, M, tile)
+        return self._pairs(v, low, v.load(v.at(at, b.mul(after, stride)), v.tail(more)))
 
     def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
-        b, i64 = v.builder, self._i64
+        b = v.builder
         k = b.mul(q, i64(2))
         both = [v.load(v.at(column, at), v.tail(b.sub(K, at))) for at in (k, b.add(k, i64(v.lanes)))]
         return b.bitcast(self._rounded(v, *both), v.type)
 
     def _narrow(self, b: Any, A: Value, ars: Value, M: Value, K: Value, to: Value, ldt: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-        pairs = b.sdiv(b.add(K, i64(1)), i64(2))
-
-        def row(m: Value) -> None:
+        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
+        with count_loop(b, M) as m:
             source, target = v.at(A, b.mul(m, ars)), v.at(to, b.mul(m, ldt))
-
-            def part(q: Value) -> None:
-                v.store(self._along(v, source, q, K), v.at(target, q), v.tail(b.sub(pairs, q)))
-
-            self._loop(b, i64(0), pairs, v.lanes, part)
-
-        self._loop(b, i64(0), M, 1, row)
+            with count_loop(b, deep, v.lanes) as q:
+                v.store(self._along(v, source, q, K), v.at(target, q), v.tail(b.sub(deep, q)))

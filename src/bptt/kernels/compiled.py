@@ -11,7 +11,7 @@ from bptt.columns import Columns
 from bptt.kernels import memory
 from bptt.kernels.jit import Library, address
 from bptt.kernels.pool import Work
-from bptt.kernels.products import Parts, parts_of
+from bptt.kernels.products import Parts, parts_of, readable
 from bptt.kernels.sequence import SequenceKernel
 from bptt.types import Array, Params
 
@@ -72,13 +72,15 @@ class Compiled:
         if tokens:
             found["table"] = _table(k, params["W"].astype(dtype, copy=False), H)
         packed = self._parts(dtype).packed
-        return found | {n: packed(B) for n, B in _columns_of_gates(k, params, dtype, has_x=not tokens)}
+        return found | {
+            n: packed(readable(B)) for n, B in _columns_of_gates(k, params, dtype, has_x=not tokens)
+        }
 
     def transposed(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the backward reads of the parameters: the transposes."""
         packed = self._parts(dtype).packed
         parts = _columns_of_gates(self.kernel, params, dtype, has_x=not tokens)
-        return {name: packed(B.T) for name, B in parts}
+        return {name: packed(readable(B).T) for name, B in parts}
 
     def _parts(self, dtype: np.dtype[Any]) -> Parts:
         return parts_of("bfloat16" if self.kernel.is_narrow else dtype.char, self.kernel.host)

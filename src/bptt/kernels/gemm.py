@@ -11,12 +11,13 @@ bits for any number of threads.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
 from bptt.kernels.host import Host, host
+from bptt.kernels.loops import count_loop, i64, pointer
 from bptt.kernels.vector import Value, Vector
 from bptt.types import Dtype
 
@@ -41,31 +42,28 @@ class Gemm:
         float32 or float64.
     target : Host, optional
         Default: this processor.
-    MR, NV : int, optional
-        A tile's most rows, and its columns in vectors. Default: :func:`shape`.
 
     Attributes
     ----------
+    MR, NV : int
+        A tile's most rows, and its columns in vectors: :func:`shape`.
     width : int
         Columns of a panel: NV vectors.
+    step : int
+        Numbers of k that are packed to one.
     """
+
+    step = 1
 
     def __init__(
         self,
         module: Any,
         dtype: Dtype,
         target: Host | None = None,
-        MR: int | None = None,
-        NV: int | None = None,
     ) -> None:
-        from llvmlite import ir
-
-        self._ir, self._module, self.dtype = ir, module, np.dtype(dtype)
-        self._target = target or host()
-        most_rows, vectors = shape(self._target)
-        self.MR, self.NV = MR or most_rows, NV or vectors
+        self._module, self.dtype, self._target = module, np.dtype(dtype), target or host()
+        self.MR, self.NV = shape(self._target)
         self.width = self.NV * self._target.lanes(dtype)
-        self._i64, self._p = ir.IntType(64), ir.PointerType()
         self._functions: dict[str, Any] = {}
         self._kind: str = self.dtype.char
 
@@ -73,7 +71,7 @@ class Gemm:
 
     @property
     def pack(self) -> Any:
-        """``pack(B, row stride, column stride, K, N, to)``: write B's panels to ``to``.
+        """``pack(B, row stride, column stride, K, N, to)``: write B's panels to ``to``; a stride is 1.
 
         That has room for K · (N rounded up to whole panels) numbers; columns beyond N are zeros.
         """
@@ -127,7 +125,7 @@ class Gemm:
         list of list of vectors
             The sums: for each row, the vectors of all panels from left to right.
         """
-        b, i64 = v.builder, self._i64
+        b = v.builder
         columns = [(panel, n) for panel in panels for n in range(self.NV)]
         entry, loop, done = b.block, b.append_basic_block("k"), b.append_basic_block("k.done")
         b.cbranch(b.icmp_signed(">", K, i64(0)), loop, done)
@@ -177,7 +175,7 @@ class Gemm:
             ldc: Value,
             add: Value,
         ) -> None:
-            v, i64 = Vector(b, self.dtype, self._target), self._i64
+            v = Vector(b, self.dtype, self._target)
             rows = [v.at(A, b.mul(ars, i64(r))) for r in range(h)]
             panels = [v.at(B, b.mul(bps, i64(p))) for p in range(P)]
             to = [v.at(C, b.mul(ldc, i64(r))) for r in range(h)]
@@ -196,7 +194,7 @@ class Gemm:
 
     def _product(self, b: Any, A: Value, ars: Value, aks: Value, M: Value, B: Value, bps: Value, K: Value,
                  C: Value, ldc: Value, N: Value, add: Value) -> None:  # fmt: skip
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
+        v = Vector(b, self.dtype, self._target)
         is_packed = b.icmp_signed("==", ars, i64(0))
         step = b.select(is_packed, K, ars)  # from a tile to the next, per row
         ars = b.select(is_packed, i64(1), ars)
@@ -216,12 +214,6 @@ class Gemm:
         def to(i: Value, j: Value) -> Value:
             return v.at(C, b.add(b.mul(i, ldc), b.mul(j, i64(self.width))))
 
-        def panel(j: Value) -> None:
-            self._by_rows(b, M, lambda h, i: by_height(h, i, j, to(i, j), ldc, add))
-
-        def thin(h: int, P: int, j: Value) -> None:
-            tile(h, P, i64(0), j, to(i64(0), j), ldc, add)
-
         few = {1: (4, 3, 2, 1), 2: (2, 1), 3: (2, 1)}  # panels at once, where a tile's rows are too few sums
         many, rest, done = (b.append_basic_block(name) for name in ("many", "rest", "done"))
         choice = b.switch(M, many)
@@ -232,11 +224,17 @@ class Gemm:
             done_to = i64(0)
             for P in sizes:
                 to_P = b.sub(panels, b.srem(b.sub(panels, done_to), i64(P)))
-                self._loop(b, done_to, to_P, P, partial(thin, h, P))
+                with count_loop(b, to_P, P, start=done_to) as j:
+                    tile(h, P, i64(0), j, to(i64(0), j), ldc, add)
                 done_to = to_P
             b.branch(rest)
         b.position_at_end(many)
-        self._loop(b, i64(0), panels, 1, panel)
+        with count_loop(b, panels) as j:
+
+            def whole_tile(h: Value, i: Value) -> None:
+                by_height(h, i, j, to(i, j), ldc, add)
+
+            self._by_rows(b, M, whole_tile)
         b.branch(rest)
 
         b.position_at_end(rest)  # the columns of a panel that is not whole: by way of a whole tile beside C
@@ -249,14 +247,11 @@ class Gemm:
         def last_tile(h: Value, i: Value) -> None:
             by_height(h, i, panels, edge, i64(self.width), i64(0))
             C_i = to(i, panels)
-
-            def row(r: Value) -> None:
+            with count_loop(b, h) as r:
                 for n, mask in enumerate(masks):
                     total = v.load(v.at(edge, b.add(b.mul(r, i64(self.width)), i64(n * v.lanes))))
                     at = v.at(C_i, b.add(b.mul(r, ldc), i64(n * v.lanes)))
                     v.store(v.add(total, v.select(is_add, v.load(at, mask), v.const(0.0))), at, mask)
-
-            self._loop(b, i64(0), h, 1, row)
 
         self._by_rows(b, M, last_tile)
         b.branch(done)
@@ -265,7 +260,7 @@ class Gemm:
     def _block(self, b: Any, A: Value, ars: Value, aks: Value, M: Value, B: Value, bps: Value, K: Value,
                C: Value, ldc: Value, N: Value, add: Value) -> None:  # fmt: skip
         v = Vector(b, self.dtype, self._target)
-        step = b.select(b.icmp_signed("==", ars, self._i64(0)), K, ars)
+        step = b.select(b.icmp_signed("==", ars, i64(0)), K, ars)
 
         def rows(h: Value, i: Value) -> None:
             A_i, C_i = v.at(A, b.mul(i, step)), v.at(C, b.mul(i, ldc))
@@ -275,17 +270,13 @@ class Gemm:
 
     def _by_rows(self, b: Any, M: Value, emit: Callable[[Value, Value], None]) -> None:
         """Emit the loop over tiles of rows, as few and as even as can be; `emit` has height and place."""
-        i64 = self._i64
         count = b.sdiv(b.add(M, i64(self.MR - 1)), i64(self.MR))
         count = b.select(b.icmp_signed(">", count, i64(0)), count, i64(1))
         base, extra = b.sdiv(M, count), b.srem(M, count)
-
-        def tile(t: Value) -> None:
+        with count_loop(b, count) as t:
             is_higher = b.icmp_signed("<", t, extra)
             i = b.add(b.mul(t, base), b.select(is_higher, t, extra))
             emit(b.add(base, b.zext(is_higher, i64)), i)
-
-        self._loop(b, i64(0), count, 1, tile)
 
     def _by_height(self, b: Any, h: Value, emit: Callable[[int], None]) -> None:
         """Emit code for each height that a tile can have, and the choice of it."""
@@ -293,69 +284,35 @@ class Gemm:
         choice = b.switch(h, after)
         for rows in range(1, self.MR + 1):
             block = b.append_basic_block(f"tile{rows}")
-            choice.add_case(self._i64(rows), block)
+            choice.add_case(i64(rows), block)
             b.position_at_end(block)
             emit(rows)
             b.branch(after)
         b.position_at_end(after)
 
+    def _deep(self, b: Any, K: Value) -> Value:
+        """Return how long K numbers of k are, packed."""
+        return b.sdiv(b.add(K, i64(self.step - 1)), i64(self.step))
+
     def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
-
-        def along(k: Value) -> None:  # as the rows lie, so that memory is read from end to end
-            source, target = v.at(B, b.mul(k, brs)), v.at(to, b.mul(k, i64(self.width)))
-
-            def part(j: Value) -> None:
+        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
+        with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, columns):
+            # as the rows lie, so that memory is read from end to end
+            with rows, count_loop(b, deep) as q, count_loop(b, N, self.width) as j:
+                target = v.at(v.at(to, b.mul(q, i64(self.width))), b.mul(j, deep))
                 for n in range(0, self.width, v.lanes):
                     at = b.add(j, i64(n))
-                    v.store(
-                        v.load(v.at(source, at), v.tail(b.sub(N, at))), v.at(v.at(target, b.mul(j, K)), n)
-                    )
-
-            self._loop(b, i64(0), N, self.width, part)
-
-        def panel(j: Value) -> None:
-            start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, K))
-            left = b.sub(N, j)
-
-            def by_columns(c: Value) -> None:
-                source, target = v.at(start, b.mul(c, bcs)), v.at(out, c)
-                is_there = b.icmp_signed("<", c, left)
-
-                def zero(k: Value) -> None:
-                    b.store(v.scalar(0.0), v.at(target, b.mul(k, i64(self.width))))
-
-                def copy(k: Value) -> None:
-                    b.store(
-                        b.load(v.at(source, b.mul(k, brs)), typ=v.scalar),
-                        v.at(target, b.mul(k, i64(self.width))),
-                    )
-
-                with b.if_else(is_there) as (there, not_there):
-                    with there:
-                        self._loop(b, i64(0), K, 1, copy)
-                    with not_there:
-                        self._loop(b, i64(0), K, 1, zero)
-
-            with b.if_else(b.icmp_signed("==", brs, i64(1))) as (columns, numbers):
-                with columns:
-                    self._pack_columns(v, start, bcs, left, K, K, out)
-                with numbers:
-                    self._loop(b, i64(0), i64(self.width), 1, by_columns)
-
-        with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, others):
-            with rows:
-                self._loop(b, i64(0), K, 1, along)
-            with others:
-                self._loop(b, i64(0), N, self.width, panel)
+                    v.store(self._row(v, v.at(B, at), q, brs, K, b.sub(N, at)), v.at(target, n))
+            with columns, count_loop(b, N, self.width) as j:
+                start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, deep))
+                self._pack_columns(v, start, bcs, b.sub(N, j), K, deep, out)
 
     def _pack_columns(
         self, v: Vector, start: Value, bcs: Value, left: Value, K: Value, deep: Value, out: Value
     ) -> None:
         """Emit the packing of a panel whose columns' numbers are neighbours: squares, transposed."""
-        b, i64, L = v.builder, self._i64, v.lanes
-
-        def square(q: Value) -> None:
+        b, L = v.builder, v.lanes
+        with count_loop(b, deep, L) as q:
             for n in range(0, self.width, L):
                 columns = []
                 for c in range(n, n + L):
@@ -368,35 +325,33 @@ class Gemm:
                     wanted = b.select(b.icmp_signed("<", at, deep), i64(L), i64(0))
                     v.store(row, v.at(v.at(out, b.mul(at, i64(self.width))), n), v.tail(wanted))
 
-        self._loop(b, i64(0), deep, L, square)
-
-    def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
-        """Return a vector of a column's numbers from q on, as they are packed; zeros from K on."""
-        return v.load(v.at(column, q), v.tail(v.builder.sub(K, q)))
-
     def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
-        i64, v = self._i64, Vector(b, self.dtype, self._target)
+        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
 
         def tile(h: Value, i: Value) -> None:
-            start, out = v.at(A, i), v.at(to, b.mul(i, K))
-            masks = [v.tail(b.sub(h, i64(n))) for n in range(0, self.MR, v.lanes)]
-
-            def copy(k: Value) -> None:
-                source, target = v.at(start, b.mul(k, aks)), v.at(out, b.mul(k, h))
-                for n, mask in zip(range(0, self.MR, v.lanes), masks, strict=True):
-                    v.store(v.load(v.at(source, n), mask), v.at(target, n), mask)
-
-            self._loop(b, i64(0), K, 1, copy)
+            start, out = v.at(A, i), v.at(to, b.mul(i, deep))
+            with count_loop(b, deep) as q:
+                target = v.at(out, b.mul(q, h))
+                for n in range(0, self.MR, v.lanes):
+                    count = b.sub(h, i64(n))
+                    v.store(self._row(v, v.at(start, n), q, aks, K, count), v.at(target, n), v.tail(count))
 
         self._by_rows(b, M, tile)
+
+    def _row(self, v: Vector, at: Value, q: Value, stride: Value, K: Value, count: Value) -> Value:
+        """Return the first `count` numbers of the packed row q, of rows that begin at `at`; zeros beyond."""
+        return v.load(v.at(at, v.builder.mul(q, stride)), v.tail(count))
+
+    def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
+        """Return a vector of a column's numbers from the packed row q on; zeros from K on."""
+        return v.load(v.at(column, q), v.tail(v.builder.sub(K, q)))
 
     # ---- LLVM
 
     def _function(self, name: str, arguments: str, emit: Callable[..., None]) -> Any:
         """Return a function of pointers (p) and i64 (n), made at its first use."""
         if name not in self._functions:
-            ir = self._ir
-            kinds = [self._p if a == "p" else self._i64 for a in arguments]
+            kinds = [pointer if a == "p" else i64 for a in arguments]
             of = f"{self._target.lanes(self.dtype)}x{self.NV}"
             function = ir.Function(
                 self._module, ir.FunctionType(ir.VoidType(), kinds), f"gemm.{self._kind}{of}.{name}"
@@ -409,25 +364,9 @@ class Gemm:
             b.ret_void()
         return self._functions[name]
 
-    def _loop(self, b: Any, start: Value, stop: Value, step: int, emit: Callable[[Value], None]) -> None:
-        """Emit ``for n in range(start, stop, step)``."""
-        i64 = self._i64
-        entry, loop, done = b.block, b.append_basic_block("loop"), b.append_basic_block("loop.done")
-        b.cbranch(b.icmp_signed("<", start, stop), loop, done)
-        b.position_at_end(loop)
-        n = b.phi(i64)
-        n.add_incoming(start, entry)
-        emit(n)
-        after = b.add(n, i64(step))
-        n.add_incoming(after, b.block)
-        b.cbranch(b.icmp_signed("<", after, stop), loop, done)
-        b.position_at_end(done)
-
 
 def _transposed(v: Vector, rows: list[Value]) -> list[Value]:
     """Return the columns of a square of as many vectors as one has lanes: swapped by halves, quarters, ..."""
-    from llvmlite import ir
-
     kind, L, size = ir.VectorType(ir.IntType(32), v.lanes), v.lanes, 1
     while size < L:
         low = [j if not j & size else L + j - size for j in range(L)]

@@ -26,9 +26,9 @@ class Host:
         Width of a vector register.
     registers : int
         How many vector registers there are.
-    fma, avx512, avx512_bf16, amx : bool
+    fma, avx512, avx512_bf16 : bool
         Whether it multiplies and adds in one rounding; has AVX-512 (F, BW, DQ, VL); has AVX-512's products
-        of bfloat16; has tiles of bfloat16.
+        of bfloat16.
     """
 
     cpu: str
@@ -39,7 +39,6 @@ class Host:
     fma: bool
     avx512: bool = False
     avx512_bf16: bool = False
-    amx: bool = False
 
     def lanes(self, dtype: Dtype) -> int:
         """Return how many numbers a vector register holds."""
@@ -92,7 +91,6 @@ def _host(target: str) -> Host:
         fma=avx2,
         avx512=avx512,
         avx512_bf16=avx512 and "avx512bf16" in has,
-        amx={"amx-tile", "amx-bf16"} <= has,
     )
 
 

@@ -18,7 +18,7 @@ from llvmlite import ir
 from bptt import threads
 from bptt.kernels import jit, memory, pool
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, integer
+from bptt.kernels.loops import count_loop, i64
 from bptt.kernels.pool import Work
 from bptt.kernels.products import matmul
 from bptt.kernels.sums import column_sums
@@ -124,11 +124,14 @@ def _softmax(dtype: str, target: Host) -> Any:
 def _module(dtype: str, target: Host) -> ir.Module:
     """Return the work ``softmax``, whose words are: z, bias, targets, w, each, M, K."""
     module = ir.Module(f"softmax_{dtype}")
-    function = ir.Function(module, pool.WORK, "softmax")
-    b = ir.IRBuilder(function.append_basic_block("entry"))
-    (z, bias, targets, w, each), (M, K) = pool.words(b, function.args[0], 5, 2)
-    v = Vector(b, dtype, target)
-    lowest = float(np.finfo(dtype).min)
+    with pool.work(module, "softmax") as (b, words, _):
+        _softmax_rows(Vector(b, dtype, target), *pool.words_of(b, words, 5, 2))
+    return module
+
+
+def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
+    b, (z, bias, targets, w, each), (M, K) = v.builder, arrays, sizes
+    lowest = float(np.finfo(v.dtype).min)
 
     def across(first: float, body: Any, join: Any) -> Any:
         """Run over a row's vectors, four sums at once, and return what `join` makes of them in one lane."""
@@ -138,7 +141,7 @@ def _module(dtype: str, target: Host) -> ir.Module:
             v.store(v.const(first), total)
         with count_loop(b, K, 4 * v.lanes) as c:
             for k, total in enumerate(totals):
-                at = b.add(c, integer(k * v.lanes))
+                at = b.add(c, i64(k * v.lanes))
                 mask = v.tail(b.sub(K, at))
                 value = v.select(mask, body(at, mask), v.const(first))
                 v.store(join(v.load(total), value), total)
@@ -149,7 +152,7 @@ def _module(dtype: str, target: Host) -> ir.Module:
             places = [k + width if k < width else k for k in range(v.lanes)]
             index = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), places)
             one = join(one, b.shuffle_vector(one, ir.Constant(v.type, ir.Undefined), index))
-        return v.broadcast(b.extract_element(one, integer(0)))
+        return v.broadcast(b.extract_element(one, i64(0)))
 
     with count_loop(b, M) as r:
         row = v.at(z, b.mul(r, K))
@@ -161,7 +164,7 @@ def _module(dtype: str, target: Host) -> ir.Module:
             return value
 
         top = across(lowest, biased, v.maximum)
-        shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, integer(0)))
+        shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
 
         def exponential(at: Any, mask: Any) -> Any:
             value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
@@ -170,12 +173,10 @@ def _module(dtype: str, target: Host) -> ir.Module:
 
         total = across(0.0, exponential, v.add)
         weight = b.load(v.at(w, r), typ=v.scalar)
-        loss = b.fsub(b.extract_element(v.log(total), integer(0)), shifted)
+        loss = b.fsub(b.extract_element(v.log(total), i64(0)), shifted)
         b.store(loss, v.at(each, r))
         factor = v.div(v.broadcast(weight), total)
         with count_loop(b, K, v.lanes) as c:
             mask = v.tail(b.sub(K, c))
             v.store(v.mul(v.load(v.at(row, c), mask), factor), v.at(row, c), mask)
         b.store(b.fsub(b.load(target_at, typ=v.scalar), weight), target_at)
-    b.ret_void()
-    return module

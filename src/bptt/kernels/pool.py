@@ -24,7 +24,7 @@ from bptt import threads
 from bptt.kernels import jit, memory
 from bptt.kernels.host import Host, host
 from bptt.kernels.jit import Library
-from bptt.kernels.loops import i64, integer, pointer
+from bptt.kernels.loops import i64, pointer
 from bptt.types import Array
 
 WORK = ir.FunctionType(ir.VoidType(), [pointer, i64])
@@ -60,7 +60,7 @@ def run(work: Work, pieces: Array) -> None:
     ----------
     work : Work
     pieces : (pieces, words) int64
-        Each piece's words.
+        Each piece's words. What they are addresses of must live until this returns.
     """
     if len(pieces) > 1 and threads.count() > 1:
         _pool(host(), threads.count()).run(work, pieces)
@@ -72,12 +72,6 @@ def _alone(work: Work, pieces: Array) -> None:
     at, stride = jit.address(pieces), pieces.strides[0]
     for k in range(len(pieces)):
         work.call(at + k * stride, 0)
-
-
-def words(b: ir.IRBuilder, at: Any, pointers: int, numbers: int) -> tuple[list[Any], list[Any]]:
-    """Emit the reading of a piece's words: first pointers, then numbers."""
-    found = [b.load(_word(b, at, k), typ=i64) for k in range(pointers + numbers)]
-    return [b.inttoptr(word, pointer) for word in found[:pointers]], found[pointers:]
 
 
 class _Pool:
@@ -92,8 +86,7 @@ class _Pool:
         library = jit.build(_module, target=target)
         self._serve = library.function("serve", ctypes.c_void_p, ctypes.c_int64)
         self._run = library.function("run", ctypes.c_void_p, ctypes.c_int64)
-        self._words = memory.empty(5 * _LINE, np.int64)
-        self._words[:] = 0
+        self._words = memory.zeros(5 * _LINE, np.int64)
         self._words[_YIELD] = _yield()
         self._at = jit.address(self._words)
         self._number = 0
@@ -158,44 +151,63 @@ def _yield() -> int:
 # ---- machine code
 
 
+@contextmanager
+def work(module: ir.Module, name: str) -> Iterator[tuple[ir.IRBuilder, Any, Any]]:
+    """Emit a work's function: what is inside has its builder, where its words are, and who runs it."""
+    function = ir.Function(module, WORK, name)
+    b = ir.IRBuilder(function.append_basic_block("entry"))
+    yield b, *function.args
+    b.ret_void()
+
+
+def word(b: ir.IRBuilder, words: Any, k: int) -> Any:
+    """Emit the reading of a piece's word."""
+    return b.load(_at(b, words, k), typ=i64)
+
+
+def words_of(b: ir.IRBuilder, words: Any, pointers: int, numbers: int) -> tuple[list[Any], list[Any]]:
+    """Emit the reading of a piece's words: first pointers, then numbers."""
+    found = [word(b, words, k) for k in range(pointers + numbers)]
+    return [b.inttoptr(address, pointer) for address in found[:pointers]], found[pointers:]
+
+
 def _module() -> ir.Module:
     """Return ``serve(words, who)`` and ``run(words, number)``."""
     module = ir.Module("pool")
-    for name, emit in (("serve", _emit_serve), ("run", _emit_run)):
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, i64]), name)
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        emit(b, *function.args)
-        b.ret_void()
+    with work(module, "serve") as (b, words, who):
+        _emit_serve(b, words, who)
+    with work(module, "run") as (b, words, number):
+        _emit_run(b, words, number)
     return module
 
 
 def _emit_run(b: ir.IRBuilder, words: Any, number: Any) -> None:
     """Open a job, do its pieces, close it, and wait for those who are inside."""
-    _set(b, words, _NEXT, integer(0))
+    _set(b, words, _NEXT, i64(0))
     _set(b, words, _OPEN, number)
-    _take(b, words, integer(0))
-    _set(b, words, _OPEN, integer(0))
+    _take(b, words, i64(0))
+    _set(b, words, _OPEN, i64(0))
     with _ask(b, words) as (asked, done):
-        b.cbranch(b.icmp_signed("==", _get(b, words, _INSIDE), integer(0)), done, asked)
+        b.cbranch(b.icmp_signed("==", _get(b, words, _INSIDE), i64(0)), done, asked)
 
 
 def _emit_serve(b: ir.IRBuilder, words: Any, who: Any) -> None:
     """Ask for work and do it, until there has been none for a while."""
     _add(b, words, _ASLEEP, -1)
     seen = b.alloca(i64)
-    b.store(integer(0), seen)
+    b.store(i64(0), seen)
     served, tired = b.append_basic_block("served"), b.append_basic_block("tired")
     b.branch(served)
     b.position_at_end(served)
     with _ask(b, words, tired) as (asked, found):
         number = _get(b, words, _OPEN)
         is_new = b.and_(
-            b.icmp_signed("!=", number, integer(0)), b.icmp_signed("!=", number, b.load(seen, typ=i64))
+            b.icmp_signed("!=", number, i64(0)), b.icmp_signed("!=", number, b.load(seen, typ=i64))
         )
         b.cbranch(is_new, found, asked)
     _add(b, words, _INSIDE, 1)
     number = _get(b, words, _OPEN)
-    with b.if_then(b.icmp_signed("!=", number, integer(0))):
+    with b.if_then(b.icmp_signed("!=", number, i64(0))):
         _take(b, words, who)
         b.store(number, seen)
     _add(b, words, _INSIDE, -1)
@@ -230,20 +242,20 @@ def _ask(b: ir.IRBuilder, words: Any, tired: Any = None) -> Iterator[tuple[Any, 
     b.branch(ask)
     b.position_at_end(ask)
     times = b.phi(i64)
-    times.add_incoming(integer(0), start)
+    times.add_incoming(i64(0), start)
     yield again, done
     b.position_at_end(again)
     _pause(b)
-    more = b.add(times, integer(1))
+    more = b.add(times, i64(1))
     others = _get(b, words, _YIELD)
-    is_time = b.icmp_signed("==", b.and_(more, integer(ALONE - 1)), integer(0))
-    with b.if_then(b.and_(is_time, b.icmp_signed("!=", others, integer(0)))):
+    is_time = b.icmp_signed("==", b.and_(more, i64(ALONE - 1)), i64(0))
+    with b.if_then(b.and_(is_time, b.icmp_signed("!=", others, i64(0)))):
         b.call(b.inttoptr(others, ir.FunctionType(ir.IntType(32), []).as_pointer()), [])
     times.add_incoming(more, b.block)
     if tired is None:
         b.branch(ask)
     else:
-        b.cbranch(b.icmp_signed("<", more, integer(QUIET)), ask, tired)
+        b.cbranch(b.icmp_signed("<", more, i64(QUIET)), ask, tired)
     b.position_at_end(done)
 
 
@@ -261,18 +273,18 @@ def _pause(b: ir.IRBuilder) -> None:
     b.call(function, arguments)
 
 
-def _word(b: ir.IRBuilder, words: Any, k: int) -> Any:
-    return b.gep(words, [integer(k)], source_etype=i64)
+def _at(b: ir.IRBuilder, words: Any, k: int) -> Any:
+    return b.gep(words, [i64(k)], source_etype=i64)
 
 
 def _get(b: ir.IRBuilder, words: Any, k: int) -> Any:
-    return b.load_atomic(_word(b, words, k), "seq_cst", 8, typ=i64)
+    return b.load_atomic(_at(b, words, k), "seq_cst", 8, typ=i64)
 
 
 def _set(b: ir.IRBuilder, words: Any, k: int, value: Any) -> None:
-    b.atomic_rmw("xchg", _word(b, words, k), value, "seq_cst")
+    b.atomic_rmw("xchg", _at(b, words, k), value, "seq_cst")
 
 
 def _add(b: ir.IRBuilder, words: Any, k: int, value: int) -> Any:
     """Return what was there before."""
-    return b.atomic_rmw("add", _word(b, words, k), integer(value), "seq_cst")
+    return b.atomic_rmw("add", _at(b, words, k), i64(value), "seq_cst")

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache, partial
-from itertools import pairwise
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,14 @@ from bptt.kernels import jit, memory, pool
 from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm, shape
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, integer, pointer
+from bptt.kernels.loops import count_loop, i64, pointer
 from bptt.types import Array
 
 PIECE = 1 << 21
 """Multiply-adds in a piece of a product, at least: what is less is not worth a second thread."""
 
 DEPTH, HEIGHT = 672, 480
-"""Most k and most rows of A that are multiplied at a time."""
+"""Most k (of bfloat16: pairs of them) and most rows of A that are multiplied at a time."""
 
 NEAR = 1 << 19
 """Bytes of packed B that stay in a core's second cache."""
@@ -80,8 +80,10 @@ def matmul(
     if 0 in (M, K, N):
         return out
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
-    A = parts.readable(A)
-    if _is_across(A) and N < M and B.strides[1] == B.itemsize:  # few columns fill no panel, few rows a tile
+    A, B = readable(A), readable(B)
+    if (
+        _is_across(A) and N < M and B.strides[1] == B.itemsize
+    ):  # few rows of B: as a tile's rows they waste less than in a panel
         turned = memory.empty((N, M), A.dtype)
         parts.multiply(B.T, A.T, turned)()
         out[...] = turned.T + out if add else turned.T
@@ -106,7 +108,7 @@ _own = threading.local()
 
 
 def _scratch(size: int) -> Array:
-    """Return this thread's own room of so many bytes or more, made once."""
+    """Return this thread's own room of so many bytes or more, kept for its next product."""
     room: Array | None = getattr(_own, "room", None)
     if room is None or room.size < size:
         room = _own.room = memory.empty(size, np.uint8)
@@ -115,6 +117,11 @@ def _scratch(size: int) -> Array:
 
 def _strides(array: Array) -> tuple[int, ...]:
     return tuple(s // array.itemsize for s in array.strides)
+
+
+def readable(A: Array) -> Array:
+    """Return a matrix, or a copy where its numbers are neighbours neither in rows nor in columns."""
+    return A if A.itemsize in A.strides and 0 not in A.strides else A.copy()
 
 
 def _is_across(A: Array) -> bool:
@@ -133,13 +140,13 @@ class Packed:
     """
 
     def __init__(self, B: Array, *, bfloat16: bool = False) -> None:
-        self._parts, self._B = parts_of("bfloat16" if bfloat16 else B.dtype.char, host()), B
-        self._packed = self._parts.packed(B)
+        self._parts, self._B = parts_of("bfloat16" if bfloat16 else B.dtype.char, host()), readable(B)
+        self._packed = self._parts.packed(self._B)
 
     def from_left(self, A: Array) -> Array:
         """Return A B for A (M, K)."""
         out = memory.empty((len(A), self._B.shape[1]), A.dtype)
-        self._parts.multiply(self._parts.readable(A), self._B, out, packed_B=self._packed)()
+        self._parts.multiply(readable(A), self._B, out, packed_B=self._packed)()
         return out
 
     def prepared(self, A: Array, out: Array) -> Callable[[], None]:
@@ -158,20 +165,12 @@ class Parts:
 
     def __init__(self, kind: str) -> None:
         library = jit.build(lambda: _module(kind), kind, DEPTH, HEIGHT, NEAR)
-        self.step = 2 if kind == "bfloat16" else 1  # numbers of A that are packed to one
+        self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
         self.height, vectors = shape(host())
         self.width = vectors * host().lanes(np.float32 if kind == "bfloat16" else kind)
         self._multiply = pool.Work.of(library, "multiply")
         self._pack_A = pool.Work.of(library, "pack_A")
         self._pack_B = pool.Work.of(library, "pack_B")
-
-    def readable(self, A: Array) -> Array:
-        """Return A, or a copy where its strides are not what the functions can read."""
-        if 0 in A.strides:  # a row stride of 0 means something else
-            return A.copy()
-        if self.step == 2 and A.itemsize not in A.strides:  # neighbours make the pairs
-            return A.copy()
-        return A
 
     def packed(self, B: Array) -> Array:
         """Return B's panels, packed on the pool."""
@@ -179,13 +178,12 @@ class Parts:
         depth, panels = -(-K // self.step), -(-N // width)
         to = memory.empty(depth * panels * width, B.dtype)
         pieces = max(1, min(panels, 2 * threads.count(), K * N >> 16))
-        edges = [k * panels // pieces * width for k in range(pieces)] + [N]
         rows, columns = _strides(B)
         at, at_to, size = jit.address(B), jit.address(to), B.itemsize
-        words = [
-            (at + j * columns * size, rows, columns, K, end - j, at_to + j * depth * size)
-            for j, end in pairwise(edges)
-        ]
+        words = []
+        for first, last in _borders(panels, pieces):
+            j, end = first * width, min(N, last * width)
+            words.append((at + j * columns * size, rows, columns, K, end - j, at_to + j * depth * size))
         pool.run(self._pack_B, np.array(words, np.int64))
         return to
 
@@ -229,10 +227,9 @@ class Parts:
         common["B rows"], common["B columns"] = _strides(B)
         panels, pieces = -(-N // self.width), np.empty((by_rows * by_columns, len(WORDS)), np.int64)
         pieces[:] = [common.get(name, 0) for name in WORDS]
-        for piece, words in enumerate(pieces):
-            r, c = divmod(piece, by_columns)
-            left, right = c * panels // by_columns * self.width, (c + 1) * panels // by_columns * self.width
-            words[:4] = r * M // by_rows, (r + 1) * M // by_rows, left, min(N, right)
+        borders = product(_borders(M, by_rows), _borders(panels, by_columns))
+        for words, ((top, bottom), (left, right)) in zip(pieces, borders, strict=True):
+            words[:4] = top, bottom, left * self.width, min(N, right * self.width)
         return partial(_run, self._multiply, pieces, (A, B, out, packed_A, packed_B, room))
 
 
@@ -255,21 +252,21 @@ def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across:
         if is_across and by_columns > 1:
             by_rows = 1
         busy = [0] * count
-        for left, right in _parts(panels, by_columns):
-            for top, bottom in _parts(M, by_rows):
+        for left, right in _borders(panels, by_columns):
+            for top, bottom in _borders(M, by_rows):
                 busy[busy.index(min(busy))] += (right - left) * -(-(bottom - top) // height)
         best = min(best, (max(busy), -by_rows if is_near else by_rows, by_rows, by_columns))
     return best[2:]
 
 
-def _parts(n: int, count: int) -> list[tuple[int, int]]:
+def _borders(n: int, count: int) -> list[tuple[int, int]]:
     """Return the borders of `count` parts, all about as large."""
     return [(i * n // count, (i + 1) * n // count) for i in range(count)]
 
 
 def _even(n: int, most: int) -> list[tuple[int, int]]:
     """Return the borders of as few parts as can be, all about as large."""
-    return _parts(n, -(-n // most))
+    return _borders(n, -(-n // most))
 
 
 @cache
@@ -292,53 +289,46 @@ def _module(kind: str) -> ir.Module:
     module = ir.Module()
     parts = Gemm16(module) if kind == "bfloat16" else Gemm(module, kind)
     for name, inner in (("pack_A", parts.pack_rows), ("pack_B", parts.pack)):
-        outer = ir.Function(module, pool.WORK, name)
-        b = ir.IRBuilder(outer.append_basic_block("entry"))
-        words = [_word(b, outer.args[0], k) for k in range(len(inner.args))]
-        kinds = [argument.type for argument in inner.args]
-        b.call(
-            inner, [b.inttoptr(w, pointer) if t == pointer else w for w, t in zip(words, kinds, strict=True)]
-        )
-        b.ret_void()
-    work = ir.Function(module, pool.WORK, "multiply")
-    b = ir.IRBuilder(work.append_basic_block("entry"))
-    _Multiply(b, parts, *work.args)
-    b.ret_void()
+        with pool.work(module, name) as (b, words, _):
+            given = [pool.word(b, words, k) for k in range(len(inner.args))]
+            is_address = [argument.type == pointer for argument in inner.args]
+            b.call(
+                inner, [b.inttoptr(w, pointer) if p else w for w, p in zip(given, is_address, strict=True)]
+            )
+    with pool.work(module, "multiply") as (b, words, who):
+        _Multiply(b, parts, words, who)
     return module
 
 
-def _word(b: Any, words: Any, k: int) -> Any:
-    return b.load(b.gep(words, [integer(k)], source_etype=i64), typ=i64)
-
-
 class _Multiply:
-    """Emits a piece: blocks of k, and of columns and rows, that of the packed operand outside."""
+    """Emits a piece: blocks of k; in these of rows and then columns where B comes packed, else the other way.
+
+    So what a piece packs for itself it packs once for each run of the loop inside.
+    """
 
     def __init__(self, b: Any, parts: Gemm, words: Any, who: Any) -> None:
         self.b, self.parts = b, parts
-        self.is_narrow = isinstance(parts, Gemm16)
-        self.step = 2 if self.is_narrow else 1
-        self.size = integer(parts.dtype.itemsize)
-        self.w = {name: _word(b, words, k) for k, name in enumerate(WORDS)}
+        self.size = i64(parts.dtype.itemsize)
+        self.w = {name: pool.word(b, words, k) for k, name in enumerate(WORDS)}
         self.room_A = b.add(self.w["room"], b.mul(who, self.w["rooms"]))
         self.room_B = b.add(self.room_A, self.w["room A"])
-        one, step = integer(1), integer(self.step)
+        one, step = i64(1), i64(parts.step)
         self.is_across = b.and_(
             b.icmp_signed("==", self.w["A rows"], one), b.icmp_signed("!=", self.w["A columns"], one)
         )
-        self.depth = b.sdiv(b.add(self.w["K"], integer(self.step - 1)), step)
-        with self.even(integer(0), self.depth, DEPTH) as (q, q_end):
+        self.depth = b.sdiv(b.add(self.w["K"], i64(parts.step - 1)), step)
+        with self.even(i64(0), self.depth, DEPTH) as (q, q_end):
             k, deep = b.mul(q, step), b.sub(q_end, q)
             k_end = b.mul(q_end, step)
             k_end = b.select(b.icmp_signed("<", k_end, self.w["K"]), k_end, self.w["K"])
             this = q, deep, k, b.sub(k_end, k)
             with b.if_else(self.is_given("packed B")) as (packed, not_packed):
                 with packed:
-                    stride = b.mul(self.depth, integer(parts.width))
+                    stride = b.mul(self.depth, i64(parts.width))
                     with self.rows() as (m, height):
                         A = self.operand(*this, m, height)
                         with self.columns(deep) as (n, width):
-                            at = b.add(b.mul(n, self.depth), b.mul(q, integer(parts.width)))
+                            at = b.add(b.mul(n, self.depth), b.mul(q, i64(parts.width)))
                             B = self.at(self.w["packed B"], at)
                             self.block(A, deep, k, m, height, n, width, B, stride)
                 with not_packed, self.columns(deep) as (n, width):
@@ -348,11 +338,11 @@ class _Multiply:
                     b.call(parts.pack, [B, *strides, this[3], width, room])
                     with self.rows() as (m, height):
                         A = self.operand(*this, m, height)
-                        stride = b.mul(deep, integer(parts.width))
+                        stride = b.mul(deep, i64(parts.width))
                         self.block(A, deep, k, m, height, n, width, room, stride)
 
     def is_given(self, name: str) -> Any:
-        return self.b.icmp_signed("!=", self.w[name], integer(0))
+        return self.b.icmp_signed("!=", self.w[name], i64(0))
 
     def at(self, address: Any, numbers: Any) -> Any:
         b = self.b
@@ -363,9 +353,9 @@ class _Multiply:
         """Emit a loop over as few parts as can be, all about as large; see :func:`_even`."""
         b = self.b
         n = b.sub(stop, start)
-        count = b.sdiv(b.add(n, integer(most - 1)), integer(most))
+        count = b.sdiv(b.add(n, i64(most - 1)), i64(most))
         with count_loop(b, count) as i:
-            first, last = (b.sdiv(b.mul(k, n), count) for k in (i, b.add(i, integer(1))))
+            first, last = (b.sdiv(b.mul(k, n), count) for k in (i, b.add(i, i64(1))))
             yield b.add(start, first), b.add(start, last)
 
     @contextmanager
@@ -377,17 +367,17 @@ class _Multiply:
     def columns(self, deep: Any) -> Iterator[tuple[Any, Any]]:
         """Emit a loop over columns, as many at once as stay near."""
         b, panel = self.b, self.parts.width
-        most = b.sdiv(integer(NEAR // (self.parts.dtype.itemsize * panel)), deep)
-        most = b.mul(b.select(b.icmp_signed(">", most, integer(0)), most, integer(1)), integer(panel))
+        most = b.sdiv(i64(NEAR // (self.parts.dtype.itemsize * panel)), deep)
+        most = b.mul(b.select(b.icmp_signed(">", most, i64(0)), most, i64(1)), i64(panel))
         n = b.sub(self.w["right"], self.w["left"])
-        with count_loop(b, b.sdiv(b.sub(b.add(n, most), integer(1)), most)) as i:
+        with count_loop(b, b.sdiv(b.sub(b.add(n, most), i64(1)), most)) as i:
             done = b.mul(i, most)
             left = b.sub(n, done)
             yield b.add(self.w["left"], done), b.select(b.icmp_signed("<", left, most), left, most)
 
     def operand(self, q: Any, deep: Any, k: Any, count: Any, m: Any, height: Any) -> tuple[Any, Any, Any]:
         """Return where a block of A is, as it is read, and its strides; pack it if it must be."""
-        b, w, zero = self.b, self.w, integer(0)
+        b, w, zero = self.b, self.w, i64(0)
         source = self.at(w["A"], b.add(b.mul(m, w["A rows"]), b.mul(k, w["A columns"])))
         room = b.inttoptr(self.room_A, pointer)
         is_given = self.is_given("packed A")
@@ -397,7 +387,7 @@ class _Multiply:
         if isinstance(self.parts, Gemm16):
             with b.if_then(b.not_(self.is_across)):
                 b.call(self.parts.narrow, [source, w["A rows"], height, count, room, deep])
-            rows, columns, along = deep, integer(1), room
+            rows, columns, along = deep, i64(1), room
         given = self.at(w["packed A"], b.add(b.mul(q, w["M"]), b.mul(m, deep)))
         across = b.select(is_given, given, room)
         return (
@@ -410,7 +400,7 @@ class _Multiply:
         self, A: tuple[Any, Any, Any], deep: Any, k: Any, m: Any, height: Any, n: Any, width: Any, B: Any,
         stride: Any
     ) -> None:  # fmt: skip
-        b, w, zero = self.b, self.w, integer(0)
+        b, w, zero = self.b, self.w, i64(0)
         C = self.at(w["C"], b.add(b.mul(m, w["C rows"]), n))
         is_later = b.zext(b.icmp_signed(">", k, zero), i64)
         self.b.call(

@@ -27,8 +27,7 @@ at row `starts[k]`; so time may run in either direction, and sequences may end e
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +40,8 @@ from bptt.kernels import pointwise
 from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
-from bptt.kernels.loops import count_loop, i8, i64, integer, pointer
-from bptt.kernels.pool import WORK
+from bptt.kernels.loops import count_loop, i8, i64, pointer
+from bptt.kernels.pool import word, work
 from bptt.kernels.vector import Vector
 
 Value = Any
@@ -157,17 +156,12 @@ class _Loop(ABC):
 
     def __init__(self, kernel: SequenceKernel, module: ir.Module, gemm: Gemm) -> None:
         self.k, self.eq, self.gemm = kernel, kernel.cell.equations, gemm
-        function = ir.Function(module, WORK, self.name)
-        self.b = b = ir.IRBuilder(function.append_basic_block("entry"))
-        self.v = Vector(b, kernel.dtype, kernel.host)
-        self.field = {
-            name: b.load(b.gep(function.args[0], [integer(k)], source_etype=i64), typ=i64)
-            for k, name in enumerate(kernel.fields[self.name])
-        }
-        self.H, self.R = self.field["H"], self.field["R"]
-        self.GH = b.mul(self.H, integer(kernel.G))
-        self.run()
-        b.ret_void()
+        with work(module, self.name) as (b, words, _):
+            self.b, self.v = b, Vector(b, kernel.dtype, kernel.host)
+            self.field = {name: word(b, words, k) for k, name in enumerate(kernel.fields[self.name])}
+            self.H, self.R = self.field["H"], self.field["R"]
+            self.GH = b.mul(self.H, i64(kernel.G))
+            self.run()
 
     @abstractmethod
     def run(self) -> None:
@@ -197,24 +191,19 @@ class _Loop(ABC):
 
     def there(self, name: str) -> Value:
         """Return whether an array is given."""
-        return self.b.icmp_signed("!=", self.field[name], integer(0))
+        return self.b.icmp_signed("!=", self.field[name], i64(0))
 
     def each_vector(self, body: Callable[[Value, Value | None], None], width: Value | None = None) -> None:
         """Emit `body(column, mask)` for the vectors of a row; mask is None where a vector is whole."""
         b, L = self.b, self.v.lanes
         width = self.H if width is None else width
-        whole = b.sdiv(width, integer(L))
+        whole = b.sdiv(width, i64(L))
         with count_loop(b, whole) as k:
-            body(b.mul(k, integer(L)), None)
-        column = b.mul(whole, integer(L))
+            body(b.mul(k, i64(L)), None)
+        column = b.mul(whole, i64(L))
         left = b.sub(width, column)
-        with b.if_then(b.icmp_signed(">", left, integer(0))):
+        with b.if_then(b.icmp_signed(">", left, i64(0))):
             body(column, self.v.tail(left))
-
-    @contextmanager
-    def each_row(self, count: Value) -> Iterator[Value]:
-        with count_loop(self.b, count) as j:
-            yield j
 
     def read(
         self, names: tuple[str, ...] | list[str], row: Value, column: Value, mask: Value | None
@@ -234,24 +223,24 @@ class _Loop(ABC):
                 place = self.extra(name, row, column)
             else:
                 block = eq.gates.index(name) if name in eq.gates else slots.block[name]
-                place = self.block("a", block, row, column)
+                place = self.gate_at("a", block, row, column)
             values[name] = self.v.load(place, mask)
         return values
 
-    def block(self, array: str, block: int, row: Value, column: Value) -> Value:
-        at = self.b.add(self.b.mul(self.H, integer(block)), column)
+    def gate_at(self, array: str, gate: int, row: Value, column: Value) -> Value:
+        at = self.b.add(self.b.mul(self.H, i64(gate)), column)
         return self.v.at(self.row(array, row, self.GH), at)
 
     def extra(self, name: str, row: Value, column: Value) -> Value:
         b = self.b
-        at = b.add(b.mul(self.R, integer(self.k.slots.extra[name])), row)
+        at = b.add(b.mul(self.R, i64(self.k.slots.extra[name])), row)
         return self.v.at(self.row("slots", at), column)
 
     def operand(self, A: Value, lda: Value, M: Value, K: Value) -> tuple[Value, Value, Value]:
         """Return where a product's rows (M, K) are, their stride, and their length, as the product counts."""
         if not isinstance(self.gemm, Gemm16):
             return A, lda, K
-        to, pairs = self.pointer("narrow"), self.b.sdiv(self.b.add(K, integer(1)), integer(2))
+        to, pairs = self.pointer("narrow"), self.b.sdiv(self.b.add(K, i64(1)), i64(2))
         self.b.call(self.gemm.narrow, [A, lda, M, K, to, pairs])
         return to, pairs, pairs
 
@@ -260,7 +249,7 @@ class _Loop(ABC):
     ) -> None:
         """Add the product of an operand (M, K) and a packed B (K, N) to C (M, N)."""
         at, lda, K = A
-        one, panel = integer(1), self.b.mul(K, integer(self.gemm.width))
+        one, panel = i64(1), self.b.mul(K, i64(self.gemm.width))
         self.b.call(self.gemm.product, [at, lda, one, M, B, panel, K, C, ldc, N, one])
 
     def fill(self, array: str, row: Value, width: Value | None = None) -> None:
@@ -280,7 +269,7 @@ class _Forward(_Loop):
         output, d = self.eq.states[0], self.k.d
         with count_loop(b, self.field["steps"]) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
-            with self.each_row(n) as j:
+            with count_loop(b, n) as j:
                 self.enter(b.add(start, j), j)
                 self.begin(b.add(start, j))
             with b.if_then(self.there("x")):
@@ -288,10 +277,10 @@ class _Forward(_Loop):
             self.feed("U", f"prev.{output}", start, n)
             if d.operand is not None:
                 q = next(iter(self.eq.operand.values()))
-                with self.each_row(n) as j:
+                with count_loop(b, n) as j:
                     self.step(d.operand, b.add(start, j), {q: ("q", b.add(start, j))})
                 self.feed("Uq", "q", start, n)
-            with self.each_row(n) as j:
+            with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
@@ -340,8 +329,8 @@ class _Forward(_Loop):
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
         for k, run in enumerate(self.k.products[name]):
-            C = self.block("a", run.at, start, integer(0))
-            columns = self.b.mul(self.H, integer(run.count))
+            C = self.gate_at("a", run.at, start, i64(0))
+            columns = self.b.mul(self.H, i64(run.count))
             self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
 
     def step(
@@ -358,7 +347,7 @@ class _Forward(_Loop):
                 if name in slots.extra:
                     v.store(values[name], self.extra(name, row, column), mask)
                 elif name in slots.block and name not in self.eq.gates:
-                    v.store(values[name], self.block("a", slots.block[name], row, column), mask)
+                    v.store(values[name], self.gate_at("a", slots.block[name], row, column), mask)
             for name, (array, place) in outputs.items():
                 v.store(values[name], self.v.at(self.row(array, place), column), mask)
             if y is not None:
@@ -375,7 +364,7 @@ class _Backward(_Loop):
         output = self.pointer(f"dcarry.{eq.states[0]}")
         with count_loop(b, self.field["steps"], down=True) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
-            with self.each_row(n) as j:
+            with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
@@ -383,17 +372,17 @@ class _Backward(_Loop):
                     with otherwise:
                         self.step(row, j)
             if d.operand is not None:
-                with self.each_row(n) as j:
+                with count_loop(b, n) as j:
                     self.fill("dq", j)
                 self.back("Uq", self.pointer("dq"), start, n)
-                with self.each_row(n) as j:
+                with count_loop(b, n) as j:
                     self.operand_step(b.add(start, j), j)
             self.back("U", output, start, n)
             with b.if_then(self.there("dx")):
-                with self.each_row(n) as j:
+                with count_loop(b, n) as j:
                     self.fill("dx", b.add(start, j), self.field["D"])
                 self.back("W", self.row("dx", start, self.field["D"]), start, n, self.field["D"])
-            with self.each_row(n) as j, b.if_then(self.flag("reset", b.add(start, j))):
+            with count_loop(b, n) as j, b.if_then(self.flag("reset", b.add(start, j))):
                 for s in eq.states:
                     self.fill(f"dcarry.{s}", j)
 
@@ -401,8 +390,8 @@ class _Backward(_Loop):
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
         size = self.H if size is None else size
         for k, run in enumerate(self.k.products[name]):
-            rows = self.b.mul(self.H, integer(run.count))
-            A = self.operand(self.block("da", run.at, start, integer(0)), self.GH, n, rows)
+            rows = self.b.mul(self.H, i64(run.count))
+            A = self.operand(self.gate_at("da", run.at, start, i64(0)), self.GH, n, rows)
             self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
     def step(self, row: Value, j: Value) -> None:
@@ -419,7 +408,7 @@ class _Backward(_Loop):
             values = pointwise.emit(v, (*p.again, *p.backward), values)
             zero = v.const(0.0)
             for g, gate in enumerate(eq.gates):
-                v.store(values.get(p.gradients.get(gate, ""), zero), self.block("da", g, row, column), mask)
+                v.store(values.get(p.gradients.get(gate, ""), zero), self.gate_at("da", g, row, column), mask)
             for s in eq.states:
                 v.store(values.get(p.gradients.get(f"{s}_prev", ""), zero), carries[s], mask)
             self.sum_units(p, values, j, column, mask)
@@ -438,7 +427,7 @@ class _Backward(_Loop):
             values = pointwise.emit(v, (*p.again, *p.backward), values)
             for name, gradient in p.gradients.items():
                 if name in eq.gates:
-                    place = self.block("da", eq.gates.index(name), row, column)
+                    place = self.gate_at("da", eq.gates.index(name), row, column)
                 elif name in eq.before:
                     place = self.v.at(self.row(f"dcarry.{name.removesuffix('_prev')}", j), column)
                 else:

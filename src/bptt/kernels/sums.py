@@ -14,7 +14,7 @@ from llvmlite import ir
 from bptt import threads
 from bptt.kernels import jit, memory, pool
 from bptt.kernels.host import Host, host
-from bptt.kernels.loops import count_loop, i64, integer
+from bptt.kernels.loops import count_loop, i64
 from bptt.kernels.pool import Work
 from bptt.kernels.vector import Vector
 from bptt.types import Array
@@ -74,7 +74,7 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
     size = values.itemsize
     if values.strides[1] != size:
         values = np.ascontiguousarray(values)
-    pieces = max(1, min(threads.count(), K // _lanes(values)) if M * K > SMALL else 1)
+    pieces = max(1, min(threads.count(), K // host().lanes(values.dtype)) if M * K > SMALL else 1)
     cuts = [k * K // pieces for k in range(pieces + 1)]
     at = jit.address(values), jit.address(out)
     words = [
@@ -82,10 +82,6 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
         for left, right in pairwise(cuts)
     ]
     pool.run(_works(values.dtype.char, host())[name], np.array(words, np.int64))
-
-
-def _lanes(values: Array) -> int:
-    return host().lanes(values.dtype)
 
 
 @cache
@@ -98,11 +94,9 @@ def _module(dtype: str, target: Host) -> ir.Module:
     """Return the works ``scatter`` and ``sums``, whose words are: tokens, values, out, M, K, columns, ld."""
     module = ir.Module(f"sums_{dtype}")
     for name, emit in (("scatter", _scatter), ("sums", _sums)):
-        function = ir.Function(module, pool.WORK, name)
-        b = ir.IRBuilder(function.append_basic_block("entry"))
-        pointers, numbers = pool.words(b, function.args[0], 3, 4)
-        emit(b, Vector(b, dtype, target), *pointers, *numbers)
-        b.ret_void()
+        with pool.work(module, name) as (b, words, _):
+            pointers, numbers = pool.words_of(b, words, 3, 4)
+            emit(b, Vector(b, dtype, target), *pointers, *numbers)
     return module
 
 
@@ -119,16 +113,16 @@ def _scatter(
 
 
 def _sums(
-    b: Any, v: Vector, tokens: Any, values: Any, out: Any, M: Any, K: Any, columns: Any, ld: Any
+    b: Any, v: Vector, _tokens: Any, values: Any, out: Any, M: Any, _K: Any, columns: Any, ld: Any
 ) -> None:
     with count_loop(b, columns, AT_ONCE * v.lanes) as c:
-        masks = [v.tail(b.sub(columns, b.add(c, integer(k * v.lanes)))) for k in range(AT_ONCE)]
-        before = [v.load(v.at(out, b.add(c, integer(k * v.lanes))), mask) for k, mask in enumerate(masks)]
+        masks = [v.tail(b.sub(columns, b.add(c, i64(k * v.lanes)))) for k in range(AT_ONCE)]
+        before = [v.load(v.at(out, b.add(c, i64(k * v.lanes))), mask) for k, mask in enumerate(masks)]
         first, loop, done = b.block, b.append_basic_block("rows"), b.append_basic_block("summed")
         b.branch(loop)
         b.position_at_end(loop)
         r = b.phi(i64)
-        r.add_incoming(integer(0), first)
+        r.add_incoming(i64(0), first)
         totals = [b.phi(v.type) for _ in masks]
         row = v.at(values, b.add(b.mul(r, ld), c))
         summed = [
@@ -138,9 +132,9 @@ def _sums(
         for total, start, new in zip(totals, before, summed, strict=True):
             total.add_incoming(start, first)
             total.add_incoming(new, loop)
-        after = b.add(r, integer(1))
+        after = b.add(r, i64(1))
         r.add_incoming(after, loop)
         b.cbranch(b.icmp_signed("<", after, M), loop, done)
         b.position_at_end(done)
         for k, (new, mask) in enumerate(zip(summed, masks, strict=True)):
-            v.store(new, v.at(out, b.add(c, integer(k * v.lanes))), mask)
+            v.store(new, v.at(out, b.add(c, i64(k * v.lanes))), mask)

@@ -66,25 +66,23 @@ def _module(
 ) -> ir.Module:
     """Return the work ``update``, whose words are: the arrays, the numbers, and a size."""
     module = ir.Module(f"update_{dtype}")
-    made = ir.Function(module, pool.WORK, "update")
-    b = ir.IRBuilder(made.append_basic_block("entry"))
-    v = Vector(b, dtype, target)
-    (*addresses, values), (size,) = pool.words(b, made.args[0], len(arrays) + 1, 1)
+    with pool.work(module, "update") as (b, words, _):
+        v = Vector(b, dtype, target)
+        (*addresses, values), (size,) = pool.words_of(b, words, len(arrays) + 1, 1)
 
-    def number(k: int) -> Any:
-        value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
-        return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
+        def number(k: int) -> Any:
+            value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
+            return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
 
-    places = dict(zip(arrays, addresses, strict=True))
-    given = {name: number(k) for k, name in enumerate(numbers)}
-    lines = [_line(text) for text in equations]
-    with count_loop(b, size, v.lanes) as at:
-        mask = v.tail(b.sub(size, at))
-        loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
-        found = pointwise.emit(v, lines, given | loaded)
-        for line in lines:
-            v.store(found[line.name], v.at(places[line.name.removesuffix("1")], at), mask)
-    b.ret_void()
+        places = dict(zip(arrays, addresses, strict=True))
+        given = {name: number(k) for k, name in enumerate(numbers)}
+        lines = [_line(text) for text in equations]
+        with count_loop(b, size, v.lanes) as at:
+            mask = v.tail(b.sub(size, at))
+            loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
+            found = pointwise.emit(v, lines, given | loaded)
+            for line in lines:
+                v.store(found[line.name], v.at(places[line.name.removesuffix("1")], at), mask)
     return module
 
 
@@ -94,7 +92,9 @@ def _line(text: str) -> Line:
 
 
 def sum_of_squares(array: Array) -> list[float]:
-    """Return the sums of the squares of an array's pieces, in float64: the same for any number of threads.
+    """Return the sums of the squares of the pieces of an array: the same for any number of threads.
+
+    The array is float32, without gaps; the sums are float64.
 
     Examples
     --------
@@ -119,21 +119,18 @@ def _squares(target: Host) -> Work:
 def _squares_module(target: Host) -> ir.Module:
     """Return the work ``squares``, of float32, whose words are: an array, where its sum is to be, a size."""
     module = ir.Module("squares")
-    made = ir.Function(module, pool.WORK, "squares")
-    b = ir.IRBuilder(made.append_basic_block("entry"))
-    v = Vector(b, "float32", target)
-    (array, out), (size,) = pool.words(b, made.args[0], 2, 1)
-    wide = ir.VectorType(ir.DoubleType(), v.lanes)
-    zero = ir.Constant(wide, [0.0] * v.lanes)
-    total = b.alloca(wide)
-    b.store(zero, total)
-    with count_loop(b, size, v.lanes) as at:
-        value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
-        b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
-    lanes = b.load(total, typ=wide)
-    one: Any = ir.Constant(ir.DoubleType(), 0.0)
-    for k in range(v.lanes):
-        one = b.fadd(one, b.extract_element(lanes, ir.IntType(32)(k)))
-    b.store(one, out)
-    b.ret_void()
+    with pool.work(module, "squares") as (b, words, _):
+        v = Vector(b, "float32", target)
+        (array, out), (size,) = pool.words_of(b, words, 2, 1)
+        wide = ir.VectorType(ir.DoubleType(), v.lanes)
+        total = b.alloca(wide)
+        b.store(ir.Constant(wide, [0.0] * v.lanes), total)
+        with count_loop(b, size, v.lanes) as at:
+            value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
+            b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
+        lanes = b.load(total, typ=wide)
+        one: Any = ir.Constant(ir.DoubleType(), 0.0)
+        for k in range(v.lanes):
+            one = b.fadd(one, b.extract_element(lanes, ir.IntType(32)(k)))
+        b.store(one, out)
     return module

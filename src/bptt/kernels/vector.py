@@ -15,8 +15,10 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from llvmlite import ir
 
 from bptt.kernels.host import Host, host
+from bptt.kernels.loops import i64
 from bptt.types import Dtype
 
 Value = Any
@@ -78,9 +80,7 @@ class Vector:
     """
 
     def __init__(self, builder: Any, dtype: Dtype, target: Host | None = None) -> None:
-        from llvmlite import ir
-
-        self._ir, self.builder, self._host = ir, builder, target or host()
+        self.builder, self._host = builder, target or host()
         self.dtype = np.dtype(dtype)
         self._format = _FORMATS[self.dtype.name]
         self.lanes = self._host.lanes(dtype)
@@ -94,43 +94,43 @@ class Vector:
 
     def const(self, value: float) -> Value:
         """Return a vector of one number."""
-        return self._ir.Constant(self.type, [float(np.asarray(value, self.dtype))] * self.lanes)
+        return ir.Constant(self.type, [float(np.asarray(value, self.dtype))] * self.lanes)
 
     def broadcast(self, scalar: Value) -> Value:
         """Return a vector that holds a scalar in each lane."""
         return self._splat(scalar, self.type)
 
     def _splat(self, scalar: Value, to: Any) -> Value:
-        ir, i32 = self._ir, self._ir.IntType(32)
+        i32 = ir.IntType(32)
         one = self.builder.insert_element(ir.Constant(to, ir.Undefined), scalar, i32(0))
         lanes = ir.Constant(ir.VectorType(i32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(to, ir.Undefined), lanes)
 
     def _ints(self, value: int) -> Value:
-        return self._ir.Constant(self.bits, [value] * self.lanes)
+        return ir.Constant(self.bits, [value] * self.lanes)
 
     # ---- memory
 
     def at(self, pointer: Value, offset: Value) -> Value:
         """Return a pointer `offset` (i64, or int) numbers further on."""
         if isinstance(offset, int):
-            offset = self._ir.IntType(64)(offset)
+            offset = i64(offset)
         return self.builder.gep(pointer, [offset], source_etype=self.scalar)
 
     def tail(self, count: Value) -> Value:
         """Return the mask of the first `count` (i64) lanes: all of them from `lanes` on, none from 0 down."""
-        b, most = self.builder, self._ir.IntType(64)(self.lanes)
+        b, most = self.builder, i64(self.lanes)
         count = b.select(b.icmp_signed("<", count, most), count, most)
         if self.dtype.itemsize == 4:
             count = b.trunc(count, self._int)
-        numbers = self._ir.Constant(self.bits, list(range(self.lanes)))
+        numbers = ir.Constant(self.bits, list(range(self.lanes)))
         return b.icmp_signed("<", numbers, self._splat(count, self.bits))
 
     def load(self, pointer: Value, mask: Value | None = None) -> Value:
         """Return what lies at a pointer, aligned as one number is; 0 where a mask does not hold."""
         if mask is None:
             return self.builder.load(pointer, typ=self.type, align=self.dtype.itemsize)
-        i32 = self._ir.IntType(32)
+        i32 = ir.IntType(32)
         arguments = [pointer, i32(self.dtype.itemsize), mask, self.const(0.0)]
         return self.call(f"llvm.masked.load.{self._suffix}.p0", self.type, arguments)
 
@@ -139,14 +139,14 @@ class Vector:
         if mask is None:
             self.builder.store(value, pointer, align=self.dtype.itemsize)
             return
-        i32 = self._ir.IntType(32)
+        i32 = ir.IntType(32)
         arguments = [value, pointer, i32(self.dtype.itemsize), mask]
-        self.call(f"llvm.masked.store.{self._suffix}.p0", self._ir.VoidType(), arguments)
+        self.call(f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
 
     def prefetch(self, pointer: Value) -> None:
         """Ask for the line of the caches at a pointer, to write to."""
-        i32 = self._ir.IntType(32)
-        self.call("llvm.prefetch.p0", self._ir.VoidType(), [pointer, i32(1), i32(3), i32(1)])
+        i32 = ir.IntType(32)
+        self.call("llvm.prefetch.p0", ir.VoidType(), [pointer, i32(1), i32(3), i32(1)])
 
     # ---- arithmetic
 
@@ -302,7 +302,7 @@ class Vector:
         return a
 
     def _scalef(self, a: Value, n: Value) -> Value:
-        i32, lanes = self._ir.IntType(32), self._ir.IntType(max(8, self.lanes))
+        i32, lanes = ir.IntType(32), ir.IntType(max(8, self.lanes))
         suffix = "ps.512" if self.dtype.itemsize == 4 else "pd.512"
         arguments = [a, n, self.const(0.0), lanes(-1), i32(4)]  # 4: the rounding that is set
         return self.call(f"llvm.x86.avx512.mask.scalef.{suffix}", self.type, arguments)
@@ -340,6 +340,6 @@ class Vector:
         module = self.builder.module
         function = module.globals.get(name)
         if function is None:
-            kind = self._ir.FunctionType(returns, [a.type for a in arguments])
-            function = self._ir.Function(module, kind, name)
+            kind = ir.FunctionType(returns, [a.type for a in arguments])
+            function = ir.Function(module, kind, name)
         return self.builder.call(function, arguments)
