@@ -225,7 +225,7 @@ def test_whole_models_in_bfloat16(cell: str) -> None:
     outputs = narrow.forward(params, inputs).outputs
     stepper = Stepper(narrow, params, batch=5)
     steps = np.stack([stepper.read(tokens) for tokens in inputs])
-    assert np.abs(steps - outputs).max() < 2e-2 * np.abs(outputs).max()
+    assert np.abs(steps - outputs).max() < 1e-6 * np.abs(outputs).max()
 
 
 def test_a_product_that_does_not_round_breaks_the_tolerance(monkeypatch: pytest.MonkeyPatch) -> None:

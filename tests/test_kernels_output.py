@@ -132,15 +132,19 @@ def test_a_step_of_many_sizes_uses_the_same_memory_again() -> None:
 
 
 def test_room_that_nobody_uses_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_chunks": [], "CHUNK": 1 << 20, "FORGOTTEN": 3}.items():
+    for name, value in {"_chunks": [], "CHUNK": 1 << 20, "FORGOTTEN": 8}.items():
         monkeypatch.setattr(memory, name, value)
-    first = memory.empty(1 << 20, np.uint8)
-    (chunk,) = memory._chunks
-    kept = [memory.empty(1 << 22, np.uint8)]
-    del first
-    kept += [memory.empty(1 << size, np.uint8) for size in (23, 24, 25, 26)]  # none fits into what there is
-    assert chunk not in memory._chunks
-    assert len(memory._chunks) == len(kept)
+    kept = memory.empty(1 << 19, np.uint8)
+    large = memory.empty(1 << 24, np.uint8)
+    one, _ = memory._chunks
+    for _ in range(20):
+        memory.empty(1 << 16, np.uint8)
+    assert len(memory._chunks) == 2
+    del large
+    for _ in range(20):
+        memory.empty(1 << 16, np.uint8)
+    assert memory._chunks == [one]
+    assert len(kept) == 1 << 19
 
 
 def test_a_result_is_not_written_over_by_the_next_step() -> None:

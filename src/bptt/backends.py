@@ -86,9 +86,11 @@ def unroll(
     cell, params, x, states, mask, reset, reverse
         As :func:`bptt.unroll.unroll`, the reference, has them.
     backend : "auto", "reference" or "cpu"
-        What runs it (see the module's text).
+        The NumPy loop (reference), or machine code compiled for this processor (cpu; an error where there
+        can be none). auto: the latter where all arrays are float32 and there is a kernel.
     precision : "float32" or "bfloat16"
-        Of its products (see there).
+        Of the products. float32: as the arrays are. bfloat16: operands rounded, sums in float32; for float32
+        arrays on a processor with AVX512-BF16.
 
     Returns
     -------
@@ -118,32 +120,30 @@ def unroll(
     compiled = kernel(backend, cell, dtype, precision)
     if compiled is None:
         return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
-    from bptt.kernels.unrolled import unroll
+    from bptt.kernels import unrolled
 
     *_, x = check(cell, params, x, states, mask, reset)
-    return unroll(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
+    return unrolled.unroll(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
 
 
 def matmul(a: Array, b: Array, backend: Backend = "auto", precision: Precision = "float32") -> Array:
     """Return the product of `a` (M, K) and `b` (K, N), by the backend's own code."""
-    if precision == "bfloat16":
+    is_narrow = precision == "bfloat16"
+    if is_narrow:
         _expect_bfloat16(backend, np.result_type(a, b))
-        from bptt.kernels.products import matmul
+    if is_narrow or (a.dtype == b.dtype and uses_kernels(backend, a.dtype)):
+        from bptt.kernels import products
 
-        return matmul(a, b, bfloat16=True)
-    if a.dtype == b.dtype and uses_kernels(backend, a.dtype):
-        from bptt.kernels.products import matmul
-
-        return matmul(a, b)
+        return products.matmul(a, b, bfloat16=is_narrow)
     return threads.matmul(a, b)
 
 
 def scatter_add(tokens: Array, values: Array, count: int, backend: Backend = "auto") -> Array:
     """Return for each of `count` tokens the sum of its rows of `values`, by the backend's own code."""
     if uses_kernels(backend, values.dtype):
-        from bptt.kernels.sums import scatter_add
+        from bptt.kernels import sums
 
-        return scatter_add(tokens, values, count)
+        return sums.scatter_add(tokens, values, count)
     return scatter_rows(tokens, values, count)
 
 

@@ -98,12 +98,14 @@ class Model:
         The part dropped from x_t.
     loss, reduction : str
         See :mod:`bptt.losses`.
-    init, init_scale, forget_bias
+    init_name, init_scale, forget_bias
         See :mod:`bptt.init`.
     backend : "auto", "reference" or "cpu"
-        See :mod:`bptt.backends`.
+        The NumPy loop (reference), or machine code compiled for this processor (cpu; an error where there
+        can be none). auto: the latter where all arrays are float32 and there is a kernel.
     precision : "float32" or "bfloat16"
-        Of the products; see there.
+        Of the products. float32: as the arrays are. bfloat16: operands rounded, sums in float32; for float32
+        arrays on a processor with AVX512-BF16.
 
     Raises
     ------
@@ -341,6 +343,13 @@ class Model:
     def first_W(self) -> list[str]:  # noqa: N802
         """The names of the first layer's W, one for each direction."""
         return [f"layers.0.{direction}W" for direction in self.stack.directions]
+
+    def folded(self, params: Params) -> Params:
+        """Return the first layer's W as E W, a row for each token of the vocabulary.
+
+        With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
+        """
+        return {name: self.matmul(params["embedding"], params[name]) for name in self.first_W}
 
     @property
     def first_states(self) -> list[str]:

@@ -83,7 +83,7 @@ class Hidden:
         if model.token_inputs and model.embedding is not None:
             drops = model.input_dropout > 0 and rng is not None
             if inputs.size > model.inputs and not drops:
-                layers = params | _folded(model, params)  # (1) with (2): rows of E W
+                layers = params | model.folded(params)  # (1) with (2): rows of E W
             else:
                 x = params["embedding"][inputs]  # (1)
         if x.ndim == 3:
@@ -105,7 +105,7 @@ class Hidden:
     def cross_entropy(self, targets: Array, counted: Array | None) -> tuple[float, Array, OutputGradients]:
         """Return (4), the cross-entropy, each step's, and the gradients of (3), by compiled code.
 
-        The logits of many rows are never held at once.
+        At most so many logits are held at a time, however many rows there are.
         """
         from bptt.kernels.output import cross_entropy
 
@@ -228,14 +228,6 @@ def _checked(model: "Model", params: Params, inputs: Array, mask: Array | None) 
     if len(params) > len(shapes):
         raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")
     return inputs
-
-
-def _folded(model: "Model", params: Params) -> Params:
-    """Return the first layer's W as E W, a row for each token of the vocabulary.
-
-    With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
-    """
-    return {name: model.matmul(params["embedding"], params[name]) for name in model.first_W}
 
 
 def _states_from(model: "Model", params: Params, features: Array) -> Params:

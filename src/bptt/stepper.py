@@ -64,10 +64,10 @@ class Stepper:
         from bptt.kernels.products import Packed
 
         table = params.get("embedding")
+        if table is not None and len(table) * params["layers.0.W"].shape[1] <= FOLDED:
+            params, table = params | model.folded(params), None
         for layer in range(model.layers):
             own = layer_params(params, layer)
-            if layer == 0 and table is not None and len(table) * own["W"].shape[1] <= FOLDED:
-                own, table = own | {"W": model.matmul(table, own["W"])}, None
             states = tuple(state[f"layers.{layer}.{s}"].astype(dtype) for s in model.stack.cell.states)
             tokens = layer == 0 and table is None
             x = None if layer == 0 else self._layers[-1].y
@@ -75,7 +75,8 @@ class Stepper:
         self._embedding = table
         V, y = model.output_matrix(params).astype(dtype, copy=False), self._layers[-1].y
         self._logits = np.empty((len(y), V.shape[1]), dtype)
-        self._output = Packed(V).prepared(y, self._logits)
+        packed = Packed(V, bfloat16=model.precision == "bfloat16")
+        self._output = packed.prepared(y, self._logits)
 
     @property
     def state(self) -> Params:

@@ -1,8 +1,10 @@
-"""One pool of threads, and results that do not depend on how many there are.
+"""How many threads there are, and results that do not depend on it.
 
 BLAS libraries cut a product differently for each number of threads, and so round differently. Here BLAS
 is held to one thread, and work that is large enough is cut by its shape alone into pieces that a pool of
-threads takes up: the same bits on one core and on sixty-four.
+threads takes up: the same bits on one core and on sixty-four. This pool is for NumPy's products; compiled
+code has its own (:mod:`bptt.kernels.pool`), where each number is one sum in a fixed order, wherever work is
+cut.
 
 Where NumPy's products are Apple's Accelerate, which takes no limit, the number of its threads is left as
 it is: results are the same from run to run on one machine.
@@ -31,7 +33,7 @@ MOST_PIECES = 16
 
 @cache
 def count() -> int:
-    """Return the number of threads in the pool."""
+    """Return the number of threads."""
     given = os.environ.get("BPTT_THREADS", "")
     if given:
         if not given.isdecimal() or int(given) < 1:

@@ -26,6 +26,9 @@ CHUNK = 1 << 26
 FORGOTTEN = 1 << 10
 """A chunk of which nothing is in use goes back to the system when so many other arrays have been made."""
 
+WORTH = 0.95
+"""Leaving rows out is worth a copy (`take`) of those that are left where these are at most this part."""
+
 _lock = threading.Lock()
 _chunks: list["_Chunk"] = []
 _returned: deque[tuple["_Chunk", int, int]] = deque()
@@ -125,13 +128,12 @@ def _part(size: int) -> tuple[_Chunk, int, int]:
         chunk, start, stop = _returned.popleft()
         chunk.give(start, stop)
     _Chunk.made += 1
+    if _Chunk.made % FORGOTTEN == 0:
+        _chunks[:] = [c for c in _chunks if c.free != [c.whole] or _Chunk.made - c.used < FORGOTTEN]
     for chunk in _chunks:
         at = chunk.take(size)
         if at is not None:
             return chunk, at, at + size
-    for chunk in list(_chunks):
-        if chunk.free == [chunk.whole] and _Chunk.made - chunk.used > FORGOTTEN:
-            _chunks.remove(chunk)
     chunk = _Chunk(max(size, CHUNK, sum(stop - start for start, stop in (c.whole for c in _chunks))))
     _chunks.append(chunk)
     at = chunk.take(size)

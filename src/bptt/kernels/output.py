@@ -5,8 +5,8 @@
     z = h V + b        ℓ = -log softmax(z)[target]        dz = w (softmax(z) - onehot(target))
     dh = dz Vᵀ         dV = Σ hᵀ dz                       db = Σ dz
 
-The logits of all rows are never held: those of a block are made, turned into their gradient in place, and
-used for dh, dV and db while they are in the cache.
+At most BLOCK logits are held at a time: a block's are made, turned into their gradient in place, and used for
+dh, dV and db.
 """
 
 from functools import cache
@@ -26,10 +26,7 @@ from bptt.kernels.vector import Vector
 from bptt.types import Array
 
 BLOCK = 1 << 23
-"""Logits in a block: 32 MiB in float32. Each block reads V twice and dV once, which may be as large."""
-
-WORTH = 0.95
-"""Leaving out is worth its copies where at most this part of the rows counts."""
+"""Logits in a block: 32 MiB in float32. Fewer would read V and dV, which may be as large, more often."""
 
 
 class Output(NamedTuple):
@@ -77,7 +74,7 @@ def cross_entropy(
     counts = w != 0
     if not counts.any():
         return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,))))
-    if counts.sum() < WORTH * len(h):
+    if counts.sum() <= memory.WORTH * len(h):
         those = np.flatnonzero(counts)
         some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
         each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)

@@ -8,10 +8,7 @@ from typing import Any
 
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Line
-from bptt.kernels.vector import Vector
-
-Value = Any
-"""An LLVM value."""
+from bptt.kernels.vector import Value, Vector
 
 
 def emit(vector: Vector, lines: Iterable[Line], given: Mapping[str, Value]) -> dict[str, Value]:

@@ -7,29 +7,37 @@ the cache (:mod:`bptt.kernels.pointwise`), from the same derivation that is prin
 
 Arrays run over *rows*: all steps of all sequences, (R, ·). Step k of the loop has `counts[k]` rows that start
 at row `starts[k]`; so time may run in either direction, and sequences may end early, without a test inside.
+A call has n sequences of its own. Numbers of equations are those of :mod:`bptt.unroll`.
 
-==========  ==================  ================================================================
-``tokens``  (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
-``x``       (R, D), or none     in: the input, else
-``bias``    (G·H,)              in: both biases
-``a``       (R, G·H)            out: what the backward reads (`Slots`)
-``prev.s``  (R, H)              out: each state before the step
-``carry.s`` (n, H)              in and out: each state, of the call's own n sequences
-``y``       (R, H)              out: the outputs
-``slots``   (extra, R, H)       out: what does not fit into ``a``
-``q``       (R, H)              out: the operand of a second product
-``da``      (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
-``dx``      (R, D), or none     out: the gradient at the input
-``dcarry``  (n, H)              in and out: the gradient at each state
-``dunit``   (n, H)              in and out: the gradient at units' parameters
-``narrow``  (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
-==========  ==================  ================================================================
+============  ==================  ================================================================
+``starts``    (steps,)            in: each step's first row, and ``counts``
+``absent``    (R,), or none       in: flags of steps that do not exist
+``reset``     (R,), or none       in: flags of steps before which states become zeros
+``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
+                                  transposes for the backward
+``unit.p``    (H,)                in: a parameter of each unit
+``tokens``    (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
+``x``         (R, D), or none     in: the input, else
+``bias``      (G·H,)              in: both biases
+``a``         (R, G·H)            out: what the backward reads (`Slots`)
+``prev.s``    (R, H)              out: each state before the step
+``carry.s``   (n, H)              in and out: each state
+``y``         (R, H)              out: the outputs
+``slots``     (extra, R, H)       out: what does not fit into ``a``
+``q``         (R, H)              out: the operand of a second product
+``dy``        (R, H)              in: the gradient at the outputs
+``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
+``dx``        (R, D), or none     out: the gradient at the input
+``dcarry.s``  (n, H)              in and out: the gradient at each state
+``dunit.p``   (n, H)              in and out: the gradient at a parameter of each unit
+``dq``        (n, H)              scratch: the gradient at q
+``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
+============  ==================  ================================================================
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from llvmlite import ir
 
@@ -42,9 +50,7 @@ from bptt.kernels.gemm import Gemm
 from bptt.kernels.host import Host
 from bptt.kernels.loops import count_loop, i8, i64, pointer
 from bptt.kernels.pool import word, work
-from bptt.kernels.vector import Vector
-
-Value = Any
+from bptt.kernels.vector import Value, Vector
 
 
 @dataclass(frozen=True)
@@ -271,21 +277,21 @@ class _Forward(_Loop):
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with count_loop(b, n) as j:
                 self.enter(b.add(start, j), j)
-                self.begin(b.add(start, j))
+                self.begin(b.add(start, j))  # (1) a = b + b_h, and the token's row of W
             with b.if_then(self.there("x")):
-                self.feed("W", "x", start, n, self.field["D"])
-            self.feed("U", f"prev.{output}", start, n)
+                self.feed("W", "x", start, n, self.field["D"])  # (1) a += x W
+            self.feed("U", f"prev.{output}", start, n)  # (1) a += h_prev U
             if d.operand is not None:
                 q = next(iter(self.eq.operand.values()))
                 with count_loop(b, n) as j:
-                    self.step(d.operand, b.add(start, j), {q: ("q", b.add(start, j))})
-                self.feed("Uq", "q", start, n)
+                    self.step(d.operand, b.add(start, j), {q: ("q", b.add(start, j))})  # (1) q
+                self.feed("Uq", "q", start, n)  # (1) a += q U_q
             with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
                         self.fill("y", row)
-                    with otherwise:
+                    with otherwise:  # (2) (3)
                         self.step(d.main, row, {s: (f"carry.{s}", j) for s in self.eq.states}, y=row)
 
     def begin(self, row: Value) -> None:
@@ -370,14 +376,14 @@ class _Backward(_Loop):
                     with then:
                         self.fill("da", row, self.GH)
                     with otherwise:
-                        self.step(row, j)
+                        self.step(row, j)  # (3) (2) dh, da, dstates_prev
             if d.operand is not None:
                 with count_loop(b, n) as j:
                     self.fill("dq", j)
-                self.back("Uq", self.pointer("dq"), start, n)
+                self.back("Uq", self.pointer("dq"), start, n)  # (1) dq = da U_qᵀ
                 with count_loop(b, n) as j:
                     self.operand_step(b.add(start, j), j)
-            self.back("U", output, start, n)
+            self.back("U", output, start, n)  # (1) dh_prev += da Uᵀ
             with b.if_then(self.there("dx")):
                 with count_loop(b, n) as j:
                     self.fill("dx", b.add(start, j), self.field["D"])

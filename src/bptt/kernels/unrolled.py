@@ -124,6 +124,13 @@ class KernelRun:
         ----------
         overwrite : bool
             Whether what the forward kept may be lost: less memory, and this one backward only.
+
+        Raises
+        ------
+        ShapeError
+            If `dy` or `dstates` do not fit.
+        ConfigError
+            If a backward with `overwrite` has used up the run.
         """
         loops, at, dtype = self._loops, self._loops.layout, self.y.dtype
         compiled, N, H = loops.compiled, loops.N, loops.H
@@ -154,7 +161,7 @@ class KernelRun:
         return Gradients(self._sums(arrays), dx, tuple(at.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
 
     def _sums(self, arrays: dict[str, Array]) -> Params:
-        """Return dW, dU, db (and db_h, and units'), the sums over time."""
+        """Return the sums over time: dU = Σ h_prevᵀ da (qᵀ da for U_q), dW = Σ xᵀ da, db = Σ da."""
         k, params, x, da = self._loops.compiled.kernel, self._params, self._x, arrays["da"]
         cell, columns = k.cell, columns_of(k, self._loops.H)
 
