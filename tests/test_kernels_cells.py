@@ -281,3 +281,34 @@ def test_a_cell_without_equations_falls_back_with_a_reason() -> None:
     assert kernel("auto", cell, np.dtype(np.float32)) is None
     with pytest.raises(bptt.ConfigError, match="own is written by hand and has no equations"):
         kernel("cpu", cell, np.dtype(np.float32))
+
+
+@pytest.mark.parametrize("laid", [np.asfortranarray, lambda a: np.broadcast_to(a[0], a.shape)])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_states_may_lie_in_memory_in_any_way(laid: Any, reverse: bool) -> None:
+    rng = np.random.default_rng(7)
+    T, N, D, H = 4, 5, 3, 6
+    params = {"W": rng.normal(size=(D, 4 * H)), "U": rng.normal(size=(H, 4 * H)), "b": rng.normal(size=4 * H)}
+    x, dy = rng.normal(size=(T, N, D)), rng.normal(size=(T, N, H))
+    states = tuple(laid(rng.normal(size=(N, H))) for _ in range(2))
+    dstates = tuple(laid(rng.normal(size=(N, H))) for _ in range(2))
+    reset = laid(rng.random((T, N)) < 0.3)
+    found = []
+    for backend in ("cpu", "reference"):
+        run = bptt.unroll("lstm", params, x, states, reset=reset, reverse=reverse, backend=backend)
+        grads = run.backward(dy, dstates)
+        found.append([run.y, *run.states, *grads.params.values(), grads.x, *grads.states])
+    for fast, right in zip(*found, strict=True):
+        np.testing.assert_allclose(fast, right, rtol=0, atol=1e-12)
+
+
+def test_a_stepper_reads_states_that_lie_in_any_way() -> None:
+    rng = np.random.default_rng(8)
+    model = bptt.Model(inputs=9, outputs=9, hidden=8, embedding=3)
+    params, tokens = model.init(rng), rng.integers(9, size=(2, 5))
+    state = {k: rng.normal(size=v.shape).astype(np.float32) for k, v in model.zero_state(5).items()}
+    turned = {k: np.asfortranarray(v) for k, v in state.items()}
+    right = [model.forward(params, tokens, state).outputs[t] for t in range(2)]
+    stepper = Stepper(model, params, turned)
+    for t in range(2):
+        np.testing.assert_allclose(stepper.read(tokens[t]), right[t], atol=1e-5)

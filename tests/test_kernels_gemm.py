@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
-from bptt import threads
+from bptt import threads as number_of_threads
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels import gemm, products
 from bptt.kernels.host import host
@@ -117,7 +118,7 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     with monkeypatch.context() as patch:
         for name, value in {"PIECE": 1 << 11, "DEPTH": 24, "HEIGHT": 17, "NEAR": 1 << 12}.items():
             patch.setattr(products, name, value)
-        patch.setattr(threads, "count", lambda: 3)
+        patch.setattr(number_of_threads, "count", lambda: 3)
         for function in cached:
             function.cache_clear()
         yield
@@ -165,6 +166,49 @@ def test_operands_that_repeat_a_row() -> None:
     np.testing.assert_array_equal(matmul(A, B), np.asarray(A) @ np.asarray(B))
 
 
+def test_out_may_be_an_operand() -> None:
+    rng = np.random.default_rng(0)
+    for n in (64, 300):
+        A, B = (whole_numbers(rng, (n, n), np.float32) for _ in range(2))
+        want = A @ B
+        np.testing.assert_array_equal(matmul(A.copy(), (out := B.copy()), out), want)
+        np.testing.assert_array_equal(matmul((out := A.copy()), B, out), want)
+        np.testing.assert_array_equal(matmul((out := A.copy()), B, out, add=True), want + A)
+
+
+def test_a_field_of_records_is_read_where_it_is() -> None:
+    records = np.zeros((5, 7), [("a", "u2"), ("x", "f4")])
+    records["x"] = np.arange(35).reshape(5, 7)
+    A = records["x"]
+    np.testing.assert_array_equal(matmul(A, A.T), A @ A.T)
+
+
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_prepared_products_keep_apart(bfloat16: bool) -> None:
+    if bfloat16 and not host().avx512_bf16:
+        pytest.skip("no products of bfloat16")
+    rng = np.random.default_rng(0)
+    sets = [[whole_numbers(rng, shape, np.float32) for shape in ((37, 90), (90, 70))] for _ in range(2)]
+    outs = [np.zeros((37, 70), np.float32) for _ in sets]
+    runs = [
+        products.Packed(B, bfloat16=bfloat16).prepared(A, out) for (A, B), out in zip(sets, outs, strict=True)
+    ]
+
+    def many(run: Any) -> None:
+        for _ in range(300):
+            run()
+
+    askers = [threading.Thread(target=many, args=(run,)) for run in runs]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    for (A, B), out in zip(sets, outs, strict=True):
+        np.testing.assert_array_equal(out, A @ B)
+    with pytest.raises(ShapeError, match="neighbours"):
+        products.Packed(sets[0][1]).prepared(np.ones((74, 180), np.float32)[::2, ::2], outs[0])
+
+
 def test_nan_and_infinity_reach_the_product() -> None:
     A, B = np.ones((3, 4), "f"), np.ones((4, 5), "f")
     A[1, 2], B[0, 3] = np.nan, np.inf
@@ -186,6 +230,9 @@ def test_nan_and_infinity_reach_the_product() -> None:
         (np.ones((2, 3)), np.ones((3, 5), "f"), None, "all float32 or all float64, got float64, float32"),
         (np.ones((2, 3)), np.ones((3, 5)), np.ones((5, 2)), r"out must be \(M, N\) = \(2, 5\), got \(5, 2\)"),
         (np.ones((2, 3)), np.ones((3, 5)), np.ones((5, 2)).T, "must be neighbours"),
+        (np.ones((2, 3)), np.ones((3, 5)), np.broadcast_to(np.ones(5), (2, 5)), "read-only"),
+        (np.ones((2, 3), ">f8"), np.ones((3, 5), ">f8"), None, "all float32 or all float64, got >f8"),
+        (np.ones(3), np.ones((3, 5)), None, r"A must be \(M, K\)"),
     ],
 )
 def test_what_does_not_fit(A: Array, B: Array, out: Array | None, says: str) -> None:

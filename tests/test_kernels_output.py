@@ -1,11 +1,14 @@
 """The fused output, softmax and cross-entropy against the losses room and plain products."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import bptt
 from bptt import losses, threads
 from bptt.kernels import memory, output
+from bptt.types import Array
 
 SIZES = [(1, 1, 1), (3, 2, 5), (7, 33, 16), (40, 17, 65), (300, 16, 5000), (2048, 8, 65)]
 
@@ -47,6 +50,17 @@ def test_rows_that_count_nothing_have_no_loss_and_no_gradient(counting: int) -> 
     each = np.where(w > 0, -np.log(p[np.arange(40), targets]), 0)
     for fast, right in zip(got, (each, dz @ V.T, h.T @ dz, dz.sum(0)), strict=True):
         np.testing.assert_allclose(fast, right, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("block", [1, 100, 450, 2000])
+def test_blocks_of_logits_give_the_whole(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(block)
+    h, V, b = rng.normal(size=(41, 7)), rng.normal(size=(7, 50)), rng.normal(size=50)
+    targets, w = rng.integers(50, size=41), rng.random(41)
+    whole = output.cross_entropy(h, V, b, targets, w)
+    monkeypatch.setattr(output, "BLOCK", block)
+    for part, right in zip(output.cross_entropy(h, V, b, targets, w), whole, strict=True):
+        np.testing.assert_allclose(part, right, rtol=0, atol=1e-13)
 
 
 def test_large_logits_do_not_overflow_and_small_ones_count_nothing() -> None:
@@ -126,25 +140,55 @@ def test_a_step_of_many_sizes_uses_the_same_memory_again() -> None:
         return places
 
     step()
-    chunks = list(memory._chunks)
+    chunks = list(memory._arena.chunks)
     assert step() == step()
-    assert memory._chunks == chunks
+    assert memory._arena.chunks == chunks
 
 
 def test_room_that_nobody_uses_goes_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"_chunks": [], "CHUNK": 1 << 20, "FORGOTTEN": 8}.items():
+    for name, value in {"_arena": memory._Arena(), "CHUNK": 1 << 20, "FORGOTTEN": 8}.items():
         monkeypatch.setattr(memory, name, value)
     kept = memory.empty(1 << 19, np.uint8)
     large = memory.empty(1 << 24, np.uint8)
-    one, _ = memory._chunks
+    one, _ = memory._arena.chunks
     for _ in range(20):
         memory.empty(1 << 16, np.uint8)
-    assert len(memory._chunks) == 2
+    assert len(memory._arena.chunks) == 2
     del large
     for _ in range(20):
         memory.empty(1 << 16, np.uint8)
-    assert memory._chunks == [one]
+    assert memory._arena.chunks == [one]
     assert len(kept) == 1 << 19
+
+
+def test_memory_that_is_asked_for_while_some_is_given_out_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    inside: list[Array] = []
+    real = memory._Arena.part
+
+    def part(self: memory._Arena, size: int) -> Any:  # as a finaliser or a signal's handler may come
+        inside.append(memory.empty(size, np.uint8))
+        return real(self, size)
+
+    monkeypatch.setattr(memory._Arena, "part", part)
+    outside = memory.empty(1 << 20, np.uint8)
+    assert not np.may_share_memory(outside, inside[0])
+    assert memory.empty(1 << 20, np.uint8).size == 1 << 20  # and in peace again
+
+
+def test_room_that_the_system_refuses_is_asked_for_more_modestly(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, asked = np.empty, []
+
+    def empty(shape: Any, dtype: Any) -> Array:
+        asked.append(shape)
+        if shape > 1 << 21:
+            raise MemoryError
+        return real(shape, dtype)
+
+    monkeypatch.setattr(memory, "_arena", memory._Arena())
+    monkeypatch.setattr(np, "empty", empty)
+    arrays = [memory.empty(1 << 20, np.uint8) for _ in range(3)]
+    assert max(asked) >= memory.CHUNK
+    assert not np.may_share_memory(arrays[0], arrays[2])
 
 
 def test_a_result_is_not_written_over_by_the_next_step() -> None:

@@ -143,3 +143,40 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
     )
     done = python(code, BPTT_THREADS="3")
     assert done.returncode == 0, done.stderr
+
+
+def test_a_process_ends_while_others_of_its_threads_work() -> None:
+    code = PRODUCT + (
+        "import threading\n"
+        "B = np.ones((900, 900), np.float32)\n"
+        "def work():\n"
+        "    while True: matmul(B, B)\n"
+        "for _ in range(3): threading.Thread(target=work, daemon=True).start()\n"
+        "import time; time.sleep(0.3)\n"
+    )
+    start = time.monotonic()
+    assert python(code, BPTT_THREADS="4").returncode == 0
+    assert time.monotonic() - start < 20
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_process_forks_while_another_of_its_threads_trains() -> None:
+    code = (
+        "import os, threading\n"
+        "import numpy as np, bptt\n"
+        "model = bptt.Model(inputs=50, outputs=50, hidden=64, embedding=16)\n"
+        "rng = np.random.default_rng(0)\n"
+        "params, tokens = model.init(rng), rng.integers(50, size=(31, 16))\n"
+        "def step(): return model.loss_and_grads(params, tokens[:-1], tokens[1:]).loss\n"
+        "wanted = step()\n"
+        "def train():\n"
+        "    while True: step()\n"
+        "threading.Thread(target=train, daemon=True).start()\n"
+        "for _ in range(20):\n"
+        "    child = os.fork()\n"
+        "    if not child:\n"
+        "        os._exit(step() != wanted)\n"
+        "    assert os.waitpid(child, 0)[1] == 0\n"
+    )
+    done = python(code, BPTT_THREADS="3")
+    assert done.returncode == 0, done.stderr

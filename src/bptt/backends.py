@@ -50,7 +50,7 @@ def equations_of(cell: Cell) -> EquationCell | None:
 
 def reason_against(cell: Cell, dtype: np.dtype[Any]) -> str | None:
     """Return why no kernel can run a cell, or None where one can."""
-    if dtype.name not in DTYPES:
+    if dtype.name not in DTYPES or not dtype.isnative:
         return f"kernels are for float32 and float64, not {dtype}"
     if equations_of(cell) is None:
         return f"the cell {cell.name} is written by hand and has no equations to make a kernel from"
@@ -150,7 +150,7 @@ def scatter_add(tokens: Array, values: Array, count: int, backend: Backend = "au
 def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:
     """Return whether a backend means compiled code for arrays of a dtype, on this machine."""
     if backend == "cpu":
-        return dtype.name in DTYPES
+        return dtype.name in DTYPES and dtype.isnative
     return backend == "auto" and dtype == np.float32 and _no_compiler() is None
 
 

@@ -89,6 +89,10 @@ class _OneBlasThread:
 
 _one_blas_thread = _OneBlasThread()
 
+if hasattr(os, "register_at_fork"):
+    # a thread of the parent's may be inside, or hold the lock, for ever
+    os.register_at_fork(after_in_child=_one_blas_thread.__init__)  # type: ignore[misc]
+
 
 def one_blas_thread() -> AbstractContextManager[None]:
     """Return a context in which BLAS runs on the calling thread alone; it may be entered again within."""

@@ -40,8 +40,13 @@ class Compiled:
         places = self.places[which]
         words = np.zeros(len(places), np.int64)
         for name, value in given.items():
-            if value is not None and name in places:
-                words[places[name]] = value if isinstance(value, int) else address(value)
+            if value is None or name not in places:
+                continue
+            if isinstance(value, int):
+                words[places[name]] = value
+            else:
+                assert value.flags.c_contiguous, name
+                words[places[name]] = address(value)
         return words
 
     def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:

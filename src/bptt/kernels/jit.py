@@ -71,6 +71,15 @@ _libraries: dict[str, Library] = {}
 _lock = threading.RLock()
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not there any more may hold it
+
+
 def load(module: Any, target: Host | None = None) -> Library:
     """Return a module's machine code: from memory, from the disk, or made now.
 

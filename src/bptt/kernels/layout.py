@@ -15,6 +15,9 @@ import numpy as np
 from bptt.kernels import memory
 from bptt.types import Array
 
+WORTH = 0.95
+"""Leaving out is worth its copies where at most this part of the steps exists."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -122,7 +125,7 @@ def layout(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: 
         lengths = mask.sum(axis=0)
         ends_early = bool((mask == (np.arange(T)[:, None] < lengths)).all())
         no_late_reset = reset is None or not (reset & ~mask).any()
-        if ends_early and no_late_reset and mask.mean() <= memory.WORTH:
+        if ends_early and no_late_reset and mask.mean() <= WORTH:
             return _ragged(T, N, lengths, reset, reverse=reverse)
     crossed = _crossed(reset, reverse=reverse)
     absent = None if mask is None else np.ascontiguousarray(~mask)
@@ -146,4 +149,4 @@ def _crossed(reset: Array | None, *, reverse: bool) -> Array | None:
     """Return where the border that the loop crosses before a step is a reset."""
     if reset is None or not reverse:
         return None if reset is None else np.ascontiguousarray(reset)
-    return np.concatenate([reset[1:], np.zeros_like(reset[:1])])
+    return np.ascontiguousarray(np.concatenate([reset[1:], np.zeros_like(reset[:1])]))

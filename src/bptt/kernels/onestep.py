@@ -36,7 +36,8 @@ class OneStep:
     ) -> None:
         k, dtype = compiled.kernel, states[0].dtype
         (N, H), D = states[0].shape, len(params["W"])
-        self._states = dict(zip(k.cell.states, map(np.array, states), strict=True))
+        own = (np.array(state, order="C") for state in states)
+        self._states = dict(zip(k.cell.states, own, strict=True))
         arrays = compiled.room(N, H, dtype) | compiled.weights(params, dtype, tokens=tokens)
         self.y = arrays["y"]
         if tokens:

@@ -60,7 +60,7 @@ def cross_entropy(
     b : (K,), optional
     targets : (M,) integers in 0 .. K-1
     w : (M,)
-        What each row's loss counts; where much counts nothing, it is left out.
+        What each row's loss counts; rows of weight 0 are left out.
     bfloat16 : bool
         Whether the products' operands, which are float32, are rounded to bfloat16.
 
@@ -74,7 +74,7 @@ def cross_entropy(
     counts = w != 0
     if not counts.any():
         return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,))))
-    if counts.sum() <= memory.WORTH * len(h):
+    if not counts.all():
         those = np.flatnonzero(counts)
         some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
         each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
@@ -96,7 +96,6 @@ def cross_entropy(
         column_sums(z, db)
         matmul(z, V.T, dh[at], bfloat16=bfloat16)
         matmul(h[at].T, z, dV, add=k > 0, bfloat16=bfloat16)
-    each[~counts] = 0
     return Output(each, dh, dV, db)
 
 

@@ -37,8 +37,9 @@ ALONE = 1 << 8
 """How often a thread asks before it lets others have the core between."""
 
 _LINE = 16  # words: what different threads write lies that far apart
-_OPEN, _NEXT, _INSIDE, _ASLEEP, _JOB = (k * _LINE for k in range(5))
-_WORK, _WORDS, _STRIDE, _PIECES, _YIELD = range(_JOB, _JOB + 5)
+_OPEN, _NEXT, _INSIDE, _ASLEEP, _ASKED, _JOB = (k * _LINE for k in range(6))
+_WORK, _WORDS, _STRIDE, _PIECES, _NUMBER, _YIELD, _OVER = range(_JOB, _JOB + 7)
+_DONE = 4  # of the words that ask for a job: work, words, stride, pieces, and this
 
 
 class Work(NamedTuple):
@@ -77,6 +78,7 @@ def _alone(work: Work, pieces: Array) -> None:
 class _Pool:
     """Threads, and the words through which they are told what to do.
 
+    Whoever finds ``asked`` 0 and makes it 1 has the pool; in machine code, where nobody can be interrupted.
     ``open`` is the number of the job that may be entered, or 0; ``inside`` how many threads have entered. A
     thread enters first and then looks whether the job is open still; whoever asked closes it first and then
     waits until nobody is inside. So nobody reads a job that is being changed.
@@ -86,12 +88,10 @@ class _Pool:
         library = jit.build(_module, target=target)
         self._serve = library.function("serve", ctypes.c_void_p, ctypes.c_int64)
         self._run = library.function("run", ctypes.c_void_p, ctypes.c_int64)
-        self._words = memory.zeros(5 * _LINE, np.int64)
+        self._words = memory.zeros(6 * _LINE, np.int64)
         self._words[_YIELD] = _yield()
         self._at = jit.address(self._words)
-        self._number = 0
-        self._wake, self._is_over = threading.Event(), False
-        self._busy = threading.Lock()
+        self._wake = threading.Event()
         self._threads = [
             threading.Thread(target=self._wait, args=(who,), name=f"bptt-{who}", daemon=True)
             for who in range(1, count)
@@ -102,27 +102,22 @@ class _Pool:
         atexit.register(self.close)
 
     def run(self, work: Work, pieces: Array) -> None:
-        if not self._busy.acquire(blocking=False):  # another of Python's threads has it
+        job = np.array([work.address, jit.address(pieces), pieces.strides[0], len(pieces), 0], np.int64)
+        if self._words[_ASLEEP]:
+            self._wake.set()
+        self._run(self._at, jit.address(job))
+        if not job[_DONE]:  # another of Python's threads has the pool
             _alone(work, pieces)
-            return
-        try:
-            self._number += 1
-            self._words[_WORK:_YIELD] = work.address, jit.address(pieces), pieces.strides[0], len(pieces)
-            if self._words[_ASLEEP]:
-                self._wake.set()
-            self._run(self._at, self._number)
-        finally:
-            self._busy.release()
 
     def _wait(self, who: int) -> None:
-        while not self._is_over:
+        while not self._words[_OVER]:
             self._wake.wait()
             self._wake.clear()
             self._serve(self._at, who)
 
     def close(self) -> None:
         """End the threads, before the machine code that they are in is gone."""
-        self._is_over = True
+        self._words[_OVER] = 1
         while any(thread.is_alive() for thread in self._threads):
             self._wake.set()
             for thread in self._threads:
@@ -172,23 +167,29 @@ def words_of(b: ir.IRBuilder, words: Any, pointers: int, numbers: int) -> tuple[
 
 
 def _module() -> ir.Module:
-    """Return ``serve(words, who)`` and ``run(words, number)``."""
+    """Return ``serve(words, who)`` and ``run(words, address of a job's words)``."""
     module = ir.Module("pool")
     with work(module, "serve") as (b, words, who):
         _emit_serve(b, words, who)
-    with work(module, "run") as (b, words, number):
-        _emit_run(b, words, number)
+    with work(module, "run") as (b, words, job):
+        was_asked = b.atomic_rmw("xchg", _at(b, words, _ASKED), i64(1), "seq_cst")
+        with b.if_then(b.icmp_signed("==", was_asked, i64(0))):
+            _emit_run(b, words, b.inttoptr(job, pointer))
     return module
 
 
-def _emit_run(b: ir.IRBuilder, words: Any, number: Any) -> None:
+def _emit_run(b: ir.IRBuilder, words: Any, job: Any) -> None:
     """Open a job, do its pieces, close it, and wait for those who are inside."""
+    for k in range(_DONE):
+        _set(b, words, _JOB + k, word(b, job, k))
     _set(b, words, _NEXT, i64(0))
-    _set(b, words, _OPEN, number)
+    _set(b, words, _OPEN, b.add(_add(b, words, _NUMBER, 1), i64(1)))
     _take(b, words, i64(0))
     _set(b, words, _OPEN, i64(0))
     with _ask(b, words) as (asked, done):
         b.cbranch(b.icmp_signed("==", _get(b, words, _INSIDE), i64(0)), done, asked)
+    b.store(i64(1), _at(b, job, _DONE))
+    _set(b, words, _ASKED, i64(0))
 
 
 def _emit_serve(b: ir.IRBuilder, words: Any, who: Any) -> None:
@@ -200,10 +201,11 @@ def _emit_serve(b: ir.IRBuilder, words: Any, who: Any) -> None:
     b.branch(served)
     b.position_at_end(served)
     with _ask(b, words, tired) as (asked, found):
-        number = _get(b, words, _OPEN)
-        is_new = b.and_(
-            b.icmp_signed("!=", number, i64(0)), b.icmp_signed("!=", number, b.load(seen, typ=i64))
-        )
+        look = b.append_basic_block("look")
+        b.cbranch(b.icmp_signed("!=", _get(b, words, _OVER), i64(0)), tired, look)
+        b.position_at_end(look)
+        number, before = _get(b, words, _OPEN), b.load(seen, typ=i64)
+        is_new = b.and_(b.icmp_signed("!=", number, i64(0)), b.icmp_signed("!=", number, before))
         b.cbranch(is_new, found, asked)
     _add(b, words, _INSIDE, 1)
     number = _get(b, words, _OPEN)

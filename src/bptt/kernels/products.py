@@ -69,9 +69,13 @@ def matmul(
     array([[  5.,  14.,  23.,  32.],
            [ 14.,  50.,  86., 122.]])
     """
-    if out is None:
-        out, add = memory.empty((A.shape[0], B.shape[-1]), A.dtype), False
     _check(A, B, out)
+    if out is None:
+        out, add = memory.empty((A.shape[0], B.shape[1]), A.dtype), False
+    elif np.may_share_memory(out, A) or np.may_share_memory(out, B):
+        found = matmul(A, B, bfloat16=bfloat16)
+        out[...] = found + out if add else found
+        return out
     if bfloat16 and A.dtype != np.float32:
         raise ShapeError(f"matmul: A and B must be float32 to be rounded to bfloat16, got {A.dtype}")
     (M, K), N = A.shape, B.shape[1]
@@ -81,9 +85,8 @@ def matmul(
         return out
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
     A, B = readable(A), readable(B)
-    if (
-        _is_across(A) and N < M and B.strides[1] == B.itemsize
-    ):  # few rows of B: as a tile's rows they waste less than in a panel
+    if _is_across(A) and N < M and B.strides[1] == B.itemsize:
+        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel
         turned = memory.empty((N, M), A.dtype)
         parts.multiply(B.T, A.T, turned)()
         out[...] = turned.T + out if add else turned.T
@@ -92,15 +95,20 @@ def matmul(
     return out
 
 
-def _check(A: Array, B: Array, out: Array) -> None:
+def _check(A: Array, B: Array, out: Array | None) -> None:
     if A.ndim != 2 or B.ndim != 2 or A.shape[1] != B.shape[0]:
         raise ShapeError(f"matmul: A must be (M, K) and B (K, N), got {A.shape} and {B.shape}")
-    if A.dtype.char not in "fd" or not A.dtype == B.dtype == out.dtype:
-        given = f"{A.dtype}, {B.dtype} and {out.dtype}"
+    dtypes = [array.dtype for array in (A, B, out) if array is not None]
+    if not (A.dtype.char in "fd" and A.dtype.isnative and all(dtype == A.dtype for dtype in dtypes)):
+        given = ", ".join(map(str, dtypes))
         raise ShapeError(f"matmul: A, B and out must be all float32 or all float64, got {given}")
+    if out is None:
+        return
     if out.shape != (A.shape[0], B.shape[1]):
         raise ShapeError(f"matmul: out must be (M, N) = {(A.shape[0], B.shape[1])}, got {out.shape}")
-    if out.size and out.shape[1] > 1 and out.strides[1] != out.itemsize:
+    if not out.flags.writeable:
+        raise ShapeError("matmul: out is read-only; give an array of its own")
+    if out.size and ((out.shape[1] > 1 and out.strides[1] != out.itemsize) or out.strides[0] % out.itemsize):
         raise ShapeError("matmul: the numbers of a row of out must be neighbours; give an array of its own")
 
 
@@ -121,7 +129,9 @@ def _strides(array: Array) -> tuple[int, ...]:
 
 def readable(A: Array) -> Array:
     """Return a matrix, or a copy where its numbers are neighbours neither in rows nor in columns."""
-    return A if A.itemsize in A.strides and 0 not in A.strides else A.copy()
+    size = A.itemsize
+    is_readable = size in A.strides and all(stride and stride % size == 0 for stride in A.strides)
+    return A if is_readable else A.copy()
 
 
 def _is_across(A: Array) -> bool:
@@ -145,12 +155,19 @@ class Packed:
 
     def from_left(self, A: Array) -> Array:
         """Return A B for A (M, K)."""
+        _check(A, self._B, None)
         out = memory.empty((len(A), self._B.shape[1]), A.dtype)
         self._parts.multiply(readable(A), self._B, out, packed_B=self._packed)()
         return out
 
     def prepared(self, A: Array, out: Array) -> Callable[[], None]:
-        """Return a function that writes A B to `out`, of what is in A whenever it is called."""
+        """Return a function that writes A B to `out`, of what is in A whenever it is called.
+
+        The numbers of a row of A are neighbours. Of two threads only one may call it at a time.
+        """
+        _check(A, self._B, out)
+        if readable(A) is not A:
+            raise ShapeError("prepared: the numbers of a row of A must be neighbours")
         return self._parts.multiply(A, self._B, out, packed_B=self._packed)
 
 
@@ -161,13 +178,14 @@ class Parts:
     ----------
     kind : str
         ``f``, ``d`` or ``bfloat16``.
+    target : Host
     """
 
-    def __init__(self, kind: str) -> None:
-        library = jit.build(lambda: _module(kind), kind, DEPTH, HEIGHT, NEAR)
+    def __init__(self, kind: str, target: Host) -> None:
+        library = jit.build(lambda: _module(kind, target), kind, DEPTH, HEIGHT, NEAR, target=target)
         self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
-        self.height, vectors = shape(host())
-        self.width = vectors * host().lanes(np.float32 if kind == "bfloat16" else kind)
+        self.height, vectors = shape(target)
+        self.width = vectors * target.lanes(np.float32 if kind == "bfloat16" else kind)
         self._multiply = pool.Work.of(library, "multiply")
         self._pack_A = pool.Work.of(library, "pack_A")
         self._pack_B = pool.Work.of(library, "pack_B")
@@ -212,17 +230,17 @@ class Parts:
         packed_A = self._packed_rows(A) if is_across and by_columns > 1 else None
         if by_rows > 1 and packed_B is None:
             packed_B = self.packed(B)
-        room_A = min(M, HEIGHT) * min(depth, DEPTH) * size
+        packs_A = packed_A is None and (is_across or self.step > 1)
+        room_A = min(M, HEIGHT) * min(depth, DEPTH) * size if packs_A else 0
         room_A += -room_A % 4096
         room_B = 0 if packed_B is not None else max(NEAR, self.width * DEPTH * size)
-        room = _scratch((room_A + room_B) * threads.count())
         ars, acs = _strides(A)
         common = {
             "A": jit.address(A), "A rows": ars, "A columns": acs, "M": M, "K": K,
             "packed A": 0 if packed_A is None else jit.address(packed_A),
             "B": jit.address(B), "packed B": 0 if packed_B is None else jit.address(packed_B),
             "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
-            "room": jit.address(room), "room A": room_A, "rooms": room_A + room_B,
+            "room A": room_A, "rooms": room_A + room_B,
         }  # fmt: skip
         common["B rows"], common["B columns"] = _strides(B)
         panels, pieces = -(-N // self.width), np.empty((by_rows * by_columns, len(WORDS)), np.int64)
@@ -230,11 +248,15 @@ class Parts:
         borders = product(_borders(M, by_rows), _borders(panels, by_columns))
         for words, ((top, bottom), (left, right)) in zip(pieces, borders, strict=True):
             words[:4] = top, bottom, left * self.width, min(N, right * self.width)
-        return partial(_run, self._multiply, pieces, (A, B, out, packed_A, packed_B, room))
+        return partial(_run, self._multiply, pieces, (A, B, out, packed_A, packed_B))
 
 
 def _run(work: pool.Work, pieces: Array, _: object) -> None:
-    """Do a work; the last argument is what its words are addresses of."""
+    """Multiply, in room of the calling thread's; the last argument is what the words are addresses of."""
+    rooms = int(pieces[0, _ROOMS])
+    if rooms:
+        room = _scratch(rooms * threads.count())
+        pieces[:, _ROOM] = jit.address(room)
     pool.run(work, pieces)
 
 
@@ -270,24 +292,26 @@ def _even(n: int, most: int) -> list[tuple[int, int]]:
 
 
 @cache
-def parts_of(kind: str, _: Host) -> Parts:
+def parts_of(kind: str, target: Host) -> Parts:
     """Return the functions of a kind (see :class:`Parts`) for a processor."""
-    return Parts(kind)
+    return Parts(kind, target)
 
 
 WORDS = ("top", "bottom", "left", "right", "A", "A rows", "A columns", "packed A", "M", "K",
          "B", "B rows", "B columns", "packed B", "C", "C rows", "add", "room", "room A", "rooms")  # fmt: skip
 """A piece's words: its own rows and columns, then what the whole product has.
 
-Rows and columns are strides in numbers. What is packed is 0 where it is not: then a piece packs for itself,
-in its thread's room, whose part for A is as large as ``room A``.
+Rows and columns are strides in numbers, ``rooms`` the bytes of a thread's room. What is packed is 0 where it
+is not: then a piece packs for itself, in its thread's room, whose part for A is as large as ``room A``.
 """
 
+_ROOM, _ROOMS = WORDS.index("room"), WORDS.index("rooms")
 
-def _module(kind: str) -> ir.Module:
+
+def _module(kind: str, target: Host) -> ir.Module:
     """Return the works ``multiply``, ``pack_A`` and ``pack_B``."""
     module = ir.Module()
-    parts = Gemm16(module) if kind == "bfloat16" else Gemm(module, kind)
+    parts = Gemm16(module, target) if kind == "bfloat16" else Gemm(module, kind, target)
     for name, inner in (("pack_A", parts.pack_rows), ("pack_B", parts.pack)):
         with pool.work(module, name) as (b, words, _):
             given = [pool.word(b, words, k) for k in range(len(inner.args))]

@@ -45,7 +45,7 @@ def unroll(
     given = np.ascontiguousarray(at.enter(x), np.int64 if tokens else dtype)
     kept = compiled.room(at.rows, H, dtype)
     for i, s in enumerate(cell.states):
-        first = np.zeros((N, H), dtype) if states is None else np.array(at.sort(states[i]), dtype)
+        first = np.zeros((N, H), dtype) if states is None else np.array(at.sort(states[i]), dtype, order="C")
         kept[f"carry.{s}"] = first
     weights = compiled.weights(params, dtype, tokens=tokens)
     loops.run("forward", kept | weights | {"tokens" if tokens else "x": given})
@@ -64,7 +64,7 @@ class _Last:
 
     def cut(self, states: Array) -> Array:
         """Return final states, or their gradient, with those zeros."""
-        states = np.array(states, self.dtype)
+        states = np.array(states, self.dtype, order="C")
         if self.is_reset is not None:
             states[self.is_reset] = 0
         return states
