@@ -99,16 +99,21 @@ def one_blas_thread() -> AbstractContextManager[None]:
     return _one_blas_thread
 
 
+def cuts(n: int, pieces: int) -> list[slice]:
+    """Return slices that cover ``range(n)``, all about as long: so many, or n where that is less."""
+    pieces = max(1, min(pieces, n))
+    return [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
+
+
 def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
     """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, here and on the pool.
 
     The slices depend on `n` and `pieces` alone. `work` must write to places of its own.
     """
-    pieces = max(1, min(pieces, n))
-    cuts = [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
+    parts = cuts(n, pieces)
     # a worker that waited for the pool could wait for itself
-    helpers = 0 if getattr(_own, "is_worker", False) else min(pieces, count()) - 1
-    left = iter(cuts)
+    helpers = 0 if getattr(_own, "is_worker", False) else min(len(parts), count()) - 1
+    left = iter(parts)
 
     def take() -> None:
         for cut in left:

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bptt import threads
 from bptt.kernels import memory
 from bptt.types import Array
 
@@ -48,8 +49,7 @@ class Layout:
 
     def cuts(self, pieces: int) -> list[slice]:
         """Return the sequences in pieces of equal work."""
-        pieces = max(1, min(pieces, self.N))
-        return [slice(k * self.N // pieces, (k + 1) * self.N // pieces) for k in range(pieces)]
+        return threads.cuts(self.N, pieces)
 
     def enter(self, array: Array) -> Array:
         """Return (T, N, ...) as rows (R, ...)."""

@@ -88,8 +88,7 @@ def cross_entropy(
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)
-    for k in range(blocks):
-        at = slice(k * M // blocks, (k + 1) * M // blocks)
+    for k, at in enumerate(threads.cuts(M, blocks)):
         z = logits[: at.stop - at.start]
         matmul(h[at], V, z, bfloat16=bfloat16)
         softmax(z, bias, targets[at], w[at], each[at])
@@ -106,11 +105,9 @@ def _softmax(dtype: str, target: Host) -> Any:
 
     def run(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
         M, K = z.shape
-        pieces = max(1, min(2 * threads.count(), M, M * K >> 13))
-        cuts = [slice(k * M // pieces, (k + 1) * M // pieces) for k in range(pieces)]
         words = [
             (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
-            for at in cuts
+            for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
         ]
         pool.run(work, np.array(words, np.int64))
 

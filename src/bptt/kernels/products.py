@@ -283,7 +283,7 @@ def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across:
 
 def _borders(n: int, count: int) -> list[tuple[int, int]]:
     """Return the borders of `count` parts, all about as large."""
-    return [(i * n // count, (i + 1) * n // count) for i in range(count)]
+    return [(cut.start, cut.stop) for cut in threads.cuts(n, count)]
 
 
 def _even(n: int, most: int) -> list[tuple[int, int]]:

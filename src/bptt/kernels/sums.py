@@ -5,7 +5,6 @@ column's sum runs in the order of the rows.
 """
 
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -74,12 +73,11 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
     size = values.itemsize
     if values.strides[1] != size:
         values = np.ascontiguousarray(values)
-    pieces = max(1, min(threads.count(), K // host().lanes(values.dtype)) if M * K > SMALL else 1)
-    cuts = [k * K // pieces for k in range(pieces + 1)]
-    at = jit.address(values), jit.address(out)
+    pieces = min(threads.count(), K // host().lanes(values.dtype)) if M * K > SMALL else 1
+    source, to, ld = jit.address(values), jit.address(out), values.strides[0] // size
     words = [
-        (tokens or 0, at[0] + left * size, at[1] + left * size, M, K, right - left, values.strides[0] // size)
-        for left, right in pairwise(cuts)
+        (tokens or 0, source + cut.start * size, to + cut.start * size, M, K, cut.stop - cut.start, ld)
+        for cut in threads.cuts(K, pieces)
     ]
     pool.run(_works(values.dtype.char, host())[name], np.array(words, np.int64))
 
