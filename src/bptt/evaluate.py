@@ -53,8 +53,6 @@ def _mean_loss(model: Model, params: Params, inputs: Array, targets: Array, mask
         steps = max(1, MOST_NUMBERS // (widest * rows))
         for start in range(0, T, steps):
             part = slice(start, start + steps), columns
-            run = model.forward(params, inputs[part], state)
-            state = run.state
-            each = model.loss_of(run.outputs, targets[part], overwrite=True).each
+            each, state = model.losses(params, inputs[part], targets[part], state)
             total += float(np.sum(each, where=mask[part], dtype=np.float64))
     return total / int(mask.sum())

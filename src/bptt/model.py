@@ -293,13 +293,31 @@ class Model:
         """
         with one_blas_thread():
             hidden = Hidden.of(self, params, inputs, state, mask, reset, features, rng)
-            if self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype):
+            if self._loss_is_compiled(hidden):
                 loss, each, back = hidden.cross_entropy(targets, counted)
             else:
                 found = self.loss_of(hidden.outputs().outputs, targets, mask=counted, overwrite=True)
                 loss, each, back = found.value, found.each, hidden.output_backward(found.grad)
             grads = hidden.backward(back, None, overwrite=True).params
             return LossesAndGrads(loss, each, grads, hidden.run.states)
+
+    def losses(
+        self, params: Params, inputs: Array, targets: Array, state: Params | None = None
+    ) -> tuple[Array, Params]:
+        """Return every step's own loss, (T, N), and the state to carry on: what an evaluation needs.
+
+        Parameters are those of `loss_and_grads`.
+        """
+        with one_blas_thread():
+            hidden = Hidden.of(self, params, inputs, state, None, None, None, None)
+            if self._loss_is_compiled(hidden):
+                each = hidden.losses(targets)
+            else:
+                each = self.loss_of(hidden.outputs().outputs, targets, overwrite=True).each
+            return each, hidden.run.states
+
+    def _loss_is_compiled(self, hidden: Hidden) -> bool:
+        return self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False

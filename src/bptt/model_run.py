@@ -117,6 +117,16 @@ class Hidden:
         each, *grads = cross_entropy(self.h, V, b, targets.ravel(), w.ravel(), bfloat16=is_narrow)
         return float(w.ravel() @ each), each.reshape(shape), OutputGradients(*grads)
 
+    def losses(self, targets: Array) -> Array:
+        """Return (4) for every step alone, (T, N): the cross-entropy by compiled code."""
+        from bptt.kernels.output import losses
+
+        model, shape = self.model, self.run.y.shape[:2]
+        targets = counted_targets(targets, shape, model.outputs, None)
+        V, b = model.output_matrix(self.params), self.params.get("output.b")
+        each = losses(self.h, V, b, targets.ravel(), bfloat16=model.precision == "bfloat16")
+        return each.reshape(shape)
+
     def output_backward(self, doutputs: Array) -> OutputGradients:
         """Backpropagate through the output matrix: (3)."""
         matmul, dy = self.model.matmul, doutputs.reshape(-1, doutputs.shape[-1])

@@ -9,6 +9,7 @@ At most BLOCK logits are held at a time: a block's are made, turned into their g
 dh, dV and db.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -82,20 +83,43 @@ def cross_entropy(
         return some._replace(each=each, dh=dh)
     each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
     db = np.zeros(K, dtype)
+    for k, (at, dz) in enumerate(_blocks(h, V, b, targets, w, each, bfloat16=bfloat16)):
+        column_sums(dz, db)
+        matmul(dz, V.T, dh[at], bfloat16=bfloat16)
+        matmul(h[at].T, dz, dV, add=k > 0, bfloat16=bfloat16)
+    return Output(each, dh, dV, db)
+
+
+def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: bool = False) -> Array:
+    """Return each row's cross-entropy alone, (M,); parameters are those of `cross_entropy`.
+
+    Examples
+    --------
+    >>> losses(np.zeros((1, 2)), np.ones((2, 4)), None, np.array([2])).round(4)
+    array([1.3863])
+    """
+    each = np.empty(len(h), h.dtype)
+    for _ in _blocks(h, V, b, targets, np.ones(len(h)), each, bfloat16=bfloat16):
+        pass
+    return each
+
+
+def _blocks(
+    h: Array, V: Array, b: Array | None, targets: Array, w: Array, each: Array, *, bfloat16: bool
+) -> Iterator[tuple[slice, Array]]:
+    """Write the losses of some rows at a time to `each`; yield which rows, and dz for them."""
+    M, K, dtype = len(h), V.shape[1], h.dtype
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
     softmax = _softmax(dtype.char, host())
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)
-    for k, at in enumerate(threads.cuts(M, blocks)):
+    for at in threads.cuts(M, blocks):
         z = logits[: at.stop - at.start]
         matmul(h[at], V, z, bfloat16=bfloat16)
         softmax(z, bias, targets[at], w[at], each[at])
-        column_sums(z, db)
-        matmul(z, V.T, dh[at], bfloat16=bfloat16)
-        matmul(h[at].T, z, dV, add=k > 0, bfloat16=bfloat16)
-    return Output(each, dh, dV, db)
+        yield at, z
 
 
 @cache
