@@ -169,6 +169,28 @@ def test_address_of_any_array() -> None:
         assert jit.address(array) == array.ctypes.data
 
 
+def test_a_cached_start_needs_no_computer_algebra(tmp_path: Path) -> None:
+    code = (
+        "import sys, numpy as np, bptt\n"
+        "from bptt import optim\n"
+        "model = bptt.Model(inputs=9, outputs=9, hidden=8, embedding=3, cell='gru', backend='cpu')\n"
+        "params, tokens = model.init(np.random.default_rng(0)), np.zeros((4, 2), int)\n"
+        "loss, grads, _ = model.loss_and_grads(params, tokens[:-1], tokens[1:])\n"
+        "adam = optim.make('adam')\n"
+        "adam.update(params, grads, adam.init(params), 0.1)\n"
+        "print('sympy' in sys.modules)\n"
+    )
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join(map(str, sys.path)),
+        "BPTT_CACHE": str(tmp_path),
+    }
+    for first in (True, False):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+        )
+        assert done.stdout.strip() == str(first)
+
+
 def test_importing_bptt_does_not_import_llvm() -> None:
     code = "import sys, bptt; print('llvmlite' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,

@@ -233,8 +233,13 @@ def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> s
 def _compiled(cell: EquationCell, precision: str, target: "Host") -> "Compiled":
     from bptt.kernels import jit
     from bptt.kernels.compiled import Compiled
-    from bptt.kernels.sequence import SequenceKernel
+    from bptt.kernels.interface import Interface
 
-    made = SequenceKernel(cell, precision, target)
-    eq = cell.equations
-    return Compiled(made, jit.build(made.module, eq.text, eq.constants, precision, target=target))
+    interface, eq = Interface(cell, precision, target), cell.equations
+
+    def module() -> object:
+        from bptt.kernels import sequence  # with computer algebra, which takes a while to import
+
+        return sequence.module(interface)
+
+    return Compiled(interface, jit.build(module, eq.text, eq.constants, precision, target=target))

@@ -9,8 +9,9 @@
 :mod:`.pool`      the threads that share out all of these
 :mod:`.products`  whole products of two arrays
 :mod:`.pointwise` a derivation's lines as vector code
-:mod:`.sequence`  a cell's loops through time
-:mod:`.compiled`  these as machine code, and their arrays by name
+:mod:`.interface` what a cell's loops through time read and write, by name
+:mod:`.sequence`  their code
+:mod:`.compiled`  their machine code, and the weights as it reads them
 :mod:`.unrolled`  a layer over whole sequences, by a :mod:`.layout`
 :mod:`.onestep`   a layer one step at a time
 :mod:`.output`    the output matrix, the softmax cross-entropy and their gradients

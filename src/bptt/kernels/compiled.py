@@ -1,5 +1,6 @@
 """A cell's loops as machine code, and the arrays that they read and write by the names of its fields."""
 
+import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -9,10 +10,10 @@ import numpy as np
 
 from bptt.columns import Columns
 from bptt.kernels import memory
+from bptt.kernels.interface import Interface
 from bptt.kernels.jit import Library, address
 from bptt.kernels.pool import Work
 from bptt.kernels.products import Parts, parts_of, readable
-from bptt.kernels.sequence import SequenceKernel
 from bptt.types import Array, Params
 
 
@@ -20,19 +21,25 @@ from bptt.types import Array, Params
 class Compiled:
     """A cell's loops, as machine code too."""
 
-    kernel: SequenceKernel
+    interface: Interface
     library: Library
 
     @cached_property
     def works(self) -> dict[str, Work]:
         """``forward`` and ``backward``."""
-        return {name: Work.of(self.library, name) for name in self.kernel.fields}
+        return {name: Work.of(self.library, name) for name in self.interface.fields}
+
+    @cached_property
+    def extra(self) -> int:
+        """How many arrays ``slots`` has."""
+        return int(self.library.function("extra", returns=ctypes.c_int64)())
 
     @cached_property
     def places(self) -> dict[str, dict[str, int]]:
         """For each, where its words' fields are."""
         return {
-            which: {name: k for k, name in enumerate(fields)} for which, fields in self.kernel.fields.items()
+            which: {name: k for k, name in enumerate(fields)}
+            for which, fields in self.interface.fields.items()
         }
 
     def words(self, which: str, given: Mapping[str, Array | int | None]) -> Array:
@@ -51,8 +58,8 @@ class Compiled:
 
     def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return arrays for what the forward writes, a row for each step of each sequence."""
-        k = self.kernel
-        wide = {"a": (rows, k.G * H), "slots": (len(k.slots.extra), rows, H)}
+        k = self.interface
+        wide = {"a": (rows, k.G * H), "slots": (self.extra, rows, H)}
         names = ["y", *(f"prev.{s}" for s in k.cell.states), *["q"] * bool(k.cell.from_q)]
         return {name: memory.empty(shape, dtype) for name, shape in wide.items()} | {
             name: memory.empty((rows, H), dtype) for name in names
@@ -60,14 +67,14 @@ class Compiled:
 
     def narrow(self, N: int, H: int, D: int) -> Array | None:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
-        if not self.kernel.is_narrow:
+        if not self.interface.is_narrow:
             return None
-        widest = max((run.count for found in self.kernel.products.values() for run in found), default=1)
-        return memory.empty((N, (max(widest * H, D) + 1) // 2), self.kernel.dtype)
+        widest = max((run.count for found in self.interface.products.values() for run in found), default=1)
+        return memory.empty((N, (max(widest * H, D) + 1) // 2), self.interface.dtype)
 
     def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the forward reads of the parameters; where tokens choose rows of W, it is a table."""
-        k, H = self.kernel, len(params["U"])
+        k, H = self.interface, len(params["U"])
         bias, columns = np.zeros((1, k.G * H), dtype), columns_of(k, H)
         if "b" in params:
             columns.W.add(bias, params["b"].astype(dtype))
@@ -84,21 +91,21 @@ class Compiled:
     def transposed(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the backward reads of the parameters: the transposes."""
         packed = self._parts(dtype).packed
-        parts = _columns_of_gates(self.kernel, params, dtype, has_x=not tokens)
+        parts = _columns_of_gates(self.interface, params, dtype, has_x=not tokens)
         return {name: packed(readable(B).T) for name, B in parts}
 
     def _parts(self, dtype: np.dtype[Any]) -> Parts:
-        return parts_of("bfloat16" if self.kernel.is_narrow else dtype.char, self.kernel.host)
+        return parts_of("bfloat16" if self.interface.is_narrow else dtype.char, self.interface.host)
 
 
 @cache
-def columns_of(kernel: SequenceKernel, H: int) -> Columns:
+def columns_of(interface: Interface, H: int) -> Columns:
     """Return which columns of the pre-activations belong to W, and which to U."""
-    return Columns.of(kernel.cell, H)
+    return Columns.of(interface.cell, H)
 
 
 def _columns_of_gates(
-    k: SequenceKernel, params: Params, dtype: np.dtype[Any], *, has_x: bool
+    k: Interface, params: Params, dtype: np.dtype[Any], *, has_x: bool
 ) -> list[tuple[str, Array]]:
     """Return the columns of U, and of W where there is an x, for each run of gates by the kernel's names."""
     H = len(params["U"])
@@ -115,7 +122,7 @@ def _columns_of_gates(
     ]
 
 
-def _table(k: SequenceKernel, W: Array, H: int) -> Array:
+def _table(k: Interface, W: Array, H: int) -> Array:
     """Return W with its columns in the places of the gates that it feeds, (V, G·H)."""
     if W.shape[1] == k.G * H:
         return np.ascontiguousarray(W)

@@ -34,7 +34,7 @@ class OneStep:
     def __init__(
         self, compiled: Compiled, params: Params, states: States, *, tokens: bool, x: Array | None = None
     ) -> None:
-        k, dtype = compiled.kernel, states[0].dtype
+        k, dtype = compiled.interface, states[0].dtype
         (N, H), D = states[0].shape, len(params["W"])
         own = (np.array(state, order="C") for state in states)
         self._states = dict(zip(k.cell.states, own, strict=True))

@@ -37,42 +37,18 @@ A call has n sequences of its own. Numbers of equations are those of :mod:`bptt.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from llvmlite import ir
 
-from bptt.derive import EquationCell
 from bptt.derive.backward import Derivation, Pass
 from bptt.derive.proof import prove
 from bptt.kernels import pointwise
 from bptt.kernels.bfloat16 import Gemm16
 from bptt.kernels.gemm import Gemm
-from bptt.kernels.host import Host
+from bptt.kernels.interface import Interface
 from bptt.kernels.loops import count_loop, i8, i64, pointer
 from bptt.kernels.pool import word, work
 from bptt.kernels.vector import Value, Vector
-
-
-@dataclass(frozen=True)
-class Run:
-    """Neighbouring gates that a product feeds: `count` blocks of ``a`` from `at`, of U from `column`."""
-
-    at: int
-    column: int
-    count: int
-
-
-def runs(gates: tuple[str, ...], fed: tuple[str, ...]) -> list[Run]:
-    """Return the runs of the gates `fed`, in the order of the product's own columns."""
-    found: list[Run] = []
-    for column, gate in enumerate(fed):
-        at = gates.index(gate)
-        if found and found[-1].at + found[-1].count == at:
-            last = found.pop()
-            found.append(Run(last.at, last.column, last.count + 1))
-        else:
-            found.append(Run(at, column, 1))
-    return found
 
 
 class Slots:
@@ -101,58 +77,22 @@ class Slots:
                     self.extra[name] = len(self.extra)
 
 
-class SequenceKernel:
-    """The code of a cell's time loops, for one precision and processor.
+def module(interface: Interface) -> ir.Module:
+    """Return the code of the works ``forward`` and ``backward``; the derivation is proven first.
 
-    Parameters
-    ----------
-    cell : EquationCell
-    precision : "float32", "float64" or "bfloat16"
-        Of the products; with bfloat16 all else is float32.
-    host : Host
-
-    Attributes
-    ----------
-    products : dict of list of Run
-        For W, U, and U's part that an operand goes through, which gates they feed.
-    fields : dict of list of str
-        For ``"forward"`` and ``"backward"``, the names of what the function's one argument points to: 64-bit
-        numbers, addresses or sizes, in order.
+    A function ``extra()`` returns how many arrays ``slots`` has.
     """
-
-    def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
-        self.cell, self.host = cell, host
-        self.is_narrow = precision == "bfloat16"
-        self.dtype = "float32" if self.is_narrow else precision
-        self.d = cell.derivation
-        self.slots = Slots(self.d)
-        eq = cell.equations
-        ids = cell.gates[: len(eq.gates)]
-        self.G = len(ids)
-        self.products = {
-            "W": runs(ids, cell.from_x),
-            "U": runs(ids, cell.from_h),
-            "Uq": runs(ids, cell.from_q),
-        }
-        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q", "narrow"]
-        common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
-        products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
-        self.fields = {
-            "forward": [*common, *products, "tokens", "table", "x", "bias", "y"]
-            + [f"carry.{s}" for s in eq.states],
-            "backward": [*common, *products, "da", "dy", "dx", "dq"]
-            + [f"dcarry.{s}" for s in eq.states]
-            + [f"dunit.{p}" for p in eq.params],
-        }
-
-    def module(self) -> ir.Module:
-        """Return the code of the works ``forward`` and ``backward``; the derivation is proven first."""
-        prove(self.d)
-        module = ir.Module(f"bptt_{self.dtype}")
-        gemm = Gemm16(module, self.host) if self.is_narrow else Gemm(module, self.dtype, self.host)
-        _Forward(self, module, gemm)
-        _Backward(self, module, gemm)
-        return module
+    d = interface.cell.derivation
+    prove(d)
+    slots = Slots(d)
+    made = ir.Module(f"bptt_{interface.dtype}")
+    host = interface.host
+    gemm = Gemm16(made, host) if interface.is_narrow else Gemm(made, interface.dtype, host)
+    for loop in (_Forward, _Backward):
+        loop(interface, d, slots, made, gemm)
+    extra = ir.Function(made, ir.FunctionType(i64, []), "extra")
+    ir.IRBuilder(extra.append_basic_block("entry")).ret(i64(len(slots.extra)))
+    return made
 
 
 class _Loop(ABC):
@@ -160,13 +100,15 @@ class _Loop(ABC):
 
     name: str
 
-    def __init__(self, kernel: SequenceKernel, module: ir.Module, gemm: Gemm) -> None:
-        self.k, self.eq, self.gemm = kernel, kernel.cell.equations, gemm
+    def __init__(
+        self, interface: Interface, d: Derivation, slots: Slots, module: ir.Module, gemm: Gemm
+    ) -> None:
+        self.interface, self.d, self.slots, self.eq, self.gemm = interface, d, slots, d.equations, gemm
         with work(module, self.name) as (b, words, _):
-            self.b, self.v = b, Vector(b, kernel.dtype, kernel.host)
-            self.field = {name: word(b, words, k) for k, name in enumerate(kernel.fields[self.name])}
+            self.b, self.v = b, Vector(b, interface.dtype, interface.host)
+            self.field = {name: word(b, words, k) for k, name in enumerate(interface.fields[self.name])}
             self.H, self.R = self.field["H"], self.field["R"]
-            self.GH = b.mul(self.H, i64(kernel.G))
+            self.GH = b.mul(self.H, i64(interface.G))
             self.run()
 
     @abstractmethod
@@ -215,7 +157,7 @@ class _Loop(ABC):
         self, names: tuple[str, ...] | list[str], row: Value, column: Value, mask: Value | None
     ) -> dict[str, Value]:
         """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""
-        eq, slots = self.eq, self.k.slots
+        eq, slots = self.eq, self.slots
         values: dict[str, Value] = {}
         for name in names:
             if name in eq.constants:
@@ -239,7 +181,7 @@ class _Loop(ABC):
 
     def extra(self, name: str, row: Value, column: Value) -> Value:
         b = self.b
-        at = b.add(b.mul(self.R, i64(self.k.slots.extra[name])), row)
+        at = b.add(b.mul(self.R, i64(self.slots.extra[name])), row)
         return self.v.at(self.row("slots", at), column)
 
     def operand(self, A: Value, lda: Value, M: Value, K: Value) -> tuple[Value, Value, Value]:
@@ -272,7 +214,7 @@ class _Forward(_Loop):
 
     def run(self) -> None:
         b = self.b
-        output, d = self.eq.states[0], self.k.d
+        output, d = self.eq.states[0], self.d
         with count_loop(b, self.field["steps"]) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with count_loop(b, n) as j:
@@ -331,10 +273,10 @@ class _Forward(_Loop):
     def feed(self, name: str, operand: str, start: Value, n: Value, size: Value | None = None) -> None:
         """Add the product of some rows of `operand` (R, size) to the gates that it feeds."""
         size = self.H if size is None else size
-        if not self.k.products[name]:
+        if not self.interface.products[name]:
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
-        for k, run in enumerate(self.k.products[name]):
+        for k, run in enumerate(self.interface.products[name]):
             C = self.gate_at("a", run.at, start, i64(0))
             columns = self.b.mul(self.H, i64(run.count))
             self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
@@ -346,7 +288,7 @@ class _Forward(_Loop):
         read = [n for n in dict.fromkeys(n for s in p.statements for n in s.reads) if n not in made]
 
         def body(column: Value, mask: Value | None) -> None:
-            v, slots = self.v, self.k.slots
+            v, slots = self.v, self.slots
             values = pointwise.emit(v, p.forward, self.read(read, row, column, mask))
             values = {name: v.const(x) if isinstance(x, float) else x for name, x in values.items()}
             for name in p.kept:
@@ -366,7 +308,7 @@ class _Backward(_Loop):
     name = "backward"
 
     def run(self) -> None:
-        b, d, eq = self.b, self.k.d, self.eq
+        b, d, eq = self.b, self.d, self.eq
         output = self.pointer(f"dcarry.{eq.states[0]}")
         with count_loop(b, self.field["steps"], down=True) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
@@ -395,13 +337,13 @@ class _Backward(_Loop):
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value | None = None) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
         size = self.H if size is None else size
-        for k, run in enumerate(self.k.products[name]):
+        for k, run in enumerate(self.interface.products[name]):
             rows = self.b.mul(self.H, i64(run.count))
             A = self.operand(self.gate_at("da", run.at, start, i64(0)), self.GH, n, rows)
             self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
     def step(self, row: Value, j: Value) -> None:
-        p, eq = self.k.d.main, self.eq
+        p, eq = self.d.main, self.eq
 
         def body(column: Value, mask: Value | None) -> None:
             v = self.v
@@ -422,7 +364,7 @@ class _Backward(_Loop):
         self.each_vector(body)
 
     def operand_step(self, row: Value, j: Value) -> None:
-        p, eq = self.k.d.operand, self.eq
+        p, eq = self.d.operand, self.eq
         assert p is not None
         (seed,) = p.seeds.values()
 

@@ -37,7 +37,7 @@ def unroll(
     reverse: bool,
 ) -> "KernelRun":
     """Run a cell through time; the arrays are those that :func:`bptt.unroll` has checked."""
-    (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.kernel.cell
+    (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.interface.cell
     at = layout(T, N, mask=mask, reset=reset, reverse=reverse)
     last = _Last(reset[0] if reverse and reset is not None else None, dtype)
     tokens = x.ndim == 2
@@ -134,7 +134,7 @@ class KernelRun:
         """
         loops, at, dtype = self._loops, self._loops.layout, self.y.dtype
         compiled, N, H = loops.compiled, loops.N, loops.H
-        cell, tokens = compiled.kernel.cell, self._x.ndim == 1
+        cell, tokens = compiled.interface.cell, self._x.ndim == 1
         expect(cell, dy, dstates, self.y, self.states)
         if not self._kept:
             raise ConfigError("a backward with overwrite=True has used up this run: run the forward again")
@@ -162,7 +162,7 @@ class KernelRun:
 
     def _sums(self, arrays: dict[str, Array]) -> Params:
         """Return the sums over time: dU = Σ h_prevᵀ da (qᵀ da for U_q), dW = Σ xᵀ da, db = Σ da."""
-        k, params, x, da = self._loops.compiled.kernel, self._params, self._x, arrays["da"]
+        k, params, x, da = self._loops.compiled.interface, self._params, self._x, arrays["da"]
         cell, columns = k.cell, columns_of(k, self._loops.H)
 
         dU = memory.empty((self._loops.H, columns.U.width), da.dtype)

@@ -7,19 +7,20 @@ the array of that name without its 1, and takes its place. Arrays are shared out
 import ast
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from llvmlite import ir
 
-from bptt.derive.algebra import expression
-from bptt.derive.backward import Line
-from bptt.kernels import jit, pointwise, pool
+from bptt.kernels import jit, pool
 from bptt.kernels.host import Host, host
 from bptt.kernels.loops import count_loop, i64
 from bptt.kernels.pool import Work
 from bptt.kernels.vector import Vector
 from bptt.types import Array
+
+if TYPE_CHECKING:
+    from bptt.derive.backward import Line
 
 PIECE = 1 << 16
 """Elements that one thread takes at a time."""
@@ -65,6 +66,8 @@ def _module(
     equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
 ) -> ir.Module:
     """Return the work ``update``, whose words are: the arrays, the numbers, and a size."""
+    from bptt.kernels import pointwise  # with computer algebra, which takes a while to import
+
     module = ir.Module(f"update_{dtype}")
     with pool.work(module, "update") as (b, words, _):
         v = Vector(b, dtype, target)
@@ -86,7 +89,10 @@ def _module(
     return module
 
 
-def _line(text: str) -> Line:
+def _line(text: str) -> "Line":
+    from bptt.derive.algebra import expression
+    from bptt.derive.backward import Line
+
     name, _, value = text.partition(" = ")
     return Line(name, expression(ast.parse(value, mode="eval").body), ())
 
