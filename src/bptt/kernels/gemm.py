@@ -21,6 +21,10 @@ from bptt.kernels.loops import count_loop, i64, pointer
 from bptt.kernels.vector import Value, Vector
 from bptt.types import Dtype
 
+AHEAD = 4
+"""Rows that are asked for before they are packed: parts of rows are too short for the processor to foresee.
+"""
+
 
 def shape(target: Host) -> tuple[int, int]:
     """Return a tile's most rows MR and its columns NV in vectors: the sums that registers can hold."""
@@ -181,7 +185,7 @@ class Gemm:
             to = [v.at(C, b.mul(ldc, i64(r))) for r in range(h)]
             for row in to:  # C comes into the cache while k runs
                 for n in range(0, P * self.width, 64 // self.dtype.itemsize):
-                    v.prefetch(v.at(row, n))
+                    v.prefetch(v.at(row, n), to_write=True)
             is_add = b.icmp_signed("!=", add, i64(0))
             for row, sums in zip(to, self.sums(v, rows, aks, panels, K), strict=True):
                 for n, total in enumerate(sums):
@@ -302,6 +306,8 @@ class Gemm:
                 target = v.at(v.at(to, b.mul(q, i64(self.width))), b.mul(j, deep))
                 for n in range(0, self.width, v.lanes):
                     at = b.add(j, i64(n))
+                    ahead = b.mul(b.add(q, i64(AHEAD)), b.mul(brs, i64(self.step)))
+                    v.prefetch(v.at(v.at(B, at), ahead), to_write=False)
                     v.store(self._row(v, v.at(B, at), q, brs, K, b.sub(N, at)), v.at(target, n))
             with columns, count_loop(b, N, self.width) as j:
                 start, out = v.at(B, b.mul(j, bcs)), v.at(to, b.mul(j, deep))

@@ -22,6 +22,9 @@ AT_ONCE = 4
 """Vectors of columns summed at once: several sums hide the time that each addition takes."""
 
 
+AHEAD = 3
+"""Rows that are asked for before their turn: parts of rows are too short for the processor to foresee."""
+
 SMALL = 1 << 16
 """Numbers for which one thread is enough."""
 
@@ -106,6 +109,7 @@ def _scatter(
         to, value = v.at(out, b.mul(row, K)), v.at(values, b.mul(r, ld))
         with count_loop(b, columns, v.lanes) as c:
             mask = v.tail(b.sub(columns, c))
+            v.prefetch(v.at(value, b.add(c, b.mul(ld, i64(AHEAD)))), to_write=False)
             total = v.add(v.load(v.at(to, c), mask), v.load(v.at(value, c), mask))
             v.store(total, v.at(to, c), mask)
 

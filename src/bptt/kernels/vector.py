@@ -143,10 +143,10 @@ class Vector:
         arguments = [value, pointer, i32(self.dtype.itemsize), mask]
         self.call(f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
 
-    def prefetch(self, pointer: Value) -> None:
-        """Ask for the line of the caches at a pointer, to write to."""
+    def prefetch(self, pointer: Value, *, to_write: bool) -> None:
+        """Ask for the line of the caches at a pointer."""
         i32 = ir.IntType(32)
-        self.call("llvm.prefetch.p0", ir.VoidType(), [pointer, i32(1), i32(3), i32(1)])
+        self.call("llvm.prefetch.p0", ir.VoidType(), [pointer, i32(int(to_write)), i32(3), i32(1)])
 
     # ---- arithmetic
 
