@@ -1,12 +1,9 @@
 """The threads that wait in machine code: every piece once, whoever asks, and an end when it is time."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +16,7 @@ from bptt import threads
 from bptt.kernels import jit, pool
 from bptt.kernels.loops import count_loop, i64
 from bptt.types import Array
+from processes import run
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -107,17 +105,6 @@ def test_threads_of_python_may_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     assert all((tally.counts == 500).all() for tally in tallies)
 
 
-def python(code: str, **environment: str) -> Any:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
 PRODUCT = """
 import numpy as np
 from bptt.kernels.products import matmul
@@ -128,7 +115,7 @@ assert (matmul(A, A) == 400).all()
 
 def test_a_process_ends_while_threads_wait() -> None:
     for _ in range(5):
-        done = python(PRODUCT, BPTT_THREADS="4")
+        done = run(PRODUCT, BPTT_THREADS="4")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
@@ -141,7 +128,7 @@ def test_a_forked_process_has_threads_of_its_own() -> None:
         "if child:\n"
         "    assert os.waitpid(child, 0)[1] == 0\n"
     )
-    done = python(code, BPTT_THREADS="3")
+    done = run(code, BPTT_THREADS="3")
     assert done.returncode == 0, done.stderr
 
 
@@ -155,7 +142,7 @@ def test_a_process_ends_while_others_of_its_threads_work() -> None:
         "import time; time.sleep(0.3)\n"
     )
     start = time.monotonic()
-    assert python(code, BPTT_THREADS="4").returncode == 0
+    assert run(code, BPTT_THREADS="4").returncode == 0
     assert time.monotonic() - start < 20
 
 
@@ -178,5 +165,5 @@ def test_a_process_forks_while_another_of_its_threads_trains() -> None:
         "        os._exit(step() != wanted)\n"
         "    assert os.waitpid(child, 0)[1] == 0\n"
     )
-    done = python(code, BPTT_THREADS="3")
+    done = run(code, BPTT_THREADS="3")
     assert done.returncode == 0, done.stderr

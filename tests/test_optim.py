@@ -542,3 +542,17 @@ def test_the_norm_of_float32_is_summed_in_float64_by_any_number_of_threads(
     assert abs(norm / exact - 1) < 1e-14
     assert math.isnan(optim.global_norm({"W": np.array([1, np.nan], np.float32)}))
     assert optim.global_norm({"W": np.array([1, -np.inf], np.float32)}) == math.inf
+
+
+def test_an_optimiser_without_equations_is_not_passed_over() -> None:
+    class Plain(optim.SGD):
+        equations = ()
+
+    moved = []
+    for kind in (optim.SGD, Plain):
+        params, grads = {"p": np.ones(5, np.float32)}, {"p": np.arange(5, dtype=np.float32)}
+        rule = kind()
+        rule.update(params, grads, rule.init(params), 0.1)
+        moved.append(params["p"])
+    np.testing.assert_allclose(moved[0], moved[1], rtol=1e-6)
+    assert (moved[1][1:] != 1).all()

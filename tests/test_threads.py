@@ -11,18 +11,7 @@ from bptt import threads
 from bptt.errors import ConfigError
 from bptt.threads import MOST_PIECES, PIECE, for_pieces, matmul, one_blas_thread
 from bptt.types import Array
-
-
-def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run Python in a process of its own, where the number of threads is chosen at its start."""
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))} | environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+from processes import run
 
 
 def pieces_of(n: int, pieces: int) -> list[tuple[int, int]]:

@@ -102,7 +102,8 @@ class Optimizer(ABC):
         t, lr = int(state["t"]), float(lr)
         for name, p in params.items():
             arrays = {"p": p, "g": grads[name]} | {slot: state[f"{slot}.{name}"] for slot in self.slots}
-            if uses_kernels(backend, p.dtype) and all(a.flags.c_contiguous for a in arrays.values()):
+            compiles = bool(self.equations) and uses_kernels(backend, p.dtype)
+            if compiles and all(a.flags.c_contiguous for a in arrays.values()):
                 from bptt.kernels.update import update
 
                 update(self.equations, arrays, self.numbers(t, lr, p))
