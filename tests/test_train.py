@@ -15,7 +15,7 @@ import pytest
 import bptt
 from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, Trained, Trainer
 from bptt.batches import Batch
-from bptt.errors import ConfigError
+from bptt.errors import BpttWarning, ConfigError
 from bptt.model_run import Hidden
 from bptt.tasks import EmbeddedReber, Verdict
 from bptt.text import TextStream
@@ -57,7 +57,7 @@ def left_by(folder: Path) -> tuple[bytes, bytes, list[dict[str, Any]]]:
     """Return what must not depend on where a run was stopped: all but times."""
     lines = [json.loads(line) for line in folder.joinpath("log.jsonl").read_text().splitlines()]
     for line in lines:
-        del line["seconds"], line["tokens_per_second"]
+        del line["seconds"], line["tokens_per_second"], line["crc32"]
     return (
         folder.joinpath("last.safetensors").read_bytes(),
         folder.joinpath("best.safetensors").read_bytes(),
@@ -133,10 +133,57 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, book:
 def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path, book: str) -> None:
     settings = Settings(data=book, **SMALL)
     go(Trainer.start(settings, tmp_path / "whole"))
-    go(Trainer.start(settings, tmp_path / "killed"), 6)
+    Trainer.start(settings, tmp_path / "killed").close()
     tmp_path.joinpath("killed", "last.safetensors").unlink()
     go(Trainer.resume(tmp_path / "killed"))
     assert left_by(tmp_path / "killed") == left_by(tmp_path / "whole")
+
+
+def test_a_run_whose_last_checkpoint_is_lost_is_not_begun_anew(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 12)
+    last, best = (tmp_path / "run" / f"{name}.safetensors" for name in ("last", "best"))
+    last.unlink()
+    before = {path.name: path.read_bytes() for path in tmp_path.joinpath("run").iterdir()}
+    with pytest.raises(RunError, match=r"has no last\.safetensors, so it is not known where to go on"):
+        Trainer.resume(tmp_path / "run")
+    best.rename(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match=r"has no last\.safetensors"):  # the log says that it has trained
+        Trainer.resume(tmp_path / "run")
+    tmp_path.joinpath("elsewhere").rename(best)
+    after = {path.name: path.read_bytes() for path in tmp_path.joinpath("run").iterdir()}
+    assert {**after, ".lock": b""} == {**before, ".lock": b""}
+    last.write_bytes(best.read_bytes())  # the way out that the error names
+    assert Trainer.resume(tmp_path / "run").step == 7
+
+
+def test_a_folder_is_held_until_training_ends(tmp_path: Path, book: str) -> None:
+    trainer = Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
+    with pytest.raises(RunError, match="is in use by another Trainer of this process"):
+        Trainer.resume(tmp_path / "run")
+    go(trainer, 3)
+    again = Trainer.resume(tmp_path / "run")
+    again.close()
+    Trainer.resume(tmp_path / "run").close()
+
+
+def test_a_run_goes_on_where_its_texts_have_moved(tmp_path: Path, book: str) -> None:
+    valid = tmp_path / "valid.txt"
+    valid.write_text(Path(book).read_text()[:300])
+    go(Trainer.start(Settings(data=book, valid=str(valid), **SMALL), tmp_path / "run"), 3)
+    valid.rename(tmp_path / "moved.txt")
+    with pytest.raises(DataError, match="no such file"):
+        Trainer.resume(tmp_path / "run")
+    assert go(Trainer.resume(tmp_path / "run", valid=str(tmp_path / "moved.txt"))).end == DONE
+
+
+def test_a_run_that_goes_on_by_other_code_says_so(
+    tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bptt.train.running", lambda *_: "compiled for another")
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 3)
+    monkeypatch.undo()
+    with pytest.warns(BpttWarning, match="was compiled for another and is now .*: its bits may differ"):
+        Trainer.resume(tmp_path / "run").close()
 
 
 def test_a_run_can_be_made_longer(tmp_path: Path, book: str) -> None:
@@ -214,6 +261,7 @@ def test_the_same_data_in_another_place_are_the_same_data(tmp_path: Path, book: 
     config = trainer.run.config()
     config["data"]["source"] = "/another/cache/book.txt"
     trainer.run.write_config(config)
+    trainer.close()
     assert go(Trainer.resume(tmp_path / "run")).end == DONE
 
 
@@ -246,12 +294,12 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_last_good_checkpoint_stay
     assert Trained.load(tmp_path / "run", "last").step == kept.step
 
 
-def test_a_run_that_diverges_at_once_says_that_nothing_is_kept(tmp_path: Path) -> None:
+def test_a_run_that_diverges_at_once_keeps_its_start(tmp_path: Path) -> None:
     asked = {**BLOWS_UP, "optimizer": "sgd", "schedule": "constant"}
     settings = Settings(**asked, lr=1e38)
-    with pytest.raises(DivergedError, match=r"^the loss is nan at step 1; no checkpoint was written yet"):
+    with pytest.raises(DivergedError, match=r"^the loss is nan at step 1; .*last\.safetensors keeps step 0"):
         go(Trainer.start(settings, tmp_path / "run"))
-    assert not tmp_path.joinpath("run", "last.safetensors").exists()
+    assert Trained.load(tmp_path / "run").step == 0
 
 
 def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path: Path, book: str) -> None:

@@ -21,6 +21,7 @@ from bptt.derive import EquationCell
 from bptt.derive.numpy_code import backward_lines, forward_lines
 from bptt.errors import BpttError, ConfigError, RunError
 from bptt.types import Array, Generator
+from resealing import read_config, write_config
 
 LINE = "the quick brown fox jumps over the lazy dog\n"
 SMALL: dict[str, Any] = {"hidden": 5, "embedding": 3, "batch": 3, "chunk": 8, "steps": 9}
@@ -183,10 +184,9 @@ def test_the_old_equations_go_on_and_it_is_said(desk: Path, capsys: pytest.Captu
 
 def test_a_config_whose_cell_was_damaged_is_told(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(["train", "book.txt", "--cell=ugrnn", *FAST, "--out=run"]) == 0
-    path = desk / "run" / "config.json"
-    config = json.loads(path.read_text())
+    config = read_config(desk / "run")
     config["cell"]["equations"] = config["cell"]["equations"].replace("sigmoid", "system")
-    path.write_text(json.dumps(config))
+    write_config(desk / "run", config)
     capsys.readouterr()
     for arguments in (["sample", "run"], ["eval", "run"], ["train", "--resume=run"]):
         assert command(arguments) == 2

@@ -9,6 +9,8 @@
     ├── RunError               a run folder or a checkpoint that cannot be read or written
     └── DivergedError          the loss is no longer finite
 
+    BpttWarning                what is to be known and stops nothing; the command prints it as a line
+
 Each message names what was given, what was wanted and the way out. On the command line it is printed
 as one line and the exit code is 2 (1 for DivergedError: the command ran, and the answer is no).
 """
@@ -36,3 +38,7 @@ class RunError(BpttError):
 
 class DivergedError(BpttError, ArithmeticError):
     """The loss is no longer finite."""
+
+
+class BpttWarning(UserWarning):
+    """What is to be known and stops nothing."""

@@ -6,27 +6,43 @@
 ``log.jsonl``         a line per report
 ``last.safetensors``  the latest checkpoint: all that is needed to go on as if never stopped
 ``best.safetensors``  the checkpoint with the lowest validation loss
+``.lock``             which process writes here
 ===================== ============================================================================
 
-Every file but the log, which grows by lines, is replaced in one piece: it is written beside the old one,
-forced to the disk, and only then takes its name. A write that fails half-way leaves what was there.
+Every file but the log, which grows by lines, is replaced in one piece (:mod:`bptt.files`). The log is forced
+to the disk before a checkpoint is, and the checkpoint before anything is said of it: what a checkpoint stands
+for is always there. What is in the files, and the digests by which damage is seen: :mod:`bptt.run_format`.
 """
 
+import contextlib
+import hashlib
 import json
 import os
-import tempfile
-import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bptt.errors import RunError
+from bptt import run_format
+from bptt.errors import BpttError, BpttWarning, RunError
+from bptt.files import (
+    Lock,
+    append,
+    claim_folder,
+    is_temporary,
+    open_regular,
+    read_regular,
+    sync,
+    write_atomically,
+)
 from bptt.types import Params
 
-FORMAT = 1
-"""Raised when a run's files change so that older ones cannot be read."""
+RUNS = Path("bptt-runs")
+"""Where runs are that are given no folder."""
+
+FILES = frozenset(("config.json", "vocabulary.json", "log.jsonl", "last.safetensors", "best.safetensors"))
 
 
 @dataclass(frozen=True)
@@ -64,34 +80,55 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self._lock: Lock | None = None
+        self._known: dict[str, Any] | None = None
+        self._log_is_forced = True
 
     @classmethod
     def create(
         cls,
-        folder: str | os.PathLike[str],
+        folder: str | os.PathLike[str] | None,
         config: dict[str, Any],
         vocabulary: dict[str, Any] | None = None,
+        *,
+        name: str = "run",
     ) -> "Run":
-        """Make a run's folder and write its configuration.
+        """Make a run's folder, hold it, and write its configuration.
+
+        Parameters
+        ----------
+        folder : path or None
+            None: the first of NAME-1, NAME-2, ... in `RUNS` that is not there.
+        config : dict
+        vocabulary : dict, optional
+        name : str
+            For a folder that is not given.
 
         Raises
         ------
         RunError
-            If the folder holds a run already or cannot be written.
+            If the folder holds a run already, is in use, or cannot be written.
         """
-        run = cls(folder)
+        tokens = None if vocabulary is None else run_format.encode(vocabulary)
+        if tokens is not None and len(tokens) > run_format.VOCABULARY_LIMIT:
+            raise RunError(
+                f"the vocabulary takes {len(tokens):,} bytes, and at most {run_format.VOCABULARY_LIMIT:,} "
+                "are read again; --vocabulary V keeps the V most frequent words"
+            )
+        sealed = run_format.sealed(config, tokens)
+        whole = run_format.encode(sealed, indent=2)
+        run = cls(claim_folder(RUNS, name) if folder is None else folder)
         try:
             run.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"cannot make the folder {run.folder}: {error.strerror}") from None
-        try:
-            write_atomically(run.path("config.json"), _config(config), new=True)
-        except FileExistsError:
-            raise RunError(
-                f"{run.folder} already holds a run; go on with --resume {run.folder}, or give another --out"
-            ) from None
-        if vocabulary is not None:
-            run.write_vocabulary(vocabulary)
+        run._expect_none()
+        run.hold()  # what another has made until here is there now
+        run._expect_none()
+        run._write("config.json", whole)
+        if tokens is not None:
+            run._write("vocabulary.json", tokens)
+        run._known = sealed
         return run
 
     @classmethod
@@ -105,33 +142,56 @@ class Run:
         """
         run = cls(folder)
         # os.path, because Path's own raise where a name is too long for a file's
-        if not os.path.isfile(run.path("config.json")):  # noqa: PTH113
+        if not run.has("config.json"):
             is_dir = os.path.isdir(folder)  # noqa: PTH112
             what = "holds no run: it has no config.json" if is_dir else "is no such folder"
             raise RunError(f"{run.folder} {what}; bptt train --out {run.folder} would make a run there")
         return run
 
-    def path(self, name: str) -> Path:
-        """Return the path of one of the run's files."""
-        return self.folder / name
+    def _expect_none(self) -> None:
+        if self.has("config.json"):
+            raise RunError(
+                f"{self.folder} already holds a run; go on with --resume {self.folder}, or give another --out"
+            )
 
-    def write(self, name: str, data: bytes) -> None:
-        """Replace one of the run's files in one piece.
+    def hold(self) -> None:
+        """Hold the folder: until `release`, no other process writes there.
 
         Raises
         ------
         RunError
-            If it cannot be written; the file that was there is as it was.
+            If somebody has it, with who it is.
         """
-        write_atomically(self.path(name), data)
+        if self._lock is None:
+            self._lock = Lock(self.folder)
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.folder / name
+
+    def has(self, name: str) -> bool:
+        """Return whether one of the run's files is there, whatever it is."""
+        return os.path.lexists(self.path(name))
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Replace the configuration."""
-        self.write("config.json", _config(config))
+        """Replace the configuration; the run's name and its vocabulary's digest stay."""
+        before = self.config()
+        whole = run_format.sealed(
+            {"id": before["id"], **config} if "id" in before else config, self._tokens()
+        )
+        self._write("config.json", run_format.encode(whole, indent=2))
+        self._known = whole
 
-    def write_vocabulary(self, vocabulary: dict[str, Any]) -> None:
-        """Replace the vocabulary."""
-        self.write("vocabulary.json", _json(vocabulary, indent=None))
+    def restore_vocabulary(self, vocabulary: dict[str, Any]) -> None:
+        """Write the vocabulary where a run was stopped before it was written."""
+        if not self.has("vocabulary.json"):
+            self._write("vocabulary.json", run_format.encode(vocabulary))
 
     def config(self) -> dict[str, Any]:
         """Return the configuration.
@@ -139,185 +199,269 @@ class Run:
         Raises
         ------
         RunError
-            If it cannot be read, or was written by another version's format.
+            If it cannot be read, is not as it was written, or is of a format that is not read.
         """
-        config = self._read_json("config.json")
-        _check_format(self.path("config.json"), config.get("format"))
-        return config
+        if self._known is None:
+            path = self.path("config.json")
+            try:
+                config = run_format.decode(self._read("config.json", run_format.CONFIG_LIMIT), dict[str, Any])
+                _check_format(path, config.get("format"))
+                if config["format"] > run_format.OLDEST:
+                    sums = run_format.convert(config.get("sha256"), run_format.Digests, "sha256")
+                    if sums.config != run_format.sum_of(config):
+                        raise RunError("it is not as it was written: its sha256 is another")
+                    run_format.convert(config.get("id"), run_format.Name, "id")
+                else:
+                    _note(f"{self.folder} was written by an earlier version, without digests")
+            except BpttError as error:
+                raise _unreadable(path, error) from None
+            self._known = config
+        return self._known
+
+    def describe(self) -> run_format.Described:
+        """Return what the configuration describes: a model, settings, and what is known of the data.
+
+        Raises
+        ------
+        RunError
+            If a value is missing, unknown, of another type, or means nothing.
+        """
+        try:
+            return run_format.described(self.config())
+        except BpttError as error:
+            raise _unreadable(self.path("config.json"), error) from None
 
     def vocabulary(self) -> dict[str, Any] | None:
         """Return the vocabulary's JSON, or None where the run has no tokens."""
-        return self._read_json("vocabulary.json") if self.path("vocabulary.json").exists() else None
+        data = self._tokens()
+        if data is None:
+            return None
+        try:
+            return run_format.decode(data, dict[str, Any])
+        except BpttError as error:
+            raise _unreadable(self.path("vocabulary.json"), error) from None
+
+    def _tokens(self) -> bytes | None:
+        """Return the vocabulary's bytes, as they were written."""
+        path = self.path("vocabulary.json")
+        wanted = self.config().get("sha256", {}).get("vocabulary")
+        if not os.path.lexists(path):
+            return None
+        data = self._read("vocabulary.json", run_format.VOCABULARY_LIMIT)
+        if self.config()["format"] > run_format.OLDEST and hashlib.sha256(data).hexdigest() != wanted:
+            raise _unreadable(path, RunError("it is not as it was written: its sha256 is another"))
+        return data
 
     def log(self, line: dict[str, Any]) -> None:
         """Add a line to the log."""
         try:
-            with self.path("log.jsonl").open("a", encoding="utf-8", newline="\n") as file:
-                file.write(json.dumps(line) + "\n")
+            append(self.path("log.jsonl"), run_format.checked_line(line))
         except OSError as error:
             raise RunError(f"cannot write {self.path('log.jsonl')}: {error.strerror}") from None
+        self._log_is_forced = False
 
     def lines(self) -> list[dict[str, Any]]:
-        """Return the log's lines; one cut short by a crash is left out."""
-        path = self.path("log.jsonl")
-        try:
-            data = path.read_bytes() if path.exists() else b""
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror}") from None
-        lines = []
-        for text in data.splitlines():
-            try:
-                line = json.loads(text)
-            except ValueError:
-                break
-            if not isinstance(line, dict) or not isinstance(line.get("step"), int):
-                break
-            lines.append(line)
+        """Return the log's lines; those that are damaged are left out, with a warning.
+
+        A last line that was cut short, as a crash leaves it, is left out without one.
+        """
+        lines, damaged = self._read_log()
+        if damaged:
+            _note(f"{self.path('log.jsonl')}: {_damaged_lines(damaged)}")
         return lines
 
+    def damaged_lines(self) -> list[int]:
+        """Return the numbers, from 1, of the log's lines that are not as they were written."""
+        return self._read_log()[1]
+
+    def _read_log(self) -> tuple[list[dict[str, Any]], list[int]]:
+        path = self.path("log.jsonl")
+        if not os.path.lexists(path):
+            return [], []
+        texts = self._read("log.jsonl", run_format.LOG_LIMIT).split(b"\n")
+        torn = texts.pop()  # nothing, where the last line is whole
+        wants_sum = self.config()["format"] > run_format.OLDEST
+        lines: list[dict[str, Any]] = []
+        damaged = []
+        for number, text in enumerate(texts, 1):
+            try:
+                line = run_format.read_line(text, wants_sum=wants_sum)
+                if lines and line["step"] <= lines[-1]["step"]:
+                    raise RunError("its step is not beyond that of the line before")
+                lines.append(line)
+            except RunError:
+                damaged.append(number)
+        if torn:  # whole but for its end, or of no use
+            with contextlib.suppress(RunError):
+                lines.append(run_format.read_line(torn, wants_sum=wants_sum))
+        return lines, damaged
+
     def rewind_log(self, step: int) -> float:
-        """Drop the log's lines after `step`, and return the seconds at its end."""
-        kept = [line for line in self.lines() if line["step"] <= step]
-        self.write("log.jsonl", "".join(json.dumps(line) + "\n" for line in kept).encode())
+        """Drop the log's lines after `step`, and return the seconds at its end.
+
+        Where lines are damaged, the file as it was is kept aside first, and a warning says so.
+        """
+        lines, damaged = self._read_log()
+        kept = [line for line in lines if line["step"] <= step]
+        if damaged:
+            aside = self._set_aside("log.jsonl")
+            _note(f"{self.path('log.jsonl')}: {_damaged_lines(damaged)}; as it was, it is kept in {aside}")
+        self._write("log.jsonl", b"".join(map(run_format.checked_line, kept)))
         return float(kept[-1].get("seconds", 0)) if kept else 0.0
 
+    def _set_aside(self, name: str) -> Path:
+        """Copy one of the run's files to the first of NAME.damaged-1, ... that is not there."""
+        k = 1
+        while os.path.lexists(aside := self.path(f"{name}.damaged-{k}")):
+            k += 1
+        write_atomically(aside, self._read(name, run_format.LOG_LIMIT))
+        return aside
+
     def sweep(self) -> None:
-        """Remove what a process that was killed while it wrote has left behind."""
-        for left in self.folder.glob(".*.tmp"):
-            left.unlink(missing_ok=True)
+        """Remove what a process that was killed while it wrote has left behind; the folder must be held."""
+        for entry in sorted(os.listdir(self.folder)):  # noqa: PTH208
+            if is_temporary(entry, FILES):
+                self.path(entry).unlink(missing_ok=True)
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, ``"last"`` or ``"best"``: the same content gives the same bytes."""
         from safetensors.numpy import save
 
+        if not self._log_is_forced:
+            try:
+                sync(self.path("log.jsonl"))
+            except OSError as error:
+                raise RunError(f"cannot write {self.path('log.jsonl')}: {error.strerror}") from None
+            self._log_is_forced = True
         # order="C", because safetensors writes others in the order in which they lie in memory
         arrays = {
             f"{group}.{key}": np.asarray(array, order="C")
             for group, part in checkpoint.arrays.items()
             for key, array in part.items()
         }
+        values = {"format": run_format.FORMAT, "run": self.config().get("id"), **checkpoint.values}
+        values["sha256"] = run_format.sum_of_arrays(values, arrays)
         # one entry, because safetensors keeps no order among several
-        values = json.dumps({"format": FORMAT, **checkpoint.values}, sort_keys=True)
-        self.write(f"{name}.safetensors", save(arrays, metadata={"bptt": values}))
+        text = json.dumps(values, sort_keys=True, allow_nan=False)
+        self._write(f"{name}.safetensors", save(arrays, metadata={"bptt": text}))
 
-    def load(self, name: str) -> Checkpoint:
+    def load(self, name: str, shapes: dict[str, tuple[int, ...]] | None = None) -> Checkpoint:
         """Read a checkpoint.
+
+        Parameters
+        ----------
+        name : "last" or "best"
+        shapes : dict, optional
+            What its parameters must be, by their names: compared before an array is read.
 
         Raises
         ------
         RunError
-            If it is missing, truncated, not a checkpoint, or of another version's format.
+            If it is missing, truncated, damaged, not a checkpoint, another run's, or of a format that is not
+            read; if its parameters have other names or shapes, or are no finite numbers.
         """
         path = self.path(f"{name}.safetensors")
-        if not path.is_file():
-            raise RunError(
-                f"{self.folder} has no {path.name}: the run was stopped before its first checkpoint"
-            )
-        from safetensors import SafetensorError, safe_open
-
+        if not os.path.lexists(path):
+            raise RunError(f"{self.folder} has no {path.name}")
         try:
-            with safe_open(path, framework="numpy") as file:
-                values = dict(json.loads((file.metadata() or {})["bptt"]))
-                flat = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 not a dict
-        except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
-            raise RunError(f"{path} is not a whole bptt checkpoint ({_reason(error)})") from None
-        _check_format(path, values.pop("format", None))
+            values, flat = _read_checkpoint(path, shapes, self.config().get("id"))
+        except BpttError as error:
+            raise _unreadable(path, error) from None
         arrays: dict[str, Params] = {}
         for key, array in flat.items():
             group, _, own = key.partition(".")
             arrays.setdefault(group, {})[own] = array
         return Checkpoint(arrays, values)
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def _read(self, name: str, limit: int) -> bytes:
         path = self.path(name)
         try:
-            value = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RunError(f"cannot read {path} ({_reason(error)})") from None
-        if not isinstance(value, dict):
-            raise RunError(f"cannot read {path} (it is not a JSON object)")
-        return value
+            return read_regular(path, limit)
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        write_atomically(self.path(name), data)
 
 
-def write_atomically(path: Path, data: bytes, *, new: bool = False) -> None:
-    """Write a file beside its place, force it to the disk, and put it there in one step.
+def _read_checkpoint(
+    path: Path, shapes: dict[str, tuple[int, ...]] | None, run_id: str | None
+) -> tuple[dict[str, Any], Params]:
+    """Return a checkpoint's values, and its arrays by their whole names."""
+    from safetensors import SafetensorError, safe_open
 
-    Of several processes that write a `new` one, all but the first get a FileExistsError.
-    """
-    temporary = None
+    _check_header(path)
     try:
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.name}.", suffix=".tmp", delete=False
-        ) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        if new:
-            _link(temporary, path)
-        else:
-            _replace(temporary, path)
-            temporary = None
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; what was there is as it was"
-        ) from None
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("bptt")
+            if text is None:
+                raise RunError("it is no checkpoint of bptt: it has no bptt metadata")
+            values = _values(text)
+            _check_format(path, format_ := values.pop("format", None))
+            found = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 not a dict
+            own = {key.partition(".")[2]: tuple(s.get_shape()) for key, s in found.items() if _is_param(key)}
+            if shapes is not None and own != shapes:
+                raise RunError("its parameters are not those of the model in config.json")
+            if odd := {s.get_dtype() for s in found.values()} - {"F32", "F64", "I64"}:
+                raise RunError(f"it has arrays of {', '.join(sorted(odd))}; a run's are F32, F64 or I64")
+            arrays: Params = {key: file.get_tensor(key) for key in found}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise RunError(f"it is not a whole checkpoint: {str(error).splitlines()[0][:300]}") from None
+    if format_ > run_format.OLDEST:
+        summed = values.pop("sha256", None)
+        if summed != run_format.sum_of_arrays({"format": format_, **values}, arrays):
+            raise RunError("it is not as it was written: its sha256 is another")
+        if (of := values.pop("run", None)) != run_id:
+            raise RunError(f"it is of another run: of {of!r:.80}, and config.json is of {run_id!r:.80}")
+    for key, array in arrays.items():
+        if _is_param(key) and not (array.dtype.kind == "f" and np.isfinite(array).all()):
+            raise RunError(f"{key[:100]} holds what is no finite number")
+    return values, arrays
 
 
-def _replace(temporary: Path, path: Path) -> None:
-    for pause in (0.05, 0.2, 1.0):
+def _values(text: str) -> dict[str, Any]:
+    try:
+        return run_format.decode(text.encode(), dict[str, Any])
+    except RunError as error:
+        raise RunError(f"it is not a whole checkpoint: in its metadata: {error}") from None
+
+
+def _check_header(path: Path) -> None:
+    """Raise unless a checkpoint is a file, and neither it nor its header is too large."""
+    try:
+        handle = open_regular(path, run_format.CHECKPOINT_LIMIT)
         try:
-            temporary.replace(path)
-            return
-        except PermissionError:  # on Windows, while another process reads the old one
-            time.sleep(pause)
-    temporary.replace(path)
+            length = int.from_bytes(os.read(handle, 8), "little")
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise RunError(error.strerror or str(error)) from None
+    if length > run_format.HEADER_LIMIT:
+        raise RunError(f"it is not a whole checkpoint: its header would be {length:,} bytes")
 
 
-def _link(temporary: Path, path: Path) -> None:
-    try:
-        os.link(temporary, path)  # unlike a renamed file, it never takes another's place
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without links
-        with path.open("xb") as file:
-            file.write(temporary.read_bytes())
+def _is_param(key: str) -> bool:
+    return key.startswith("params.")
 
 
-def free_folder(parent: Path, name: str) -> Path:
-    """Return the first of NAME-1, NAME-2, ... in `parent` that does not exist."""
-    k = 1
-    while os.path.exists(parent / f"{name}-{k}"):  # noqa: PTH110  as in Run.open
-        k += 1
-    return parent / f"{name}-{k}"
+def _unreadable(path: Path, error: BpttError) -> RunError:
+    text = str(error)
+    return RunError(text if str(path) in text else f"{path}: {text}")
 
 
-def _umask() -> int:
-    mask = os.umask(0o022)  # the only way to read it is to set it
-    os.umask(mask)
-    return mask
+def _damaged_lines(numbers: list[int]) -> str:
+    shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
+    many = len(numbers) > 1
+    return f"line{'s' * many} {shown} {'are' if many else 'is'} damaged, and left out"
 
 
-def _config(config: dict[str, Any]) -> bytes:
-    return _json({"format": FORMAT, **config})
-
-
-def _json(value: dict[str, Any], indent: int | None = 2) -> bytes:
-    return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return "no bptt metadata" if isinstance(error, KeyError) else str(error).splitlines()[0]
+def _note(text: str) -> None:
+    warnings.warn(text, BpttWarning, stacklevel=3)
 
 
 def _check_format(path: Path, found: object) -> None:
-    if found != FORMAT:
-        raise RunError(f"{path} has format {found!r}; this version of bptt reads format {FORMAT}")
+    if type(found) is not int or not run_format.OLDEST <= found <= run_format.FORMAT:
+        raise RunError(
+            f"{path} has format {found!r:.60}; this version of bptt reads formats {run_format.OLDEST} to "
+            f"{run_format.FORMAT}"
+        )

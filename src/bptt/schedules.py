@@ -194,7 +194,10 @@ class EarlyStopping:
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state that `state` returned."""
         _same_keys(self, state)
-        self.best, self.bad = state["best"], state["bad"]
+        best, bad = state["best"], state["bad"]
+        _want(self, "best", best, lambda x: x is None or _is_finite(x), "null or a finite number")
+        _want(self, "bad", bad, _is_count, "a whole number, 0 or more")
+        self.best, self.bad = best, bad
 
 
 @dataclass(kw_only=True)
@@ -251,6 +254,7 @@ class Plateau(Schedule):
     def restore(self, state: dict[str, Any]) -> None:
         """Take up a state that `state` returned; ConfigError if it is another schedule's."""
         _same_keys(self, state)
+        _want(self, "cuts", state["cuts"], _is_count, "a whole number, 0 or more")
         self._watch.restore({key: state[key] for key in ("best", "bad")})
         self._cuts = state["cuts"]
 
@@ -294,6 +298,14 @@ def _want(owner: object, option: str, value: Any, right: Callable[[Any], bool], 
         if right(value):
             return
     raise ConfigError(f"{type(owner).__name__.lower()}: {option} must be {wanted}, got {value!r}")
+
+
+def _is_finite(x: object) -> bool:
+    return type(x) in (int, float) and math.isfinite(x)  # type: ignore[arg-type]
+
+
+def _is_count(x: object) -> bool:
+    return type(x) is int and 0 <= x < 1 << 53
 
 
 def _want_patience(owner: Plateau | EarlyStopping) -> None:

@@ -4,6 +4,7 @@ A run's settings are the neutral ones below, overlaid by what its generated task
 text, by the preset (``"default"`` where none is named), and then by what the user asks for.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -101,17 +102,20 @@ class Settings:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("hidden", "layers", "batch", "chunk"):
+        for name in ("hidden", "batch", "chunk"):
             self._whole(name, 1, _MOST)
+        self._whole("layers", 1, 1000)
         self._whole("embedding", 0, _MOST)
         for name in ("report_every", "eval_every", "vocabulary", "patience"):
             self._whole(name, 1)
         for name in ("steps", "seed", "warmup", "keep"):
             self._whole(name, 0)
+        for name in ("clip_norm", "clip_value"):
+            if getattr(self, name) == math.inf:  # no limit, which JSON cannot say
+                object.__setattr__(self, name, None)
+            self._number(name, above=0)
         for name in _NUMBERS:
             self._number(name)
-        for name in ("clip_norm", "clip_value"):
-            self._number(name, above=0)
         for field in fields(self):
             value, is_text = getattr(self, field.name), isinstance(field.default, str)
             if field.name == "cell":
@@ -137,8 +141,9 @@ class Settings:
         value = getattr(self, name)
         if value is None and name in _OPTIONAL:
             return
-        wanted = "a number" if above is None else f"above {above}"
-        if not isinstance(value, int | float) or (above is not None and not value > above):
+        wanted = "a finite number" + ("" if above is None else f" above {above}")
+        is_one = type(value) in (int, float) and math.isfinite(value)
+        if not is_one or (above is not None and not value > above):
             raise ConfigError(f"{name.replace('_', '-')} must be {wanted}, got {value!r}")
 
     def to_json(self) -> dict[str, Any]:

@@ -17,18 +17,21 @@ in the checkpoint, which therefore depends on the settings and the step alone.
 import math
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bptt import __version__, optim, threads
+from bptt.backends import running
 from bptt.cells import record
-from bptt.errors import ConfigError, DivergedError, RunError
+from bptt.errors import BpttWarning, ConfigError, DivergedError, RunError
 from bptt.experiment import Experiment
-from bptt.runs import Checkpoint, Run
+from bptt.run_format import FORMAT, Progress, convert
+from bptt.runs import RUNS, Checkpoint, Run
 from bptt.schedules import EarlyStopping
 from bptt.settings import Settings
 from bptt.tasks import TASKS, Verdict
@@ -122,14 +125,14 @@ class Trainer:
     ([1, 2], 'all steps are done')
     """
 
-    def __init__(self, experiment: Experiment, run: Run) -> None:
+    def __init__(self, experiment: Experiment, run: Run, params: Params) -> None:
         self.experiment, self.run, self.settings = experiment, run, experiment.settings
         self.model, self.optimizer = experiment.model, experiment.optimizer()
         self.schedule = experiment.schedule()
         patience = self.settings.patience
         self.stopping = EarlyStopping(patience) if patience else None
-        self.params = self.model.init(np.random.default_rng([self.settings.seed, 0]))
-        self.slots = self.optimizer.init(self.params)
+        self.params = params
+        self.slots = self.optimizer.init(params)
         self.carried: Params | None = None
         self.step = self.tokens = 0
         self.best = math.inf
@@ -140,71 +143,98 @@ class Trainer:
         self.end: str | None = None
 
     @classmethod
-    def start(cls, settings: Settings, folder: str | Path) -> "Trainer":
-        """Begin a run in a new folder.
+    def start(cls, settings: Settings, folder: str | Path | None = None) -> "Trainer":
+        """Begin a run in a new folder, and hold it: no other process writes there until training ends.
+
+        Parameters
+        ----------
+        settings : Settings
+        folder : path, optional
+            By default a new one in ``bptt-runs``, named for the data and the cell.
 
         Raises
         ------
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        _keep_apart(settings, Path(folder))
+        _keep_apart(settings, RUNS if folder is None else Path(folder))
         threads.count()  # a BPTT_THREADS that means nothing is said now
         experiment = Experiment.of(settings)
-        trainer = cls(experiment, Run(folder))  # what takes too much memory leaves no folder behind
-        vocabulary = experiment.vocabulary
-        Run.create(folder, _config(experiment), None if vocabulary is None else vocabulary.to_json())
-        if trainer.keeps_equations:
-            trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
+        config = _config(experiment)
+        params = _drawn(experiment)  # what takes too much memory leaves no folder behind
+        vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
+        name = f"{Path(settings.data).stem or 'text'}-{experiment.model.stack.cell.name}"
+        trainer = cls(experiment, Run.create(folder, config, vocabulary, name=name), params)
+        trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
     @classmethod
     def resume(cls, folder: str | Path, **changed: Any) -> "Trainer":
-        """Take up a run where its last checkpoint is.
+        """Take up a run where its last checkpoint is, and hold its folder until training ends.
+
+        Where it is refused, every file is as it was.
 
         Parameters
         ----------
         folder : path
         **changed
             ``steps`` or ``epochs``: a new, later end (the schedule then stretches to it, and a cosine's
-            rate rises again); ``data``: where the same text lies now.
+            rate rises again); ``data``, ``valid``: where the same texts lie now.
 
         Raises
         ------
         BpttError
-            If the run or its checkpoint cannot be read, or its data are not what they were.
+            If the run or its checkpoint cannot be read, its data are not what they were, or another process
+            holds it.
         """
-        run = Run.open(folder)
-        config = run.config()
-        if not all(isinstance(config.get(part), dict) for part in ("settings", "data")):
-            raise RunError(f"{run.path('config.json')} does not describe a run: it wants settings and data")
         if "steps" in changed and "epochs" in changed:
             raise ConfigError("give --steps or --epochs, not both")
-        values = {**config["settings"], **changed}
-        if "cell" in config:
-            values["cell"] = record.from_json(config["cell"])
+        run = Run.open(folder)
+        run.hold()
+        try:
+            return cls._resumed(run, changed)
+        except BaseException:
+            run.release()
+            raise
+
+    @classmethod
+    def _resumed(cls, run: Run, changed: dict[str, Any]) -> "Trainer":
+        config = run.config()
+        kept = run.describe()
         if "epochs" in changed:
-            values["steps"] = None
-        experiment = Experiment.of(Settings.from_json(values), facts=config["data"])
-        trainer = cls(experiment, run)
-        if trainer.keeps_equations or run.path("last.safetensors").exists():
-            try:
-                trainer._restore(run.load("last"))
-            except KeyError as error:
-                raise RunError(
-                    f"the checkpoint in {run.folder} lacks {error}, which a run of its config.json has"
-                ) from None
+            changed = {"steps": None, **changed}
+        found = run.load("last", kept.model.shapes) if run.has("last.safetensors") else None
+        experiment = Experiment.of(replace(kept.settings, **changed), facts=kept.facts)
+        trainer = cls(experiment, run, _drawn(experiment) if found is None else found.arrays["params"])
+        if found is not None:
+            trainer._restore(found)
+        elif trainer.keeps_equations or run.has("best.safetensors") or run.lines():
+            raise RunError(
+                f"{run.folder} has no last.safetensors, so it is not known where to go on: put it back, "
+                "or copy best.safetensors to that name to go on from the best step"
+            )
         if changed and experiment.steps < trainer.step:
             raise ConfigError(
                 f"the run is at step {trainer.step:,} already: it cannot end at {experiment.steps:,}"
             )
+        new = _config(experiment)
+        if (before := config.get("runs_on", new["runs_on"])) != new["runs_on"]:
+            warnings.warn(
+                f"the run was {before} and is now {new['runs_on']}: its bits may differ from here on",
+                BpttWarning,
+                stacklevel=3,
+            )
         run.sweep()
-        if experiment.vocabulary is not None and run.vocabulary() is None:  # stopped before it was written
-            run.write_vocabulary(experiment.vocabulary.to_json())
+        if experiment.vocabulary is not None:
+            run.restore_vocabulary(experiment.vocabulary.to_json())
         trainer._seconds = run.rewind_log(trainer.step)
-        if changed:
-            run.write_config(_config(experiment))
+        if changed or config["format"] < FORMAT:
+            run.write_config(new)
         return trainer
+
+    def close(self) -> None:
+        """Let go of the run's folder, which happens by itself when training ends."""
+        self.run.release()
 
     @property
     def keeps_equations(self) -> bool:
@@ -231,6 +261,12 @@ class Trainer:
         RunError
             If a file cannot be written.
         """
+        try:
+            yield from self._reports(should_stop)
+        finally:
+            self.close()
+
+    def _reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
         s = self.settings
         begun = time.perf_counter() - self._seconds
         last_tokens, last_seconds = self.tokens, self._seconds
@@ -355,25 +391,27 @@ class Trainer:
             self._saved_at = self.step
 
     def _restore(self, checkpoint: Checkpoint) -> None:
-        values = checkpoint.values
-        params = checkpoint.arrays.get("params", {})
-        slots = checkpoint.arrays.get("optimizer", {})
-        for what, found, own in (("parameters", params, self.params), ("optimiser", slots, self.slots)):
-            if {k: a.shape for k, a in found.items()} != {k: a.shape for k, a in own.items()}:
+        values = convert(checkpoint.values, Progress, str(self.run.path("last.safetensors")))
+        slots, state = (checkpoint.arrays.get(name, {}) for name in ("optimizer", "state"))
+        zeros = self.model.zero_state(self.settings.batch) if state else {}
+        for what, found, own in (("optimiser", slots, self.slots), ("states", state, zeros)):
+            if _kinds(found) != _kinds(own):
                 raise RunError(
                     f"the checkpoint in {self.run.folder} does not hold the {what} of its config.json"
                 )
-        self.params = {name: params[name] for name in self.params}
+        if any(array.dtype != np.float32 for array in self.params.values()):
+            raise RunError(f"the checkpoint in {self.run.folder} has parameters that are not float32")
+        self.params = {name: self.params[name] for name in self.model.shapes}
         self.slots = {name: slots[name] for name in self.slots}
-        self.carried = checkpoint.arrays.get("state")
-        self.step, self.tokens = values["step"], values["tokens"]
-        self.best = math.inf if values["best"] is None else values["best"]
-        self.solved, self.stopped_early = values["solved"], values["stopped_early"]
-        self._sum, self._count = values["sum"], values["count"]
-        self.experiment.source.restore(values["source"])
-        self.schedule.restore(values["schedule"])
-        if self.stopping is not None and values["stopping"] is not None:
-            self.stopping.restore(values["stopping"])
+        self.carried = state or None
+        self.step, self.tokens = values.step, values.tokens
+        self.best = math.inf if values.best is None else values.best
+        self.solved, self.stopped_early = values.solved, values.stopped_early
+        self._sum, self._count = values.sum, values.count
+        self.experiment.source.restore(values.source)
+        self.schedule.restore(values.schedule)
+        if self.stopping is not None and values.stopping is not None:
+            self.stopping.restore(values.stopping)
         self._saved_at = self.step
 
     def _diverged(self, what: str) -> DivergedError:
@@ -394,6 +432,14 @@ def _keep_apart(settings: Settings, folder: Path) -> None:
             raise ConfigError(f"{folder} lies in {data}, and would become data; give an --out elsewhere")
 
 
+def _kinds(arrays: Params) -> dict[str, tuple[tuple[int, ...], str]]:
+    return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
+
+
+def _drawn(experiment: Experiment) -> Params:
+    return experiment.model.init(np.random.default_rng([experiment.settings.seed, 0]))
+
+
 def _quiet() -> np.errstate:
     """Return a context without NumPy's warnings: what is no longer finite is said once, as an error."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -409,4 +455,5 @@ def _config(experiment: Experiment) -> dict[str, Any]:
         "model": {field.name: getattr(model, field.name) for field in fields(model)} | name,
         "cell": kept,
         "data": experiment.facts,
+        "runs_on": running(model.backend, model.stack.cell, model.precision),
     }

@@ -5,9 +5,8 @@ import os
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bptt import evaluate
+from bptt import evaluate, run_format
 from bptt.backends import has_bfloat16
-from bptt.cells import record
 from bptt.errors import DataError, RunError
 from bptt.experiment import Experiment, digest
 from bptt.model import Model
@@ -93,32 +92,23 @@ class Trained:
             If there is no run, or a file of it cannot be read.
         """
         run = Run.open(folder)
-        config = run.config()
-        try:
-            cell = {"cell": record.from_json(config["cell"])} if "cell" in config else {}
-            model = Model(**{**config["model"], **cell})
-            if model.precision == "bfloat16" and not has_bfloat16():
-                model = replace(model, precision="float32")  # the parameters are: they can be read anywhere
-            settings = Settings.from_json({**config["settings"], **cell})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise RunError(f"{run.path('config.json')} does not describe a model: {error}") from None
-        if name == "best" and not run.path("best.safetensors").exists():
+        kept = run.describe()
+        model = kept.model
+        if model.precision == "bfloat16" and not has_bfloat16():
+            model = replace(model, precision="float32")  # the parameters are: they can be read anywhere
+        if name == "best" and not run.has("best.safetensors"):
             name = "last"
-        checkpoint = run.load(name)
-        params = checkpoint.arrays.get("params", {})
-        if {key: array.shape for key, array in params.items()} != model.shapes:
-            raise RunError(
-                f"{run.path(name)}.safetensors does not hold the parameters of config.json's model"
-            )
+        checkpoint = run.load(name, model.shapes)
         tokens = run.vocabulary()
         vocabulary = None if tokens is None else Vocabulary.from_json(tokens)
         known = 0 if vocabulary is None else len(vocabulary)
-        if settings.data not in TASKS and known != model.inputs:
+        if kept.settings.data not in TASKS and known != model.inputs:
             raise RunError(
                 f"{run.path('vocabulary.json')} holds {known} tokens, the model has {model.inputs}"
             )
-        sha256 = config.get("data", {}).get("sha256")
-        return cls(model, params, vocabulary, settings, checkpoint.values.get("step", 0), sha256)
+        step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
+        params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
+        return cls(model, params, vocabulary, kept.settings, step, kept.facts.get("sha256"))
 
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.

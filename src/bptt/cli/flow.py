@@ -41,11 +41,11 @@ def flow(
     """
     import numpy as np
 
+    from bptt.files import write_atomically
     from bptt.flow import of_text, report
     from bptt.flow.chart import draw, expect_matplotlib
     from bptt.flow.page import page
     from bptt.flow.text import ids_of
-    from bptt.runs import write_atomically
     from bptt.trained import Trained
 
     suffix = "" if out is None else Path(out).suffix.lower()

@@ -12,8 +12,6 @@ from bptt.cells import Cell, get
 from bptt.errors import BpttError
 from bptt.text.vocabulary import KINDS
 
-RUNS = Path("bptt-runs")
-
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def add(command: Any) -> Any:
@@ -82,16 +80,15 @@ def train(
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
     In brackets: what is taken for text when no preset is named; tasks and presets have their own.
     """
-    from bptt.runs import free_folder
     from bptt.settings import Settings
     from bptt.train import Trainer
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None:
-        if strange := [name for name in given if name not in ("data", "steps", "epochs", "cell")]:
+        if strange := [name for name in given if name not in ("data", "valid", "steps", "epochs", "cell")]:
             raise click.UsageError(
                 "--resume goes on as the run was set up; only --steps or --epochs can go with it, and the "
-                "PATH of its text where that has moved, "
+                "PATH of its text and --valid where these have moved, "
                 f"not {', '.join('--' + name.replace('_', '-') for name in strange)}",
                 ctx,
             )
@@ -99,6 +96,8 @@ def train(
             raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
     if "data" in given:
         given["data"] = _lasting(given["data"])
+    if "valid" in given:
+        given["valid"] = str(Path(given["valid"]).absolute())
     if resume is not None:
         cell = given.pop("cell", None)
         trainer = Trainer.resume(resume, **given)
@@ -108,13 +107,9 @@ def train(
                 f"the run goes on with its own cell, {own.name} as it was when training began, not {cell}"
             )
     else:
-        if "valid" in given:
-            given["valid"] = str(Path(given["valid"]).absolute())
         if "cell" in given:
             given["cell"] = get(given["cell"])  # once: a file is run by it
-        settings = Settings.of(preset, **given)
-        name = f"{Path(settings.data).stem or 'text'}-{get(settings.cell).name}"
-        trainer = Trainer.start(settings, out or free_folder(RUNS, name))
+        trainer = Trainer.start(Settings.of(preset, **given), out)
     return watch(trainer)
 
 

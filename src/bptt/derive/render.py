@@ -23,7 +23,7 @@ def write(spec: str, out: str, format: str | None = None) -> None:
         If there is no such cell; if the file cannot be written, or is the one that the cell comes from.
     """
     from bptt.derive.load import split
-    from bptt.runs import write_atomically
+    from bptt.files import write_atomically
 
     text = page(spec, format or SUFFIXES.get(PurePath(out).suffix.lower(), "text"))
     source = split(spec)[0]

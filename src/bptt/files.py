@@ -1,0 +1,288 @@
+"""Files: read only where they are files, replaced in one piece, forced to the disk, and held by one process.
+
+All that bptt writes of a user's goes through here, by the calls of :mod:`os` that are named here and no
+others, so that a test can make each of them fail in turn.
+"""
+
+import contextlib
+import errno
+import os
+import platform
+import re
+import stat
+import time
+import weakref
+from pathlib import Path
+
+from bptt.errors import RunError
+
+BINARY = getattr(os, "O_BINARY", 0)
+"""Windows turns newlines into two characters without it."""
+
+_QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | BINARY
+"""A FIFO that nobody writes to would hang the one that opens it."""
+
+
+class NotRegularError(OSError):
+    """What a path names is a folder, a device, a FIFO or a socket, and no file."""
+
+
+class TooLargeError(OSError):
+    """A file is larger than what is read of its kind."""
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return a file's bytes.
+
+    Raises
+    ------
+    NotRegularError
+        If it is no regular file: nothing is read from a device, and no FIFO is waited for.
+    TooLargeError
+        If it is larger than `limit` bytes.
+    OSError
+        If it cannot be read.
+    """
+    handle = open_regular(path, limit)
+    try:
+        parts, left = [], limit + 1
+        while left > 0 and (part := os.read(handle, min(left, 1 << 24))):
+            parts.append(part)
+            left -= len(part)
+    finally:
+        os.close(handle)
+    if left <= 0:  # it grew since it was opened, or does not say its size, as those of /proc do
+        raise _too_large(path, limit)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def open_regular(path: Path, limit: int) -> int:
+    """Return the descriptor of a file that is open for reading; the errors are those of `read_regular`."""
+    handle = os.open(path, os.O_RDONLY | _QUIET)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise NotRegularError(errno.EINVAL, f"it is {_kind(found.st_mode)}, not a file", str(path))
+        if found.st_size > limit:
+            raise _too_large(path, limit)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _too_large(path: Path, limit: int) -> TooLargeError:
+    return TooLargeError(errno.EFBIG, f"it is larger than the {limit:,} bytes that are read", str(path))
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_ISDIR: "a folder", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket"}
+    return next((name for is_one, name in kinds.items() if is_one(mode)), "a device")
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file beside its place, force it to the disk, put it there in one step, and force that, too.
+
+    Raises
+    ------
+    RunError
+        If it cannot be written; what was there is as it was.
+    """
+    temporary = path.parent / f".{path.name}.{os.urandom(6).hex()}.tmp"
+    try:
+        try:
+            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _QUIET, 0o666)
+            try:
+                _write_all(handle, data)
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+            _replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108  the module's text says why
+            raise
+        sync_folder(path.parent)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; what was there is as it was"
+        ) from None
+
+
+def is_temporary(name: str, of: frozenset[str]) -> bool:
+    """Return whether `write_atomically` gives such a name while it writes one of those files."""
+    found = re.fullmatch(r"\.(.+)\.[0-9a-f]{12}\.tmp", name)
+    return found is not None and found[1] in of
+
+
+def append(path: Path, data: bytes) -> None:
+    """Write at a file's end, which is not forced to the disk yet.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written, or is no regular file.
+    """
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _QUIET, 0o666)
+    try:
+        if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
+            raise NotRegularError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
+        _write_all(handle, data)
+    finally:
+        os.close(handle)
+
+
+def sync(path: Path) -> None:
+    """Force to the disk what has been written to a file."""
+    handle = os.open(path, os.O_RDWR | _QUIET)  # Windows forces only what is open for writing
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force to the disk which files a folder has, where the system can."""
+    if os.name == "nt":  # a folder cannot be opened
+        return
+    handle = os.open(folder, os.O_RDONLY | _QUIET)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such call
+            raise
+    finally:
+        os.close(handle)
+
+
+def claim_folder(parent: Path, name: str) -> Path:
+    """Make the first of NAME-1, NAME-2, ... in `parent` that is not there, and return it.
+
+    Of several processes that ask at once each gets one of its own.
+
+    Raises
+    ------
+    RunError
+        If it cannot be made.
+    """
+    k = 0
+    try:
+        os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+        while True:
+            k += 1
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder := parent / f"{name}-{k}")  # noqa: PTH102
+                return folder
+    except OSError as error:
+        raise RunError(f"cannot make the folder {parent / name}-{k}: {error.strerror}") from None
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    for pause in (0.05, 0.2, 1.0):
+        try:
+            os.replace(temporary, path)  # noqa: PTH105
+            return
+        except PermissionError:  # on Windows, while another process reads the old one
+            if os.name != "nt":
+                raise
+            time.sleep(pause)
+    os.replace(temporary, path)  # noqa: PTH105
+
+
+class Lock:
+    """Holds a folder for one process, by a file in it; the system lets go of it when the process ends.
+
+    Parameters
+    ----------
+    folder : path
+
+    Raises
+    ------
+    RunError
+        If another process, which is named, or another object of this one holds it; if it cannot be held.
+    """
+
+    NAME = ".lock"
+
+    def __init__(self, folder: Path) -> None:
+        path = folder / self.NAME
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _QUIET
+        self._handle: int | None = None
+        try:
+            handle = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise RunError(f"cannot write {path}: {error.strerror}") from None
+        try:
+            if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
+                raise RunError(f"cannot write {path}: it is {_kind(mode)}, not a file")
+            if not _try(handle):
+                raise RunError(
+                    f"{folder} is in use by {_holder(handle)}: wait until it ends, or stop it; "
+                    "two would write over each other"
+                )
+        except BaseException:
+            os.close(handle)
+            raise
+        self._handle = handle
+        with contextlib.suppress(OSError):  # on a full disk it is held, and says nothing of its holder
+            os.ftruncate(handle, 0)
+            os.write(handle, f"{os.getpid()} {platform.node()[:80]}\n".encode())
+        _held.add(self)
+
+    def release(self) -> None:
+        """Let go of the folder; once is enough."""
+        handle, self._handle = self._handle, None
+        if handle is not None:
+            os.close(handle)
+
+    __del__ = release
+
+
+_held: "weakref.WeakSet[Lock]" = weakref.WeakSet()
+
+
+def _release_copies() -> None:
+    """In a forked process: its parent's locks are its parent's, which must not outlive it here."""
+    for lock in list(_held):
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_release_copies)
+
+
+def _try(handle: int) -> bool:
+    """Take the lock unless somebody has it; on a file system that has no locks nobody has it."""
+    try:
+        if os.name == "nt":
+            import msvcrt
+
+            os.lseek(handle, 1 << 30, os.SEEK_SET)  # beyond the text, which others may so read
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            os.lseek(handle, 0, os.SEEK_SET)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.ENOTSUP, errno.ENOSYS, errno.ENOLCK)
+    return True
+
+
+def _holder(handle: int) -> str:
+    """Return in words who holds a lock, as far as its file says it."""
+    with contextlib.suppress(OSError):
+        os.lseek(handle, 0, os.SEEK_SET)
+        found = re.fullmatch(rb"(\d{1,10}) ([\w.-]{0,80})\n", os.read(handle, 200))
+        if found:
+            pid, host = int(found[1]), found[2].decode("ascii", "replace")
+            if pid == os.getpid() and host == platform.node()[:80]:
+                return "another Trainer of this process"
+            return f"process {pid}" + (f" on {host}" if host != platform.node()[:80] else "")
+    return "another process"
