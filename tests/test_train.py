@@ -156,6 +156,14 @@ def test_a_run_whose_last_checkpoint_is_lost_is_not_begun_anew(tmp_path: Path, b
     assert Trainer.resume(tmp_path / "run").step == 7
 
 
+def test_a_log_that_has_lost_lines_is_told(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 12)
+    log = tmp_path / "run" / "log.jsonl"
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[1:]))
+    with pytest.warns(BpttWarning, match=r"log\.jsonl: it has lost 1 of its lines, from step 5 on"):
+        assert go(Trainer.resume(tmp_path / "run")).end == DONE
+
+
 def test_a_folder_is_held_until_training_ends(tmp_path: Path, book: str) -> None:
     trainer = Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
     with pytest.raises(RunError, match="is in use by another Trainer of this process"):

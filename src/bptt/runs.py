@@ -296,16 +296,26 @@ class Run:
                 lines.append(run_format.read_line(torn, wants_sum=wants_sum))
         return lines, damaged
 
-    def rewind_log(self, step: int) -> float:
+    def lacking(self, step: int, *every: int) -> list[int]:
+        """Return at which multiples of `every`, up to `step`, the log has no line: what it has lost."""
+        due = {at for period in every for at in range(period, step + 1, period)}
+        return sorted(due - {line["step"] for line in self._read_log()[0]})
+
+    def rewind_log(self, step: int, *every: int) -> float:
         """Drop the log's lines after `step`, and return the seconds at its end.
 
-        Where lines are damaged, the file as it was is kept aside first, and a warning says so.
+        Where lines are damaged, the file as it was is kept aside first, and a warning says so; as it does
+        where lines are missing that are due every so many steps.
         """
         lines, damaged = self._read_log()
         kept = [line for line in lines if line["step"] <= step]
         if damaged:
             aside = self._set_aside("log.jsonl")
             _note(f"{self.path('log.jsonl')}: {_damaged_lines(damaged)}; as it was, it is kept in {aside}")
+        elif lost := self.lacking(step, *every):
+            _note(
+                f"{self.path('log.jsonl')}: it has lost {len(lost):,} of its lines, from step {lost[0]:,} on"
+            )
         self._write("log.jsonl", b"".join(map(run_format.checked_line, kept)))
         return float(kept[-1].get("seconds", 0)) if kept else 0.0
 

@@ -227,7 +227,8 @@ class Trainer:
         run.sweep()
         if experiment.vocabulary is not None:
             run.restore_vocabulary(experiment.vocabulary.to_json())
-        trainer._seconds = run.rewind_log(trainer.step)
+        s = experiment.settings
+        trainer._seconds = run.rewind_log(trainer.step, s.report_every, s.eval_every)
         if changed or config["format"] < FORMAT:
             run.write_config(new)
         return trainer

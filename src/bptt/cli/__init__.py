@@ -18,6 +18,7 @@ from bptt.cli.flow import flow
 from bptt.cli.presets import presets
 from bptt.cli.sample import sample
 from bptt.cli.train import train
+from bptt.cli.verify import verify
 from bptt.errors import BpttError, DivergedError
 
 
@@ -33,7 +34,7 @@ def bptt(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for verb in (check, derive, train, sample, evaluate, flow, corpora, presets, bench):
+for verb in (check, derive, train, sample, evaluate, flow, verify, corpora, presets, bench):
     bptt.add_command(verb)
 
 

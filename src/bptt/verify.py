@@ -1,0 +1,137 @@
+"""Whether a run's files are as they were written: what ``bptt verify`` says.
+
+Every load checks the file that it reads; this checks all of them, and whether they belong together.
+"""
+
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bptt.errors import BpttError, BpttWarning
+from bptt.run_format import OLDEST, Described, Progress, convert
+from bptt.runs import Run
+from bptt.tasks import TASKS
+from bptt.text import Vocabulary
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is found of one of a run's files.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    state : "whole", "readable" or "damaged"
+        As it was written, by its digest; readable, but of an earlier version that wrote no digests; or
+        damaged, missing, or of another run.
+    says : str
+        In a line.
+    """
+
+    file: str
+    state: Literal["whole", "readable", "damaged"]
+    says: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        return asdict(self)
+
+
+def verify(folder: str | os.PathLike[str]) -> list[Finding]:
+    """Return what is found of each of a run's files; nothing is written.
+
+    Raises
+    ------
+    RunError
+        If there is no run in the folder.
+
+    Examples
+    --------
+    >>> import tempfile, bptt
+    >>> settings = bptt.Settings.of(hidden=8, steps=2, batch=4, chunk=8)
+    >>> trainer = bptt.Trainer.start(settings, tempfile.mkdtemp() + "/run")
+    >>> [report.step for report in trainer.reports()]
+    [2]
+    >>> {finding.state for finding in verify(trainer.run.folder)}
+    {'whole'}
+    """
+    run = Run.open(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BpttWarning)  # a finding says it
+        try:
+            kept = run.describe()
+        except BpttError as error:
+            return [Finding("config.json", "damaged", f"{error}; without it nothing else can be checked")]
+        return list(_Checks(run, kept).findings())
+
+
+class _Checks:
+    def __init__(self, run: Run, kept: Described) -> None:
+        self.run, self.kept = run, kept
+        self._step = 0  # the last checkpoint's
+        self.good: Literal["whole", "readable"] = "whole"
+        if run.config()["format"] <= OLDEST:
+            self.good = "readable"
+
+    def findings(self) -> list[Finding]:
+        checks = {
+            "config.json": lambda: f"describes {self.kept.model.stack.cell.name}, trained on {self._data}",
+            "vocabulary.json": self._vocabulary,
+            "last.safetensors": self._last,
+            "best.safetensors": self._best,
+            "log.jsonl": self._log,
+        }
+        found = []
+        for file, check in checks.items():
+            try:
+                if says := check():
+                    found.append(Finding(file, self.good, says))
+            except BpttError as error:
+                found.append(Finding(file, "damaged", str(error)))
+        return found
+
+    @property
+    def _data(self) -> str:
+        return self.kept.settings.data
+
+    def _vocabulary(self) -> str | None:
+        if self._data in TASKS:
+            return None
+        tokens = self.run.vocabulary()
+        if tokens is None:
+            raise BpttError("it is missing; bptt train --resume makes it anew from the data")
+        vocabulary = Vocabulary.from_json(tokens)
+        if len(vocabulary) != self.kept.model.inputs:
+            raise BpttError(f"it holds {len(vocabulary)} tokens, the model has {self.kept.model.inputs}")
+        return f"{len(vocabulary):,} {vocabulary.kind}s"
+
+    def _log(self) -> str | None:
+        if numbers := self.run.damaged_lines():
+            shown = ", ".join(map(str, numbers[:9]))
+            raise BpttError(f"damaged lines: {shown}; bptt train --resume keeps the file aside and goes on")
+        lines, s = self.run.lines(), self.kept.settings
+        if lost := self.run.lacking(self._step, s.report_every, s.eval_every):
+            raise BpttError(f"it has lost {len(lost):,} of its lines, from step {lost[0]:,} on")
+        return f"{len(lines):,} lines, to step {lines[-1]['step']:,}" if lines else None
+
+    def _last(self) -> str | None:
+        if not self.run.has("last.safetensors") and (self.run.lines() or self.run.has("best.safetensors")):
+            raise BpttError("it is missing, though the run has trained")
+        if not self.run.has("last.safetensors"):
+            return None
+        return self._checkpoint("last")
+
+    def _best(self) -> str | None:
+        if self.run.has("best.safetensors"):
+            return self._checkpoint("best")
+        if any("valid_loss" in line for line in self.run.lines()):
+            raise BpttError("it is missing, though the log has validation losses")
+        return None
+
+    def _checkpoint(self, name: str) -> str:
+        checkpoint = self.run.load(name, self.kept.model.shapes)
+        progress = convert(checkpoint.values, Progress, "its values")
+        self._step = progress.step if name == "last" else self._step
+        return f"step {progress.step:,}"

@@ -1,0 +1,125 @@
+"""What ``bptt verify`` says of a run whose files are whole, damaged, missing, or another run's."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bptt import Settings, Trained, Trainer
+from bptt.cli import run as command
+from bptt.errors import BpttError
+from bptt.verify import verify
+from resealing import read_config, write_checkpoint, write_config
+
+TEXT = "the quick brown fox jumps over the lazy dog\n" * 12
+FILES = ["config.json", "vocabulary.json", "last.safetensors", "best.safetensors", "log.jsonl"]
+
+
+def trained(folder: Path, **settings: Any) -> Path:
+    folder.parent.joinpath("text.txt").write_text(TEXT)
+    given: dict[str, Any] = {"hidden": 4, "embedding": 2, "batch": 2, "chunk": 4, "steps": 4}
+    given |= {"data": str(folder.parent / "text.txt"), "report_every": 2, "eval_every": 2}
+    asked = Settings.of(**given | settings)
+    for _ in Trainer.start(asked, folder).reports():
+        pass
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return trained(tmp_path / "run")
+
+
+def states(run: Path) -> dict[str, str]:
+    return {finding.file: finding.state for finding in verify(run)}
+
+
+def test_a_whole_run_is_whole(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert states(run) == dict.fromkeys(FILES, "whole")
+    assert command(["verify", str(run)]) == 0
+    assert [line.split()[:2] for line in capsys.readouterr().out.splitlines()] == [
+        [f, "whole"] for f in FILES
+    ]
+
+
+def test_a_task_has_no_vocabulary(tmp_path: Path) -> None:
+    settings = Settings.of(data="reber", hidden=4, steps=1)
+    for _ in Trainer.start(settings, tmp_path / "run").reports():
+        pass
+    assert states(tmp_path / "run") == {f: "whole" for f in FILES if f != "vocabulary.json"}
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, emptied, Path.unlink])
+@pytest.mark.parametrize("file", FILES)
+def test_damage_is_found_in_every_file(
+    run: Path, file: str, damage: Callable[[Path], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if file == "config.json" and damage is Path.unlink:
+        return  # then it is no run
+    damage(run / file)
+    assert states(run)[file] == "damaged"
+    assert command(["verify", str(run), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["verdict"] == "damaged"
+    assert all(len(found["says"].splitlines()) == 1 for found in said["files"])
+
+
+@pytest.mark.parametrize("file", FILES[1:])
+def test_a_file_of_another_run_is_found(run: Path, tmp_path: Path, file: str) -> None:
+    other = trained(tmp_path / "other", seed=1, tokens="byte" if file == "vocabulary.json" else "char")
+    shutil.copy(other / file, run / file)
+    expected = "whole" if file == "log.jsonl" else "damaged"  # a log belongs to none
+    assert states(run)[file] == expected
+
+
+def test_a_vocabulary_in_another_order_is_not_evaluated(run: Path) -> None:
+    vocabulary = json.loads(run.joinpath("vocabulary.json").read_text())
+    turned = {**vocabulary, "tokens": vocabulary["tokens"][::-1]}
+    run.joinpath("vocabulary.json").write_text(json.dumps(turned))
+    with pytest.raises(BpttError, match=r"vocabulary\.json: it is not as it was written"):
+        Trained.load(run)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_parameters_that_are_no_numbers_are_told(run: Path, value: float) -> None:
+    checkpoint = Trainer.resume(run).run.load("best")
+    arrays = {f"{group}.{k}": a for group, part in checkpoint.arrays.items() for k, a in part.items()}
+    arrays["params.output.b"][1] = value
+    write_checkpoint(run, "best", checkpoint.values, arrays)
+    assert command(["eval", str(run)]) == 2
+    assert states(run)["best.safetensors"] == "damaged"
+
+
+def test_enormous_sizes_are_refused_before_anything_is_made(run: Path) -> None:
+    whole = read_config(run)
+    for name, size in (("hidden", 10**9), ("layers", 1000), ("embedding", 10**9), ("inputs", 10**9)):
+        config = {**whole, "model": {**whole["model"], name: size}}
+        if name != "inputs":
+            config["settings"] = {**whole["settings"], name: min(size, 10**8)}
+        write_config(run, config)
+        for use in (Trained.load, Trainer.resume):
+            with pytest.raises(BpttError, match="not those of the model"):
+                use(run)
+
+
+def test_where_there_is_no_run_the_code_is_2(tmp_path: Path) -> None:
+    assert command(["verify", str(tmp_path)]) == 2
+    assert command(["verify", str(tmp_path / "nothing")]) == 2
