@@ -1,13 +1,15 @@
 """Reading files and folders: what is made of their bytes, and a clear word for each that cannot be used."""
 
 import os
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bptt.errors import DataError
-from bptt.text import read_bytes, read_text
+from bptt.text import Kind, files, load, read_bytes, read_text
 
 
 def write(path: Path, data: bytes) -> Path:
@@ -20,8 +22,10 @@ def test_utf8_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:
     assert read_text(write(tmp_path / "a", b"\xef\xbb\xbf" + "hé😀\n".encode())) == "hé😀\n"
 
 
-def test_windows_line_ends_become_newlines_and_nothing_else_changes(tmp_path: Path) -> None:
-    assert read_text(write(tmp_path / "a", b" a\r\n\r\nb\rc\t\n\n")) == " a\n\nb\rc\t\n\n"
+def test_every_form_of_a_line_end_becomes_a_newline_and_nothing_else_changes(tmp_path: Path) -> None:
+    data = b" a\r\n\r\nb\rc\r\r\nd\r\re\t\n\n"
+    assert read_text(write(tmp_path / "a", data)) == " a\n\nb\nc\nd\n\ne\t\n\n"
+    assert load(tmp_path / "a", kind="byte").train == data[:-2]
 
 
 def test_bytes_are_left_as_they_are(tmp_path: Path) -> None:
@@ -134,11 +138,139 @@ def test_a_missing_file_is_named(tmp_path: Path, read: Any) -> None:
 def test_a_file_that_may_not_be_read_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Any
 ) -> None:
-    def denied(self: Path) -> bytes:
-        raise PermissionError(13, "Permission denied", str(self))
+    def denied(path: Path, limit: int) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
 
     path = write(tmp_path / "secret.txt", b"abc")
-    monkeypatch.setattr(Path, "read_bytes", denied)
+    monkeypatch.setattr(files, "read_regular", denied)
     for given in (path, tmp_path):
         with pytest.raises(DataError, match=r"secret\.txt: cannot be read: Permission denied"):
             read(given)
+
+
+# What is passed over is told; what would block, or is too large, is an error.
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "byte"])
+def test_what_a_folder_drops_is_told_and_kept_on_the_corpus(
+    folder: Path, caplog: pytest.LogCaptureFixture, kind: Kind
+) -> None:
+    write(folder / "0.png", b"\x89PNG")
+    write(folder / "b" / "0.bin", b"abc\x00")
+    for k in range(5):
+        write(folder / f"latin{k}\n.txt", b"caf\xe9")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(folder / "pipe")
+        (folder / "linked").symlink_to(folder / "b")
+        (folder / "circle").symlink_to("circle")
+    passed_over = load(folder, kind=kind).passed_over
+    wanted = {".hidden": "hidden", ".git": "hidden", "b/.DS_Store": "hidden", "empty.txt": "empty"}
+    if hasattr(os, "mkfifo"):
+        wanted |= {
+            "pipe": "not a regular file",
+            "linked": "a link to a folder",
+            "circle": "a link to no file",
+        }
+    if kind != "byte":
+        wanted |= {"0.png": "not UTF-8", "b/0.bin": "binary"}
+        wanted |= {f"latin{k}\n.txt": "not UTF-8" for k in range(5)}
+    assert passed_over == wanted
+    (message,) = caplog.messages
+    assert "\n" not in message
+    assert f"{len(wanted)} passed over: " in message
+    if kind != "byte":
+        assert "4 files read" in message
+        assert r"6 not UTF-8 (0.png, 'latin0\n.txt', 'latin1\n.txt' and 3 more)" in message
+
+
+def test_a_folder_of_texts_alone_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "a.txt", b"abc")
+    assert (load(tmp_path).passed_over, caplog.messages) == ({}, [])
+
+
+def test_a_text_has_a_limit_and_a_sparse_file_is_not_read(
+    tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with write(tmp_path / "f" / "sparse", b"a").open("r+b") as file:
+        file.truncate(10 << 30)
+    for given in (tmp_path / "f" / "sparse", tmp_path / "f"):
+        with pytest.raises(DataError, match=r"sparse: .*holds more than 1 GiB"):
+            read(given)
+    monkeypatch.setattr(files, "LIMIT", 10)
+    for name in "ab":
+        write(tmp_path / "g" / name, b"12345678")
+    with pytest.raises(DataError, match=r"b: with it .*g holds more than 1 GiB"):
+        read(tmp_path / "g")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes that have a name")
+def test_what_is_no_regular_file_is_refused_and_not_waited_for(tmp_path: Path, read: Any) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "circle").symlink_to("circle")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket")[:100])
+        for name in ("pipe", "zero", "socket"):
+            with pytest.raises(DataError, match=f"{name}: not a regular file"):
+                read(tmp_path / name)
+    with pytest.raises(DataError, match="circle: cannot be read: "):
+        read(tmp_path / "circle")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="a system that shows itself as files")
+@pytest.mark.parametrize("name", ["status", "pagemap", "mem", "environ"])
+def test_what_only_looks_like_a_file_is_refused(name: str, read: Any) -> None:
+    with pytest.raises(DataError, match=f"{name}: (not a regular file|cannot be read)"):
+        read(Path("/proc/self", name))
+
+
+def test_a_file_that_shrinks_or_goes_while_it_is_read_is_an_error(
+    tmp_path: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, fstat = write(tmp_path / "a", b"abcd"), os.fstat
+
+    def longer(number: int) -> os.stat_result:
+        values = list(fstat(number))
+        values[6] += 1
+        return os.stat_result(values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fstat", longer)
+        with pytest.raises(DataError, match="it became shorter while it was read"):
+            read(path)
+    listed = files._files
+
+    def gone(folder: Path) -> Any:
+        found = listed(folder)
+        path.unlink()
+        return found
+
+    monkeypatch.setattr(files, "_files", gone)
+    with pytest.raises(DataError, match="a: no such file"):
+        read(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="paths have other lengths there, and links take a right")
+def test_a_folder_of_many_files_and_of_many_levels(tmp_path: Path) -> None:
+    levels = [str(tmp_path) + "/d" * level for level in range(1, 1200)]
+    for level in levels:
+        Path(level).mkdir()
+    deepest = write(Path(levels[-1], "a"), b"abc")
+    for k in range(2000):
+        write(tmp_path / "many" / f"{k:05}", b"x")
+    link = tmp_path / "d" / "up"
+    link.symlink_to(tmp_path)
+    text = read_text(tmp_path)
+    link.unlink()
+    deepest.unlink()  # before anybody removes the folders level by level, calls within calls
+    for level in reversed(levels):
+        Path(level).rmdir()
+    assert text == "abc\n" + "x\n" * 1999 + "x"
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_a_line(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
+    with pytest.raises(DataError, match="its name is not UTF-8"):
+        load(name)
+    with pytest.raises(DataError, match="standard input is gone by then"):
+        load("-")

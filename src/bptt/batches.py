@@ -49,3 +49,8 @@ class Source(Protocol):
     def restore(self, state: dict[str, Any]) -> None:
         """Go to a place that `state` returned."""
         ...
+
+
+def is_count(value: object, bits: int = 63) -> bool:
+    """Return whether a value that a file held is a whole number of so many bits, and no bool."""
+    return type(value) is int and 0 <= value < 1 << bits

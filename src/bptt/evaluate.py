@@ -31,28 +31,41 @@ def cold(model: Model, params: Params, ids: Array, window: int = WINDOW) -> floa
     window : int
         Tokens in a window.
     """
-    inputs, targets, mask = windows(ids, window)
-    return _mean_loss(model, params, inputs, targets, mask)
+    rows = max(1, min(-(-(len(ids) - 1) // max(1, window)), MOST_NUMBERS // (_widest(model) * 16)))
+    total, some = 0.0, rows * window
+    for start in range(0, max(1, len(ids) - 1), max(1, some)):  # windows refuses what gives none
+        total += _total_loss(model, params, *windows(ids[start : start + some + 1], window), rows)[0]
+    return total / (len(ids) - 1)
 
 
 def carried(model: Model, params: Params, ids: Array) -> float:
     """Return nats per token over the whole text, the state carried from its first token to its last."""
-    inputs, targets, mask = windows(ids, len(ids) - 1)
-    return _mean_loss(model, params, inputs, targets, mask)
+    total, steps = 0.0, max(1, MOST_NUMBERS // _widest(model))
+    state: Params | None = None
+    for start in range(0, max(1, len(ids) - 1), steps):
+        part = ids[start : start + steps + 1]
+        some, state = _total_loss(model, params, *windows(part, max(1, len(part) - 1)), 1, state)
+        total += some
+    return total / (len(ids) - 1)
 
 
-def _mean_loss(model: Model, params: Params, inputs: Array, targets: Array, mask: Array) -> float:
-    """Return the mean over all targets, some rows and steps at a time so that memory stays bounded."""
-    T, N = inputs.shape
-    widest = max(model.outputs, 8 * model.hidden)
-    rows = max(1, min(N, MOST_NUMBERS // (widest * 16)))
-    total = 0.0
-    for first in range(0, N, rows):
-        columns = slice(first, first + rows)
-        state: Params | None = None
-        steps = max(1, MOST_NUMBERS // (widest * rows))
-        for start in range(0, T, steps):
-            part = slice(start, start + steps), columns
-            each, state = model.losses(params, inputs[part], targets[part], state)
-            total += float(np.sum(each, where=mask[part], dtype=np.float64))
-    return total / int(mask.sum())
+def _widest(model: Model) -> int:
+    return max(model.outputs, 8 * model.hidden)
+
+
+def _total_loss(
+    model: Model,
+    params: Params,
+    inputs: Array,
+    targets: Array,
+    mask: Array,
+    rows: int,
+    state: Params | None = None,
+) -> tuple[float, Params | None]:
+    """Return the sum over all targets, and the last state; some steps at a time, so memory stays bounded."""
+    total, steps = 0.0, max(1, MOST_NUMBERS // (_widest(model) * rows))
+    for start in range(0, len(inputs), steps):
+        part = slice(start, start + steps)
+        each, state = model.losses(params, inputs[part], targets[part], state)
+        total += float(np.sum(each, where=mask[part], dtype=np.float64))
+    return total, state

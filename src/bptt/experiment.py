@@ -66,7 +66,7 @@ class Experiment:
         if changed := [key for key in made.facts if key != "source" and made.facts[key] != facts.get(key)]:
             raise RunError(
                 f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
-                "put it back, or start a new run"
+                "put it back, or start a new run (older versions kept carriage returns, now read as newlines)"
             )
         # what means nothing is said before anything is written
         made.optimizer(), made.schedule()
@@ -79,7 +79,7 @@ class Experiment:
         if settings.vocabulary is not None and corpus.kind != "word":
             raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
         vocabulary = corpus.vocabulary(settings.vocabulary)
-        train, valid = vocabulary.encode(corpus.train), vocabulary.encode(corpus.valid)
+        train, valid = (vocabulary.encode(part, compact=True) for part in (corpus.train, corpus.valid))
         if len(valid) < 2:  # said now rather than after an hour
             raise DataError(
                 f"{settings.valid or corpus.name}: there is nothing to predict in {len(valid)} tokens to "

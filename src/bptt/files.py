@@ -32,47 +32,50 @@ class TooLargeError(OSError):
 
 
 def read_regular(path: Path, limit: int) -> bytes:
-    """Return a file's bytes.
+    """Return what a regular file holds, at most `limit` bytes.
 
     Raises
     ------
     NotRegularError
-        If it is no regular file: nothing is read from a device, and no FIFO is waited for.
+        If it is no regular file: nothing is read from a device, and no FIFO is waited for. What says that it
+        is empty and gives bytes, as files of the system do, is none.
     TooLargeError
-        If it is larger than `limit` bytes.
+        If it has more than `limit` bytes.
     OSError
-        If it cannot be read.
+        If it cannot be read, or becomes shorter meanwhile.
     """
     handle = open_regular(path, limit)
-    try:
-        parts, left = [], limit + 1
-        while left > 0 and (part := os.read(handle, min(left, 1 << 24))):
-            parts.append(part)
-            left -= len(part)
-    finally:
-        os.close(handle)
-    if left <= 0:  # it grew since it was opened, or does not say its size, as those of /proc do
-        raise _too_large(path, limit)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123  Path.open takes no descriptor
+        size = os.fstat(handle).st_size
+        data = file.read(max(size, 1)) or b""
+        while 0 < len(data) < size and (more := file.read(size - len(data))):  # Linux gives 2 GiB at a time
+            data += more
+    if data and not size:
+        raise NotRegularError(errno.EINVAL, "it is not a regular file", str(path))
+    if len(data) < size:
+        raise OSError(errno.EIO, "it became shorter while it was read", str(path))
+    return data
 
 
 def open_regular(path: Path, limit: int) -> int:
     """Return the descriptor of a file that is open for reading; the errors are those of `read_regular`."""
+    path = Path(path)
+    _expect_file(os.stat(path), path, limit)  # noqa: PTH116  first: to open a device may do something
     handle = os.open(path, os.O_RDONLY | _QUIET)
     try:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
-            raise NotRegularError(errno.EINVAL, f"it is {_kind(found.st_mode)}, not a file", str(path))
-        if found.st_size > limit:
-            raise _too_large(path, limit)
+        _expect_file(os.fstat(handle), path, limit)  # another may have taken its place
     except BaseException:
         os.close(handle)
         raise
     return handle
 
 
-def _too_large(path: Path, limit: int) -> TooLargeError:
-    return TooLargeError(errno.EFBIG, f"it is larger than the {limit:,} bytes that are read", str(path))
+def _expect_file(found: os.stat_result, path: Path, limit: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise NotRegularError(errno.EINVAL, f"it is {_kind(found.st_mode)}, not a file", str(path))
+    if found.st_size > limit:
+        size = f"it has {found.st_size:,} bytes, more than the {limit:,} that are read"
+        raise TooLargeError(errno.EFBIG, size, str(path))
 
 
 def _kind(mode: int) -> str:

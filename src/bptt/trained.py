@@ -135,7 +135,7 @@ class Trained:
                 texts[f"{self.settings.data}, test"] = corpus.test
         scores = []
         for name, text in texts.items():
-            ids = self.vocabulary.encode(text)
+            ids = self.vocabulary.encode(text, compact=True)
             if len(ids) < 2:
                 raise DataError(
                     f"{name}: there is nothing to predict in {len(ids)} tokens; give a longer text"

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from bptt.batches import Batch
+from bptt.batches import Batch, is_count
 from bptt.errors import ConfigError, RunError, ShapeError
 from bptt.losses import LossName
 from bptt.types import Array, Generator
@@ -145,9 +145,12 @@ class Task(ABC):
         RunError
             If another task, or the same with other sizes, saved it.
         """
+        if not isinstance(state, dict) or not _is_generator(state.get("rng")):
+            raise RunError(f"{self.name}: the state lacks that of a PCG64 generator, as the task saves it")
         if (saved := state.get("task")) != repr(self):
+            by = saved if isinstance(saved, str) else "something else"
             raise RunError(
-                f"{self.name}: the state was saved by {saved}, this is {self!r}; "
+                f"{self.name}: the state was saved by {by:.200}, this is {self!r}; "
                 "make the task with the sizes it was saved with"
             )
         self._rng.bit_generator.state = state["rng"]
@@ -186,6 +189,17 @@ class Task(ABC):
             says=f"{self.name}: {good:,} of {wanted:,} sequences {rule}; all are wanted",
             figure=good / wanted,
         )
+
+
+def _is_generator(state: Any) -> bool:
+    """Return whether a state is one of NumPy's PCG64, which raises whatever it likes at others."""
+    if not isinstance(state, dict) or state.keys() != {"bit_generator", "state", "has_uint32", "uinteger"}:
+        return False
+    place = state["state"]
+    if state["bit_generator"] != "PCG64" or not isinstance(place, dict) or place.keys() != {"state", "inc"}:
+        return False
+    bits = ((place["state"], 128), (place["inc"], 128), (state["has_uint32"], 1), (state["uinteger"], 32))
+    return all(is_count(value, size) for value, size in bits) and bool(place["inc"] % 2)
 
 
 def counted(batch: Batch) -> Array:

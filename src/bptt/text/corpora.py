@@ -10,12 +10,14 @@ import inspect
 import logging
 import os
 import platform
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
 from bptt.errors import DataError
-from bptt.text.files import decode_text, read_bytes, read_text
+from bptt.files import read_regular
+from bptt.text.files import LIMIT, Text, decode, read, read_file
 from bptt.text.vocabulary import Kind, Vocabulary, check_kind
 
 DEFAULT = "pydoc"
@@ -35,6 +37,8 @@ class Corpus:
     test : str, bytes or None
     source : str
         Where it came from, in one line.
+    passed_over : dict
+        What a folder holds that was not read, with the reason.
     """
 
     name: str
@@ -43,16 +47,17 @@ class Corpus:
     valid: str | bytes
     test: str | bytes | None
     source: str
+    passed_over: dict[str, str] = field(default_factory=dict)
 
     def vocabulary(self, max_size: int | None = None) -> Vocabulary:
         """Return the corpus's vocabulary: the training text's words, but the characters of all parts.
 
         A word that is only in the other parts is `<unk>`; there is no such character.
         """
-        text = self.train
-        if self.kind == "char":
-            text = "".join(part for part in (self.train, self.valid, self.test) if isinstance(part, str))
-        return Vocabulary.build(text, self.kind, max_size=max_size)
+        if self.kind == "char" and max_size is None:
+            parts = (self.train, self.valid, self.test)
+            return Vocabulary.of_characters(*(part for part in parts if isinstance(part, str)))
+        return Vocabulary.build(self.train, self.kind, max_size=max_size)
 
 
 @dataclass(frozen=True)
@@ -86,41 +91,63 @@ class _File:
 
     def in_data_folder(self) -> Path | None:
         folder = os.environ.get("BPTT_DATA")
-        return Path(folder, self.path) if folder else None
+        return Path(os.path.expanduser(folder), self.path) if folder else None  # noqa: PTH111  Path's own raises
 
-    def in_cache(self) -> Path:
+    def in_cache(self) -> Path | None:
         from platformdirs import user_cache_path
 
-        return user_cache_path("bptt") / self.path
+        cache = user_cache_path("bptt")
+        return cache / self.path if cache.is_absolute() else None  # it is not where a user has no home folder
 
     def place(self) -> Path | None:
         """Return where the file is now."""
         places = (self.in_data_folder(), self.in_cache())
-        return next((place for place in places if place and place.is_file()), None)
+        return next((place for place in places if place and os.path.isfile(place)), None)  # noqa: PTH113
 
     def read(self) -> str:
         """Return the file's text, fetched if need be and checked."""
         place = self.in_data_folder()
-        if place is None or not place.is_file():
+        if place is not None and os.path.lexists(place):
+            data = read_file(place)
+            if (got := hashlib.sha256(data).hexdigest()) != self.sha256:
+                raise DataError(
+                    f"{place}: not the file that is wanted: its sha256 is {got}, wanted {self.sha256}; "
+                    "take it away, and it is fetched anew"
+                )
+        else:
             place = self.in_cache()
-            self._fetch(place)
-        data = read_bytes(place)
-        if (got := hashlib.sha256(data).hexdigest()) != self.sha256:
-            raise DataError(
-                f"{place}: not the file that is wanted: its sha256 is {got}, wanted {self.sha256}; "
-                "take it away, and it is fetched anew"
-            )
-        return decode_text(data, place)
+            if place is None:
+                raise DataError(
+                    f"{self.path}: there is no home folder to keep it in; set BPTT_DATA to a folder that "
+                    f"holds {self.path}"
+                )
+            kept = self._kept(place)
+            data = self._fetched(place) if kept is None else kept
+        text = decode(data, "char", place)
+        assert isinstance(text, str)
+        return text
 
-    def _fetch(self, place: Path) -> None:
-        """Have the right file at `place`: Pooch moves it there only when it is whole and its sum right."""
+    def _kept(self, place: Path) -> bytes | None:
+        """Return what the cache holds where that is the right file."""
+        try:
+            data = read_regular(place, LIMIT)
+        except OSError:  # whatever it is, the right file takes its place
+            return None
+        return data if hashlib.sha256(data).hexdigest() == self.sha256 else None
+
+    def _fetched(self, place: Path) -> bytes:
+        """Fetch the file and keep it at `place`, when it is whole and its sum right."""
         import pooch
 
         log, silence = pooch.get_logger(), logging.Filter("bptt")  # lets through what Pooch never says
         log.addFilter(silence)
         try:
             place.parent.mkdir(parents=True, exist_ok=True)
-            pooch.retrieve(self.url, f"sha256:{self.sha256}", place.name, place.parent)
+            # into a folder of its own, so that Pooch never opens what lies at `place`, a pipe perhaps
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as folder:
+                came = Path(pooch.retrieve(self.url, f"sha256:{self.sha256}", place.name, folder))
+                data = came.read_bytes()
+                came.replace(place)
         except Exception as error:  # whatever goes wrong in the network's many layers, the way out is one
             wrong = isinstance(error, ValueError) and "hash" in str(error)
             reason = "what came has another sha256" if wrong else type(error).__name__
@@ -130,6 +157,7 @@ class _File:
             ) from None
         finally:
             log.removeFilter(silence)
+        return data
 
 
 @dataclass(frozen=True)
@@ -229,13 +257,24 @@ def load(
     path = DEFAULT if name_or_path is None else name_or_path
     entry = _REGISTRY.get(path) if isinstance(path, str) else None
     kind = kind or (entry.kind if entry else "char")
-    texts, source = _named(entry, kind) if entry else ([_own(path, kind)], str(path))
+    passed_over: dict[str, str] = {}
+    if entry:
+        texts, source = _named(entry, kind)
+    else:
+        (text, passed_over), source = _own(path, kind), str(path)
+        texts = [text]
+        del text  # a text may fill much of the memory: none is held twice for longer than it takes to cut it
     if valid is not None:
-        texts[1:2] = [_own(valid, kind)]
+        own = _own(valid, kind)
+        texts[1:2] = [own.data]
+        passed_over |= own.passed_over
         source += f"; validation: {valid}"
     elif len(texts) == 1:
-        texts = _split(texts[0], kind, str(path))
-    return Corpus(str(path), kind, texts[0], texts[1], texts[2] if len(texts) > 2 else None, source)
+        texts = _split(texts.pop(), kind, str(path))
+    train, validation, test = (*texts, None)[:3]
+    assert train is not None
+    assert validation is not None
+    return Corpus(str(path), kind, train, validation, test, source, passed_over)
 
 
 def _named(entry: _Entry, kind: Kind) -> tuple[list[str | bytes], str]:
@@ -248,15 +287,30 @@ def _named(entry: _Entry, kind: Kind) -> tuple[list[str | bytes], str]:
     return [text.encode() if kind == "byte" else text for text in texts], source
 
 
-def _own(path: str | os.PathLike[str], kind: Kind) -> str | bytes:
+def _own(path: str | os.PathLike[str], kind: Kind) -> Text:
+    if str(path) == "-":
+        raise DataError(
+            "-: a run that goes on reads its text again, and standard input is gone by then; save it to a "
+            "file, and give its path"
+        )
+    if not _is_utf8(str(path)):
+        raise DataError(f"{path}: its name is not UTF-8, and what is kept of a run is; rename it")
     if not os.path.exists(path):  # noqa: PTH110  Path.exists raises where the name is too long for a file's
         names = ", ".join(_REGISTRY)
         raise DataError(f"{path}: no such file or corpus; the corpora are {names}")
-    text = read_bytes(path) if kind == "byte" else read_text(path)
-    if len(text) == 1:
+    text = read(path, kind)
+    if len(text.data) == 1:
         one = "byte" if kind == "byte" else "character"
         raise DataError(f"{path}: holds a single {one}, and nothing that follows it; give a longer text")
     return text
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _split(text: str | bytes, kind: Kind, name: str) -> list[str | bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.batches import Batch
+from bptt.batches import Batch, is_count
 from bptt.errors import ConfigError, DataError, ShapeError
 from bptt.types import Array
 
@@ -87,7 +87,8 @@ class TextStream:
         start = self._batches % self.batches_per_epoch * self._chunk
         self._batches += 1
         steps = slice(start, start + self._chunk)
-        return Batch(self._inputs[steps].copy(), self._targets[steps].copy(), carry=start > 0)
+        inputs, targets = (part[steps].astype(np.int32, order="C") for part in (self._inputs, self._targets))
+        return Batch(inputs, targets, carry=start > 0)
 
     def state(self) -> dict[str, Any]:
         """Return the place reached, as JSON values."""
@@ -101,13 +102,19 @@ class TextStream:
         DataError
             It is no such place, or one in a text of other length, batch or chunk.
         """
-        batches = state.get("batches")
-        if state.keys() != self.state().keys() or not isinstance(batches, int) or batches < 0:
-            raise DataError(f"text stream: not a place in a text: {state!r:.80}")
+        wanted = self.state()
+        if (
+            not isinstance(state, dict)
+            or state.keys() != wanted.keys()
+            or not all(map(is_count, state.values()))
+        ):
+            raise DataError(
+                f"text stream: not a place in a text, which has {', '.join(wanted)}, each a count"
+            )
         for key, here in self._shape.items():
             if state[key] != here:
                 raise DataError(f"text stream: the place saved has {key} {state[key]}, this stream {here}")
-        self._batches = batches
+        self._batches = state["batches"]
 
 
 def windows(ids: Array, length: int = 256) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], Array]:
@@ -147,7 +154,7 @@ def windows(ids: Array, length: int = 256) -> tuple[npt.NDArray[np.int32], npt.N
     >>> targets[mask]
     array([6, 8, 7], dtype=int32)
     """
-    ids = _check_ids(ids, "text")
+    ids = _check_ids(ids, "text").astype(np.int32, copy=False)
     if length < 1:
         raise ConfigError(f"a window must have at least 1 step, got {length}")
     if len(ids) < 2:
@@ -160,8 +167,8 @@ def windows(ids: Array, length: int = 256) -> tuple[npt.NDArray[np.int32], npt.N
     return np.ascontiguousarray(inputs), np.ascontiguousarray(wanted), np.ascontiguousarray(mask)
 
 
-def _check_ids(ids: Array, name: str) -> npt.NDArray[np.int32]:
+def _check_ids(ids: Array, name: str) -> npt.NDArray[np.integer[Any]]:
     ids = np.asarray(ids)
     if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
         raise ShapeError(f"{name}: ids must be (L,) integers, got {ids.shape} {ids.dtype}")
-    return ids.astype(np.int32, copy=False)
+    return ids

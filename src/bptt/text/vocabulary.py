@@ -5,8 +5,10 @@ conventionally are: what stands between white space is a word, and every newline
 """
 
 import codecs
+import re
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias, get_args
@@ -26,6 +28,16 @@ EOS = "<eos>"
 
 UNK = "<unk>"
 """The word that stands for all words that the vocabulary does not hold."""
+
+PIECE = 1 << 20
+"""Characters that are turned into tokens at a time."""
+
+MOST_WORDS = 1 << 22
+"""The most different words that are counted: their table takes some 600 MB."""
+
+_TYPES = ((np.uint8, 1 << 8), (np.uint16, 1 << 16), (np.int32, 1 << 31))
+
+_SPACE = re.compile(r"\s")  # what str.split splits at
 
 BYTES = tuple(f"0x{byte:02x}" for byte in range(256))
 """The names of the byte tokens: a byte's id is its value."""
@@ -47,7 +59,21 @@ def words(text: str) -> list[str]:
     >>> words("no , it was\nblack")
     ['no', ',', 'it', 'was', '<eos>', 'black']
     """
-    return text.replace("\n", f" {EOS} ").split()
+    return [word for piece in _word_pieces(text) for word in piece]
+
+
+def _word_pieces(text: str) -> Iterator[list[str]]:
+    """Yield a text's words, a million characters or so at a time: a list of all takes ten times the text."""
+    start = 0
+    while start < len(text):
+        end = _SPACE.search(text, start + PIECE)
+        stop = end.start() if end else len(text)
+        yield text[start:stop].replace("\n", f" {EOS} ").split()
+        start = stop
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + PIECE] for start in range(0, len(text), PIECE))
 
 
 @dataclass(frozen=True)
@@ -134,12 +160,24 @@ class Vocabulary:
             return cls(kind, BYTES)
         text = _as_str(text, kind)
         if kind == "char":
-            return cls(kind, tuple(sorted(set(text))))
-        counts = Counter(words(text))
+            return cls.of_characters(text)
+        counts: Counter[str] = Counter()
+        for piece in _word_pieces(text):
+            counts.update(piece)
+            if len(counts) > MOST_WORDS:
+                raise DataError(
+                    f"vocabulary: the text has more than {MOST_WORDS:,} different words; char and "
+                    "byte tokens know every word there is"
+                )
         if not counts.keys() - {EOS}:
             raise DataError("vocabulary: no word tokens: the text holds nothing but white space")
         ranked = sorted(counts.keys() - {EOS, UNK}, key=lambda word: (-counts[word], word))
         return cls(kind, (EOS, UNK, *ranked)[:max_size])
+
+    @classmethod
+    def of_characters(cls, *texts: str) -> "Vocabulary":
+        """Make the vocabulary of the characters of several texts."""
+        return cls("char", tuple(sorted(set().union(*texts))))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -161,12 +199,15 @@ class Vocabulary:
     def _index(self) -> dict[str, int]:
         return {token: index for index, token in enumerate(self.tokens)}
 
-    def encode(self, text: str | bytes) -> npt.NDArray[np.int32]:
+    def encode(self, text: str | bytes, *, compact: bool = False) -> npt.NDArray[Any]:
         r"""Return the ids of a text's tokens.
 
         Parameters
         ----------
         text : str, or for bytes also bytes
+        compact : bool
+            Give the ids in the smallest of uint8, uint16 and int32 that holds them all, for texts that fill
+            much of the memory.
 
         Returns
         -------
@@ -185,20 +226,30 @@ class Vocabulary:
         >>> Vocabulary.build("", "byte").encode("hé")
         array([104, 195, 169], dtype=int32)
         """
+        dtype = np.dtype(next(t for t, most in _TYPES if self.size <= most) if compact else np.int32)
         if self.kind == "byte":
-            return np.frombuffer(_as_bytes(text), np.uint8).astype(np.int32)
+            return np.frombuffer(_as_bytes(text), np.uint8).astype(dtype)
         text = _as_str(text, self.kind)
         if self.kind == "word":
-            unknown = self._index[UNK]
-            return np.array([self._index.get(word, unknown) for word in words(text)], np.int32)
-        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
-        known = np.array([ord(token) for token in self.tokens])
-        table = np.full(max(known.max(), codes.max(initial=0)) + 1, -1, np.int32)
-        table[known] = np.arange(self.size)
-        ids: npt.NDArray[np.int32] = table[codes]
-        if (ids < 0).any():
-            raise DataError(self._unknown(text, int(np.argmax(ids < 0))))
-        return ids
+            known, unknown = self._index, self._index[UNK]
+            ids = (known.get(word, unknown) for piece in _word_pieces(text) for word in piece)
+            return np.fromiter(ids, dtype)
+        encoded = np.empty(len(text), dtype)
+        table = self._table
+        for start, piece in enumerate(_pieces(text)):
+            codes = np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")
+            part = table[codes]
+            if (part < 0).any():
+                raise DataError(self._unknown(text, start * PIECE + int(np.argmax(part < 0))))
+            encoded[start * PIECE : start * PIECE + len(piece)] = part
+        return encoded
+
+    @cached_property
+    def _table(self) -> npt.NDArray[np.int32]:
+        """The id of each character by its code, -1 where there is none."""
+        table = np.full(sys.maxunicode + 1, -1, np.int32)
+        table[[ord(token) for token in self.tokens]] = np.arange(self.size)
+        return table
 
     def _unknown(self, text: str, at: int) -> str:
         line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
