@@ -13,6 +13,7 @@ from bptt.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, Task, TemporalOr
 from bptt.tasks.base import counted
 from bptt.tasks.reber import SYMBOLS, as_batch, reber_string
 from bptt.types import Array
+from spoiled import spoiled, taken
 
 Predict = Callable[[Batch], Array]
 
@@ -492,6 +493,17 @@ def test_a_state_of_other_sizes_is_refused() -> None:
         Adding(batch=8, seed=0).restore(state)
     with pytest.raises(RunError, match="ar2: the state was saved by Adding"):
         AR2(batch=8, seed=0).restore(state)
+
+
+@pytest.mark.parametrize("name", ["copy", "ar2"])
+def test_a_state_of_any_json_is_taken_or_refused_in_a_line(name: str) -> None:
+    task = task_of(name)
+    good = task.state()
+    for state in spoiled(good, np.random.default_rng(0)):
+        if taken(task.restore, state, RunError):
+            assert task.state() == state
+            assert state["task"] == good["task"]
+            task.next()
 
 
 @pytest.mark.parametrize("name", TASKS)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from bptt.batches import Batch, Source
 from bptt.errors import ConfigError, DataError, ShapeError
 from bptt.text import TextStream, windows
+from spoiled import spoiled, taken
 
 lengths, batches, chunks = st.integers(2, 200), st.integers(1, 9), st.integers(1, 20)
 
@@ -150,3 +151,24 @@ def test_windows_of_nothing_are_refused() -> None:
         windows(np.arange(9), 0)
     with pytest.raises(DataError, match=r"at least 2 tokens.*got 1"):
         windows(np.arange(1))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
+def test_ids_of_any_integer_type_give_the_same_batches_and_windows(dtype: Any) -> None:
+    ids = np.random.default_rng(0).integers(200, size=300)
+    one, other = TextStream(ids.astype(np.int32), 3, 7), TextStream(ids.astype(dtype), 3, 7)
+    for _ in range(20):
+        assert same(one.next(), other.next())
+    for a, b in zip(windows(ids, 9), windows(ids.astype(dtype), 9), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_place_of_any_json_is_taken_or_refused_in_a_line() -> None:
+    stream = TextStream(np.arange(50), batch=3, chunk=4)
+    good = stream.state()
+    for state in spoiled(good, np.random.default_rng(0)):
+        if taken(stream.restore, state, DataError):
+            assert {**state, "batches": 0} == {**good, "batches": 0}
+            assert 0 <= state["batches"] < 1 << 63
+        stream.next()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 
 from bptt.errors import ConfigError, DataError
 from bptt.text import Kind, Vocabulary
-from bptt.text.vocabulary import EOS, UNK
+from bptt.text import vocabulary as vocabulary_module
+from bptt.text.vocabulary import EOS, UNK, words
+from processes import run
 
 DATA = os.environ.get("BPTT_DATA", "")
 BYTE = Vocabulary.build("", "byte")
@@ -261,3 +264,64 @@ def test_the_rest_become_unk(size: int) -> None:
     unknown = vocabulary.encode(text) == vocabulary.encode(UNK)
     assert vocabulary.size == size
     assert unknown.sum() == sum(10 - i for i in range(size - 2, 10))
+
+
+def test_texts_are_taken_piece_by_piece_and_give_the_same_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        text = "".join(rng.choice(list("ab é😀\n\t\x1c\u2028"), size=rng.integers(1, 60)))
+        for kind in ("char", "byte", "word"):
+            if kind == "word" and not text.strip():
+                continue
+            monkeypatch.setattr(vocabulary_module, "PIECE", 1 << 20)
+            whole = Vocabulary.build(text, kind)
+            ids = whole.encode(text)
+            monkeypatch.setattr(vocabulary_module, "PIECE", 7)
+            assert Vocabulary.build(text, kind) == whole
+            np.testing.assert_array_equal(whole.encode(text), ids)
+            if kind == "word":
+                assert words(text) == text.replace("\n", f" {EOS} ").split()
+
+
+def test_an_unknown_character_in_a_later_piece_is_named_with_its_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vocabulary_module, "PIECE", 4)
+    with pytest.raises(DataError, match=r"'x' \(U\+0078\) at line 3, column 2"):
+        Vocabulary.build("ab\n", "char").encode("ab\nab\nax")
+
+
+def test_compact_ids_take_the_smallest_type_that_holds_them() -> None:
+    for size, dtype in ((256, np.uint8), (257, np.uint16), (1 << 16, np.uint16), ((1 << 16) + 1, np.int32)):
+        text = "".join(map(chr, range(size)))
+        ids = Vocabulary.build(text, "char").encode(text, compact=True)
+        assert ids.dtype == dtype
+        np.testing.assert_array_equal(ids, np.arange(size))
+
+
+def test_different_words_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary_module, "MOST_WORDS", 3)
+    assert Vocabulary.build("a b\n" * 9, "word").size == 4
+    with pytest.raises(DataError, match="more than 3 different words; char and byte tokens"):
+        Vocabulary.build("a b\n c", "word")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+@pytest.mark.parametrize("kind", ["char", "byte", "word"])
+def test_reading_and_encoding_a_text_takes_bounded_memory(tmp_path: Path, kind: Kind) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes("a 😀\n".encode() + b"a b\n" * 2_000_000)  # 8 MB, that take 32 as str
+    done = run(
+        "from pathlib import Path\n"
+        "from bptt.text import load\n"
+        "def peak(): return int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])\n"
+        "first = peak()\n"
+        f"corpus = load({str(path)!r}, kind={kind!r})\n"
+        "vocabulary = corpus.vocabulary()\n"
+        "ids = vocabulary.encode(corpus.train, compact=True)\n"
+        "print(peak() - first, len(ids))\n"
+    )
+    assert done.returncode == 0, done.stderr
+    taken, count = map(int, done.stdout.split())
+    assert count > 5_000_000
+    assert taken * 1024 < 12 * 8_000_000

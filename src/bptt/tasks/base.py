@@ -148,7 +148,7 @@ class Task(ABC):
         if not isinstance(state, dict) or not _is_generator(state.get("rng")):
             raise RunError(f"{self.name}: the state lacks that of a PCG64 generator, as the task saves it")
         if (saved := state.get("task")) != repr(self):
-            by = saved if isinstance(saved, str) else "something else"
+            by = saved if isinstance(saved, str) and saved.isprintable() else "something else"
             raise RunError(
                 f"{self.name}: the state was saved by {by:.200}, this is {self!r}; "
                 "make the task with the sizes it was saved with"
