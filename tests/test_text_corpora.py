@@ -353,6 +353,70 @@ def test_a_page_that_is_gone_is_an_error_too(server: Server) -> None:
         load("ptb")
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes that have a name")
+@pytest.mark.parametrize("what", ["pipe", "link to a device", "link in a circle", "sparse", "link"])
+def test_whatever_lies_in_the_cache_gives_way_to_the_right_file(
+    server: Server, cache: Path, tmp_path: Path, what: str
+) -> None:
+    place, own = write(cache / "ptb.train.txt", b"a"), write(tmp_path / "own", b"mine")
+    place.unlink()
+    if what == "pipe":
+        os.mkfifo(place)
+    elif what == "sparse":
+        with place.open("wb") as file:
+            file.truncate(10 << 30)
+    else:
+        to = {"link to a device": "/dev/zero", "link in a circle": place.name, "link": str(own)}
+        place.symlink_to(to[what])
+    check_ptb(load("ptb"))
+    assert not place.is_symlink()
+    assert own.read_bytes() == b"mine"
+    assert everything_in(cache) == {f"ptb.{part}.txt": data for part, data in PARTS.items()}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes that have a name")
+def test_a_pipe_in_the_data_folder_is_refused_and_not_waited_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BPTT_DATA", str(tmp_path / "data"))
+    path = write(tmp_path / "data" / "ptb_word" / "ptb.train.txt", b"")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(DataError, match=r"ptb\.train\.txt: not a regular file"):
+        load("ptb")
+    assert describe()[2].where == "not fetched yet"
+
+
+def test_a_folder_or_a_file_in_the_way_of_the_cache_is_an_error(server: Server, cache: Path) -> None:
+    (cache / "ptb.train.txt" / "full").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"could not be fetched.*put it into .*or set BPTT_DATA"):
+        load("ptb")
+    (cache / "ptb.train.txt" / "full").rmdir()
+    (cache / "ptb.train.txt").rmdir()
+    assert everything_in(cache) == {}
+    cache.rmdir()
+    write(cache, b"a file")
+    with pytest.raises(DataError, match=r"could not be fetched.*put it into .*or set BPTT_DATA"):
+        load("ptb")
+
+
+def test_without_a_home_folder_a_corpus_is_found_in_the_data_folder_alone(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: Path("~/.cache") / name)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match="there is no home folder to keep it in; set BPTT_DATA to a folder"):
+        load("ptb")
+    assert describe()[2].where == "not fetched yet"
+    assert not list(tmp_path.iterdir())
+    for part, data in PARTS.items():
+        write(tmp_path / "x" / "ptb_word" / f"ptb.{part}.txt", data)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    monkeypatch.setenv("BPTT_DATA", "~/x")
+    check_ptb(load("ptb"))
+
+
 # What there is.
 
 

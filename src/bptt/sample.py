@@ -3,14 +3,16 @@
 The state is all that is kept of what was written, so memory does not grow with length.
 """
 
+import unicodedata
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.model import Model
 from bptt.stepper import Stepper
-from bptt.text.vocabulary import Vocabulary
+from bptt.text.vocabulary import Vocabulary, words
 from bptt.types import Array, Generator, Params
 
 
@@ -20,7 +22,7 @@ def sample(
     vocabulary: Vocabulary,
     *,
     rng: Generator,
-    prime: str = "",
+    prime: str | bytes = "",
     length: int = 500,
     temperature: float = 1.0,
     top_k: int | None = None,
@@ -35,7 +37,7 @@ def sample(
     params : dict of arrays
     vocabulary : Vocabulary
     rng : Generator
-    prime : str
+    prime : str, or for bytes also bytes
         What the model reads before it writes; not repeated in what is yielded.
     length : int
         Tokens to draw.
@@ -68,6 +70,32 @@ def sample(
     if not len(read):  # no text, or for words nothing but white space
         read = np.array([vocabulary.start])
     return _draw(model, params, vocabulary, rng, read, length, temperature, top_k, top_p)
+
+
+def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
+    """Return a prime in the Unicode form of which the vocabulary knows most, and the form's name.
+
+    One and the same é may be written as one character (NFC) or two (NFD). As long as no other form is known
+    better, the prime stays as it is and the name is None.
+
+    Examples
+    --------
+    >>> normalised("cafe\u0301", Vocabulary.build("café au lait", "char"))
+    ('café', 'NFC')
+    """
+    if vocabulary.kind == "byte":
+        return prime, None
+    known = set(vocabulary.tokens)
+
+    def unknown(text: str) -> int:
+        return sum(token not in known for token in (text if vocabulary.kind == "char" else words(text)))
+
+    forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
+    best: tuple[str, str | None] = prime, None
+    for form in forms:
+        if (text := unicodedata.normalize(form, prime)) != prime and unknown(text) < unknown(best[0]):
+            best = text, form
+    return best
 
 
 def check_options(length: int, temperature: float, top_k: int | None, top_p: float | None) -> None:

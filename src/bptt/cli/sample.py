@@ -1,11 +1,20 @@
 """``bptt sample``: read what a model writes."""
 
+import sys
+from pathlib import Path
+
 import click
+
+from bptt.text.vocabulary import Kind
+
+MOST = 1 << 24
+"""The most bytes of a prime, 16 MiB: a model reads them one after the other."""
 
 
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.option("--prime", default="", help="Text that the model reads first.")
+@click.option("--prime-file", metavar="FILE", help="A file of such text; - is standard input.")
 @click.option("--length", default=500, show_default=True, help="Tokens to write.")
 @click.option(
     "--temperature", default=1.0, show_default=True, help="Below 1 likelier, above 1 wilder, 0 likeliest."
@@ -14,9 +23,12 @@ import click
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens of total probability P.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed writes the same text.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
+@click.pass_context
 def sample(
+    ctx: click.Context,
     folder: str,
     prime: str,
+    prime_file: str | None,
     length: int,
     temperature: float,
     top_k: int | None,
@@ -28,26 +40,51 @@ def sample(
     import numpy as np
 
     from bptt.errors import RunError
+    from bptt.sample import normalised
     from bptt.sample import sample as draw
     from bptt.trained import Trained
 
+    if prime and prime_file is not None:
+        raise click.UsageError("--prime and --prime-file are two ways to say one thing; give one", ctx)
     trained = Trained.load(folder, "last" if last else "best")
     if trained.vocabulary is None:
         raise RunError(f"{folder} holds a model of the task {trained.settings.data}, which writes no text")
+    kind = trained.vocabulary.kind
+    first: str | bytes = prime if prime_file is None else _read(prime_file, kind)
+    if isinstance(first, str):
+        first, form = normalised(first, trained.vocabulary)
+        if form is not None:
+            click.echo(f"the model knows the prime in the Unicode form {form} and reads it so", err=True)
     pieces = draw(
         trained.model,
         trained.params,
         trained.vocabulary,
         rng=np.random.default_rng(seed),
-        prime=prime,
+        prime=first,
         length=length,
         temperature=temperature,
         top_k=top_k,
         top_p=top_p,
     )
-    click.echo(prime, nl=False)
-    if prime and trained.vocabulary.kind == "word" and not prime[-1].isspace():
-        click.echo(" ", nl=False)
+    shown = first.decode(errors="replace") if isinstance(first, bytes) else first
+    if shown and kind == "word" and not shown[-1].isspace():
+        shown += " "
+    # color=True: what is written goes out as it is, where click would take what looks like colours out of it
+    click.echo(shown, nl=False, color=True)
     for piece in pieces:
-        click.echo(piece, nl=False)
+        click.echo(piece, nl=False, color=True)
     click.echo()
+
+
+def _read(name: str, kind: Kind) -> str | bytes:
+    from bptt.errors import DataError
+    from bptt.text.files import decode, read_file
+
+    if name != "-":
+        return decode(read_file(Path(name), MOST), kind, name)
+    if sys.stdin is None:  # as it is where it was closed
+        raise DataError("standard input: is closed; name a file, or give --prime")
+    data = sys.stdin.buffer.read(MOST + 1)
+    if len(data) > MOST:
+        raise DataError("standard input: holds more than 16 MiB, the most of a prime; give its end alone")
+    return decode(data, kind, "standard input")

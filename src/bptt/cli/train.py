@@ -71,9 +71,16 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 )
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
+@click.option("--samples/--no-samples", default=True, help="Show now and then what the model writes.  [show]")
 @click.pass_context
 def train(
-    ctx: click.Context, /, out: str | None, resume: str | None, preset: str | None, **asked: Any
+    ctx: click.Context,
+    /,
+    out: str | None,
+    resume: str | None,
+    preset: str | None,
+    samples: bool,
+    **asked: Any,
 ) -> int:
     """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
 
@@ -110,7 +117,7 @@ def train(
         if "cell" in given:
             given["cell"] = get(given["cell"])  # once: a file is run by it
         trainer = Trainer.start(Settings.of(preset, **given), out)
-    return watch(trainer)
+    return watch(trainer, samples)
 
 
 def _is(own: Cell, spec: str) -> bool:
@@ -132,8 +139,8 @@ def _lasting(data: str) -> str:
     return data if named or not os.path.exists(data) else str(Path(data).absolute())  # noqa: PTH110  see load
 
 
-def watch(trainer: Any) -> int:
-    """Train with a display, and return the exit code."""
+def watch(trainer: Any, samples: bool = True) -> int:
+    """Train with a display, with samples of text or without, and return the exit code."""
     from bptt.cli.display import Display
     from bptt.train import STOPPED
 
@@ -146,7 +153,7 @@ def watch(trainer: Any) -> int:
             display.say(line)
         for report in trainer.reports(asked):
             display.report(report)
-            if display.wants_sample(report) and (text := trainer.sample()):
+            if samples and display.wants_sample(report) and (text := trainer.sample()):
                 display.sample(report.step, text)
     if trainer.end == STOPPED:
         display.say(f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}")

@@ -180,9 +180,10 @@ def read_file(path: Path, limit: int = LIMIT, whole: Path | None = None) -> byte
     except NotRegularError:
         raise DataError(f"{path}: not a regular file; copy what it gives into one") from None
     except TooLargeError:
+        most = LIMIT if whole else limit
         which = f"with it {whole} holds" if whole else "holds"
         raise DataError(
-            f"{path}: {which} more than 1 GiB, the most that is read; give a part of it"
+            f"{path}: {which} more than {most >> 20:,} MiB, the most that is read; give a part"
         ) from None
     except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
         _unreadable(error, path)
