@@ -426,7 +426,8 @@ def _keep_apart(settings: Settings, folder: Path) -> None:
     """Refuse to write among the files that are read: the data would not be the same when resumed."""
     named = {*TASKS, *(info.name for info in describe())}
     for data in {settings.data, settings.valid or settings.data} - named:
-        source, place = Path(data).resolve(), folder.resolve()
+        # os.path, because Path.resolve raises where links go in a circle
+        source, place = Path(os.path.realpath(data)), Path(os.path.realpath(folder))
         if not os.path.isdir(source) or not place.is_relative_to(source):  # noqa: PTH112  as in Run.open
             continue
         if not any(part.startswith(".") for part in place.relative_to(source).parts):  # hidden: not read
