@@ -1,24 +1,21 @@
 """Machine code from LLVM's intermediate representation, kept on disk for the next process.
 
 The folder is ``BPTT_CACHE`` in the environment or else the user's cache folder. A file there is named by the
-hash of all that the code depends on and begins with the hash of what it holds: a file that is cut short or
-somebody else's is not used. Where the folder cannot be written, code is made anew in each process.
+hash of all that the code depends on. :mod:`bptt.kernels.diskcache` says which folders and files are used;
+where none can be, code is made anew in each process.
 """
 
-import contextlib
 import ctypes
 import hashlib
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bptt.kernels import diskcache
 from bptt.kernels.host import Host, host
-
-FORMAT = b"bptt kernel 1\n"
 
 
 class Library:
@@ -113,12 +110,13 @@ def _load(known: str, text: Callable[[], str], target: Host) -> Library:
     key = _key(known, target)
     with _lock:
         if key not in _libraries:
-            path = folder() / f"{key}.o"
-            code = _read(path)
+            where = folder()
+            code = None if where is None else diskcache.read(where, key)
             was_cached = code is not None
             if code is None:
                 code = _compile(text(), target)
-                _write(path, code)
+                if where is not None:
+                    diskcache.write(where, key, code)
             _libraries[key] = Library(_link(code, target), was_cached)
         return _libraries[key]
 
@@ -131,14 +129,18 @@ def _source() -> str:
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
 
 
-def folder() -> Path:
-    """Return the folder of compiled kernels; it need not exist."""
+def folder() -> Path | None:
+    """Return the folder of compiled kernels, which need not exist; None where this user has no home."""
     given = os.environ.get("BPTT_CACHE", "")
-    if given:
-        return Path(given)
-    import platformdirs
+    try:
+        if given:
+            return Path(given).expanduser().absolute()
+        import platformdirs
 
-    return Path(platformdirs.user_cache_dir("bptt", appauthor=False)) / "kernels"
+        path = Path(platformdirs.user_cache_dir("bptt", appauthor=False)) / "kernels"
+        return path if path.is_absolute() else None  # without a home it begins with ~
+    except (OSError, RuntimeError, LookupError):  # nor is there always a current folder
+        return None
 
 
 def _key(text: str, target: Host) -> str:
@@ -146,30 +148,7 @@ def _key(text: str, target: Host) -> str:
     import llvmlite.binding as llvm
 
     made_by = (llvmlite.__version__, llvm.llvm_version_info, target.triple, target.cpu, target.features)
-    return hashlib.sha256("\n".join([FORMAT.decode(), *map(str, made_by), text]).encode()).hexdigest()
-
-
-def _read(path: Path) -> bytes | None:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    head = len(FORMAT) + 32
-    code = data[head:]
-    return code if data[:head] == FORMAT + hashlib.sha256(code).digest() else None
-
-
-def _write(path: Path, code: bytes) -> None:
-    """Write the whole file or none of it, also beside other processes; a failure costs time only."""
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".new")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(FORMAT + hashlib.sha256(code).digest() + code)
-            Path(name).replace(path)
-        except OSError:
-            Path(name).unlink(missing_ok=True)
+    return hashlib.sha256("\n".join([*map(str, made_by), text]).encode()).hexdigest()
 
 
 def _machine(target: Host) -> Any:
