@@ -1,8 +1,13 @@
 """Products cut over threads are the same products, and have the same bits however many threads there are."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,10 +186,10 @@ def test_same_bits_on_any_number_of_threads() -> None:
     assert len(set(found.values())) == 1, found
 
 
-@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", " 2"])
+@pytest.mark.parametrize("given", ["0", "-1", "two", "1.5", " 2", "1025", "9" * 5000, "²"])
 def test_a_number_of_threads_that_means_nothing_is_told(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BPTT_THREADS", given)
-    with pytest.raises(ConfigError, match=f"BPTT_THREADS must be a whole number from 1, got '{given}'"):
+    with pytest.raises(ConfigError, match="BPTT_THREADS must be a whole number from 1 to 1024, got "):
         threads.count.__wrapped__()
 
 
@@ -212,19 +217,195 @@ def test_work_within_work_does_not_wait_for_itself() -> None:
     assert done.stdout == "done\n"
 
 
-def test_blas_is_held_until_the_last_one_leaves() -> None:
+# ---------------------------------------------------------------------- BLAS held to one thread
+
+
+class Library:
+    """What threadpoolctl says of a BLAS library."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def get_num_threads(self) -> int:
+        return self.count
+
+    def set_num_threads(self, count: int) -> None:
+        self.count = count
+
+
+@pytest.fixture
+def libraries(monkeypatch: pytest.MonkeyPatch) -> list[Library]:
+    """Return two BLAS libraries, of 8 and of 5 threads, that are taken for NumPy's."""
+    made = [Library(8), Library(5)]
+    monkeypatch.setattr(threads, "_blas", lambda: made)
+    monkeypatch.setattr(threads, "_one_blas_thread", threads._OneBlasThread())
+    return made
+
+
+def counts(libraries: list[Library]) -> tuple[int, ...]:
+    return tuple(library.count for library in libraries)
+
+
+def test_blas_is_held_until_the_last_one_leaves(libraries: list[Library]) -> None:
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_blas_thread():
+            inside.set()
+            leave.wait(20)
+
+    thread = threading.Thread(target=other)
+    with one_blas_thread():
+        with one_blas_thread():
+            thread.start()
+            inside.wait(20)
+            assert counts(libraries) == (1, 1)
+        assert counts(libraries) == (1, 1)
+    assert counts(libraries) == (1, 1), "another thread is inside"
+    leave.set()
+    thread.join()
+    assert counts(libraries) == (8, 5)
+    with pytest.raises(ArithmeticError), one_blas_thread():
+        raise ArithmeticError
+    assert counts(libraries) == (8, 5)
+
+
+def test_numpys_own_blas_is_held() -> None:
     from threadpoolctl import threadpool_info
 
-    def blas_threads() -> int:
-        return max(int(pool["num_threads"]) for pool in threadpool_info() if pool["user_api"] == "blas")
+    def blas_threads() -> list[int]:
+        return [int(pool["num_threads"]) for pool in threadpool_info() if pool["user_api"] == "blas"]
 
-    if not any(pool["user_api"] == "blas" for pool in threadpool_info()):
-        pytest.skip("this NumPy's products are by a library that takes no limit")
     before = blas_threads()
-    first, second = one_blas_thread(), one_blas_thread()
-    first.__enter__()
-    second.__enter__()
-    first.__exit__(None, None, None)
-    inside = blas_threads()
-    second.__exit__(None, None, None)
-    assert (inside, blas_threads()) == (1, before)
+    with one_blas_thread():
+        assert set(blas_threads()) <= {1}
+    assert blas_threads() == before
+
+
+class Interruption(BaseException):
+    """What a test raises between two steps."""
+
+
+def use(seen: list[tuple[int, ...]], libraries: list[Library]) -> None:
+    with one_blas_thread():
+        seen.append(counts(libraries))
+        with one_blas_thread():
+            seen.append(counts(libraries))
+        seen.append(counts(libraries))
+
+
+def interrupted_at(step: int, work: Callable[[], None]) -> BaseException | None:
+    """Do work with an exception before one of the instructions of bptt.threads that it runs."""
+    left = step
+
+    def trace(frame: FrameType, event: str, _: object) -> Callable[..., Any] | None:
+        nonlocal left
+        if frame.f_code.co_filename != threads.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        left -= event != "return"  # which is no instruction, and hands over what is returned
+        if left < 0:
+            raise Interruption
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    except Interruption as error:
+        return error
+    finally:
+        sys.settrace(None)
+    return None
+
+
+def test_blas_has_its_threads_again_wherever_an_interruption_comes(libraries: list[Library]) -> None:
+    kept: list[BaseException] = []  # as an interactive Python keeps the last one, and what its frames hold
+    seen: list[tuple[int, ...]] = []
+    for step in range(10_000):
+        error = interrupted_at(step, lambda: use(seen, libraries))
+        assert counts(libraries) == (8, 5), step
+        if error is None:
+            break
+        kept.append(error)
+        with one_blas_thread():
+            assert counts(libraries) == (1, 1), step
+        assert counts(libraries) == (8, 5), step
+    assert len(kept) > 300
+    assert set(seen) == {(1, 1)}, "nobody is inside without the limit"
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on this system")
+def test_blas_has_its_threads_again_after_signals(libraries: list[Library]) -> None:
+    """Interruptions at any time, and another thread beside them."""
+    done, wrong = threading.Event(), []
+
+    def other() -> None:
+        while not done.is_set():
+            with one_blas_thread():
+                if counts(libraries) != (1, 1):
+                    wrong.append(counts(libraries))
+
+    def interrupt(*_: object) -> None:
+        raise Interruption
+
+    seen: list[tuple[int, ...]] = []
+    before = signal.signal(signal.SIGALRM, interrupt)
+    thread = threading.Thread(target=other)
+    rng, caught = np.random.default_rng(0), 0
+    thread.start()
+    try:
+        for delay in rng.uniform(1e-6, 2e-4, 200):
+            try:
+                signal.setitimer(signal.ITIMER_REAL, delay)
+                for _ in range(100_000):
+                    use(seen, libraries)
+            except Interruption:
+                caught += 1
+    finally:
+        done.set()
+        thread.join()
+        signal.signal(signal.SIGALRM, before)
+    assert caught == 200
+    assert counts(libraries) == (8, 5)
+    assert (wrong, set(seen)) == ([], {(1, 1)})
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+@pytest.mark.parametrize("forks_inside", [False, True])
+def test_a_forked_process_is_not_held_by_its_parents_threads(
+    libraries: list[Library], monkeypatch: pytest.MonkeyPatch, forks_inside: bool
+) -> None:
+    one = threads._one_blas_thread
+    os.register_at_fork(after_in_child=lambda: one._forked())  # this test's own, as the module's is
+    inside, leave = threading.Event(), threading.Event()
+
+    def other() -> None:
+        with one_blas_thread(), one._lock:
+            inside.set()
+            leave.wait(20)
+
+    def fork() -> tuple[int, tuple[int, ...]]:
+        thread.start()
+        inside.wait(20)
+        pid = os.fork()
+        signal.alarm(0 if pid else 10)
+        return pid, counts(libraries)
+
+    thread = threading.Thread(target=other)
+    if forks_inside:
+        with one_blas_thread():
+            pid, found = fork()
+            leave.set()
+    else:
+        pid, found = fork()
+    if pid == 0:
+        outside = counts(libraries)
+        with one_blas_thread():
+            held = counts(libraries)
+        right = (found, outside, held) == ((1, 1) if forks_inside else (8, 5), (8, 5), (1, 1))
+        os._exit(0 if right and counts(libraries) == (8, 5) else 1)
+    leave.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert counts(libraries) == (8, 5)

@@ -14,10 +14,11 @@ it is: results are the same from run to run on one machine.
 
 import os
 import threading
+import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,16 @@ PIECE = 1 << 24
 
 MOST_PIECES = 16
 
+MOST_THREADS = 1024
+
 
 @cache
 def count() -> int:
     """Return the number of threads."""
     given = os.environ.get("BPTT_THREADS", "")
     if given:
-        if not given.isdecimal() or int(given) < 1:
-            raise ConfigError(f"BPTT_THREADS must be a whole number from 1, got {given!r}")
+        if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
+            raise ConfigError(f"BPTT_THREADS must be a whole number from 1 to {MOST_THREADS}, got {given!r}")
         return int(given)
     if hasattr(os, "sched_getaffinity"):  # the cores this process may use, where the system tells
         return len(os.sched_getaffinity(0))
@@ -64,38 +67,78 @@ if hasattr(os, "register_at_fork"):
 def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers
 
 
 class _OneBlasThread:
-    """Holds BLAS to one thread while anybody is inside; the limit is the process's, not a thread's."""
+    """Holds BLAS to one thread while anybody is inside; the limit is the process's, not a thread's.
+
+    An interruption may come between any two steps, also before the first of a method: nothing here relies on
+    a step's being reached. Inside is who still has the function that leaves: ``with`` fetches it as
+    ``__exit__`` before it calls ``__enter__``, and drops it however the block ends. What the limit should be
+    follows from that, and `_settle` can be broken off and done again.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._inside = threading.Lock(), 0
-        self._limit: Any = None
+        self._lock = threading.RLock()  # a finaliser may come here in the middle of `_settle`
+        self._inside: dict[object, tuple[int, weakref.ref[Any]]] = {}
+        self._before: list[tuple[Any, int]] | None = None
+        self._held: bool | None = False  # None: being changed, or broken off
 
     def __enter__(self) -> None:
-        with self._lock:
-            if self._inside == 0:
-                self._limit = _blas().limit(limits=1, user_api="blas")
-            self._inside += 1
+        self._settle()
 
-    def __exit__(self, *_: object) -> None:
+    @property
+    def __exit__(self) -> Callable[..., None]:
+        key = object()
+        leave = [partial(self._leave, key)]  # popped in the end: a traceback's frames keep what they hold
+        try:
+            self._inside[key] = (threading.get_ident(), weakref.ref(leave[0], partial(self._leave, key)))
+            return leave.pop()
+        except BaseException:
+            self._inside.pop(key, None)
+            raise
+
+    def _leave(self, key: object, *_: object) -> None:
+        try:
+            self._inside.pop(key, None)
+            self._settle()
+        except BaseException:
+            self._inside.pop(key, None)
+            self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Limit BLAS, or give it back its threads, until that is what those inside want."""
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0:
-                self._limit.restore_original_limits()
+            while self._held != bool(self._inside):
+                hold, self._held = bool(self._inside), None
+                before = self._before
+                if before is None:  # kept from before the first is changed until the last is as it was
+                    self._before = before = [(library, library.get_num_threads()) for library in _blas()]
+                for library, count in before:
+                    library.set_num_threads(1 if hold else count)
+                self._before, self._held = (before if hold else None), hold
+
+    def _forked(self) -> None:
+        """Forget, in a forked process, the threads that it does not have; one may hold the lock for ever."""
+        self._lock = threading.RLock()
+        me = threading.get_ident()
+        self._inside = {key: value for key, value in self._inside.items() if value[0] == me}
+        self._settle()
 
 
 _one_blas_thread = _OneBlasThread()
 
 if hasattr(os, "register_at_fork"):
-    # a thread of the parent's may be inside, or hold the lock, for ever
-    os.register_at_fork(after_in_child=_one_blas_thread.__init__)  # type: ignore[misc]
+    os.register_at_fork(after_in_child=_one_blas_thread._forked)
 
 
 def one_blas_thread() -> AbstractContextManager[None]:
-    """Return a context in which BLAS runs on the calling thread alone; it may be entered again within."""
+    """Return what ``with`` takes, and nothing else: in its block BLAS runs on the calling thread alone.
+
+    It may be entered again within.
+    """
     return _one_blas_thread
 
 
