@@ -14,6 +14,11 @@
 
 __version__ = "0.1.0"
 
+import sys
+
+if sys.argv[:1] == ["-m"] and "bptt" in sys.orig_argv:
+    import bptt_command  # noqa: F401  python -m bptt: an interruption of the imports below is the command's
+
 from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
 from bptt.backends import unroll
 from bptt.check import Judgement, assert_gradients, check

@@ -1,5 +1,5 @@
 """``python -m bptt``: the command, where its script is not on the path."""
 
-from bptt.cli import main
+from bptt_command import main
 
 main()

@@ -1,20 +1,25 @@
 """The command ``bptt``: one file a verb, none with logic of its own.
 
-Exit codes: 0 it worked, 1 it ran and the answer is no, 2 it could not run. A user's mistake gets one line.
+Exit codes: 0 it worked, 1 it ran and the answer is no, 2 it could not run. Whatever goes wrong gets one line;
+with ``BPTT_DEBUG=1`` in the environment, Python's traceback stands before it.
 """
 
+import contextlib
+import os
+import signal
 import sys
-import warnings
+import traceback
 
 import click
 
-from bptt import __version__
+from bptt import __version__, threads
 from bptt.cli.bench import bench
 from bptt.cli.check import check
 from bptt.cli.corpora import corpora
 from bptt.cli.derive import derive
 from bptt.cli.eval import evaluate
 from bptt.cli.flow import flow
+from bptt.cli.output import Visible, visible
 from bptt.cli.presets import presets
 from bptt.cli.sample import sample
 from bptt.cli.train import train
@@ -24,12 +29,18 @@ from bptt.errors import BpttError, DivergedError
 
 @click.group(
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    # color: click takes no sequences out of what is written to a file or a pipe; `Visible` sees to terminals
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "color": True},
 )
 @click.version_option(__version__, "--version", prog_name="bptt")
 @click.pass_context
 def bptt(ctx: click.Context) -> None:
     """Recurrent networks with explicit backpropagation through time."""
+    threads.count()  # what the environment says is looked at before anything is done
+    if os.environ.get("BPTT_TARGET"):
+        from bptt.kernels.host import host
+
+        host()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 
@@ -38,41 +49,94 @@ for verb in (check, derive, train, sample, evaluate, flow, verify, corpora, pres
     bptt.add_command(verb)
 
 
+LONGEST = 2000
+"""Characters of an error's line that are shown."""
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and exit with its code."""
-    for stream in (sys.stdout, sys.stderr):
+    from bptt_command import quit_at_once
+
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # it was closed
+            continue
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # a terminal that lacks a character gets a ? and goes on
-    warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of overflow: the figures say it
-    sys.exit(run(arguments))
+        if name == "stderr" or stream.isatty():
+            setattr(sys, name, Visible(stream))
+    if not os.environ.get("BPTT_DEBUG"):
+        sys.unraisablehook = lambda _: None  # such as an interruption of a finaliser
+    is_ours = signal.getsignal(signal.SIGINT) is quit_at_once
+    try:
+        if is_ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run(arguments)
+    except KeyboardInterrupt:  # a second one
+        code = 1
+    if is_ours:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only Python's end is left
+    _give_up_stdout()
+    sys.exit(code)
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Run the command and return its exit code: a mistake is one line on standard error."""
+    """Run the command and return its exit code: whatever goes wrong is one line on standard error."""
     try:
         code = bptt.main(arguments, prog_name="bptt", standalone_mode=False)
         if sys.stdout is not None:  # as it is where it was closed
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "bptt"
-        return _fail(f"{' '.join(error.format_message().split())} (see {where} --help)", 2)
-    except click.ClickException as error:
-        return _fail(error.format_message(), 2)
-    except DivergedError as error:
-        return _fail(str(error), 1)
-    except BpttError as error:
-        return _fail(str(error), 2)
-    except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted", 1)
-    except MemoryError as error:
-        return _fail(f"not enough memory ({error}): a smaller --hidden, --batch or --chunk needs less", 2)
-    except (BrokenPipeError, SystemExit):  # click and rich turn the one into the other
+    except BaseException as error:  # the last to see it
+        return _tell(error)
+
+
+def _tell(error: BaseException) -> int:
+    """Say in a line what went wrong, and return the exit code."""
+    if os.environ.get("BPTT_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, BrokenPipeError | SystemExit):  # click and rich turn the one into the other
         return 1  # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
-    except OSError as error:
+    if isinstance(error, click.UsageError):
+        where = error.ctx.command_path if error.ctx else "bptt"
+        return _fail(f"{error.format_message()} (see {where} --help)", 2)
+    if isinstance(error, click.ClickException):
+        return _fail(error.format_message(), 2)
+    if isinstance(error, BpttError):
+        return _fail(str(error), 1 if isinstance(error, DivergedError) else 2)
+    if isinstance(error, click.Abort | KeyboardInterrupt):
+        return _fail("interrupted", 1)
+    if isinstance(error, MemoryError):
+        return _fail(f"not enough memory ({error}): a smaller --hidden, --batch or --chunk needs less", 2)
+    if isinstance(error, RecursionError):
+        return _fail("a file is nested too deeply to be read; BPTT_DEBUG=1 shows where", 2)
+    if isinstance(error, UnicodeError):
+        return _fail(f"a name or a text is not UTF-8 ({error})", 2)
+    if isinstance(error, OSError):
         return _fail(f"cannot go on: {error}", 2)
+    kind = type(error).__name__
+    try:
+        says = str(error)
+    except Exception:  # a class of the user's own
+        says = ""
+    return _fail(f"{kind}{': ' * bool(says)}{says} (this is a fault of bptt; BPTT_DEBUG=1 shows where)", 2)
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"bptt: {' '.join(message.split())}", err=True)
+    line = " ".join(message.split())
+    if len(line) > LONGEST:
+        line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
+    with contextlib.suppress(OSError, ValueError):  # standard error may be full or closed
+        click.echo(f"bptt: {visible(line)}", err=True)
     return code
+
+
+def _give_up_stdout() -> None:
+    """Leave nothing in standard output for Python to fail on at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except (OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 1)
+        os.close(nowhere)

@@ -1,8 +1,8 @@
 """``bptt bench``: how fast this machine takes a training step, ours and its peers'."""
 
-import json
-
 import click
+
+from bptt.cli.output import to_json
 
 
 @click.command()
@@ -24,4 +24,4 @@ def bench(
 
     names = [name.strip() for name in contenders.split(",")] if contenders else ()
     found = measured(settings, cell, names, seconds, say=lambda text: click.echo(text, err=True))
-    click.echo(json.dumps(found.to_json()) if as_json else report.text(found))
+    click.echo(to_json(found.to_json()) if as_json else report.text(found))

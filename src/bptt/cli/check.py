@@ -1,10 +1,10 @@
 """``bptt check``: whether a backward pass is correct, and if not, which term is wrong."""
 
-import json
 import os
 
 import click
 
+from bptt.cli.output import to_json
 from bptt.errors import BpttError
 
 
@@ -28,7 +28,7 @@ def check(file: str, adapter: str | None, run: bool, seed: int, as_json: bool) -
         judgements = check_file(path, name or None, adapter=adapter, run=run, seed=seed)
     except BpttError as error:
         if as_json:
-            click.echo(json.dumps({"verdict": "cannot tell", "reason": str(error)}))
+            click.echo(to_json({"verdict": "cannot tell", "reason": str(error)}))
             return 2
         if "\n" in str(error):  # the adapter to write is shown as it stands
             click.echo(f"bptt: {error}", err=True)
@@ -38,7 +38,7 @@ def check(file: str, adapter: str | None, run: bool, seed: int, as_json: bool) -
     worst = min(judgements, key=lambda judgement: order[judgement.verdict])
     if as_json:
         more = {"subjects": [j.to_json() for j in judgements]} if len(judgements) > 1 else {}
-        click.echo(json.dumps(worst.to_json() | more))
+        click.echo(to_json(worst.to_json() | more))
     else:
         click.echo("\n\n".join(text(judgement) for judgement in judgements))
     return {"right": 0, "wrong": 1, "cannot tell": 2}[worst.verdict]

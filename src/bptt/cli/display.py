@@ -1,5 +1,6 @@
 """What ``bptt train`` shows: a live display in a terminal, plain lines elsewhere."""
 
+import sys
 import time
 from types import TracebackType
 
@@ -8,6 +9,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from bptt.cli.output import visible
 from bptt.train import Report
 
 QUIET_SECONDS = 15.0
@@ -29,7 +31,8 @@ class Display:
     """
 
     def __init__(self, unit: str, loss: str = "nats") -> None:
-        self.console = Console(highlight=False)
+        # it makes the terminal's sequences itself; the texts that it is given have none
+        self.console = Console(file=getattr(sys.stdout, "unfiltered", None), highlight=False, emoji=False)
         self.live = self.console.is_terminal
         self.unit, self.loss = unit, loss
         self._progress = Progress(
@@ -40,6 +43,8 @@ class Display:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._task = self._progress.add_task("training", total=None, now="")
         self._headed = False
@@ -78,7 +83,9 @@ class Display:
         self._samples_shown = max(1, self._samples_shown)
         if self.live:
             title = f"what it writes after {step:,} steps"
-            self.console.print(Panel(Text(text), title=title, title_align="left", border_style="dim"))
+            self.console.print(
+                Panel(Text(visible(text)), title=title, title_align="left", border_style="dim")
+            )
         else:
             self.console.print(f"--- what it writes after {step:,} steps ---", markup=False)
             self.console.print(text, markup=False, soft_wrap=True)
@@ -87,7 +94,7 @@ class Display:
 
     def say(self, text: str) -> None:
         """Show a line of text."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(visible(text) if self.live else text, markup=False, soft_wrap=True)
 
     def _line(self, report: Report) -> None:
         if not self._headed:

@@ -1,8 +1,10 @@
 """``bptt eval``: how well a trained model predicts."""
 
-import json
+import math
 
 import click
+
+from bptt.cli.output import to_json
 
 
 @click.command("eval")
@@ -15,7 +17,7 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
     """Measure the model trained in DIR on its validation text, or on the text at PATH.
 
     Two figures: from a cold start in windows of 256 tokens, and with the state carried through the whole
-    text. For a generated task: whether its criterion is met (exit code 1 if not).
+    text. For a generated task: whether its criterion is met. Exit code 1 if not, or if a figure is not finite.
     """
     from bptt.trained import Trained
 
@@ -25,12 +27,13 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
             raise click.UsageError("a generated task is measured on what it generates: leave PATH out", ctx)
         verdict = trained.verdict()
         shown = {"data": trained.settings.data, "met": verdict.met, "says": verdict.says}
-        click.echo(json.dumps({**shown, "figure": verdict.figure}) if as_json else verdict.says)
+        click.echo(to_json({**shown, "figure": verdict.figure}) if as_json else verdict.says)
         return 0 if verdict.met else 1
     scores = trained.scores(path)
+    code = 0 if all(math.isfinite(score.nats) for score in scores) else 1
     if as_json:
-        click.echo(json.dumps({"step": trained.step, "scores": [score.to_json() for score in scores]}))
-        return 0
+        click.echo(to_json({"step": trained.step, "scores": [score.to_json() for score in scores]}))
+        return code
 
     kind = trained.vocabulary.kind
     unit, other = ("word", "perplexity") if kind == "word" else (kind, f"bits per {kind}")
@@ -40,4 +43,4 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
             click.echo(f"  {'state':22} {f'nats per {unit}':>14} {other:>14}")
         second = score.perplexity if kind == "word" else score.bits
         click.echo(f"  {score.start:22} {score.nats:14.4f} {second:14.4g}")
-    return 0
+    return code

@@ -1,10 +1,11 @@
 """``bptt flow``: along which path, and how far, a trained model's gradient goes back through time."""
 
-import json
 import os
 from pathlib import Path
 
 import click
+
+from bptt.cli.output import to_json
 
 SUFFIXES = (".svg", ".png", ".html")
 
@@ -71,7 +72,7 @@ def flow(
     if out is not None:
         write_atomically(Path(out), page(flow) if suffix == ".html" else draw(flow, suffix[1:]))
     if as_json:
-        click.echo(json.dumps({"step": trained.step, "seed": seed, **report.to_json(flow)}))
+        click.echo(to_json({"step": trained.step, "seed": seed, **report.to_json(flow)}))
     else:
         click.echo(report.text(flow))
         if out is not None:

@@ -1,0 +1,90 @@
+"""What the command writes: no control sequences to a terminal, exact text elsewhere, and strict JSON."""
+
+import codecs
+import io
+import json
+import math
+import unicodedata
+from functools import lru_cache
+from typing import Any
+
+HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+"""Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
+
+KEPT = "\n\t\u200c\u200d"
+"""Those of them that text needs: the last two join letters and pictures, or keep them apart."""
+
+
+def visible(text: str) -> str:
+    """Return text in which what a terminal would obey or hide has a form that can be seen."""
+    return text if text.isprintable() else "".join(map(_form, text))
+
+
+@lru_cache(1 << 12)
+def _form(character: str) -> str:
+    if character in KEPT or unicodedata.category(character) not in HIDDEN:
+        return character
+    code = ord(character)
+    return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
+
+
+class Visible:
+    """A stream that writes text as `visible` gives it.
+
+    Attributes
+    ----------
+    unfiltered
+        The stream below: for what makes a terminal's sequences itself, and takes visible texts.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.unfiltered = stream
+        self.buffer = _Bytes(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.unfiltered, name)
+
+    def fileno(self) -> int:
+        """Refuse: whoever writes there writes past the filter."""
+        raise io.UnsupportedOperation("fileno")
+
+    def write(self, text: str) -> int:
+        """Write text."""
+        self.unfiltered.write(visible(text))
+        return len(text)
+
+    def writelines(self, lines: list[str]) -> None:
+        """Write lines."""
+        self.write("".join(lines))
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes of a stream of text, which are UTF-8."""
+
+    def __init__(self, text: Visible) -> None:
+        self._text, self._decoder = text, codecs.getincrementaldecoder("utf-8")("replace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._text.write(self._decoder.decode(bytes(data)))
+        return len(data)
+
+    def flush(self) -> None:
+        self._text.flush()
+
+
+def to_json(value: object) -> str:
+    """Return a value as JSON; what is not a finite number is null, because JSON has no name for it."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(held) for key, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(held) for held in value]
+    return value
