@@ -13,7 +13,7 @@ COMPARISONS = ("<", "<=", ">", ">=")
 
 
 @dataclass
-class _Writer:
+class Writer:
     """Writes one cell. What it calls has a value of moderate size wherever its arguments have one."""
 
     rng: Generator
@@ -99,7 +99,7 @@ class _Writer:
 def random_cell(seed: int, *, lines: int = 6, largest: bool = False) -> str:
     """Return the text of a cell, with its decorator."""
     rng = np.random.default_rng(seed)
-    w = _Writer(rng)
+    w = Writer(rng)
     states = w.some(STATES, 4 if largest else 1, 4)
     ids = w.some(GATES, 5 if largest else 1, 5)
     gates = [w.one("a_", "a_", "a_", "x_", "u_") + g for g in ids]

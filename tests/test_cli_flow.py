@@ -77,7 +77,7 @@ def test_json_says_the_same(desk: Path, capsys: Capture) -> None:
     assert (shown["cell"], shown["lags"], shown["positions"], shown["seed"]) == ("lstm", 12, 5, 0)
     by = {(line["to"], line["of"], line["path"]): line for line in shown["flows"]}
     table = said([str(desk / "lstm"), *FEW], capsys)
-    lag = by["h", "h", "every gate"]["below_1_percent"]
+    lag = by["h", "h", "every gate"]["last_above_1_percent"]
     assert re.search(rf"^every gate +{lag} ", table, re.MULTILINE)
     assert len(by["c", "c", "direct"]["gain"]) == 13
     assert by["c", "c", "direct"]["gain"][0] == 1

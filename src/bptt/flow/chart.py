@@ -103,8 +103,8 @@ def _fill(figure: "Figure", flow: Flow) -> None:
     note = textwrap.wrap(
         f"{flow.where[:1].upper()}{flow.where[1:]}. Vertical: the root mean square over units and positions, "
         "that is the Jacobian's Frobenius norm / √H, relative to where it begins. Along a path all other "
-        f"connections between steps are cut. {_legend(flow)}. Beside a name: the k at which the line falls "
-        "below 1%.",
+        f"connections between steps are cut. {_legend(flow)}. Beside a name: the last k at which the line is "
+        "above 1%.",
         int(width * 16),
     )
     above, below = 0.55 + 0.21 * len(title), 0.62 + 0.16 * len(note)
@@ -161,8 +161,9 @@ def _panel(axes: "Axes", flow: Flow, to: str, of: str) -> None:
         seen = (gain > 0) & np.isfinite(gain)
         axes.plot(k[seen], gain[seen], **style, solid_capstyle="round")
         lag = flow.lag(path, to, of)
+        lag = None if lag == flow.lags else lag  # above 1% to the end
         dots.append(None)
-        if lag is not None and seen[lag - first] and gain[lag - first] > LOWEST:
+        if lag is not None and seen[lag - first]:
             axes.plot([lag], [gain[lag - first]], "o", ms=3.5, color=style["color"], zorder=4)
             x, y = axes.transData.transform((lag, gain[lag - first]))
             dots[-1] = (float(x), float(y))

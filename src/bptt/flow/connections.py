@@ -8,6 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
+from bptt.errors import DivergedError
 from bptt.threads import matmul
 from bptt.types import Array, Params
 from bptt.unroll import unroll
@@ -37,29 +38,35 @@ class Path:
     connections: tuple[Connection, ...]
 
 
-Factors: TypeAlias = dict[tuple[str, str], Array]
-"""Elementwise derivatives (N, H) of the first by the second; those that are zero are not there."""
+Factors: TypeAlias = dict[str, Array]
+"""Elementwise derivatives (N, H) by what bears the name; those that are zero are not there."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step's elementwise derivatives.
+    """One step's elementwise derivatives. Gates and states have each a dict: they may share their names.
 
     Attributes
     ----------
-    states : of the states by the states before
-    gates : of the states by the gates
-    q : of the operand "q" by the states before and by the gates
+    states : of each state by the states before
+    gates : of each state by the gates
+    q_states : of the operand q by the states before
+    q_gates : of the operand q by the gates
     """
 
-    states: Factors
-    gates: Factors
-    q: Factors
+    states: dict[str, Factors]
+    gates: dict[str, Factors]
+    q_states: Factors
+    q_gates: Factors
 
     def rows(self, rows: slice) -> "Step":
         """Return some of the N rows."""
-        parts = ({pair: d[rows] for pair, d in part.items()} for part in (self.states, self.gates, self.q))
-        return Step(*parts)
+
+        def some(factors: Factors) -> Factors:
+            return {name: d[rows] for name, d in factors.items()}
+
+        states, gates = ({to: some(by) for to, by in of.items()} for of in (self.states, self.gates))
+        return Step(states, gates, some(self.q_states), some(self.q_gates))
 
 
 class Observed(Cell):
@@ -70,27 +77,31 @@ class Observed(Cell):
         self.from_x, self.from_h, self.from_q = cell.from_x, cell.from_h, cell.from_q
         self.units, self.bias = cell.units, cell.bias
         self.steps: deque[Step] = deque()
+        self.is_finite = True  # the states and their derivatives, so far
         self._cell = cell
-        self._q: Factors = {}
+        self._q: tuple[Factors, Factors] = {}, {}
 
     def operand(self, a: Array, states: States) -> tuple[Array, Cache]:  # noqa: D102
         q, cache = self._cell.operand(a, states)
         da = np.zeros_like(a)
         before = self._cell.operand_backward(np.ones_like(q), cache, da)
-        self._q = _named("q", self.states, before) | _named("q", self.gates, blocks(da, len(self.gates)))
+        self._q = _named(self.states, before), _named(self.gates, blocks(da, len(self.gates)))
+        self.is_finite &= all(np.isfinite(array).all() for array in (q, da, *before))
         return q, cache
 
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:  # noqa: D102
         new, cache = self._cell.forward(a, states)
-        step = Step({}, {}, self._q)
+        step = Step({}, {}, *self._q)
         for state in self.states:
             one = tuple(
                 np.ones_like(s) if name == state else np.zeros_like(s)
                 for name, s in zip(self.states, new, strict=True)
             )
             da, before = self._cell.backward(one, cache)
-            step.states.update(_named(state, self.states, before))
-            step.gates.update(_named(state, self.gates, blocks(da, len(self.gates))))
+            step.states[state] = _named(self.states, before)
+            step.gates[state] = _named(self.gates, blocks(da, len(self.gates)))
+            self.is_finite &= all(np.isfinite(array).all() for array in (da, *before))
+        self.is_finite &= all(np.isfinite(array).all() for array in (a, *new))
         self.steps.append(step)
         return new, cache
 
@@ -98,14 +109,26 @@ class Observed(Cell):
         return self._cell.backward(dstates, cache)
 
 
-def _named(of: str, names: tuple[str, ...], arrays: Iterable[Array]) -> Factors:
-    return {(of, name): array for name, array in zip(names, arrays, strict=False) if array.any()}
+def _named(names: tuple[str, ...], arrays: Iterable[Array]) -> Factors:
+    return {name: array for name, array in zip(names, arrays, strict=True) if array.any()}
 
 
 def steps_of(cell: Cell, params: Params, x: Array, states: States | None) -> list[Step]:
-    """Run the cell over x, as :func:`bptt.unroll` does, and return every step's derivatives."""
+    """Run the cell over x, as :func:`bptt.unroll` does, and return every step's derivatives.
+
+    Raises
+    ------
+    DivergedError
+        If the states, or these derivatives, do not stay finite.
+    """
     observed = Observed(cell)
-    unroll(observed, params, x, states)
+    with np.errstate(all="ignore"):
+        unroll(observed, params, x, states)
+    if not observed.is_finite:
+        raise DivergedError(
+            f"{cell.name}: the states, or their derivatives, do not stay finite: "
+            "there is no gradient to follow"
+        )
     return list(observed.steps)
 
 
@@ -116,23 +139,28 @@ def all_connections(cell: Cell) -> list[Connection]:
 
 
 def connections_of(cell: Cell) -> list[Connection]:
-    """Return the ways that this cell has: those whose derivatives are not zero at random points."""
+    """Return the ways that this cell has: those whose derivatives are not zero at all random points."""
     rng = np.random.default_rng(0)
-    a = rng.normal(size=(64, len(cell.gates)))
-    states = tuple(rng.uniform(0.5, 1.5, (64, 1)) for _ in cell.states)  # a normaliser has to be positive
+    # of several sizes, beyond many a threshold, too; a normaliser has to be positive
+    size = np.repeat([1.0, 3.0, 10.0], 64)[:, None]
+    a = size * rng.normal(size=(len(size), len(cell.gates)))
+    states = tuple(size * rng.uniform(0.5, 1.5, (len(size), 1)) for _ in cell.states)
     observed = Observed(cell)
-    if cell.from_q:
-        observed.operand(a, states)
-    observed.forward(a, states)
+    with np.errstate(all="ignore"):
+        if cell.from_q:
+            observed.operand(a, states)
+        observed.forward(a, states)
     (step,) = observed.steps
-    gates, q = {gate for _, gate in step.gates}, {by for _, by in step.q}
+
+    def names(factors: Factors) -> set[str]:  # a point where one is not finite says nothing
+        return {name for name, d in factors.items() if (np.isfinite(d) & (d != 0)).any()}
 
     def there(connection: Connection) -> bool:
         if connection == DIRECT:
-            return bool(step.states)
+            return any(map(names, step.states.values()))
         *inner, gate = connection
-        through = q & set(inner or cell.states) if gate in cell.from_q else {gate}
-        return gate in gates and bool(through)
+        q = names(step.q_gates) & set(inner) if inner else names(step.q_states)
+        return (gate in cell.from_h or bool(q)) and any(gate in names(by) for by in step.gates.values())
 
     return [connection for connection in all_connections(cell) if there(connection)]
 
@@ -194,25 +222,24 @@ def _back(
 
     for connection in connections:
         if connection == DIRECT:
-            for (to, of), d in step.states.items():
-                if to in J:
-                    add(of, J[to] * d[:, None])
+            for to, part in J.items():
+                for of, d in step.states[to].items():
+                    add(of, part * d[:, None])
             continue
         *inner, gate = connection
-        das = [J[to] * d[:, None] for (to, g), d in step.gates.items() if g == gate and to in J]
+        das = [part * step.gates[to][gate][:, None] for to, part in J.items() if gate in step.gates[to]]
         if not das:
             continue
         dproduct = _times(sum(das[1:], das[0]), UT[gate])
         if gate not in cell.from_q:
             add(h, dproduct)
         elif inner:
-            for r in inner:
-                if ("q", r) in step.q:
-                    add(h, _times(dproduct * step.q["q", r][:, None], UT[r]))
+            (r,) = inner
+            if r in step.q_gates:
+                add(h, _times(dproduct * step.q_gates[r][:, None], UT[r]))
         else:
-            for of in cell.states:
-                if ("q", of) in step.q:
-                    add(of, dproduct * step.q["q", of][:, None])
+            for of, d in step.q_states.items():
+                add(of, dproduct * d[:, None])
     return new
 
 

@@ -12,10 +12,10 @@ from bptt.threads import for_pieces, one_blas_thread
 from bptt.types import Array, Params
 
 FLOOR = 1e-12
-"""A path whose gain is below is followed no further: zero from there on."""
+"""A gain below is none: it is the rounding where parts cancel."""
 
-CEILING = 1e100
-"""A path whose gain is above is followed no further: infinity from there on."""
+LEAST, MOST = 1e-60, 1e100
+"""A path whose gain is outside is followed no further: zero, or infinity, from there on."""
 
 MOST_NUMBERS = 1 << 16
 """Numbers in the Jacobians that a thread works on: half a megabyte, which stays in a core's cache."""
@@ -103,14 +103,18 @@ class Flow:
         """
         first = self.first(to, of)
         start = 1.0 if first is None else self.gain(self.whole, to, of)[first]
-        relative: Array = self.gain(path, to, of) / start
+        with np.errstate(invalid="ignore"):  # infinity, where it begins with infinity, is not a number
+            relative: Array = self.gain(path, to, of) / start
         return relative
 
-    def lag(self, path: Path, to: str = "h", of: str = "h", below: float = 0.01) -> int | None:
-        """Return the first lag at which the gradient is below 1% of where it begins; None if none is."""
-        first = self.first(to, of) or 0
-        small = self.relative(path, to, of)[first:] < below
-        return first + int(np.argmax(small)) if small.any() else None
+    def lag(self, path: Path, to: str = "h", of: str = "h", above: float = 0.01) -> int | None:
+        """Return the last lag at which the gradient is at least 1% of where it begins; None if it never is.
+
+        The last, for a gradient that oscillates goes through zero and comes back. Where it is the last lag
+        measured, the gradient may be above beyond.
+        """
+        lags = np.flatnonzero(self.relative(path, to, of) >= above)
+        return int(lags[-1]) if len(lags) else None
 
 
 def through_time(
@@ -143,6 +147,11 @@ def through_time(
     -------
     Flow
 
+    Raises
+    ------
+    DivergedError
+        If the cell's states, or their derivatives, do not stay finite.
+
     Examples
     --------
     >>> import numpy as np, bptt.flow
@@ -155,7 +164,7 @@ def through_time(
     >>> flow.gain(flow.path("direct"), "c", "c")[:4].round(3)
     array([1.   , 0.523, 0.362, 0.188])
     >>> flow.lag(flow.path("direct"), "c", "c"), flow.lag(flow.path("gate i"), "h", "h")
-    (7, 2)
+    (6, 1)
     """
     params = _double(params)
     U, N, observed = params["U"], x.shape[1], cells.get(cell)
@@ -166,6 +175,10 @@ def through_time(
         squares = {path: np.zeros((T + 1, N, S, S)) for path in paths_of(connections_of(observed))}
 
         def measure(rows: slice) -> None:
+            with np.errstate(over="ignore", invalid="ignore"):  # a thread has its own
+                follow(rows)
+
+        def follow(rows: slice) -> None:
             some = [step.rows(rows) for step in steps]
             for path, square in squares.items():
                 square[0, rows] = np.eye(S)
@@ -173,8 +186,9 @@ def through_time(
                     for state, part in J.items():
                         square[k, rows, :, observed.states.index(state)] = _squares(part, S)
                     largest = square[k, rows].max()
-                    if not FLOOR**2 <= largest <= CEILING**2:
-                        square[k:, rows] = 0 if largest < 1 else np.inf
+                    if not LEAST**2 <= largest <= MOST**2:
+                        there = (square[1 : k + 1, rows] != 0).any(axis=(0, 1))  # pairs that are no zero
+                        square[k:, rows] = 0 if largest < 1 else np.where(there, np.inf, 0)
                         break
 
         for_pieces(measure, N, followed.size * S * S // MOST_NUMBERS)
@@ -200,8 +214,8 @@ def jacobians(
 
     Raises
     ------
-    ConfigError
-        If the cell has no such path.
+    ConfigError, DivergedError
+        If the cell has no such path; if its states, or their derivatives, do not stay finite.
 
     Examples
     --------

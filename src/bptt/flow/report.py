@@ -5,19 +5,22 @@ from typing import Any
 
 import numpy as np
 
-from bptt.flow.connections import DIRECT, ELEMENTWISE, PRODUCTS
+from bptt.flow.connections import DIRECT, ELEMENTWISE, PRODUCTS, Path
 from bptt.flow.measure import Flow
 
-HEADING = "the lag k at which the gradient falls below 1% of where it begins"
+HEADING = "the last lag k at which the gradient is above 1% of where it begins"
+
+CANCELS = 1.1
+"""A path's gain over everything's from which it is said that paths cancel; sampling alone gives less."""
 
 
 def definition(flow: Flow) -> str:
     """Return what is measured."""
     h = flow.states[0]
-    other = next((to_of for to_of in flow.pairs if to_of[0] != to_of[1]), None)
+    others = [f"∂{to}/∂{of} at k = {flow.first(to, of)}" for to, of in flow.pairs if to != of]
     begins = "It begins with 1 at k = 0"
-    if other is not None:
-        begins += f"; ∂{h}/∂{other[1]} with what it is along all paths at k = {flow.first(*other)}"
+    if others:
+        begins += f"; with what it is along all paths {', '.join(others)}"
     return (
         f"∂{h}/∂{h} is the gradient from {h} at t to {h} at t-k: the root mean square over units and "
         f"positions of J_k = ∂{h}_t/∂{h}_(t-k), that is ‖J_k‖_F / √H, with the other states at t-k held. "
@@ -47,54 +50,81 @@ def meaning(flow: Flow) -> dict[str, str]:
 
 def finding(flow: Flow) -> str:
     """Return the answer in one sentence: which path keeps the gradient, and for how long."""
-    h, whole = flow.states[0], flow.whole
-    gates = [c for c in whole.connections if c != DIRECT]
-    if not gates:
-        return f"{flow.cell}: no weight matrix between steps; the gradient {_fate(flow, whole.name, h)}"
-    if DIRECT not in whole.connections:
-        return f"{flow.cell}: a weight matrix at every step; the gradient {_fate(flow, whole.name, h)}"
-    direct = flow.path(ELEMENTWISE)
-    own = [s for s in flow.states if flow.has(direct, s, s) and flow.first(h, s) is not None]
-    products = "through a weight matrix at every step, "
-    slow = f"it {_fate(flow, PRODUCTS, h)}"
-    if not own:
-        return f"{flow.cell}: no state keeps a gradient without a weight matrix; along {h}, {products}{slow}"
-
-    def length(s: str) -> tuple[float, float]:
-        lag = flow.lag(direct, s, s)
-        return (float("inf") if lag is None else lag, float(flow.gain(direct, s, s)[-1]))
-
-    best = max(own, key=length)
-    kept = f"along {best}, through no weight matrix, the gradient {_fate(flow, ELEMENTWISE, best)}"
-    lag = flow.lag(flow.path(PRODUCTS), h, h)
-    if lag is not None and flow.lag(direct, best, best) is not None:
-        slow = f"after {lag}"
-    return f"{flow.cell}: {kept}; {'' if best == h else f'along {h}, '}{products}{slow}"
+    direct = (DIRECT,)
+    by_products = tuple(c for c in flow.whole.connections if c != DIRECT)
+    kinds = {direct: "through no weight matrix", by_products: "through a weight matrix at every step"}
+    said: list[str] = []
+    lags: list[int | None] = []
+    for path in flow.paths:
+        state = _longest(flow, path) if path.connections in kinds else None
+        if state is not None:
+            fate, lag = _fate(flow, path, state)
+            lags.append(lag)
+            short = f"at lag {lag}" if None not in lags else f"it {fate}"
+            said.append(
+                f"along {state}, {kinds[path.connections]}, {short if said else f'the gradient {fate}'}"
+            )
+    if not said and (state := _longest(flow, flow.whole)) is not None:
+        fate, _ = _fate(flow, flow.whole, state)
+        said = [f"along {state}, now through a weight matrix and now through none, the gradient {fate}"]
+    if not said and any(flow.has(flow.whole, *pair) for pair in flow.pairs):
+        said = ["no state reaches itself at a step before"]
+    return f"{flow.cell}: {'; '.join(said or ['no gradient reaches a step before'])}"
 
 
-def _fate(flow: Flow, path: str, state: str) -> str:
-    lag, gain = flow.lag(flow.path(path), state, state), flow.gain(flow.path(path), state, state)
-    if lag is not None:
-        return f"falls below 1% after {lag} step{'s' * (lag > 1)}"
-    if gain[-1] == np.inf:
-        return f"grows beyond all bounds within {flow.lags} steps"
-    if gain[-1] > 1:
-        return f"has grown {gain[-1]:.3g}-fold after {flow.lags} steps"
-    return f"is still {100 * gain[-1]:.2g}% after {flow.lags} steps"
+def _longest(flow: Flow, path: Path) -> str | None:
+    """Return the state, of those that the output depends on, whose own gradient a path keeps longest."""
+    h = flow.states[0]
+    own = [s for s in flow.states if flow.has(path, s, s) and (s == h or flow.first(h, s) is not None)]
+    return max(own, key=lambda s: (flow.lag(path, s, s) or 0, flow.gain(path, s, s)[-1]), default=None)
+
+
+def _fate(flow: Flow, path: Path, state: str) -> tuple[str, int | None]:
+    """Return what becomes of a state's gradient, and its lag where it does not last."""
+    lag, last = flow.lag(path, state, state), flow.gain(path, state, state)[-1]
+    if lag != flow.lags:
+        return f"is last above 1% at lag {lag}", lag
+    if last == np.inf:
+        return f"grows beyond all bounds within {flow.lags} steps", None
+    if last > 1:
+        return f"has grown {last:.3g}-fold at lag {lag}", None
+    return f"is still above 1% at lag {lag}: {percent(last)}", None
+
+
+def cancellation(flow: Flow) -> str | None:
+    """Return a line on the path that exceeds everything most; None where none does by a tenth."""
+    most, line = CANCELS, None
+    for to, of in flow.pairs:
+        whole = flow.relative(flow.whole, to, of)
+        for path in flow.paths:
+            alone = flow.relative(path, to, of)
+            above = (alone >= 0.01) & np.isfinite(alone)
+            ratio = np.divide(alone, whole, out=np.where(above, np.inf, 0), where=above & (whole > 0))
+            k = int(np.argmax(ratio))
+            if ratio[k] > most:
+                most = float(ratio[k])
+                line = (
+                    f"paths cancel: of ∂{to}/∂{of} at lag {k}, {path.name} alone is {percent(alone[k])}, "
+                    f"everything {percent(whole[k])}"
+                )
+    return line
+
+
+def percent(share: float) -> str:
+    """Return a gain as it is written."""
+    return f"{100 * share:.3g}%"
 
 
 def rows(flow: Flow) -> list[tuple[str, list[str]]]:
     """Return the table of lags: for each path, one entry for each of the flow's pairs."""
-    table = []
-    for path in flow.paths:
-        entries = []
-        for to, of in flow.pairs:
-            lag = flow.lag(path, to, of)
-            entries.append(
-                "-" if not flow.has(path, to, of) else f"> {flow.lags}" if lag is None else str(lag)
-            )
-        table.append((path.name, entries))
-    return table
+    return [(path.name, [_entry(flow, path, *pair) for pair in flow.pairs]) for path in flow.paths]
+
+
+def _entry(flow: Flow, path: Path, to: str, of: str) -> str:
+    if not flow.has(path, to, of):
+        return "-"
+    lag = flow.lag(path, to, of)
+    return "none" if lag is None else f"≥ {lag}" if lag == flow.lags else str(lag)
 
 
 def columns(flow: Flow) -> list[str]:
@@ -108,14 +138,12 @@ def text(flow: Flow) -> str:
     width = max(len(path.name) for path in flow.paths) + 2
     heads = columns(flow)
     wide = [max(7, len(head)) + 2 for head in heads]
-    lines = [finding(flow), flow.where, "", HEADING]
+    lines = [finding(flow), *filter(None, [cancellation(flow)]), flow.where, "", HEADING]
     lines.append(" " * width + "".join(f"{head:>{w}}" for head, w in zip(heads, wide, strict=True)))
     for name, entries in rows(flow):
         cells = "".join(f"{entry:>{w}}" for entry, w in zip(entries, wide, strict=True))
         lines.append(f"{name:{width}}{cells}   {said[name]}")
-    return "\n".join(
-        [line for line in lines if line or line == ""] + ["", *textwrap.wrap(definition(flow), 100)]
-    )
+    return "\n".join([*lines, "", *textwrap.wrap(definition(flow), 100)])
 
 
 def to_json(flow: Flow) -> dict[str, Any]:
@@ -125,6 +153,7 @@ def to_json(flow: Flow) -> dict[str, Any]:
         "cell": flow.cell,
         "where": flow.where,
         "finding": finding(flow),
+        "cancellation": cancellation(flow),
         "definition": definition(flow),
         "positions": flow.positions,
         "lags": flow.lags,
@@ -134,7 +163,7 @@ def to_json(flow: Flow) -> dict[str, Any]:
                 "of": of,
                 "path": path.name,
                 "meaning": said[path.name],
-                "below_1_percent": flow.lag(path, to, of),
+                "last_above_1_percent": flow.lag(path, to, of),  # `lags`: still above there
                 "begins_at": flow.first(to, of),
                 "gain": [float(f"{g:.6g}") if np.isfinite(g) else None for g in flow.gain(path, to, of)],
             }
