@@ -5,7 +5,9 @@ Drawn with matplotlib, without a display. The SVG has its colours for light page
 
 import html
 import io
+import re
 import textwrap
+import warnings
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from bptt.errors import ConfigError
 from bptt.flow.connections import DIRECT, ELEMENTWISE, PRODUCTS, Path
 from bptt.flow.labels import place
 from bptt.flow.measure import Flow
-from bptt.flow.report import finding, meaning
+from bptt.flow.report import cancellation, finding, meaning
 from bptt.types import Array
 
 if TYPE_CHECKING:
@@ -80,7 +82,8 @@ def draw(flow: Flow, format: str) -> bytes:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context():
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of letters that the font lacks: an SVG's reader may have them
         matplotlib.rcdefaults()  # the same picture whatever the user's own settings are
         matplotlib.rcParams.update(FONT)
         figure = Figure(facecolor=PAPER, dpi=72)  # a dot is a point
@@ -99,12 +102,13 @@ def _fill(figure: "Figure", flow: Flow) -> None:
     across = min(count, 3)
     down = -(-count // across)
     width, height = 1.2 + 3.6 * max(across, 2), 3.1 * down
-    title = textwrap.wrap(finding(flow), int(width * 10))
+    title = textwrap.wrap(finding(flow), int(width * 9))
+    cancels = cancellation(flow)
     note = textwrap.wrap(
         f"{flow.where[:1].upper()}{flow.where[1:]}. Vertical: the root mean square over units and positions, "
         "that is the Jacobian's Frobenius norm / √H, relative to where it begins. Along a path all other "
         f"connections between steps are cut. {_legend(flow)}. Beside a name: the last k at which the line is "
-        "above 1%.",
+        f"above 1%.{f' {cancels[:1].upper()}{cancels[1:]}.' if cancels else ''}",
         int(width * 16),
     )
     above, below = 0.55 + 0.21 * len(title), 0.62 + 0.16 * len(note)
@@ -133,17 +137,19 @@ def _panel(axes: "Axes", flow: Flow, to: str, of: str) -> None:
 
     first = flow.first(to, of) or 0
     k = np.arange(first, flow.lags + 1)
+    drawn = [p for p in flow.paths if _style(flow, p) and flow.has(p, to, of)]
+    gains = [flow.relative(path, to, of)[first:] for path in drawn]
+    highest = max(HIGHEST, *(3 * gain.max(initial=0, where=np.isfinite(gain)) for gain in gains), 0)
     axes.set_xscale("symlog", linthresh=1, linscale=0.35)
     axes.set_yscale("log")
     axes.set_xlim(0, flow.lags)
-    drawn = [p for p in flow.paths if _style(flow, p) and flow.has(p, to, of)]
-    highest = max(HIGHEST, *(3 * flow.relative(path, to, of).max() for path in drawn), 0)
-    highest = min(highest, 1e12)
     axes.set_ylim(LOWEST, highest)
-    ticks = [0] + [n for n in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if n <= flow.lags]
-    axes.set_xticks(ticks, [str(n) for n in ticks])
-    decades = range(-4, int(np.log10(highest)) + 1, 1 + int(np.log10(highest)) // 4)
-    axes.set_yticks([10.0**n for n in decades], [f"{10.0 ** (n + 2):,.10g}%" for n in decades])
+    tens = [10**n for n in range(len(str(flow.lags)))]
+    ticks = [m * ten for ten in tens for m in ((1, 2, 5) if len(tens) < 4 else (1,)) if m * ten <= flow.lags]
+    axes.set_xticks([0, *ticks], ["0", *map(str, ticks)])
+    apart = 1 + int(np.log10(highest / LOWEST)) // 8
+    decades = [n for n in range(-4, int(np.log10(highest)) + 1) if n % apart == 0]
+    axes.set_yticks([10.0**n for n in decades], [_power(n) for n in decades])
     axes.minorticks_off()
     axes.tick_params(length=3, labelsize=9)
     for side in ("top", "right"):
@@ -155,20 +161,22 @@ def _panel(axes: "Axes", flow: Flow, to: str, of: str) -> None:
 
     lines, texts, colours = [], [], []
     dots: list[tuple[float, float] | None] = []
-    for path in drawn:
+    for path, gain in zip(drawn, gains, strict=True):
         style = _style(flow, path)
-        gain = flow.relative(path, to, of)[first:]
-        seen = (gain > 0) & np.isfinite(gain)
-        axes.plot(k[seen], gain[seen], **style, solid_capstyle="round")
+        ends = np.isfinite(gain)
+        shown = np.maximum(gain, LOWEST / 10)  # a zero is below the panel, and the line goes there
+        axes.plot(
+            k[ends], shown[ends], **style, solid_capstyle="round", marker="." if ends.sum() == 1 else ""
+        )
         lag = flow.lag(path, to, of)
         lag = None if lag == flow.lags else lag  # above 1% to the end
         dots.append(None)
-        if lag is not None and seen[lag - first]:
+        if lag is not None:
             axes.plot([lag], [gain[lag - first]], "o", ms=3.5, color=style["color"], zorder=4)
             x, y = axes.transData.transform((lag, gain[lag - first]))
             dots[-1] = (float(x), float(y))
-        lines.append(_on_page(axes, k[seen], gain[seen]))
-        name = path.name.removeprefix("gate ")
+        lines.append(_on_page(axes, k[ends], shown[ends]))
+        name = short(path.name.removeprefix("gate "), 24)
         texts.append(f"{name} {lag}" if lag is not None else name)
         colours.append(style["color"])
 
@@ -177,15 +185,18 @@ def _panel(axes: "Axes", flow: Flow, to: str, of: str) -> None:
     room = (left + 2, bottom + 2, right, top)
     sizes = [(float(TextPath((0, 0), text, size=8).get_extents().x1), 8.0) for text in texts]
     for text, colour, corner in zip(texts, colours, place([*lines, at_one], sizes, room, dots), strict=True):
-        axes.annotate(
-            text, corner, xycoords="figure points", color=colour, size=8, va="bottom", zorder=5, **PLAIN
-        )
+        if corner is not None:
+            axes.annotate(
+                text, corner, xycoords="figure points", color=colour, size=8, va="bottom", zorder=5, **PLAIN
+            )
 
 
 def _on_page(axes: "Axes", k: Array, gain: Array) -> Array:
     """Return a line of the axes densely as points on the page, (P, 2)."""
     points = axes.transData.transform(np.column_stack([k, gain]))
-    steps = np.linspace(0, len(points) - 1, 12 * len(points) - 11)
+    if not len(points):
+        return points
+    steps = np.linspace(0, len(points) - 1, max(len(points), min(12 * len(points) - 11, 2000)))
     return np.column_stack([np.interp(steps, np.arange(len(points)), points[:, axis]) for axis in (0, 1)])
 
 
@@ -200,8 +211,21 @@ def _legend(flow: Flow) -> str:
     return ". ".join(lines)
 
 
+def _power(n: int) -> str:
+    """Return 10 to the n in percent, in a few letters."""
+    if n <= 2:
+        return f"{10.0 ** (n + 2):,.10g}%"
+    return f"10{str(n + 2).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}%"
+
+
+def short(name: str, most: int) -> str:
+    """Return a name, its middle left out where it is longer than a picture has room for."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
+
+
 def _symbol(to: str, of: str) -> str:
-    to, of = (r"\mathit{" + name.replace("_", r"\_") + "}" for name in (to, of))
+    to, of = (re.sub(r"[^\w…]", "?", short(name, 14)).replace("_", r"\_") for name in (to, of))
+    to, of = rf"\mathit{{{to}}}", rf"\mathit{{{of}}}"
     return rf"$\partial {to}_{{t}}\,/\,\partial {of}_{{t-k}}$"
 
 

@@ -15,8 +15,8 @@ def place(
     sizes: list[tuple[float, float]],
     room: Box,
     dots: list[tuple[float, float] | None] | None = None,
-) -> list[tuple[float, float]]:
-    """Return the lower left corner of each line's label.
+) -> list[tuple[float, float] | None]:
+    """Return the lower left corner of each line's label; None where there is no place for it.
 
     Parameters
     ----------
@@ -30,13 +30,13 @@ def place(
         A dot on each line that its label tells of: so the nearer to it the better.
     """
     boxes: list[Box] = []
-    corners = []
+    corners: list[tuple[float, float] | None] = []
     for own, (line, (width, height)) in enumerate(zip(lines, sizes, strict=False)):
         dot = dots[own] if dots else None
         others = [other for k, other in enumerate(lines) if k != own and len(other)]
         left, bottom, right, top = room
         inside = line[(line[:, 1] >= bottom) & (line[:, 1] <= top) & (line[:, 0] <= right)]
-        best, corner = np.inf, (left, bottom)
+        best, chosen = np.inf, None
         for x, y in inside[:: max(1, len(inside) // 80)]:
             for dx, dy in (
                 (GAP, GAP),
@@ -60,9 +60,9 @@ def place(
                 if dot is not None:
                     cost += 0.1 * float(np.hypot(x - dot[0], y - dot[1]))
                 if cost < best:
-                    best, corner = cost, (box[0], box[1])
-        boxes.append((corner[0], corner[1], corner[0] + width, corner[1] + height))
-        corners.append(corner)
+                    best, chosen = cost, box
+        boxes += [chosen] if chosen else []
+        corners.append(chosen and (chosen[0], chosen[1]))
     return corners
 
 

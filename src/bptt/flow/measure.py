@@ -83,8 +83,10 @@ class Flow:
     def gain(self, path: Path, to: str = "h", of: str = "h") -> Array:
         """Return the gain from `to` at t to `of` at t-k along a path, (K+1,)."""
         squares = self.squares[path][:, :, self.states.index(to), self.states.index(of)]
-        gain: Array = np.sqrt(squares.mean(axis=1))
+        with np.errstate(over="ignore"):
+            gain: Array = np.sqrt(squares.mean(axis=1))
         gain[gain < FLOOR] = 0
+        gain[np.isnan(gain)] = np.inf  # the difference of what has grown beyond all bounds
         return gain
 
     def has(self, path: Path, to: str = "h", of: str = "h") -> bool:
@@ -103,8 +105,8 @@ class Flow:
         """
         first = self.first(to, of)
         start = 1.0 if first is None else self.gain(self.whole, to, of)[first]
-        with np.errstate(invalid="ignore"):  # infinity, where it begins with infinity, is not a number
-            relative: Array = self.gain(path, to, of) / start
+        gain = self.gain(path, to, of)
+        relative: Array = np.divide(gain, start, out=gain.copy(), where=np.isfinite(gain))
         return relative
 
     def lag(self, path: Path, to: str = "h", of: str = "h", above: float = 0.01) -> int | None:

@@ -4,7 +4,7 @@ from html import escape
 
 from bptt.flow.chart import draw
 from bptt.flow.measure import Flow
-from bptt.flow.report import HEADING, columns, definition, finding, meaning, rows
+from bptt.flow.report import HEADING, cancellation, columns, definition, finding, meaning, rows
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1b1b; --faint: #8a8a8a }
@@ -26,6 +26,7 @@ def page(flow: Flow) -> bytes:
     svg = draw(flow, "svg").decode()
     svg = svg[svg.index("<svg") :]
     said = meaning(flow)
+    cancels = cancellation(flow)
     heads = "".join(f"<th>{escape(head)}</th>" for head in columns(flow))
     body = "\n".join(
         f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(entry)}</td>' for entry in entries)}"
@@ -51,6 +52,7 @@ def page(flow: Flow) -> bytes:
 {body}
 </tbody>
 </table>
+{f"<p>{escape(cancels[:1].upper() + cancels[1:])}.</p>" if cancels else ""}
 <p>{escape(definition(flow))}</p>
 <p>{escape(flow.where[:1].upper() + flow.where[1:])}.</p>
 </body>

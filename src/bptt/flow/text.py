@@ -65,8 +65,9 @@ def of_text(
 
     Raises
     ------
-    ConfigError, DataError
-        If the model has no such layer or direction; if the text is too short.
+    ConfigError, DataError, DivergedError
+        If the model has no such layer or direction; if the text is too short; if its states do not stay
+        finite.
 
     Examples
     --------
@@ -100,6 +101,7 @@ def of_text(
     which = "its one layer" if model.layers == 1 else f"layer {layer} (of 0 to {model.layers - 1})"
     if model.bidirectional:
         which += f", reading from the {'end' if reverse else 'beginning'}"
+    text = "".join(c if c.isprintable() else "\ufffd" for c in text)  # a file's name may hold anything
     followed = "" if start is None else f", {M} random gradient{'s' * (M > 1)} from each"
     where = f"{which}, {H} units; {N} positions of {text}{followed}; up to {lags} steps back"
 
@@ -108,7 +110,8 @@ def of_text(
     parts = []
     for first in range(0, N, at_once):
         rows = slice(first, first + at_once)
-        x, own, states = _layer(model, params, ids, ends[rows], lags, layer, reverse)
+        with np.errstate(all="ignore"):  # through_time says what does not stay finite
+            x, own, states = _layer(model, params, ids, ends[rows], lags, layer, reverse)
         some = None if start is None else start[rows]
         parts.append(through_time(model.stack.cell, own, x, states, start=some))
     squares = {path: np.concatenate([part.squares[path] for part in parts], 1) for path in parts[0].paths}
