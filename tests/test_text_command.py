@@ -120,7 +120,7 @@ def test_a_prime_in_the_other_unicode_form_is_read_in_the_known_one(
     other = said.pop("NFD" if known == "NFC" else "NFC")
     assert said[known].err == ""
     assert other.out == said[known].out
-    assert other.err == f"the model knows the prime in the Unicode form {known} and reads it so\n"
+    assert other.err == f"bptt: note: the model knows the prime in the Unicode form {known} and reads it so\n"
 
 
 @pytest.mark.parametrize("kind", ["char", "word"])
@@ -151,5 +151,6 @@ def test_what_a_folder_drops_is_a_line_on_standard_error(tmp_path: Path) -> None
             check=True,
         )
         assert done.stderr == (
-            f"{folder}: 5 files read, 5 passed over: 5 not UTF-8 (0.bad, 1.bad, 2.bad and 2 more)\n"
+            f"bptt: note: {folder}: 5 files read, 5 passed over: "
+            "5 not UTF-8 (0.bad, 1.bad, 2.bad and 2 more)\n"
         )

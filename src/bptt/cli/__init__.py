@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import traceback
+import warnings
 
 import click
 
@@ -24,7 +25,7 @@ from bptt.cli.presets import presets
 from bptt.cli.sample import sample
 from bptt.cli.train import train
 from bptt.cli.verify import verify
-from bptt.errors import BpttError, DivergedError
+from bptt.errors import BpttError, BpttWarning, DivergedError
 
 
 @click.group(
@@ -83,12 +84,27 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run the command and return its exit code: whatever goes wrong is one line on standard error."""
     try:
-        code = bptt.main(arguments, prog_name="bptt", standalone_mode=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", BpttWarning)
+            warnings.showwarning = _Notes().show
+            code = bptt.main(arguments, prog_name="bptt", standalone_mode=False)
         if sys.stdout is not None:  # as it is where it was closed
             sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except BaseException as error:  # the last to see it
         return _tell(error)
+
+
+class _Notes:
+    """Says in a line what is to be known, once; warnings that are not ours speak to programmers."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def show(self, message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        if issubclass(category, BpttWarning) and str(message) not in self._said:
+            self._said.add(str(message))
+            _fail(f"note: {message}", 0)
 
 
 def _tell(error: BaseException) -> int:
@@ -123,6 +139,7 @@ def _tell(error: BaseException) -> int:
 
 
 def _fail(message: str, code: int) -> int:
+    """Write a line on standard error, and return the code."""
     line = " ".join(message.split())
     if len(line) > LONGEST:
         line = f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"

@@ -17,7 +17,8 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
     """Measure the model trained in DIR on its validation text, or on the text at PATH.
 
     Two figures: from a cold start in windows of 256 tokens, and with the state carried through the whole
-    text. For a generated task: whether its criterion is met. Exit code 1 if not, or if a figure is not finite.
+    text. For a generated task: whether its criterion is met. Exit code 1: it is not, or a figure is not
+    finite.
     """
     from bptt.trained import Trained
 

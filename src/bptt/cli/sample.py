@@ -1,10 +1,12 @@
 """``bptt sample``: read what a model writes."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import click
 
+from bptt.errors import BpttWarning
 from bptt.text.vocabulary import Kind
 
 MOST = 1 << 24
@@ -54,7 +56,8 @@ def sample(
     if isinstance(first, str):
         first, form = normalised(first, trained.vocabulary)
         if form is not None:
-            click.echo(f"the model knows the prime in the Unicode form {form} and reads it so", err=True)
+            note = f"the model knows the prime in the Unicode form {form} and reads it so"
+            warnings.warn(note, BpttWarning, stacklevel=2)
     pieces = draw(
         trained.model,
         trained.params,

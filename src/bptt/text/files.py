@@ -1,20 +1,18 @@
 """Reading a user's texts: a file, or a folder of them."""
 
 import codecs
-import logging
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from bptt.errors import DataError
+from bptt.errors import BpttWarning, DataError
 from bptt.files import NotRegularError, TooLargeError, read_regular
 from bptt.text.vocabulary import Kind
 
 LIMIT = 1 << 30
 """The most bytes that a text may have, 1 GiB."""
-
-_log = logging.getLogger("bptt")
 
 
 class Text(NamedTuple):
@@ -115,7 +113,8 @@ def read(path: str | os.PathLike[str], kind: Kind) -> Text:
     if not kept:
         raise DataError(f"{path}: none of its {len(files)} files is UTF-8 text; --tokens byte reads any file")
     if passed_over:
-        _log.warning("%s", told(path, len(files) - sum(file in passed_over for file in files), passed_over))
+        read_ = len(files) - sum(file in passed_over for file in files)
+        warnings.warn(told(path, read_, passed_over), BpttWarning, stacklevel=3)
     data = b"".join(kept)
     del kept
     return Text(data if kind == "byte" else data.decode(), dict(sorted(passed_over.items())))
