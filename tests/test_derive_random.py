@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt.cells import sigmoid
 from bptt.derive import EquationCell, Equations, read
-from bptt.derive.functions import absolute, relu, softplus
 from bptt.derive.proof import prove
+from bptt.elementwise import absolute, relu, sigmoid, softplus
 from bptt.types import Array, Params
 from bptt.unroll import unroll
 from gradcheck import complex_step, dot

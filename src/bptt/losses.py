@@ -22,6 +22,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
+from bptt.elementwise import sigmoid, softplus
 from bptt.errors import ConfigError, ShapeError
 from bptt.threads import for_pieces
 from bptt.types import Array
@@ -190,11 +191,12 @@ def sigmoid_cross_entropy(
     """
     T, N, targets = _sequence("logits", logits, targets)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
-    e = np.exp(np.where(logits.real > 0, -logits, logits))  # exp(-|z|), never above 1
-    softplus = np.where(logits.real > 0, logits, 0) + np.log1p(e)
-    p = np.where(logits.real > 0, 1, e) / (1 + e)
-    each = (softplus - targets * logits).sum(axis=2)
-    return _reduced(each, w[..., None] * (p - targets), w, mask)
+    above = logits.real > 0
+    u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
+    each = ((above - targets) * logits + softplus(u)).sum(axis=2)
+    s = sigmoid(u)
+    error = (above - targets) + np.where(above, -s, s)
+    return _reduced(each, w[..., None] * error, w, mask)
 
 
 def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array | None) -> Array:

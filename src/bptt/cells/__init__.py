@@ -5,11 +5,12 @@
 <cell lstm: gates i f o g, states h c>
 """
 
-from bptt.cells._cell import Cache, Cell, States, blocks, sigmoid
+from bptt.cells._cell import Cache, Cell, States, blocks
 from bptt.cells.gru import GRU
 from bptt.cells.gru_cho import GRUCho
 from bptt.cells.lstm import LSTM
 from bptt.cells.rnn import RNN
+from bptt.elementwise import sigmoid
 from bptt.errors import ConfigError
 
 __all__ = ["CELLS", "GRU", "LSTM", "RNN", "Cache", "Cell", "GRUCho", "States", "blocks", "get", "sigmoid"]

@@ -117,19 +117,6 @@ class Cell(ABC):
         return f"<cell {self.name}: gates {' '.join(self.gates)}, states {' '.join(self.states)}>"
 
 
-def sigmoid(a: Array) -> Array:
-    """Return the logistic function 1 / (1 + exp(-a)), written with tanh.
-
-    It neither overflows nor branches, NumPy runs tanh on vector registers, and it is analytic, so that
-    complex-step differentiation goes through it.
-    """
-    s = a * 0.5
-    np.tanh(s, out=s)
-    s *= 0.5
-    s += 0.5
-    return s
-
-
 def blocks(a: Array, count: int) -> list[Array]:
     """Return the `count` equal column blocks of `a` as views."""
     H = a.shape[-1] // count

@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from bptt.cells._cell import Cache, Cell, States
+from bptt.elementwise import relu
 from bptt.errors import ConfigError
 from bptt.types import Array
 
@@ -38,8 +39,7 @@ class RNN(Cell):
         self.name = "rnn" if activation == "tanh" else "rnn-relu"
 
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
-        # relu compares real parts, so that a complex step keeps to its side of the kink
-        h = np.tanh(a) if self.activation == "tanh" else np.where(a.real > 0, a, 0)  # (1)
+        h = np.tanh(a) if self.activation == "tanh" else relu(a)  # (1)
         return (h,), h
 
     def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:

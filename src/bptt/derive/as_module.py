@@ -10,7 +10,7 @@ from bptt.derive.algebra import replaced
 from bptt.derive.as_text import words
 from bptt.derive.backward import Line
 from bptt.derive.describe import Page, Words
-from bptt.derive.numpy_code import as_written, code
+from bptt.derive.numpy_code import as_written, code, helped
 from bptt.derive.whole import Whole
 
 
@@ -26,7 +26,7 @@ def module(page: Page) -> str:
     body = "\n\n\n".join(functions)
     constants = "".join(f"{name} = {value!r}\n" for name, value in made.eq.constants.items())
     head = f'"""{inside}\n"""\n\nimport numpy as np\n' + (f"\n{constants}" if constants else "")
-    return f"{head}\n\n{_helpers(body)}\n"
+    return f"{head}\n\n{helped(body)}\n"
 
 
 _FORWARD = '''def forward(params, inputs, states):
@@ -207,20 +207,3 @@ def _own(wanted: str, used: set[str]) -> str:
     while wanted in used or f"d{wanted}" in used:
         wanted += "_"
     return wanted
-
-
-_HELPERS = {
-    "sigmoid": "0.5 * (1 + np.tanh(0.5 * a))  # 1 / (1 + exp(-a)) without overflow",
-    "softplus": "np.maximum(a, 0) + np.log1p(np.exp(-absolute(a)))  # log(1 + exp(a)) without overflow",
-    "relu": "np.maximum(a, 0)",
-    "absolute": "np.where(a.real < 0, -a, a)  # |a|, for the complex step, too",
-}
-"""The functions that the code calls and NumPy has not; what is used by another stands before it."""
-
-
-def _helpers(body: str) -> str:
-    text = body
-    for name, value in _HELPERS.items():
-        if re.search(rf"(?<![\w.]){name}\(", text):
-            text = f"def {name}(a):\n    return {value}\n\n\n{text}"
-    return text

@@ -167,6 +167,8 @@ class Expressions:
             return self._computed(node, function, known)
         if function == "where" and numbers[0] is not None:
             return arguments[1] if numbers[0] > 0 else arguments[2]
+        if function in ("max", "min") and numbers[0] is not None:
+            arguments.reverse()  # a tie goes to the second: d max(0, x) is d max(x, 0), and 0 at 0
         call = ast.copy_location(ast.Call(ast.Name(function, ast.Load()), arguments, []), node)
         if root:
             return call

@@ -1,7 +1,8 @@
 """The functions that equations may use: what each is in NumPy, and its derivative by values at hand.
 
 A derivative is written with y, the function's value, and u, v, w, its arguments: the sigmoid's
-is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where u > 0, else w.
+is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where u > 0, else w. What holds at
+a kink is said in :mod:`bptt.elementwise`.
 """
 
 from dataclasses import dataclass
@@ -9,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.cells import sigmoid
-from bptt.types import Array
+from bptt.elementwise import absolute, maximum, minimum, relu, sigmoid, softplus
 
 __all__ = [
     "ALIASES",
@@ -36,7 +36,7 @@ class Function:
     Attributes
     ----------
     numpy : str
-        Its name in a namespace with `sigmoid`, `softplus`, `relu` and ``np``.
+        Its name in `NAMESPACE`.
     derivatives : tuple of str
         By each argument, as the module says.
     """
@@ -58,9 +58,9 @@ FUNCTIONS: dict[str, Function] = {
     "log": Function("np.log", ("1/u",)),
     "softplus": Function("softplus", ("sigmoid(u)",)),
     "sqrt": Function("np.sqrt", ("1/(2*y)",)),
-    "abs": Function("absolute", ("where(u, 1, -1)",)),
-    "max": Function("np.maximum", ("where(u - v, 1, 0)", "where(u - v, 0, 1)")),
-    "min": Function("np.minimum", ("where(u - v, 0, 1)", "where(u - v, 1, 0)")),
+    "abs": Function("absolute", ("where(u, 1, 0) - where(-u, 1, 0)",)),
+    "max": Function("maximum", ("where(u - v, 1, 0)", "where(u - v, 0, 1)")),
+    "min": Function("minimum", ("where(v - u, 1, 0)", "where(v - u, 0, 1)")),
     "where": Function("np.where", ("0", "where(u, 1, 0)", "where(u, 0, 1)")),
 }
 
@@ -75,23 +75,8 @@ ALIASES = {
 """What else people call them."""
 
 
-def relu(a: Array) -> Array:
-    """Return max(a, 0)."""
-    return np.maximum(a, 0)
-
-
-def softplus(a: Array) -> Array:
-    """Return log(1 + exp(a)), without overflow."""
-    return np.asarray(np.maximum(a, 0) + np.log1p(np.exp(-absolute(a))))
-
-
-def absolute(a: Array) -> Array:
-    """Return |a|; of complex numbers the one whose real part is not negative, so that it is analytic."""
-    return np.where(a.real < 0, -a, a)
-
-
 # under the names that equations use, for files that import what they name
-tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, np.maximum, np.minimum
+tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, maximum, minimum
 
 NAMESPACE: dict[str, Any] = {
     "np": np,
@@ -99,5 +84,7 @@ NAMESPACE: dict[str, Any] = {
     "relu": relu,
     "softplus": softplus,
     "absolute": absolute,
+    "maximum": maximum,
+    "minimum": minimum,
 }
 """What generated NumPy code finds."""

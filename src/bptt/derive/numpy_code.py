@@ -1,12 +1,15 @@
 """A derivation as NumPy code: what a derived cell runs, and what a student can read and run."""
 
 import ast
+import inspect
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sympy import Add, Function, Mul
 from sympy.printing.str import StrPrinter
 
+from bptt import elementwise
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Derivation, Line, Pass
 from bptt.derive.equations import Equations, Statement
@@ -87,7 +90,8 @@ class _Forward(ast.NodeTransformer):
         self.generic_visit(node)
         assert isinstance(node.func, ast.Name)  # as the reader leaves it
         if node.func.id == "where":
-            return ast.parse(where(*(ast.unparse(a) for a in node.args)), mode="eval").body
+            u, v, w = map(ast.unparse, node.args)
+            return ast.parse(where(f"({u}).real", v, w), mode="eval").body  # a complex step keeps to its side
         node.func = ast.parse(FUNCTIONS[node.func.id].numpy, mode="eval").body
         return node
 
@@ -95,6 +99,24 @@ class _Forward(ast.NodeTransformer):
 def as_written(statement: Statement) -> str:
     """Return a statement's expression as NumPy code, in the user's own order."""
     return ast.unparse(_Forward().visit(ast.parse(ast.unparse(statement.expr), mode="eval")))
+
+
+def helped(text: str) -> str:
+    """Return code and before it, as `bptt.elementwise` has them, the functions that it calls.
+
+    Examples
+    --------
+    >>> helped("h = relu(a_h)").splitlines()[0]
+    'def relu(a):'
+    """
+    for name in reversed(_HELPERS):
+        if re.search(rf"(?<![\w.]){name}\(", text):
+            own = inspect.getsource(getattr(elementwise, name))
+            text = re.sub(r"(: | -> )Array\b", "", own) + f"\n\n{text}"
+    return text
+
+
+_HELPERS = ("sigmoid", "softplus", "relu", "absolute", "maximum", "minimum")
 
 
 def forward_lines(p: Pass) -> list[tuple[str, str, int]]:
@@ -151,4 +173,13 @@ def _tuple(names: Iterable[str]) -> str:
     return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
 
 
-__all__ = ["Line", "as_written", "backward_lines", "code", "forward_lines", "step_functions", "where"]
+__all__ = [
+    "Line",
+    "as_written",
+    "backward_lines",
+    "code",
+    "forward_lines",
+    "helped",
+    "step_functions",
+    "where",
+]
