@@ -61,6 +61,7 @@ class Gradients(NamedTuple):
     states: States
 
 
+@np.errstate(all="ignore")  # as kernels are silent: what is no number shows itself in the loss
 def unroll(
     cell: Cell | str,
     params: Params,
@@ -179,6 +180,7 @@ class Unrolled:
     _keep: Array | None
     _reverse: bool
 
+    @np.errstate(all="ignore")
     def backward(
         self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
     ) -> Gradients:
@@ -301,7 +303,7 @@ def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
 def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x W + b, b_h, and the units' own parameters, for all steps: (T, N, G·H)."""
     W = params["W"]
-    ax = W[x] if x.ndim == 2 else matmul(rows(x), W).reshape(*x.shape[:2], -1)
+    ax = W[x] if x.ndim == 2 else matmul(rows(x), W).reshape(*x.shape[:2], W.shape[1])
     ax = ax.astype(dtype, copy=False)
     if "b" in params:
         ax += params["b"]

@@ -35,7 +35,7 @@ def expression(node: ast.expr) -> Expr:
     """Return a statement's expression, simplified as far as SymPy does so unasked."""
     match node:
         case ast.Constant(value=value) if isinstance(value, int | float):
-            return Integer(int(value)) if value == int(value) else sympy.Float(value)
+            return Integer(int(value)) if value == int(value) and abs(value) < 2**53 else sympy.Float(value)
         case ast.Name(id=name):
             return Symbol(name)
         case ast.UnaryOp():

@@ -18,6 +18,9 @@ Init = Callable[[Generator, int], Mapping[str, Any]]
 """From a generator and H to where biases (by gate) and parameters start: numbers or arrays (H,)."""
 
 
+_silent = np.errstate(all="ignore")  # as compiled code is: what is no number shows itself in the loss
+
+
 class EquationCell(Cell):
     """A cell made from its equations.
 
@@ -58,7 +61,10 @@ class EquationCell(Cell):
         """The backward pass as it is derived."""
         from bptt.derive.backward import Derivation
 
-        return Derivation(self.equations)
+        try:
+            return Derivation(self.equations)
+        except RecursionError:
+            raise EquationError(f"{self.name}: an equation is too long: give parts of it names") from None
 
     @cached_property
     def _step(self) -> dict[str, Any]:
@@ -69,24 +75,29 @@ class EquationCell(Cell):
         prove(self.derivation)
         return step
 
+    @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
         new, kept = self._step["forward"](**self._arguments(a, states))
         shape, dtype = states[0].shape, np.result_type(a, *states)
         # a state that is a constant, or a gate as it is, is an array of its own
         return tuple(np.array(np.broadcast_to(s, shape), dtype) for s in new), (kept, dtype)
 
+    @_silent
     def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
         kept, dtype = cache
         gradients = self._step["backward"](*dstates, kept)
         da = np.zeros((*dstates[0].shape[:-1], len(self.gates) * dstates[0].shape[-1]), dtype)
         return self._collect(gradients, da, dstates[0])
 
+    @_silent
     def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
         (q,), kept = self._step["operand"](**self._arguments(a, states))
         return q, kept
 
+    @_silent
     def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
-        return self._collect(self._step["operand_backward"](dq, cache), da, dq)[1]
+        gradients = self._step["operand_backward"](dq, cache)
+        return self._collect(gradients, da, dq)[1]
 
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
         """Return where parameters and biases start, those that the cell has a wish for, each (H,)."""
@@ -101,11 +112,14 @@ class EquationCell(Cell):
                 known = ", ".join((*self.equations.gates, *self.units))
                 raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
             try:
-                drawn[_id(name)] = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
-            except (TypeError, ValueError):
+                begin = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+            except (TypeError, ValueError, OverflowError):
+                begin = np.full(H, np.nan)
+            if not np.isfinite(begin).all():
                 raise EquationError(
                     f"{self.name}: init of {name} must be a number or (H,) = ({H},), got {value!r}"
-                ) from None
+                )
+            drawn[_id(name)] = begin
         return drawn
 
     def _arguments(self, a: Array, states: States) -> dict[str, Array]:

@@ -219,7 +219,7 @@ class _Describer:
         for gate in self.eq.gates:
             groups.setdefault((gate[0], self.eq.operand.get(gate, "")), []).append(gate)
         taken = {gate[2:] for gate in self.eq.gates}
-        letters = [c for c in "kjlmnpq" if c not in taken]
+        letters = [c for c in (*"kjlmnpq", *(f"k{n}" for n in range(len(taken) + 4))) if c not in taken]
         shown: list[tuple[str, str, Words]] = []
         for (kind, _), gates in groups.items():
             if len(gates) == 1:

@@ -31,6 +31,7 @@ The room is read in this order: the data here, :mod:`~bptt.derive.source` (a fun
 import ast
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bptt.errors import BpttError
 
@@ -64,7 +65,7 @@ class Statement:
     number: int
     written: bool = True
 
-    @property
+    @cached_property
     def reads(self) -> list[str]:
         """The names in the expression, in order of appearance, once each."""
         called = {id(n.func) for n in ast.walk(self.expr) if isinstance(n, ast.Call)}
@@ -189,7 +190,4 @@ def read(
     from bptt.derive.source import Source
 
     source = Source(text, name, file, first_line)
-    try:
-        return Reader(source, known or {}, defaults or {}, foreign, options).read()
-    except RecursionError:
-        raise source.wrong("an equation is too long: give parts of it names") from None
+    return Reader(source, known or {}, defaults or {}, foreign, options).read()

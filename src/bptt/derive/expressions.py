@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.derive.equations import Statement
 from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
-from bptt.derive.source import ARITHMETIC, Source
+from bptt.derive.source import ARITHMETIC, MOST_VALUES, Source
 
 LARGEST_POWER = 64
 
@@ -48,6 +48,8 @@ class Expressions:
 
     def set(self, name: str, expr: ast.expr, number: int, *, written: bool = True) -> None:
         """Add a statement."""
+        if len(self.statements) == MOST_VALUES:
+            raise self.source.error(expr, f"a cell has at most {MOST_VALUES} values, of names and functions")
         self.taken.add(name)
         self.statements.append(Statement(name, expr, number, written))
         value = self.value(expr)
@@ -106,7 +108,8 @@ class Expressions:
         except OverflowError:
             finite = False
         if not finite:
-            raise self.source.error(node, f"{ast.unparse(node)} is not a number")
+            shown = "this" if isinstance(node, ast.Constant) else ast.unparse(node)
+            raise self.source.error(node, f"{shown} is {value} and no number")
         # beyond these, an integer of Python is none of NumPy's
         return _number(value if abs(value) < 2**53 else float(value), node)
 
@@ -135,6 +138,8 @@ class Expressions:
             hint = "; for a state before the step, make it an argument"
             raise self.source.error(node, f"{name} is not known here: it is set further down{hint}")
         if name in self.known:
+            if not math.isfinite(self.known[name]):
+                raise self.source.error(node, f"{name} is {self.known[name]}, which is no number")
             return _number(self.known[name], node)
         if name in FUNCTIONS or name in ALIASES or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")

@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ from sympy.printing.str import StrPrinter
 from bptt import elementwise
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Derivation, Line, Pass
-from bptt.derive.equations import Equations, Statement
+from bptt.derive.equations import EquationError, Equations, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
 
@@ -27,7 +28,8 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         if name in _STEPS:
             return f"({self._print(expr.args[0])} {_STEPS[name]} 0)"
         if name == "where":
-            return where(*(self._print(a) for a in expr.args))
+            u, v, w = map(self._print, expr.args)
+            return where(u, v, w, f"np.result_type({u}, np.float32)")  # what is left of u may be one number
         match name:
             case "affine":
                 return "{} @ {}".format(*map(self._print, expr.args))
@@ -38,15 +40,32 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         return f"{FUNCTIONS[name].numpy}({', '.join(self._print(a) for a in expr.args)})"
 
     def _print_Float(self, expr: Expr) -> str:  # noqa: N802
-        return repr(float(expr))
+        return self._number(expr)
+
+    def _print_Integer(self, expr: Expr) -> str:  # noqa: N802
+        return str(int(expr)) if abs(expr) < 2**53 else self._number(expr)
+
+    def _print_Rational(self, expr: Expr) -> str:  # noqa: N802
+        plain = abs(expr.p) < 2**53 and expr.q < 2**53
+        return f"{expr.p}/{expr.q}" if plain else self._number(expr)
+
+    def _number(self, expr: Expr) -> str:
+        try:
+            value = float(expr)
+        except OverflowError:
+            value = math.inf
+        if not math.isfinite(value):
+            raise EquationError("the gradient has a number beyond 1.8e308: use smaller ones in the equations")
+        return repr(value)
 
 
-def where(u: str, v: str, w: str) -> str:
+def where(u: str, v: str, w: str, dtype: str = "") -> str:
     """Return NumPy code for v where u > 0, else w, of the dtype of u."""
     if _has_no_name(u):
         return v if eval(u) > 0 else w
     if _has_no_name(v) and _has_no_name(w):
-        return f"np.where({u} > 0, {v}, {w}).astype(({u}).dtype)"  # of two numbers it would be float64
+        dtype = dtype or f"({u}).dtype"
+        return f"np.where({u} > 0, {v}, {w}).astype({dtype})"  # of two numbers it would be float64
     return f"np.where({u} > 0, {v}, {w})"
 
 
@@ -66,7 +85,10 @@ def code(expr: Expr) -> str:
     """
     terms = [_with_steps(term) for term in Add.make_args(expr)]
     expr = terms[0] if len(terms) == 1 else Add(*terms, evaluate=False)
-    return ast.unparse(ast.parse(_Printer().doprint(expr), mode="eval"))
+    try:
+        return ast.unparse(ast.parse(_Printer().doprint(expr), mode="eval"))
+    except (RecursionError, MemoryError):
+        raise EquationError("an equation of the gradient is too long: give parts of it names") from None
 
 
 _STEPS = {"above": ">", "not_above": "<="}

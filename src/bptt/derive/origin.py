@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import FrameType
@@ -65,7 +66,7 @@ def origin(function: Function) -> Origin:
         ) from None
     _only_one(function, first)
     values = _seen(function)
-    known = {n: float(v) for n, v in values.items() if _is_number(v)}
+    known = {n: _float(v) for n, v in values.items() if _is_number(v)}
     foreign = {n for n, v in values.items() if callable(v) and _is_another(n, v)}
     file = function.__code__.co_filename
     return Origin("".join(lines), file, first, known, _defaults(function), foreign)
@@ -97,11 +98,19 @@ def _defaults(function: Function) -> dict[str, object]:
     code, given = function.__code__, function.__defaults__ or ()
     names = code.co_varnames[: code.co_argcount]
     values = dict(zip(names[len(names) - len(given) :], given, strict=True)) | (function.__kwdefaults__ or {})
-    return {n: float(v) if _is_number(v) else v for n, v in values.items()}
+    return {n: _float(v) if _is_number(v) else v for n, v in values.items()}
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
+
+
+def _float(value: Any) -> float:
+    """Return a number as floating point has it: an integer beyond all of that is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
 
 
 def _is_another(name: str, function: Function) -> bool:

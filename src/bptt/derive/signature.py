@@ -2,6 +2,8 @@
 
 import ast
 import math
+import sys
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -115,12 +117,17 @@ def _states(source: Source, given: object) -> tuple[str, ...]:
 
 def _params(source: Source, given: object) -> dict[str, Start]:
     names = _names(source, "params", given)
+    for name in names:
+        if _is_gate(name) or name.endswith("_prev"):
+            says = "a_, x_, u_ begin the name of a gate, and _prev ends that of a state before the step"
+            raise source.wrong(f"params= {name!r}: {says}")
     if not isinstance(given, Mapping):
         return dict.fromkeys(names, 0.0)
     params: dict[str, Start] = {}
     for name, start in zip(names, given.values(), strict=True):
         bounds = start if isinstance(start, list | tuple) else (start,)
-        if len(bounds) not in (1, 2) or not all(_is_number(b) for b in bounds):
+        valid = len(bounds) in (1, 2) and all(_is_number(b) for b in bounds)
+        if not valid or not 0 <= float(bounds[-1]) - float(bounds[0]) < math.inf:
             raise source.wrong(
                 f"params= {name!r}: where it starts is a number or a pair of bounds, got {start!r}"
             )
@@ -129,7 +136,9 @@ def _params(source: Source, given: object) -> dict[str, Start]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    return abs(value) <= sys.float_info.max
 
 
 def _arguments(source: Source) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:
@@ -179,9 +188,10 @@ def _no_clash(source: Source, gates: list[str], params: Mapping[str, Start]) -> 
 def _operand(source: Source, given: object, gates: list[str]) -> dict[str, str]:
     if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
         raise source.wrong(f'operand= must be as in {{"a_n": "q"}}, got {given!r}')
+    given = {unicodedata.normalize("NFKC", str(gate)): plain_name(q) or q for gate, q in given.items()}
     for gate in given:
         if gate not in gates or gate.startswith("x_"):
             raise source.wrong(f"operand= names {gate!r}, which is no argument with a recurrent part")
     if len(set(given.values())) > 1:
         raise source.wrong("operand=: one operand of its own at most, which several gates may share")
-    return {str(gate): str(q) for gate, q in given.items()}
+    return given

@@ -2,6 +2,7 @@
 
 import ast
 import keyword
+import sys
 import unicodedata
 
 from bptt.derive.equations import EquationError
@@ -50,8 +51,20 @@ REFUSED: dict[type[ast.AST], str] = {
 }
 """What a function can hold in Python and not as equations, and what to do instead."""
 
-_TAKEN = {*NAMESPACE, "kept", "float", "_"}
+_TAKEN = {*NAMESPACE, "kept", "float", "_", "__debug__"}
 """Names that code made from equations has for itself."""
+
+LONGEST_TEXT = 200_000
+LONGEST_NAME = 100
+DEEPEST = 60
+MOST_PARTS = 5_000
+MOST_VALUES = 300
+MOST_ARGUMENTS = 100
+"""What a cell may have at most: characters; in a name; operators one within the other; names, numbers and
+operators; values, of names set and of functions called; arguments. So large, it is derived in seconds."""
+
+
+_TOO_DEEP = f"an equation is nested more than {DEEPEST} deep: give parts of it names"
 
 
 class Source:
@@ -65,7 +78,11 @@ class Source:
     """
 
     def __init__(self, text: str, name: str | None, file: str, first_line: int) -> None:
-        self.file, self.offset, self.name = file, first_line - 1, name or ""
+        self.file, self.offset, self.name = file, first_line - 1, ""
+        if name is not None:
+            self.name = self._valid(name)
+        if len(text) > LONGEST_TEXT:
+            raise self.error(1, f"a text of {len(text):,} characters: at most {LONGEST_TEXT:,}")
         inside = text[:1].isspace() and text.lstrip("\r\n\f")[:1].isspace()
         if inside:  # as a function in a function stands
             text, self.offset = "if True:\n" + text, self.offset - 1
@@ -73,7 +90,9 @@ class Source:
             body = ast.parse(text).body
         except (SyntaxError, ValueError) as error:
             line, says = getattr(error, "lineno", None) or 1, getattr(error, "msg", error)
-            raise self.error(line, f"this is not Python: {says}") from None
+            raise self.error(line, f"this is not Python: {printable(str(says))}") from None
+        except (RecursionError, MemoryError):
+            raise self.error(1, _TOO_DEEP) from None
         if inside and isinstance(body[0], ast.If):
             body = body[0].body
         first = body[0] if body else None
@@ -83,7 +102,8 @@ class Source:
             raise self.error(first or 1, "the equations are one function: def name(a_h, h): ...")
         self.function = first
         self.own_name = first.name.strip("_").replace("_", "-") or "cell"
-        self.name = name or self.own_name
+        self.name = self.name or self.own_name[:LONGEST_NAME]
+        self._measure()
 
     def error(self, where: ast.AST | int, says: str) -> EquationError:
         """Return the error with its place."""
@@ -108,10 +128,39 @@ class Source:
 
     def called(self, name: object) -> None:
         """Take the name that an option gives, if no other has been given."""
-        if not isinstance(name, str) or not name.replace("-", "").replace("_", "").isalnum():
-            raise self.wrong(f"name= must be letters, digits, - and _; got {name!r}")
-        if self.name == self.own_name:
-            self.name = name
+        valid = self._valid(name)
+        if self.name == self.own_name[:LONGEST_NAME]:
+            self.name = valid
+
+    def _valid(self, name: object) -> str:
+        """Return a cell's name, or raise."""
+        if isinstance(name, str):
+            name = unicodedata.normalize("NFKC", name)
+            if len(name) <= LONGEST_NAME and name.replace("-", "").replace("_", "").isalnum():
+                return name
+        shown = ascii(name) if len(ascii(name)) <= LONGEST_NAME else f"{ascii(name)[:LONGEST_NAME]}..."
+        says = f"name= must be letters, digits, - and _, {LONGEST_NAME} at most; got {shown}"
+        raise self.error(getattr(self, "function", 1), says)
+
+    def _measure(self) -> None:
+        """Raise where the function is larger than what can be derived in seconds."""
+        arguments = self.function.args
+        count = len(arguments.args) + len(arguments.kwonlyargs)
+        if count > MOST_ARGUMENTS:
+            raise self.wrong(f"{count:,} arguments: at most {MOST_ARGUMENTS}")
+        parts = 0
+        nodes: list[tuple[ast.AST, int]] = [(self.function, 0)]
+        while nodes:  # without recursion, which the depth could exhaust
+            node, depth = nodes.pop()
+            inside = depth + isinstance(node, ast.expr)
+            nodes += ((child, inside) for child in ast.iter_child_nodes(node))
+            parts += isinstance(node, ast.expr)
+            if inside > DEEPEST:
+                raise self.error(node, _TOO_DEEP)
+            if isinstance(node, ast.Constant) and not _is_in_range(node.value):
+                raise self.error(node, "a number beyond 1.8e308")
+        if parts > MOST_PARTS:
+            raise self.wrong(f"{parts:,} names, numbers and operators in a cell: at most {MOST_PARTS:,}")
 
     def options(self) -> dict[str, object]:
         """Return the options in the decorator's own text."""
@@ -129,6 +178,18 @@ class Source:
                 says = 'cell(...) takes plain values by name, as in cell(state="h c")'
                 raise self.error(decorator, says) from None
         raise self.wrong('a cell wants its decorator, as in @bptt.cell(state="h c")')
+
+
+def _is_in_range(value: object) -> bool:
+    """Return whether a value is no number, or one that floating point has."""
+    if not isinstance(value, int | float):
+        return True
+    return abs(value) <= sys.float_info.max  # which compares an integer of any length exactly
+
+
+def printable(text: str) -> str:
+    """Return a text with what no terminal should get written out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def plain_name(name: object) -> str | None:
