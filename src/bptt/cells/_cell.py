@@ -24,7 +24,7 @@ over these, as a bias's is. ``units`` names such gates.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
@@ -113,8 +113,31 @@ class Cell(ABC):
         """Return where the cell wants parameters to start: (H,) by a unit's name or, for a bias, a gate's."""
         return {name: np.zeros(H) for name in self.units}
 
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickle a cell that bptt has as its name: the copy is the same object."""
+        return by_name(self) or super().__reduce_ex__(protocol)
+
     def __repr__(self) -> str:
         return f"<cell {self.name}: gates {' '.join(self.gates)}, states {' '.join(self.states)}>"
+
+
+def by_name(cell: Cell) -> tuple[Any, ...] | None:
+    """Return how a cell that bptt has is pickled, or None for any other."""
+    from bptt.cells import CELLS
+    from bptt.cells.zoo import ZOO
+
+    for cells in (CELLS, ZOO):
+        if cells.get(cell.name) is cell:
+            return _named, (cell.name, cells is ZOO)
+    return None
+
+
+def _named(name: str, of_zoo: bool) -> Cell:
+    """Return a cell that bptt has, for pickle."""
+    from bptt.cells import CELLS
+    from bptt.cells.zoo import ZOO
+
+    return ZOO[name] if of_zoo else CELLS[name]
 
 
 def blocks(a: Array, count: int) -> list[Array]:

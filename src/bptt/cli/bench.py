@@ -8,7 +8,7 @@ from bptt.cli.output import to_json
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @click.option("--setting", "settings", multiple=True, metavar="A..G", help="Only this; may be repeated.")
-@click.option("--cell", default="lstm", show_default=True, help="A cell's name, or FILE.py:NAME.")
+@click.option("--cell", default="lstm", show_default=True, help="A cell's name, FILE.py:NAME or MODULE:NAME.")
 @click.option("--contenders", metavar="NAME,...", help="Only these: bptt, reference, torch, torch-bf16, jax.")
 @click.option("--seconds", default=5.0, show_default=True, help="For each contender and measurement.")
 def bench(

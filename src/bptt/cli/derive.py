@@ -4,7 +4,7 @@ import click
 
 
 @click.command()
-@click.argument("cell", metavar="NAME|FILE.py[:NAME]")
+@click.argument("cell", metavar="NAME|FILE.py[:NAME]|MODULE:NAME")
 @click.option(
     "--format",
     "form",
@@ -15,8 +15,9 @@ import click
 def derive(cell: str, form: str | None, out: str | None) -> None:
     """Print how a cell's gradients are computed, from its equations to the sums over time.
 
-    NAME is a cell of the zoo (lstm, gru, slstm, ...); FILE.py is run and defines cells with bptt.cell. The
-    derived backward is compared with the numerical gradient before anything is printed.
+    NAME is a cell of the zoo (lstm, gru, slstm, ...); FILE.py is run and defines cells with bptt.cell; a
+    MODULE of a package, such as mine.cells, is imported. The derived backward is compared with the numerical
+    gradient before anything is printed.
     """
     from bptt.derive import page
     from bptt.derive.render import write

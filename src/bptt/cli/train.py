@@ -33,7 +33,11 @@ def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
     click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets)."),
 )
 @_options(
-    click.option("--cell", metavar="NAME", help="The recurrent cell, or FILE.py:NAME of your own.  [lstm]"),
+    click.option(
+        "--cell",
+        metavar="NAME",
+        help="The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own.  [lstm]",
+    ),
     click.option("--hidden", type=int, metavar="H", help="Hidden units in a layer.  [128]"),
     click.option("--layers", type=int, metavar="L", help="Layers.  [1]"),
     click.option("--embedding", type=int, metavar="E", help="Embedding size; 0 is one-hot input.  [64]"),

@@ -1,12 +1,14 @@
 """A cell that is its equations: forward as they are written, backward as it is derived from them."""
 
+import pickle
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
+from bptt.cells._cell import by_name
 from bptt.derive.equations import EquationError, Equations, Start, read
 from bptt.derive.origin import origin, place
 from bptt.types import Array, Generator
@@ -29,8 +31,11 @@ class EquationCell(Cell):
     Parameters
     ----------
     equations : Equations
-    init : function, optional
+    init : dict or function, optional
         Where its biases and parameters start, as ``cell(init=)`` has it.
+
+    A copy is the cell itself, which does not change. Pickled, it is its equations and `init`: a dict always
+    will do, a function where it can be imported by its name.
 
     Examples
     --------
@@ -43,7 +48,7 @@ class EquationCell(Cell):
     <cell leaky: gates h, states h>
     """
 
-    def __init__(self, equations: Equations, init: Init | None = None) -> None:
+    def __init__(self, equations: Equations, init: Init | Mapping[str, Any] | None = None) -> None:
         self.equations = equations
         self.name = equations.name
         self.states = equations.states
@@ -104,7 +109,7 @@ class EquationCell(Cell):
         drawn: dict[str, Array] = {}
         for name, start in self.equations.params.items():
             drawn[name] = _start(rng, start, H)
-        given = self._init(rng, H) if self._init else {}
+        given = self._init(rng, H) if callable(self._init) else self._init or {}
         if not isinstance(given, Mapping):
             raise EquationError(f"{self.name}: init gives {given!r}; it must be values by gate")
         for name, value in given.items():
@@ -121,6 +126,28 @@ class EquationCell(Cell):
                 )
             drawn[_id(name)] = begin
         return drawn
+
+    def __copy__(self) -> "EquationCell":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "EquationCell":
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if (known := by_name(self)) is not None:
+            return known
+        if callable(self._init):
+            self._expect_importable(self._init)
+        return _from_text, (self.equations.text, self.name, self._init)
+
+    def _expect_importable(self, init: Init) -> None:
+        try:
+            pickle.dumps(init)
+        except Exception as error:
+            raise pickle.PicklingError(
+                f"{self.name}: init= is a function that another process cannot import ({error}): "
+                'give numbers, init={"a_f": 1.0}, or define it with def in a module that can be imported'
+            ) from None
 
     def _arguments(self, a: Array, states: States) -> dict[str, Array]:
         eq = self.equations
@@ -219,15 +246,20 @@ def cell(
     return make if function is None else make(function)
 
 
-def _init(name: str, init: Any) -> Init | None:
-    if init is None:
-        return None
-    if callable(init):
-        return cast(Init, init)
+def _init(name: str, init: Any) -> Init | dict[str, Any] | None:
+    if init is None or callable(init):
+        return cast(Init | None, init)
     if not isinstance(init, Mapping):
         wanted = '{"a_f": 1.0} or a function of (rng, H) that returns such a dict'
         raise EquationError(f"{name}: init= must be {wanted}; got {init!r}")
-    return lambda rng, H: init
+    return dict(init)
+
+
+def _from_text(text: str, name: str, init: Any) -> EquationCell:
+    """Return a cell of its equations, for pickle."""
+    made = EquationCell(read(text, name=name), init)
+    made.__doc__ = made.equations.doc or None
+    return made
 
 
 def _start(rng: Generator, start: Start, H: int) -> Array:
