@@ -26,7 +26,7 @@ def get(cell: str | Cell) -> Cell:
     ----------
     cell : str or Cell
         A name in `CELLS` or in ``bptt.cells.zoo.ZOO``; or ``"FILE.py:NAME"``, or ``"FILE.py"`` where the file
-        has one cell. Such a file is run.
+        has one cell; or ``"PACKAGE.MODULE:NAME"``. Such a file or module is run.
 
     Raises
     ------
