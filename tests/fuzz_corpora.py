@@ -109,7 +109,7 @@ def controls(rng: Generator) -> bytes:
 
 
 def long_line(rng: Generator) -> bytes:
-    return b"ab " * 400_000 if rng.integers(2) else b"x" * 2_000_000 + b" y"
+    return b"ab " * 10_000 if rng.integers(2) else b"x" * 30_000 + b" y"
 
 
 def one_character(rng: Generator) -> bytes:
@@ -194,7 +194,7 @@ def odd(path: Path, rng: Generator) -> None:
     elif which == 2:
         with path.open("wb") as file:
             file.write(b"sparse")
-            file.truncate((1 << 43, (1 << 30) + 1, 20 << 20)[rng.integers(3)])
+            file.truncate((1 << 43, (1 << 30) + 1, 40 << 10)[rng.integers(3)])
     elif which == 3:
         path.symlink_to((path.name, "..", ".")[rng.integers(3)])  # a circle, or a way back up
     elif which == 4:

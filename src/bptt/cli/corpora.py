@@ -16,4 +16,4 @@ def corpora() -> None:
     click.echo("Generated tasks:")
     for name, task in TASKS.items():
         click.echo(f"  {name:16} {task.summary}")
-    click.echo("Any other name is the path of a text file, or of a folder of them.")
+    click.echo("Any other name is the path of a text file, or of a folder of them, of at most 1 GiB.")

@@ -317,9 +317,10 @@ def _split(text: str | bytes, kind: Kind, name: str) -> list[str | bytes]:
     cut = int(0.9 * len(text))
     if isinstance(text, str) and kind == "word":
         cut = max(text.rfind(" ", 0, cut), text.rfind("\n", 0, cut)) + 1
-        if not text[:cut].strip():
-            raise DataError(f"{name}: too few words to split 90 : 10; give a longer text, or --valid PATH")
-    return [text[:cut], text[cut:]]
+    train = text[:cut]
+    if kind == "word" and (not train or train.isspace()):
+        raise DataError(f"{name}: too few words to split 90 : 10; give a longer text, or --valid PATH")
+    return [train, text[cut:]]
 
 
 def _pydoc() -> tuple[str, str]:
