@@ -74,7 +74,7 @@ def changed(state: Any, rng: Generator) -> Any:
     return put(state, places[rng.integers(len(places))], values[rng.integers(len(values))])
 
 
-def taken(restore: Callable[[Any], None], state: Any, refusal: type[Exception]) -> bool:
+def taken(restore: Callable[[Any], object], state: Any, refusal: type[Exception]) -> bool:
     """Return whether a state is taken; a refusal must be of this kind, and a line that can be read."""
     said = ""
     try:

@@ -17,6 +17,7 @@ from bptt.text import Kind, Vocabulary
 from bptt.text import vocabulary as vocabulary_module
 from bptt.text.vocabulary import EOS, UNK, words
 from processes import run
+from spoiled import STRANGE, spoiled, taken
 
 DATA = os.environ.get("BPTT_DATA", "")
 BYTE = Vocabulary.build("", "byte")
@@ -215,6 +216,18 @@ def test_json_round_trips(vocabulary: Vocabulary) -> None:
 def test_json_that_is_no_vocabulary_is_refused(data: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         Vocabulary.from_json(data)
+
+
+def test_any_json_is_a_vocabulary_or_refused_in_a_line() -> None:
+    for vocabulary in (BYTE, WORD, Vocabulary.build("ab", "char")):
+        good = vocabulary.to_json()
+        for data in spoiled(good, np.random.default_rng(0)):
+            if taken(Vocabulary.from_json, data, DataError):
+                assert Vocabulary.from_json(data).to_json() == data
+        for token in STRANGE:
+            data = {**good, "tokens": [*good["tokens"], token]}
+            if taken(Vocabulary.from_json, data, DataError):
+                assert isinstance(token, str)
 
 
 def test_what_cannot_be_built_is_refused() -> None:

@@ -108,12 +108,12 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
-            raise DataError(f"vocabulary: kind must be one of {', '.join(KINDS)}, got {self.kind!r:.60}")
+            raise DataError(f"vocabulary: kind must be one of {', '.join(KINDS)}, got {_brief(self.kind)}")
         if not self.tokens:
             raise DataError(f"vocabulary: no {self.kind} tokens: the text has none")
         if len(set(self.tokens)) < len(self.tokens):
             twice = Counter(self.tokens).most_common(1)[0][0]
-            raise DataError(f"vocabulary: token {twice!r} occurs more than once")
+            raise DataError(f"vocabulary: token {twice!r:.60} occurs more than once")
         if self.kind == "byte" and self.tokens != BYTES:
             raise DataError("vocabulary: byte tokens must be 0x00 to 0xff in order")
         if self.kind == "char" and any(len(token) != 1 for token in self.tokens):
@@ -291,10 +291,10 @@ class Vocabulary:
     def from_json(cls, data: object) -> "Vocabulary":
         """Return the vocabulary that `to_json` wrote; anything else is a DataError."""
         if not isinstance(data, dict) or data.keys() != {"kind", "tokens"}:
-            raise DataError('vocabulary: want {"kind": ..., "tokens": [...]}, got ' + f"{data!r:.60}")
+            raise DataError('vocabulary: want {"kind": ..., "tokens": [...]}, got ' + _brief(data))
         tokens = data["tokens"]
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
-            raise DataError(f"vocabulary: tokens must be a list of strings, got {tokens!r:.60}")
+            raise DataError(f"vocabulary: tokens must be a list of strings, got {_brief(tokens)}")
         return cls(data["kind"], tuple(tokens))
 
 
@@ -332,6 +332,11 @@ class Decoder:
     def finish(self) -> str:
         """Return what is left at the end: U+FFFD for a character whose bytes broke off."""
         return self._utf8.decode(b"", final=True)
+
+
+def _brief(value: object) -> str:
+    """Return what a file held, shortly: values that may be deep or huge are named by their type."""
+    return f"{value!r:.60}" if isinstance(value, str | None) else f"a {type(value).__name__}"
 
 
 def _as_str(text: str | bytes, kind: Kind) -> str:
