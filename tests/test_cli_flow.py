@@ -1,6 +1,7 @@
 """``bptt flow``: what it prints and draws, and that a mistake gets one line and leaves what was there."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import bptt as library
 from bptt.cli import run as bptt
 from bptt.runs import Checkpoint, Run
 from bptt.text import Vocabulary
+from bptt.trained import Trained
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 20
 FAST = ["--hidden=6", "--embedding=4", "--batch=2", "--chunk=8", "--steps=4", "--eval-every=4", "--warmup=0"]
@@ -47,6 +49,15 @@ def both_ways(folder: Path, like: Path) -> None:
     model = library.Model(inputs=V, outputs=V, hidden=6, embedding=4, cell="rnn", bidirectional=True)
     run = Run.create(folder, {k: v for k, v in config.items() if k != "format"}, vocabulary)
     run.save("best", Checkpoint({"params": model.init(np.random.default_rng(0))}, {"step": 1}))
+
+
+def altered(folder: Path, like: Path, U: float) -> Path:
+    """Make a run of which every U is this number."""
+    run = Run.open(like)
+    config = {k: v for k, v in run.config().items() if k != "format"}
+    params = {n: np.full_like(p, U) if n.endswith("U") else p for n, p in Trained.load(like).params.items()}
+    Run.create(folder, config, run.vocabulary()).save("best", Checkpoint({"params": params}, {"step": 1}))
+    return folder
 
 
 @pytest.fixture
@@ -109,6 +120,44 @@ def test_without_matplotlib_there_is_a_table(
     assert capsys.readouterr().err == (
         "bptt: pictures want matplotlib: pip install 'bptt[plot]' (the table needs none)\n"
     )
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("U", [np.nan, np.inf])
+def test_a_model_that_is_not_finite_has_no_flow(U: float, desk: Path, here: Path, capsys: Capture) -> None:
+    run = altered(here / "run", desk / "rnn", U)
+    capsys.readouterr()
+    assert bptt(["flow", str(run), *FEW, "--out=a.svg"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "bptt: rnn: the states, or their derivatives, do not stay finite: there is no gradient to follow\n"
+    )
+    assert not here.joinpath("a.svg").exists()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("U", [0.0, 1e30])
+def test_where_nothing_comes_back(U: float, desk: Path, here: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    run = altered(here / "run", desk / "rnn", U)
+    assert "no gradient reaches a step before" in said([str(run), *FEW, "--out=a.html"], capsys)
+    shown = json.loads(said([str(run), *FEW, "--json"], capsys))
+    assert shown["finding"] == "rnn: no gradient reaches a step before"
+    assert shown["flows"] == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names of files are bytes on POSIX alone")
+def test_a_text_whose_name_cannot_be_written(desk: Path, here: Path, capsys: Capture) -> None:
+    pytest.importorskip("matplotlib")
+    name = os.fsdecode(b"\xff\n$x$\x1b[31m.txt")
+    try:
+        Path(name).write_text(TEXT, encoding="utf-8")
+    except OSError:
+        pytest.skip("this file system has no such names")
+    out = said([str(desk / "rnn"), name, *FEW, "--out=a.svg"], capsys)
+    assert "5 positions of \ufffd\ufffd$x$\ufffd[31m.txt" in out
+    assert "[31m.txt" in here.joinpath("a.svg").read_text(encoding="utf-8")
 
 
 # pictures

@@ -37,8 +37,8 @@ def flow(
 ) -> int:
     """Measure how the gradient of the model trained in DIR flows back in its validation text, or in TEXT.
 
-    Printed is, for each path through a step (elementwise, or by a gate's weight matrix), the number of
-    steps after which the gradient is below 1%. In a stack: within one layer, the others' states held.
+    Printed is, for each path through a step (elementwise, or by a gate's weight matrix), the last number
+    of steps at which the gradient is above 1%. In a stack: within one layer, the others' states held.
     """
     import numpy as np
 
