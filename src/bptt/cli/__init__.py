@@ -69,14 +69,17 @@ def main(arguments: list[str] | None = None) -> None:
     if not os.environ.get("BPTT_DEBUG"):
         sys.unraisablehook = lambda _: None  # such as an interruption of a finaliser
     is_ours = signal.getsignal(signal.SIGINT) is quit_at_once
+    code = 1
     try:
-        if is_ours:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-        code = run(arguments)
-    except KeyboardInterrupt:  # a second one
-        code = 1
-    if is_ours:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only Python's end is left
+        try:
+            if is_ours:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            code = run(arguments)
+        finally:
+            if is_ours:
+                signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # only Python's end is left
+    except KeyboardInterrupt:
+        pass  # in the last moment, or a second one: the first is told already
     _give_up_stdout()
     sys.exit(code)
 

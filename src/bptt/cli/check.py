@@ -4,7 +4,7 @@ import os
 
 import click
 
-from bptt.cli.output import to_json
+from bptt.cli.output import to_json, visible
 from bptt.errors import BpttError
 
 
@@ -30,8 +30,8 @@ def check(file: str, adapter: str | None, run: bool, seed: int, as_json: bool) -
         if as_json:
             click.echo(to_json({"verdict": "cannot tell", "reason": str(error)}))
             return 2
-        if "\n" in str(error):  # the adapter to write is shown as it stands
-            click.echo(f"bptt: {error}", err=True)
+        if "\n" in str(error).replace(path, ""):  # the adapter to write is shown as it stands
+            click.echo(f"bptt: {visible(str(error))}", err=True)
             return 2
         raise
     order = {"wrong": 0, "cannot tell": 1, "right": 2}

@@ -33,6 +33,8 @@ class Display:
     def __init__(self, unit: str, loss: str = "nats") -> None:
         # it makes the terminal's sequences itself; the texts that it is given have none
         self.console = Console(file=getattr(sys.stdout, "unfiltered", None), highlight=False, emoji=False)
+        if self.console.width < 1:  # COLUMNS=0: nothing would be shown
+            self.console.width = 80
         self.live = self.console.is_terminal
         self.unit, self.loss = unit, loss
         self._progress = Progress(

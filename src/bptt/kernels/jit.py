@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from bptt.cachefolder import user_cache
 from bptt.kernels import diskcache
 from bptt.kernels.host import Host, host
 
@@ -130,16 +131,14 @@ def _source() -> str:
 
 
 def folder() -> Path | None:
-    """Return the folder of compiled kernels, which need not exist; None where this user has no home."""
+    """Return the folder of compiled kernels, which need not exist; None where it names none."""
     given = os.environ.get("BPTT_CACHE", "")
+    if not given:
+        cache = user_cache()
+        return None if cache is None else cache / "kernels"
     try:
-        if given:
-            return Path(given).expanduser().absolute()
-        import platformdirs
-
-        path = Path(platformdirs.user_cache_dir("bptt", appauthor=False)) / "kernels"
-        return path if path.is_absolute() else None  # without a home it begins with ~
-    except (OSError, RuntimeError, LookupError):  # nor is there always a current folder
+        return Path(given).expanduser().absolute()
+    except (OSError, RuntimeError, LookupError):  # without a home there is no ~, nor always a current folder
         return None
 
 

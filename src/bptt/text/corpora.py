@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
+from bptt.cachefolder import user_cache
 from bptt.errors import DataError
 from bptt.files import read_regular
 from bptt.text.files import LIMIT, Text, decode, read, read_file
@@ -94,10 +95,8 @@ class _File:
         return Path(os.path.expanduser(folder), self.path) if folder else None  # noqa: PTH111  Path's own raises
 
     def in_cache(self) -> Path | None:
-        from platformdirs import user_cache_path
-
-        cache = user_cache_path("bptt")
-        return cache / self.path if cache.is_absolute() else None  # it is not where a user has no home folder
+        cache = user_cache()
+        return None if cache is None else cache / self.path
 
     def place(self) -> Path | None:
         """Return where the file is now."""
