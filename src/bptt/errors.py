@@ -10,6 +10,7 @@
     └── DivergedError          the loss is no longer finite
 
     BpttWarning                what is to be known and stops nothing; the command prints it as a line
+    └── ZeroGradientWarning    a gate or a parameter that does not learn, which is allowed and seldom meant
 
 Each message names what was given, what was wanted and the way out. On the command line it is printed
 as one line and the exit code is 2 (1 for DivergedError: the command ran, and the answer is no).
@@ -42,3 +43,7 @@ class DivergedError(BpttError, ArithmeticError):
 
 class BpttWarning(UserWarning):
     """What is to be known and stops nothing."""
+
+
+class ZeroGradientWarning(BpttWarning):
+    """A gate's or a parameter's gradient is zero whatever the numbers are: it does not learn."""

@@ -1,6 +1,7 @@
 """A cell that is its equations: forward as they are written, backward as it is derived from them."""
 
 import pickle
+import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
@@ -11,6 +12,7 @@ from bptt.cells import Cache, Cell, States, blocks
 from bptt.cells._cell import by_name
 from bptt.derive.equations import EquationError, Equations, Start, read
 from bptt.derive.origin import origin, place
+from bptt.errors import ZeroGradientWarning
 from bptt.types import Array, Generator
 
 if TYPE_CHECKING:
@@ -78,7 +80,26 @@ class EquationCell(Cell):
 
         step = step_functions(self.derivation)
         prove(self.derivation)
+        if self.idle:
+            warnings.warn(idle_note(self), ZeroGradientWarning, stacklevel=2)
         return step
+
+    @cached_property
+    def idle(self) -> tuple[str, ...]:
+        """The gates and units' parameters whose gradients are zero whatever the numbers are."""
+        eq, step = self.equations, self.derivation.step
+        reached: dict[str, set[str]] = {seed: {state} for state, seed in step.seeds.items()}
+        for line in step.backward:  # of which states' gradients each gradient is made
+            names = {s.name for s in line.expr.free_symbols}
+            reached[line.name] = set().union(*(reached[n] for n in names & reached.keys()))
+
+        def made_of(argument: str) -> set[str]:
+            return reached.get(step.gradients.get(argument, ""), set())
+
+        live = {eq.states[0]}  # the states that pass on what the loss says
+        while more := {s for s in eq.states if made_of(f"{s}_prev") & live} - live:
+            live |= more
+        return tuple(n for n in (*eq.gates, *eq.params) if not made_of(n) & live)
 
     @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
@@ -264,6 +285,15 @@ def _from_text(text: str, name: str, init: Any) -> EquationCell:
 
 def _start(rng: Generator, start: Start, H: int) -> Array:
     return rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
+
+
+def idle_note(cell: EquationCell) -> str:
+    """Return what is to be known of a cell with gradients that are zero."""
+    one = len(cell.idle) == 1
+    return (
+        f"{cell.name}: the gradient at {' and '.join(cell.idle)} is zero whatever the numbers are, so "
+        f"{'it does' if one else 'they do'} not learn (bptt derive shows why)"
+    )
 
 
 def _id(argument: str) -> str:
