@@ -81,7 +81,7 @@ def test_training_says_it_in_a_line(
     Path("text.txt").write_text("to be or not to be, that is the question. " * 200)
     small = ["--hidden", "4", "--steps", "2", "--batch", "2", "--chunk", "4", "--out", "run"]
     assert run(["train", "text.txt", "--cell", "cells.py:step", *small]) == 0
-    note = "note: step: the gradient at a_h is zero whatever the numbers are, so it does not learn"
+    note = "bptt: note: step: the gradient at a_h is zero whatever the numbers are, so it does not learn"
     assert capsys.readouterr().err == f"{note} (bptt derive shows why)\n"
     assert run(["train", "--resume", "run", "--steps", "4"]) == 0
     assert capsys.readouterr().err.startswith(note)
