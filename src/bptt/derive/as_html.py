@@ -3,9 +3,9 @@
 import re
 from html import escape
 
-from bptt.derive.as_latex import number, printer_of
-from bptt.derive.describe import Page, Shown, Words
+from bptt.derive.as_latex import number, printer_of, tex
 from bptt.derive.notation import TeXPrinter
+from bptt.derive.page import Block, Page, Words
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fdfdfb; --faint: #6b6b76; --rule: #dcdce0; }
@@ -39,7 +39,7 @@ def html(page: Page) -> str:
     for section in page.sections:
         body.append(f"<h2>{escape(section.heading)}</h2>")
         for part in section.parts:
-            shown = _lines(part, printer) if isinstance(part, list) else f"<p>{_words(part, printer)}</p>"
+            shown = _lines(part, printer) if isinstance(part, Block) else f"<p>{_words(part, printer)}</p>"
             body.append(shown)
     head = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -53,9 +53,9 @@ def html(page: Page) -> str:
     )
 
 
-def _lines(shown: list[Shown], printer: TeXPrinter) -> str:
+def _lines(block: Block, printer: TeXPrinter) -> str:
     rows = []
-    for s in shown:
+    for s in block.lines:
         left, right = printer.doprint(s.left), printer.doprint(s.right)
         right = f"= {{{right}}}" if right.startswith("-") else f"= {right}"
         note = f'<td class="note">{_words(s.note, printer)}</td>' if s.note else ""
@@ -67,7 +67,7 @@ def _lines(shown: list[Shown], printer: TeXPrinter) -> str:
 
 
 def _words(parts: Words, printer: TeXPrinter) -> str:
-    shown = "".join(escape(p) if isinstance(p, str) else mathml(printer.doprint(p)) for p in parts)
+    shown = "".join(escape(p) if isinstance(p, str) else mathml(tex(p, printer)) for p in parts)
     # no line begins with what follows a name: a comma, a full stop
     return re.sub(r"(<math(?:(?!</math>).)*</math>)([,.;:)]+)", r'<span class="tie">\1\2</span>', shown)
 

@@ -5,8 +5,8 @@ import re
 from sympy import Add
 
 from bptt.derive.algebra import Expr
-from bptt.derive.describe import Page, Shown, Words
 from bptt.derive.notation import TeXPrinter, TextPrinter
+from bptt.derive.page import Block, Page, Shown, Words
 
 _DOCUMENT = r"""\documentclass[a4paper,leqno,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -40,8 +40,8 @@ def latex(page: Page) -> str:
     for section in page.sections:
         blocks.append(rf"\subsection*{{{escaped(section.heading)}}}")
         for part in section.parts:
-            if isinstance(part, list):
-                rows = " \\\\\n".join(_row(s, printer) for s in part)
+            if isinstance(part, Block):
+                rows = " \\\\\n".join(_row(s, printer) for s in part.lines)
                 blocks.append(f"\\begin{{align*}}\n{rows}\n\\end{{align*}}")
             else:
                 blocks.append(words(part, printer))
@@ -55,11 +55,11 @@ def markdown(page: Page) -> str:
     for section in page.sections:
         blocks.append(f"## {section.heading}")
         for part in section.parts:
-            if isinstance(part, list):
-                rows = " \\\\\n".join(_numbered(s, printer) for s in part)
+            if isinstance(part, Block):
+                rows = " \\\\\n".join(_numbered(s, printer) for s in part.lines)
                 blocks.append(f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$")
             else:
-                blocks.append("".join(p if isinstance(p, str) else f"${printer.doprint(p)}$" for p in part))
+                blocks.append("".join(p if isinstance(p, str) else f"${tex(p, printer)}$" for p in part))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -109,7 +109,14 @@ def _note(s: Shown, printer: TeXPrinter) -> str:
 
 def words(parts: Words, printer: TeXPrinter) -> str:
     """Return a paragraph."""
-    return "".join(escaped(p) if isinstance(p, str) else f"${printer.doprint(p)}$" for p in parts)
+    return "".join(escaped(p) if isinstance(p, str) else f"${tex(p, printer)}$" for p in parts)
+
+
+def tex(part: Expr | Shown, printer: TeXPrinter) -> str:
+    """Return an expression, or an equation in the text."""
+    if isinstance(part, Shown):
+        return f"{printer.doprint(part.left)} = {printer.doprint(part.right)}"
+    return str(printer.doprint(part))
 
 
 def escaped(text: str) -> str:

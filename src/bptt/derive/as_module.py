@@ -9,8 +9,8 @@ from sympy import Symbol
 from bptt.derive.algebra import replaced
 from bptt.derive.as_text import words
 from bptt.derive.backward import Line
-from bptt.derive.describe import Page, Words
 from bptt.derive.numpy_code import as_written, code, helped
+from bptt.derive.page import Block, Page, Words
 from bptt.derive.whole import Whole
 
 
@@ -18,7 +18,7 @@ def module(page: Page) -> str:
     """Return the module's text."""
     made = _Module(page.whole)
     doc = [page.title, *(textwrap.fill(" ".join(p.split()), 98) for p in page.doc.split("\n\n") if p.strip())]
-    symbols: list[Words] = [p for p in page.sections[0].parts if isinstance(p, tuple)]
+    symbols: list[Words] = [p for p in page.sections[0].parts if not isinstance(p, Block)]
     doc += [textwrap.fill(words(p), 98) for p in symbols]
     doc.append("The numbers in the comments are those of the equations. Run it, and it checks itself.")
     inside = "\n\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
@@ -69,19 +69,6 @@ class _Module:
         # what the products' gradients are made of, and what the step's own backward reads
         read = [name for name in self.step.kept if name not in (*self.eq.params, *self.eq.constants)]
         self.kept = list(dict.fromkeys([whole.x, f"{whole.h}_prev", *q, *read]))
-
-    def matrices(self) -> dict[str, str]:
-        """Return each parameter's name and shape."""
-        shapes: dict[str, str] = {}
-        for gate in self.eq.gates:
-            W, U, b = (str(self.whole.matrix(kind, gate)) for kind in "WUb")
-            if gate[0] in "ax":
-                shapes[W] = "(D, H)"
-            if gate[0] in "au":
-                shapes[U] = "(H, H)"
-            if gate[0] in "ax" and self.eq.bias:
-                shapes[b] = "(H,)"
-        return shapes | dict.fromkeys(self.eq.params, "(H,)")
 
     def step_forward(self) -> str:
         lines = [self.assign(self.whole.gate(g)) for g in self.eq.gates if g not in self.eq.operand]
@@ -138,7 +125,7 @@ class _Module:
 
     def assign(self, line: Line) -> str:
         """Return a line of code, with its matrices taken from the parameters."""
-        at = {Symbol(n): Symbol(self.param(n)) for n in self.matrices() if n not in self.eq.params}
+        at = {Symbol(n): Symbol(self.param(n)) for n in self.whole.shapes if n not in self.eq.params}
         numbers = f"  # ({', '.join(map(str, line.numbers))})" if line.numbers else ""
         return re.sub(r"\['(\w+)'\]", r'["\1"]', f"{line.name} = {code(replaced(line.expr, at))}{numbers}")
 
@@ -152,7 +139,7 @@ class _Module:
         return items
 
     def check(self) -> str:
-        shapes = "\n".join(f'        "{n}": {s},' for n, s in self.matrices().items())
+        shapes = "\n".join(f'        "{n}": {_tuple(s)},' for n, s in self.whole.shapes.items())
         return f'''def check(seed, T=4, N=2, D=3, H=5):
     """Return the largest error of all gradients against the complex step, relative to the largest."""
     rng = np.random.default_rng(seed)

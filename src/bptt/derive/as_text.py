@@ -2,8 +2,8 @@
 
 import textwrap
 
-from bptt.derive.describe import Page, Shown, Words
 from bptt.derive.notation import TextPrinter
+from bptt.derive.page import Block, Page, Shown, Words
 
 WIDTH = 100
 _NUMBER = 6  # columns for the number of an equation
@@ -14,7 +14,7 @@ def text(page: Page) -> str:
     """Return the page as text, at most 100 columns wide where that is possible."""
     blocks = [page.title, *(textwrap.fill(" ".join(p.split()), WIDTH) for p in page.doc.split("\n\n") if p)]
     for section in page.sections:
-        parts = [_lines(p) if isinstance(p, list) else textwrap.fill(words(p), WIDTH) for p in section.parts]
+        parts = [_lines(p) if isinstance(p, Block) else textwrap.fill(words(p), WIDTH) for p in section.parts]
         blocks += [f"{section.heading}\n{'-' * len(section.heading)}\n{parts[0]}", *parts[1:]]
     return "\n\n".join(blocks) + "\n"
 
@@ -22,18 +22,25 @@ def text(page: Page) -> str:
 def words(parts: Words) -> str:
     """Return a paragraph on one line."""
     printer = TextPrinter()
-    return "".join(p if isinstance(p, str) else printer.doprint(p) for p in parts)
+    return "".join(
+        p if isinstance(p, str) else _equation(p, printer) if isinstance(p, Shown) else printer.doprint(p)
+        for p in parts
+    )
 
 
-def _lines(shown: list[Shown]) -> str:
+def _equation(s: Shown, printer: TextPrinter) -> str:
+    return f"{printer.doprint(s.left)} = {printer.doprint(s.right)}"
+
+
+def _lines(block: Block) -> str:
     """Return a block of equations; those that come from the same equation share a line while they fit."""
     printer = TextPrinter()
     rows: list[tuple[str, str, list[str]]] = []
     beside = ""
-    for s in shown:
+    for s in block.lines:
         number = f"({', '.join(map(str, s.numbers))})" if s.numbers else ""
         note = f"    {words(s.note)}" if s.note else ""
-        equation = f"{printer.doprint(s.left)} = {printer.doprint(s.right)}"
+        equation = _equation(s, printer)
         key = number + s.beside
         if key and key == beside and sum(len(e) + 4 for e in rows[-1][2]) + len(equation) < _ROW:
             rows[-1][2].append(equation)

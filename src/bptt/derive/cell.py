@@ -3,6 +3,7 @@
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
@@ -100,6 +101,15 @@ class EquationCell(Cell):
         while more := {s for s in eq.states if made_of(f"{s}_prev") & live} - live:
             live |= more
         return tuple(n for n in (*eq.gates, *eq.params) if not made_of(n) & live)
+
+    def exactly(self) -> "EquationCell":
+        """Return the cell for numbers of hundreds of digits (see :mod:`bptt.derive.exact`)."""
+        from bptt.derive.exact import NAMESPACE
+        from bptt.derive.numpy_code import step_functions
+
+        cell = copy(self)
+        cell.__dict__["_step"] = step_functions(self.derivation, NAMESPACE)
+        return cell
 
     @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:

@@ -1,70 +1,19 @@
 """What a derivation's page says, whatever it is printed as: headings, words, and lines of mathematics."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from sympy import Add, Integer, Pow, Symbol
+from sympy import Add, Float, Integer, Pow, Symbol
 
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.cell import EquationCell
+from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
-from bptt.derive.proof import TOLERANCE, Proof, prove
+from bptt.derive.page import Block, Page, Section, Shown, Words, commas
+from bptt.derive.printed import Run, prove_page
+from bptt.derive.proof import TOLERANCE
 from bptt.derive.whole import Whole
-
-Words = tuple[str | Expr, ...]
-"""A paragraph: text, and names and expressions in it."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A line of mathematics.
-
-    Attributes
-    ----------
-    left, right : expression
-    numbers : tuple of int
-        Of the equations it is, or comes from.
-    note : Words
-        What follows it.
-    beside : str
-        What it has in common with the lines that may stand beside it.
-    """
-
-    left: Expr
-    right: Expr
-    numbers: tuple[int, ...] = ()
-    note: Words = ()
-    beside: str = ""
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it: paragraphs, and blocks of lines."""
-
-    heading: str
-    parts: tuple[Words | list[Shown], ...]
-
-
-@dataclass(frozen=True)
-class Page:
-    """A derivation's page.
-
-    Attributes
-    ----------
-    title, doc : str
-        The cell's name, and what its author says of it.
-    sections : tuple of Section
-    whole : Whole
-        What it is made from.
-    proof : Proof
-    """
-
-    title: str
-    doc: str
-    sections: tuple[Section, ...]
-    whole: Whole
-    proof: Proof
 
 
 def describe(cell: EquationCell) -> Page:
@@ -73,12 +22,12 @@ def describe(cell: EquationCell) -> Page:
     Raises
     ------
     ProofError
-        If the derived backward is not the numerical gradient.
+        If the gradients that its lines compute are not the numerical ones.
     """
-    proof = prove(cell.derivation)
     made = _Describer(Whole(cell.derivation))
-    sections = (made.symbols(), made.forward(), made.backward(), made.sums(), made.kept(), _proof(proof))
-    return Page(f"{cell.name}: backpropagation through time", cell.equations.doc, sections, made.whole, proof)
+    sections = (made.symbols(), made.forward(), made.backward(), made.sums(), made.kept())
+    page = Page(f"{cell.name}: backpropagation through time", cell.equations.doc, sections, made.whole)
+    return replace(page, sections=(*sections, _proof(prove_page(page, cell))))
 
 
 class _Describer:
@@ -107,12 +56,12 @@ class _Describer:
             "What is multiplied is multiplied unit by unit, but for the products with the matrices ",
             Index("W"), " ", Index("(D, H)"), " and ", Index("U"), " ", Index("(H, H)"), ".",
         )  # fmt: skip
-        parts: list[Words | list[Shown]] = [first]
+        parts: list[Words | Block] = [first]
         if eq.params:
             one = " is a parameter" if len(eq.params) == 1 else " are parameters"
             parts.append((*_names(eq.params), one, " of each hidden unit, the same at every step."))
         if eq.constants:
-            parts.append((*_commas([(Symbol(n), f" = {v:g}") for n, v in eq.constants.items()]), "."))
+            parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
         value = Symbol(eq.states[-1])
         gradient = Symbol(f"d{value}")
         parts.append((gradient, " is the gradient of the loss at ", value, ", and so on for all names."))
@@ -132,11 +81,11 @@ class _Describer:
             "softplus": log(Add(one, exp(a), evaluate=False)),
             "relu": largest(a, Integer(0)),
         }
-        said: list[Words] = [(function(n)(a), " = ", e) for n, e in meant.items() if n in used]
+        said: list[Words] = [(Shown(function(n)(a), e),) for n, e in meant.items() if n in used]
         if any(type(f).__name__ == "where" and set(f.args[1:]) == {0, 1} for f in inside):
             above = function("where")(Add(a, -b, evaluate=False), one, Integer(0))
             said.append((above, " is 1 where ", Index("a > b"), ", else 0"))
-        return (*_commas(said, last="; ", between="; "), ".") if said else ()
+        return (*commas(said, last="; ", between="; "), ".") if said else ()
 
     @property
     def derived(self) -> Sequence[Line]:
@@ -144,40 +93,53 @@ class _Describer:
 
     def forward(self) -> Section:
         gates = []
-        for name, like, note in self._grouped():
+        for name, like, letter, members in self._grouped():
             line = self.whole.gate(name, like)
-            gates.append(Shown(Symbol(line.name), line.expr, (), note))
+            gates.append(Shown(Symbol(line.name), line.expr, (), letter, members))
         lines = [
             Shown(Symbol(s.name), replaced(as_written(s.expr), self.hoisted), (s.number,))
             for s in self.equations
         ]
-        return Section("One step forward", ([*gates, *lines],))
+        return Section("One step forward", (Block("forward", (*gates, *lines)),))
 
     def backward(self) -> Section:
         whole, states = self.whole, self.eq.states
-        carried = _names(f"d{s}_next" for s in states)
-        one = len(states) == 1
-        zero = {Symbol(f"d{s}_next"): Integer(0) for s in states}
-        parts: tuple[Words | list[Shown], ...] = (
+        carried, rest = whole.carried, [s for s in states if s not in whole.carried]
+        every = _names(f"d{s}_next" for s in states)
+        passed: Words = (
+            Symbol(whole.out),
+            " is what the loss of this step passes to ",
+            Symbol(whole.h),
+            "; ",
+        )
+        if carried:
+            one = len(carried) == 1
+            passed += (
+                *_names(f"d{s}_next" for s in carried), " comes" if one else " come",
+                " from the step after. At an inner step, ", Index("t < T"), ", ",
+                "that is what" if one else "those are what", " step ",
+                Index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
+            )  # fmt: skip
+        if rest:
+            passed += ("; " if carried else "",)
+            passed += (*_names(f"d{s}_next" for s in rest), " is" if len(rest) == 1 else " are")
+            passed += (" zero there, since no step reads ", *_names(f"{s}_prev" for s in rest))
+        parts: tuple[Words | Block, ...] = (
+            (*passed, ":"),
+            Block("backward", tuple(self.line(x) for x in (*whole.backward, *whole.products))),
             (
-                Symbol(whole.out), " is what the loss of this step passes to ", Symbol(whole.h), "; ",
-                *carried, " comes" if one else " come", " from the step after. At an inner step, ",
-                Index("t < T"), ", ", "that is what" if one else "those are what", " step ", Index("t + 1"),
-                " has computed as its ", *_names(f"d{s}_prev" for s in states), ":",
-            ),
-            [self.line(x) for x in (*whole.backward, *whole.products)],
-            (
-                "At the last step, ", Index("t = T"), ", ", *carried, " is zero" if one else " are zero",
+                "At the last step, ", Index("t = T"), ", ", *every,
+                " is zero" if len(states) == 1 else " are zero",
                 " (or the gradient handed in at the final state, and then all is as above), which leaves:",
             ),
-            [self.line(Line(x.name, _without(x.expr, zero), x.numbers)) for x in whole.carries],
+            Block("last", tuple(self.line(x) for x in whole.last)),
         )  # fmt: skip
         return Section("The same step backward", parts)
 
     def sums(self) -> Section:
         lines = [
-            Shown(Symbol(line.name), line.expr, (), note, beside=name)
-            for name, like, note in self._grouped()
+            Shown(Symbol(line.name), line.expr, (), letter, members, beside=name)
+            for name, like, letter, members in self._grouped()
             for line in self.whole.sums(name, like)
         ]
         total = function("total")
@@ -185,16 +147,16 @@ class _Describer:
             Shown(Symbol(x.name), total(replaced(x.expr, self.hoisted)), x.numbers) for x in self.whole.own
         ]
         words: Words = ("What all steps and rows share gets the sum over them:",)
-        return Section("The sums over time", (words, lines))
+        return Section("The sums over time", (words, Block("sums", tuple(lines))))
 
     def kept(self) -> Section:
         whole, eq, step = self.whole, self.eq, self.whole.derivation.step
         kept = [n for n in step.kept if n not in eq.params and n not in eq.constants]
         shown = [replaced(Symbol(n), self.hoisted) for n in kept]
-        parts: list[Words | list[Shown]] = []
+        parts: list[Words | Block] = []
         if shown:
             floats = (*_floats(kept), " per step and row.")
-            parts.append(("The step's backward reads ", *_commas(shown), ": ", *floats))
+            parts.append(("The step's backward reads ", *commas(shown), ": ", *floats))
         sources = {str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept)
         more: Words = (*_names(sorted(sources)), " (", *_floats(sources), ") and ") if sources else ()
         if any(g[0] in "ax" for g in eq.gates):
@@ -210,40 +172,42 @@ class _Describer:
             said: Words = ("Computed again, since it is arithmetic of what is kept: ", *_floats(step.again))
             written = {s.name: as_written(s.expr) for s in eq.statements}
             parts.append((*said, " less in memory."))
-            parts.append([self.line(Line(x.name, written[x.name], x.numbers)) for x in step.again])
+            again = (self.line(Line(x.name, written[x.name], x.numbers)) for x in step.again)
+            parts.append(Block("again", tuple(again)))
         return Section("What is kept from the forward", tuple(parts))
 
-    def _grouped(self) -> list[tuple[str, str, Words]]:
-        """Return for gates made alike one name with an index, one of them, and which they are."""
+    def _grouped(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """Return for gates made alike one name with a letter, one of them, the letter, and which they are.
+
+        Those are put together whose matrices are called as they are, and whose names have no index.
+        """
+        whole, eq = self.whole, self.eq
+        names = {*eq.arguments, *(s.name for s in eq.statements), *whole.shapes}
+        letters = [c for c in "kjlmnpq" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         groups: dict[tuple[str, str], list[str]] = {}
-        for gate in self.eq.gates:
-            groups.setdefault((gate[0], self.eq.operand.get(gate, "")), []).append(gate)
-        taken = {gate[2:] for gate in self.eq.gates}
-        letters = [c for c in (*"kjlmnpq", *(f"k{n}" for n in range(len(taken) + 4))) if c not in taken]
-        shown: list[tuple[str, str, Words]] = []
-        for (kind, _), gates in groups.items():
-            if len(gates) == 1:
-                shown.append((gates[0], gates[0], ()))
-                continue
-            k = letters.pop(0)
-            note = ("for ", Index(f"{k} ="), " ", *_commas([Index(g[2:]) for g in gates], last=", "))
-            shown.append((f"{kind}_{k}", gates[0], note))
+        for gate in eq.gates:
+            plain = all(n == f"{kind}_{gate[2:]}" for (kind, g), n in whole.names.items() if g == gate)
+            own = "" if plain and "_" not in latex_name(gate[2:], "") else gate
+            groups.setdefault((gate[0] + own, eq.operand.get(gate, "")), []).append(gate)
+        shown: list[tuple[str, str, str, tuple[str, ...]]] = []
+        for gates in groups.values():
+            if len(gates) > 1 and letters:
+                k = letters.pop(0)
+                shown.append((f"{gates[0][0]}_{k}", gates[0], k, tuple(g[2:] for g in gates)))
+            else:
+                shown += [(g, g, "", ()) for g in gates]
         return shown
 
 
-def _proof(proof: Proof) -> Section:
+def _proof(run: Run) -> Section:
     words = (
-        f"The step, as code, was compared with the complex step through the forward, at {proof.points} "
-        f"random points and by all arguments: {proof.compared} gradients. The largest difference, relative "
-        f"to the terms that are summed, is {proof.error:.1e}; {TOLERANCE:.0e} would be refused."
+        f"The lines above were run as they stand, forward and backward through {run.steps} "
+        f"step{'s' * (run.steps > 1)} with small random matrices, and all {run.compared} elements of all "
+        "gradients were compared with the complex step through the forward. "
+        "The largest difference, relative to the terms that are summed, is "
+        f"{run.error:.1e}; {TOLERANCE:.0e} would be refused."
     )
     return Section("The proof", ((words,),))
-
-
-def _without(expr: Expr, zero: dict[Expr, Expr]) -> Expr:
-    """Return a sum without its terms that are zero."""
-    terms = [t for t in Add.make_args(expr) if t not in zero]
-    return Add(*terms, evaluate=False) if len(terms) > 1 else terms[0] if terms else Integer(0)
 
 
 def _functions_in(e: Expr) -> set[Expr]:
@@ -257,17 +221,7 @@ def _floats(values: Iterable[object]) -> Words:
 
 
 def _names(names: Iterable[str]) -> Words:
-    return _commas([Symbol(n) for n in names])
+    return commas([Symbol(n) for n in names])
 
 
-def _commas(items: Sequence[Expr | Words], last: str = " and ", between: str = ", ") -> Words:
-    """Return a, b and c."""
-    listed: list[str | Expr] = []
-    for k, item in enumerate(items):
-        if k:
-            listed.append(last if k == len(items) - 1 else between)
-        listed.extend(item if isinstance(item, tuple) else (item,))
-    return tuple(listed)
-
-
-__all__ = ["Page", "Section", "Shown", "Words", "describe"]
+__all__ = ["describe"]

@@ -4,7 +4,7 @@ import ast
 import inspect
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sympy import Add, Function, Mul
@@ -151,8 +151,8 @@ def backward_lines(p: Pass) -> list[tuple[str, str, tuple[int, ...]]]:
     return [(line.name, code(line.expr), line.numbers) for line in (*p.again, *p.backward)]
 
 
-def step_functions(d: Derivation) -> dict[str, Any]:
-    """Return the functions of one step, compiled.
+def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dict[str, Any]:
+    """Return the functions of one step, compiled; for other numbers than NumPy's, with their functions.
 
     Returns
     -------
@@ -160,18 +160,22 @@ def step_functions(d: Derivation) -> dict[str, Any]:
         ``"forward"``: arguments to (states, kept); ``"backward"``: (gradients at states, kept) to gradients
         by argument; and for a cell with an operand ``"operand"`` and ``"operand_backward"``.
     """
-    functions = compiled(d.equations, d.main, d.equations.states)
+    functions = compiled(d.equations, d.main, d.equations.states, numbers=numbers)
     if d.operand is not None:
         q = next(iter(d.equations.operand.values()))
-        functions |= compiled(d.equations, d.operand, (q,), ("operand", "operand_backward"))
+        functions |= compiled(d.equations, d.operand, (q,), ("operand", "operand_backward"), numbers)
     return functions
 
 
 def compiled(
-    eq: Equations, p: Pass, outputs: Sequence[str], names: tuple[str, str] = ("forward", "backward")
+    eq: Equations,
+    p: Pass,
+    outputs: Sequence[str],
+    names: tuple[str, str] = ("forward", "backward"),
+    numbers: Mapping[str, Any] = NAMESPACE,
 ) -> dict[str, Any]:
     """Return a pass's forward, which returns `outputs`, and its backward, compiled, by `names`."""
-    namespace = NAMESPACE | eq.constants
+    namespace = {**numbers, **eq.constants}
     text = _step(*names, p, outputs, (*eq.gates, *eq.params, *eq.before))
     exec(compile(text, f"<derived from {eq.name}>", "exec"), namespace)
     return {name: namespace[name] for name in names}

@@ -4,16 +4,15 @@ A step is elementwise, so one complex step at all hidden units gives the exact d
 every value that is handed out, by every argument.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sympy import Float, Mul, Symbol
 
-from bptt.derive.algebra import function, replaced
-from bptt.derive.backward import Derivation, Line, Pass
+from bptt.derive import exact
+from bptt.derive.backward import Derivation, Pass
 from bptt.derive.equations import Equations
-from bptt.derive.numpy_code import compiled, step_functions
+from bptt.derive.numpy_code import step_functions
 from bptt.errors import BpttError
 from bptt.types import Array
 
@@ -52,14 +51,15 @@ class Proof:
 def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
     """Compare a derived backward with the complex step.
 
+    What differs is looked at in hundreds of digits, in which there is no rounding to speak of.
     The points are drawn from N(0, 1). Where the equations give no number (the logarithm of a gate that is
     negative) others are drawn, `points` of them, 64 times at most.
 
     Raises
     ------
     ProofError
-        If they differ by more than 1e-12 of the size of the terms; if the forward gives no numbers, or the
-        backward none where the forward does.
+        If they differ by more than 1e-12 of the size of the terms, and not by rounding alone; if the forward
+        gives no numbers, or the backward none where the forward does.
 
     Examples
     --------
@@ -70,42 +70,17 @@ def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
     """
     if points < 1:
         raise ValueError(f"points must be at least 1, got {points}")
-    step = step_functions(d)
-    passes = [(d.main, "forward", "backward")]
+    names = [(d.main, ("forward", "backward"))]
     if d.operand is not None:
-        passes.append((d.operand, "operand", "operand_backward"))
+        names.append((d.operand, ("operand", "operand_backward")))
     with np.errstate(all="ignore"):  # what is no number is looked for
-        found = [
-            _compare(d.equations, p, step[forward], step[backward], points, np.random.default_rng(seed))
-            for p, forward, backward in passes
-        ]
+        found = [_compare(d, p, pair, points, np.random.default_rng(seed)) for p, pair in names]
     return Proof(max(f.error for f in found), min(f.points for f in found), sum(f.compared for f in found))
 
 
-def _through(d: Derivation, seed: int) -> tuple[Any, Any]:
-    """Return a step forward and backward through the operand's product, for one unit: there U is a number."""
-    eq, p, q = d.equations, d.step, next(iter(d.equations.operand.values()))
-    weights = np.random.default_rng(seed + 1).normal(size=len(eq.operand))
-    numbers = {f"U_{gate[2:]}": float(w) for gate, w in zip(eq.operand, weights, strict=True)}
-    at = {
-        function("product")(Symbol(f"d{gate}"), Symbol(U)): Mul(Float(numbers[U]), Symbol(f"d{gate}"))
-        for gate, U in zip(eq.operand, numbers, strict=True)
-    }
-    lines = tuple(Line(x.name, replaced(x.expr, at), x.numbers) for x in p.backward)
-    step = compiled(eq, replace(p, backward=lines), eq.states)
-    operand = compiled(eq, d.operand or p, (q,))["forward"]
-
-    def forward(**given: Any) -> Any:
-        (value,), _ = operand(**given)
-        fed = {gate: given[gate] + w * value for gate, w in zip(eq.operand, numbers.values(), strict=True)}
-        return step["forward"](**(given | fed))
-
-    return forward, step["backward"]
-
-
-def _compare(
-    eq: Equations, p: Pass, forward: Any, backward: Any, points: int, rng: np.random.Generator
-) -> Proof:
+def _compare(d: Derivation, p: Pass, names: tuple[str, str], points: int, rng: np.random.Generator) -> Proof:
+    eq, step = d.equations, step_functions(d)
+    forward, backward = (step[name] for name in names)
     at = _points(eq, forward, points, rng)
     shape = at[eq.gates[0]].shape
     cotangents = [rng.normal(size=shape) for _ in p.seeds]
@@ -123,14 +98,31 @@ def _compare(
                 f"{eq.name}: the gradient at {name} is no number at {lost} of {shape[0]} random points "
                 "where the equations give one: as at sqrt(0); add a small number inside, sqrt(x + 1e-6)"
             )
-        difference = float(np.max(np.abs(gradient - expected)[there] / size[there], initial=0.0))
-        if not difference <= TOLERANCE:
+        off = np.where(there, np.abs(gradient - expected) / size, 0)
+        unsure = off > TOLERANCE
+        difference = float(np.max(off[~unsure], initial=0.0))
+        if unsure.any() and not _agree(d, names, at, cotangents, name, unsure):
+            difference = float(off.max())
             raise ProofError(
                 f"{eq.name}: the derived gradient at {name} is off by {difference:.1e}: "
                 "this is a fault of bptt; please report the equations"
             )
         worst = max(worst, difference)
     return Proof(worst, shape[0], len(at))
+
+
+def _agree(
+    d: Derivation, names: tuple[str, str], at: Point, cotangents: list[Array], name: str, some: Array
+) -> bool:
+    """Return whether a gradient is right at some points in hundreds of digits, which no rounding reaches."""
+    step = step_functions(d, exact.NAMESPACE)
+    forward, backward = (step[n] for n in names)
+    point = {n: exact.numbers(values[some]) for n, values in at.items()}
+    seeds = [exact.numbers(d[some]) for d in cotangents]
+    up, down = (forward(**(point | {name: point[name] + h}))[0] for h in (exact.STEP, -exact.STEP))
+    parts = [d * (a - b) / (2 * exact.STEP) for d, a, b in zip(seeds, up, down, strict=True)]
+    gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
+    return exact.agree(gradient, np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0))
 
 
 def _points(eq: Equations, forward: Any, points: int, rng: np.random.Generator) -> Point:

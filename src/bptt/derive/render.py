@@ -65,6 +65,7 @@ def page(cell: Cell | str, format: str = "text") -> str:
 
     from bptt.derive import as_html, as_latex, as_module, as_text  # SymPy takes its time to be imported
     from bptt.derive.describe import describe
+    from bptt.derive.printed import prove_module
 
     made = describe(cell)
     forms = {
@@ -74,4 +75,7 @@ def page(cell: Cell | str, format: str = "text") -> str:
         "html": as_html.html,
         "numpy": as_module.module,
     }
-    return forms[format](made)
+    text = forms[format](made)
+    if format == "numpy":
+        prove_module(text, made, cell)  # a program is run as it is handed out
+    return text

@@ -4,10 +4,11 @@ A :class:`~bptt.derive.backward.Derivation` holds the arithmetic of one hidden u
 products with W and U, the gradient at the output, the carry to the step before, and the sums over time.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Add, Integer, Symbol
+from sympy import Add, Integer, Mul, Symbol
 
 from bptt.derive.algebra import Expr, function, replaced
 from bptt.derive.backward import Derivation, Line
@@ -31,14 +32,43 @@ class Whole:
         return self.derivation.equations
 
     @cached_property
+    def names(self) -> dict[tuple[str, str], str]:
+        """What is called here for what the equations have no name, each unlike all of theirs.
+
+        By kind and gate: ``("W", "a_i")``; ``("x", "")`` is the input, ``("y", "")`` the output in ``dy``.
+        """
+        eq = self.equations
+        values = {*eq.arguments, *(s.name for s in eq.statements)}
+        taken = values | {f"d{n}" for n in values} | {f"d{s}_next" for s in eq.states}
+        names = {}
+        kinds = [("W", "ax"), ("U", "au"), ("b", "ax" if eq.bias else "")]
+        gates = [(kind, g) for g in eq.gates for kind, prefixes in kinds if g[0] in prefixes]
+        for kind, gate in [("x", ""), ("y", ""), *gates]:
+            wanted = f"{kind}_{gate[2:]}" if gate else kind
+            if gate and next(g for k, g in gates if k == kind and g[2:] == gate[2:]) != gate:
+                wanted = f"{kind}_{gate}"  # of u_i, where a_i has a U, it is U_u_i
+            while wanted in taken or f"d{wanted}" in taken:
+                wanted += "_"
+            taken |= {wanted, f"d{wanted}"}
+            names[kind, gate] = wanted
+        return names
+
+    @property
     def x(self) -> str:
         """What the input is called: x, where the cell has no x of its own."""
-        return self._free("x")
+        return self.names["x", ""]
 
-    @cached_property
+    @property
     def out(self) -> str:
         """What the gradient is called that the loss of this step passes to the output: dy."""
-        return f"d{self._free('y')}"
+        return f"d{self.names['y', '']}"
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[str, ...]]:
+        """Each parameter's name and shape."""
+        of = {"W": ("D", "H"), "U": ("H", "H"), "b": ("H",)}
+        matrices = {name: of[kind] for (kind, gate), name in self.names.items() if gate}
+        return matrices | dict.fromkeys(self.equations.params, ("H",))
 
     @property
     def h(self) -> str:
@@ -51,10 +81,8 @@ class Whole:
         return next(iter(self.equations.operand.values()), None)
 
     def matrix(self, kind: str, gate: str) -> Expr:
-        """Return the name of a gate's W, U or b, as W_i for a_i; of u_i, where a_i has a U, it is U_u_i."""
-        fed = "au" if kind == "U" else "ax"
-        first = next((g for g in self.equations.gates if g[2:] == gate[2:] and g[0] in fed), gate)
-        return Symbol(self._free(f"{kind}_{gate[2:] if first == gate else gate}"))
+        """Return the name of a gate's W, U or b, as W_i for a_i."""
+        return Symbol(self.names.get((kind, gate), f"{kind}_{gate[2:]}"))
 
     def source(self, gate: str) -> Expr:
         """Return what a gate's recurrent product takes."""
@@ -90,10 +118,23 @@ class Whole:
         return tuple(line for line in self._lines if line.name[1:] in self.equations.params)
 
     @cached_property
-    def carries(self) -> tuple[Line, ...]:
-        """The lines of `backward` in which a gradient comes back from the step after."""
-        carry = {f"d{s}_next" for s in self.equations.states}
-        return tuple(x for x in self.backward if carry & {s.name for s in x.expr.free_symbols})
+    def carried(self) -> tuple[str, ...]:
+        """The states at which a gradient comes back from the step after: those that a step reads."""
+        made = {line.name for line in (*self.backward, *self.products)}
+        return tuple(s for s in self.equations.states if f"d{s}_prev" in made)
+
+    @cached_property
+    def last(self) -> tuple[Line, ...]:
+        """The lines that are others at the last step, where nothing comes from a step after."""
+        zeros: set[Expr] = {Symbol(f"d{s}_next") for s in self.equations.states}
+        lines = []
+        for line in (*self.backward, *self.products):
+            expr = _without(line.expr, zeros)
+            if expr == 0:
+                zeros.add(Symbol(line.name))
+            if expr != line.expr:
+                lines.append(Line(line.name, expr, line.numbers))
+        return tuple(lines)
 
     @cached_property
     def backward(self) -> tuple[Line, ...]:
@@ -125,10 +166,8 @@ class Whole:
         to_x = [product(Symbol(f"d{g}"), self.matrix("W", g)) for g in reached if g[0] in "ax"]
         first = list(Add.make_args(elementwise.expr)) if elementwise else []
         numbers = elementwise.numbers if elementwise else ()
-        return (
-            Line(before, _sum([*first, *to_h]), numbers),
-            Line(f"d{self.x}", _sum(to_x), ()),
-        )
+        lines = (Line(before, _sum([*first, *to_h]), numbers), Line(f"d{self.x}", _sum(to_x), ()))
+        return lines if first or to_h else lines[1:]  # where no step reads h_prev there is nothing to say
 
     @cached_property
     def _lines(self) -> tuple[Line, ...]:
@@ -150,11 +189,20 @@ class Whole:
     def _reads(self, name: str) -> bool:
         return any(s.name == name for line in self._lines for s in line.expr.free_symbols)
 
-    def _free(self, wanted: str) -> str:
-        names = {*self.equations.arguments, *(s.name for s in self.equations.statements)}
-        while wanted in names:
-            wanted += "_"
-        return wanted
+
+def _without(e: Expr, zeros: Set[Expr]) -> Expr:
+    """Return an expression without what is zero in it: a gradient is a factor wherever it stands."""
+    if e.is_Add:
+        left = [t for t in (_without(a, zeros) for a in e.args) if t != 0]
+        return e if len(left) == len(e.args) and left == list(e.args) else _sum(left)
+    if e.is_Mul:
+        factors = [_without(a, zeros) for a in e.args]
+        if 0 in factors:
+            return Integer(0)
+        return e if factors == list(e.args) else Mul(*factors, evaluate=False)
+    if type(e).__name__ == "product":
+        return Integer(0) if e.args[0] in zeros else e
+    return Integer(0) if e in zeros else e
 
 
 def _sum(terms: list[Expr]) -> Expr:

@@ -1,0 +1,61 @@
+"""Real numbers in hundreds of digits, for where float64 cannot tell a wrong gradient from a rounded one.
+
+A right derivation may look wrong in float64: in u - y with u = y + a and y large, nothing of a is left. In so
+many digits everything of it is, and a difference quotient is the derivative to a hundred digits.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from bptt.types import Array
+
+DIGITS = 250
+"""So many that of u - y many are left where u and y are 1e60 times as large, after `STEP`, too."""
+
+_mp = mpmath.MPContext()
+_mp.dps = DIGITS
+STEP = _mp.mpf(10) ** -60
+CLOSE = _mp.mpf(10) ** -20
+
+
+def numbers(array: Any) -> Array:
+    """Return the same numbers with more digits, as an array of objects."""
+    return np.asarray(np.frompyfunc(_number, 1, 1)(np.asarray(array, object)), object)
+
+
+def _number(value: Any) -> Any:
+    return _mp.mpf(value.p) / value.q if hasattr(value, "q") else _mp.mpf(value)
+
+
+def agree(gradient: Array, rise: Array, size: Array) -> bool:
+    """Return whether all gradients are the difference quotients, relative to a size (at least 1)."""
+    compared = zip(*(numbers(a).ravel() for a in np.broadcast_arrays(gradient, rise, size)), strict=True)
+    return all(_mp.isfinite(r) and abs(g - r) <= CLOSE * (1 + abs(s)) for g, r, s in compared)
+
+
+def _each(function: Any) -> Any:
+    return np.frompyfunc(function, 1, 1)
+
+
+class _NumPy:
+    """NumPy, with its functions for such numbers."""
+
+    tanh, exp, log, sqrt = map(_each, (_mp.tanh, _mp.exp, _mp.log, _mp.sqrt))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+NAMESPACE: Mapping[str, Any] = {
+    "np": _NumPy(),
+    "sigmoid": _each(lambda a: 1 / (1 + _mp.exp(-a))),
+    "softplus": _each(lambda a: _mp.log(1 + _mp.exp(a))),
+    "relu": lambda a: np.maximum(a, 0),
+    "absolute": abs,
+    "maximum": np.maximum,
+    "minimum": np.minimum,
+}
+"""What generated NumPy code finds, as in :mod:`bptt.derive.functions`."""

@@ -1,0 +1,115 @@
+"""What a derivation's page is made of, in any format: headings, words, and lines of mathematics."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sympy import Symbol
+
+from bptt.derive.algebra import Expr, replaced
+from bptt.derive.notation import Index
+from bptt.derive.whole import Whole
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A line of mathematics.
+
+    Attributes
+    ----------
+    left, right : expression
+    numbers : tuple of int
+        Of the equations it is, or comes from.
+    letter, gates : str, tuple of str
+        A line for several gates has a letter in their place: a_k for k = i, f.
+    beside : str
+        What it has in common with the lines that may stand beside it.
+    """
+
+    left: Expr
+    right: Expr
+    numbers: tuple[int, ...] = ()
+    letter: str = ""
+    gates: tuple[str, ...] = ()
+    beside: str = ""
+
+    @property
+    def note(self) -> "Words":
+        """What follows it: for which gates it stands."""
+        if not self.gates:
+            return ()
+        return ("for ", Index(f"{self.letter} ="), " ", *commas([Index(g) for g in self.gates], last=", "))
+
+    def each(self) -> Iterator[tuple[str, Expr]]:
+        """Yield a name and what it is, for each gate for which the line stands."""
+        for gate in self.gates or ("",):
+            names = {s.name for s in (*self.right.free_symbols, *self.left.free_symbols)}
+            ends = f"_{self.letter}"
+            at = {Symbol(n): Symbol(n[: -len(ends)] + f"_{gate}") for n in names if gate and n.endswith(ends)}
+            yield replaced(self.left, at).name, replaced(self.right, at)
+
+
+Words = tuple[str | Expr | Shown, ...]
+"""A paragraph: text, and names, expressions and equations in it."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Lines of mathematics.
+
+    Attributes
+    ----------
+    role : "forward", "backward", "last", "sums" or "again"
+        What they compute: a step, its gradients, those of the last step that are others there, the sums over
+        time, what the backward computes again.
+    lines : tuple of Shown
+    """
+
+    role: str
+    lines: tuple[Shown, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands under it."""
+
+    heading: str
+    parts: tuple[Words | Block, ...]
+
+
+@dataclass(frozen=True)
+class Page:
+    """A derivation's page.
+
+    Attributes
+    ----------
+    title, doc : str
+        The cell's name, and what its author says of it.
+    sections : tuple of Section
+    whole : Whole
+        What it is made from.
+    """
+
+    title: str
+    doc: str
+    sections: tuple[Section, ...]
+    whole: Whole
+
+    def lines(self, role: str) -> tuple[Shown, ...]:
+        """Return the lines that have a role."""
+        blocks = [p for s in self.sections for p in s.parts if isinstance(p, Block)]
+        return tuple(line for b in blocks if b.role == role for line in b.lines)
+
+    def remarks(self) -> tuple[Shown, ...]:
+        """Return the equations that stand in the text: constants, and what functions mean."""
+        words = [p for s in self.sections for p in s.parts if not isinstance(p, Block)]
+        return tuple(p for paragraph in words for p in paragraph if isinstance(p, Shown))
+
+
+def commas(items: Sequence[Expr | Words], last: str = " and ", between: str = ", ") -> Words:
+    """Return a, b and c."""
+    listed: list[str | Expr] = []
+    for k, item in enumerate(items):
+        if k:
+            listed.append(last if k == len(items) - 1 else between)
+        listed.extend(item if isinstance(item, tuple) else (item,))
+    return tuple(listed)

@@ -1,0 +1,281 @@
+"""The proof of what is printed: the lines of a page, or a module's text, run through time and compared.
+
+A page's lines are a program: a step forward, the same step backward, the sums over time. They are run as they
+stand, with small matrices, and every element of every gradient is compared with the complex step through the
+forward as it is printed, which is itself compared with the cell's. The NumPy module is run as text.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bptt.derive import exact
+from bptt.derive.lines import Arrays, Lines, States, value
+from bptt.derive.page import Page
+from bptt.derive.proof import DRAWS, STEP, TOLERANCE, ProofError
+from bptt.derive.whole import Whole
+from bptt.types import Array
+
+if TYPE_CHECKING:
+    from bptt.derive.cell import EquationCell
+
+ROWS, D, H = 24, 2, 3
+STEPS = (3, 2, 1)
+"""How many steps are run: the most of them through which the equations give numbers."""
+_LANES = 32
+
+
+class Program(Protocol):
+    """What runs through time, forward and backward; the NumPy module is one, too."""
+
+    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
+        """Return the outputs, the final states, and what the backward reads."""
+
+    def backward(
+        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
+    ) -> tuple[Arrays, Any, States]:
+        """Return the gradients at the parameters, the inputs and the states before."""
+
+
+_Made = Callable[[bool, bool], Any]
+"""Makes the program: whether in exact numbers, and whether with the last step as it is printed."""
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Numbers to run with, and the gradients at the outputs and the final states."""
+
+    params: Arrays
+    x: Array
+    states: States
+    dy: Array
+    dfinal: States
+
+    @property
+    def arrays(self) -> Arrays:
+        """All that there is a gradient at, by name."""
+        return self.params | {"x": self.x} | {f"{k}": s for k, s in enumerate(self.states)}
+
+    def at(self, arrays: Arrays) -> tuple[Arrays, Any, States]:
+        """Return arguments of a forward, from arrays by name."""
+        states = tuple(arrays[f"{k}"] for k in range(len(self.states)))
+        return {n: arrays[n] for n in self.params}, arrays["x"], states
+
+    def gradients(self, program: Program, arrays: Arrays, dy: Any, dfinal: States) -> Arrays:
+        """Return the gradients at all arrays, by name."""
+        params, x, states = self.at(arrays)
+        _, _, tape = program.forward(params, x, states)
+        grads, dx, dstates = program.backward(params, tape, dy, dfinal)
+        zeros = {n: 0 * a for n, a in params.items()}
+        return zeros | grads | {"x": dx} | {f"{k}": d for k, d in enumerate(dstates)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was compared.
+
+    Attributes
+    ----------
+    error : float
+        The largest difference, relative to the terms that are summed, where float64 decides.
+    steps, compared : int
+        Through how many steps of time, and how many elements of gradients.
+    """
+
+    error: float
+    steps: int
+    compared: int
+
+
+def prove_page(page: Page, cell: "EquationCell") -> Run:
+    """Run a page's lines, forward and backward, and compare their gradients.
+
+    Raises
+    ------
+    ProofError
+        If the lines are not a program, or not the cell's; if a gradient is not the numerical one.
+    """
+    _prove_remarks(page)
+    ends = (False, True) if page.lines("last") else (False,)
+    with np.errstate(all="ignore"):
+        return _prove(cell, page.whole, lambda exactly, end: Lines(page, exactly=exactly, end=end), ends)
+
+
+def prove_module(text: str, page: Page, cell: "EquationCell") -> Run:
+    """Run a module's text as :func:`prove_page` runs the lines of a page."""
+
+    def made(exactly: bool, end: bool) -> Any:
+        names: Arrays = {"__name__": "printed"}
+        source = text
+        if exactly:
+            names, source = (
+                names | {"np": exact.NAMESPACE["np"]},
+                text.replace("\nimport numpy as np\n", "\n", 1),
+            )
+        exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
+        return SimpleNamespace(forward=names["forward"], backward=names["backward"])
+
+    with np.errstate(all="ignore"):
+        return _prove(cell, page.whole, made, (False,))
+
+
+def _prove_remarks(page: Page) -> None:
+    """Compare what the page says that a function is with what it is."""
+    point = {"a": np.linspace(-3, 3, 13)}
+    for r in page.remarks():
+        left, right = (value(e, point) if not r.left.is_Symbol else 0.0 for e in (r.left, r.right))
+        if not np.allclose(left, right, 1e-13, 1e-13):
+            raise ProofError(f"{page.title}: {r.left} is not {r.right}")
+
+
+def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]) -> Run:
+    problem = _draw(cell, whole, made(False, False))
+    _is_the_cell(cell, whole, problem, made)
+    zeros = tuple(np.zeros_like(d) for d in problem.dfinal)
+    problems = [replace(problem, dfinal=zeros) if end else problem for end in ends]
+    error, compared = 0.0, 0
+    for end, p, rises in zip(ends, problems, _rises(made(False, False), problems), strict=True):
+        got = p.gradients(made(False, end), p.arrays, p.dy, p.dfinal)
+        off = {name: _off(got[name], *rise) for name, rise in rises.items()}
+        unsure = {name: float(d.max()) for name, d in off.items() if not np.all(d <= TOLERANCE)}
+        if unsure:
+            _appeal(cell, made(True, end), p, unsure)
+        error = max(error, *(float(np.max(d, initial=0)) for n, d in off.items() if n not in unsure), 0.0)
+        compared += sum(d.size for d in off.values())
+    return Run(error, len(problem.x), compared)
+
+
+def _off(got: Array, expected: Array, size: Array) -> Array:
+    """Return relative differences; there is none where the forward has no derivative, as the root of 0."""
+    off = np.where(np.isfinite(expected), np.abs(got - expected) / size, 0)
+    return np.nan_to_num(off, nan=np.inf)
+
+
+def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tuple[Array, Array]]]:
+    """Return the gradients by complex step, each with the size of the terms of which it is the sum.
+
+    All elements are moved at once, each in a lane of its own. Rows do not meet: an element of x or of a state
+    is moved in all rows.
+    """
+    first = problems[0]
+    arrays, N = first.arrays, first.x.shape[1]
+    lanes: list[tuple[str, tuple[Any, ...]]] = [
+        (name, at if name in first.params else (*at[:-2], slice(None), at[-1]))
+        for name, array in arrays.items()
+        for at in np.ndindex(array.shape)
+        if name in first.params or at[-2] == 0
+    ]
+    found: list[dict[str, tuple[Array, Array]]] = [
+        {n: (np.zeros_like(a), np.ones_like(a)) for n, a in arrays.items()} for _ in problems
+    ]
+    for start in range(0, len(lanes), _LANES):
+        some = lanes[start : start + _LANES]
+        moved = {n: np.repeat(a[None].astype(complex), len(some), axis=0) for n, a in arrays.items()}
+        for k, (name, at) in enumerate(some):
+            moved[name][(k, *at)] += STEP * 1j
+        moved["x"] = moved["x"].swapaxes(0, 1)
+        for name in first.params:
+            if moved[name].ndim == 2:
+                moved[name] = moved[name][:, None]  # one row for all
+        outputs, final, _ = program.forward(*first.at(moved))
+        for p, by_name in zip(problems, found, strict=True):
+            terms = [d * np.imag(s) / STEP for d, s in zip(p.dfinal, final, strict=True)]
+            terms = [*(p.dy[:, None] * np.imag(outputs) / STEP), *terms]
+            rise, size = (np.sum([t.sum(axis=-1) for t in ts], axis=0) for ts in (terms, map(np.abs, terms)))
+            for k, (name, at) in enumerate(some):
+                share = slice(None) if name not in first.params else ()
+                assert rise.shape == (len(some), N)
+                by_name[name][0][at] = rise[k][share] if share != () else rise[k].sum()
+                by_name[name][1][at] += size[k][share] if share != () else size[k].sum()
+    return found
+
+
+def _appeal(cell: "EquationCell", program: Program, p: _Problem, unsure: Mapping[str, float]) -> None:
+    """Raise unless the gradients at some arrays are right in hundreds of digits, along a random direction.
+
+    What is wrong in any element is wrong along almost every direction, and in so many digits that is seen.
+    """
+    arrays = {n: exact.numbers(a) for n, a in p.arrays.items()}
+    dy, dfinal = exact.numbers(p.dy), tuple(map(exact.numbers, p.dfinal))
+    got = p.gradients(program, arrays, dy, dfinal)
+    rng = np.random.default_rng(0)
+    along = {n: exact.numbers(rng.normal(size=p.arrays[n].shape)) for n in unsure}
+
+    def right(names: Iterable[str]) -> bool:
+        losses = []
+        for h in (exact.STEP, -exact.STEP):
+            moved = arrays | {n: arrays[n] + h * along[n] for n in names}
+            outputs, final, _ = program.forward(*p.at(moved))
+            losses.append(
+                (outputs * dy).sum() + sum((s * d).sum() for s, d in zip(final, dfinal, strict=True))
+            )
+        parts = np.concatenate([(got[n] * along[n]).ravel() for n in names])
+        rise = (losses[0] - losses[1]) / (2 * exact.STEP)
+        return exact.agree(parts.sum(), rise, np.abs(parts).sum())
+
+    if right(unsure):
+        return
+    for name in unsure:
+        if not right([name]):
+            where = {"x": "the input"} | {f"{k}": f"{s}_prev" for k, s in enumerate(cell.states)}
+            raise ProofError(
+                f"{cell.name}: the printed gradient at {where.get(name, name)} is off by {unsure[name]:.1e}: "
+                "this is a fault of bptt; please report the equations"
+            )
+
+
+def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
+    """Draw numbers with which the program gives numbers; rows in which it gives none are left out."""
+    rng = np.random.default_rng(0)
+    sizes = {"D": D, "H": H}
+    for T in STEPS:
+        for _ in range(DRAWS):
+            params = {n: rng.normal(size=[sizes[s] for s in shape]) for n, shape in whole.shapes.items()}
+            x = rng.normal(size=(T, 16 * ROWS, D))
+            states = tuple(rng.normal(size=(16 * ROWS, H)) for _ in cell.states)
+            outputs, final, _ = program.forward(params, x, states)
+            finite = [np.isfinite(a).all(axis=-1) for a in (*outputs, *final)]
+            rows = np.flatnonzero(np.logical_and.reduce(finite))[:ROWS]
+            if len(rows) > 1:
+                x, states = x[:, rows], tuple(s[rows] for s in states)
+                dy, *dfinal = (rng.normal(size=s.shape) for s in (outputs[:, rows], *states))
+                return _Problem(params, x, states, dy, tuple(dfinal))
+    points = 16 * ROWS * DRAWS * len(STEPS)
+    raise ProofError(f"{cell.name}: the lines give no number at {points:,} random points from N(0, 1)")
+
+
+def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -> None:
+    """Raise unless the forward, as it is printed, gives what the cell's own gives."""
+    from bptt.unroll import unroll  # the reference stands above the cells, and some cells are equations
+
+    eq = whole.equations
+    gates = {
+        "W": [g for g in eq.gates if g[0] in "ax"],
+        "U": sorted((g for g in eq.gates if g[0] in "au"), key=lambda g: g in eq.operand),
+        "b": [g for g in eq.gates if g[0] in "ax" and eq.bias],
+    }
+    layer = {"W": np.zeros((D, 0)), "U": np.zeros((H, 0))} | {n: p.params[n] for n in eq.params}
+    layer |= {
+        kind: np.concatenate([p.params[whole.names[kind, g]] for g in some], axis=-1)
+        for kind, some in gates.items()
+        if some
+    }
+
+    def both(program: Program, cell: "EquationCell", exactly: Any = np.asarray) -> list[tuple[Array, Array]]:
+        arrays = {n: exactly(a) for n, a in p.arrays.items()}
+        outputs, final, _ = program.forward(*p.at(arrays))
+        ran = unroll(cell, {n: exactly(a) for n, a in layer.items()}, *p.at(arrays)[1:])
+        return [(outputs, ran.y), *zip(final, ran.states, strict=True)]
+
+    for k, (a, b) in enumerate(both(made(False, False), cell)):
+        if not np.all(np.abs(a - b) <= TOLERANCE * (1 + np.abs(b))):
+            a, b = both(made(True, False), cell.exactly(), exact.numbers)[k]
+            if not exact.agree(a, b, b):
+                name = ("y", *cell.states)[k]
+                raise ProofError(f"{cell.name}: {name}, as it is printed, is not the cell's")
+
+
+__all__ = ["Program", "Run", "prove_module", "prove_page"]
