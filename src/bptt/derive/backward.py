@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Add, Mul, Symbol
+from sympy import Add, Integer, Mul, Symbol
 
 from bptt.derive.algebra import (
     Expr,
@@ -148,9 +148,15 @@ def _reverse(
         readers[q] += len(eq.operand)
 
     def complete(name: str) -> None:
-        if name not in terms:
-            return  # nothing of the loss comes this way
-        total = Add(*terms[name])
+        settle(name)
+        if through and name in eq.operand and q is not None:
+            back = function("product")(whole[name], Symbol(f"U_{name[2:]}")) if name in whole else Integer(0)
+            add(q, back, 0)
+
+    def settle(name: str) -> None:
+        total = Add(*terms.get(name, ()))
+        if total == 0:
+            return  # nothing of the loss comes this way, or all of it cancels
         few = sum(len(s.reads) for s in statements if s.name == name) == 1
         if total.is_Symbol and name in seeds:
             whole[name] = total
@@ -162,6 +168,8 @@ def _reverse(
         # what comes from the step after stands first; then the terms as the equations gave them
         first = [t for t in terms[name] if t.is_Symbol and t.name == seeds.get(name)]
         rest = [t for t in terms[name] if t not in first]
+        if len(Add.make_args(total)) < len(terms[name]):  # some are alike, or cancel
+            rest = [t for t in Add.make_args(total) if t not in first]
         ordered = [arrange(t, order) for t in (*first, *rest)]
         expr = ordered[0] if len(ordered) == 1 else Add(*ordered, evaluate=False)
         if total.is_Add:
@@ -169,8 +177,6 @@ def _reverse(
             if name not in last:
                 seen.setdefault(total, whole[name])
         lines.append(Line(f"d{name}", expr, tuple(sorted(set(numbers.get(name, ())), reverse=True))))
-        if through and name in eq.operand and q is not None:
-            add(q, function("product")(Symbol(f"d{name}"), Symbol(f"U_{name[2:]}")), 0)
 
     def add(name: str, term: Expr, number: int) -> None:
         if term != 0 and name in moving:

@@ -103,7 +103,7 @@ class EquationCell(Cell):
         return tuple(n for n in (*eq.gates, *eq.params) if not made_of(n) & live)
 
     def exactly(self) -> "EquationCell":
-        """Return the cell for numbers of hundreds of digits (see :mod:`bptt.derive.exact`)."""
+        """Return the cell for numbers of many digits (see :mod:`bptt.derive.exact`)."""
         from bptt.derive.exact import NAMESPACE
         from bptt.derive.numpy_code import step_functions
 

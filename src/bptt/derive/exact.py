@@ -1,7 +1,7 @@
-"""Real numbers in hundreds of digits, for where float64 cannot tell a wrong gradient from a rounded one.
+"""Real numbers in many digits, for where float64 cannot tell a wrong gradient from a rounded one.
 
 A right derivation may look wrong in float64: in u - y with u = y + a and y large, nothing of a is left. In so
-many digits everything of it is, and a difference quotient is the derivative to a hundred digits.
+many digits everything of it is, and a difference quotient is the derivative to many digits.
 """
 
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ import numpy as np
 
 from bptt.types import Array
 
-DIGITS = 250
-"""So many that of u - y many are left where u and y are 1e60 times as large, after `STEP`, too."""
+DIGITS = 150
+"""So many that of u - y many are left where u and y are 1e80 times as large, after `STEP`, too."""
 
 _mp = mpmath.MPContext()
 _mp.dps = DIGITS
-STEP = _mp.mpf(10) ** -60
+STEP = _mp.mpf(10) ** -40
 CLOSE = _mp.mpf(10) ** -20
 
 

@@ -62,7 +62,7 @@ class Lines:
     ----------
     page : Page
     exactly : bool
-        Whether in numbers of hundreds of digits (see :mod:`bptt.derive.exact`).
+        Whether in numbers of many digits (see :mod:`bptt.derive.exact`).
     end : bool
         Whether the last step is the page's last step, with zeros from a step after; else one like the others.
     """
@@ -96,12 +96,14 @@ class Lines:
 
     def _run(self, lines: Iterable[tuple[str, Expr]], names: Arrays, like: Any) -> None:
         for name, e in lines:
-            try:
-                new = value(e, names, self.functions)
-            except KeyError as error:
-                raise ProofError(f"{self.eq.name}: {name} is printed by {error}, which is not set") from None
             shape = names[self.whole.x].shape if name == f"d{self.whole.x}" else like.shape
-            names[name] = np.broadcast_to(new, shape)
+            names[name] = np.broadcast_to(self._value(name, e, names), shape)
+
+    def _value(self, name: str, e: Expr, names: Arrays) -> Any:
+        try:
+            return value(e, names, self.functions)
+        except (KeyError, ValueError) as error:  # no such name; shapes that do not fit
+            raise ProofError(f"{self.eq.name}: {name} = {e} cannot be computed: {error}") from None
 
     def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
         """Run the step forward through time."""
@@ -126,11 +128,11 @@ class Lines:
             names = forward | {self.whole.out: dy}
             names |= {f"d{s}_next": d for s, d in zip(self.eq.states, dstates, strict=True)}
             self._run(self.again, names, dy)
-            if any(not np.array_equal(names[n], forward[n], equal_nan=True) for n, _ in self.again):
+            if not all(np.all(names[n] == forward[n]) for n, _ in self.again):
                 raise ProofError(f"{self.eq.name}: what is computed again is not what it was")
             self._run([(n, last.get(n, e)) for n, e in self.gradients], names, dy)
             for name, e in self.sums:
-                inner = value(e.args[0], names, self.functions)
+                inner = self._value(name, e.args[0], names)
                 grads[name[1:]] += inner if grads[name[1:]].ndim == 2 else inner.sum(axis=0)
             dinputs.append(names[f"d{self.whole.x}"])
             dstates = tuple(names.get(f"d{s}_prev", np.zeros_like(dy)) for s in self.eq.states)

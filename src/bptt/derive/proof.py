@@ -51,7 +51,7 @@ class Proof:
 def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
     """Compare a derived backward with the complex step.
 
-    What differs is looked at in hundreds of digits, in which there is no rounding to speak of.
+    What differs is looked at in many digits, in which there is no rounding to speak of.
     The points are drawn from N(0, 1). Where the equations give no number (the logarithm of a gate that is
     negative) others are drawn, `points` of them, 64 times at most.
 
@@ -114,7 +114,7 @@ def _compare(d: Derivation, p: Pass, names: tuple[str, str], points: int, rng: n
 def _agree(
     d: Derivation, names: tuple[str, str], at: Point, cotangents: list[Array], name: str, some: Array
 ) -> bool:
-    """Return whether a gradient is right at some points in hundreds of digits, which no rounding reaches."""
+    """Return whether a gradient is right at some points in many digits, which no rounding reaches."""
     step = step_functions(d, exact.NAMESPACE)
     forward, backward = (step[n] for n in names)
     point = {n: exact.numbers(values[some]) for n, values in at.items()}
