@@ -10,8 +10,8 @@ from sympy import Integer, Mul, Symbol
 from bptt.cells.zoo import ZOO
 from bptt.derive import FORMATS, EquationCell, page, read
 from bptt.derive.algebra import Expr, function, names_in, replaced
+from bptt.derive.blocks import Block, Page
 from bptt.derive.describe import describe
-from bptt.derive.page import Block, Page
 from bptt.derive.printed import prove_module, prove_page
 from bptt.derive.proof import ProofError
 from bptt.derive.whole import Whole

@@ -120,10 +120,10 @@ def local_derivatives(statement: Statement) -> dict[str, Expr]:
     y = Symbol(statement.name)
     expr = expression(statement.expr)
     if statement.function is None:
-        return {name: _by_power(expr, Symbol(name), y) for name in statement.reads}
+        return {name: _of_arithmetic(expr, Symbol(name), y) for name in statement.reads}
     outer = [_at_hand(d, y, expr.args) for d in FUNCTIONS[statement.function].derivatives]
     return {
-        name: Add(*(d * a.diff(Symbol(name)) for d, a in zip(outer, expr.args, strict=True)))
+        name: _whatever_holds(Add(*(d * a.diff(Symbol(name)) for d, a in zip(outer, expr.args, strict=True))))
         for name in statement.reads
     }
 
@@ -134,12 +134,26 @@ def inner_derivatives(statement: Statement) -> dict[str, Expr]:
     return {name: arguments[0].diff(Symbol(name)) for name in statement.reads} if len(arguments) == 1 else {}
 
 
-def _by_power(expr: Expr, s: Expr, y: Expr) -> Expr:
-    """Return the derivative of arithmetic; of a quotient y = u/s it is -y/s, with y at hand."""
-    rest, power = expr.as_independent(s, as_Add=False)
-    if expr.is_Mul and power.is_Pow and power.base == s and power.exp == -1 and rest != -1:
-        return -y / s
+def _of_arithmetic(expr: Expr, s: Expr, y: Expr) -> Expr:
+    """Return the derivative of arithmetic; of a quotient y = u/v it is (u' - y v')/v, with y at hand."""
+    for factor in Mul.make_args(expr):
+        if factor.is_Pow and factor.exp == -1 and factor.base.has(s) and expr != -factor:
+            v = factor.base
+            return ((expr / factor).diff(s) - y * v.diff(s)) / v
     return expr.diff(s)
+
+
+def _whatever_holds(e: Expr) -> Expr:
+    """Return a sum in which what is multiplied by [u > 0] and by [u <= 0] alike is multiplied by neither."""
+    chosen = [f for f in e.atoms(sympy.Function) if type(f).__name__ == "where" and f.args[1:] == (1, 0)]
+    for above in chosen:
+        below = above.func(above.args[0], Integer(0), Integer(1))
+        terms = Add.make_args(e)
+        alike = [[t / f for t in terms if f in Mul.make_args(t)] for f in (above, below)]
+        if alike[0] and Add(*alike[0]) == Add(*alike[1]):
+            rest = [t for t in terms if not {above, below} & set(Mul.make_args(t))]
+            e = Add(*rest, *alike[0])
+    return e
 
 
 def _at_hand(derivative: str, y: Expr, arguments: tuple[Expr, ...]) -> Expr:

@@ -4,8 +4,8 @@ import re
 from html import escape
 
 from bptt.derive.as_latex import number, printer_of, tex
+from bptt.derive.blocks import Block, Page, Words
 from bptt.derive.notation import TeXPrinter
-from bptt.derive.page import Block, Page, Words
 
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1b1b1f; --paper: #fdfdfb; --faint: #6b6b76; --rule: #dcdce0; }

@@ -5,8 +5,8 @@ import re
 from sympy import Add
 
 from bptt.derive.algebra import Expr
+from bptt.derive.blocks import Block, Page, Shown, Words
 from bptt.derive.notation import TeXPrinter, TextPrinter
-from bptt.derive.page import Block, Page, Shown, Words
 
 _DOCUMENT = r"""\documentclass[a4paper,leqno,fleqn]{article}
 \usepackage[utf8]{inputenc}
@@ -65,7 +65,7 @@ def markdown(page: Page) -> str:
 
 def printer_of(page: Page) -> TeXPrinter:
     """Return the printer that knows the page's names."""
-    return TeXPrinter(page.whole.equations, page.whole.out)
+    return TeXPrinter(page.whole)
 
 
 def number(shown: Shown) -> str:

@@ -9,8 +9,8 @@ from sympy import Symbol
 from bptt.derive.algebra import replaced
 from bptt.derive.as_text import words
 from bptt.derive.backward import Line
+from bptt.derive.blocks import Block, Page, Words
 from bptt.derive.numpy_code import as_written, code, helped
-from bptt.derive.page import Block, Page, Words
 from bptt.derive.whole import Whole
 
 

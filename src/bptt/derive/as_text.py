@@ -2,8 +2,8 @@
 
 import textwrap
 
+from bptt.derive.blocks import Block, Page, Shown, Words
 from bptt.derive.notation import TextPrinter
-from bptt.derive.page import Block, Page, Shown, Words
 
 WIDTH = 100
 _NUMBER = 6  # columns for the number of an equation
@@ -14,7 +14,7 @@ def text(page: Page) -> str:
     """Return the page as text, at most 100 columns wide where that is possible."""
     blocks = [page.title, *(textwrap.fill(" ".join(p.split()), WIDTH) for p in page.doc.split("\n\n") if p)]
     for section in page.sections:
-        parts = [_lines(p) if isinstance(p, Block) else textwrap.fill(words(p), WIDTH) for p in section.parts]
+        parts = [_lines(p) if isinstance(p, Block) else _filled(p) for p in section.parts]
         blocks += [f"{section.heading}\n{'-' * len(section.heading)}\n{parts[0]}", *parts[1:]]
     return "\n\n".join(blocks) + "\n"
 
@@ -26,6 +26,20 @@ def words(parts: Words) -> str:
         p if isinstance(p, str) else _equation(p, printer) if isinstance(p, Shown) else printer.doprint(p)
         for p in parts
     )
+
+
+_TIE = "\u00a0"
+_TIED = 40  # letters of an expression that is not broken over lines
+
+
+def _filled(parts: Words) -> str:
+    """Return a paragraph on lines of which none ends within a short expression."""
+    shown = [words((p,)) for p in parts]
+    tied = [
+        s.replace(" ", _TIE) if not isinstance(p, str) and len(s) < _TIED else s
+        for p, s in zip(parts, shown, strict=True)
+    ]
+    return textwrap.fill("".join(tied), WIDTH, break_long_words=False).replace(_TIE, " ")
 
 
 def _equation(s: Shown, printer: TextPrinter) -> str:

@@ -161,8 +161,9 @@ def _reverse(
         if total.is_Symbol and name in seeds:
             whole[name] = total
             return
-        if not written.get(name, True) and few:
-            whole[name] = total  # its line would have one reader: it is written there
+        alias = total.is_Symbol or (-total).is_Symbol
+        if not written.get(name, True) and (few or alias):
+            whole[name] = total  # its line would have one reader, or be one more name
             return
         whole[name] = Symbol(f"d{name}")
         # what comes from the step after stands first; then the terms as the equations gave them

@@ -7,10 +7,10 @@ from sympy import Add, Float, Integer, Pow, Symbol
 
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
+from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.cell import EquationCell
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
-from bptt.derive.page import Block, Page, Section, Shown, Words, commas
 from bptt.derive.printed import Run, prove_page
 from bptt.derive.proof import TOLERANCE
 from bptt.derive.whole import Whole
@@ -121,9 +121,13 @@ class _Describer:
                 Index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
             )  # fmt: skip
         if rest:
-            passed += ("; " if carried else "",)
+            passed += (
+                "; " if carried else "at an inner step, ",
+                *(() if carried else (Index("t < T"), ", ")),
+            )
             passed += (*_names(f"d{s}_next" for s in rest), " is" if len(rest) == 1 else " are")
-            passed += (" zero there, since no step reads ", *_names(f"{s}_prev" for s in rest))
+            passed += (" zero there" if carried else " zero", ", since no step reads ")
+            passed += _names(f"{s}_prev" for s in rest)
         parts: tuple[Words | Block, ...] = (
             (*passed, ":"),
             Block("backward", tuple(self.line(x) for x in (*whole.backward, *whole.products))),

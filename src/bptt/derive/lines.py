@@ -7,8 +7,8 @@ import numpy as np
 
 from bptt.derive import exact
 from bptt.derive.algebra import Expr, names_in
+from bptt.derive.blocks import Page, Shown
 from bptt.derive.functions import NAMESPACE
-from bptt.derive.page import Page, Shown
 from bptt.derive.proof import ProofError
 
 Arrays = dict[str, Any]

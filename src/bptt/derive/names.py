@@ -1,11 +1,34 @@
 """Python's names as LaTeX."""
 
 import unicodedata
+from collections.abc import Iterable
+from itertools import chain, count
 
 from sympy.core.alphabets import greeks
 
 _ACCENTS = {"tilde": r"\tilde", "hat": r"\hat", "bar": r"\bar", "dot": r"\dot"}
 _MARKS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0307": r"\dot", "\u0308": r"\ddot"}
+
+
+def latex_names(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    r"""Return names with their time steps as LaTeX, each unlike all others.
+
+    Of two that would look alike the second is written as it is in Python, in upright letters.
+
+    Examples
+    --------
+    >>> print(*latex_names([("c1", "t"), ("c_1", "t"), ("sigma", ""), ("σ", "")]).values())
+    c_{1,t} \mathrm{c\_1}_{t} \sigma \mathrm{U03C3}
+    """
+    found: dict[tuple[str, str], str] = {}
+    for name, time in dict.fromkeys(names):
+        plain = "".join(c if c.isascii() else f"U{ord(c):04X}" for c in name).replace("_", r"\_")
+        index = f"_{{{time}}}" if time else ""
+        upright = (rf"{{\mathrm{{{plain}}}" + "'" * k + f"}}{index}" for k in count(1))
+        ways = chain([latex_name(name, time), rf"\mathrm{{{plain}}}{index}"], upright)
+        taken = set(found.values())
+        found[name, time] = next(w for w in ways if w not in taken)
+    return found
 
 
 def latex_name(name: str, time: str) -> str:

@@ -3,15 +3,17 @@
 Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. LaTeX has it: c_{t-1}.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, Mul, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
 from bptt.derive.algebra import Expr, sides, without_sign
-from bptt.derive.equations import Equations
-from bptt.derive.names import latex_name
+from bptt.derive.names import latex_name, latex_names
+
+if TYPE_CHECKING:
+    from bptt.derive.whole import Whole
 
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
@@ -24,10 +26,10 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
-        return str(e.name)
+        return str(e.name)  # Python's names: no two are alike
 
     def _print_Float(self, e: Expr) -> str:  # noqa: N802
-        return f"{float(e):.12g}"
+        return repr(float(e)).removesuffix(".0")  # the shortest that is this number
 
     def _print_Add(self, e: Expr) -> str:  # noqa: N802
         text = ""
@@ -43,8 +45,12 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
         if _is_negative(e):
             body = without_sign(e)
             return f"-({self._print(body)})" if body.is_Add else f"-{self._print(body)}"
-        over = [f for f in e.args if not _is_inverse(f)] or [Integer(1)]
-        under = [f.base if f.exp == -1 else f.base**-f.exp for f in e.args if _is_inverse(f)]
+        first = e.args[0]
+        split = first.is_Rational and not first.is_Integer  # 1/2 a / b is a / (2 b)
+        over = [f for f in e.args[split:] if not _is_inverse(f)] or [Integer(1)]
+        under = [f.base if f.exp == -1 else f.base**-f.exp for f in e.args[split:] if _is_inverse(f)]
+        if split:
+            over, under = [Integer(first.p), *over], [Integer(first.q), *under]
         if len(over) > 1 and over[0] == 1:
             over = over[1:]
         text = self._factors(over)
@@ -105,17 +111,21 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
 
     Parameters
     ----------
-    equations : Equations
+    whole : Whole
         Which names there are, and which of them have no time step.
     """
 
-    def __init__(self, equations: Equations, out: str) -> None:
+    def __init__(self, whole: "Whole") -> None:
         super().__init__({"order": "none", "mul_symbol": r" \, ", "fold_short_frac": False})
-        eq = equations
-        self._timeless = {*eq.params, *eq.constants}
-        self._values = {*eq.arguments, *(s.name for s in eq.statements)}
+        eq = whole.equations
+        self._timeless = {*eq.params, *eq.constants, *whole.shapes}
         self._states = set(eq.states)
-        self._out = out
+        own = [*(s.name for s in eq.statements), *eq.arguments]
+        others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
+        self._known = latex_names(map(self._timed, (*own, *others)))
+        self._named = {*own, *others}
+        sigma = any(shown == r"\sigma" for shown in self._known.values())
+        self._sigmoid = r"\operatorname{sigmoid}" if sigma else r"\sigma"
 
     def doprint(self, e: Expr) -> str:
         """Return the LaTeX, with brackets that grow only where something is tall."""
@@ -125,33 +135,35 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
 
     def _print_Symbol(self, e: Expr, style: str = "plain") -> str:  # noqa: N802
         name = str(e.name)
-        if name in self._values:
+        if name in self._named or name[:1] != "d":
             return self._value(name)
-        if name == self._out:
-            return r"\mathrm{d}y_{t}"
-        if name[:1] == "d":
-            inner = name[1:]
-            if inner.endswith("_next") and inner[:-5] in self._states:
-                return rf"\mathrm{{d}}{self._value(inner[:-5])}^{{\mathrm{{next}}}}"
-            if inner in self._values and inner.endswith("_prev"):
-                return rf"\mathrm{{d}}{self._value(inner)}^{{\mathrm{{next}}}}"
-            return rf"\mathrm{{d}}{self._print(Symbol(inner))}"
-        return self._value(name)
+        value = name[1:]
+        if value.endswith("_next") and value[:-5] in self._states and value not in self._named:
+            return rf"\mathrm{{d}}{self._value(value[:-5])}^{{\mathrm{{next}}}}"
+        if value.endswith("_prev") and value[:-5] in self._states:
+            return rf"\mathrm{{d}}{self._value(value)}^{{\mathrm{{next}}}}"
+        return rf"\mathrm{{d}}{self._value(value)}"
 
     def _print_Index(self, e: Expr) -> str:  # noqa: N802
         text = str(e.name)
         return latex_name(text, "") if text.isidentifier() else text.replace("..", r"\ldots")
 
-    def _value(self, name: str) -> str:
+    def _timed(self, name: str) -> tuple[str, str]:
+        """Return a name and its time step: c_prev is c at t-1."""
         state = name.removesuffix("_prev")
         if state in self._states and state != name:
-            return latex_name(state, "t-1")
-        if name[:2] in ("W_", "U_", "b_") and name not in self._values:
-            return latex_name(name, "")
-        return latex_name(name, "" if name in self._timeless else "t")
+            return state, "t-1"
+        return name, "" if name in self._timeless else "t"
+
+    def _value(self, name: str) -> str:
+        key = self._timed(name)
+        if key in self._known:
+            return self._known[key]
+        matrix = name[:2] in ("W_", "U_", "b_")  # with a letter in a gate's place
+        return latex_name(name, "" if matrix else "t")
 
     def _print_Float(self, e: Expr) -> str:  # noqa: N802
-        mantissa, _, power = f"{float(e):.12g}".partition("e")
+        mantissa, _, power = repr(float(e)).removesuffix(".0").partition("e")
         return rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
 
     def _print_Mul(self, e: Expr) -> str:  # noqa: N802
@@ -195,7 +207,7 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
     _print_log = _print_exp = _print_Function
 
     def _call(self, e: Expr, raised: str) -> str:
-        names = {"sigmoid": r"\sigma", "sqrt": r"\sqrt"}
+        names = {"sigmoid": self._sigmoid, "sqrt": r"\sqrt"}
         name = _name(e)
         if name == "sqrt" and not raised:
             return rf"\sqrt{{{self._print(e.args[0])}}}"

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from bptt.derive import exact
+from bptt.derive.blocks import Page
 from bptt.derive.lines import Arrays, Lines, States, value
-from bptt.derive.page import Page
 from bptt.derive.proof import DRAWS, STEP, TOLERANCE, ProofError
 from bptt.derive.whole import Whole
 from bptt.types import Array

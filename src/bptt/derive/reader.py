@@ -65,7 +65,8 @@ class Reader:
         )
         _check(equations, self.source)
         needed = equations.ancestors((*it.states, *it.operand.values()))
-        return replace(equations, statements=needed)
+        number = {n: k for k, n in enumerate(sorted({s.number for s in needed}), 1)}  # 1, 2, 3, ...
+        return replace(equations, statements=tuple(replace(s, number=number[s.number]) for s in needed))
 
     def _constants(self, defaults: Mapping[str, object]) -> dict[str, float]:
         """Return the values of arguments that have one, known numbers by name among them."""

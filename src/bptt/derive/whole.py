@@ -4,11 +4,12 @@ A :class:`~bptt.derive.backward.Derivation` holds the arithmetic of one hidden u
 products with W and U, the gradient at the output, the carry to the step before, and the sums over time.
 """
 
-from collections.abc import Set
+from collections import Counter
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Add, Integer, Mul, Symbol
+from sympy import Add, Integer, Mul, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, function, replaced
 from bptt.derive.backward import Derivation, Line
@@ -179,7 +180,21 @@ class Whole:
             product(Symbol(f"d{g}"), Symbol(f"U_{g[2:]}")): product(Symbol(f"d{g}"), self.matrix("U", g))
             for g in self.equations.operand
         }
-        return tuple(Line(x.name, replaced(x.expr, at), x.numbers) for x in lines)
+        return tuple(self._named(Line(x.name, replaced(x.expr, at), x.numbers) for x in lines))
+
+    def _named(self, lines: Iterable[Line]) -> list[Line]:
+        """Return the lines with a name for each sum of many parts that they would repeat."""
+        left = list(lines)
+        taken = {*self.equations.arguments, *(s.name for s in self.equations.statements)}
+        letters = [c for c in "svwr" if not {c, f"d{c}"} & taken]
+        counts = Counter(e for x in left for e in _sums(x.expr))
+        for expr, count in counts.items():
+            if count >= _OFTEN and letters:
+                name = Symbol(letters.pop(0))
+                at = next(k for k, x in enumerate(left) if expr in set(_sums(x.expr)))
+                left = [Line(x.name, replaced(x.expr, {expr: name}), x.numbers) for x in left]
+                left.insert(at, Line(name.name, expr, ()))
+        return left
 
     @property
     def _at_output(self) -> Expr:
@@ -188,6 +203,17 @@ class Whole:
 
     def _reads(self, name: str) -> bool:
         return any(s.name == name for line in self._lines for s in line.expr.free_symbols)
+
+
+_OFTEN, _LARGE = 3, 7
+
+
+def _sums(e: Expr) -> Iterator[Expr]:
+    """Yield sums inside an expression that are large, as often as they stand there."""
+    for a in e.args:
+        if a.is_Add and (len(a.args) > 2 or sum(1 for _ in preorder_traversal(a)) >= _LARGE):
+            yield a
+        yield from _sums(a)
 
 
 def _without(e: Expr, zeros: Set[Expr]) -> Expr:
