@@ -34,7 +34,8 @@ def _functions(namespace: Mapping[str, Any]) -> dict[str, Function]:
     }
 
 
-FLOATS, EXACT = _functions(NAMESPACE), _functions(exact.NAMESPACE)
+FLOATS = _functions(NAMESPACE) | {"number": lambda e: int(e) if e.is_Integer else float(e)}
+EXACT = _functions(exact.NAMESPACE) | {"number": lambda e: exact.numbers(e).item()}
 
 
 def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] = FLOATS) -> Any:
@@ -42,8 +43,7 @@ def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] =
     if e.is_Symbol:
         return names[e.name]
     if e.is_Number:
-        number = int(e) if e.is_Integer else float(e)
-        return number if functions is FLOATS else exact.numbers(e).item()
+        return functions["number"](e)
     arguments = [value(a, names, functions) for a in e.args]
     if e.is_Pow:
         return arguments[0] ** arguments[1]

@@ -57,7 +57,8 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
         if not under:
             return text
         below = self._factors(under)
-        return f"{text} / {below}" if len(under) == 1 and not under[0].is_Mul else f"{text} / ({below})"
+        closed = len(under) == 1 and not under[0].is_Mul and not _is_negative(under[0])
+        return f"{text} / {below}" if closed else f"{text} / ({below})"
 
     def _factors(self, factors: list[Expr]) -> str:
         text = ""
@@ -94,7 +95,8 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
             case "outer":
                 return f"{arguments[0]}ᵀ {arguments[1]}"
             case "total":
-                return f"Σ ({arguments[0]})" if e.args[0].is_Add else f"Σ {arguments[0]}"
+                loose = e.args[0].is_Add or _is_negative(e.args[0])
+                return f"Σ ({arguments[0]})" if loose else f"Σ {arguments[0]}"
         return f"{_PLAIN[name]}({', '.join(arguments)})"
 
     _print_log = _print_exp = _print_Function
@@ -198,7 +200,8 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
             case "outer":
                 shown = rf"{arguments[0]}^{{\top}} \, {arguments[1]}"
             case "total":
-                inner = self._brackets(arguments[0]) if e.args[0].is_Add else arguments[0]
+                loose = e.args[0].is_Add or _is_negative(e.args[0])
+                inner = self._brackets(arguments[0]) if loose else arguments[0]
                 shown = rf"\sum_{{t}} {inner}"
             case _:
                 return self._call(e, f"^{{{exp}}}" if exp else "")
