@@ -10,6 +10,7 @@ import bptt.flow
 from bptt import cells
 from bptt.cells import LSTM, Cell, States, sigmoid
 from bptt.cells.zoo import ZOO
+from bptt.derive import EquationCell, read
 from bptt.errors import ConfigError, DataError
 from bptt.flow import connections, jacobians, of_text, through_time
 from bptt.types import Array, Params
@@ -138,6 +139,19 @@ def test_hand_written_and_derived_flow_alike() -> None:
 def test_the_paths_there_are(name: str, expected: list[str]) -> None:
     flow = through_time(ALL[name], layer(ALL[name]), np.random.default_rng(1).normal(size=(4, 2, 2)))
     assert [path.name for path in flow.paths if "or" not in path.name.split()] == expected
+
+
+def test_a_way_that_is_open_beyond_a_threshold_alone_is_a_path() -> None:
+    cell = EquationCell(read("@bptt.cell\ndef far(a_h, h):\n    h = tanh(a_h) + relu(h - 9)\n    return h\n"))
+    assert connections.connections_of(cell) == [(), ("h",)]
+
+
+def test_a_gradient_comes_back_from_far_below() -> None:
+    cell = EquationCell(read("@bptt.cell\ndef by(x_f, h):\n    h = x_f * h\n    return h\n"))
+    x = np.array([2.0, 1e20, 1.0, 1e-20])[:, None, None]
+    flow = through_time(cell, {"W": np.ones((1, 1)), "U": np.zeros((1, 0))}, x)
+    np.testing.assert_allclose(flow.gain(flow.whole), [1, 0, 0, 1, 2])
+    assert flow.lag(flow.whole) == 4
 
 
 def test_the_gain_is_the_frobenius_norm() -> None:
