@@ -127,6 +127,11 @@ def decode(data: bytes, kind: Kind, name: object) -> str | bytes:
 
 def told(path: Path, read: int, passed_over: dict[str, str]) -> str:
     """Return the line that says what was left out of a folder."""
+    files, reasons = "file" if read == 1 else "files", _reasons(passed_over)
+    return f"{shown(str(path))}: {read:,} {files} read, {len(passed_over):,} passed over: {reasons}"
+
+
+def _reasons(passed_over: dict[str, str]) -> str:
     by_reason: dict[str, list[str]] = {}
     for name, reason in sorted(passed_over.items()):
         by_reason.setdefault(reason, []).append(shown(name))
@@ -134,8 +139,7 @@ def told(path: Path, read: int, passed_over: dict[str, str]) -> str:
     for reason, names in by_reason.items():
         more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
         parts.append(f"{len(names):,} {reason} ({', '.join(names[:3])}{more})")
-    files = "file" if read == 1 else "files"
-    return f"{shown(str(path))}: {read:,} {files} read, {len(passed_over):,} passed over: {'; '.join(parts)}"
+    return "; ".join(parts)
 
 
 def shown(name: str) -> str:
@@ -204,8 +208,8 @@ def _files(folder: Path) -> tuple[list[str], dict[str, str]]:
             else:
                 passed_over["/".join(parts)] = what
     if not found:
-        hidden = " (hidden ones do not count)" if passed_over else ""
-        raise DataError(f"{folder}: a folder without files{hidden}")
+        why = f": {_reasons(passed_over)}" if passed_over else ""
+        raise DataError(f"{folder}: a folder without files to read{why}")
     return ["/".join(parts) for parts in sorted(found)], passed_over
 
 
