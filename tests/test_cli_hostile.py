@@ -21,7 +21,7 @@ from bptt.errors import BpttError
 
 FAST = ["--hidden=4", "--embedding=3", "--batch=2", "--chunk=8", "--steps=4", "--report-every=2"]
 FAST += ["--eval-every=2", "--warmup=0"]
-EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\x7f\r"
+EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31m\u202eevil\x7f\r"
 PATH = os.pathsep.join(map(str, sys.path))
 FAST_TASK = [option for option in FAST if not option.startswith("--chunk")]
 VERBS = ["check", "derive", "train", "sample", "eval", "flow", "corpora", "presets"]
@@ -31,7 +31,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="not of this system")
 
 
 def start(
-    *arguments: str | bytes, before: str = "", env: dict[str, str | None] | None = None, **options: Any
+    *arguments: str, before: str = "", env: dict[str, str | None] | None = None, **options: Any
 ) -> "subprocess.Popen[bytes]":
     """Start the command as its script does, after some code."""
     full: dict[str, str | None] = {**os.environ, "PYTHONPATH": PATH, **(env or {})}
@@ -228,16 +228,23 @@ def test_closed_streams(closed: tuple[int, ...], tmp_path: Path) -> None:
     assert json.loads((tmp_path / "run" / "config.json").read_bytes())
 
 
+@posix
+def test_no_file_takes_a_closed_streams_place() -> None:
+    code = "import os, bptt_command; os.close(1); bptt_command.begin(); assert os.open(os.devnull, 0) > 2"
+    assert finish(start("--version", before=code)) == (0, "", "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 @pytest.mark.parametrize(
     "arguments", [["presets"], ["--help"], ["derive", "rnn"], ["train", "nothing"]], ids=" ".join
 )
 def test_a_full_disk_below_a_stream(arguments: list[str]) -> None:
+    buffered: dict[str, str | None] = {"PYTHONUNBUFFERED": None}  # what is left is tried again at the end
     with Path("/dev/full").open("w") as full:
         if arguments[0] == "train":
-            assert finish(start(*arguments, stderr=full)) == (2, "", "")
+            assert finish(start(*arguments, stderr=full, env=buffered)) == (2, "", "")
         else:
-            code, _, errors = finish(start(*arguments, stdout=full))
+            code, _, errors = finish(start(*arguments, stdout=full, env=buffered))
             assert (code, "No space left on device" in errors) == (2, True)
 
 
@@ -267,9 +274,26 @@ def test_an_interruption_while_the_command_starts_shows_no_traceback(number: sig
 
 
 @posix
+def test_an_interruption_of_what_python_imports_for_m_shows_no_traceback(tmp_path: Path) -> None:
+    """The package is imported before its __main__ is; NumPy's first line sends the interruption."""
+    tmp_path.joinpath("numpy.py").write_text("import os; os.kill(os.getpid(), 2); import time; time.sleep(9)")
+    path = os.pathsep.join([str(tmp_path), PATH])
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bptt", "--version"],
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.communicate(timeout=30)[1] == b"\nbptt: interrupted\n"
+    assert process.returncode == 1
+
+
+@posix
 def test_an_interruption_that_is_ignored_stays_so() -> None:
     before = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)"
-    after = "import bptt_command; assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN"
+    after = (
+        "import bptt_command; bptt_command.begin(); assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN"
+    )
     assert finish(start("--version", before=f"{before}\n{after}"))[0] == 0
 
 
@@ -320,7 +344,7 @@ def test_a_pipe_gets_what_the_model_writes(desk: Path) -> None:
 def test_visible() -> None:
     plain = "Ünïcödé ☃ 日本 👩\u200d💻 می\u200cخواهم\u00a0\u3000\n\tx"
     assert visible(plain) == plain
-    assert visible(EVIL) == "␛]0;owned␇\ufffd31m\ufffdevil␡␍"
+    assert visible(EVIL) == "␛]0;owned␇␛[2J\ufffd31m\ufffdevil␡␍"
     assert visible("\ufeff\u2028\u2066\U000e0041\ud800") == "\ufffd" * 5
 
 

@@ -16,8 +16,11 @@ __version__ = "0.1.0"
 
 import sys
 
-if sys.argv[:1] == ["-m"] and "bptt" in sys.orig_argv:
-    import bptt_command  # noqa: F401  python -m bptt: an interruption of the imports below is the command's
+if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] == "bptt":
+    from bptt_command import begin
+
+    begin()  # python -m bptt: an interruption of what is imported below is the command's
+    del begin
 
 from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
 from bptt.backends import unroll
