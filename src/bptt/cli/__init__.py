@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> None:
                 signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # only Python's end is left
     except KeyboardInterrupt:
         pass  # in the last moment, or a second one: the first is told already
-    _give_up_stdout()
+    _give_up_streams()
     sys.exit(code)
 
 
@@ -151,12 +151,13 @@ def _fail(message: str, code: int) -> int:
     return code
 
 
-def _give_up_stdout() -> None:
-    """Leave nothing in standard output for Python to fail on at its end."""
-    try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except (OSError, ValueError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, 1)
-        os.close(nowhere)
+def _give_up_streams() -> None:
+    """Leave nothing in a full or broken stream for Python to fail on at its end."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        try:
+            if stream is not None:
+                stream.flush()
+        except (OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, number)
+            os.close(nowhere)
