@@ -39,9 +39,10 @@ def bptt(ctx: click.Context) -> None:
     """Recurrent networks with explicit backpropagation through time."""
     threads.count()  # what the environment says is looked at before anything is done
     if os.environ.get("BPTT_TARGET"):
-        from bptt.kernels.host import host
+        with contextlib.suppress(ImportError):  # without LLVM there is nothing to make for a target
+            from bptt.kernels.host import host
 
-        host()
+            host()
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

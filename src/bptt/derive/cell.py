@@ -3,7 +3,6 @@
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
-from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
@@ -107,7 +106,7 @@ class EquationCell(Cell):
         from bptt.derive.exact import NAMESPACE
         from bptt.derive.numpy_code import step_functions
 
-        cell = copy(self)
+        cell = EquationCell(self.equations)
         cell.__dict__["_step"] = step_functions(self.derivation, NAMESPACE)
         return cell
 
