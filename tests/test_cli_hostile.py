@@ -264,7 +264,7 @@ def test_an_interruption_while_the_command_starts_shows_no_traceback(number: sig
         lines = [line for line in errors.decode().splitlines() if line.strip()]
         if (
             number == signal.SIGINT
-            and b"bptt_command" not in errors
+            and b"bptt_command.py" not in errors
             and b"/bptt/" not in errors
             and len(lines) > 1
         ):
