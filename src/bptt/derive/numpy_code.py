@@ -49,13 +49,15 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         plain = abs(expr.p) < 2**53 and expr.q < 2**53
         return f"{expr.p}/{expr.q}" if plain else self._number(expr)
 
+    _print_ComplexInfinity = _print_NaN = _print_Infinity = _print_NegativeInfinity = _print_Float
+
     def _number(self, expr: Expr) -> str:
         try:
             value = float(expr)
-        except OverflowError:
+        except (OverflowError, TypeError):
             value = math.inf
         if not math.isfinite(value):
-            raise EquationError("the gradient has a number beyond 1.8e308: use smaller ones in the equations")
+            raise EquationError("the gradient has a number beyond 1.8e308, or divides by what is always zero")
         return repr(value)
 
 
