@@ -125,11 +125,9 @@ def test_what_is_odd_and_allowed_works(kind: str) -> None:
     assert record.same(made, again)
 
 
-@pytest.mark.parametrize(
-    "body", ["h = a_h * 1e308 * 10", "h = tanh(a_h / (a_h - a_h))", "h = a_h * 3**640.5"]
-)
+@pytest.mark.parametrize("body", ["h = a_h * 1e308 * 10", "h = tanh(a_h / (a_h - a_h))"])
 def test_a_gradient_that_is_no_number_is_told(body: str) -> None:
-    with pytest.raises(EquationError, match=r"no number|at most 64|beyond 1.8e308, or divides by what"):
+    with pytest.raises(EquationError, match=r"beyond 1.8e308, or divides by what is always zero"):
         page(EquationCell(read(cell(body))), "text")
 
 
