@@ -26,7 +26,7 @@ from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, 
 from bptt.backends import unroll
 from bptt.check import Judgement, assert_gradients, check
 from bptt.derive import cell
-from bptt.errors import BpttError, ConfigError, DataError, DivergedError, RunError, ShapeError
+from bptt.errors import BpttError, BpttWarning, ConfigError, DataError, DivergedError, RunError, ShapeError
 from bptt.init import Init
 from bptt.model import LossAndGrads, Model
 from bptt.model_run import ModelGradients, ModelRun
@@ -40,6 +40,7 @@ from bptt.unroll import Gradients, Unrolled
 __all__ = [
     "PRESETS",
     "BpttError",
+    "BpttWarning",
     "ConfigError",
     "DataError",
     "DivergedError",
