@@ -172,30 +172,38 @@ def arrange(expr: Expr, order: Mapping[str, int]) -> Expr:
     In a product numbers come first, then names in `order`, then sums; in a sum numbers come first and what is
     subtracted last. The result is for printing and for code: SymPy leaves it as it is.
     """
+    return _arranged(expr, order, {})
 
-    def place(e: Expr) -> tuple[float, int, str]:
+
+def _arranged(expr: Expr, order: Mapping[str, int], least: dict[Expr, int]) -> Expr:
+    def first_of(e: Expr) -> int:
+        if e not in least:
+            own = order.get(e.name, len(order)) if e.is_Symbol else len(order) + 1
+            least[e] = min(map(first_of, e.args), default=own)
+        return least[e]
+
+    def place(e: Expr) -> tuple[float, int]:
         if e.is_Number:
-            return (0, 0, "")
+            return (0, 0)
         if expr.is_Mul and e.is_Symbol and 1 - e in expr.args:
-            return (1.5, 0, "")  # i beside 1 - i
-        names = [order.get(s.name, len(order)) for s in e.free_symbols]
+            return (1.5, 0)  # i beside 1 - i
         atom = e.is_Symbol or e.is_Function or (e.is_Pow and (e.base.is_Symbol or e.base.is_Function))
-        return (1 if atom else 2, min(names, default=0), str(e))
+        return (1 if atom else 2, first_of(e))
 
-    def term(e: Expr) -> tuple[bool, tuple[float, int, str]]:
-        first = min((place(f) for f in Mul.make_args(e) if not f.is_Number), default=(0, 0, ""))
+    def term(e: Expr) -> tuple[bool, tuple[float, int]]:
+        first = min((place(f) for f in Mul.make_args(e) if not f.is_Number), default=(0, 0))
         return (bool(e.could_extract_minus_sign()), first)
 
     if expr.is_Add:
         terms = sorted(expr.args, key=term)
-        return Add(*(arrange(t, order) for t in terms), evaluate=False)
+        return Add(*(_arranged(t, order, least) for t in terms), evaluate=False)
     if expr.is_Mul:
         factors = sorted(expr.args, key=place)
-        return Mul(*(arrange(f, order) for f in factors), evaluate=False)
+        return Mul(*(_arranged(f, order, least) for f in factors), evaluate=False)
     if expr.is_Pow:
-        return Pow(arrange(expr.base, order), expr.exp, evaluate=False)
+        return Pow(_arranged(expr.base, order, least), expr.exp, evaluate=False)
     if expr.is_Function:
-        return expr.func(*(arrange(a, order) for a in expr.args))
+        return expr.func(*(_arranged(a, order, least) for a in expr.args))
     return expr
 
 

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from bptt.derive.as_latex import number, printer_of, tex
+from bptt.derive.as_latex import printer_of, tex
 from bptt.derive.blocks import Block, Page, Words
 from bptt.derive.notation import TeXPrinter
 
@@ -60,7 +60,7 @@ def _lines(block: Block, printer: TeXPrinter) -> str:
         right = f"= {{{right}}}" if right.startswith("-") else f"= {right}"
         note = f'<td class="note">{_words(s.note, printer)}</td>' if s.note else ""
         rows.append(
-            f'<tr><td class="number">{number(s)}</td><td class="left">{mathml(left)}</td>'
+            f'<tr><td class="number">{s.label}</td><td class="left">{mathml(left)}</td>'
             f'<td class="right">{mathml(right)}</td>{note}</tr>'
         )
     return '<div class="lines"><table>\n' + "\n".join(rows) + "\n</table></div>"

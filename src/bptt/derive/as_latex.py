@@ -68,18 +68,13 @@ def printer_of(page: Page) -> TeXPrinter:
     return TeXPrinter(page.whole)
 
 
-def number(shown: Shown) -> str:
-    """Return the numbers of a line: (6), (8, 7), or nothing."""
-    return f"({', '.join(map(str, shown.numbers))})" if shown.numbers else ""
-
-
 def _row(s: Shown, printer: TeXPrinter) -> str:
-    tag = rf" \tag{{{', '.join(map(str, s.numbers))}}}" if s.numbers else ""
+    tag = rf" \tag{{{s.label[1:-1]}}}" if s.numbers else ""
     return rf"{printer.doprint(s.left)} &= {_right(s, printer)}{_note(s, printer)}{tag}"
 
 
 def _numbered(s: Shown, printer: TeXPrinter) -> str:
-    tag = rf"\text{{{number(s)}}} \quad " if s.numbers else ""
+    tag = rf"\text{{{s.label}}} \quad " if s.numbers else ""
     return rf"{tag}& {printer.doprint(s.left)} = {_right(s, printer, '&')}{_note(s, printer)}"
 
 

@@ -52,7 +52,7 @@ def _lines(block: Block) -> str:
     rows: list[tuple[str, str, list[str]]] = []
     beside = ""
     for s in block.lines:
-        number = f"({', '.join(map(str, s.numbers))})" if s.numbers else ""
+        number = s.label
         note = f"    {words(s.note)}" if s.note else ""
         equation = _equation(s, printer)
         key = number + s.beside

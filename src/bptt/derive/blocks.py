@@ -9,6 +9,8 @@ from bptt.derive.algebra import Expr, replaced
 from bptt.derive.notation import Index
 from bptt.derive.whole import Whole
 
+_MOST = 6  # numbers beside a line
+
 
 @dataclass(frozen=True)
 class Shown:
@@ -31,6 +33,13 @@ class Shown:
     letter: str = ""
     gates: tuple[str, ...] = ()
     beside: str = ""
+
+    @property
+    def label(self) -> str:
+        """Its numbers: (6), (8, 7), or nothing; of many the first and the last."""
+        shown = [*map(str, self.numbers)]
+        shown = [shown[0], "...", shown[-1]] if len(shown) > _MOST else shown
+        return f"({', '.join(shown)})" if shown else ""
 
     @property
     def note(self) -> "Words":

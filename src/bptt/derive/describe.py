@@ -9,6 +9,7 @@ from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.cell import EquationCell
+from bptt.derive.equations import Statement
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
 from bptt.derive.printed import Run, prove_page
@@ -30,15 +31,23 @@ def describe(cell: EquationCell) -> Page:
     return replace(page, sections=(*sections, _proof(prove_page(page, cell))))
 
 
+_SHORT = (
+    16  # a function of more than so many parts is an equation of its own, by the name that the reader gave
+)
+
+
 class _Describer:
     def __init__(self, whole: Whole) -> None:
         self.whole, self.eq = whole, whole.equations
         self.hoisted: dict[Expr, Expr] = {}  # tanh(c) for tanh_c, a name that the reader gave
         named = {line.name for line in whole.backward}
-        self.equations = [s for s in self.eq.statements if s.written or f"d{s.name}" in named]
+        self.equations: list[Statement] = []
         for s in self.eq.statements:
-            if s not in self.equations:
-                self.hoisted[Symbol(s.name)] = replaced(as_written(s.expr), self.hoisted)
+            within = replaced(as_written(s.expr), self.hoisted)
+            if s.written or f"d{s.name}" in named or _size(within) > _SHORT:
+                self.equations.append(s)
+            else:
+                self.hoisted[Symbol(s.name)] = within
 
     def line(self, x: Line) -> Shown:
         return Shown(Symbol(x.name), replaced(x.expr, self.hoisted), x.numbers)
@@ -212,6 +221,10 @@ def _proof(run: Run) -> Section:
         f"{run.error:.1e}; {TOLERANCE:.0e} would be refused."
     )
     return Section("The proof", ((words,),))
+
+
+def _size(e: Expr) -> int:
+    return 1 + sum(map(_size, e.args))
 
 
 def _functions_in(e: Expr) -> set[Expr]:

@@ -9,7 +9,7 @@ from sympy import Integer, Mul, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from bptt.derive.algebra import Expr, sides, without_sign
+from bptt.derive.algebra import PRODUCTS, Expr, sides, without_sign
 from bptt.derive.names import latex_name, latex_names
 
 if TYPE_CHECKING:
@@ -82,10 +82,11 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
         return f"{shown}^{self._print(exp) if exp.is_Symbol else f'({self._print(exp)})'}"
 
     def _print_Function(self, e: Expr) -> str:  # noqa: N802
-        name, arguments = _name(e), [self._print(a) for a in e.args]
+        name = _name(e)
+        if name == "where":
+            return _where(e, self._print, _TEXT)
+        arguments = [self._print(a) for a in e.args]
         match name:
-            case "where":
-                return _where(e, self._print, _TEXT)
             case "abs":
                 return f"|{arguments[0]}|"
             case "affine":
@@ -186,9 +187,13 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
         return str(super()._print_Pow(e))
 
     def _print_Function(self, e: Expr, exp: str | None = None) -> str:  # noqa: N802
-        arguments = [self._print(a) for a in e.args]
+        name = _name(e)
+        if name not in ("where", "abs", *PRODUCTS):
+            return self._call(e, f"^{{{exp}}}" if exp else "")
+        # each argument is printed once: twice in each of a function in a function would be for ever
+        arguments = [] if name == "where" else [self._print(a) for a in e.args]
         shown = ""
-        match _name(e):
+        match name:
             case "where":
                 shown = _where(e, self._print, _LATEX)
             case "abs":
@@ -203,8 +208,6 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
                 loose = e.args[0].is_Add or _is_negative(e.args[0])
                 inner = self._brackets(arguments[0]) if loose else arguments[0]
                 shown = rf"\sum_{{t}} {inner}"
-            case _:
-                return self._call(e, f"^{{{exp}}}" if exp else "")
         return f"{self._brackets(shown)}^{{{exp}}}" if exp else shown
 
     _print_log = _print_exp = _print_Function

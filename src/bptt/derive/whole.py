@@ -190,8 +190,10 @@ class Whole:
         counts = Counter(e for x in left for e in _sums(x.expr))
         for expr, count in counts.items():
             if count >= _OFTEN and letters:
+                at = next((k for k, x in enumerate(left) if expr in set(_sums(x.expr))), None)
+                if at is None:
+                    continue  # it was a part of one that has a name by now
                 name = Symbol(letters.pop(0))
-                at = next(k for k, x in enumerate(left) if expr in set(_sums(x.expr)))
                 left = [Line(x.name, replaced(x.expr, {expr: name}), x.numbers) for x in left]
                 left.insert(at, Line(name.name, expr, ()))
         return left
