@@ -15,6 +15,7 @@ from bptt.derive.describe import describe
 from bptt.derive.printed import prove_module, prove_page
 from bptt.derive.proof import ProofError
 from bptt.derive.whole import Whole
+from test_derive_page import run
 
 NAMES = list(ZOO)
 
@@ -124,3 +125,11 @@ def test_a_wrong_one_is_refused_all_the_same() -> None:
     for _, wrong in list(planted(describe(made), every=True))[::4]:
         with pytest.raises(ProofError):
             prove_page(wrong, made)
+
+
+@pytest.mark.parametrize(
+    "body", ["return log(a_h) + sqrt(h)", "return sqrt(a_h - 3.5) * h", "return a_h ** 0.5 + h ** -0.5"]
+)
+def test_equations_that_give_numbers_in_a_part_have_a_page(body: str) -> None:
+    assert page(cell(body))
+    assert run(page(cell(body), "numpy")) < 1e-12

@@ -177,7 +177,8 @@ class _Module:
 
 if __name__ == "__main__":
     with np.errstate(all="ignore"):
-        error = next(e for e in map(check, range(20)) if not np.isnan(e))
+        errors = (check(seed, *sizes) for sizes in [(4, 2, 3, 5), (1, 1, 1, 1)] for seed in range(100))
+        error = next((e for e in errors if not np.isnan(e)), np.nan)
     print(f"largest error of all gradients against the complex step: {{error:.1e}}")'''
 
 

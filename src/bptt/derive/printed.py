@@ -23,9 +23,9 @@ from bptt.types import Array
 if TYPE_CHECKING:
     from bptt.derive.cell import EquationCell
 
-ROWS, D, H = 24, 2, 3
-STEPS = (3, 2, 1)
-"""How many steps are run: the most of them through which the equations give numbers."""
+ROWS, D = 24, 2
+SIZES = ((3, 3), (2, 2), (1, 1))
+"""How many steps and hidden units: the first with which the equations give numbers."""
 _LANES = 32
 
 
@@ -241,8 +241,8 @@ def _is_right(program: Program, p: _Problem, names: Sequence[str]) -> bool:
 def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
     """Draw numbers with which the program gives numbers; rows in which it gives none are left out."""
     rng = np.random.default_rng(0)
-    sizes = {"D": D, "H": H}
-    for T in STEPS:
+    for T, H in SIZES:
+        sizes = {"D": D, "H": H}
         for _ in range(DRAWS):
             params = {n: rng.normal(size=[sizes[s] for s in shape]) for n, shape in whole.shapes.items()}
             x = rng.normal(size=(T, 16 * ROWS, D))
@@ -254,7 +254,7 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
                 x, states = x[:, rows], tuple(s[rows] for s in states)
                 dy, *dfinal = (rng.normal(size=s.shape) for s in (outputs[:, rows], *states))
                 return _Problem(params, x, states, dy, tuple(dfinal))
-    points = 16 * ROWS * DRAWS * len(STEPS)
+    points = 16 * ROWS * DRAWS * len(SIZES)
     raise ProofError(f"{cell.name}: the lines give no number at {points:,} random points from N(0, 1)")
 
 
@@ -268,7 +268,7 @@ def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -
         "U": sorted((g for g in eq.gates if g[0] in "au"), key=lambda g: g in eq.operand),
         "b": [g for g in eq.gates if g[0] in "ax" and eq.bias],
     }
-    layer = {"W": np.zeros((D, 0)), "U": np.zeros((H, 0))} | {n: p.params[n] for n in eq.params}
+    layer = {"W": np.zeros((D, 0)), "U": np.zeros((p.dy.shape[-1], 0))} | {n: p.params[n] for n in eq.params}
     layer |= {
         kind: np.concatenate([p.params[whole.names[kind, g]] for g in some], axis=-1)
         for kind, some in gates.items()
