@@ -15,6 +15,9 @@ from bptt.types import Array
 DIGITS = 150
 """So many that of u - y many are left where u and y are 1e80 times as large, after `STEP`, too."""
 
+UNDECIDED = (ArithmeticError, ValueError, TypeError)
+"""What computing with them raises where there is no number: a division by zero, the logarithm of zero."""
+
 _mp = mpmath.MPContext()
 _mp.dps = DIGITS
 STEP = _mp.mpf(10) ** -40

@@ -119,10 +119,13 @@ def _agree(
     forward, backward = (step[n] for n in names)
     point = {n: exact.numbers(values[some]) for n, values in at.items()}
     seeds = [exact.numbers(d[some]) for d in cotangents]
-    up, down = (forward(**(point | {name: point[name] + h}))[0] for h in (exact.STEP, -exact.STEP))
-    parts = [d * (a - b) / (2 * exact.STEP) for d, a, b in zip(seeds, up, down, strict=True)]
-    gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
-    return exact.agree(gradient, np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0))
+    try:
+        up, down = (forward(**(point | {name: point[name] + h}))[0] for h in (exact.STEP, -exact.STEP))
+        parts = [d * (a - b) / (2 * exact.STEP) for d, a, b in zip(seeds, up, down, strict=True)]
+        gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
+        return exact.agree(gradient, np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0))
+    except exact.UNDECIDED:
+        return False
 
 
 def _points(eq: Equations, forward: Any, points: int, rng: np.random.Generator) -> Point:
