@@ -246,23 +246,21 @@ def test_a_checkpoint_that_is_missing_or_a_folder_is_said(run: Run) -> None:
 
 
 def test_a_checkpoint_of_another_model_or_optimiser_is_said(trained: Path, tmp_path: Path) -> None:
-    for name, values in [("hidden", {"hidden": 5}), ("sgd", {"optimizer": "sgd", "momentum": 0.9})]:
-        folder = copied(trained, tmp_path / name)
+    for values, says in [
+        ({"hidden": 5}, "its parameters are not those of the model"),
+        ({"optimizer": "sgd", "momentum": 0.9}, "does not hold the optimiser"),
+        ({"batch": 3}, "does not hold the states"),
+    ]:
+        folder = copied(trained, tmp_path / "-".join(values))
         config = read_config(folder)
         config["settings"] |= values
-        config["model"] |= {"hidden": 5} if name == "hidden" else {}
+        config["model"] |= {key: value for key, value in values.items() if key in config["model"]}
         write_config(folder, config)
-        with pytest.raises(
-            RunError, match=r"does not hold the optimiser|are not those of the model"
-        ) as error:
+        with pytest.raises(RunError, match=says) as error:
             Trainer.resume(folder)
         assert_one_line(error)
-    folder = copied(trained, tmp_path / "model")
-    config = read_config(folder)
-    config["model"]["hidden"] = 5
-    write_config(folder, config)
     with pytest.raises(RunError, match="its parameters are not those of the model"):
-        Trained.load(folder)
+        Trained.load(tmp_path / "hidden")
 
 
 def test_a_checkpoint_that_lacks_a_value_is_said(trained: Path, tmp_path: Path) -> None:

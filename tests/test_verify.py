@@ -110,14 +110,28 @@ def test_parameters_that_are_no_numbers_are_told(run: Path, value: float) -> Non
 
 def test_enormous_sizes_are_refused_before_anything_is_made(run: Path) -> None:
     whole = read_config(run)
-    for name, size in (("hidden", 10**9), ("layers", 1000), ("embedding", 10**9), ("inputs", 10**9)):
+    for name, size in (("hidden", 10**8), ("layers", 1000), ("embedding", 10**8), ("inputs", 10**9)):
         config = {**whole, "model": {**whole["model"], name: size}}
         if name != "inputs":
-            config["settings"] = {**whole["settings"], name: min(size, 10**8)}
+            config["settings"] = {**whole["settings"], name: size}
         write_config(run, config)
         for use in (Trained.load, Trainer.resume):
             with pytest.raises(BpttError, match="not those of the model"):
                 use(run)
+
+
+def test_settings_that_contradict_the_model_are_told(run: Path) -> None:
+    whole = read_config(run)
+    for name, value in (
+        ("hidden", 5),
+        ("embedding", 3),
+        ("bias", "two"),
+        ("init", "normal"),
+        ("dropout", 0.5),
+    ):
+        write_config(run, {**whole, "settings": {**whole["settings"], name: value}})
+        with pytest.raises(BpttError, match=f"its model's {name}.* is not that of its settings"):
+            Trained.load(run)
 
 
 def test_where_there_is_no_run_the_code_is_2(tmp_path: Path) -> None:

@@ -158,6 +158,27 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those that it lies in, where they are not there, and force their names to the disk.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or is no folder.
+    """
+    missing = []
+    place = folder
+    while not os.path.lexists(place) and place != place.parent:
+        missing.append(place)
+        place = place.parent
+    for each in reversed(missing):
+        with contextlib.suppress(FileExistsError):  # another process has just made it
+            os.mkdir(each)  # noqa: PTH102
+        sync_folder(each.parent)
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+
+
 def claim_folder(parent: Path, name: str) -> Path:
     """Make the first of NAME-1, NAME-2, ... in `parent` that is not there, and return it.
 
@@ -170,11 +191,12 @@ def claim_folder(parent: Path, name: str) -> Path:
     """
     k = 0
     try:
-        os.makedirs(parent, exist_ok=True)  # noqa: PTH103
+        make_folder(parent)
         while True:
             k += 1
             with contextlib.suppress(FileExistsError):
                 os.mkdir(folder := parent / f"{name}-{k}")  # noqa: PTH102
+                sync_folder(parent)
                 return folder
     except OSError as error:
         raise RunError(f"cannot make the folder {parent / name}-{k}: {error.strerror}") from None
@@ -279,13 +301,18 @@ def _try(handle: int) -> bool:
 
 
 def _holder(handle: int) -> str:
-    """Return in words who holds a lock, as far as its file says it."""
-    with contextlib.suppress(OSError):
-        os.lseek(handle, 0, os.SEEK_SET)
-        found = re.fullmatch(rb"(\d{1,10}) ([\w.-]{0,80})\n", os.read(handle, 200))
-        if found:
-            pid, host = int(found[1]), found[2].decode("ascii", "replace")
-            if pid == os.getpid() and host == platform.node()[:80]:
-                return "another Trainer of this process"
-            return f"process {pid}" + (f" on {host}" if host != platform.node()[:80] else "")
+    """Return in words who holds a lock, as far as its file says it; who has just taken it is waited for."""
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            os.lseek(handle, 0, os.SEEK_SET)
+            text = os.read(handle, 200)
+            found = re.fullmatch(rb"(\d{1,10}) ([\w.-]{0,80})\n", text)
+            if found:
+                pid, host = int(found[1]), found[2].decode("ascii", "replace")
+                if pid == os.getpid() and host == platform.node()[:80]:
+                    return "another Trainer of this process"
+                return f"process {pid}" + (f" on {host}" if host != platform.node()[:80] else "")
+            if text:  # something else's
+                break
+        time.sleep(0.01)
     return "another process"

@@ -125,6 +125,12 @@ def described(config: dict[str, Any]) -> Described:
     cell = get(record.from_json({k: v for k, v in msgspec.structs.asdict(kept).items() if v is not None}))
     model: Model = _of(Model, config, "model", cell)
     settings: Settings = _of(Settings, config, "settings", cell)
+    asked = {f.name: getattr(settings, f.name) for f in fields(Settings)}
+    asked["init_name"] = settings.init
+    asked["embedding"] = settings.embedding or None if model.token_inputs else None
+    for f in fields(Model):
+        if f.name in asked and getattr(model, f.name) != asked[f.name]:
+            raise RunError(f"its model's {f.name} is not that of its settings")
     facts = convert(config.get("data"), Facts, "data")
     known = msgspec.structs.asdict(facts)
     return Described(model, settings, {name: value for name, value in known.items() if value is not None})

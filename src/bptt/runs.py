@@ -32,6 +32,7 @@ from bptt.files import (
     append,
     claim_folder,
     is_temporary,
+    make_folder,
     open_regular,
     read_regular,
     sync,
@@ -119,12 +120,13 @@ class Run:
         whole = run_format.encode(sealed, indent=2)
         run = cls(claim_folder(RUNS, name) if folder is None else folder)
         try:
-            run.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(run.folder)
         except OSError as error:
             raise RunError(f"cannot make the folder {run.folder}: {error.strerror}") from None
         run._expect_none()
         run.hold()  # what another has made until here is there now
         run._expect_none()
+        run.sweep()
         run._write("config.json", whole)
         if tokens is not None:
             run._write("vocabulary.json", tokens)

@@ -15,6 +15,7 @@ from bptt.cells import Cell, get
 from bptt.errors import ConfigError
 from bptt.init import BiasCount, InitName
 from bptt.losses import Reduction
+from bptt.stack import MOST_LAYERS
 from bptt.text.vocabulary import Kind
 
 
@@ -104,7 +105,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name in ("hidden", "batch", "chunk"):
             self._whole(name, 1, _MOST)
-        self._whole("layers", 1, 1000)
+        self._whole("layers", 1, MOST_LAYERS)
         self._whole("embedding", 0, _MOST)
         for name in ("report_every", "eval_every", "vocabulary", "patience"):
             self._whole(name, 1)

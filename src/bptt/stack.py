@@ -16,6 +16,9 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.init import BiasCount, Init
 from bptt.types import Array, Dtype, Generator, Params
 
+MOST_LAYERS = 1000
+"""Layers have names of their own, so that a million of them would take minutes to be counted."""
+
 
 @dataclass(frozen=True)
 class Stack:
@@ -66,6 +69,8 @@ class Stack:
             size = getattr(self, name)
             if not isinstance(size, int) or size < 1:
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
+        if self.layers > MOST_LAYERS:
+            raise ConfigError(f"layers must be at most {MOST_LAYERS:,}, got {self.layers:,}")
         if self.bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
         expect_backend(self.backend, self.precision)

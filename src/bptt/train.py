@@ -205,14 +205,15 @@ class Trainer:
             changed = {"steps": None, **changed}
         found = run.load("last", kept.model.shapes) if run.has("last.safetensors") else None
         experiment = Experiment.of(replace(kept.settings, **changed), facts=kept.facts)
-        trainer = cls(experiment, run, _drawn(experiment) if found is None else found.arrays["params"])
-        if found is not None:
-            trainer._restore(found)
-        elif trainer.keeps_equations or run.has("best.safetensors") or run.lines():
-            raise RunError(
+        own_cell = "equations" in record.to_json(experiment.model.stack.cell)
+        if found is None and (own_cell or run.has("best.safetensors") or run.lines()):
+            raise RunError(  # before anything is drawn
                 f"{run.folder} has no last.safetensors, so it is not known where to go on: put it back, "
                 "or copy best.safetensors to that name to go on from the best step"
             )
+        trainer = cls(experiment, run, _drawn(experiment) if found is None else found.arrays["params"])
+        if found is not None:
+            trainer._restore(found)
         if changed and experiment.steps < trainer.step:
             raise ConfigError(
                 f"the run is at step {trainer.step:,} already: it cannot end at {experiment.steps:,}"
