@@ -1,0 +1,1 @@
+"""What tests do to a run's folder, and how they judge what comes of it."""
