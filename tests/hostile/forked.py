@@ -3,13 +3,11 @@
 import os
 import signal
 import sys
-import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 MEMORY = 4 << 30
 """Address space that a child may take beyond its parent's: a runaway gets an error, not the machine."""
@@ -35,8 +33,8 @@ class Child:
     """A process that has been started."""
 
     pid: int
-    out: IO[bytes]
-    err: IO[bytes]
+    out: int
+    err: int
 
     def wait(self) -> Outcome:
         """Return how it ended, once it has."""
@@ -53,18 +51,18 @@ def forked(work: Callable[[], int], *, seconds: int = SECONDS) -> Outcome:
 
 def started(work: Callable[[], int], *, seconds: int = SECONDS) -> Child:
     """Start `work` in a child."""
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115  closed in wait
+    out, err = os.memfd_create("out"), os.memfd_create("err")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # forks of a process that has threads: bptt is made for them
         pid = os.fork()
     if pid == 0:
-        _child(work, seconds, out.fileno(), err.fileno())
+        _child(work, seconds, out, err)
     return Child(pid, out, err)
 
 
-def _text(file: IO[bytes]) -> str:
-    with file:
-        file.seek(0)
+def _text(handle: int) -> str:
+    os.lseek(handle, 0, os.SEEK_SET)
+    with os.fdopen(handle, "rb") as file:
         return file.read().decode(errors="replace")
 
 
