@@ -162,7 +162,7 @@ class Crashes:
     def _states(self, seed: int) -> Iterator[tuple[disk.Tree, int]]:
         rng, seen, said = random.Random(seed), disk.Disk(), -1
         if self.base is not None:
-            seen.take(self.base)
+            seen.take(self.base, self.run.name)
             said = templates.saved_step(self.base)
         for call in self.whole.calls:
             if call.name == REPORT:

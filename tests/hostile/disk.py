@@ -69,10 +69,10 @@ class Disk:
     def __init__(self) -> None:
         self.root = Folder()
 
-    def take(self, folder: Path) -> None:
-        """Begin with a folder that has been on the disk for long."""
+    def take(self, folder: Path, name: str) -> None:
+        """Begin with a folder that has been on the disk, under a name, for long."""
         files = {path.name: File(data, data) for path in folder.iterdir() for data in [path.read_bytes()]}
-        self.root.durable[folder.name] = Folder(dict(files))
+        self.root.durable[name] = Folder(dict(files))
 
     def do(self, call: Call) -> None:
         """Take up a call."""
