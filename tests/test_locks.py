@@ -1,7 +1,10 @@
 """A run's folder and several processes: one at a time, told which, and never in the way of the next."""
 
+import contextlib
+import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -214,3 +217,47 @@ def test_a_process_that_was_forked_neither_holds_a_lock_nor_lets_it_go(runs: Run
     os.close(opened)
     os.close(closed)
     assert templates.left(folder) == runs.wanted
+
+
+def mounted(folder: Path) -> None:
+    """Put a disk of 1 MB on a folder, for this process and its children alone."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    own, private = 0x20000, 1 << 18 | 1 << 14
+    for failed in (
+        libc.unshare(own),
+        libc.mount(b"none", b"/", None, private, None),
+        libc.mount(b"tmpfs", str(folder).encode(), b"tmpfs", 0, b"size=1m"),
+    ):
+        if failed:
+            raise OSError(ctypes.get_errno(), "cannot mount")
+
+
+def test_a_disk_that_is_full_or_cannot_be_written_keeps_what_it_has(runs: Runs, tmp_path: Path) -> None:
+    cannot, full = 3, 4
+
+    def work() -> int:
+        try:
+            mounted(tmp_path)
+        except (OSError, AttributeError):  # it takes root
+            return cannot
+        folder = templates.copied(runs.run, tmp_path / "run")
+        before = templates.contents(folder)
+        with contextlib.suppress(OSError), tmp_path.joinpath("rest").open("wb", buffering=0) as rest:
+            while rest.write(bytes(1 << 12)):
+                pass
+        assert_refused(forked.bptt(*go_on(folder)), "No space left on device")
+        assert templates.contents(folder) == before
+        subprocess.run(["mount", "-o", "remount,ro", tmp_path], check=True)
+        assert_refused(forked.bptt(*go_on(folder)), "Read-only file system")
+        for verb in ("eval", "sample", "verify"):
+            assert forked.bptt(verb, folder).code == 0
+        subprocess.run(["mount", "-o", "remount,rw", tmp_path], check=True)
+        tmp_path.joinpath("rest").unlink()
+        assert forked.bptt(*go_on(folder)).code == 0
+        assert templates.left(folder) == runs.wanted
+        return full
+
+    outcome = forked.forked(work, seconds=60)
+    if outcome.code == cannot:
+        pytest.skip("it mounts a disk")
+    assert outcome.code == full, outcome.err

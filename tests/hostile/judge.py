@@ -174,6 +174,8 @@ def flips(root: Path, count: int, seed: int) -> Tally:
         same = (says, found) == (plain[name][0], plain[name][2])
         end = "told" if told else "harmless" if same else "silent and different"
         tally.counts[path.name, end] += 1
+        if told and says[0][:2] == ("verify", 0):
+            tally.faults.append(f"{seed}.{k} {name}/{path.name} byte {at} bit {bit}: verify tells nothing")
         if end == "silent and different":
             plainly = plain[name][2]
             different = sorted(n for n in found.keys() | plainly.keys() if found.get(n) != plainly.get(n))
