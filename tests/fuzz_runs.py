@@ -2,7 +2,7 @@
 
 python tests/fuzz_runs.py --folders 5000 --seed 0
 python tests/fuzz_runs.py --flips 1000
-python tests/fuzz_runs.py --faults --power
+python tests/fuzz_runs.py --faults 10000 --power 10000
 """
 
 import argparse
@@ -20,8 +20,8 @@ def main() -> int:
     parser.add_argument("--folders", type=int, default=0, help="mutated folders, through every command")
     parser.add_argument("--first", type=int, default=0, help="the first one's number")
     parser.add_argument("--flips", type=int, default=0, help="single flipped bits")
-    parser.add_argument("--faults", action="store_true", help="each call of a training, failing in each way")
-    parser.add_argument("--power", action="store_true", help="all that a disk may show after a loss of power")
+    parser.add_argument("--faults", type=int, default=0, help="calls of a training that fail, at most all")
+    parser.add_argument("--power", type=int, default=0, help="states of a disk that lost power, at most all")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     tallies = []
@@ -38,8 +38,8 @@ def main() -> int:
         for resumed in (False, True):
             if asked.faults or asked.power:
                 crashes = Crashes(_new(root / f"crashes-{resumed}"), resumed=resumed)
-                tallies += [crashes.faults()] if asked.faults else []
-                tallies += [crashes.power(seed=asked.seed)] if asked.power else []
+                tallies += [crashes.faults(asked.faults, asked.seed)] if asked.faults else []
+                tallies += [crashes.power(asked.power, asked.seed)] if asked.power else []
     for tally in tallies:
         print(tally.table())
     return int(any(tally.faults for tally in tallies))
