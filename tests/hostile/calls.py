@@ -3,13 +3,21 @@
 import errno
 import os
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 NAMES = ["open", "write", "fsync", "replace", "link", "unlink", "mkdir", "ftruncate", "close"]
-"""What writing may use: another call would change the folder behind the back of what follows."""
+"""What writing may use."""
+
+OTHERS = {
+    "open",
+    *(f"os.{name}" for name in ("rename", "remove", "rmdir", "truncate", "link", "symlink", "mkdir")),
+}
+OTHERS |= {"os.chmod", "os.chown", "os.utime", "os.setxattr", "os.mkfifo", "os.mknod"}
+"""Events that Python's interpreter tells of: one that comes by no call above changes the folder unseen."""
 
 FAULTS = ["EIO", "ENOSPC", "half", "half-ENOSPC", "kill-before", "kill-after", "EIO-after"]
 """It fails; writes half, and perhaps fails then; the process dies; it works, and says that it failed."""
@@ -49,6 +57,15 @@ class Calls:
         self.real = {name: getattr(os, name) for name in NAMES}
         for name in NAMES:
             setattr(os, name, self._wrapped(name))
+        self._seen = False
+        sys.addaudithook(self._audit)
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._seen or event not in OTHERS or self._inside(arguments[0]) is None:
+            return
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT):
+            return
+        raise AssertionError(f"{event} {arguments} changes the folder by a call that is not followed")
 
     def _inside(self, path: Any) -> str | None:
         """Return a path relative to the root, None for one elsewhere."""
@@ -82,7 +99,11 @@ class Calls:
                 if how == "half":
                     return half
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            result = real(first, *rest, **options)
+            self._seen = True
+            try:
+                result = real(first, *rest, **options)
+            finally:
+                self._seen = False
             if name == "open":
                 self.handles[result] = known.path, known.appends
             self.tell(known)
@@ -113,4 +134,5 @@ class Calls:
         if path is None:
             return None
         flags = rest[0] if name == "open" else 0
+        assert not flags & os.O_TRUNC  # a disk that loses power does not know it
         return Call(name, path, creates=bool(flags & os.O_CREAT), appends=bool(flags & os.O_APPEND))

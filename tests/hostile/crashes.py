@@ -118,8 +118,11 @@ class Crashes:
         if bad := forked.misbehaviour(outcome):
             wrong.append(f"going on {bad}")
         elif outcome.code:
-            wrong.append(f"does not go on: {outcome.err.strip()}")
-        elif (left := templates.left(self.run)) != self.wanted:
+            return [*wrong, f"does not go on: {outcome.err.strip()}"]
+        left = templates.left(self.run)
+        for name in [name for name in left if ".damaged-" in name and name in outcome.err]:
+            del left[name]  # a log with lines that are no more: that is told, and they come again
+        if left != self.wanted:
             names = sorted(n for n in left.keys() | self.wanted.keys() if left.get(n) != self.wanted.get(n))
             wrong.append(f"ends otherwise: {', '.join(names)}")
         return wrong
@@ -144,7 +147,9 @@ class Crashes:
 
     def power(self, count: int | None = None, seed: int = 0) -> Tally:
         """Lose power after each call; judge all distinct states of the disk, or `count` of them."""
-        states = list(dict.fromkeys((_key(tree), said) for tree, said in self._states(seed)))
+        # whatever the lock's file says (test_locks.py), the states are the same
+        told = {(_key(tree, but="run/.lock"), said): _key(tree) for tree, said in self._states(seed)}
+        states = [(tree, said) for (_, said), tree in told.items()]
         every = len(states)
         if count is not None and count < every:
             states = random.Random(seed).sample(states, count)
@@ -173,5 +178,5 @@ class Crashes:
                 yield tree, said
 
 
-def _key(tree: disk.Tree) -> tuple[tuple[str, bytes | None], ...]:
-    return tuple(sorted(tree.items()))
+def _key(tree: disk.Tree, but: str = "") -> tuple[tuple[str, bytes | None], ...]:
+    return tuple(sorted((path, data) for path, data in tree.items() if path != but))
