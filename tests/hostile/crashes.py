@@ -116,8 +116,8 @@ class Crashes:
             wrong.append("the run is lost")
         outcome = forked.bptt("train", *self._how())
         if bad := forked.misbehaviour(outcome):
-            wrong.append(f"going on {bad}")
-        elif outcome.code:
+            return [*wrong, f"going on {bad}"]
+        if outcome.code:
             return [*wrong, f"does not go on: {outcome.err.strip()}"]
         left = templates.left(self.run)
         for name in [name for name in left if ".damaged-" in name and name in outcome.err]:
