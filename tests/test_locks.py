@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,12 @@ class Gate:
         self._arrived, self._arrive = os.pipe()
         self._opened, self._open = os.pipe()
 
-    def train(self, *arguments: str, then: Callable[[], None] = lambda: None) -> Child:
+    def train(
+        self,
+        *arguments: str,
+        first: Callable[[], None] = lambda: None,
+        then: Callable[[], None] = lambda: None,
+    ) -> Child:
         """Start the command in a process that stops at its first report."""
 
         def work() -> int:
@@ -73,13 +79,18 @@ class Gate:
                 wait()
 
             Display.report = report  # type: ignore[method-assign]
+            first()
             return forked.command(*arguments)
 
         def wait() -> None:
-            os.write(self._arrive, f"{os.getpid():9}\n".encode())
+            self.arrive()
             os.read(self._opened, 1)
 
         return forked.started(work)
+
+    def arrive(self) -> None:
+        """Tell that this process is here."""
+        os.write(self._arrive, f"{os.getpid():9}\n".encode())
 
     def arrived(self) -> int:
         """Return the process that has come here; wait for one."""
@@ -117,6 +128,27 @@ def test_of_two_processes_one_trains_and_the_other_names_it(runs: Runs, gate: Ga
     gate.open()
     assert first.wait().code == 0
     assert templates.left(folder) == runs.wanted
+
+
+def test_one_that_has_only_just_come_is_named_too(runs: Runs, gate: Gate) -> None:
+    folder = runs.copy("just")
+
+    def slowly() -> None:  # between taking the lock and writing who has it
+        real = os.ftruncate
+
+        def ftruncate(handle: int, size: int) -> None:
+            real(handle, size)
+            gate.arrive()
+            time.sleep(0.5)
+
+        os.ftruncate = ftruncate
+
+    child = gate.train(*go_on(folder), first=slowly)
+    gate.arrived()
+    assert_refused(forked.bptt(*go_on(folder)), f"process {child.pid}")
+    gate.arrived()
+    gate.open()
+    assert child.wait().code == 0
 
 
 def test_who_only_reads_is_in_nobodys_way(runs: Runs, gate: Gate) -> None:
