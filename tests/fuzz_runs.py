@@ -6,6 +6,7 @@ python tests/fuzz_runs.py --faults 10000 --power 10000
 """
 
 import argparse
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
@@ -29,10 +30,11 @@ def main() -> int:
         root = Path(made)
         if asked.folders:
             fuzzer = judge.Fuzzer(_new(root / "folders"))
-            for k in range(asked.first, asked.first + asked.folders):
-                for fault in fuzzer.judge(asked.seed, k):
-                    print(fault, flush=True)
             tallies.append(fuzzer.tally)
+            with contextlib.suppress(KeyboardInterrupt):  # what was counted until then is printed
+                for k in range(asked.first, asked.first + asked.folders):
+                    for fault in fuzzer.judge(asked.seed, k):
+                        print(fault, flush=True)
         if asked.flips:
             tallies.append(judge.flips(_new(root / "flips"), asked.flips, asked.seed))
         for resumed in (False, True):
