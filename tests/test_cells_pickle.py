@@ -12,11 +12,7 @@ import pytest
 import bptt
 from bptt.cells import CELLS, Cell, record
 from bptt.cells.zoo import ZOO
-from bptt.types import Array, Generator
-
-
-def spread(rng: Generator, H: int) -> dict[str, Any]:
-    return {"a_f": np.linspace(0, 1, H)}
+from spawned import all_by_child, spread, used
 
 
 def made(init: Any = None) -> Any:
@@ -31,25 +27,11 @@ def made(init: Any = None) -> Any:
     return leaky
 
 
-def used(cell: Any) -> tuple[Array, dict[str, Array]]:
-    """Return a layer's output and gradients from the cell's own start."""
-    model = bptt.Model(inputs=3, outputs=3, hidden=4, cell=cell, backend="reference")
-    params = model.init(np.random.default_rng(0))
-    tokens = np.arange(12).reshape(6, 2) % 3
-    _, grads, state = model.loss_and_grads(params, tokens[:-1], tokens[1:])
-    return np.concatenate([s.ravel() for s in state.values()]), grads
-
-
 def expect_same(a: Any, b: Any) -> None:
     (y, grads), (y_b, grads_b) = used(a), used(b)
     np.testing.assert_array_equal(y, y_b)
     for name in grads:
         np.testing.assert_array_equal(grads[name], grads_b[name])
-
-
-def by_child(cell: Any, queue: Any) -> None:
-    """Send back what a cell does in this process, and the cell."""
-    queue.put((cell, used(cell)))
 
 
 @pytest.mark.parametrize("init", [None, {"a_f": 1.0}, spread], ids=["none", "dict", "function"])
@@ -104,7 +86,7 @@ def test_a_spawned_process_runs_it() -> None:
         used(cell)  # the code that was made for it stays behind
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    child = context.Process(target=_all_by_child, args=(cells, queue))
+    child = context.Process(target=all_by_child, args=(cells, queue))
     child.start()
     answers = [queue.get(timeout=120) for _ in cells]
     child.join(timeout=60)
@@ -115,8 +97,3 @@ def test_a_spawned_process_runs_it() -> None:
         np.testing.assert_array_equal(y, expected)
         for name in grads:
             np.testing.assert_array_equal(grads[name], expected_grads[name])
-
-
-def _all_by_child(cells: list[Any], queue: Any) -> None:
-    for cell in cells:
-        by_child(cell, queue)

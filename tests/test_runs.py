@@ -246,11 +246,12 @@ def test_a_checkpoint_that_is_missing_or_a_folder_is_said(run: Run) -> None:
 
 
 def test_a_checkpoint_of_another_model_or_optimiser_is_said(trained: Path, tmp_path: Path) -> None:
-    for values, says in [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({"hidden": 5}, "its parameters are not those of the model"),
         ({"optimizer": "sgd", "momentum": 0.9}, "does not hold the optimiser"),
         ({"batch": 3}, "does not hold the states"),
-    ]:
+    ]
+    for values, says in cases:
         folder = copied(trained, tmp_path / "-".join(values))
         config = read_config(folder)
         config["settings"] |= values
