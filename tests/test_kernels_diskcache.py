@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 
+from bptt.errors import BpttWarning
 from bptt.kernels import diskcache, jit
 from bptt.kernels.host import host
 
@@ -127,8 +128,10 @@ def test_in_a_folder_that_is_not_to_be_trusted_nothing_is_read_or_written(
 ) -> None:
     data = planted.read_bytes()
     harm(planted)
-    for _ in range(2):
-        assert run(monkeypatch) == (42, False)
+    with pytest.warns(BpttWarning, match=r"is not used for compiled code.*\(chmod 700\)") as notes:
+        for _ in range(2):
+            assert run(monkeypatch) == (42, False)
+    assert len(notes) == 1  # once
     assert [path.read_bytes() for path in planted.parent.iterdir()] == [data]
 
 

@@ -98,11 +98,12 @@ def test_a_vocabulary_in_another_order_is_not_evaluated(run: Path) -> None:
         Trained.load(run)
 
 
+@pytest.mark.parametrize("name", ["params.output.b", "optimizer.v.output.b"])
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_parameters_that_are_no_numbers_are_told(run: Path, value: float) -> None:
+def test_arrays_that_are_no_numbers_are_told(run: Path, name: str, value: float) -> None:
     checkpoint = Trainer.resume(run).run.load("best")
     arrays = {f"{group}.{k}": a for group, part in checkpoint.arrays.items() for k, a in part.items()}
-    arrays["params.output.b"][1] = value
+    arrays[name][1] = value
     write_checkpoint(run, "best", checkpoint.values, arrays)
     assert command(["eval", str(run)]) == 2
     assert states(run)["best.safetensors"] == "damaged"

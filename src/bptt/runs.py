@@ -426,7 +426,7 @@ def _read_checkpoint(
         if (of := values.pop("run", None)) != run_id:
             raise RunError(f"it is of another run: of {of!r:.80}, and config.json is of {run_id!r:.80}")
     for key, array in arrays.items():
-        if _is_param(key) and not (array.dtype.kind == "f" and np.isfinite(array).all()):
+        if not np.isfinite(array).all() or (_is_param(key) and array.dtype.kind != "f"):
             raise RunError(f"{key[:100]} holds what is no finite number")
     return values, arrays
 

@@ -373,8 +373,11 @@ class Trainer:
         return loss, verdict
 
     def _save(self, name: str) -> None:
-        if not all(np.isfinite(array).all() for array in self.params.values()):
-            raise self._diverged("a parameter is not finite")
+        arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
+        whats = {"params": "parameter", "optimizer": "slot of the optimiser", "state": "state"}
+        for group, what in whats.items():
+            if not all(np.isfinite(array).all() for array in arrays[group].values()):
+                raise self._diverged(f"a {what} is not finite")
         values = {
             "step": self.step,
             "tokens": self.tokens,
@@ -387,7 +390,6 @@ class Trainer:
             "schedule": self.schedule.state(),
             "stopping": self.stopping.state() if self.stopping else None,
         }
-        arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
         self.run.save(name, Checkpoint(arrays, values))
         if name == "last":
             self._saved_at = self.step

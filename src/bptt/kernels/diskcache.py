@@ -20,7 +20,11 @@ import os
 import re
 import stat
 import time
+import warnings
+from functools import cache
 from pathlib import Path
+
+from bptt.errors import BpttWarning
 
 FORMAT = b"bptt kernel 2\n"
 
@@ -44,6 +48,7 @@ def read(folder: Path, key: str) -> bytes | None:
     with contextlib.suppress(OSError):
         place = _trusted(folder)
         if place is None:
+            _note(folder)
             return None
         path = place / f"{key}.o"
         # neither a link is followed nor a pipe waited for; what is looked at is what is open
@@ -78,6 +83,17 @@ def write(folder: Path, key: str, code: bytes) -> None:
                 new.unlink(missing_ok=True)
             raise
         _prune(place)
+
+
+@cache
+def _note(folder: Path) -> None:
+    """Say once that a folder is not used: without it every process compiles anew, for some seconds."""
+    warnings.warn(
+        f"{folder} is not used for compiled code, since others could write there or exchange it: "
+        "make it and what lies above yours alone (chmod 700), or name another by BPTT_CACHE",
+        BpttWarning,
+        stacklevel=2,
+    )
 
 
 def _head(key: str, code: bytes) -> bytes:
