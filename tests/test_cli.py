@@ -315,7 +315,7 @@ def test_a_run_may_be_moved_and_resumed_from_anywhere(
     for arguments in (["sample", "moved"], ["eval", "moved"], ["train", "--resume=moved", "--steps=8"]):
         assert bptt(arguments) == 0
     assert "8 steps, from step 6; the run is kept in moved" in capsys.readouterr().out
-    assert Run("moved").lines()[-1]["step"] == 8
+    assert Run("moved").log.lines()[-1]["step"] == 8
 
 
 def test_a_run_is_not_made_among_its_own_data(desk: Path, here: Path, capsys: Capture) -> None:
@@ -364,7 +364,7 @@ def test_epochs_instead_of_steps(desk: Path, here: Path, capsys: Capture) -> Non
     fast = [option for option in FAST if not option.startswith("--steps")]
     for epochs, steps in (("0.001", 1), ("0.1", 5)):  # 792 characters, 2 rows of 8: 50 steps
         assert bptt(["train", str(desk / "book.txt"), *fast, f"--epochs={epochs}", f"--out={steps}"]) == 0
-        assert Run(str(steps)).lines()[-1]["step"] == steps
+        assert Run(str(steps)).log.lines()[-1]["step"] == steps
 
 
 def test_the_live_display_works_too(

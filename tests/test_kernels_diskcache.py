@@ -129,9 +129,8 @@ def test_in_a_folder_that_is_not_to_be_trusted_nothing_is_read_or_written(
     data = planted.read_bytes()
     harm(planted)
     with pytest.warns(BpttWarning, match=r"is not used for compiled code.*\(chmod 700\)") as notes:
-        for _ in range(2):
-            assert run(monkeypatch) == (42, False)
-    assert len(notes) == 1  # once
+        assert [run(monkeypatch) for _ in range(2)] == [(42, False)] * 2
+    assert len(notes) == 1
     assert [path.read_bytes() for path in planted.parent.iterdir()] == [data]
 
 

@@ -27,7 +27,7 @@ def test_a_run_of_format_1_is_read_and_goes_on(
     with pytest.warns(BpttWarning, match="without digests"):
         trainer = Trainer.resume(name, steps=12)
     assert [report.step for report in trainer.reports()] == [8, 9, 10, 12]
-    losses = [line["valid_loss"] for line in trainer.run.lines() if "valid_loss" in line]
+    losses = [line["valid_loss"] for line in trainer.run.log.lines() if "valid_loss" in line]
     assert losses == pytest.approx(LOSSES[name], abs=1e-5)  # another processor rounds otherwise
     assert trainer.run.config()["format"] == FORMAT
     assert Trained.load(name, "last").step == 12  # without a note: it has its digests now

@@ -125,7 +125,7 @@ def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, book:
     tmp_path.joinpath("killed", "last.safetensors").write_bytes(old)
     trainer = Trainer.resume(tmp_path / "killed")
     assert trainer.step == 6
-    assert [line["step"] for line in trainer.run.lines()] == [5]
+    assert [line["step"] for line in trainer.run.log.lines()] == [5]
     go(trainer)
     assert left_by(tmp_path / "killed") == left_by(tmp_path / "whole")
 

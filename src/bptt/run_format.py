@@ -195,6 +195,14 @@ def canonical(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
+def expect_format(path: object, found: object) -> None:
+    """Raise a RunError unless a file has a format that is read."""
+    if type(found) is not int or not OLDEST <= found <= FORMAT:
+        raise RunError(
+            f"{path} has format {found!r:.60}; this version of bptt reads formats {OLDEST} to {FORMAT}"
+        )
+
+
 def sum_of(config: dict[str, Any]) -> str:
     """Return the SHA-256 sum of a configuration, but for where it stands itself."""
     sums = {key: value for key, value in config.get("sha256", {}).items() if key != "config"}

@@ -206,7 +206,7 @@ class Trainer:
         found = run.load("last", kept.model.shapes) if run.has("last.safetensors") else None
         experiment = Experiment.of(replace(kept.settings, **changed), facts=kept.facts)
         own_cell = "equations" in record.to_json(experiment.model.stack.cell)
-        if found is None and (own_cell or run.has("best.safetensors") or run.lines()):
+        if found is None and (own_cell or run.has("best.safetensors") or run.log.lines()):
             raise RunError(  # before anything is drawn
                 f"{run.folder} has no last.safetensors, so it is not known where to go on: put it back, "
                 "or copy best.safetensors to that name to go on from the best step"
@@ -229,7 +229,7 @@ class Trainer:
         if experiment.vocabulary is not None:
             run.restore_vocabulary(experiment.vocabulary.to_json())
         s = experiment.settings
-        trainer._seconds = run.rewind_log(trainer.step, s.report_every, s.eval_every)
+        trainer._seconds = run.log.rewind(trainer.step, s.report_every, s.eval_every)
         if changed or config["format"] < FORMAT:
             run.write_config(new)
         return trainer
@@ -282,7 +282,7 @@ class Trainer:
                 seconds = time.perf_counter() - begun
                 rate = (self.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
                 report = self._report(seconds, rate)
-                self.run.log(report.line())
+                self.run.log.add(report.line())
                 last_tokens, last_seconds = self.tokens, seconds
                 self.end = self._why_end(self.end == STOPPED)
             late = time.perf_counter() - saved > SAVE_SECONDS

@@ -108,25 +108,25 @@ class _Checks:
         return f"{len(vocabulary):,} {vocabulary.kind}s"
 
     def _log(self) -> str | None:
-        if numbers := self.run.damaged_lines():
+        if numbers := self.run.log.read()[1]:
             shown = ", ".join(map(str, numbers[:9]))
             raise BpttError(f"damaged lines: {shown}; bptt train --resume keeps the file aside and goes on")
-        lines, s = self.run.lines(), self.kept.settings
-        if lost := self.run.lacking(self._step, s.report_every, s.eval_every):
+        lines, s = self.run.log.lines(), self.kept.settings
+        if lost := self.run.log.lacking(self._step, s.report_every, s.eval_every):
             raise BpttError(f"it has lost {len(lost):,} of its lines, from step {lost[0]:,} on")
         return f"{len(lines):,} lines, to step {lines[-1]['step']:,}" if lines else None
 
     def _last(self) -> str | None:
-        if not self.run.has("last.safetensors") and (self.run.lines() or self.run.has("best.safetensors")):
+        if self.run.has("last.safetensors"):
+            return self._checkpoint("last")
+        if self.run.log.lines() or self.run.has("best.safetensors"):
             raise BpttError("it is missing, though the run has trained")
-        if not self.run.has("last.safetensors"):
-            return None
-        return self._checkpoint("last")
+        return None
 
     def _best(self) -> str | None:
         if self.run.has("best.safetensors"):
             return self._checkpoint("best")
-        if any("valid_loss" in line for line in self.run.lines()):
+        if any("valid_loss" in line for line in self.run.log.lines()):
             raise BpttError("it is missing, though the log has validation losses")
         return None
 
