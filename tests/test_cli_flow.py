@@ -10,6 +10,8 @@ import pytest
 
 import bptt as library
 from bptt.cli import run as bptt
+from bptt.errors import DivergedError
+from bptt.flow import of_text
 from bptt.runs import Checkpoint, Run
 from bptt.text import Vocabulary
 from bptt.trained import Trained
@@ -127,13 +129,15 @@ def test_without_matplotlib_there_is_a_table(
 def test_a_model_that_is_not_finite_has_no_flow(U: float, desk: Path, here: Path, capsys: Capture) -> None:
     run = altered(here / "run", desk / "rnn", U)
     capsys.readouterr()
-    assert bptt(["flow", str(run), *FEW, "--out=a.svg"]) == 1
+    assert bptt(["flow", str(run), *FEW, "--out=a.svg"]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert err == (
-        "bptt: rnn: the states, or their derivatives, do not stay finite: there is no gradient to follow\n"
-    )
+    assert re.fullmatch(r"bptt: .*params\.layers\.0\.U holds what is no finite number\n", err)
     assert not here.joinpath("a.svg").exists()
+    model = library.Model(inputs=3, outputs=3, hidden=2, cell="rnn")
+    params = {name: np.full(shape, U, np.float32) for name, shape in model.shapes.items()}
+    with pytest.raises(DivergedError, match="do not stay finite: there is no gradient to follow"):
+        of_text(model, params, np.arange(60) % 3, rng=np.random.default_rng(0), lags=5, positions=2)
 
 
 @pytest.mark.filterwarnings("error")

@@ -1,6 +1,6 @@
 """A run's log: a line of JSON for each report, with a check sum.
 
-A line that is damaged is never cut in silence. One that a crash cut short is: no checkpoint stands for it yet,
+A line that is damaged is never cut in silence. One that a crash cut short is: no checkpoint stands for it,
 and a resumption makes it again.
 """
 
