@@ -13,6 +13,7 @@ import pytest
 import bptt
 from bptt.check.adapters import FunctionSubject, explain_failure, find, from_adapter
 from bptt.check.adapters.pair import PairSubject
+from bptt.check.adapters.signature import Slot, fill
 from bptt.check.numeric import complex_step
 from bptt.check.subject import Sizes, Subject, SubjectError
 from bptt.types import Array, Params
@@ -704,3 +705,8 @@ def test_an_adapter_of_ten_lines() -> None:
 def test_an_adapter_that_is_none(subject: Any, message: str) -> None:
     with pytest.raises(SubjectError, match=message):
         from_adapter({"subject": subject}, np.random.default_rng(0))
+
+
+def test_an_argument_that_nothing_is_known_of_is_no_fault_of_ours() -> None:
+    with pytest.raises(SubjectError, match="nothing is known to call weights_dict with"):
+        fill({"weights": Slot("weights_dict")}, {"x": np.ones(2)}, Sizes())

@@ -135,6 +135,8 @@ def _read(
 def fill(template: Any, at: dict[str, Any], sizes: Sizes) -> Any:
     """Return a template with the arrays and the sizes in their places."""
     if isinstance(template, Slot):
+        if template.name not in at:  # as a dict of weights, which is not taken apart
+            raise SubjectError(f"nothing is known to call {template.name} with")
         return at[template.name]
     if isinstance(template, Size):
         return extent(template.symbol, sizes)
