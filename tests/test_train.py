@@ -160,7 +160,7 @@ def test_a_log_that_has_lost_lines_is_told(tmp_path: Path, book: str) -> None:
     go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 12)
     log = tmp_path / "run" / "log.jsonl"
     log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[1:]))
-    with pytest.warns(BpttWarning, match=r"log\.jsonl: it has lost 1 of its lines, from step 5 on"):
+    with pytest.warns(BpttWarning, match=r"log\.jsonl: it has lost the line of step 5, and maybe others"):
         assert go(Trainer.resume(tmp_path / "run")).end == DONE
 
 

@@ -121,6 +121,13 @@ def test_enormous_sizes_are_refused_before_anything_is_made(run: Path) -> None:
                 use(run)
 
 
+def test_a_step_beyond_all_bounds_takes_no_memory(run: Path) -> None:
+    checkpoint = Trainer.resume(run).run.load("last")
+    arrays = {f"{group}.{k}": a for group, part in checkpoint.arrays.items() for k, a in part.items()}
+    write_checkpoint(run, "last", {**checkpoint.values, "step": 1 << 53}, arrays)
+    assert states(run)["log.jsonl"] == "damaged"
+
+
 def test_settings_that_contradict_the_model_are_told(run: Path) -> None:
     whole = read_config(run)
     for name, value in (

@@ -7,6 +7,7 @@ and a resumption makes it again.
 import contextlib
 import os
 import warnings
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,11 @@ class Log:
                 lines.append(run_format.read_line(torn, wants_sum=self.wants_sum))
         return lines, damaged
 
-    def lacking(self, step: int, *every: int) -> list[int]:
-        """Return at which multiples of `every`, up to `step`, there is no line: what has been lost."""
-        due = {at for period in every for at in range(period, step + 1, period)}
-        return sorted(due - {line["step"] for line in self.read()[0]})
+    def first_lost(self, step: int, *every: int) -> int | None:
+        """Return the first multiple of any of `every`, up to `step`, that has no line; None where all have."""
+        there = {line["step"] for line in self.read()[0]}
+        lost = min(next(at for at in count(period, period) if at not in there) for period in every)
+        return lost if lost <= step else None
 
     def rewind(self, step: int, *every: int) -> float:
         """Drop the lines after `step`, and return the seconds at the end.
@@ -86,8 +88,8 @@ class Log:
         kept = [line for line in lines if line["step"] <= step]
         if damaged:
             _note(f"{self.path}: {_said(damaged)}; as it was, it is kept in {self._set_aside()}")
-        elif lost := self.lacking(step, *every):
-            _note(f"{self.path}: it has lost {len(lost):,} of its lines, from step {lost[0]:,} on")
+        elif every and (lost := self.first_lost(step, *every)):
+            _note(f"{self.path}: it has lost the line of step {lost:,}, and maybe others")
         write_atomically(self.path, b"".join(map(run_format.checked_line, kept)))
         return float(kept[-1].get("seconds", 0)) if kept else 0.0
 

@@ -112,8 +112,8 @@ class _Checks:
             shown = ", ".join(map(str, numbers[:9]))
             raise BpttError(f"damaged lines: {shown}; bptt train --resume keeps the file aside and goes on")
         lines, s = self.run.log.lines(), self.kept.settings
-        if lost := self.run.log.lacking(self._step, s.report_every, s.eval_every):
-            raise BpttError(f"it has lost {len(lost):,} of its lines, from step {lost[0]:,} on")
+        if lost := self.run.log.first_lost(self._step, s.report_every, s.eval_every):
+            raise BpttError(f"it has lost the line of step {lost:,}, and maybe others")
         return f"{len(lines):,} lines, to step {lines[-1]['step']:,}" if lines else None
 
     def _last(self) -> str | None:
