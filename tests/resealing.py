@@ -37,5 +37,5 @@ def write_checkpoint(folder: Path, name: str, values: dict[str, Any], arrays: Pa
     """Write a checkpoint of the run in a folder; arrays by their whole names."""
     given = {"format": run_format.FORMAT, "run": read_config(folder).get("id"), **values}
     given["sha256"] = run_format.sum_of_arrays(given, arrays)
-    data = save({k: np.ascontiguousarray(a) for k, a in arrays.items()}, {"bptt": json.dumps(given)})
+    data = save({k: np.asarray(a, order="C") for k, a in arrays.items()}, {"bptt": json.dumps(given)})
     folder.joinpath(f"{name}.safetensors").write_bytes(data)

@@ -73,7 +73,7 @@ class Log:
         return lines, damaged
 
     def first_lost(self, step: int, *every: int) -> int | None:
-        """Return the first multiple of any of `every`, up to `step`, that has no line; None where all have."""
+        """Return the first multiple of any of `every`, up to `step`, without a line; None if all have one."""
         there = {line["step"] for line in self.read()[0]}
         lost = min(next(at for at in count(period, period) if at not in there) for period in every)
         return lost if lost <= step else None
