@@ -40,7 +40,12 @@ def installed(name: str) -> Any:
 def loss_and_gradient(name: str, kind: Any, cell: str) -> tuple[float, np.ndarray[Any, Any]]:
     """Return what the second step gives: its state comes from the first."""
     run = CONTENDERS[name].make(kind, TINY, cell)
-    run()
+    try:
+        run()
+    except RuntimeError as error:
+        if name == "torch-bf16" and "primitive" in str(error):
+            pytest.skip("PyTorch has no such layer in bfloat16 on this processor")
+        raise
     loss, gradient = run()
     return loss, gradient.astype(np.float64)
 
