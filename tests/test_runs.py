@@ -154,7 +154,7 @@ def test_a_disk_that_is_really_full_leaves_what_was_there(run: Run) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_log_that_cannot_be_written_is_said(run: Run) -> None:
     run.path("log.jsonl").symlink_to("/dev/full")
-    with pytest.raises(RunError, match=r"cannot write .*log\.jsonl: it is a device, not a file"):
+    with pytest.raises(RunError, match=r"cannot write .*log\.jsonl: "):
         run.log.add({"step": 1})
 
 
@@ -415,7 +415,7 @@ def test_every_flipped_bit_of_a_log_is_seen(run: Run) -> None:
         flipped[bit // 8] ^= 1 << bit % 8
         run.path("log.jsonl").write_bytes(flipped)
         torn = not flipped.endswith(b"\n")
-        assert torn or run.log.read()[1] or run.log.lines() == lines  # a space became a tab
+        assert torn or run.log.read().damaged or run.log.lines() == lines  # a space became a tab
 
 
 def test_a_log_that_cannot_be_read_is_said(run: Run) -> None:

@@ -1,5 +1,6 @@
 """A run that is stopped and taken up again ends in the bits of one never stopped; and what ends a run."""
 
+import copy
 import json
 import math
 import os
@@ -172,6 +173,83 @@ def test_a_folder_is_held_until_training_ends(tmp_path: Path, book: str) -> None
     again = Trainer.resume(tmp_path / "run")
     again.close()
     Trainer.resume(tmp_path / "run").close()
+
+
+def test_reports_that_are_asked_for_again_hold_the_folder_again(tmp_path: Path, book: str) -> None:
+    trainer = Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
+    for _ in trainer.reports():
+        break
+    again = trainer.reports()
+    next(again)
+    with pytest.raises(RunError, match="is in use by another Trainer of this process"):
+        Trainer.resume(tmp_path / "run")
+    del again
+    go(Trainer.resume(tmp_path / "run"), 12)
+    with pytest.raises(RunError, match="has been trained by another meanwhile"):
+        next(trainer.reports())
+    assert go(Trainer.resume(tmp_path / "run")).end == DONE
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_trainer_does_not_write(tmp_path: Path, book: str) -> None:
+    trainer = Trainer.start(Settings(data=book, backend="reference", **SMALL), tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in tmp_path.joinpath("run").iterdir()}
+    if (child := os.fork()) == 0:
+        try:
+            go(trainer)
+        except RunError as error:
+            os._exit(0 if "this is a forked process" in str(error) else 1)
+        except BaseException:
+            os._exit(2)
+        os._exit(3)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert {path.name: path.read_bytes() for path in tmp_path.joinpath("run").iterdir()} == before
+    assert go(trainer).end == DONE
+
+
+def test_a_run_whose_lock_is_taken_away_stops(tmp_path: Path, book: str) -> None:
+    trainer = Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
+    tmp_path.joinpath("run", ".lock").unlink()
+    other = Trainer.resume(tmp_path / "run")
+    with pytest.raises(RunError, match=r"is not held any more: .* \.lock was taken away"):
+        go(trainer)
+    assert go(other).end == DONE
+
+
+def test_a_trainer_that_holds_a_folder_is_not_copied(tmp_path: Path, book: str) -> None:
+    trainer = Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
+    with pytest.raises(TypeError, match="held once"):
+        copy.deepcopy(trainer)
+    with pytest.raises(RunError, match="is in use"):
+        Trainer.resume(tmp_path / "run")
+
+
+def test_a_resumption_that_is_refused_changes_nothing(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 12)
+    run = tmp_path / "run"
+    for name in ("vocabulary.json", "log.jsonl"):
+        run.joinpath(name).unlink()
+    run.joinpath("log.jsonl").mkdir()
+    run.joinpath(".log.jsonl.0123456789ab.tmp").mkdir()
+    run.joinpath(".config.json.0123456789ab.tmp").touch()
+    before = sorted(path.name for path in run.iterdir())
+    with pytest.raises(RunError, match=r"log\.jsonl: it is a folder"):
+        Trainer.resume(run)
+    assert sorted(path.name for path in run.iterdir()) == before
+    run.joinpath("log.jsonl").rmdir()
+    with pytest.warns(BpttWarning, match="it has lost the line"):
+        Trainer.resume(run).close()  # a folder with the name of a temporary file stops nobody
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "best.safetensors", "vocabulary.json"])
+def test_no_run_is_begun_over_what_another_left(tmp_path: Path, book: str, name: str) -> None:
+    tmp_path.joinpath("outside").write_text("mine")
+    tmp_path.joinpath("run").mkdir()
+    tmp_path.joinpath("run", name).symlink_to(tmp_path / "outside")
+    with pytest.raises(RunError, match=f"holds a {name}, which would be written over"):
+        Trainer.start(Settings(data=book, **SMALL), tmp_path / "run")
+    assert tmp_path.joinpath("outside").read_text() == "mine"
 
 
 def test_a_run_goes_on_where_its_texts_have_moved(tmp_path: Path, book: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import Settings, Trained, Trainer
+from bptt import Settings, Trained, Trainer, run_format
 from bptt.cli import run as command
 from bptt.errors import BpttError
 from bptt.verify import verify
@@ -88,6 +88,42 @@ def test_a_file_of_another_run_is_found(run: Path, tmp_path: Path, file: str) ->
     shutil.copy(other / file, run / file)
     expected = "whole" if file == "log.jsonl" else "damaged"  # a log belongs to none
     assert states(run)[file] == expected
+
+
+def test_a_best_that_is_not_the_last_one_written_is_found(tmp_path: Path) -> None:
+    run = trained(tmp_path / "run", steps=2)
+    old = run.joinpath("best.safetensors").read_bytes()
+    for _ in Trainer.resume(run, steps=6).reports():
+        pass
+    assert set(states(run).values()) == {"whole"}
+    run.joinpath("best.safetensors").write_bytes(old)
+    assert states(run)["best.safetensors"] == "damaged"
+
+
+@pytest.mark.parametrize("left", [0, 1, 2])
+def test_lost_lines_at_the_end_of_a_log_are_found(tmp_path: Path, left: int) -> None:
+    run = trained(tmp_path / "run", steps=5)  # 2, 4, and the end
+    lines = run.joinpath("log.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(lines) == 3
+    run.joinpath("log.jsonl").write_bytes(b"".join(lines[:left]))
+    assert states(run)["log.jsonl"] == "damaged"
+    run.joinpath("log.jsonl").unlink()
+    assert states(run)["log.jsonl"] == "damaged"
+
+
+@pytest.mark.parametrize("data", [b"\n" * 5_000_000, b"{}\n" * 1_000_000, b"x" * 20_000_000])
+def test_a_log_that_is_none_is_left_soon(run: Path, data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    run.joinpath("log.jsonl").write_bytes(data)
+    read, calls = run_format.read_line, 0
+
+    def counting(text: bytes, **how: bool) -> Any:
+        nonlocal calls
+        calls += 1
+        return read(text, **how)
+
+    monkeypatch.setattr(run_format, "read_line", counting)
+    assert states(run)["log.jsonl"] == "damaged"
+    assert calls <= 5000
 
 
 def test_a_vocabulary_in_another_order_is_not_evaluated(run: Path) -> None:

@@ -13,6 +13,7 @@ import stat
 import time
 import weakref
 from pathlib import Path
+from typing import Any
 
 from bptt.errors import RunError
 
@@ -126,7 +127,8 @@ def append(path: Path, data: bytes) -> None:
     OSError
         If it cannot be written, or is no regular file.
     """
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _QUIET, 0o666)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | _QUIET
+    handle = os.open(path, flags, 0o666)
     try:
         if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
             raise NotRegularError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
@@ -236,11 +238,12 @@ class Lock:
     NAME = ".lock"
 
     def __init__(self, folder: Path) -> None:
-        path = folder / self.NAME
+        self._path = path = folder / self.NAME
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _QUIET
         self._handle: int | None = None
+        _held.add(self)  # before there is anything that a forked process could keep
         try:
-            handle = os.open(path, flags, 0o666)
+            self._handle = handle = os.open(path, flags, 0o666)
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror}") from None
         try:
@@ -252,13 +255,23 @@ class Lock:
                     "two would write over each other"
                 )
         except BaseException:
-            os.close(handle)
+            self.release()
             raise
-        self._handle = handle
         with contextlib.suppress(OSError):  # on a full disk it is held, and says nothing of its holder
             os.ftruncate(handle, 0)
             os.write(handle, f"{os.getpid()} {platform.node()[:80]}\n".encode())
-        _held.add(self)
+
+    def is_held(self) -> bool:
+        """Return whether the folder is still held: not in a forked process, nor when the file is gone."""
+        if self._handle is None:
+            return False
+        try:
+            return os.path.samestat(os.fstat(self._handle), os.stat(self._path))  # noqa: PTH116
+        except OSError:
+            return False
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a folder is held once: what holds it cannot be copied or pickled")
 
     def release(self) -> None:
         """Let go of the folder; once is enough."""

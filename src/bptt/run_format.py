@@ -88,10 +88,11 @@ class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 class LogLine(Struct, kw_only=True):
-    """What every line of a log has."""
+    """What every line of a log has, whatever else it says."""
 
     step: Count
     seconds: Annotated[float, Meta(ge=0)] = 0.0
+    crc32: str | None = None
 
 
 @dataclass(frozen=True)
@@ -238,26 +239,37 @@ def sum_of_arrays(values: dict[str, Any], arrays: dict[str, Array]) -> str:
     return summed.hexdigest()
 
 
+def due(settings: Settings, step: int, count: int) -> tuple[int, ...]:
+    """Return at multiples of which steps the log has lines.
+
+    At that of a checkpoint there is one, too, where no loss has been summed since: `count` is 0.
+    """
+    return (settings.report_every, settings.eval_every, *([step] if step and not count else []))
+
+
 def checked_line(line: dict[str, Any]) -> bytes:
-    """Return a line of the log with its check sum."""
-    plain = {key: value for key, value in line.items() if key != "crc32"}
-    return encode(plain | {"crc32": f"{zlib.crc32(canonical(plain)):08x}"})
+    """Return a line of the log, with the check sum of what stands before it."""
+    body = encode(line).rstrip(b"}\n")
+    return body + _SUM % (b"%08x" % zlib.crc32(body)) + b"\n"
 
 
-def read_line(text: bytes, *, wants_sum: bool) -> dict[str, Any]:
-    """Return a line of the log without its check sum.
+_SUM = b', "crc32": "%b"}'
+_SUM_LENGTH = len(_SUM % bytes(8))
+
+
+def read_line(text: bytes, *, wants_sum: bool) -> LogLine:
+    """Return what every line of a log has.
 
     Raises
     ------
     RunError
         If it is no line of a log, or is not as it was written.
     """
-    line = decode(text, dict[str, Any])
-    convert(line, LogLine, "line")
-    found = line.pop("crc32", None)
-    if found is None and not wants_sum:
+    line = decode(text, LogLine)
+    if line.crc32 is None and not wants_sum:
         return line
-    if found != f"{zlib.crc32(canonical(line)):08x}":
+    body = text[:-_SUM_LENGTH]
+    if text != body + _SUM % (b"%08x" % zlib.crc32(body)):
         raise RunError("its check sum is wrong")
     return line
 

@@ -4,16 +4,56 @@ A line that is damaged is never cut in silence. One that a crash cut short is: n
 and a resumption makes it again.
 """
 
-import contextlib
 import os
 import warnings
+from dataclasses import dataclass
+from io import BytesIO
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bptt import run_format
 from bptt.errors import BpttWarning, RunError
 from bptt.files import append, read_regular, sync, write_atomically
+
+MOST_DAMAGED = 1000
+"""Damaged lines that are looked at one by one."""
+
+
+class Entry(NamedTuple):
+    """A line: its step, the seconds until then, its text, and whether that has a check sum."""
+
+    step: int
+    seconds: float
+    text: bytes
+    has_sum: bool
+
+    def checked(self) -> bytes:
+        """Return the line with its check sum."""
+        if self.has_sum:
+            return self.text + b"\n"
+        return run_format.checked_line(run_format.decode(self.text, dict[str, Any]))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a log holds: its lines, and the numbers, from 1, of those that are not as they were written."""
+
+    entries: list[Entry]
+    damaged: list[int]
+
+    @property
+    def says(self) -> str:
+        """Which lines are damaged, in words."""
+        shown = ", ".join(map(str, self.damaged[:5])) + (", ..." if len(self.damaged) > 5 else "")
+        many = len(self.damaged) > 1
+        return f"line{'s' * many} {shown} {'are' if many else 'is'} damaged, and left out"
+
+    def first_lost(self, step: int, *every: int) -> int | None:
+        """Return the first multiple of any of `every`, up to `step`, without a line; None if all have one."""
+        there = {entry.step for entry in self.entries}
+        lost = [next(at for at in count(period, period) if at not in there) for period in every]
+        return min((at for at in lost if at <= step), default=None)
 
 
 class Log:
@@ -46,37 +86,29 @@ class Log:
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines; those that are damaged are left out, with a warning."""
-        lines, damaged = self.read()
-        if damaged:
-            _note(f"{self.path}: {_said(damaged)}")
-        return lines
+        found = self.read()
+        if found.damaged:
+            _note(f"{self.path}: {found.says}")
+        lines = [run_format.decode(entry.text, dict[str, Any]) for entry in found.entries]
+        return [{key: value for key, value in line.items() if key != "crc32"} for line in lines]
 
-    def read(self) -> tuple[list[dict[str, Any]], list[int]]:
-        """Return the lines, and the numbers, from 1, of those that are not as they were written."""
-        if not os.path.lexists(self.path):
-            return [], []
-        texts = self._bytes().split(b"\n")
-        torn = texts.pop()  # nothing, where the last line is whole
-        lines: list[dict[str, Any]] = []
-        damaged = []
-        for number, text in enumerate(texts, 1):
+    def read(self) -> "Found":
+        """Return what is in the file; after `MOST_DAMAGED` lines that are damaged, the rest is, too."""
+        entries: list[Entry] = []
+        damaged: list[int] = []
+        data = self._bytes() if os.path.lexists(self.path) else b""
+        for number, text in enumerate(BytesIO(data), 1):
+            is_torn = not text.endswith(b"\n")  # the last one: whole but for its end, or of no use
             try:
-                line = run_format.read_line(text, wants_sum=self.wants_sum)
-                if lines and line["step"] <= lines[-1]["step"]:
+                line = run_format.read_line(text.rstrip(b"\n"), wants_sum=self.wants_sum)
+                if entries and line.step <= entries[-1].step:
                     raise RunError("its step is not beyond that of the line before")
-                lines.append(line)
+                entries.append(Entry(line.step, line.seconds, text.rstrip(b"\n"), line.crc32 is not None))
             except RunError:
-                damaged.append(number)
-        if torn:  # whole but for its end, or of no use
-            with contextlib.suppress(RunError):
-                lines.append(run_format.read_line(torn, wants_sum=self.wants_sum))
-        return lines, damaged
-
-    def first_lost(self, step: int, *every: int) -> int | None:
-        """Return the first multiple of any of `every`, up to `step`, without a line; None if all have one."""
-        there = {line["step"] for line in self.read()[0]}
-        lost = min(next(at for at in count(period, period) if at not in there) for period in every)
-        return lost if lost <= step else None
+                damaged += [] if is_torn else [number]
+                if len(damaged) == MOST_DAMAGED:
+                    break
+        return Found(entries, damaged)
 
     def rewind(self, step: int, *every: int) -> float:
         """Drop the lines after `step`, and return the seconds at the end.
@@ -84,14 +116,14 @@ class Log:
         Where lines are damaged, the file as it was is kept aside first, and a warning says so; as it does
         where lines are missing that are due every so many steps.
         """
-        lines, damaged = self.read()
-        kept = [line for line in lines if line["step"] <= step]
-        if damaged:
-            _note(f"{self.path}: {_said(damaged)}; as it was, it is kept in {self._set_aside()}")
-        elif every and (lost := self.first_lost(step, *every)):
+        found = self.read()
+        kept = [entry for entry in found.entries if entry.step <= step]
+        if found.damaged:
+            _note(f"{self.path}: {found.says}; as it was, it is kept in {self._set_aside()}")
+        elif lost := found.first_lost(step, *every):
             _note(f"{self.path}: it has lost the line of step {lost:,}, and maybe others")
-        write_atomically(self.path, b"".join(map(run_format.checked_line, kept)))
-        return float(kept[-1].get("seconds", 0)) if kept else 0.0
+        write_atomically(self.path, b"".join(entry.checked() for entry in kept))
+        return kept[-1].seconds if kept else 0.0
 
     def _set_aside(self) -> Path:
         """Copy the file to the first of NAME.damaged-1, ... that is not there."""
@@ -106,12 +138,6 @@ class Log:
             return read_regular(self.path, run_format.LOG_LIMIT)
         except OSError as error:
             raise RunError(f"cannot read {self.path}: {error.strerror or error}") from None
-
-
-def _said(numbers: list[int]) -> str:
-    shown = ", ".join(map(str, numbers[:5])) + (", ..." if len(numbers) > 5 else "")
-    many = len(numbers) > 1
-    return f"line{'s' * many} {shown} {'are' if many else 'is'} damaged, and left out"
 
 
 def _note(text: str) -> None:

@@ -14,6 +14,7 @@ to the disk before a checkpoint is, and the checkpoint before anything is said o
 for is always there. What is in the files, and the digests by which damage is seen: :mod:`bptt.run_format`.
 """
 
+import contextlib
 import hashlib
 import os
 import warnings
@@ -97,6 +98,10 @@ class Run:
         run._expect_none()
         run.hold()  # what another has made until here is there now
         run._expect_none()
+        if strange := [name for name in sorted(FILES) if run.has(name)]:
+            raise RunError(
+                f"{run.folder} holds a {strange[0]}, which would be written over: give another --out"
+            )
         run.sweep()
         run._write("config.json", whole)
         if tokens is not None:
@@ -137,6 +142,19 @@ class Run:
         """
         if self._lock is None:
             self._lock = Lock(self.folder)
+
+    def expect_held(self) -> None:
+        """Raise a RunError where the folder was held and is not any more: two would write over each other."""
+        if self._lock is not None and not self._lock.is_held():
+            raise RunError(
+                f"{self.folder} is not held any more: this is a forked process, or {Lock.NAME} was taken "
+                "away; what was saved until now is whole"
+            )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the folder."""
+        return self._lock is not None
 
     def release(self) -> None:
         """Let go of the folder."""
@@ -234,10 +252,12 @@ class Run:
         """Remove what a process that was killed while it wrote has left behind; the folder must be held."""
         for entry in sorted(os.listdir(self.folder)):  # noqa: PTH208
             if is_temporary(entry, FILES):
-                self.path(entry).unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a folder of that name is none of ours
+                    self.path(entry).unlink()
 
     def save(self, name: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint, ``"last"`` or ``"best"``: the same content gives the same bytes."""
+        self.expect_held()
         self.log.force()
         self._write(f"{name}.safetensors", checkpoints.to_bytes(checkpoint, self.config().get("id")))
 

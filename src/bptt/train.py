@@ -30,7 +30,7 @@ from bptt.backends import running
 from bptt.cells import record
 from bptt.errors import BpttWarning, ConfigError, DivergedError, RunError
 from bptt.experiment import Experiment
-from bptt.run_format import FORMAT, Progress, convert
+from bptt.run_format import FORMAT, Progress, convert, due
 from bptt.runs import RUNS, Checkpoint, Run
 from bptt.schedules import EarlyStopping
 from bptt.settings import Settings
@@ -225,11 +225,12 @@ class Trainer:
                 BpttWarning,
                 stacklevel=3,
             )
+        s = experiment.settings
+        run.log.read()  # what cannot be read is told before anything is written
         run.sweep()
         if experiment.vocabulary is not None:
             run.restore_vocabulary(experiment.vocabulary.to_json())
-        s = experiment.settings
-        trainer._seconds = run.log.rewind(trainer.step, s.report_every, s.eval_every)
+        trainer._seconds = run.log.rewind(trainer.step, *due(s, trainer.step, trainer._count))
         if changed or config["format"] < FORMAT:
             run.write_config(new)
         return trainer
@@ -263,6 +264,13 @@ class Trainer:
         RunError
             If a file cannot be written.
         """
+        if not self.run.is_held:  # somebody has asked for reports before, and not for all of them
+            self.run.hold()
+            if self.run.load("last").values["step"] != self._saved_at:
+                self.close()
+                raise RunError(
+                    f"{self.run.folder} has been trained by another meanwhile: Trainer.resume takes it up"
+                )
         try:
             yield from self._reports(should_stop)
         finally:
@@ -282,6 +290,7 @@ class Trainer:
                 seconds = time.perf_counter() - begun
                 rate = (self.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
                 report = self._report(seconds, rate)
+                self.run.expect_held()
                 self.run.log.add(report.line())
                 last_tokens, last_seconds = self.tokens, seconds
                 self.end = self._why_end(self.end == STOPPED)

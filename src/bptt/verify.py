@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from bptt.errors import BpttError, BpttWarning
-from bptt.run_format import OLDEST, Described, Progress, convert
+from bptt.run_format import OLDEST, Described, Progress, convert, due
 from bptt.runs import Run
 from bptt.tasks import TASKS
 from bptt.text import Vocabulary
@@ -70,7 +70,7 @@ def verify(folder: str | os.PathLike[str]) -> list[Finding]:
 class _Checks:
     def __init__(self, run: Run, kept: Described) -> None:
         self.run, self.kept = run, kept
-        self._step = 0  # the last checkpoint's
+        self._progress: dict[str, Progress] = {}
         self.good: Literal["whole", "readable"] = "whole"
         if run.config()["format"] <= OLDEST:
             self.good = "readable"
@@ -108,13 +108,13 @@ class _Checks:
         return f"{len(vocabulary):,} {vocabulary.kind}s"
 
     def _log(self) -> str | None:
-        if numbers := self.run.log.read()[1]:
-            shown = ", ".join(map(str, numbers[:9]))
-            raise BpttError(f"damaged lines: {shown}; bptt train --resume keeps the file aside and goes on")
-        lines, s = self.run.log.lines(), self.kept.settings
-        if lost := self.run.log.first_lost(self._step, s.report_every, s.eval_every):
+        found, last = self.run.log.read(), self._progress.get("last")
+        if found.damaged:
+            raise BpttError(f"{found.says}; bptt train --resume keeps the file aside and goes on")
+        if last and (lost := found.first_lost(last.step, *due(self.kept.settings, last.step, last.count))):
             raise BpttError(f"it has lost the line of step {lost:,}, and maybe others")
-        return f"{len(lines):,} lines, to step {lines[-1]['step']:,}" if lines else None
+        entries = found.entries
+        return f"{len(entries):,} lines, to step {entries[-1].step:,}" if entries else None
 
     def _last(self) -> str | None:
         if self.run.has("last.safetensors"):
@@ -125,7 +125,10 @@ class _Checks:
 
     def _best(self) -> str | None:
         if self.run.has("best.safetensors"):
-            return self._checkpoint("best")
+            says, last = self._checkpoint("best"), self._progress.get("last")
+            if last and self._progress["best"].best != last.best and self._progress["best"].step <= last.step:
+                raise BpttError(f"it is not the best of the run, whose loss was {last.best}")
+            return says
         if any("valid_loss" in line for line in self.run.log.lines()):
             raise BpttError("it is missing, though the log has validation losses")
         return None
@@ -133,5 +136,5 @@ class _Checks:
     def _checkpoint(self, name: str) -> str:
         checkpoint = self.run.load(name, self.kept.model.shapes)
         progress = convert(checkpoint.values, Progress, "its values")
-        self._step = progress.step if name == "last" else self._step
+        self._progress[name] = progress
         return f"step {progress.step:,}"
