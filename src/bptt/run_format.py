@@ -30,7 +30,7 @@ OLDEST = 1
 
 CONFIG_LIMIT = 4 << 20
 VOCABULARY_LIMIT = 16 << 20
-LOG_LIMIT = 256 << 20
+LOG_LIMIT = 128 << 20
 CHECKPOINT_LIMIT = 8 << 30
 HEADER_LIMIT = 16 << 20
 """Bytes of a file, and of a checkpoint's header: what is larger is not read."""
