@@ -129,7 +129,10 @@ class _Reader:
             return FUNCTIONS["chosen"](a, b, v, w)
         called = {"σ": "sigmoid", "√": "sqrt"}.get(token, token)
         if called in FUNCTIONS:
-            raised = int("".join(_SUPERSCRIPTS[c] for c in self.take())) if self.kind == "raised" else 1
+            raised = 1
+            if self.kind == "raised":  # tanh²(x); a root sign has no power of its own
+                assert called != "sqrt", self.tokens[self.k :]
+                raised = int("".join(_SUPERSCRIPTS[c] for c in self.take()))
             return FUNCTIONS[called](*self.arguments()) ** raised
         return self.names[token]
 

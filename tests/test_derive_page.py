@@ -24,7 +24,7 @@ EVERYTHING = '''
 @bptt.cell(state="y c", params={"alpha": (0.5, 1.5)})
 def everything(a_x, a_1, u_x, c_prev, y, alpha, floor=0.25, σ_2=1e-05):
     """Each function once; names that the page and the module have a use for, too."""
-    x = sqrt(1 + a_x ** 2) + abs(a_1)
+    x = sqrt(1 + a_x ** 2) ** 3 + abs(a_1)
     p = where(x > 2 * u_x + 1, tanh(x) ** 3, -x / 2)
     tape = min(p, relu(a_1), floor) if False else min(p, relu(a_1))
     c_tilde = max(tape, softplus(u_x)) * exp(-alpha * σ_2) - log(1 + x) ** 2

@@ -51,7 +51,7 @@ def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
     found = []
     for s in block.lines:
         row = re.sub(r" \\qquad .*| \\tag\{.*?\}$|^\\text\{.*?\} \\quad ", "", show(s, printer))
-        left, right = row.replace("\\\\\n& ", " ").replace("\\\\\n&& ", " ").replace("&", "").split("=", 1)
+        left, right = row.replace("\\\\\n& ", " ").replace("&", "").split("=", 1)
         found.append((left.strip(), right))
     return found
 

@@ -105,6 +105,43 @@ def test_no_two_names_are_alike(time: str) -> None:
     assert len({mathml(tex) for tex in shown.values()}) == len(NAMES)
 
 
+SIGNS = """
+r = sqrt(1 + c ** 2)
+g = c / r + sqrt(r) ** 3 + exp(-c ** 2) ** 0.5 + log(1 + c ** 2) ** -2
+b = log(k) * -tanh(a_f) / (-k) - -(-2 * c) * (-1) * g / 3 + 1 / (2 - c)
+c = 0.5 * c + a_f * b
+return c / r, c
+"""
+
+
+def test_powers_and_signs_are_written_as_people_write_them() -> None:
+    """No sign or coefficient is idle, and only a function's own sign is raised."""
+    given = ("; ".join(SIGNS.strip().splitlines()), "a_f, c, k", 'state="h c", params={"k": (0.5, 1)}')
+    text, tex = told(*given), page(cell(*given), "latex")
+    assert "g = c_prev / r + (√(r))³ + (exp(-c_prev²))^(0.5) + 1 / log²(1 + c_prev²)" in text
+    assert r"(\sqrt{r_{t}})^{3} + (\exp({- c_{t-1}^{2}}))^{0.5}" in tex
+    assert r"+ \frac{1}{\log^{2}(1 + c_{t-1}^{2})}" in tex
+    assert "b = -log(k) tanh(a_f) / (-k) + 2 c_prev g / 3 + 1 / (2 - c_prev)" in text
+    assert r"b_{t} &= - \frac{\log(k) \, \tanh(a_{f,t})}{- k} + " in tex
+    for idle in (r"\sqrt^", r"\exp^", r"1 \, ", r"(-1)", r"\left(-1"):
+        assert idle not in tex
+    for idle in ("- 1 ", "-1 ", "√²", "(-1)"):
+        assert idle not in text.split("One step")[1].split("What is kept")[0]
+
+
+def test_a_sum_on_several_lines_stays_in_its_column() -> None:
+    gates = [f"a_{c}" for c in "bcdefghijl"]
+    made = cell(f"return {' * '.join(gates)} + h", ", ".join([*gates, "h"]))
+    assert "\n& \\quad +" in page(made, "markdown")
+    assert "&&" not in page(made, "markdown")
+
+
+def test_a_value_called_sigma_is_no_sigmoid() -> None:
+    tex = page(cell("sigma = sigmoid(a_f) * h; return sigma + a_f", "a_f, h"), "latex")
+    assert r"\sigma_{t} &= \operatorname{sigmoid}(a_{f,t})" in tex
+    assert r"\sigma(" not in tex
+
+
 def test_no_two_names_of_a_cell_are_alike() -> None:
     body = "; ".join(
         f"{name} = {before} * a_c1 + tanh(a_c_1)"

@@ -198,12 +198,16 @@ def _arranged(expr: Expr, order: Mapping[str, int], least: dict[Expr, int]) -> E
         terms = sorted(expr.args, key=term)
         return Add(*(_arranged(t, order, least) for t in terms), evaluate=False)
     if expr.is_Mul:
-        factors = sorted(expr.args, key=place)
-        return Mul(*(_arranged(f, order, least) for f in factors), evaluate=False)
+        factors = [_arranged(f, order, least) for f in sorted(expr.args, key=place)]
+        factors = [f for f in factors if f != 1] or [Integer(1)]
+        return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
     if expr.is_Pow:
-        return Pow(_arranged(expr.base, order, least), expr.exp, evaluate=False)
+        base, exp = _arranged(expr.base, order, least), _arranged(expr.exp, order, least)
+        return base if exp == 1 else Pow(base, exp, evaluate=False)
     if expr.is_Function:
         return expr.func(*(_arranged(a, order, least) for a in expr.args))
+    if expr.is_Float and float(expr).is_integer() and abs(expr) < 2**53:
+        return Integer(int(expr))  # a coefficient of 1.0 is none
     return expr
 
 

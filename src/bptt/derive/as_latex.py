@@ -75,10 +75,10 @@ def _row(s: Shown, printer: TeXPrinter) -> str:
 
 def _numbered(s: Shown, printer: TeXPrinter) -> str:
     tag = rf"\text{{{s.label}}} \quad " if s.numbers else ""
-    return rf"{tag}& {printer.doprint(s.left)} = {_right(s, printer, '&')}{_note(s, printer)}"
+    return rf"{tag}& {printer.doprint(s.left)} = {_right(s, printer)}{_note(s, printer)}"
 
 
-def _right(s: Shown, printer: TeXPrinter, start: str = "") -> str:
+def _right(s: Shown, printer: TeXPrinter) -> str:
     """Return the right-hand side, on several lines where it has many terms."""
     pieces: list[list[Expr]] = []
     for term in Add.make_args(s.right):
@@ -88,7 +88,7 @@ def _right(s: Shown, printer: TeXPrinter, start: str = "") -> str:
             pieces.append([term])
     shown = [printer.doprint(Add(*p, evaluate=False) if len(p) > 1 else p[0]) for p in pieces]
     more = [p if p.startswith("-") else f"+ {p}" for p in shown[1:]]
-    return " \\\\\n".join([shown[0], *(rf"{start}& \quad {p}" for p in more)])
+    return " \\\\\n".join([shown[0], *(rf"& \quad {p}" for p in more)])
 
 
 def _width(term: Expr) -> int:

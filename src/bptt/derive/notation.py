@@ -3,13 +3,14 @@
 Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. LaTeX has it: c_{t-1}.
 """
 
+import re
 from typing import TYPE_CHECKING, Any
 
-from sympy import Integer, Mul, Symbol
+from sympy import Integer, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from bptt.derive.algebra import PRODUCTS, Expr, sides, without_sign
+from bptt.derive.algebra import Expr, sides
 from bptt.derive.names import latex_name, latex_names
 
 if TYPE_CHECKING:
@@ -22,69 +23,96 @@ class Index(Symbol):  # type: ignore[misc]
     """Something that has no time step: an index, a size, a condition on t."""
 
 
-class TextPrinter(StrPrinter):  # type: ignore[misc]
+class _Terms:
+    """How sums, products and powers are written, whatever their signs are made of.
+
+    A printer says how it writes brackets, factors side by side, a fraction, and what is raised.
+    """
+
+    _minus = "-"
+    _beside: str
+    _times: str
+    _print: Any
+    _brackets: Any
+    _over: Any
+    _raised: Any
+    _called: Any
+
+    def _print_Add(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
+        text = ""
+        for term in e.args:
+            minus, body = _signed(term)
+            shown = self._brackets(self._print(body)) if body.is_Add else self._print(body)
+            sign = (self._minus if minus else "") if not text else (" - " if minus else " + ")
+            text += sign + shown
+        return text
+
+    def _print_Mul(self, e: Expr) -> str:  # noqa: N802
+        minus, body = _signed(e)
+        over, under = _fraction(body)
+        shown = str(self._over(over, under)) if under else self._factors(over)
+        return self._minus + shown if minus else shown
+
+    def _print_Pow(self, e: Expr) -> str:  # noqa: N802
+        base, exp = e.args
+        if _is_inverse(e):
+            return self._print_Mul(e)
+        name = _name(base)
+        if exp.is_Integer and name in _PLAIN and name != "sqrt" and len(base.args) == 1:
+            return str(self._called(base, self._raised(exp)))  # tanh²(c); but of a root it is no power
+        shown = str(self._print(base))
+        number = base.is_Number and re.fullmatch(r"[\d.]+", shown)  # without a sign or a power of ten
+        closed = base.is_Symbol or number or _is_closed(base) or (exp.is_Integer and name in ("max", "min"))
+        return (shown if closed else str(self._brackets(shown))) + str(self._raised(exp))
+
+    def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
+        """Return whether a factor needs brackets."""
+        if factor.is_Add or _name(factor) == "total":
+            return True
+        return bool((factor.is_Mul and not alone) or (not first and factor.is_Number and factor < 0))
+
+    def _factors(self, factors: list[Expr]) -> str:
+        text = ""
+        for f in factors:
+            loose = self._is_loose(f, not text, len(factors) == 1)
+            shown = self._brackets(self._print(f)) if loose else self._print(f)
+            text += shown if not text else (self._times if f.is_Number else self._beside) + shown
+        return text
+
+
+class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
-    def _print_Symbol(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
+    _times, _beside = " · ", " "
+
+    def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
         return str(e.name)  # Python's names: no two are alike
 
     def _print_Float(self, e: Expr) -> str:  # noqa: N802
         return repr(float(e)).removesuffix(".0")  # the shortest that is this number
 
-    def _print_Add(self, e: Expr) -> str:  # noqa: N802
-        text = ""
-        for term in e.args:
-            minus = _is_negative(term)
-            body = without_sign(term) if minus else term
-            shown = f"({self._print(body)})" if body.is_Add else self._print(body)
-            sign = ("-" if minus else "") if not text else (" - " if minus else " + ")
-            text += sign + shown
-        return text
+    def _brackets(self, inside: str) -> str:
+        return f"({inside})"
 
-    def _print_Mul(self, e: Expr) -> str:  # noqa: N802
-        if _is_negative(e):
-            body = without_sign(e)
-            return f"-({self._print(body)})" if body.is_Add else f"-{self._print(body)}"
-        first = e.args[0]
-        split = first.is_Rational and not first.is_Integer  # 1/2 a / b is a / (2 b)
-        over = [f for f in e.args[split:] if not _is_inverse(f)] or [Integer(1)]
-        under = [f.base if f.exp == -1 else f.base**-f.exp for f in e.args[split:] if _is_inverse(f)]
-        if split:
-            over, under = [Integer(first.p), *over], [Integer(first.q), *under]
-        if len(over) > 1 and over[0] == 1:
-            over = over[1:]
-        text = self._factors(over)
-        if not under:
-            return text
+    def _over(self, over: list[Expr], under: list[Expr]) -> str:
         below = self._factors(under)
-        closed = len(under) == 1 and not under[0].is_Mul and not _is_negative(under[0])
-        return f"{text} / {below}" if closed else f"{text} / ({below})"
+        closed = len(under) == 1 and not under[0].is_Mul and not _signed(under[0])[0]
+        return f"{self._factors(over)} / {below if closed else f'({below})'}"
 
-    def _factors(self, factors: list[Expr]) -> str:
-        text = ""
-        for f in factors:
-            loose = f.is_Add or (f.is_Mul and len(factors) > 1) or (text and f.is_Number and f < 0)
-            shown = f"({self._print(f)})" if loose or _name(f) == "total" else self._print(f)
-            text += shown if not text else (" · " if f.is_Number else " ") + shown
-        return text
+    def _raised(self, exp: Expr) -> str:
+        if exp.is_Integer:
+            return str(exp).translate(SUPERSCRIPTS)
+        return f"^{self._print(exp) if exp.is_Symbol else f'({self._print(exp)})'}"
 
-    def _print_Pow(self, e: Expr) -> str:  # noqa: N802
-        base, exp = e.args
-        if exp == -1:
-            return f"1 / {self._factors([base])}" if not base.is_Mul else f"1 / ({self._print(base)})"
-        raised = str(exp).translate(SUPERSCRIPTS) if exp.is_Integer and exp > 0 else None
-        if raised and base.is_Function and _name(base) in _PLAIN and len(base.args) == 1:
-            return f"{_PLAIN[_name(base)]}{raised}({self._print(base.args[0])})"
-        closed = base.is_Symbol or (base.is_Number and base >= 0) or base.is_Function
-        shown = self._print(base) if closed else f"({self._print(base)})"
-        if raised:
-            return shown + raised
-        return f"{shown}^{self._print(exp) if exp.is_Symbol else f'({self._print(exp)})'}"
+    def _called(self, e: Expr, raised: str = "") -> str:
+        return f"{_PLAIN[_name(e)]}{raised}({', '.join(map(self._print, e.args))})"
 
     def _print_Function(self, e: Expr) -> str:  # noqa: N802
         name = _name(e)
         if name == "where":
             return _where(e, self._print, _TEXT)
+        if name in _PLAIN:
+            return self._called(e)
         arguments = [self._print(a) for a in e.args]
         match name:
             case "abs":
@@ -96,9 +124,9 @@ class TextPrinter(StrPrinter):  # type: ignore[misc]
             case "outer":
                 return f"{arguments[0]}ᵀ {arguments[1]}"
             case "total":
-                loose = e.args[0].is_Add or _is_negative(e.args[0])
+                loose = e.args[0].is_Add or _signed(e.args[0])[0]
                 return f"Σ ({arguments[0]})" if loose else f"Σ {arguments[0]}"
-        return f"{_PLAIN[name]}({', '.join(arguments)})"
+        raise AssertionError(name)
 
     _print_log = _print_exp = _print_Function
 
@@ -109,7 +137,7 @@ _PLAIN = {n: n for n in ("tanh", "relu", "exp", "log", "softplus", "max", "min")
 }
 
 
-class TeXPrinter(LatexPrinter):  # type: ignore[misc]
+class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
     """SymPy's LaTeX in the order that the expression has; names get their time steps.
 
     Parameters
@@ -118,8 +146,10 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
         Which names there are, and which of them have no time step.
     """
 
+    _minus, _times, _beside = "- ", r" \cdot ", r" \, "
+
     def __init__(self, whole: "Whole") -> None:
-        super().__init__({"order": "none", "mul_symbol": r" \, ", "fold_short_frac": False})
+        super().__init__({"order": "none"})
         eq = whole.equations
         self._timeless = {*eq.params, *eq.constants, *whole.shapes}
         self._states = set(eq.states)
@@ -127,14 +157,8 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
         self._known = latex_names(map(self._timed, (*own, *others)))
         self._named = {*own, *others}
-        sigma = any(shown == r"\sigma" for shown in self._known.values())
+        sigma = any(shown.startswith(r"\sigma") for shown in self._known.values())
         self._sigmoid = r"\operatorname{sigmoid}" if sigma else r"\sigma"
-
-    def doprint(self, e: Expr) -> str:
-        """Return the LaTeX, with brackets that grow only where something is tall."""
-        text = str(super().doprint(e))
-        tall = r"\frac" in text or r"\begin" in text
-        return text if tall else text.replace(r"\left(", "(").replace(r"\right)", ")")
 
     def _print_Symbol(self, e: Expr, style: str = "plain") -> str:  # noqa: N802
         name = str(e.name)
@@ -169,64 +193,55 @@ class TeXPrinter(LatexPrinter):  # type: ignore[misc]
         mantissa, _, power = repr(float(e)).removesuffix(".0").partition("e")
         return rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
 
-    def _print_Mul(self, e: Expr) -> str:  # noqa: N802
-        if _is_negative(e):
-            body = without_sign(e)
-            shown = self._print(body)
-            return f"- {self._brackets(shown)}" if body.is_Add else f"- {shown}"
-        return str(super()._print_Mul(e))
+    def _brackets(self, inside: str) -> str:
+        return rf"\left({inside}\right)" if r"\frac" in inside or r"\begin" in inside else f"({inside})"
 
-    def _print_Pow(self, e: Expr) -> str:  # noqa: N802
-        base, exp = e.args
-        if base.is_Function and exp.is_Integer and exp > 0:
-            raised = f"^{{{exp}}}"
-            if _name(base) in _PLAIN and len(base.args) == 1:
-                return self._call(base, raised)
-            shown = self._print(base)
-            return f"{shown}{raised}" if _name(base) in ("abs", "where") else self._brackets(shown) + raised
-        return str(super()._print_Pow(e))
+    def _over(self, over: list[Expr], under: list[Expr]) -> str:
+        above, below = (self._print(f[0]) if len(f) == 1 else self._factors(f) for f in (over, under))
+        return rf"\frac{{{above}}}{{{below}}}"
 
-    def _print_Function(self, e: Expr, exp: str | None = None) -> str:  # noqa: N802
+    def _raised(self, exp: Expr) -> str:
+        return f"^{{{self._print(exp)}}}"
+
+    def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
+        cases = _name(factor) == "where" and not _is_closed(factor) and not alone
+        return cases or super()._is_loose(factor, first, alone)
+
+    def _print_Function(self, e: Expr) -> str:  # noqa: N802
         name = _name(e)
-        if name not in ("where", "abs", *PRODUCTS):
-            return self._call(e, f"^{{{exp}}}" if exp else "")
+        if name in _PLAIN:
+            return self._called(e)
         # each argument is printed once: twice in each of a function in a function would be for ever
         arguments = [] if name == "where" else [self._print(a) for a in e.args]
-        shown = ""
         match name:
             case "where":
-                shown = _where(e, self._print, _LATEX)
+                return _where(e, self._print, _LATEX)
             case "abs":
-                shown = rf"\left|{arguments[0]}\right|"
+                return rf"\left|{arguments[0]}\right|"
             case "affine":
-                shown = rf"{arguments[0]} \, {arguments[1]}"
+                return rf"{arguments[0]} \, {arguments[1]}"
             case "product":
-                shown = rf"{arguments[0]} \, {arguments[1]}^{{\top}}"
+                return rf"{arguments[0]} \, {arguments[1]}^{{\top}}"
             case "outer":
-                shown = rf"{arguments[0]}^{{\top}} \, {arguments[1]}"
+                return rf"{arguments[0]}^{{\top}} \, {arguments[1]}"
             case "total":
-                loose = e.args[0].is_Add or _is_negative(e.args[0])
+                loose = e.args[0].is_Add or _signed(e.args[0])[0]
                 inner = self._brackets(arguments[0]) if loose else arguments[0]
-                shown = rf"\sum_{{t}} {inner}"
-        return f"{self._brackets(shown)}^{{{exp}}}" if exp else shown
+                return rf"\sum_{{t}} {inner}"
+        raise AssertionError(name)
 
     _print_log = _print_exp = _print_Function
 
-    def _call(self, e: Expr, raised: str) -> str:
-        names = {"sigmoid": self._sigmoid, "sqrt": r"\sqrt"}
+    def _called(self, e: Expr, raised: str = "") -> str:
         name = _name(e)
-        if name == "sqrt" and not raised:
+        if name == "sqrt":
             return rf"\sqrt{{{self._print(e.args[0])}}}"
         if name in ("tanh", "exp", "log", "max", "min"):
             called = rf"\{name}"
         else:
-            called = names.get(name, rf"\operatorname{{{name}}}")
+            called = self._sigmoid if name == "sigmoid" else rf"\operatorname{{{name}}}"
         arguments = [f"{{{a}}}" if a.startswith("-") else a for a in map(self._print, e.args)]
         return called + raised + self._brackets(", ".join(arguments))
-
-    @staticmethod
-    def _brackets(inside: str) -> str:
-        return rf"\left({inside}\right)" if r"\frac" in inside or r"\begin" in inside else f"({inside})"
 
 
 _TEXT = {">": ">", "<=": "≤", "else": "where({a} > {b}, {v}, {w})", "sign": "sign({u})", "one": "[{c}]"}
@@ -257,10 +272,39 @@ def _name(e: Expr) -> str:
     return type(e).__name__
 
 
-def _is_negative(e: Expr) -> bool:
-    first = Mul.make_args(e)[0]
-    return bool(first.is_Number and first < 0)
+def _signed(e: Expr) -> tuple[bool, Expr]:
+    """Return whether a term has a minus sign, and the term without it; no 1 is a factor."""
+    minus, factors = False, list[Expr]()
+    for f in Mul.make_args(e):
+        if f.is_Number and (f == -1 or (f < 0 and not factors)):
+            minus, f = not minus, -f
+        if f != 1:
+            factors.append(f)
+    if len(factors) == 1 and factors[0].is_Mul:
+        inside, body = _signed(factors[0])
+        return minus != inside, body
+    return minus, Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0] if factors else Integer(1)
+
+
+def _fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
+    """Return the factors over and under the line: 1/2 a b^(-2) is a over 2 b^2."""
+    over: list[Expr] = []
+    under: list[Expr] = []
+    for f in Mul.make_args(e):
+        if f.is_Rational and not f.is_Integer:
+            over += [Integer(f.p)] * (f.p != 1)
+            under.append(Integer(f.q))
+        elif _is_inverse(f):
+            under.append(f.base if f.exp == -1 else Pow(f.base, -f.exp, evaluate=False))
+        else:
+            over.append(f)
+    return over or [Integer(1)], under
 
 
 def _is_inverse(e: Expr) -> bool:
     return bool(e.is_Pow and e.exp.is_Number and e.exp < 0)
+
+
+def _is_closed(e: Expr) -> bool:
+    """Return whether a function has signs of its own around it: |a|, [a > b]."""
+    return _name(e) == "abs" or (_name(e) == "where" and set(e.args[1:]) == {0, 1})
