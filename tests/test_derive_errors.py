@@ -184,7 +184,19 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "a carried gradient's name": (
         LSTM.replace("def", ">>def").replace("i, f", "dc_next = tanh(a_g)\n    c = c * dc_next\n    i, f"),
-        "dc_next is what the gradient at c is called",
+        "dc_next is what the gradient at c from the step after is called",
+    ),
+    "a parameter whose gradient is a carried one's": (
+        '@bptt.cell(state="c", params="c_next")\n>>def mine(a_f, c, c_next):\n    return a_f + c * c_next\n',
+        "the gradient at c_next would be called dc_next, as the gradient at c from the step after is",
+    ),
+    "a state whose gradient is a carried one's": (
+        '@bptt.cell(state="dc dc_next")\n>>def mine(a_f, dc_next):\n    dc = dc_next * a_f\n    return dc, dc\n',
+        "the gradient at dc_next would be called ddc_next",
+    ),
+    "the sign of a sum": (
+        '@bptt.cell(state="h", params="Σ")\n>>def mine(a_f, h, Σ):\n    return a_f + h * Σ\n',
+        "Σ is what the sum over time is called",
     ),
     # the decorator
     "a state that is no name": (head('@bptt.cell(state="h 2c")'), 'state= must be names, as in state="h c"'),

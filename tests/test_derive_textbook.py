@@ -142,6 +142,14 @@ def test_a_value_called_sigma_is_no_sigmoid() -> None:
     assert r"\sigma(" not in tex
 
 
+def test_a_value_called_as_what_the_derivation_makes_has_another_name() -> None:
+    """Its gradient would be called dc_next, as what comes back to c is; Σ is a sum."""
+    body = "c_next = tanh(a_c) + c; Σ = 2 * c_next; c = Σ * 0.5; h = tanh(c_next); return h, c"
+    text = told(body, "a_c, c", 'state="h c"')
+    assert "(4, 2) dc_next_1 = dh (1 - h²) + 2 dΣ_1" in text
+    assert page(cell(body, "a_c, c", 'state="h c"'), "numpy")
+
+
 def test_no_two_names_of_a_cell_are_alike() -> None:
     body = "; ".join(
         f"{name} = {before} * a_c1 + tanh(a_c_1)"

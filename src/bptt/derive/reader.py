@@ -49,6 +49,8 @@ class Reader:
         expressions.values |= self.constants
         before = [f"{s}_prev" for s in it.states]
         expressions.taken |= {*it.gates, *it.params, *self.constants, *before}
+        # what a derivation has a name of its own for: dc_next is what comes back to c, Σ a sum over time
+        expressions.taken |= {f"{s}_next" for s in it.states} - {*it.states} | {"Σ"}
         outputs = self._body()
         self._finish(outputs)
         equations = Equations(
@@ -246,11 +248,16 @@ def _check(equations: Equations, source: Source) -> None:
             if gate in made_of:
                 raise source.wrong(f"{name} is the operand of {gate} and is made of it")
     values = (*names, *equations.arguments)
-    adjoints = {f"d{n}": n for n in values} | {f"d{s}_next": s for s in equations.states}
+    adjoints = {f"d{s}_next": f"the gradient at {s} from the step after" for s in equations.states}
+    moving = [n for n in values if n not in equations.constants]
+    for name in moving:
+        if f"d{name}" in adjoints:
+            says = f"the gradient at {name} would be called d{name}, as {adjoints[f'd{name}']} is"
+            raise source.wrong(f"{says}: choose another name")
+    adjoints |= {f"d{n}": f"the gradient at {n}" for n in moving} | {"Σ": "the sum over time"}
     for name in values:
         if name in adjoints:
-            says = f"{name} is what the gradient at {adjoints[name]} is called: choose another name"
-            raise source.wrong(says)
+            raise source.wrong(f"{name} is what {adjoints[name]} is called: choose another name")
         if name.startswith("U_") and f"a_{name[2:]}" in equations.operand:
             raise source.wrong(f"{name} is the matrix of a_{name[2:]}'s operand: choose another name")
 
