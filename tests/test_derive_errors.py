@@ -191,7 +191,7 @@ WRONG: dict[str, tuple[str, str]] = {
         "the gradient at c_next would be called dc_next, as the gradient at c from the step after is",
     ),
     "a state whose gradient is a carried one's": (
-        '@bptt.cell(state="dc dc_next")\n>>def mine(a_f, dc_next):\n    dc = dc_next * a_f\n    return dc, dc\n',
+        '@bptt.cell(state="dc dc_next")\n>>def mine(a_f, dc_next):\n    return a_f, dc_next * a_f\n',
         "the gradient at dc_next would be called ddc_next",
     ),
     "the sign of a sum": (

@@ -150,6 +150,22 @@ def test_a_value_called_as_what_the_derivation_makes_has_another_name() -> None:
     assert page(cell(body, "a_c, c", 'state="h c"'), "numpy")
 
 
+def test_the_pages_own_symbols_are_unlike_the_cells_names() -> None:
+    body = "c = T * c + t * tanh(a_c) + N; D = c * H; h = tanh(D) * H; return h, c"
+    given = body, "a_c, c, T, t, H, N=0.5", 'state="h c", params="T t H"'
+    text = told(*given)
+    assert "At step t_ of 1 .. T_, x is the input (N_, D_): N_ rows of D_ numbers" in text
+    assert "T, t and H are parameters" in text
+    assert "1 H_ floats" not in text
+    tex = page(cell(*given), "latex")
+    assert r"c_{{t'}} &= T \, c_{{t'}-1} + t \, \tanh(a_{c,{t'}}) + N" in tex
+    assert r"\mathrm{d}t &= \sum_{{t'}}" in tex
+    assert "${t'} < {T'}$" in tex
+    assert mathml("{t'}") != mathml("t")
+    assert page(cell(*given), "html")
+    assert "At step t of 1 .. T, x is the input (N, D)" in told("return tanh(a_h)", "a_h")
+
+
 def test_no_two_names_of_a_cell_are_alike() -> None:
     body = "; ".join(
         f"{name} = {before} * a_c1 + tanh(a_c_1)"

@@ -49,6 +49,15 @@ class _Describer:
             else:
                 self.hoisted[Symbol(s.name)] = within
 
+    def index(self, text: str) -> Index:
+        """Return something of the page's own, as T or t < T."""
+        return Index(self.whole.symbols(text))
+
+    def floats(self, values: Iterable[object]) -> Words:
+        """Return how many floats they are."""
+        n = len(list(values))
+        return (f"{n} " if n > 1 else "", self.index("H"), " floats")
+
     def line(self, x: Line) -> Shown:
         return Shown(Symbol(x.name), replaced(x.expr, self.hoisted), x.numbers)
 
@@ -57,13 +66,14 @@ class _Describer:
         x, h, further = Symbol(whole.x), Symbol(whole.h), _names(eq.states[1:])
         one = " is a further state" if len(further) == 1 else " are further states"
         states: Words = ("; ", *further, one) if further else ()
+        own = self.index
         first: Words = (
-            "At step ", Index("t"), " of ", Index("1 .. T"), ", ", x, " is the input ", Index("(N, D)"), ": ",
-            Index("N"), " rows of ", Index("D"), " numbers; ", h, " is the output ", Index("(N, H)"), *states,
+            "At step ", own("t"), " of ", own("1 .. T"), ", ", x, " is the input ", own("(N, D)"), ": ",
+            own("N"), " rows of ", own("D"), " numbers; ", h, " is the output ", own("(N, H)"), *states,
             "; ",
             *_names(eq.before), " is that" if len(eq.states) == 1 else " are those", " of the step before. ",
             "What is multiplied is multiplied unit by unit, but for the products with the matrices ",
-            Index("W"), " ", Index("(D, H)"), " and ", Index("U"), " ", Index("(H, H)"), ".",
+            Index("W"), " ", own("(D, H)"), " and ", Index("U"), " ", own("(H, H)"), ".",
         )  # fmt: skip
         parts: list[Words | Block] = [first]
         if eq.params:
@@ -125,14 +135,14 @@ class _Describer:
             one = len(carried) == 1
             passed += (
                 *_names(f"d{s}_next" for s in carried), " comes" if one else " come",
-                " from the step after. At an inner step, ", Index("t < T"), ", ",
+                " from the step after. At an inner step, ", self.index("t < T"), ", ",
                 "that is what" if one else "those are what", " step ",
-                Index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
+                self.index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
             )  # fmt: skip
         if rest:
             passed += (
                 "; " if carried else "at an inner step, ",
-                *(() if carried else (Index("t < T"), ", ")),
+                *(() if carried else (self.index("t < T"), ", ")),
             )
             passed += (*_names(f"d{s}_next" for s in rest), " is" if len(rest) == 1 else " are")
             passed += (" zero there" if carried else " zero", ", since no step reads ")
@@ -141,7 +151,7 @@ class _Describer:
             (*passed, ":"),
             Block("backward", tuple(self.line(x) for x in (*whole.backward, *whole.products))),
             (
-                "At the last step, ", Index("t = T"), ", ", *every,
+                "At the last step, ", self.index("t = T"), ", ", *every,
                 " is zero" if len(states) == 1 else " are zero",
                 " (or the gradient handed in at the final state, and then all is as above), which leaves:",
             ),
@@ -168,10 +178,10 @@ class _Describer:
         shown = [replaced(Symbol(n), self.hoisted) for n in kept]
         parts: list[Words | Block] = []
         if shown:
-            floats = (*_floats(kept), " per step and row.")
+            floats = (*self.floats(kept), " per step and row.")
             parts.append(("The step's backward reads ", *commas(shown), ": ", *floats))
         sources = {str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept)
-        more: Words = (*_names(sorted(sources)), " (", *_floats(sources), ") and ") if sources else ()
+        more: Words = (*_names(sorted(sources)), " (", *self.floats(sources), ") and ") if sources else ()
         if any(g[0] in "ax" for g in eq.gates):
             parts.append(("The sums over time read ", *more, Symbol(whole.x), "."))
         elif sources:
@@ -182,7 +192,10 @@ class _Describer:
         if any(s.function for s in eq.statements if s.name in kept):
             parts.append(("Values of functions are kept: to compute one again costs more than to read it.",))
         if step.again:
-            said: Words = ("Computed again, since it is arithmetic of what is kept: ", *_floats(step.again))
+            said: Words = (
+                "Computed again, since it is arithmetic of what is kept: ",
+                *self.floats(step.again),
+            )
             written = {s.name: as_written(s.expr) for s in eq.statements}
             parts.append((*said, " less in memory."))
             again = (self.line(Line(x.name, written[x.name], x.numbers)) for x in step.again)
@@ -230,11 +243,6 @@ def _size(e: Expr) -> int:
 def _functions_in(e: Expr) -> set[Expr]:
     inside = {f for a in e.args for f in _functions_in(a)}
     return inside | {e} if e.is_Function else inside
-
-
-def _floats(values: Iterable[object]) -> Words:
-    n = len(list(values))
-    return (f"{n} " if n > 1 else "", Index("H"), " floats")
 
 
 def _names(names: Iterable[str]) -> Words:

@@ -155,7 +155,10 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         self._states = set(eq.states)
         own = [*(s.name for s in eq.statements), *eq.arguments]
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
-        self._known = latex_names(map(self._timed, (*own, *others)))
+        symbols = [whole.symbols(c) for c in "tTNDH"]
+        self._t = latex_name(symbols[0], "")
+        timed = map(self._timed, (*own, *others))
+        self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*own, *others}
         sigma = any(shown.startswith(r"\sigma") for shown in self._known.values())
         self._sigmoid = r"\operatorname{sigmoid}" if sigma else r"\sigma"
@@ -173,21 +176,21 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
 
     def _print_Index(self, e: Expr) -> str:  # noqa: N802
         text = str(e.name)
-        return latex_name(text, "") if text.isidentifier() else text.replace("..", r"\ldots")
+        return re.sub(r"[^\W\d]\w*", lambda m: latex_name(m[0], ""), text).replace("..", r"\ldots")
 
     def _timed(self, name: str) -> tuple[str, str]:
         """Return a name and its time step: c_prev is c at t-1."""
         state = name.removesuffix("_prev")
         if state in self._states and state != name:
-            return state, "t-1"
-        return name, "" if name in self._timeless else "t"
+            return state, f"{self._t}-1"
+        return name, "" if name in self._timeless else self._t
 
     def _value(self, name: str) -> str:
         key = self._timed(name)
         if key in self._known:
             return self._known[key]
         matrix = name[:2] in ("W_", "U_", "b_")  # with a letter in a gate's place
-        return latex_name(name, "" if matrix else "t")
+        return latex_name(name, "" if matrix else self._t)
 
     def _print_Float(self, e: Expr) -> str:  # noqa: N802
         mantissa, _, power = repr(float(e)).removesuffix(".0").partition("e")
@@ -227,7 +230,7 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
             case "total":
                 loose = e.args[0].is_Add or _signed(e.args[0])[0]
                 inner = self._brackets(arguments[0]) if loose else arguments[0]
-                return rf"\sum_{{t}} {inner}"
+                return rf"\sum_{{{self._t}}} {inner}"
         raise AssertionError(name)
 
     _print_log = _print_exp = _print_Function

@@ -4,6 +4,7 @@ A :class:`~bptt.derive.backward.Derivation` holds the arithmetic of one hidden u
 products with W and U, the gradient at the output, the carry to the step before, and the sums over time.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
@@ -70,6 +71,18 @@ class Whole:
         of = {"W": ("D", "H"), "U": ("H", "H"), "b": ("H",)}
         matrices = {name: of[kind] for (kind, gate), name in self.names.items() if gate}
         return matrices | dict.fromkeys(self.equations.params, ("H",))
+
+    def symbols(self, text: str) -> str:
+        """Return words with the page's own t, T, N, D, H, unlike the cell's names: T_ beside a T."""
+        taken = {*self.equations.arguments, *(s.name for s in self.equations.statements), *self.shapes}
+
+        def own(found: re.Match[str]) -> str:
+            name = found[0]
+            while name in taken:
+                name += "_"
+            return name
+
+        return re.sub(r"\b[tTNDH]\b", own, text)
 
     @property
     def h(self) -> str:
