@@ -133,3 +133,20 @@ def test_a_wrong_one_is_refused_all_the_same() -> None:
 def test_equations_that_give_numbers_in_a_part_have_a_page(body: str) -> None:
     assert page(cell(body))
     assert run(page(cell(body), "numpy")) < 1e-12
+
+
+def test_a_module_says_where_float64_cannot_tell() -> None:
+    """What would read as a large error of a right cell is said to be rounding."""
+    lost = cell("return tanh(a_h) + 1e16 * h - 1e16 * h + 0.1 * h")
+    assert "elements float64 keeps too few digits to tell; 150 digits did" in " ".join(page(lost).split())
+    module = page(lost, "numpy")
+    assert "In 150 digits the gradients were right" in module
+    assert 'print(f"largest error' not in module
+    assert run(module) > 1e-3
+    clear = cell("return tanh(a_h) * h")
+    assert "too few digits" not in page(clear) + page(clear, "numpy")
+
+
+def test_a_page_says_what_was_run() -> None:
+    """The printers come after: what was run is what they are given."""
+    assert "The expressions behind the lines above were run" in page("rnn")

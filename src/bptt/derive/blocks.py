@@ -96,12 +96,15 @@ class Page:
     sections : tuple of Section
     whole : Whole
         What it is made from.
+    undecided : bool
+        Whether float64 alone does not show that its gradients are right.
     """
 
     title: str
     doc: str
     sections: tuple[Section, ...]
     whole: Whole
+    undecided: bool = False
 
     def lines(self, role: str) -> tuple[Shown, ...]:
         """Return the lines that have a role."""

@@ -10,6 +10,7 @@ from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.cell import EquationCell
 from bptt.derive.equations import Statement
+from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
 from bptt.derive.printed import Run, prove_page
@@ -28,7 +29,8 @@ def describe(cell: EquationCell) -> Page:
     made = _Describer(Whole(cell.derivation))
     sections = (made.symbols(), made.forward(), made.backward(), made.sums(), made.kept())
     page = Page(f"{cell.name}: backpropagation through time", cell.equations.doc, sections, made.whole)
-    return replace(page, sections=(*sections, _proof(prove_page(page, cell))))
+    run = prove_page(page, cell)
+    return replace(page, sections=(*sections, _proof(run)), undecided=run.undecided > 0)
 
 
 _SHORT = (
@@ -227,12 +229,14 @@ class _Describer:
 
 def _proof(run: Run) -> Section:
     words = (
-        f"The lines above were run as they stand, forward and backward through {run.steps} "
+        f"The expressions behind the lines above were run, forward and backward through {run.steps} "
         f"step{'s' * (run.steps > 1)} with small random matrices, and all {run.compared} elements of all "
         "gradients were compared with the complex step through the forward. "
         "The largest difference, relative to the terms that are summed, is "
         f"{run.error:.1e}; {TOLERANCE:.0e} would be refused."
     )
+    if run.undecided:
+        words += f" Of {run.undecided} elements float64 keeps too few digits to tell; {DIGITS} digits did."
     return Section("The proof", ((words,),))
 
 

@@ -84,11 +84,14 @@ class Run:
         The largest difference, relative to the terms that are summed, where float64 decides.
     steps, compared : int
         Through how many steps of time, and how many elements of gradients.
+    undecided : int
+        How many of them float64 does not decide, and many digits did.
     """
 
     error: float
     steps: int
     compared: int
+    undecided: int
 
 
 def prove_page(page: Page, cell: "EquationCell") -> Run:
@@ -138,7 +141,7 @@ def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]
     _is_the_cell(cell, whole, problem, made)
     zeros = tuple(np.zeros_like(d) for d in problem.dfinal)
     problems = [replace(problem, dfinal=zeros) if end else problem for end in ends]
-    error, compared = 0.0, 0
+    error, compared, undecided = 0.0, 0, 0
     for end, p, rises in zip(ends, problems, _rises(made(False, False), problems), strict=True):
         got = p.gradients(made(False, end), p.arrays, p.dy, p.dfinal)
         off = {name: _off(got[name], *rise) for name, rise in rises.items()}
@@ -150,7 +153,8 @@ def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]
             _appeal(cell, made(True, end), p, unsure, worst[: 6 if np.max(rows) > TOLERANCE else None])
         error = max(error, *(float(np.max(d, initial=0)) for n, d in off.items() if n not in unsure), 0.0)
         compared += sum(d.size for d in off.values())
-    return Run(error, len(problem.x), compared)
+        undecided += sum(int(np.sum(~(d <= TOLERANCE))) for d in off.values())
+    return Run(error, len(problem.x), compared, undecided)
 
 
 def _off(got: Array, expected: Array, size: Array) -> Array:
