@@ -45,6 +45,7 @@ class _Reader:
 
     def __init__(self, tokens: list[tuple[str, str]], names: Mapping[str, Array]) -> None:
         self.tokens, self.names, self.k = tokens, names, 0
+        self.inside = False  # of |...|
 
     @property
     def next(self) -> str:
@@ -68,7 +69,7 @@ class _Reader:
 
     def product(self) -> Any:
         total = self.power()
-        while self.next not in ("", ")", "]", "}", "+", "-", ",", ">", "≤", "|"):
+        while self.next not in ("", ")", "]", "}", "+", "-", ",", ">", "≤", *("|" * self.inside)):
             sign = self.next in ("/", "·") and self.take()
             total = total / self.power() if sign == "/" else total * self.power()
         return total
@@ -113,7 +114,9 @@ class _Reader:
             self.take("]")
             return FUNCTIONS[name](a, b)
         if token == "|":
+            self.inside = True
             inside = self.sum()
+            self.inside = False
             self.take("|")
             return FUNCTIONS["abs"](inside)
         if token == "Σ":
@@ -158,12 +161,13 @@ def of_latex(tex: str, names: Mapping[str, Array]) -> Array:
             rf"(?<![A-Za-z\\\\«]){re.escape(n)}" + r"(?![_A-Za-z])" * n[-1].isalpha(), f" «n{k}» ", tex
         )
     for old, new in (
-        (r"\left", ""), (r"\right", ""), (r"\,", " "), (r"\cdot", "·"), (r"\leq", "≤"), (r"\sum_{t}", "Σ"),
+        (r"\left", ""), (r"\right", ""), (r"\,", " "), (r"\cdot", "·"), (r"\leq", "≤"),
         (r"^{\top}", "ᵀ"), ("^{⊤}", "ᵀ"), ("−", "-"), ("⋅", "·"),
-        ("∑_{t}", "Σ"), (r"\sigma", "σ"), (r"\quad", ""), (r"\begin{cases}", "cases {"),
+        (r"\sigma", "σ"), (r"\quad", ""), (r"\begin{cases}", "cases {"),
         (r"\end{cases}", "}"), (r"\text{if }", ";"), (r"\\", ";"), (r"\text{otherwise}", ""), ("&", ""),
     ):  # fmt: skip
         tex = tex.replace(old, new)
+    tex = re.sub(r"(?:\\sum|∑)_(?:\{[^{}]*(?:\{[^{}]*\})?[^{}]*\})", "Σ", tex)
     tex = tex.replace("\\", " ").replace("«", "").replace("»", "")
     tex = _braced(tex, "cases", lambda s: "where({1}, {0}, {2})".format(*s.split(";")))
     tex = _braced(tex, "frac", lambda s: f"(({s}) /", lambda s: f"({s}))")

@@ -19,12 +19,21 @@ from readback import of_expression, of_latex, of_mathml, of_text
 from test_derive_page import EVERYTHING
 
 PRINTERS = ("text", "latex", "markdown", "html")
-CELLS = [*ZOO, "everything", *range(10)]
+ODD = {
+    "the page's own symbols": ("T * tanh(a_h) + abs(h) * t * (1 + D)", "a_h, h, T, t, D=0.5", "T t"),
+    "powers": ("abs(h) ** 1.5 / sqrt(1 + h ** 2) + exp(-a_h) ** 0.5 * log(2 + h ** 2) ** -2", "a_h, h", ""),
+    "signs": ("-h * -tanh(a_h) / (-k) - -h * (-2) ** 2 / (-(3 - abs(h)))", "a_h, h, k", "k"),
+}
+CELLS = [*ZOO, "everything", *ODD, *range(10)]
 
 
 def pages(name: str | int) -> Page:
     if isinstance(name, int):
         return describe(EquationCell(read(random_cell(name), known={"OUTSIDE": -1.5})))
+    if name in ODD:
+        value, arguments, params = ODD[name]
+        text = f"@bptt.cell(state='h', params={params!r})\ndef odd({arguments}):\n    return {value}\n"
+        return describe(EquationCell(read(text)))
     return describe(EquationCell(read(EVERYTHING.strip())) if name == "everything" else ZOO[name])
 
 
