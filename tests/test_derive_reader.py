@@ -123,7 +123,11 @@ RIGHT = {
     "a function of numbers": (of("return a_f * sqrt(4)"), ["h = a_f * 2.0"]),
     "powers": (
         of("return a_f ** 0.5 + a_f ** -1 + a_f ** -2 + a_f ** 0 + a_f ** (1 + 1) + a_f ** 2.0"),
-        ["h = a_f ** 0.5 + a_f ** (-1) + a_f ** (-2) + a_f ** 0 + a_f ** 2 + a_f ** 2"],
+        [
+            "ratio_1 = a_f ** (-1)",
+            "ratio_2 = a_f ** (-2)",
+            "h = a_f ** 0.5 + ratio_1 + ratio_2 + a_f ** 0 + a_f ** 2 + a_f ** 2",
+        ],
     ),
     "a constant's power": (of("return a_f ** p", arguments="a_f, p=3"), ["h = a_f ** 3"]),
     "a constant by name only": (of("return a_f, 0.5", state="h c"), ["h = a_f", "c = 0.5"]),

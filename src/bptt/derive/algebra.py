@@ -135,12 +135,21 @@ def inner_derivatives(statement: Statement) -> dict[str, Expr]:
 
 
 def _of_arithmetic(expr: Expr, s: Expr, y: Expr) -> Expr:
-    """Return the derivative of arithmetic; of a quotient y = u/v it is (u' - y v')/v, with y at hand."""
-    for factor in Mul.make_args(expr):
-        if factor.is_Pow and factor.exp == -1 and factor.base.has(s) and expr != -factor:
-            v = factor.base
-            return ((expr / factor).diff(s) - y * v.diff(s)) / v
-    return expr.diff(s)
+    """Return the derivative of arithmetic; of a quotient y = u/v it is (u' - y v')/v, with y at hand.
+
+    Of y = u vᵖ with p < 0 it is u' vᵖ + p y v'/v: no higher power of a small v than y and u' have.
+    """
+    below = [f for f in Mul.make_args(expr) if _divides(f) and f.base.has(s)]
+    if not below:
+        return expr.diff(s)
+    du = (expr / Mul(*below)).diff(s)
+    if len(below) == 1 and below[0].exp == -1:
+        return (du - y * below[0].base.diff(s)) / below[0].base
+    return du * Mul(*below) + y * Add(*(f.exp * f.base.diff(s) / f.base for f in below))
+
+
+def _divides(factor: Expr) -> bool:
+    return bool(factor.is_Pow and factor.exp.is_Number and factor.exp < 0)
 
 
 def _whatever_holds(e: Expr) -> Expr:

@@ -157,7 +157,8 @@ def _reverse(
         total = Add(*terms.get(name, ()))
         if total == 0:
             return  # nothing of the loss comes this way, or all of it cancels
-        few = sum(len(s.reads) for s in statements if s.name == name) == 1
+        # a quotient's has a line, so that no two divisors are multiplied
+        few = any(len(s.reads) == 1 and s.function is not None for s in statements if s.name == name)
         if total.is_Symbol and name in seeds:
             whole[name] = total
             return

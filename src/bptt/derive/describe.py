@@ -46,7 +46,8 @@ class _Describer:
         self.equations: list[Statement] = []
         for s in self.eq.statements:
             within = replaced(as_written(s.expr), self.hoisted)
-            if s.written or f"d{s.name}" in named or _size(within) > _SHORT:
+            # a quotient's derivative reads its value, which so has a line
+            if s.written or s.function is None or f"d{s.name}" in named or _size(within) > _SHORT:
                 self.equations.append(s)
             else:
                 self.hoisted[Symbol(s.name)] = within

@@ -44,22 +44,24 @@ class Expressions:
         self.taken: set[str] = set()
         self.statements: list[Statement] = []
         self.number = 0
-        self._calls: dict[str, str] = {}  # a function's call to the name of its value
+        self._known: dict[str, str] = {}  # a function's call, or a quotient, to the name of its value
 
     def set(self, name: str, expr: ast.expr, number: int, *, written: bool = True) -> None:
         """Add a statement."""
         if len(self.statements) == MOST_VALUES:
-            raise self.source.error(expr, f"a cell has at most {MOST_VALUES} values, of names and functions")
+            raise self.source.error(
+                expr, f"a cell has at most {MOST_VALUES} values: names, functions, quotients"
+            )
         self.taken.add(name)
         self.statements.append(Statement(name, expr, number, written))
         value = self.value(expr)
         if value is not None:
             self.values[name] = value
-        if isinstance(expr, ast.Call):
-            self._calls.setdefault(ast.unparse(expr), name)
+        if isinstance(expr, ast.Call) or self._is_quotient(expr):
+            self._known.setdefault(ast.unparse(expr), name)
 
     def read(self, node: ast.expr, *, root: bool = False) -> ast.expr:
-        """Return the expression; unless it is the root, a function's call is a statement of its own."""
+        """Return the expression; unless at the root, a function or a quotient is a statement."""
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return self._finite(node, value)
@@ -77,9 +79,11 @@ class Expressions:
                 says = "a matrix product: it is outside the equations; a_i is x W_i + h U_i + b_i already"
                 raise self.source.error(node, says)
             case ast.BinOp(op=ast.Pow()):
-                return self._checked(ast.BinOp(self.read(node.left), node.op, self._power(node.right)), node)
+                made = self._checked(ast.BinOp(self.read(node.left), node.op, self._power(node.right)), node)
+                return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
             case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
-                return self._checked(ast.BinOp(self.read(node.left), node.op, self.read(node.right)), node)
+                made = self._checked(ast.BinOp(self.read(node.left), node.op, self.read(node.right)), node)
+                return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
             case ast.Call():
                 return self._call(node, root=root)
             case _:
@@ -177,10 +181,23 @@ class Expressions:
         call = ast.copy_location(ast.Call(ast.Name(function, ast.Load()), arguments, []), node)
         if root:
             return call
-        key = ast.unparse(call)
-        if key not in self._calls:
-            self.set(self._invent(function, arguments), call, self.number, written=False)
-        return ast.copy_location(ast.Name(self._calls[key], ast.Load()), node)
+        return self._value(call, function, arguments)
+
+    def _is_quotient(self, expr: ast.expr) -> bool:
+        """Return whether what is no number is divided by; then the derivative is written by the value."""
+        match expr:
+            case ast.BinOp(op=ast.Div(), right=right):
+                return self.value(right) is None
+            case ast.BinOp(op=ast.Pow(), left=left, right=right):
+                return self.value(left) is None and (self.value(right) or 0) < 0
+        return False
+
+    def _value(self, expr: ast.expr, called: str, arguments: list[ast.expr]) -> ast.expr:
+        """Return the name of an expression's value, which gets a statement; equal ones have one."""
+        key = ast.unparse(expr)
+        if key not in self._known:
+            self.set(self._invent(called, arguments), expr, self.number, written=False)
+        return ast.copy_location(ast.Name(self._known[key], ast.Load()), expr)
 
     def _function(self, node: ast.Call) -> str:
         """Return which function is called: tanh, np.tanh and torch.tanh are one."""
@@ -231,7 +248,7 @@ class Expressions:
         return self._finite(node, value)
 
     def _invent(self, function: str, arguments: list[ast.expr]) -> str:
-        """Return a name for the value of a function inside an expression: tanh_c for tanh(c)."""
+        """Return a name for a value inside an expression: tanh_c for tanh(c), ratio_1 for a quotient."""
         inner = arguments[0]
         simple = len(arguments) == 1 and isinstance(inner, ast.Name)
         stem = f"{function}_{inner.id}" if simple and isinstance(inner, ast.Name) else f"{function}_1"
