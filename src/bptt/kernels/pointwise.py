@@ -8,6 +8,7 @@ from typing import Any
 
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Line
+from bptt.kernels.powers import power
 from bptt.kernels.vector import Value, Vector
 
 
@@ -95,17 +96,4 @@ def _product(v: Vector, expr: Expr, at: Any) -> Value:
 
 
 def _power(v: Vector, expr: Expr, at: Any) -> Value:
-    base, exponent = at(expr.base), expr.exp
-    if exponent < 0:
-        return v.div(v.const(1.0), at(expr.base ** (-exponent)))
-    if exponent * 2 == 1:
-        return v.sqrt(base)
-    if exponent == int(exponent):
-        value, square, left = None, base, int(exponent)
-        while left:
-            if left % 2:
-                value = square if value is None else v.mul(value, square)
-            left //= 2
-            square = v.mul(square, square) if left else square
-        return v.const(1.0) if value is None else value
-    return v.exp(v.mul(v.const(float(exponent)), v.log(base)))
+    return power(v, at(expr.base), float(expr.exp))

@@ -80,10 +80,10 @@ class Vector:
     """
 
     def __init__(self, builder: Any, dtype: Dtype, target: Host | None = None) -> None:
-        self.builder, self._host = builder, target or host()
+        self.builder, self.host = builder, target or host()
         self.dtype = np.dtype(dtype)
-        self._format = _FORMATS[self.dtype.name]
-        self.lanes = self._host.lanes(dtype)
+        self.format = _FORMATS[self.dtype.name]
+        self.lanes = self.host.lanes(dtype)
         self.scalar = ir.FloatType() if self.dtype.itemsize == 4 else ir.DoubleType()
         self.type = ir.VectorType(self.scalar, self.lanes)
         self._int = ir.IntType(8 * self.dtype.itemsize)
@@ -105,6 +105,13 @@ class Vector:
         one = self.builder.insert_element(ir.Constant(to, ir.Undefined), scalar, i32(0))
         lanes = ir.Constant(ir.VectorType(i32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(to, ir.Undefined), lanes)
+
+    def high_part(self, a: Value) -> Value:
+        """Return a with the first half of its digits: a product of two such numbers has no rounding."""
+        mask = -1 << (self.format.mantissa + 2) // 2
+        return self.builder.bitcast(
+            self.builder.and_(self.builder.bitcast(a, self.bits), self._ints(mask)), self.type
+        )
 
     def _ints(self, value: int) -> Value:
         return ir.Constant(self.bits, [value] * self.lanes)
@@ -172,7 +179,7 @@ class Vector:
 
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """Return a b + c, in one rounding where the processor can."""
-        if self._host.fma:
+        if self.host.fma:
             return self._generic("fma", a, b, c)
         return self.builder.fadd(self.builder.fmul(a, b), c)
 
@@ -220,18 +227,18 @@ class Vector:
 
     # ---- functions
 
-    def exp(self, a: Value) -> Value:
-        """Return eᵃ."""
-        return self._exp(self._at_most(a, self._format.ends[1]))
+    def exp(self, a: Value, low: Value | None = None) -> Value:
+        """Return eᵃ; with `low`, of the sum of a and what is small beside it."""
+        return self._exp(self._at_most(a, self.format.ends[1]), low)
 
-    def _exp(self, a: Value) -> Value:
+    def _exp(self, a: Value, low: Value | None = None) -> Value:
         """Return eᵃ where it is not known to overflow."""
-        n, p = self._expm1_part(self._at_least(a, self._format.ends[0]))
+        n, p = self._expm1_part(self._at_least(a, self.format.ends[0]), low)
         return self._scale(self.add(p, self.const(1.0)), n)
 
     def tanh(self, a: Value) -> Value:
         """Return (1 - e) / (1 + e) with e = exp(-2|a|), and the sign of a."""
-        size = self._at_most(self.absolute(a), self._format.one_from)
+        size = self._at_most(self.absolute(a), self.format.one_from)
         n, p = self._expm1_part(self.mul(size, self.const(-2.0)))
         power = self._power(n)
         em1 = self.fma(power, p, self.sub(power, self.const(1.0)))  # e - 1
@@ -256,7 +263,18 @@ class Vector:
 
     def log(self, a: Value) -> Value:
         """Return the natural logarithm; -inf at 0, NaN below."""
-        b, m = self.builder, self._format.mantissa
+        return self.log_at_edges(a, self._log1p_part(*self.log_reduced(a)))
+
+    def log_at_edges(self, a: Value, value: Value) -> Value:
+        """Return a value of log(a), and what holds where a is no positive number, or infinite."""
+        zero, inf = self.const(0.0), self.const(math.inf)
+        edge = self.select(self.compare("==", a, zero), self.const(-math.inf), self.const(math.nan))
+        value = self.select(self.compare(">", a, zero), value, edge)
+        return self.select(self.compare("==", a, inf), inf, value)
+
+    def log_reduced(self, a: Value) -> tuple[Value, Value]:
+        """Return f and k, a = 2ᵏ (1 + f) with 1 + f in [√½, √2)."""
+        b, m = self.builder, self.format.mantissa
         info = np.finfo(self.dtype)
         is_small = self.compare("<", a, self.const(float(info.smallest_normal)))
         x = self.select(is_small, self.mul(a, self.const(2.0 ** (m + 2))), a)
@@ -264,40 +282,36 @@ class Vector:
         k = b.ashr(b.sub(bits, self._ints(self._bits_of(math.sqrt(0.5)))), self._ints(m))
         f = self.sub(b.bitcast(b.sub(bits, b.shl(k, self._ints(m))), self.type), self.const(1.0))
         whole = b.sitofp(k, self.type)
-        whole = self.sub(whole, self.select(is_small, self.const(m + 2.0), self.const(0.0)))
-        value = self._log1p_part(f, whole)
-        zero, inf = self.const(0.0), self.const(math.inf)
-        edge = self.select(self.compare("==", a, zero), self.const(-math.inf), self.const(math.nan))
-        value = self.select(self.compare(">", a, zero), value, edge)
-        return self.select(self.compare("==", a, inf), inf, value)
+        return f, self.sub(whole, self.select(is_small, self.const(m + 2.0), self.const(0.0)))
 
     # ---- parts of functions
 
-    def _expm1_part(self, a: Value) -> tuple[Value, Value]:
+    def _expm1_part(self, a: Value, low: Value | None = None) -> tuple[Value, Value]:
         """Return n and expm1(r), a = n ln 2 + r; to n 1.5 · 2^mantissa is added: its last bits are n's."""
-        magic = self.const(1.5 * 2.0**self._format.mantissa)
+        magic = self.const(1.5 * 2.0**self.format.mantissa)
         shifted = self.fma(a, self.const(1 / math.log(2)), magic)
         n = self.sub(shifted, magic)
         r = a
-        for part in self._format.ln2:
+        for part in self.format.ln2:
             r = self.fma(n, self.const(-part), r)
-        return shifted, self.fma(self.mul(r, r), self._polynomial(self._format.q, r), r)
+        r = r if low is None else self.add(r, low)
+        return shifted, self.fma(self.mul(r, r), self._polynomial(self.format.q, r), r)
 
     def _power(self, shifted: Value) -> Value:
         """Return 2ⁿ; n such that it is a normal number."""
         b = self.builder
-        exponent = b.shl(b.bitcast(shifted, self.bits), self._ints(self._format.mantissa))
+        exponent = b.shl(b.bitcast(shifted, self.bits), self._ints(self.format.mantissa))
         return b.bitcast(b.add(exponent, self._ints(self._bits_of(1.0))), self.type)
 
     def _scale(self, a: Value, shifted: Value) -> Value:
         """Return 2ⁿ a, which may be infinite or a denormal number."""
-        b, magic = self.builder, 1.5 * 2.0**self._format.mantissa
-        if self._host.avx512:
+        b, magic = self.builder, 1.5 * 2.0**self.format.mantissa
+        if self.host.avx512:
             return self._scalef(a, self.sub(shifted, self.const(magic)))
         n = b.sub(b.bitcast(shifted, self.bits), self._ints(self._bits_of(magic)))
         half = b.ashr(n, self._ints(1))  # in two steps: neither is out of range, the second rounds
         for part in (half, b.sub(n, half)):
-            power = b.add(b.shl(part, self._ints(self._format.mantissa)), self._ints(self._bits_of(1.0)))
+            power = b.add(b.shl(part, self._ints(self.format.mantissa)), self._ints(self._bits_of(1.0)))
             a = self.mul(a, b.bitcast(power, self.type))
         return a
 
@@ -309,13 +323,15 @@ class Vector:
 
     def _log1p_part(self, f: Value, k: Value) -> Value:
         """Return log(1 + f) + k ln 2 for 1 + f in [√½, √2)."""
-        high, low = map(self.const, self._format.ln2)
+        return self.fma(k, self.const(self.format.ln2[0]), self.add(f, self.log1p_small(f, k)))
+
+    def log1p_small(self, f: Value, k: Value) -> Value:
+        """Return log(1 + f) - f + k ln 2, of ln 2 the low part."""
         s = self.div(f, self.add(f, self.const(2.0)))
         z = self.mul(s, s)
         half = self.mul(self.mul(f, f), self.const(0.5))
-        series = self.fma(z, self._polynomial(self._format.R, z), half)
-        small = self.sub(self.fma(s, series, self.mul(k, low)), half)
-        return self.fma(k, high, self.add(f, small))
+        series = self.fma(z, self._polynomial(self.format.R, z), half)
+        return self.sub(self.fma(s, series, self.mul(k, self.const(self.format.ln2[1]))), half)
 
     def _polynomial(self, coefficients: tuple[float, ...], x: Value) -> Value:
         value = self.const(coefficients[-1])
