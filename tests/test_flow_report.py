@@ -69,6 +69,8 @@ NO_U = (
 )
 IN_TURN = '@bptt.cell(state="h c")\ndef in_turn(a_c, c):\n    return c, a_c\n'
 ONCE = '@bptt.cell(state="h c")\ndef once(x_c, c):\n    return c, x_c\n'
+NO_WAY = '@bptt.cell(state="h")\ndef no_way(x_f):\n    return tanh(x_f)\n'
+MIXED = '@bptt.cell(state="h c")\ndef mixed(a_f, c):\n    return 0.1 * a_f + c, a_f\n'
 SUM = '@bptt.cell(state="h")\ndef sum_of(a_h, h):\n    return a_h + h\n'
 
 
@@ -85,6 +87,13 @@ SUM = '@bptt.cell(state="h")\ndef sum_of(a_h, h):\n    return a_h + h\n'
             9,
             "along h, now through a weight matrix and now through none, "
             "the gradient is last above 1% at lag 8",
+        ),
+        # c by itself: h reads it as it is, and c reads h by a product
+        (
+            MIXED,
+            30,
+            "along c, now through a weight matrix and now through none, the gradient is last above "
+            "1% at lag 12; along h, through a weight matrix at every step, at lag 1",
         ),
         (
             SUM,
@@ -104,6 +113,12 @@ def test_no_state_reaches_itself() -> None:
     flow = linear(ONCE, 0.5, 5)
     assert report.finding(flow) == "once: no state reaches itself at a step before"
     assert report.rows(flow) == [("everything", ["-", "1"])]
+
+
+def test_no_step_reads_the_one_before() -> None:
+    flow = linear(NO_WAY, 0.5, 5)
+    assert report.finding(flow) == "no-way: no gradient reaches a step before"
+    assert report.meaning(flow) == {"everything": "no step reads the one before"}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A gradient flow in words: the finding, the table of lags, the definition; and as JSON."""
 
 import textwrap
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from bptt.flow.connections import DIRECT, ELEMENTWISE, PRODUCTS, Path
 from bptt.flow.measure import Flow
 
 HEADING = "the last lag k at which the gradient is above 1% of where it begins"
+
+IN_TURN = "now through a weight matrix and now through none"
 
 CANCELS = 1.1
 """A path's gain over everything's from which it is said that paths cancel; sampling alone gives less."""
@@ -37,10 +40,13 @@ def meaning(flow: Flow) -> dict[str, str]:
             said[path.name] = "elementwise, no weight matrix"
         elif path.name == PRODUCTS:
             said[path.name] = "a weight matrix at every step, any gate's"
-        elif path is flow.whole and DIRECT not in path.connections:
+        elif path is flow.whole and not path.connections and not _arrives(flow):
+            said[path.name] = "no step reads the one before"
+        elif path is flow.whole and path.connections and DIRECT not in path.connections:
             said[path.name] = "a weight matrix at every step, the only way"
         elif path is flow.whole:
-            said[path.name] = "all connections" if gates else "elementwise, no weight matrix"
+            direct_alone = path.connections == (DIRECT,)
+            said[path.name] = "elementwise, no weight matrix" if direct_alone else "all connections"
         elif DIRECT in path.connections:
             said[path.name] = f"at each step elementwise, or by {gates[0]}'s product"
         else:
@@ -53,29 +59,41 @@ def finding(flow: Flow) -> str:
     direct = (DIRECT,)
     by_products = tuple(c for c in flow.whole.connections if c != DIRECT)
     kinds = {direct: "through no weight matrix", by_products: "through a weight matrix at every step"}
+    by_one = {path: kinds[path.connections] for path in flow.paths if path.connections in kinds}
+    found = [(path, _longest(flow, path, flow.states), how) for path, how in by_one.items()]
+    # a state that no such path leads back to itself is reached by both in turn
+    in_turn = [s for s in flow.states if not any(flow.has(path, s, s) for path in by_one)]
+    mixed = (flow.whole, _longest(flow, flow.whole, in_turn), IN_TURN)
+    others = [_kept(flow, path, state) for path, state, _ in found]
+    if mixed[1] is not None and _kept(flow, *mixed[:2]) > max(others, default=-1):
+        found.insert(0, mixed)
     said: list[str] = []
     lags: list[int | None] = []
-    for path in flow.paths:
-        state = _longest(flow, path) if path.connections in kinds else None
+    for path, state, how in found:
         if state is not None:
             fate, lag = _fate(flow, path, state)
             lags.append(lag)
             short = f"at lag {lag}" if None not in lags else f"it {fate}"
-            said.append(
-                f"along {state}, {kinds[path.connections]}, {short if said else f'the gradient {fate}'}"
-            )
-    if not said and (state := _longest(flow, flow.whole)) is not None:
-        fate, _ = _fate(flow, flow.whole, state)
-        said = [f"along {state}, now through a weight matrix and now through none, the gradient {fate}"]
-    if not said and any(flow.has(flow.whole, *pair) for pair in flow.pairs):
+            said.append(f"along {state}, {how}, {short if said else f'the gradient {fate}'}")
+    if not said and _arrives(flow):
         said = ["no state reaches itself at a step before"]
     return f"{flow.cell}: {'; '.join(said or ['no gradient reaches a step before'])}"
 
 
-def _longest(flow: Flow, path: Path) -> str | None:
+def _arrives(flow: Flow) -> bool:
+    return any(flow.has(flow.whole, *pair) for pair in flow.pairs)
+
+
+def _kept(flow: Flow, path: Path, state: str | None) -> int:
+    """Return the last lag of a state by itself; -1 where there is none."""
+    lag = None if state is None else flow.lag(path, state, state)
+    return -1 if lag is None else lag
+
+
+def _longest(flow: Flow, path: Path, states: Iterable[str]) -> str | None:
     """Return the state, of those that the output depends on, whose own gradient a path keeps longest."""
     h = flow.states[0]
-    own = [s for s in flow.states if flow.has(path, s, s) and (s == h or flow.first(h, s) is not None)]
+    own = [s for s in states if flow.has(path, s, s) and (s == h or flow.first(h, s) is not None)]
     return max(own, key=lambda s: (flow.lag(path, s, s) or 0, flow.gain(path, s, s)[-1]), default=None)
 
 
