@@ -74,32 +74,32 @@ class EquationCell(Cell):
             raise EquationError(f"{self.name}: an equation is too long: give parts of it names") from None
 
     @cached_property
-    def _step(self) -> dict[str, Any]:
+    def _functions(self) -> dict[str, Any]:
         from bptt.derive.numpy_code import step_functions
+
+        return step_functions(self.derivation)
+
+    @cached_property
+    def _step(self) -> dict[str, Any]:
         from bptt.derive.proof import prove
 
-        step = step_functions(self.derivation)
+        step = self._functions
         prove(self.derivation)
         if self.idle:
             warnings.warn(idle_note(self), ZeroGradientWarning, stacklevel=2)
         return step
 
-    @cached_property
+    @property
     def idle(self) -> tuple[str, ...]:
-        """The gates and units' parameters whose gradients are zero whatever the numbers are."""
-        eq, step = self.equations, self.derivation.step
-        reached: dict[str, set[str]] = {seed: {state} for state, seed in step.seeds.items()}
-        for line in step.backward:  # of which states' gradients each gradient is made
-            names = {s.name for s in line.expr.free_symbols}
-            reached[line.name] = set().union(*(reached[n] for n in names & reached.keys()))
+        """The gates and units' parameters that a loss of the outputs does not train."""
+        zero, unread = self._idle
+        return tuple(n for n in (*self.equations.gates, *self.equations.params) if n in (*zero, *unread))
 
-        def made_of(argument: str) -> set[str]:
-            return reached.get(step.gradients.get(argument, ""), set())
+    @cached_property
+    def _idle(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        from bptt.derive.idle import idle
 
-        live = {eq.states[0]}  # the states that pass on what the loss says
-        while more := {s for s in eq.states if made_of(f"{s}_prev") & live} - live:
-            live |= more
-        return tuple(n for n in (*eq.gates, *eq.params) if not made_of(n) & live)
+        return idle(self.equations, self._functions)
 
     def exactly(self) -> "EquationCell":
         """Return the cell for numbers of many digits (see :mod:`bptt.derive.exact`)."""
@@ -297,12 +297,20 @@ def _start(rng: Generator, start: Start, H: int) -> Array:
 
 
 def idle_note(cell: EquationCell) -> str:
-    """Return what is to be known of a cell with gradients that are zero."""
-    one = len(cell.idle) == 1
-    return (
-        f"{cell.name}: the gradient at {' and '.join(cell.idle)} is zero whatever the numbers are, so "
-        f"{'it does' if one else 'they do'} not learn (bptt derive shows why)"
-    )
+    """Return what is to be known of a cell with gates that do not learn."""
+    zero, unread = cell._idle
+    said = []
+    if zero:
+        they = "it does" if len(zero) == 1 else "they do"
+        why = "is zero whatever the numbers are"
+        said.append(
+            f"the gradient at {' and '.join(zero)} {why}, so {they} not learn (bptt derive shows why)"
+        )
+    if unread:
+        it = "it" if len(unread) == 1 else "them"
+        state = f"the state of {' and '.join(unread)} never reaches the output"
+        said.append(f"{state}, so a loss of the outputs does not train {it}")
+    return f"{cell.name}: {'; '.join(said)}"
 
 
 def _id(argument: str) -> str:

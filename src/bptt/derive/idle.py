@@ -1,0 +1,91 @@
+"""Which gates and units' parameters do not learn: their gradients are zero wherever they are looked at.
+
+Looked at are random points of all sizes, so that a threshold far away, as of relu(a - 50), is passed by some.
+Where a gradient cancels, as of sigmoid(a) + sigmoid(-a), rounding is left, which is another one in float32
+than in float64: a gradient is one where both agree.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bptt.derive.equations import Equations
+from bptt.types import Array
+
+SIZES = (1.0, 10.0, 100.0, 1e4, 1e6)
+POINTS = 64
+"""For each of the sizes, and as many of sizes of all kinds together."""
+
+CLOSE = 0.01
+"""Two gradients that differ by no more of their size are no rounding."""
+
+CLEAR = 1e-9
+"""What is larger where all that is read is of size 1 is none, whether they agree or not."""
+
+FAR = 1e-7
+"""What is smaller elsewhere may be rounding on which both agree, as where 1 - y is 0 in the sigmoid."""
+
+
+def idle(eq: Equations, step: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of those that do not learn.
+
+    Parameters
+    ----------
+    eq : Equations
+    step : dict of functions
+        As :func:`bptt.derive.numpy_code.step_functions` returns them.
+
+    Returns
+    -------
+    tuple of two tuples of str
+        Those whose gradient is zero; those that only states depend on which never reach the output.
+    """
+    rng = np.random.default_rng(0)
+    names = (*eq.gates, *eq.params, *eq.before)
+    sizes = np.repeat(SIZES, POINTS)
+    sizes = np.concatenate(
+        [np.broadcast_to(sizes, (len(names), len(sizes))), rng.choice(SIZES, (len(names), 2 * POINTS))], 1
+    )
+    at = dict(zip(names, sizes * rng.normal(size=sizes.shape), strict=True))
+    with np.errstate(all="ignore"):
+        made_of = {
+            s: _read(step, ("forward", "backward"), at, k, len(eq.states)) for k, s in enumerate(eq.states)
+        }
+        if eq.operand:
+            q = _read(step, ("operand", "operand_backward"), at, 0, 1)
+            for read in made_of.values():
+                read |= q if read & set(eq.operand) else set()
+    live = {eq.states[0]}  # the states that pass on what a loss of the outputs says
+    while more := {s for s in eq.states for to in live if f"{s}_prev" in made_of[to]} - live:
+        live |= more
+    learns = set().union(*(made_of[s] for s in live))
+    anywhere = set().union(*made_of.values())
+    own = (*eq.gates, *eq.params)
+    return tuple(n for n in own if n not in anywhere), tuple(n for n in own if n in anywhere - learns)
+
+
+def _read(
+    step: Mapping[str, Any], pair: tuple[str, str], at: dict[str, Array], k: int, outputs: int
+) -> set[str]:
+    """Return the names at which the gradient of the k-th output is not zero everywhere."""
+    forward, backward = (step[name] for name in pair)
+    shape = next(iter(at.values())).shape
+
+    def gradients(dtype: type) -> dict[str, Array]:
+        _, kept = forward(**{name: values.astype(dtype) for name, values in at.items()})
+        seeds: list[Array] = [np.full(shape, float(j == k), dtype) for j in range(outputs)]
+        return {n: np.broadcast_to(g, shape) for n, g in backward(*seeds, kept).items()}
+
+    found, rough = gradients(np.float64), gradients(np.float32)
+    return {name for name, g in found.items() if not _is_zero(g, rough[name])}
+
+
+def _is_zero(g: Array, rough: Array) -> bool:
+    """Return whether a gradient is zero, or rounding, where it is a number; not where it never is one."""
+    number, size = np.isfinite(g), np.abs(g)
+    agree = number & (g != 0) & (np.abs(rough - g) <= CLOSE * size)
+    near, far = slice(POINTS), slice(POINTS, None)
+    clear = (number[near] & (size[near] > CLEAR)).any() or (agree[far] & (size[far] > FAR)).any()
+    mostly = 2 * agree[near].sum() > number[near].sum()  # a small number, as of 1e-30 tanh(a)
+    return bool(number.any() and not clear and not mostly)
