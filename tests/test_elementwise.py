@@ -101,6 +101,25 @@ def test_ends(dtype: Any) -> None:
         assert np.isnan(choose(nan[0] + 0j, nan[1])).all()
 
 
+def test_complex_ends() -> None:
+    """At infinity the value is the real function's, and a complex step goes through or is gone."""
+    slopes = {"sigmoid": (0, 0), "softplus": (0, 1), "relu": (0, 1), "absolute": (-1, 1)}
+    x = np.array([-np.inf, np.inf])
+    for step in (0j, 1e-30j):
+        for name, slope in slopes.items():
+            f = getattr(elementwise, name)
+            with np.errstate(all="raise", under="ignore"):
+                got = f(x + step)
+                np.testing.assert_array_equal(got.real, f(x), err_msg=name)
+                np.testing.assert_array_equal(got.imag, np.multiply(slope, step.imag), err_msg=name)
+            with np.errstate(invalid="ignore"):
+                assert np.isnan(f(np.array([complex(np.nan, step.imag)]))).all(), name
+        for choose in (elementwise.maximum, elementwise.minimum):
+            got = choose(x + step, np.array([0.0, 1.0]))
+            np.testing.assert_array_equal(got.real, choose(x, np.array([0.0, 1.0])))
+            assert (got.imag == np.where(np.isinf(got.real), step.imag, 0)).all()
+
+
 def test_far_from_zero_a_sigmoid_is_no_zero() -> None:
     """The quotient of two gates far below zero is a number, as in exact arithmetic."""
     for dtype, a in ((np.float32, -80.0), (np.float64, -700.0)):

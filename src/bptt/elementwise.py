@@ -47,7 +47,9 @@ def relu(a: Array) -> Array:
 
 def absolute(a: Array) -> Array:
     """Return |a|; of a complex number the one of a and -a whose real part is not negative."""
-    return a * np.sign(a.real) if np.iscomplexobj(a) else np.abs(a)
+    if np.iscomplexobj(a):
+        return np.where(a.real < 0, -a, np.where(a.real == 0, 0, a))  # no product: of infinities it is none
+    return np.abs(a)
 
 
 def maximum(a: Array, b: Array) -> Array:
