@@ -17,6 +17,7 @@ from bptt import Trained
 from bptt.cli import bptt as group
 from bptt.cli import run as bptt
 from bptt.cli.output import Visible, to_json, visible
+from bptt.cli.train import stop_asked
 from bptt.errors import BpttError
 
 FAST = ["--hidden=4", "--embedding=3", "--batch=2", "--chunk=8", "--steps=4", "--report-every=2"]
@@ -299,15 +300,27 @@ def test_an_interruption_that_is_ignored_stays_so() -> None:
     assert finish(start("--version", before=f"{before}\n{after}"))[0] == 0
 
 
+def test_training_takes_up_no_signal_that_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    held: dict[int, Any] = {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
+    monkeypatch.setattr(signal, "getsignal", held.get)
+    monkeypatch.setattr(signal, "signal", held.__setitem__)
+    with stop_asked() as asked:
+        assert held[signal.SIGINT] is signal.SIG_IGN
+        held[signal.SIGTERM](signal.SIGTERM, None)
+        assert asked()
+    assert held == {signal.SIGINT: signal.SIG_IGN, signal.SIGTERM: signal.SIG_DFL}
+
+
 # ---------------------------------------------------------------------- terminals
 
 
-def in_terminal(*arguments: str) -> tuple[int, str]:
+def in_terminal(*arguments: str, **env: str | None) -> tuple[int, str]:
     """Return the exit code, and what a terminal gets."""
     import pty
 
     ours, theirs = pty.openpty()
-    process = start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, env={"TERM": "xterm-256color"})
+    env = {"TERM": "xterm-256color", **env}
+    process = start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     data = b""
     try:
@@ -332,6 +345,29 @@ def test_a_terminal_gets_no_sequence_from_a_text(desk: Path, tmp_path: Path) -> 
     got, text = in_terminal("train", str(desk / "evil.txt"), *FAST, "--out", str(tmp_path / EVIL))
     assert got == 0
     assert "\x1b[" in text, "the display is a live one"
+    assert "␛" in text
+    assert not {"\x07", "\x9b", "\u202e", "\x7f"} & set(text)
+    assert "\x1b]" not in text
+
+
+@posix
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"TTY_COMPATIBLE": "0"},
+        {"TTY_COMPATIBLE": "1", "TERM": "dumb"},
+        {"FORCE_COLOR": ""},
+        {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "0"},
+        {"NO_COLOR": "1", "TERM": "no-such-terminal"},
+        {"TTY_INTERACTIVE": "0", "TERM": None},
+    ],
+    ids=lambda env: " ".join(f"{name}={value}" for name, value in env.items()),
+)
+def test_no_environment_lets_a_texts_sequences_through(
+    desk: Path, tmp_path: Path, env: dict[str, str | None]
+) -> None:
+    got, text = in_terminal("train", str(desk / "evil.txt"), *FAST, "--out", str(tmp_path / EVIL), **env)
+    assert got == 0
     assert "␛" in text
     assert not {"\x07", "\x9b", "\u202e", "\x7f"} & set(text)
     assert "\x1b]" not in text

@@ -32,10 +32,13 @@ class Display:
 
     def __init__(self, unit: str, loss: str = "nats") -> None:
         # it makes the terminal's sequences itself; the texts that it is given have none
-        self.console = Console(file=getattr(sys.stdout, "unfiltered", None), highlight=False, emoji=False)
+        terminal = getattr(sys.stdout, "unfiltered", None)
+        self.console = Console(file=terminal, highlight=False, emoji=False)
         if self.console.width < 1:  # COLUMNS=0: nothing would be shown
             self.console.width = 80
         self.live = self.console.is_terminal
+        # the environment may tell rich that a terminal is none, and that a file is one
+        self._shown = str if terminal is None and not self.live else visible
         self.unit, self.loss = unit, loss
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -86,17 +89,17 @@ class Display:
         if self.live:
             title = f"what it writes after {step:,} steps"
             self.console.print(
-                Panel(Text(visible(text)), title=title, title_align="left", border_style="dim")
+                Panel(Text(self._shown(text)), title=title, title_align="left", border_style="dim")
             )
         else:
             self.console.print(f"--- what it writes after {step:,} steps ---", markup=False)
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(self._shown(text), markup=False, soft_wrap=True)
             self.console.print("---", markup=False)
         self._headed = False
 
     def say(self, text: str) -> None:
         """Show a line of text."""
-        self.console.print(visible(text) if self.live else text, markup=False, soft_wrap=True)
+        self.console.print(self._shown(text), markup=False, soft_wrap=True)
 
     def _line(self, report: Report) -> None:
         if not self._headed:
