@@ -99,6 +99,9 @@ def test_the_folder_is_told_where_it_is_not_the_current_one(
         ("import json\njson.loads('{')\n", "broken.py:2: JSONDecodeError"),
         ("def\n", "broken.py:1: this is not Python"),
         ("raise SystemExit(3)\n", "broken.py:1: SystemExit: 3"),
+        ("x = 1\nraise GeneratorExit\n", "broken.py:2: GeneratorExit"),
+        ("class Stop(BaseException): pass\nraise Stop('here')\n", "broken.py:2: Stop: here"),
+        ("class Mute(Exception):\n    __str__ = None\nraise Mute\n", "broken.py:3: Mute"),
         ("raise ValueError('two\\nlines \\x1b[31m')\n", r"broken.py:1: ValueError: two\nlines \x1b[31m"),
         ("import bptt\n@bptt.cell\ndef c(a_h):\n    return b\n", "broken.py:4: c: b is not known"),
     ],
@@ -110,6 +113,13 @@ def test_a_module_that_fails_is_told_with_its_line(package: Path, text: str, say
         bptt.cells.get(spec)
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("spec", ["wonderpkg.broken:leaky", "wonderpkg/broken.py:leaky"])
+def test_an_interruption_of_a_module_stays_one(package: Path, spec: str) -> None:
+    (package.parent / "broken.py").write_text("raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        bptt.cells.get(spec)
 
 
 @pytest.mark.parametrize("value", ["float('inf')", "-float('inf')", "float('nan')", "10**400", "-(10**400)"])

@@ -94,9 +94,9 @@ def _run(path: str) -> dict[str, Any]:
     try:
         with contextlib.redirect_stdout(sys.stderr), _importable(Path(path).resolve().parent):
             return runpy.run_path(path)
-    except BpttError:
+    except (BpttError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever it raises, it is the file's
         raise ConfigError(_where(error, path) + _package(error, path)) from None
 
 
@@ -104,9 +104,9 @@ def _import(module: str) -> dict[str, Any]:
     try:
         with contextlib.redirect_stdout(sys.stderr), _importable(Path.cwd()):
             return vars(importlib.import_module(module))
-    except BpttError:
+    except (BpttError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # whatever it raises, it is the file's
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{module}.".startswith(f"{missing}."):
             why = f"there is no {missing} in the current folder, nor among what is installed"
@@ -134,7 +134,11 @@ def _package(error: BaseException, path: str) -> str:
 
 def _where(error: BaseException, path: str) -> str:
     """Return what went wrong in a user's file, and in which of its lines."""
-    says = printable(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    try:
+        says = str(error)
+    except Exception:  # a class of the file's own
+        says = ""
+    says = printable(f"{type(error).__name__}: {says}" if says else type(error).__name__)
     if isinstance(error, SyntaxError):
         says = printable(error.msg)
         return f"{error.filename or path}:{error.lineno or 1}: this is not Python: {says}"
