@@ -24,6 +24,7 @@ def chain(count: int) -> str:
 
 
 TOO_LARGE = {
+    "many marks": (cell("a" + "\u0301\u0316" * 20_000 + " = a_h\nh = a_h"), "more than 30 combining marks"),
     "a long text": (cell("h = a_h") + "#" * LONGEST_TEXT, "a text of 200,0"),
     "many operators": (cell("h = " + " + ".join(["a_h"] * 20_000)), "nested more than 60 deep"),
     "a deep sum": (cell("h = " + " + ".join(["a_h"] * (DEEPEST + 5))), "nested more than 60 deep"),

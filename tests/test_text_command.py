@@ -76,6 +76,12 @@ def test_a_prime_from_a_file_or_standard_input_is_that_of_the_option(
         (["--prime-file=."], b"", "not a regular file"),
         (["--prime-file=/dev/zero"], b"", "not a regular file"),
         (["--prime=q"], b"", "'q' (U+0071) at line 1, column 1 is not among"),
+        (
+            ["--prime-file=-"],
+            ("a" + "\u0301\u0316" * 500_000).encode(),
+            "(U+0301) at line 1, column 2 is not",
+        ),
+        (["--prime-file=-"], ("a" + "\u0f73" * 500_000).encode(), "(U+0F73) at line 1, column 2 is not"),
     ],
 )
 def test_a_prime_that_cannot_be_used_is_a_line(

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from bptt.characters import crowded
 from bptt.errors import ConfigError
 from bptt.model import Model
 from bptt.stepper import Stepper
@@ -76,7 +77,7 @@ def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
     """Return a prime in the Unicode form of which the vocabulary knows most, and the form's name.
 
     One and the same é may be written as one character (NFC) or two (NFD). As long as no other form is known
-    better, the prime stays as it is and the name is None.
+    better, the prime stays as it is and the name is None; so it does where its combining marks are crowded.
 
     Examples
     --------
@@ -92,6 +93,8 @@ def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
 
     forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
     best: tuple[str, str | None] = prime, None
+    if not unknown(prime) or crowded(prime):
+        return best
     for form in forms:
         if (text := unicodedata.normalize(form, prime)) != prime and unknown(text) < unknown(best[0]):
             best = text, form

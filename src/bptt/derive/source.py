@@ -5,6 +5,7 @@ import keyword
 import sys
 import unicodedata
 
+from bptt.characters import MOST_MARKS, crowded
 from bptt.derive.equations import EquationError
 from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
 
@@ -83,6 +84,10 @@ class Source:
             self.name = self._valid(name)
         if len(text) > LONGEST_TEXT:
             raise self.error(1, f"a text of {len(text):,} characters: at most {LONGEST_TEXT:,}")
+        if crowded(text):
+            raise self.error(
+                1, f"a text with more than {MOST_MARKS} combining marks in a row, which is no name"
+            )
         inside = text[:1].isspace() and text.lstrip("\r\n\f")[:1].isspace()
         if inside:  # as a function in a function stands
             text, self.offset = "if True:\n" + text, self.offset - 1
@@ -134,7 +139,7 @@ class Source:
 
     def _valid(self, name: object) -> str:
         """Return a cell's name, or raise."""
-        if isinstance(name, str):
+        if isinstance(name, str) and not crowded(name):
             name = unicodedata.normalize("NFKC", name)
             if len(name) <= LONGEST_NAME and name.replace("-", "").replace("_", "").isalnum():
                 return name
