@@ -262,6 +262,42 @@ def test_a_path_that_is_not_there_is_an_error() -> None:
         jacobians("rnn", layer(cells.get("rnn")), np.zeros((2, 1, 2)), path="direct")
 
 
+def test_what_would_take_too_long_is_refused_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"s{n}" for n in range(30)]
+    every = " + ".join(["h", *names])
+    text = f"def large(a_g, h, {', '.join(names)}):\n    s = tanh({every})\n"
+    text += f"    return a_g * s, {', '.join(f's + {name}' for name in names)}\n"
+    cell = EquationCell(read(f"@bptt.cell(state='h {' '.join(names)}')\n{text}"))
+    model = bptt.Model(inputs=3, outputs=3, hidden=64, cell=cell)
+    params = {name: np.zeros(shape, np.float32) for name, shape in model.shapes.items()}
+    monkeypatch.setattr("bptt.flow.text.through_time", None)
+    with pytest.raises(
+        ConfigError, match=r"between 31 states along 3 paths, 90 steps back from 256 pos.* fewer"
+    ):
+        of_text(model, params, np.zeros(999, int), rng=np.random.default_rng(0), lags=90)
+
+
+def test_a_layer_too_large_is_refused_before_memory_is_taken() -> None:
+    for hidden, lags, says in ((1 << 20, 2, "the layer is too large"), (1 << 14, 900, "ask for fewer lags")):
+        model = bptt.Model(inputs=3, outputs=3, hidden=hidden, cell="indrnn")
+        with pytest.raises(ConfigError, match=f"{hidden:,} units: {lags} steps back need .*: {says}$"):
+            of_text(model, {}, np.zeros(1999, int), rng=np.random.default_rng(0), lags=lags)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_cell_of_the_zoo_may_have_1024_units(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Measured(Exception):  # noqa: N818
+        pass
+
+    def begin(*_: Any, **__: Any) -> None:
+        raise Measured
+
+    monkeypatch.setattr("bptt.flow.text._layer", begin)
+    model = bptt.Model(inputs=3, outputs=3, hidden=1024, cell=name)
+    with pytest.raises(Measured):
+        of_text(model, {}, np.zeros(1999, int), rng=np.random.default_rng(0), lags=250)
+
+
 def test_positions_are_measured_some_at_a_time(
     stack: tuple[bptt.Model, Params, Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:

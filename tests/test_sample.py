@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ConfigError, DataError, Model, sample
+from bptt import ConfigError, DataError, Model, evaluate, sample
 from bptt.sample import probabilities
 from bptt.text import Vocabulary
 from bptt.types import Array, Params
@@ -270,3 +270,19 @@ def test_a_prime_of_words_may_hold_unknown_ones_or_none() -> None:
 def test_without_a_prime_text_begins_as_a_new_line() -> None:
     model, params = network()
     assert written(model, params, length=30) == written(model, params, length=30, prime="\n")
+
+
+def test_a_prime_is_read_in_pieces_of_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, params = network()
+    wanted = written(model, params, prime="abcdefgh" * 40)
+    largest, real = 0, Model.forward
+
+    def forward(self: Model, params: Params, x: Array, *rest: Any) -> Any:
+        nonlocal largest
+        largest = max(largest, x.size * max(self.outputs, 8 * self.hidden))
+        return real(self, params, x, *rest)
+
+    monkeypatch.setattr(Model, "forward", forward)
+    monkeypatch.setattr(evaluate, "MOST_NUMBERS", 1000)
+    assert written(model, params, prime="abcdefgh" * 40) == wanted
+    assert 500 < largest <= 1000

@@ -14,7 +14,7 @@ from bptt.types import Array, Params
 WINDOW = 256
 
 MOST_NUMBERS = 1 << 22
-"""Numbers in the largest array that an evaluation makes: 16 MB in float32."""
+"""Numbers in the largest array that reading a text makes: 16 MB in float32."""
 
 
 def cold(model: Model, params: Params, ids: Array, window: int = WINDOW) -> float:
@@ -31,7 +31,7 @@ def cold(model: Model, params: Params, ids: Array, window: int = WINDOW) -> floa
     window : int
         Tokens in a window.
     """
-    rows = max(1, min(-(-(len(ids) - 1) // max(1, window)), MOST_NUMBERS // (_widest(model) * 16)))
+    rows = max(1, min(-(-(len(ids) - 1) // max(1, window)), steps_at_once(model, 16)))
     total, some = 0.0, rows * window
     for start in range(0, max(1, len(ids) - 1), max(1, some)):  # windows refuses what gives none
         total += _total_loss(model, params, *windows(ids[start : start + some + 1], window), rows)[0]
@@ -40,7 +40,7 @@ def cold(model: Model, params: Params, ids: Array, window: int = WINDOW) -> floa
 
 def carried(model: Model, params: Params, ids: Array) -> float:
     """Return nats per token over the whole text, the state carried from its first token to its last."""
-    total, steps = 0.0, max(1, MOST_NUMBERS // _widest(model))
+    total, steps = 0.0, steps_at_once(model)
     state: Params | None = None
     for start in range(0, max(1, len(ids) - 1), steps):
         part = ids[start : start + steps + 1]
@@ -49,8 +49,10 @@ def carried(model: Model, params: Params, ids: Array) -> float:
     return total / (len(ids) - 1)
 
 
-def _widest(model: Model) -> int:
-    return max(model.outputs, 8 * model.hidden)
+def steps_at_once(model: Model, rows: int = 1) -> int:
+    """Return how many steps of so many rows are read at once, so that memory stays bounded; at least one."""
+    widest = max(model.outputs, 8 * model.hidden)
+    return max(1, MOST_NUMBERS // (widest * rows))
 
 
 def _total_loss(
@@ -63,7 +65,7 @@ def _total_loss(
     state: Params | None = None,
 ) -> tuple[float, Params | None]:
     """Return the sum over all targets, and the last state; some steps at a time, so memory stays bounded."""
-    total, steps = 0.0, max(1, MOST_NUMBERS // (_widest(model) * rows))
+    total, steps = 0.0, steps_at_once(model, rows)
     for start in range(0, len(inputs), steps):
         part = slice(start, start + steps)
         each, state = model.losses(params, inputs[part], targets[part], state)

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from bptt import evaluate
 from bptt.characters import crowded
 from bptt.errors import ConfigError
 from bptt.model import Model
@@ -126,8 +127,9 @@ def _draw(
 ) -> Iterator[str]:
     decoder = vocabulary.decoder()
     state: Params | None = None
-    for start in range(0, len(read), 256):  # a long prime is read in pieces
-        run = model.forward(params, read[start : start + 256, None], state)
+    some = min(evaluate.WINDOW, evaluate.steps_at_once(model))
+    for start in range(0, len(read), some):  # a long prime is read in pieces
+        run = model.forward(params, read[start : start + some, None], state)
         state = run.state
     stepper = Stepper(model, params, state)
     logits = run.outputs[-1, 0]

@@ -138,8 +138,8 @@ def all_connections(cell: Cell) -> list[Connection]:
     return [DIRECT, *((g,) for g in cell.from_h), *((*r, n) for n in cell.from_q for r in inner)]
 
 
-def connections_of(cell: Cell) -> list[Connection]:
-    """Return the ways that this cell has: those whose derivatives are not zero at all random points."""
+def probe(cell: Cell) -> Step:
+    """Return a step's derivatives at random points."""
     rng = np.random.default_rng(0)
     # of several sizes, beyond many a threshold, too; a normaliser has to be positive
     size = np.repeat([1.0, 3.0, 10.0], 64)[:, None]
@@ -150,7 +150,12 @@ def connections_of(cell: Cell) -> list[Connection]:
         if cell.from_q:
             observed.operand(a, states)
         observed.forward(a, states)
-    (step,) = observed.steps
+    return observed.steps[0]
+
+
+def connections_of(cell: Cell) -> list[Connection]:
+    """Return the ways that this cell has: those whose derivatives are not zero at all random points."""
+    step = probe(cell)
 
     def names(factors: Factors) -> set[str]:  # a point where one is not finite says nothing
         return {name for name, d in factors.items() if (np.isfinite(d) & (d != 0)).any()}
@@ -180,6 +185,17 @@ def paths_of(connections: list[Connection]) -> list[Path]:
         if some or name == EVERYTHING:
             paths.setdefault(tuple(some), Path(name, tuple(some)))
     return list(paths.values())
+
+
+def products_of(step: Step, paths: list[Path]) -> int:
+    """Return how many products of a Jacobian and a derivative it takes to go a step back along each path."""
+
+    def of(connection: Connection) -> int:
+        if connection == DIRECT:
+            return sum(map(len, step.states.values()))
+        return sum(connection[-1] in by for by in step.gates.values()) + max(1, len(step.q_states))
+
+    return sum(of(connection) for path in paths for connection in path.connections)
 
 
 def products(cell: Cell, steps: list[Step], U: Array, path: Path, start: Array) -> Iterator[dict[str, Array]]:

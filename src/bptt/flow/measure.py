@@ -7,7 +7,16 @@ import numpy as np
 from bptt import cells
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError
-from bptt.flow.connections import EVERYTHING, Path, connections_of, paths_of, products, steps_of
+from bptt.flow.connections import (
+    EVERYTHING,
+    Path,
+    connections_of,
+    paths_of,
+    probe,
+    products,
+    products_of,
+    steps_of,
+)
 from bptt.threads import for_pieces, one_blas_thread
 from bptt.types import Array, Params
 
@@ -19,6 +28,11 @@ LEAST, MOST = 1e-60, 1e100
 
 MOST_NUMBERS = 1 << 16
 """Numbers in the Jacobians that a thread works on: half a megabyte, which stays in a core's cache."""
+
+
+MOST_PRODUCTS, MOST_LINES, MOST_SQUARES = 1 << 35, 1 << 25, 1 << 26
+"""What a measure may take: products of numbers, and lines of a cell's backward pass that are run, each some
+minutes; and numbers of its result, half a gigabyte."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +209,32 @@ def through_time(
 
         for_pieces(measure, N, followed.size * S * S // MOST_NUMBERS)
     return Flow(observed.name, observed.states, squares, where)
+
+
+def expect_affordable(cell: Cell, H: int, M: int, lags: int, positions: int, times: int) -> None:
+    """Raise a ConfigError where the measure of a layer takes more than minutes, before it begins.
+
+    Parameters
+    ----------
+    H, M : int
+        Units, and gradients followed from each position.
+    times : int
+        In how many parts the positions are measured.
+    """
+    S, derivation = len(cell.states), getattr(cell, "derivation", None)
+    paths, lines = paths_of(connections_of(cell)), len(derivation.step.backward) if derivation else 1
+    numbers = lags * positions * S
+    for count, most in (
+        (numbers * M * H * products_of(probe(cell), paths), MOST_PRODUCTS),
+        (lags * times * S * lines, MOST_LINES),
+        (numbers * S * len(paths), MOST_SQUARES),
+    ):
+        if count > most:
+            raise ConfigError(
+                f"{cell.name}: the flow between {S} states along {len(paths)} paths, {lags:,} steps back "
+                f"from {positions:,} positions, takes {count / most:.2g} times what a measure may: ask for "
+                "fewer lags, or fewer positions"
+            )
 
 
 def jacobians(

@@ -6,7 +6,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, DataError
 from bptt.evaluate import WINDOW
-from bptt.flow.measure import Flow, through_time
+from bptt.flow.measure import Flow, expect_affordable, through_time
 from bptt.model import Model
 from bptt.stack import layer_params
 from bptt.text import load, read_bytes, read_text
@@ -18,7 +18,11 @@ MOST_GRADIENTS = 16
 """Gradients followed from each position, in a layer of up to 128 units; fewer in a larger one."""
 
 MOST_NUMBERS = 1 << 23
-"""Numbers in the pre-activations of the positions that are measured at once."""
+"""Numbers in the pre-activations of the positions that are measured at once; in their derivatives, twice
+as many."""
+
+MOST_OF_ONE = 1 << 25
+"""Such numbers of a single position: 256 MB, some times over."""
 
 
 def of_text(
@@ -97,8 +101,20 @@ def of_text(
     ends = np.sort(rng.permutation(len(ids) - lags + 1)[:positions]) + lags
     N, H = len(ends), model.hidden
     M = max(1, min(MOST_GRADIENTS, (4 * 128 // H) ** 2))
-    start = None if H <= M else rng.choice([-1.0, 1.0], size=(N, M, H)) / np.sqrt(H)
     which = "its one layer" if model.layers == 1 else f"layer {layer} (of 0 to {model.layers - 1})"
+    cell = model.stack.cell
+    S, G = len(cell.states), len(cell.gates)
+    width, derivatives = max(H * G * (layer + 1), model.embedding or 0), H * S * (S + G)
+    read, kept = (WINDOW + lags) * width, lags * derivatives
+    if max(read, kept) > MOST_OF_ONE:
+        is_small = max((WINDOW + 1) * width, derivatives) <= MOST_OF_ONE
+        raise ConfigError(
+            f"{which}, {H:,} units: {lags:,} steps back need {max(read, kept):,} numbers at each position, "
+            f"of {MOST_OF_ONE:,} at most: {'ask for fewer lags' if is_small else 'the layer is too large'}"
+        )
+    at_once = max(1, min(MOST_NUMBERS // read, 2 * MOST_NUMBERS // kept))
+    expect_affordable(cell, H, min(H, M), lags, N, -(-N // at_once))
+    start = None if H <= M else rng.choice([-1.0, 1.0], size=(N, M, H)) / np.sqrt(H)
     if model.bidirectional:
         which += f", reading from the {'end' if reverse else 'beginning'}"
     text = "".join(c if c.isprintable() else "\ufffd" for c in text)  # a file's name may hold anything
@@ -106,14 +122,13 @@ def of_text(
     where = f"{which}, {H} units; {N} positions of {text}{followed}; up to {lags} steps back"
 
     params = {name: array.astype(np.float64) for name, array in params.items()}
-    at_once = max(1, MOST_NUMBERS // ((WINDOW + lags) * H * len(model.stack.cell.gates)))
     parts = []
     for first in range(0, N, at_once):
         rows = slice(first, first + at_once)
         with np.errstate(all="ignore"):  # through_time says what does not stay finite
             x, own, states = _layer(model, params, ids, ends[rows], lags, layer, reverse)
         some = None if start is None else start[rows]
-        parts.append(through_time(model.stack.cell, own, x, states, start=some))
+        parts.append(through_time(cell, own, x, states, start=some))
     squares = {path: np.concatenate([part.squares[path] for part in parts], 1) for path in parts[0].paths}
     return replace(parts[0], squares=squares, where=where)
 
