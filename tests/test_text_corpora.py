@@ -206,7 +206,7 @@ def test_a_file_that_is_no_corpus_is_named(
 ) -> None:
     path = write(tmp_path / "a.txt", data)
     with pytest.raises(DataError, match=message) as caught:
-        load(path, **options)
+        load(path, kind=options.get("kind"))
     assert str(path) in str(caught.value)
 
 
@@ -274,6 +274,26 @@ def test_what_the_data_folder_lacks_is_fetched(
     check_ptb(load("ptb"))
     assert sorted(everything_in(cache)) == ["ptb.test.txt", "ptb.valid.txt"]
     assert everything_in(tmp_path / "data" / "ptb_word").keys() == {"ptb.train.txt"}
+
+
+def test_what_is_not_here_is_not_fetched_unasked(server: Server, cache: Path) -> None:
+    with pytest.raises(DataError, match=r"is not fetched unasked: put http.* or set BPTT_DATA"):
+        load("ptb", fetch=False)
+    assert server.requests == 0
+    for part, data in PARTS.items():
+        write(cache / f"ptb.{part}.txt", data)
+    check_ptb(load("ptb", fetch=False))
+
+
+@pytest.mark.filterwarnings("ignore::bptt.errors.BpttWarning")
+def test_a_text_and_a_folder_have_the_limit_that_is_asked_for(tmp_path: Path) -> None:
+    for name in ("f/a.txt", "f/b.txt", "g.txt"):
+        write(tmp_path / name, "some words\n" * 100)
+    write(tmp_path / "f" / "c.bin", b"\0" * 10_000)  # passed over, whatever its size
+    for name, enough in (("f", 2200), ("g.txt", 1100)):
+        assert load(tmp_path / name, limit=enough).train
+        with pytest.raises(DataError, match="the most that is read"):
+            load(tmp_path / name, limit=enough - 1)
 
 
 def test_a_changed_file_in_the_data_folder_is_refused_with_both_sums(

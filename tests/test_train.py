@@ -6,6 +6,7 @@ import math
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import bptt
 from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, Trained, Trainer
 from bptt.batches import Batch
 from bptt.errors import BpttWarning, ConfigError
+from bptt.flow.text import ids_of
 from bptt.model_run import Hidden
 from bptt.tasks import EmbeddedReber, Verdict
 from bptt.text import TextStream
@@ -313,6 +315,27 @@ def test_a_text_that_has_moved_is_told_on_resuming(tmp_path: Path, book: str) ->
         Trainer.resume(tmp_path / "run")
     assert Trainer.resume(tmp_path / "run", data=str(moved)).step == 8
     assert Trainer.resume(tmp_path / "run").settings.data == str(moved)
+
+
+def test_a_run_says_nothing_of_a_folder_and_has_no_more_read_than_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    folder.joinpath("a.txt").write_text("some words to read\n" * 99)
+    folder.joinpath("secret.bin").write_bytes(b"\0")
+    with pytest.warns(BpttWarning, match="secret"):
+        go(Trainer.start(Settings(data=str(folder), **SMALL), tmp_path / "run"), 8)
+    trained = Trained.load(tmp_path / "run")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert trained.scores()
+        assert ids_of(trained)
+    folder.joinpath("b.txt").write_text("x" * trained.longest)
+    monkeypatch.setattr("bptt.trained.digest", None)  # it does not come so far
+    for measure in (trained.scores, lambda: ids_of(trained)):
+        with pytest.raises(DataError, match="no longer the text that the model was trained on"):
+            measure()
 
 
 def test_a_model_is_not_measured_on_another_text_unasked(tmp_path: Path, book: str) -> None:

@@ -2,18 +2,20 @@
 
 import math
 import os
+import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bptt import evaluate, run_format
 from bptt.backends import has_bfloat16
-from bptt.errors import DataError, RunError
+from bptt.errors import BpttWarning, DataError, RunError
 from bptt.experiment import Experiment, digest
 from bptt.model import Model
 from bptt.runs import Run
 from bptt.settings import Settings
 from bptt.tasks import TASKS, Verdict
-from bptt.text import Vocabulary, load, read_bytes, read_text
+from bptt.text import Corpus, Vocabulary, load, read_bytes, read_text
+from bptt.text.files import LIMIT, TooLongError
 from bptt.types import Params
 
 
@@ -67,6 +69,8 @@ class Trained:
         Training steps behind the parameters.
     sha256 : str or None
         Of the texts that it was trained and validated on.
+    longest : int
+        The most bytes that they can have had.
     """
 
     model: Model
@@ -75,6 +79,7 @@ class Trained:
     settings: Settings
     step: int
     sha256: str | None
+    longest: int = LIMIT
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Trained":
@@ -108,7 +113,10 @@ class Trained:
             )
         step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
         params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
-        return cls(model, params, vocabulary, kept.settings, step, kept.facts.get("sha256"))
+        count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))
+        # a character has four bytes at most, a line's end three; a word is taken to have 64 on average
+        longest = min(LIMIT, count * (64 if vocabulary and vocabulary.kind == "word" else 8) + (1 << 20))
+        return cls(model, params, vocabulary, kept.settings, step, kept.facts.get("sha256"), longest)
 
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.
@@ -124,12 +132,9 @@ class Trained:
         if path is not None:
             texts = {path: read_bytes(path) if kind == "byte" else read_text(path)}
         else:
-            corpus = load(self.settings.data, valid=self.settings.valid, kind=kind)
+            corpus = self.corpus()
             if digest(corpus) != self.sha256:
-                raise DataError(
-                    f"{self.settings.data} is no longer the text that the model was trained on, so what it "
-                    "has to validate may have been trained on: give the PATH of a text to measure"
-                )
+                raise self._changed()
             texts = {f"{self.settings.data}, validation": corpus.valid}
             if corpus.test is not None:
                 texts[f"{self.settings.data}, test"] = corpus.test
@@ -148,6 +153,31 @@ class Trained:
                 Score(name, len(ids) - 1, "carried through", carried),
             ]
         return scores
+
+    def corpus(self) -> Corpus:
+        """Return what the text that it was trained on is now.
+
+        A run may be anybody's: on its word nothing is fetched, no more is read than its text can have, and
+        nothing is said of what lies in a folder.
+
+        Raises
+        ------
+        DataError
+            If it is not there, or cannot be that text.
+        """
+        s, kind = self.settings, self.vocabulary.kind if self.vocabulary else None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", BpttWarning)
+            try:
+                return load(s.data, valid=s.valid, kind=kind, fetch=False, limit=self.longest)
+            except TooLongError:
+                raise self._changed() from None
+
+    def _changed(self) -> DataError:
+        return DataError(
+            f"{self.settings.data} is no longer the text that the model was trained on, so what it "
+            "has to validate may have been trained on: give the PATH of a text to measure"
+        )
 
     def verdict(self) -> Verdict:
         """Return whether the model solves the task it was trained on."""

@@ -9,7 +9,7 @@ from bptt.evaluate import WINDOW
 from bptt.flow.measure import Flow, expect_affordable, through_time
 from bptt.model import Model
 from bptt.stack import layer_params
-from bptt.text import load, read_bytes, read_text
+from bptt.text import read_bytes, read_text
 from bptt.trained import Trained
 from bptt.types import Array, Generator, Params
 from bptt.unroll import unroll
@@ -146,7 +146,7 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
     kind = trained.vocabulary.kind
     if path is not None:
         return path, trained.vocabulary.encode(read_bytes(path) if kind == "byte" else read_text(path))
-    corpus = load(trained.settings.data, valid=trained.settings.valid, kind=kind)
+    corpus = trained.corpus()
     return f"{corpus.name}, validation", trained.vocabulary.encode(corpus.valid)
 
 

@@ -103,8 +103,8 @@ class _File:
         places = (self.in_data_folder(), self.in_cache())
         return next((place for place in places if place and os.path.isfile(place)), None)  # noqa: PTH113
 
-    def read(self) -> str:
-        """Return the file's text, fetched if need be and checked."""
+    def read(self, fetch: bool = True) -> str:
+        """Return the file's text, checked, and fetched if need be and wanted."""
         place = self.in_data_folder()
         if place is not None and os.path.lexists(place):
             data = read_file(place)
@@ -121,6 +121,11 @@ class _File:
                     f"holds {self.path}"
                 )
             kept = self._kept(place)
+            if kept is None and not fetch:
+                raise DataError(
+                    f"{self.path}: is not here, and a text that a run names is not fetched unasked: put "
+                    f"{self.url} into {place.parent}, or set BPTT_DATA to a folder that holds {self.path}"
+                )
             data = self._fetched(place) if kept is None else kept
         text = decode(data, "char", place)
         assert isinstance(text, str)
@@ -222,6 +227,8 @@ def load(
     *,
     valid: str | os.PathLike[str] | None = None,
     kind: Kind | None = None,
+    fetch: bool = True,
+    limit: int = LIMIT,
 ) -> Corpus:
     """Return a corpus by its name, or a user's own text by its path.
 
@@ -237,6 +244,10 @@ def load(
         A file or folder to validate on; no other part of the text is then split off for it.
     kind : {"char", "byte", "word"}, optional
         The tokens; by default words for "ptb", characters for all others.
+    fetch : bool
+        Whether a named corpus that is not here is fetched.
+    limit : int
+        The most bytes of a file or a folder.
 
     Raises
     ------
@@ -258,13 +269,13 @@ def load(
     kind = kind or (entry.kind if entry else "char")
     passed_over: dict[str, str] = {}
     if entry:
-        texts, source = _named(entry, kind)
+        texts, source = _named(entry, kind, fetch)
     else:
-        (text, passed_over), source = _own(path, kind), str(path)
+        (text, passed_over), source = _own(path, kind, limit), str(path)
         texts = [text]
         del text  # a text may fill much of the memory: none is held twice for longer than it takes to cut it
     if valid is not None:
-        own = _own(valid, kind)
+        own = _own(valid, kind, limit)
         texts[1:2] = [own.data]
         passed_over |= own.passed_over
         source += f"; validation: {valid}"
@@ -276,9 +287,9 @@ def load(
     return Corpus(str(path), kind, train, validation, test, source, passed_over)
 
 
-def _named(entry: _Entry, kind: Kind) -> tuple[list[str | bytes], str]:
+def _named(entry: _Entry, kind: Kind, fetch: bool) -> tuple[list[str | bytes], str]:
     if entry.files:
-        texts = [file.read() for file in entry.files]
+        texts = [file.read(fetch) for file in entry.files]
         source = f"{entry.where()}, published at {entry.files[0].url}"
     else:
         text, source = _pydoc()
@@ -286,7 +297,7 @@ def _named(entry: _Entry, kind: Kind) -> tuple[list[str | bytes], str]:
     return [text.encode() if kind == "byte" else text for text in texts], source
 
 
-def _own(path: str | os.PathLike[str], kind: Kind) -> Text:
+def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Text:
     if str(path) == "-":
         raise DataError(
             "-: a run that goes on reads its text again, and standard input is gone by then; save it to a "
@@ -297,7 +308,7 @@ def _own(path: str | os.PathLike[str], kind: Kind) -> Text:
     if not os.path.exists(path):  # noqa: PTH110  Path.exists raises where the name is too long for a file's
         names = ", ".join(_REGISTRY)
         raise DataError(f"{path}: no such file or corpus; the corpora are {names}")
-    text = read(path, kind)
+    text = read(path, kind, limit)
     if len(text.data) == 1:
         one = "byte" if kind == "byte" else "character"
         raise DataError(f"{path}: holds a single {one}, and nothing that follows it; give a longer text")

@@ -30,6 +30,10 @@ class _NotTextError(DataError):
         self.reason = reason
 
 
+class TooLongError(DataError):
+    """A text of more bytes than are to be read."""
+
+
 def read_text(path: str | os.PathLike[str]) -> str:
     r"""Read a UTF-8 text from a file, or from all text files beneath a folder.
 
@@ -89,11 +93,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def read(path: str | os.PathLike[str], kind: Kind) -> Text:
-    """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`."""
+def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Text:
+    """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`.
+
+    Of a folder, what is passed over does not count towards the limit of bytes.
+    """
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
-        return Text(decode(read_file(path), kind, path), {})
+        return Text(decode(read_file(path, limit), kind, path), {})
     files, passed_over = _files(path)
     kept: list[bytes] = []
     left = LIMIT
@@ -108,6 +115,8 @@ def read(path: str | os.PathLike[str], kind: Kind) -> Text:
             kept.append(b"\n")
         kept.append(data)
         left -= len(data)
+        if LIMIT - left > limit:
+            raise _too_long(f"{path}:", limit)
     if not kept and kind == "byte":
         raise DataError(f"{path}: is empty")
     if not kept:
@@ -183,13 +192,14 @@ def read_file(path: Path, limit: int = LIMIT, whole: Path | None = None) -> byte
     except NotRegularError:
         raise DataError(f"{path}: not a regular file; copy what it gives into one") from None
     except TooLargeError:
-        most = LIMIT if whole else limit
-        which = f"with it {whole} holds" if whole else "holds"
-        raise DataError(
-            f"{path}: {which} more than {most >> 20:,} MiB, the most that is read; give a part"
-        ) from None
+        which = f"{path}: with it {whole}" if whole else f"{path}:"
+        raise _too_long(which, LIMIT if whole else limit) from None
     except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
         _unreadable(error, path)
+
+
+def _too_long(which: str, limit: int) -> TooLongError:
+    return TooLongError(f"{which} holds more than {limit >> 20:,} MiB, the most that is read; give a part")
 
 
 def _files(folder: Path) -> tuple[list[str], dict[str, str]]:
