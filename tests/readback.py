@@ -90,10 +90,12 @@ class _Reader:
 
     def arguments(self) -> list[Any]:
         self.take("(")
+        before, self.inside = self.inside, False  # within brackets a | begins
         found = [self.sum()]
         while self.next == ",":
             self.take()
             found.append(self.sum())
+        self.inside = before
         self.take(")")
         return found
 
@@ -114,9 +116,9 @@ class _Reader:
             self.take("]")
             return FUNCTIONS[name](a, b)
         if token == "|":
-            self.inside = True
+            before, self.inside = self.inside, True
             inside = self.sum()
-            self.inside = False
+            self.inside = before
             self.take("|")
             return FUNCTIONS["abs"](inside)
         if token == "Σ":

@@ -118,11 +118,14 @@ def test_powers_and_signs_are_written_as_people_write_them() -> None:
     """No sign or coefficient is idle, and only a function's own sign is raised."""
     given = ("; ".join(SIGNS.strip().splitlines()), "a_f, c, k", 'state="h c", params={"k": (0.5, 1)}')
     text, tex = told(*given), page(cell(*given), "latex")
-    assert "g = c_prev / r + (√(r))³ + (exp(-c_prev²))^(0.5) + 1 / log²(1 + c_prev²)" in text
+    assert "ratio_2 = 1 / log²(1 + c_prev²)" in text
+    assert "g = ratio_1 + (√(r))³ + (exp(-c_prev²))^(0.5) + ratio_2" in text
     assert r"(\sqrt{r_{t}})^{3} + (\exp({- c_{t-1}^{2}}))^{0.5}" in tex
-    assert r"+ \frac{1}{\log^{2}(1 + c_{t-1}^{2})}" in tex
-    assert "b = -log(k) tanh(a_f) / (-k) + 2 c_prev g / 3 + 1 / (2 - c_prev)" in text
-    assert r"b_{t} &= - \frac{\log(k) \, \tanh(a_{f,t})}{- k} + " in tex
+    assert r"= \frac{1}{\log^{2}(1 + c_{t-1}^{2})}" in tex
+    assert "ratio_3 = -log(k) tanh(a_f) / (-k)" in text
+    assert "ratio_4 = 1 / (2 - c_prev)" in text
+    assert "b = ratio_3 + 2 c_prev g / 3 + ratio_4" in text
+    assert r"\mathrm{ratio}_{3,t} &= - \frac{\log(k) \, \tanh(a_{f,t})}{- k}" in tex
     for idle in (r"\sqrt^", r"\exp^", r"1 \, ", r"(-1)", r"\left(-1"):
         assert idle not in tex
     for idle in ("- 1 ", "-1 ", "√²", "(-1)"):

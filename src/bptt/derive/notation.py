@@ -116,7 +116,8 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
         arguments = [self._print(a) for a in e.args]
         match name:
             case "abs":
-                return f"|{arguments[0]}|"
+                inside = arguments[0]  # ||m|| would be a norm
+                return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"
             case "affine":
                 return f"{arguments[0]} {arguments[1]}"
             case "product":
@@ -220,7 +221,10 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
             case "where":
                 return _where(e, self._print, _LATEX)
             case "abs":
-                return rf"\left|{arguments[0]}\right|"
+                inside = arguments[0]
+                if inside.startswith(r"\left|") or inside.endswith(r"\right|"):
+                    inside = rf"\left({inside}\right)"
+                return rf"\left|{inside}\right|"
             case "affine":
                 return rf"{arguments[0]} \, {arguments[1]}"
             case "product":
