@@ -110,6 +110,7 @@ def test_a_damaged_file_is_not_used_and_is_replaced(
     assert jit.load(TEXT.format(3)).was_cached
 
 
+@pytest.mark.filterwarnings("ignore:.*is not used for compiled code:bptt.errors.BpttWarning")
 @pytest.mark.parametrize("obstacle", ["file in the way", "folder in the way", "read-only"])
 def test_where_nothing_can_be_written_code_runs(
     cache: Path, monkeypatch: pytest.MonkeyPatch, obstacle: str

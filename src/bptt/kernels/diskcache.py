@@ -89,8 +89,8 @@ def write(folder: Path, key: str, code: bytes) -> None:
 def _note(folder: Path) -> None:
     """Say once that a folder is not used: without it every process compiles anew, for some seconds."""
     warnings.warn(
-        f"{folder} is not used for compiled code, since others could write there or exchange it: "
-        "make it and what lies above yours alone (chmod 700), or name another by BPTT_CACHE",
+        f"{folder} is not used for compiled code: it is no folder where nobody but you can write, on a way "
+        "that nobody else can exchange; make it yours alone (chmod 700), or name another by BPTT_CACHE",
         BpttWarning,
         stacklevel=2,
     )
