@@ -124,7 +124,6 @@ def test_without_matplotlib_there_is_a_table(
     )
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("U", [np.nan, np.inf])
 def test_a_model_that_is_not_finite_has_no_flow(U: float, desk: Path, here: Path, capsys: Capture) -> None:
     run = altered(here / "run", desk / "rnn", U)
@@ -140,7 +139,6 @@ def test_a_model_that_is_not_finite_has_no_flow(U: float, desk: Path, here: Path
         of_text(model, params, np.arange(60) % 3, rng=np.random.default_rng(0), lags=5, positions=2)
 
 
-@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("U", [0.0, 1e30])
 def test_where_nothing_comes_back(U: float, desk: Path, here: Path, capsys: Capture) -> None:
     pytest.importorskip("matplotlib")
