@@ -16,7 +16,8 @@ from bptt.cli import run as bptt
 
 # the command, but with checkpoints so often that many a kill meets one half-written
 OFTEN = """
-import sys, bptt.cli, bptt.train
+import signal, sys, bptt.cli, bptt.train
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests may have it ignored
 bptt.train.SAVE_SECONDS = 0.01
 bptt.cli.main(sys.argv[1:])
 """
