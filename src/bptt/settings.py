@@ -153,11 +153,6 @@ class Settings:
         return values | {"cell": self.cell.name if isinstance(self.cell, Cell) else self.cell}
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Settings":
-        """Return the settings that `to_json` returned."""
-        return cls(**_known(values))
-
-    @classmethod
     def of(cls, preset: str | None = None, **asked: Any) -> "Settings":
         """Return neutral settings, overlaid by the task's, the preset's, and what is asked for.
 

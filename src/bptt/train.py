@@ -240,11 +240,6 @@ class Trainer:
         self.run.release()
 
     @property
-    def keeps_equations(self) -> bool:
-        """Whether the run's configuration holds its cell's equations, for want of a hand-written one."""
-        return "equations" in record.to_json(self.model.stack.cell)
-
-    @property
     def epoch(self) -> float:
         """Passes over the text; of a generated task, thousands of steps."""
         return self.step / self.experiment.source.batches_per_epoch
