@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
-from bptt.check import Judgement, check_file
+from bptt.checking import Judgement, check_file
 from bptt.errors import BpttError
 from people import Style, drawn, source
 from people_faults import mutants, pairs

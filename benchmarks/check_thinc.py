@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import bptt
-from bptt.check import check, text
+from bptt.checking import check, text
 from bptt.types import Params
 
 T, N, D, H = 3, 2, 3, 4

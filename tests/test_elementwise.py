@@ -9,8 +9,8 @@ import pytest
 
 from bptt import elementwise
 from bptt.derive.numpy_code import helped
-from bptt.losses import Reduction, sigmoid_cross_entropy
-from bptt.types import Array
+from bptt.nets.losses import sigmoid_cross_entropy
+from bptt.types import Array, Reduction
 
 SUM: Reduction = "sum_over_time_and_batch"
 

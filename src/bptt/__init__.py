@@ -1,20 +1,23 @@
 """Recurrent networks with explicit backpropagation through time.
 
-=====================================  ==================================================================
-:mod:`bptt.cells`, :mod:`bptt.unroll`  a cell's equations, forward and backward; the reference time loop
-:func:`bptt.check`                     whether anybody's backward pass is correct, and if not, which term
-:func:`bptt.cell`, :mod:`bptt.derive`  a cell written as its equations; its backward derived and proven
-:mod:`bptt.flow`                       how far back, and along which path, a gradient goes
-:mod:`bptt.model`, :mod:`bptt.losses`  layers, losses, ``loss_and_grads``
-:mod:`bptt.backends`                   which code runs a cell: the reference, or a compiled kernel
-:mod:`bptt.text`, :mod:`bptt.tasks`    corpora and streams; generated tasks
-:mod:`bptt.train`, :mod:`bptt.sample`  training; writing; and what they need (optim, schedules, runs)
-=====================================  ==================================================================
+=============================================  ==========================================================
+`cells`, `unroll`                              a cell's equations, forward and backward; a layer through time
+`check`, `assert_gradients`                    whether anybody's backward is right, and if not, which term
+`cell`, :mod:`bptt.derive`, :mod:`bptt.zoo`    a cell written as its equations; its backward derived, proven
+`Model`, `losses`, `Batch`, `Gradients`        layers and losses; ``loss_and_grads``
+`Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves
+`text`, `tasks`                                corpora and streams; generated tasks
+`sample`, `evaluate`, `conventions`, `flow`    writing; measuring; other libraries' layouts; gradient flow
+=============================================  ==========================================================
+
+What stands here is loaded when it is asked for. The names, and where each lives, are the imports of
+``__init__.pyi`` beside this file, which type checkers read, too.
 """
 
 __version__ = "0.1.0"
 
 import sys
+from typing import Any
 
 if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] == "bptt":
     from bptt_command import begin
@@ -22,56 +25,34 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] == "bptt":
     begin()  # python -m bptt: an interruption of what is imported below is the command's
     del begin
 
-from bptt import cells, conventions, evaluate, losses, optim, schedules, tasks, text
-from bptt.backends import unroll
-from bptt.check import Judgement, assert_gradients, check
-from bptt.derive import cell
-from bptt.errors import BpttError, BpttWarning, ConfigError, DataError, DivergedError, RunError, ShapeError
-from bptt.init import Init
-from bptt.model import LossAndGrads, Model
-from bptt.model_run import ModelGradients, ModelRun
-from bptt.sample import sample
-from bptt.settings import PRESETS, Settings
-from bptt.stack import Stack, StackRun, layer_params
-from bptt.train import Report, Trainer
-from bptt.trained import Trained
-from bptt.unroll import Gradients, Unrolled
 
-__all__ = [
-    "PRESETS",
-    "BpttError",
-    "BpttWarning",
-    "ConfigError",
-    "DataError",
-    "DivergedError",
-    "Gradients",
-    "Init",
-    "Judgement",
-    "LossAndGrads",
-    "Model",
-    "ModelGradients",
-    "ModelRun",
-    "Report",
-    "RunError",
-    "Settings",
-    "ShapeError",
-    "Stack",
-    "StackRun",
-    "Trained",
-    "Trainer",
-    "Unrolled",
-    "assert_gradients",
-    "cell",
-    "cells",
-    "check",
-    "conventions",
-    "evaluate",
-    "layer_params",
-    "losses",
-    "optim",
-    "sample",
-    "schedules",
-    "tasks",
-    "text",
-    "unroll",
-]
+def _face() -> dict[str, tuple[str, str]]:
+    """Return each public name's module and its name there."""
+    import ast
+    from pathlib import Path
+
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+    imports = (node for node in stub.body if isinstance(node, ast.ImportFrom))
+    return {a.asname or a.name: (str(node.module), a.name) for node in imports for a in node.names}
+
+
+_PUBLIC = _face()
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'bptt' has no attribute {name!r}")
+    from importlib import import_module
+
+    module, its = _PUBLIC[name]
+    room = import_module(module)
+    value = getattr(room, its, None) if module != "bptt" else None
+    if value is None:  # a module in a room
+        value = import_module(f"{module}.{its}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

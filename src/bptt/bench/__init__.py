@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from bptt import threads
 from bptt.bench.contenders import CONTENDERS, KINDS, PRODUCTS, Contender
 from bptt.bench.rounds import Say, Times, measure
 from bptt.bench.settings import SETTINGS, Setting
-from bptt.cells import get
 from bptt.errors import ConfigError
+from bptt.layer import threads
+from bptt.zoo import get
 
 __all__ = ["CONTENDERS", "SETTINGS", "Bench", "Place", "Setting", "bench"]
 
@@ -150,7 +150,7 @@ def bench(
     settings : sequence of str or Setting
         Names in `SETTINGS`; by default all of them.
     cell : str
-        As :func:`bptt.cells.get` takes it.
+        As :func:`bptt.zoo.get` takes it.
     contenders : sequence of str
         Names in `CONTENDERS`; by default all of them. Those that are not installed are left out, with a note.
     seconds : float

@@ -6,8 +6,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Literal, TypeAlias
 
-from bptt.backends import has_bfloat16
 from bptt.bench.settings import Setting
+from bptt.kernels.backends import has_bfloat16
 
 Kind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
 """A training step; its layers alone, forward and backward; a step of sequences of unequal length; a token

@@ -4,10 +4,9 @@ import ast
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bptt.backends import equations_of
-from bptt.cells import get
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError
+from bptt.zoo import equations_of, get
 
 Split = Callable[[Any, int], Any]
 """Cuts an array's last axis into equal blocks."""

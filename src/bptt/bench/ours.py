@@ -4,11 +4,11 @@ from typing import cast
 
 import numpy as np
 
-from bptt.backends import Backend, Precision
 from bptt.bench.contenders import Kind, Run
 from bptt.bench.settings import Setting
-from bptt.sample import probabilities
-from bptt.stepper import Stepper
+from bptt.kernels.backends import Backend, Precision
+from bptt.nets.sample import probabilities
+from bptt.nets.stepper import Stepper
 from bptt.types import Array, Params
 
 

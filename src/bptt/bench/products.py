@@ -15,6 +15,6 @@ def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
     out = np.empty_like(a)
     if option == "numpy":
         return partial(np.matmul, a, b, out=out)
-    from bptt.kernels.products import matmul
+    from bptt.kernels.ops.products import matmul
 
     return partial(matmul, a, b, out)

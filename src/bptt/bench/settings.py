@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from bptt.backends import Backend, Precision
 from bptt.cells import Cell
-from bptt.model import Model
+from bptt.kernels.backends import Backend, Precision
+from bptt.nets.model import Model
 from bptt.types import Array
 
 
@@ -74,7 +74,7 @@ class Setting:
         Examples
         --------
         >>> import bptt
-        >>> Setting("", V=10, E=3, H=4, layers=1, N=2, T=7).multiply_adds(bptt.cells.get("rnn"))
+        >>> Setting("", V=10, E=3, H=4, layers=1, N=2, T=7).multiply_adds(bptt.zoo.get("rnn"))
         2712
         """
         steps, H = self.N * self.T, self.H

@@ -8,7 +8,7 @@ from bptt.bench.contenders import Kind, Run
 from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
 from bptt.errors import ConfigError
-from bptt.stack import layer_params
+from bptt.nets.stack import layer_params
 from bptt.types import Array
 
 

@@ -4,15 +4,15 @@ from typing import Any
 
 import numpy as np
 
-from bptt import threads
 from bptt.bench.contenders import Kind, Run
 from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
-from bptt.cells import get
-from bptt.conventions import to_system
 from bptt.errors import ConfigError
-from bptt.stack import layer_params
+from bptt.layer import threads
+from bptt.nets.conventions import to_system
+from bptt.nets.stack import layer_params
 from bptt.types import Array, Params
+from bptt.zoo import get
 
 LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-relu": "RNN"}
 

@@ -22,7 +22,7 @@ Backward, given dh, the whole gradient at h_t. The time loop turns da_n into dq 
 
 import numpy as np
 
-from bptt.cells._cell import Cache, Cell, States, blocks
+from bptt.cells.base import Cache, Cell, States, blocks
 from bptt.elementwise import sigmoid
 from bptt.types import Array
 

@@ -23,7 +23,7 @@ comes from the loss at t alone::
 
 import numpy as np
 
-from bptt.cells._cell import Cache, Cell, States, blocks
+from bptt.cells.base import Cache, Cell, States, blocks
 from bptt.elementwise import sigmoid
 from bptt.types import Array
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from bptt.cells._cell import Cache, Cell, States
+from bptt.cells.base import Cache, Cell, States
 from bptt.elementwise import relu
 from bptt.errors import ConfigError
 from bptt.types import Array

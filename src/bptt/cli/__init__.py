@@ -13,7 +13,7 @@ import warnings
 
 import click
 
-from bptt import __version__, threads
+from bptt import __version__
 from bptt.cli.bench import bench
 from bptt.cli.check import check
 from bptt.cli.corpora import corpora
@@ -26,6 +26,7 @@ from bptt.cli.sample import sample
 from bptt.cli.train import train
 from bptt.cli.verify import verify
 from bptt.errors import BpttError, BpttWarning, DivergedError
+from bptt.layer import threads
 
 
 @click.group(
@@ -40,7 +41,7 @@ def bptt(ctx: click.Context) -> None:
     threads.count()  # what the environment says is looked at before anything is done
     if os.environ.get("BPTT_TARGET"):
         with contextlib.suppress(ImportError):  # without LLVM there is nothing to make for a target
-            from bptt.kernels.host import host
+            from bptt.kernels.llvm.host import host
 
             host()
     if ctx.invoked_subcommand is None:

@@ -19,7 +19,7 @@ def check(file: str, adapter: str | None, run: bool, seed: int, as_json: bool) -
 
     Exit code 0: the gradients are right. 1: they are wrong. 2: it cannot tell, or could not run.
     """
-    from bptt.check import check_file, text
+    from bptt.checking import check_file, text
 
     path, colon, name = file.rpartition(":")
     if not colon or os.path.exists(file) or len(path) < 2:  # noqa: PTH110  C:\\x.py has a colon, too

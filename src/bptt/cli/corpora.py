@@ -6,8 +6,8 @@ import click
 @click.command()
 def corpora() -> None:
     """List the texts and the generated tasks that bptt train knows by name."""
-    from bptt.tasks import TASKS
-    from bptt.text import describe
+    from bptt.data.tasks import TASKS
+    from bptt.data.text import describe
 
     click.echo("Texts:")
     for info in describe():

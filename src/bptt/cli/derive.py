@@ -1,6 +1,11 @@
 """``bptt derive``: a cell's backpropagation through time, derived from its equations."""
 
+from pathlib import Path, PurePath
+
 import click
+
+SUFFIXES = {".tex": "latex", ".md": "markdown", ".html": "html", ".htm": "html", ".py": "numpy"}
+"""What a file's name says of its form."""
 
 
 @click.command()
@@ -20,9 +25,16 @@ def derive(cell: str, form: str | None, out: str | None) -> None:
     gradient before anything is printed.
     """
     from bptt.derive import page
-    from bptt.derive.render import write
+    from bptt.errors import ConfigError
+    from bptt.files import write_atomically
+    from bptt.zoo import load
+    from bptt.zoo.loading import split
 
     if out is None:
-        click.echo(page(cell, form or "text"), nl=False)
-    else:
-        write(cell, out, form)
+        click.echo(page(load(cell), form or "text"), nl=False)
+        return
+    text = page(load(cell), form or SUFFIXES.get(PurePath(out).suffix.lower(), "text"))
+    source = split(cell)[0]
+    if source is not None and Path(out).resolve() == Path(source).resolve():
+        raise ConfigError(f"{out} is the file that the cell comes from: choose another name")
+    write_atomically(Path(out), text.encode())

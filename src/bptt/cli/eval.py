@@ -20,7 +20,7 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
     text. For a generated task: whether its criterion is met. Exit code 1: it is not, or a figure is not
     finite.
     """
-    from bptt.trained import Trained
+    from bptt.training.trained import Trained
 
     trained = Trained.load(folder, "last" if last else "best")
     if trained.vocabulary is None:

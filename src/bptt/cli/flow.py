@@ -47,7 +47,7 @@ def flow(
     from bptt.flow.chart import draw, expect_matplotlib
     from bptt.flow.page import page
     from bptt.flow.text import ids_of
-    from bptt.trained import Trained
+    from bptt.training.trained import Trained
 
     suffix = "" if out is None else Path(out).suffix.lower()
     if out is not None:  # said now rather than after the work

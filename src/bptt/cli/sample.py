@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
+from bptt.data.text.vocabulary import Kind
 from bptt.errors import BpttWarning
-from bptt.text.vocabulary import Kind
 
 MOST = 1 << 24
 """The most bytes of a prime, 16 MiB: a model reads them one after the other."""
@@ -42,9 +42,9 @@ def sample(
     import numpy as np
 
     from bptt.errors import RunError
-    from bptt.sample import normalised
-    from bptt.sample import sample as draw
-    from bptt.trained import Trained
+    from bptt.nets.sample import normalised
+    from bptt.nets.sample import sample as draw
+    from bptt.training.trained import Trained
 
     if prime and prime_file is not None:
         raise click.UsageError("--prime and --prime-file are two ways to say one thing; give one", ctx)
@@ -80,8 +80,8 @@ def sample(
 
 
 def _read(name: str, kind: Kind) -> str | bytes:
+    from bptt.data.text.files import decode, read_file
     from bptt.errors import DataError
-    from bptt.text.files import decode, read_file
 
     if name != "-":
         return decode(read_file(Path(name), MOST), kind, name)

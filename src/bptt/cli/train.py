@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from bptt.cells import Cell, get
+from bptt.cells import Cell
+from bptt.data.text.vocabulary import KINDS
 from bptt.errors import BpttError
-from bptt.text.vocabulary import KINDS
+from bptt.zoo import get
 
 
 def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -91,8 +92,8 @@ def train(
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
     In brackets: what is taken for text when no preset is named; tasks and presets have their own.
     """
-    from bptt.settings import Settings
-    from bptt.train import Trainer
+    from bptt.training.settings import Settings
+    from bptt.training.trainer import Trainer
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None:
@@ -126,7 +127,7 @@ def train(
 
 def _is(own: Cell, spec: str) -> bool:
     """Return whether `spec` still means the run's own cell."""
-    from bptt.cells import record
+    from bptt.zoo import record
 
     try:
         return record.same(own, get(spec))
@@ -136,8 +137,8 @@ def _is(own: Cell, spec: str) -> bool:
 
 def _lasting(data: str) -> str:
     """Return a name as it is and a path in full, so that a run can be resumed from any folder."""
-    from bptt.tasks import TASKS
-    from bptt.text import describe
+    from bptt.data.tasks import TASKS
+    from bptt.data.text import describe
 
     named = data in TASKS or data in [info.name for info in describe()]
     return data if named or not os.path.exists(data) else str(Path(data).absolute())  # noqa: PTH110  see load
@@ -146,7 +147,7 @@ def _lasting(data: str) -> str:
 def watch(trainer: Any, samples: bool = True) -> int:
     """Train with a display, with samples of text or without, and return the exit code."""
     from bptt.cli.display import Display
-    from bptt.train import STOPPED
+    from bptt.training.trainer import STOPPED
 
     vocabulary = trainer.experiment.vocabulary
     folder = trainer.run.folder
@@ -174,7 +175,7 @@ def watch(trainer: Any, samples: bool = True) -> int:
 
 def introduction(trainer: Any) -> Iterator[str]:
     """Yield what is to be known before training."""
-    from bptt.backends import running
+    from bptt.kernels.backends import running
 
     s, model, facts = trainer.settings, trainer.model, trainer.experiment.facts
     count = sum(array.size for array in trainer.params.values())

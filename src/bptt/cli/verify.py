@@ -14,7 +14,7 @@ def verify(folder: str, as_json: bool) -> int:
     Exit code 0: all are as they were written, or are of an earlier version that wrote no digests. 1: one is
     damaged or missing. 2: there is no run.
     """
-    from bptt.verify import verify as checked
+    from bptt.training.runs.verify import verify as checked
 
     found = checked(folder)
     is_damaged = any(finding.state == "damaged" for finding in found)

@@ -1,9 +1,9 @@
 """Cells as equations: written once as plain Python, then derived, proven, printed and run."""
 
-from bptt.derive.cell import EquationCell, cell
-from bptt.derive.equations import EquationError, Equations, read
+from bptt.derive.equation_cell import EquationCell, cell
+from bptt.derive.equations import EquationError, Equations
 from bptt.derive.functions import FUNCTIONS
-from bptt.derive.load import load
+from bptt.derive.reader import read
 from bptt.derive.render import FORMATS, page
 
 __all__ = [
@@ -13,7 +13,6 @@ __all__ = [
     "EquationError",
     "Equations",
     "cell",
-    "load",
     "page",
     "read",
 ]

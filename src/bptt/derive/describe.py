@@ -8,7 +8,7 @@ from sympy import Add, Float, Integer, Pow, Symbol
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
-from bptt.derive.cell import EquationCell
+from bptt.derive.equation_cell import EquationCell
 from bptt.derive.equations import Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name

@@ -29,7 +29,6 @@ The room is read in this order: the data here, :mod:`~bptt.derive.source` (a fun
 """
 
 import ast
-from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -135,59 +134,3 @@ class Equations:
                 wanted.update(s.reads)
                 found.append(s)
         return tuple(reversed(found))
-
-
-def read(
-    text: str,
-    *,
-    name: str | None = None,
-    file: str = "<equations>",
-    first_line: int = 1,
-    known: Mapping[str, float] | None = None,
-    defaults: Mapping[str, object] | None = None,
-    foreign: Collection[str] = (),
-    options: Mapping[str, object] | None = None,
-) -> Equations:
-    """Read a function's text.
-
-    Parameters
-    ----------
-    text : str
-        The function, with or without its decorator.
-    name : str, optional
-        What the cell is called. Default: the function's name, with hyphens.
-    file, first_line
-        Where it stands, for messages.
-    known : dict of float, optional
-        Numbers by the names under which the text uses them.
-    defaults : dict, optional
-        The values of arguments that have one. Default: as the text has them.
-    foreign : names, optional
-        Functions that are called as one of the equations' own and mean something else.
-    options : dict, optional
-        ``state``, ``params``, ``operand``, ``bias``. Default: those written in the decorator.
-
-    Raises
-    ------
-    EquationError
-        With file, line, and what is allowed.
-
-    Examples
-    --------
-    >>> equations = read('''
-    ... @bptt.cell(state="h")
-    ... def leaky(a_h, h, keep=0.9):
-    ...     return keep * h + (1 - keep) * tanh(a_h)
-    ... ''')
-    >>> [(s.name, s.reads) for s in equations.statements]
-    [('tanh_a_h', ['a_h']), ('h', ['keep', 'h_prev', 'tanh_a_h'])]
-    >>> read("def leaky(a_h, h): return a_h ** h", options={"state": "h"}, file="cells.py")
-    Traceback (most recent call last):
-    ...
-    bptt.derive.equations.EquationError: cells.py:1: leaky: a power is a number; write exp(y * log(x)) for ...
-    """
-    from bptt.derive.reader import Reader  # which is made of what stands here
-    from bptt.derive.source import Source
-
-    source = Source(text, name, file, first_line)
-    return Reader(source, known or {}, defaults or {}, foreign, options).read()

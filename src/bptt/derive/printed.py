@@ -18,10 +18,11 @@ from bptt.derive.blocks import Page
 from bptt.derive.lines import Arrays, Lines, States, value
 from bptt.derive.proof import DRAWS, STEP, TOLERANCE, ProofError
 from bptt.derive.whole import Whole
+from bptt.layer.reference import unroll
 from bptt.types import Array
 
 if TYPE_CHECKING:
-    from bptt.derive.cell import EquationCell
+    from bptt.derive.equation_cell import EquationCell
 
 ROWS, D = 24, 2
 SIZES = ((3, 3), (2, 2), (1, 1))
@@ -268,8 +269,6 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
 
 def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -> None:
     """Raise unless the forward, as it is printed, gives what the cell's own gives."""
-    from bptt.unroll import unroll  # the reference stands above the cells, and some cells are equations
-
     eq = whole.equations
     gates = {
         "W": [g for g in eq.gates if g[0] in "ax"],

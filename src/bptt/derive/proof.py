@@ -63,7 +63,7 @@ def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
 
     Examples
     --------
-    >>> from bptt.cells.zoo import ZOO
+    >>> from bptt.zoo.equations import ZOO
     >>> proof = prove(ZOO["lstm"].derivation)
     >>> proof.points, proof.compared, proof.error < 1e-14
     (512, 6, True)

@@ -1,44 +1,19 @@
 """A cell's derivation in the forms in which it is printed."""
 
-from pathlib import Path, PurePath
-
 from bptt.cells import Cell
-from bptt.derive.cell import EquationCell
+from bptt.derive.equation_cell import EquationCell
 from bptt.errors import ConfigError
 
 FORMATS = ("text", "latex", "markdown", "html", "numpy")
 
 
-SUFFIXES = {".tex": "latex", ".md": "markdown", ".html": "html", ".htm": "html", ".py": "numpy"}
-
-
-def write(spec: str, out: str, format: str | None = None) -> None:
-    """Write the derivation of NAME or ``FILE.py:NAME`` to a file, whole or not at all.
-
-    Without a format, the file's name says it: LaTeX in ``lstm.tex``; text in any other than `SUFFIXES`.
-
-    Raises
-    ------
-    ConfigError, RunError
-        If there is no such cell; if the file cannot be written, or is the one that the cell comes from.
-    """
-    from bptt.derive.load import split
-    from bptt.files import write_atomically
-
-    text = page(spec, format or SUFFIXES.get(PurePath(out).suffix.lower(), "text"))
-    source = split(spec)[0]
-    if source is not None and Path(out).resolve() == Path(source).resolve():
-        raise ConfigError(f"{out} is the file that the cell comes from: choose another name")
-    write_atomically(Path(out), text.encode())
-
-
-def page(cell: Cell | str, format: str = "text") -> str:
+def page(cell: Cell, format: str = "text") -> str:
     """Return the derivation of a cell's backpropagation through time, proven before it is returned.
 
     Parameters
     ----------
-    cell : EquationCell or str
-        A cell made of equations, or what :func:`load` takes: NAME or ``FILE.py:NAME``.
+    cell : EquationCell
+        A cell made of equations, as :func:`bptt.zoo.load` returns it.
     format : "text", "latex", "markdown", "html" or "numpy"
         Unicode for a terminal; a complete LaTeX document; Markdown with LaTeX in it; one HTML file that
         needs no network; a module of plain NumPy that checks itself when it is run.
@@ -51,15 +26,11 @@ def page(cell: Cell | str, format: str = "text") -> str:
     Examples
     --------
     >>> import bptt
-    >>> [line for line in bptt.derive.page("rnn").splitlines() if "(1)" in line]
+    >>> [line for line in bptt.derive.page(bptt.zoo.load("rnn")).splitlines() if "(1)" in line]
     ['(1)   h = tanh(a_h)', '(1)   da_h = dh (1 - h²)']
     """
     if format not in FORMATS:
         raise ConfigError(f"the format must be one of {', '.join(FORMATS)}; got {format!r}")
-    if isinstance(cell, str):
-        from bptt.derive.load import load
-
-        cell = load(cell)
     if not isinstance(cell, EquationCell):
         raise ConfigError(f"a derivation is of a cell made of equations (see bptt.cell), got {cell!r}")
 

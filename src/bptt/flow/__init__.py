@@ -1,6 +1,6 @@
 """Gradient flow: how much of a gradient arrives k steps before, and along which path.
 
-One step of a cell (see :mod:`bptt.cells._cell`) takes the states s_{t-1} to s_t. Its Jacobian, the states
+One step of a cell (see :mod:`bptt.cells.base`) takes the states s_{t-1} to s_t. Its Jacobian, the states
 taken as independent of each other, is a sum of connections, each elementwise or one matrix product::
 
     ∂s_t/∂s'_{t-1} = diag(∂s/∂s')                     direct: elementwise, no weight matrix

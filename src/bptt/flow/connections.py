@@ -9,9 +9,9 @@ import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
 from bptt.errors import DivergedError
-from bptt.threads import matmul
+from bptt.layer.reference import unroll
+from bptt.layer.threads import matmul
 from bptt.types import Array, Params
-from bptt.unroll import unroll
 
 Connection: TypeAlias = tuple[str, ...]
 """One way from a step to the next: the gates whose products it goes through, in the forward's order."""

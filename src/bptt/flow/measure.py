@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt import cells
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError
 from bptt.flow.connections import (
@@ -17,8 +16,9 @@ from bptt.flow.connections import (
     products_of,
     steps_of,
 )
-from bptt.threads import for_pieces, one_blas_thread
+from bptt.layer.threads import for_pieces, one_blas_thread
 from bptt.types import Array, Params
+from bptt.zoo import get
 
 FLOOR = 1e-12
 """A gain below is none: it is the rounding where parts cancel."""
@@ -183,7 +183,7 @@ def through_time(
     (6, 1)
     """
     params = _double(params)
-    U, N, observed = params["U"], x.shape[1], cells.get(cell)
+    U, N, observed = params["U"], x.shape[1], get(cell)
     with one_blas_thread():
         steps = steps_of(observed, params, x, states)
         T, S = len(steps), len(observed.states)
@@ -271,7 +271,7 @@ def jacobians(
            [0.  , 0.5 ]])
     """
     params = _double(params)
-    cell = cells.get(cell)
+    cell = get(cell)
     steps = steps_of(cell, params, x, states)
     T, N, H, S = len(steps), x.shape[1], len(params["U"]), len(cell.states)
     eye = np.broadcast_to(np.eye(H), (N, H, H))

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import numpy as np
 
+from bptt.data.text import read_bytes, read_text
 from bptt.errors import ConfigError, DataError
-from bptt.evaluate import WINDOW
 from bptt.flow.measure import Flow, expect_affordable, through_time
-from bptt.model import Model
-from bptt.stack import layer_params
-from bptt.text import read_bytes, read_text
-from bptt.trained import Trained
+from bptt.layer.reference import unroll
+from bptt.nets.evaluate import WINDOW
+from bptt.nets.model import Model
+from bptt.nets.stack import layer_params
+from bptt.training.trained import Trained
 from bptt.types import Array, Generator, Params
-from bptt.unroll import unroll
 
 MOST_GRADIENTS = 16
 """Gradients followed from each position, in a layer of up to 128 units; fewer in a larger one."""

@@ -1,0 +1,128 @@
+"""What a recurrent cell is to the rest of bptt.
+
+A cell is an affine part and a pointwise part::
+
+    affine      a_t = x_t W + h_{t-1} U + b           matrix products, written once for all cells
+    pointwise   states_t = f(a_t, states_{t-1})       elementwise per hidden unit: the cell itself
+
+A cell's file holds the pointwise part only: the equations, ``forward``, and right under it the
+hand-derived ``backward``. The affine part, the loop through time, the carry back through time and the
+sums over time for dW, dU and db are written once, in :mod:`bptt.layer.reference`.
+
+The pre-activation ``a`` has one block of H columns for each of the cell's ``gates``. Three attributes
+say what each block is made of. For most cells W and U feed all the gates; where a gate's input and
+recurrent parts do not simply add, as in the GRU, each part is a gate of its own:
+
+``from_x``  the gates that W feeds (W has these blocks, in this order)
+``from_h``  the gates that U feeds from h_{t-1} (U has these blocks, in this order, and then those of)
+``from_q``  the gates that U feeds from ``q``, an operand that the cell computes itself from the gates
+            already complete. This is how a reset gate before the product is written.
+
+A parameter that each hidden unit has for itself, such as a peephole weight, is a gate that no product
+feeds: its block is the parameter, the same at every step and row, and the parameter's gradient is the sum
+over these, as a bias's is. ``units`` names such gates.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, SupportsIndex, TypeAlias
+
+import numpy as np
+
+from bptt.types import Array, Generator
+
+States: TypeAlias = tuple[Array, ...]
+"""The states at one time step, each (N, H), in the order of ``Cell.states``."""
+
+Cache: TypeAlias = Any
+"""What a cell's forward keeps for its backward; nobody else looks inside."""
+
+
+class Cell(ABC):
+    """The pointwise part of a recurrent cell, forward and backward, for one time step.
+
+    Attributes
+    ----------
+    name : str
+        As on the command line and in checkpoints.
+    gates : tuple of str
+        The blocks of the pre-activation ``a`` (N, G·H), in order.
+    states : tuple of str
+        The states carried through time; the first is the output h.
+    from_x, from_h, from_q : tuple of str
+        Which gates x_t W, h_{t-1} U and q U feed (see the module's text).
+    units : tuple of str
+        Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
+    bias : bool
+        Whether the gates have biases at all.
+    """
+
+    name: str
+    gates: tuple[str, ...]
+    states: tuple[str, ...] = ("h",)
+    from_x: tuple[str, ...]
+    from_h: tuple[str, ...]
+    from_q: tuple[str, ...] = ()
+    units: tuple[str, ...] = ()
+    bias: bool = True
+    pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "gates" in cls.__dict__:
+            for feeds in ("from_x", "from_h"):
+                if feeds not in cls.__dict__:
+                    setattr(cls, feeds, cls.gates)
+
+    @abstractmethod
+    def forward(self, a: Array, states: States) -> tuple[States, Cache]:
+        """Return the next states and what `backward` needs.
+
+        Parameters
+        ----------
+        a : (N, G·H)
+            Pre-activations, a block for each gate.
+        states : tuple of (N, H)
+            The states before this step.
+        """
+
+    @abstractmethod
+    def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
+        """Return the gradients at `a` (N, G·H) and at the states before this step.
+
+        Parameters
+        ----------
+        dstates : tuple of (N, H)
+            The whole gradient at each state after this step. Not changed.
+        cache
+            From `forward`. Not changed.
+        """
+
+    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
+        """Return q (N, H), from the gates that are complete, and what `operand_backward` needs."""
+        raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand()")
+
+    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
+        """Return the gradients that q passes to the states; write those at its gates into `da`."""
+        raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
+
+    def unit_columns(self, H: int) -> dict[str, slice]:
+        """Return the columns of the pre-activation that are units' parameters, by their names."""
+        at = {name: self.gates.index(name) * H for name in self.units}
+        return {name: slice(k, k + H) for name, k in at.items()}
+
+    def start(self, rng: Generator, H: int) -> dict[str, Array]:
+        """Return where the cell wants parameters to start: (H,) by a unit's name or, for a bias, a gate's."""
+        return {name: np.zeros(H) for name in self.units}
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickle a cell that bptt has as its name: the copy is the same object."""
+        return self.pickled or super().__reduce_ex__(protocol)
+
+    def __repr__(self) -> str:
+        return f"<cell {self.name}: gates {' '.join(self.gates)}, states {' '.join(self.states)}>"
+
+
+def blocks(a: Array, count: int) -> list[Array]:
+    """Return the `count` equal column blocks of `a` as views."""
+    H = a.shape[-1] // count
+    return [a[..., k * H : (k + 1) * H] for k in range(count)]

@@ -1,0 +1,1 @@
+"""What is trained on: texts and generated tasks, as endless batches."""

@@ -1,0 +1,248 @@
+"""Reading a user's texts: a file, or a folder of them."""
+
+import codecs
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple, NoReturn
+
+from bptt.data.text.vocabulary import Kind
+from bptt.errors import BpttWarning, DataError
+from bptt.files import NotRegularError, TooLargeError, read_regular
+
+LIMIT = 1 << 30
+"""The most bytes that a text may have, 1 GiB."""
+
+
+class Text(NamedTuple):
+    """What was read: a text, or bytes as they are, and what was left out of a folder, with the reason."""
+
+    data: str | bytes
+    passed_over: dict[str, str]
+
+
+class _NotTextError(DataError):
+    """A file that can be read, but holds no text: a folder passes it over, for this reason."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TooLongError(DataError):
+    """A text of more bytes than are to be read."""
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    r"""Read a UTF-8 text from a file, or from all text files beneath a folder.
+
+    A byte order mark is taken away; ``\r\n``, ``\r\r\n`` and a lone ``\r`` become ``\n``. A folder's files
+    come in the order of their relative paths, each beginning on a new line. Hidden ones, empty ones and those
+    that are not text (not UTF-8, or with a NUL byte), links to folders and what is no regular file are
+    passed over, and the log ``bptt`` names them in one line.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    str
+        Never empty.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it cannot be read, is no regular file, is empty, is not text, or is one of more
+        than 1 GiB.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     _ = Path(folder, "a.txt").write_bytes(b"one\r\nday")
+    ...     _ = Path(folder, "b.txt").write_bytes(b"two days\n")
+    ...     read_text(folder)
+    'one\nday\ntwo days\n'
+    """
+    text = read(path, "char").data
+    assert isinstance(text, str)
+    return text
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Read a file as it is, or all files beneath a folder one after the other, hidden ones passed over.
+
+    Parameters
+    ----------
+    path : str or path
+
+    Returns
+    -------
+    bytes
+        Never empty.
+
+    Raises
+    ------
+    DataError
+        There is no such file, it cannot be read, is no regular file, is empty, or has more than 1 GiB.
+    """
+    data = read(path, "byte").data
+    assert isinstance(data, bytes)
+    return data
+
+
+def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Text:
+    """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`.
+
+    Of a folder, what is passed over does not count towards the limit of bytes.
+    """
+    path = Path(path)
+    if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
+        return Text(decode(read_file(path, limit), kind, path), {})
+    files, passed_over = _files(path)
+    kept: list[bytes] = []
+    left = LIMIT
+    for file in files:
+        data = read_file(path / file, left, path)
+        try:
+            data = _whole(data, file) if kind == "byte" else _lines(data, file)
+        except _NotTextError as error:
+            passed_over[file] = error.reason
+            continue
+        if kept and kind != "byte" and not kept[-1].endswith(b"\n"):
+            kept.append(b"\n")
+        kept.append(data)
+        left -= len(data)
+        if LIMIT - left > limit:
+            raise _too_long(f"{path}:", limit)
+    if not kept and kind == "byte":
+        raise DataError(f"{path}: is empty")
+    if not kept:
+        raise DataError(f"{path}: none of its {len(files)} files is UTF-8 text; --tokens byte reads any file")
+    if passed_over:
+        read_ = len(files) - sum(file in passed_over for file in files)
+        warnings.warn(told(path, read_, passed_over), BpttWarning, stacklevel=3)
+    data = b"".join(kept)
+    del kept
+    return Text(data if kind == "byte" else data.decode(), dict(sorted(passed_over.items())))
+
+
+def decode(data: bytes, kind: Kind, name: object) -> str | bytes:
+    """Return what `read` makes of a file's bytes; `name` is what errors call the file."""
+    return _whole(data, name) if kind == "byte" else _lines(data, name).decode()
+
+
+def told(path: Path, read: int, passed_over: dict[str, str]) -> str:
+    """Return the line that says what was left out of a folder."""
+    files, reasons = "file" if read == 1 else "files", _reasons(passed_over)
+    return f"{shown(str(path))}: {read:,} {files} read, {len(passed_over):,} passed over: {reasons}"
+
+
+def _reasons(passed_over: dict[str, str]) -> str:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in sorted(passed_over.items()):
+        by_reason.setdefault(reason, []).append(shown(name))
+    parts = []
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
+        parts.append(f"{len(names):,} {reason} ({', '.join(names[:3])}{more})")
+    return "; ".join(parts)
+
+
+def shown(name: str) -> str:
+    """Return a name as it is, or escaped where it holds what is no text on a line."""
+    return name if name.isprintable() else ascii(name)
+
+
+def _lines(data: bytes, name: object) -> bytes:
+    r"""Return a text's bytes, checked, without a byte order mark and with lines that end in ``\n``."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise _NotTextError(
+            f"{name}: not UTF-8 text (byte 0x{data[error.start]:02x} at offset {error.start}); "
+            "save it as UTF-8, or --tokens byte reads any file",
+            "not UTF-8",
+        ) from None
+    if (nul := data.find(b"\0")) >= 0:
+        raise _NotTextError(
+            f"{name}: not text but binary (a NUL byte at offset {nul}); --tokens byte reads any file",
+            "binary",
+        )
+    data = data.removeprefix(codecs.BOM_UTF8)
+    if b"\r" in data:  # whole replacements: memory stays that of a copy, however many there are
+        data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return _whole(data, name)
+
+
+def _whole(data: bytes, name: object) -> bytes:
+    if not data:
+        raise _NotTextError(f"{name}: is empty", "empty")
+    return data
+
+
+def read_file(path: Path, limit: int = LIMIT, whole: Path | None = None) -> bytes:
+    """Return the bytes of a file, perhaps a part of a `whole` folder; what is in the way is a DataError."""
+    try:
+        return read_regular(path, limit)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except NotRegularError:
+        raise DataError(f"{path}: not a regular file; copy what it gives into one") from None
+    except TooLargeError:
+        which = f"{path}: with it {whole}" if whole else f"{path}:"
+        raise _too_long(which, LIMIT if whole else limit) from None
+    except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
+        _unreadable(error, path)
+
+
+def _too_long(which: str, limit: int) -> TooLongError:
+    return TooLongError(f"{which} holds more than {limit >> 20:,} MiB, the most that is read; give a part")
+
+
+def _files(folder: Path) -> tuple[list[str], dict[str, str]]:
+    """Return a folder's files as relative paths, sorted alike on every system, and what is passed over."""
+    found: list[tuple[str, ...]] = []
+    passed_over: dict[str, str] = {}
+    folders: list[tuple[str, ...]] = [()]
+    while folders:
+        parent = folders.pop()
+        for name, what in _entries(Path(folder, *parent)):
+            parts = (*parent, name)
+            if what == "folder":
+                folders.append(parts)
+            elif what == "file":
+                found.append(parts)
+            else:
+                passed_over["/".join(parts)] = what
+    if not found:
+        why = f": {_reasons(passed_over)}" if passed_over else ""
+        raise DataError(f"{folder}: a folder without files to read{why}")
+    return ["/".join(parts) for parts in sorted(found)], passed_over
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str]]:
+    """Yield what is in a folder: names with "file", "folder", or why it is passed over."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    yield entry.name, "hidden"
+                elif entry.is_symlink():  # os.path, because an entry's own raise where links go in circles
+                    to_folder = os.path.isdir(entry.path)  # noqa: PTH112
+                    to_file = os.path.isfile(entry.path)  # noqa: PTH113
+                    what = "a link to a folder" if to_folder else "a link to no file"
+                    yield entry.name, "file" if to_file else what
+                elif entry.is_dir():
+                    yield entry.name, "folder"
+                else:
+                    yield entry.name, "file" if entry.is_file() else "not a regular file"
+    except OSError as error:
+        _unreadable(error, folder)
+
+
+def _unreadable(error: OSError | ValueError, path: Path) -> NoReturn:
+    why = getattr(error, "strerror", None) or error
+    raise DataError(f"{getattr(error, 'filename', None) or path}: cannot be read: {why}") from None

@@ -1,0 +1,318 @@
+"""A cell that is its equations: forward as they are written, backward as it is derived from them."""
+
+import pickle
+import warnings
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+
+import numpy as np
+
+from bptt.cells import Cache, Cell, States, blocks
+from bptt.derive.equations import EquationError, Equations, Start
+from bptt.derive.origin import origin, place
+from bptt.derive.reader import read
+from bptt.errors import ZeroGradientWarning
+from bptt.types import Array, Generator
+
+if TYPE_CHECKING:
+    from bptt.derive.backward import Derivation
+
+Init = Callable[[Generator, int], Mapping[str, Any]]
+"""From a generator and H to where biases (by gate) and parameters start: numbers or arrays (H,)."""
+
+
+_silent = np.errstate(all="ignore")  # as compiled code is: what is no number shows itself in the loss
+
+
+class EquationCell(Cell):
+    """A cell made from its equations.
+
+    The derivation is made when first needed, and proven (see :mod:`bptt.derive.proof`) before it is used.
+
+    Parameters
+    ----------
+    equations : Equations
+    init : dict or function, optional
+        Where its biases and parameters start, as ``cell(init=)`` has it.
+
+    A copy is the cell itself, which does not change. Pickled, it is its equations and `init`: a dict always
+    will do, a function where it can be imported by its name.
+
+    Examples
+    --------
+    >>> import bptt
+    >>> @bptt.cell(state="h")
+    ... def leaky(a_h, h, keep=0.9):
+    ...     h = keep * h + (1 - keep) * tanh(a_h)
+    ...     return h
+    >>> leaky
+    <cell leaky: gates h, states h>
+    """
+
+    def __init__(self, equations: Equations, init: Init | Mapping[str, Any] | None = None) -> None:
+        self.equations = equations
+        self.name = equations.name
+        self.states = equations.states
+        gates, operand = equations.gates, equations.operand
+        self.gates = tuple(_id(g) for g in (*gates, *equations.params))
+        self.from_x = tuple(_id(g) for g in gates if g[0] in "ax")
+        self.from_h = tuple(_id(g) for g in gates if g[0] in "au" and g not in operand)
+        self.from_q = tuple(_id(g) for g in gates if g in operand)
+        self.units = tuple(equations.params)
+        self.bias = equations.bias
+        self._init = init
+
+    @cached_property
+    def derivation(self) -> "Derivation":
+        """The backward pass as it is derived."""
+        from bptt.derive.backward import Derivation
+
+        try:
+            return Derivation(self.equations)
+        except RecursionError:
+            raise EquationError(f"{self.name}: an equation is too long: give parts of it names") from None
+
+    @cached_property
+    def _functions(self) -> dict[str, Any]:
+        from bptt.derive.numpy_code import step_functions
+
+        return step_functions(self.derivation)
+
+    @cached_property
+    def _step(self) -> dict[str, Any]:
+        from bptt.derive.proof import prove
+
+        step = self._functions
+        prove(self.derivation)
+        if self.idle:
+            warnings.warn(idle_note(self), ZeroGradientWarning, stacklevel=2)
+        return step
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """The gates and units' parameters that a loss of the outputs does not train."""
+        zero, unread = self._idle
+        return tuple(n for n in (*self.equations.gates, *self.equations.params) if n in (*zero, *unread))
+
+    @cached_property
+    def _idle(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        from bptt.derive.idle import idle
+
+        return idle(self.equations, self._functions)
+
+    def exactly(self) -> "EquationCell":
+        """Return the cell for numbers of many digits (see :mod:`bptt.derive.exact`)."""
+        from bptt.derive.exact import NAMESPACE
+        from bptt.derive.numpy_code import step_functions
+
+        cell = EquationCell(self.equations)
+        cell.__dict__["_step"] = step_functions(self.derivation, NAMESPACE)
+        return cell
+
+    @_silent
+    def forward(self, a: Array, states: States) -> tuple[States, Cache]:
+        new, kept = self._step["forward"](**self._arguments(a, states))
+        shape, dtype = states[0].shape, np.result_type(a, *states)
+        # a state that is a constant, or a gate as it is, is an array of its own
+        return tuple(np.array(np.broadcast_to(s, shape), dtype) for s in new), (kept, dtype)
+
+    @_silent
+    def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
+        kept, dtype = cache
+        gradients = self._step["backward"](*dstates, kept)
+        da = np.zeros((*dstates[0].shape[:-1], len(self.gates) * dstates[0].shape[-1]), dtype)
+        return self._collect(gradients, da, dstates[0])
+
+    @_silent
+    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
+        (q,), kept = self._step["operand"](**self._arguments(a, states))
+        return q, kept
+
+    @_silent
+    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
+        gradients = self._step["operand_backward"](dq, cache)
+        return self._collect(gradients, da, dq)[1]
+
+    def start(self, rng: Generator, H: int) -> dict[str, Array]:
+        """Return where parameters and biases start, those that the cell has a wish for, each (H,)."""
+        drawn: dict[str, Array] = {}
+        for name, start in self.equations.params.items():
+            drawn[name] = _start(rng, start, H)
+        given = self._init(rng, H) if callable(self._init) else self._init or {}
+        if not isinstance(given, Mapping):
+            raise EquationError(f"{self.name}: init gives {given!r}; it must be values by gate")
+        for name, value in given.items():
+            if name not in (*self.equations.gates, *self.units):
+                known = ", ".join((*self.equations.gates, *self.units))
+                raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
+            try:
+                begin = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+            except (TypeError, ValueError, OverflowError):
+                begin = np.full(H, np.nan)
+            if not np.isfinite(begin).all():
+                raise EquationError(
+                    f"{self.name}: init of {name} must be a number or (H,) = ({H},), got {value!r}"
+                )
+            drawn[_id(name)] = begin
+        return drawn
+
+    def __copy__(self) -> "EquationCell":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "EquationCell":
+        return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        if self.pickled is not None:
+            return self.pickled
+        if callable(self._init):
+            self._expect_importable(self._init)
+        return _from_text, (self.equations.text, self.name, self._init)
+
+    def _expect_importable(self, init: Init) -> None:
+        try:
+            pickle.dumps(init)
+        except Exception as error:
+            raise pickle.PicklingError(
+                f"{self.name}: init= is a function that another process cannot import ({error}): "
+                'give numbers, init={"a_f": 1.0}, or define it with def in a module that can be imported'
+            ) from None
+
+    def _arguments(self, a: Array, states: States) -> dict[str, Array]:
+        eq = self.equations
+        names = (*eq.gates, *eq.params)
+        return dict(zip(names, blocks(a, len(names)), strict=True)) | dict(
+            zip(eq.before, states, strict=True)
+        )
+
+    def _collect(self, gradients: dict[str, Array], da: Array, like: Array) -> tuple[Array, States]:
+        eq = self.equations
+        for name, block in zip((*eq.gates, *eq.params), blocks(da, len(self.gates)), strict=True):
+            if name in gradients:
+                block += gradients[name]
+        return da, tuple(gradients.get(s, np.zeros_like(like)) for s in eq.before)
+
+
+def cell(
+    function: Callable[..., Any] | None = None,
+    *,
+    state: str | tuple[str, ...] = "h",
+    params: str | Mapping[str, Start] = "",
+    operand: Mapping[str, str] | None = None,
+    bias: bool = True,
+    init: Init | Mapping[str, float] | None = None,
+    name: str | None = None,
+    **unknown: object,
+) -> Any:
+    """Make a cell from a function that holds its equations.
+
+    The function is read and never called: its body is assignments of arithmetic, of the functions in
+    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where), for one
+    hidden unit, and it returns the states after the step. They need not be imported.
+
+    Parameters
+    ----------
+    state : str
+        The names of the states, the output first: ``"h c"``. As arguments: before the step.
+    params : str or dict
+        Arguments that are parameters of each hidden unit, as ``"p_i p_f"``, which start at zero, or with
+        where they start, a number or bounds: ``{"u": (-1, 1)}``.
+    operand : dict, optional
+        ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
+    bias : bool
+        Whether the gates have biases.
+    init : dict or function, optional
+        Where the biases of gates start: ``{"a_f": 1.0}``, or a function of (rng, H) that returns such a dict.
+    name : str, optional
+        Default: the function's, with hyphens for underscores.
+
+    Returns
+    -------
+    EquationCell
+
+    Raises
+    ------
+    EquationError
+        With the file, the line, and what is allowed.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> @bptt.cell(state="h c")
+    ... def coupled(a_f, a_o, a_g, c):
+    ...     f, o, g = sigmoid(a_f), sigmoid(a_o), tanh(a_g)
+    ...     c = f * c + (1 - f) * g
+    ...     h = o * tanh(c)
+    ...     return h, c
+    >>> model = bptt.Model(inputs=9, outputs=9, hidden=4, cell=coupled)
+    >>> model.init(np.random.default_rng(0))["layers.0.U"].shape
+    (4, 12)
+    """
+    options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
+    options["operand"] = {} if operand is None else operand
+    if name is not None:
+        options["name"] = name
+
+    def make(function: Callable[..., Any]) -> EquationCell:
+        found = origin(function)
+        equations = read(
+            found.text,
+            file=found.file,
+            first_line=found.first_line,
+            known=found.known,
+            defaults=found.defaults,
+            foreign=found.foreign,
+            options=options,
+        )
+        try:
+            made = EquationCell(equations, _init(equations.name, init))
+            made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now
+        except EquationError as error:
+            raise EquationError(f"{place(function)}: {error}") from None
+        made.__doc__ = function.__doc__
+        return made
+
+    return make if function is None else make(function)
+
+
+def _init(name: str, init: Any) -> Init | dict[str, Any] | None:
+    if init is None or callable(init):
+        return cast(Init | None, init)
+    if not isinstance(init, Mapping):
+        wanted = '{"a_f": 1.0} or a function of (rng, H) that returns such a dict'
+        raise EquationError(f"{name}: init= must be {wanted}; got {init!r}")
+    return dict(init)
+
+
+def _from_text(text: str, name: str, init: Any) -> EquationCell:
+    """Return a cell of its equations, for pickle."""
+    made = EquationCell(read(text, name=name), init)
+    made.__doc__ = made.equations.doc or None
+    return made
+
+
+def _start(rng: Generator, start: Start, H: int) -> Array:
+    return rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
+
+
+def idle_note(cell: EquationCell) -> str:
+    """Return what is to be known of a cell with gates that do not learn."""
+    zero, unread = cell._idle
+    said = []
+    if zero:
+        they = "it does" if len(zero) == 1 else "they do"
+        why = "is zero whatever the numbers are"
+        said.append(
+            f"the gradient at {' and '.join(zero)} {why}, so {they} not learn (bptt derive shows why)"
+        )
+    if unread:
+        it = "it" if len(unread) == 1 else "them"
+        state = f"the state of {' and '.join(unread)} never reaches the output"
+        said.append(f"{state}, so a loss of the outputs does not train {it}")
+    return f"{cell.name}: {'; '.join(said)}"
+
+
+def _id(argument: str) -> str:
+    """Return a gate's name: a_i is the gate i; x_n and u_n, two parts of one, keep theirs."""
+    return argument.removeprefix("a_")

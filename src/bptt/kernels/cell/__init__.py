@@ -1,0 +1,1 @@
+"""A cell through time in compiled code: its interface, its loop, whole sequences, single steps."""

@@ -1,0 +1,131 @@
+"""A cell's loops as machine code, and the arrays that they read and write by the names of its fields."""
+
+import ctypes
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from bptt.kernels.cell.interface import Interface
+from bptt.kernels.llvm.jit import Library, address
+from bptt.kernels.ops.products import Parts, parts_of, readable
+from bptt.kernels.runtime import memory
+from bptt.kernels.runtime.pool import Work
+from bptt.layer.columns import Columns
+from bptt.types import Array, Params
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A cell's loops, as machine code too."""
+
+    interface: Interface
+    library: Library
+
+    @cached_property
+    def works(self) -> dict[str, Work]:
+        """``forward`` and ``backward``."""
+        return {name: Work.of(self.library, name) for name in self.interface.fields}
+
+    @cached_property
+    def extra(self) -> int:
+        """How many arrays ``slots`` has."""
+        return int(self.library.function("extra", returns=ctypes.c_int64)())
+
+    @cached_property
+    def places(self) -> dict[str, dict[str, int]]:
+        """For each, where its words' fields are."""
+        return {
+            which: {name: k for k, name in enumerate(fields)}
+            for which, fields in self.interface.fields.items()
+        }
+
+    def words(self, which: str, given: Mapping[str, Array | int | None]) -> Array:
+        """Return a piece's words: addresses and sizes, 0 for what is not given."""
+        places = self.places[which]
+        words = np.zeros(len(places), np.int64)
+        for name, value in given.items():
+            if value is None or name not in places:
+                continue
+            if isinstance(value, int):
+                words[places[name]] = value
+            else:
+                assert value.flags.c_contiguous, name
+                words[places[name]] = address(value)
+        return words
+
+    def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """Return arrays for what the forward writes, a row for each step of each sequence."""
+        k = self.interface
+        wide = {"a": (rows, k.G * H), "slots": (self.extra, rows, H)}
+        names = ["y", *(f"prev.{s}" for s in k.cell.states), *["q"] * bool(k.cell.from_q)]
+        return {name: memory.empty(shape, dtype) for name, shape in wide.items()} | {
+            name: memory.empty((rows, H), dtype) for name in names
+        }
+
+    def narrow(self, N: int, H: int, D: int) -> Array | None:
+        """Return room for the rows of any of the loops' products, rounded; None where they are not."""
+        if not self.interface.is_narrow:
+            return None
+        widest = max((run.count for found in self.interface.products.values() for run in found), default=1)
+        return memory.empty((N, (max(widest * H, D) + 1) // 2), self.interface.dtype)
+
+    def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
+        """Return what the forward reads of the parameters; where tokens choose rows of W, it is a table."""
+        k, H = self.interface, len(params["U"])
+        bias, columns = np.zeros((1, k.G * H), dtype), columns_of(k, H)
+        if "b" in params:
+            columns.W.add(bias, params["b"].astype(dtype))
+        if "b_h" in params:
+            columns.U.add(bias, params["b_h"].astype(dtype))
+        found = {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
+        if tokens:
+            found["table"] = _table(k, params["W"].astype(dtype, copy=False), H)
+        packed = self._parts(dtype).packed
+        return found | {
+            n: packed(readable(B)) for n, B in _columns_of_gates(k, params, dtype, has_x=not tokens)
+        }
+
+    def transposed(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
+        """Return what the backward reads of the parameters: the transposes."""
+        packed = self._parts(dtype).packed
+        parts = _columns_of_gates(self.interface, params, dtype, has_x=not tokens)
+        return {name: packed(readable(B).T) for name, B in parts}
+
+    def _parts(self, dtype: np.dtype[Any]) -> Parts:
+        return parts_of("bfloat16" if self.interface.is_narrow else dtype.char, self.interface.host)
+
+
+@cache
+def columns_of(interface: Interface, H: int) -> Columns:
+    """Return which columns of the pre-activations belong to W, and which to U."""
+    return Columns.of(interface.cell, H)
+
+
+def _columns_of_gates(
+    k: Interface, params: Params, dtype: np.dtype[Any], *, has_x: bool
+) -> list[tuple[str, Array]]:
+    """Return the columns of U, and of W where there is an x, for each run of gates by the kernel's names."""
+    H = len(params["U"])
+    width = len(k.cell.from_h) * H
+    whole = {"W": params["W"], "U": params["U"][:, :width], "Uq": params["U"][:, width:]}
+    return [
+        (
+            f"{name}.{i}",
+            whole[name][:, run.column * H : (run.column + run.count) * H].astype(dtype, copy=False),
+        )
+        for name, found in k.products.items()
+        if has_x or name != "W"
+        for i, run in enumerate(found)
+    ]
+
+
+def _table(k: Interface, W: Array, H: int) -> Array:
+    """Return W with its columns in the places of the gates that it feeds, (V, G·H)."""
+    if W.shape[1] == k.G * H:
+        return np.ascontiguousarray(W)
+    wide = memory.zeros((len(W), k.G * H), W.dtype)
+    columns_of(k, H).W.add(wide, W)
+    return wide

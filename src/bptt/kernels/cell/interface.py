@@ -1,0 +1,74 @@
+"""What a cell's compiled loops are called with: names alone, not the derivation that the code is made from.
+
+So a process that finds the code on the disk needs no computer algebra.
+"""
+
+from dataclasses import dataclass
+
+from bptt.derive import EquationCell
+from bptt.kernels.llvm.host import Host
+
+
+@dataclass(frozen=True)
+class Run:
+    """Neighbouring gates that a product feeds: `count` blocks of ``a`` from `at`, of U from `column`."""
+
+    at: int
+    column: int
+    count: int
+
+
+def runs(gates: tuple[str, ...], fed: tuple[str, ...]) -> list[Run]:
+    """Return the runs of the gates `fed`, in the order of the product's own columns."""
+    found: list[Run] = []
+    for column, gate in enumerate(fed):
+        at = gates.index(gate)
+        if found and found[-1].at + found[-1].count == at:
+            last = found.pop()
+            found.append(Run(last.at, last.column, last.count + 1))
+        else:
+            found.append(Run(at, column, 1))
+    return found
+
+
+class Interface:
+    """What a cell's loops read and write, for one precision and processor.
+
+    Parameters
+    ----------
+    cell : EquationCell
+    precision : "float32", "float64" or "bfloat16"
+        Of the products; with bfloat16 all else is float32.
+    host : Host
+
+    Attributes
+    ----------
+    products : dict of list of Run
+        For W, U, and U's part that an operand goes through, which gates they feed.
+    fields : dict of list of str
+        For ``"forward"`` and ``"backward"``, the names of what the function's one argument points to: 64-bit
+        numbers, addresses or sizes, in order.
+    """
+
+    def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
+        self.cell, self.host = cell, host
+        self.is_narrow = precision == "bfloat16"
+        self.dtype = "float32" if self.is_narrow else precision
+        eq = cell.equations
+        ids = cell.gates[: len(eq.gates)]
+        self.G = len(ids)
+        self.products = {
+            "W": runs(ids, cell.from_x),
+            "U": runs(ids, cell.from_h),
+            "Uq": runs(ids, cell.from_q),
+        }
+        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q", "narrow"]
+        common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
+        products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
+        self.fields = {
+            "forward": [*common, *products, "tokens", "table", "x", "bias", "y"]
+            + [f"carry.{s}" for s in eq.states],
+            "backward": [*common, *products, "da", "dy", "dx", "dq"]
+            + [f"dcarry.{s}" for s in eq.states]
+            + [f"dunit.{p}" for p in eq.params],
+        }

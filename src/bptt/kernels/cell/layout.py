@@ -1,0 +1,152 @@
+"""Which rows a kernel's arrays have, and in which order its loop takes them.
+
+A kernel's arrays have one row for each step of each sequence, (R, ·). Where all sequences are as long as the
+batch, that is (T, N) as it lies. Where they end early, what does not exist is left out: the sequences are
+sorted by their length, so that those that still run at step k are always the first of them, and step k's rows
+follow those of step k - 1. The arithmetic done is then that of the steps that exist.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+
+from bptt.kernels.runtime import memory
+from bptt.layer import threads
+from bptt.types import Array
+
+WORTH = 0.95
+"""Leaving out is worth its copies where at most this part of the steps exists."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """All T steps of all N sequences.
+
+    Attributes
+    ----------
+    reverse : bool
+        Whether the loop runs from T-1 to 0.
+    absent, reset : (T, N) bool, or None
+        Flags of steps that do not exist, and of those before which states become zeros, in the loop's order.
+    """
+
+    T: int
+    N: int
+    reverse: bool
+    absent: Array | None
+    reset: Array | None
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return self.T * self.N
+
+    def starts(self, cut: slice) -> tuple[Array, Array]:
+        """Return each step's first row and number of rows, for a cut's sequences, in the loop's order."""
+        return _starts(self.T, self.N, self.reverse, cut.start, cut.stop)
+
+    def cuts(self, pieces: int) -> list[slice]:
+        """Return the sequences in pieces of equal work."""
+        return threads.cuts(self.N, pieces)
+
+    def enter(self, array: Array) -> Array:
+        """Return (T, N, ...) as rows (R, ...)."""
+        return array.reshape(self.rows, *array.shape[2:])
+
+    def leave(self, rows: Array) -> Array:
+        """Return rows (R, ...) as (T, N, ...), with zeros where there are none."""
+        return rows.reshape(self.T, self.N, *rows.shape[1:])
+
+    def sort(self, states: Array) -> Array:
+        """Return (N, H) in the loop's order of sequences."""
+        return states
+
+    def unsort(self, states: Array) -> Array:
+        """Return (N, H) from the loop's order."""
+        return states
+
+
+@lru_cache
+def _starts(T: int, N: int, reverse: bool, first: int, last: int) -> tuple[Array, Array]:
+    steps = np.arange(T, dtype=np.int64)[:: -1 if reverse else 1]
+    return steps * N + first, np.full(T, last - first, np.int64)
+
+
+@dataclass(frozen=True)
+class Ragged(Layout):
+    """Sequences that end early, by length."""
+
+    order: Array  # the sequences, longest first
+    running: Array  # how many run at each step
+    at: Array  # each row's place among the (T·N) steps
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.at)
+
+    def starts(self, cut: slice) -> tuple[Array, Array]:
+        first = np.concatenate([[0], np.cumsum(self.running)[:-1]])
+        counts = np.clip(self.running - cut.start, 0, cut.stop - cut.start)
+        return (first + cut.start).astype(np.int64), counts.astype(np.int64)
+
+    def cuts(self, pieces: int) -> list[slice]:
+        lengths = (np.arange(self.N)[:, None] < self.running[None, :]).sum(1)
+        done = np.concatenate([[0], np.cumsum(lengths)])
+        pieces = max(1, min(pieces, self.N))
+        ends = [int(np.searchsorted(done, done[-1] * k / pieces)) for k in range(1, pieces)]
+        edges = [0, *ends, self.N]
+        return [slice(a, b) for a, b in pairwise(edges) if b > a]
+
+    def enter(self, array: Array) -> Array:
+        return memory.take(array.reshape(self.T * self.N, *array.shape[2:]), self.at)
+
+    def leave(self, rows: Array) -> Array:
+        whole = memory.zeros((self.T * self.N, *rows.shape[1:]), rows.dtype)
+        whole[self.at] = rows
+        return whole.reshape(self.T, self.N, *rows.shape[1:])
+
+    def sort(self, states: Array) -> Array:
+        return np.ascontiguousarray(states[self.order])
+
+    def unsort(self, states: Array) -> Array:
+        unsorted = np.empty_like(states)
+        unsorted[self.order] = states
+        return unsorted
+
+
+def layout(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: bool) -> Layout:
+    """Return the layout for a batch, by its mask (True where a step exists) and resets."""
+    if mask is not None and mask.all():
+        mask = None
+    if mask is not None:
+        lengths = mask.sum(axis=0)
+        ends_early = bool((mask == (np.arange(T)[:, None] < lengths)).all())
+        no_late_reset = reset is None or not (reset & ~mask).any()
+        if ends_early and no_late_reset and mask.mean() <= WORTH:
+            return _ragged(T, N, lengths, reset, reverse=reverse)
+    crossed = _crossed(reset, reverse=reverse)
+    absent = None if mask is None else np.ascontiguousarray(~mask)
+    return Layout(T, N, reverse, absent, crossed)
+
+
+def _ragged(T: int, N: int, lengths: Array, reset: Array | None, *, reverse: bool) -> Ragged:
+    order = np.argsort(-lengths, kind="stable")
+    running = (lengths[None, :] > np.arange(T)[:, None]).sum(axis=1)
+    steps = np.repeat(np.arange(T), running)
+    sequences = order[np.concatenate([np.arange(n) for n in running])] if T else order[:0]
+    if reverse:
+        steps = lengths[sequences] - 1 - steps
+    crossed = _crossed(reset, reverse=reverse)
+    at = steps * N + sequences
+    flags = None if crossed is None else crossed.ravel()[at]
+    return Ragged(T, N, reverse, None, flags, order, running, at)
+
+
+def _crossed(reset: Array | None, *, reverse: bool) -> Array | None:
+    """Return where the border that the loop crosses before a step is a reset."""
+    if reset is None or not reverse:
+        return None if reset is None else np.ascontiguousarray(reset)
+    return np.ascontiguousarray(np.concatenate([reset[1:], np.zeros_like(reset[:1])]))

@@ -1,0 +1,186 @@
+"""Machine code from LLVM's intermediate representation, kept on disk for the next process.
+
+The folder is ``BPTT_CACHE`` in the environment or else the user's cache folder. A file there is named by the
+hash of all that the code depends on. :mod:`bptt.kernels.llvm.diskcache` says which folders and files are
+used; where none can be, code is made anew in each process.
+"""
+
+import ctypes
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from bptt.cachefolder import user_cache
+from bptt.kernels.llvm import diskcache
+from bptt.kernels.llvm.host import Host, host
+
+
+class Library:
+    """Machine code in memory.
+
+    Parameters
+    ----------
+    engine
+        LLVM's, which owns the code.
+    was_cached : bool
+        Whether it was read from the disk.
+    """
+
+    def __init__(self, engine: Any, was_cached: bool) -> None:
+        self._engine = engine
+        self._functions: dict[Any, Any] = {}
+        self.was_cached = was_cached
+
+    def function(self, name: str, *arguments: Any, returns: Any = None) -> Any:
+        """Return a function of the module, to call from Python; other threads run meanwhile.
+
+        Parameters
+        ----------
+        name : str
+        *arguments : ctypes types
+        returns : ctypes type, optional
+        """
+        key = (name, arguments, returns)
+        if key not in self._functions:
+            self._functions[key] = ctypes.CFUNCTYPE(returns, *arguments)(self.address(name))
+        return self._functions[key]
+
+    def address(self, name: str) -> int:
+        """Return where a function of the module lies, for other code to call."""
+        address = int(self._engine.get_function_address(name))
+        if not address:
+            raise KeyError(name)
+        return address
+
+
+def address(array: Any) -> int:
+    """Return where an array's numbers begin; several times as quick as ``array.ctypes.data`` for most."""
+    flags = array.flags
+    if array.size and flags.writeable and flags.forc:
+        return ctypes.addressof(ctypes.c_char.from_buffer(array.T if flags.fnc else array))
+    return int(array.ctypes.data)
+
+
+_libraries: dict[str, Library] = {}
+_lock = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not there any more may hold it
+
+
+def load(module: Any, target: Host | None = None) -> Library:
+    """Return a module's machine code: from memory, from the disk, or made now.
+
+    Parameters
+    ----------
+    module : llvmlite.ir.Module, or its text
+    target : Host, optional
+        Default: this processor.
+    """
+    text = str(module)
+    return _load(text, lambda: text, target or host())
+
+
+def build(make: Callable[[], Any], *depends: object, target: Host | None = None) -> Library:
+    """Return the machine code of the module that a function makes; it is called only where there is none.
+
+    Parameters
+    ----------
+    make : function
+        Returns an llvmlite.ir.Module, or its text.
+    *depends : str, numbers, dtypes
+        All that the module depends on, but for the processor and the source of bptt, which are seen to.
+    target : Host, optional
+        Default: this processor.
+    """
+    known = "\n".join([make.__module__, make.__qualname__, *map(repr, depends), _source()])
+    return _load(known, lambda: str(make()), target or host())
+
+
+def _load(known: str, text: Callable[[], str], target: Host) -> Library:
+    key = _key(known, target)
+    with _lock:
+        if key not in _libraries:
+            where = folder()
+            code = None if where is None else diskcache.read(where, key)
+            was_cached = code is not None
+            if code is None:
+                code = _compile(text(), target)
+                if where is not None:
+                    diskcache.write(where, key, code)
+            _libraries[key] = Library(_link(code, target), was_cached)
+        return _libraries[key]
+
+
+@cache
+def _source() -> str:
+    """Return the hash of the source that makes modules."""
+    package = Path(__file__).parents[2]
+    files = sorted([*package.glob("kernels/**/*.py"), *package.glob("derive/**/*.py")])
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
+
+
+def folder() -> Path | None:
+    """Return the folder of compiled kernels, which need not exist; None where it names none."""
+    given = os.environ.get("BPTT_CACHE", "")
+    if not given:
+        cache = user_cache()
+        return None if cache is None else cache / "kernels"
+    try:
+        return Path(given).expanduser().absolute()
+    except (OSError, RuntimeError, LookupError):  # without a home there is no ~, nor always a current folder
+        return None
+
+
+def _key(text: str, target: Host) -> str:
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    made_by = (llvmlite.__version__, llvm.llvm_version_info, target.triple, target.cpu, target.features)
+    return hashlib.sha256("\n".join([*map(str, made_by), text]).encode()).hexdigest()
+
+
+def _machine(target: Host) -> Any:
+    """Return a new one: an engine takes the one that it is given for its own."""
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.Target.from_triple(target.triple)
+    return triple.create_target_machine(
+        cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="small"
+    )
+
+
+def _compile(text: str, target: Host) -> bytes:
+    import llvmlite.binding as llvm
+
+    machine = _machine(target)
+    module = llvm.parse_assembly(text)
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    module.verify()
+    builder = llvm.create_pass_builder(machine, llvm.PipelineTuningOptions(speed_level=3))
+    builder.getModulePassManager().run(module, builder)
+    return bytes(machine.emit_object(module))
+
+
+def _link(code: bytes, target: Host) -> Any:
+    import llvmlite.binding as llvm
+
+    empty = llvm.parse_assembly("")
+    empty.triple = target.triple
+    engine = llvm.create_mcjit_compiler(empty, _machine(target))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return engine

@@ -1,0 +1,1 @@
+"""Whole operations in compiled code: products, sums, the output with its loss, an optimiser's step."""

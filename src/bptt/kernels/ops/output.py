@@ -1,0 +1,200 @@
+"""The output matrix, the softmax cross-entropy and their gradients, some rows at a time.
+
+::
+
+    z = h V + b        ℓ = -log softmax(z)[target]        dz = w (softmax(z) - onehot(target))
+    dh = dz Vᵀ         dV = Σ hᵀ dz                       db = Σ dz
+
+At most BLOCK logits are held at a time: a block's are made, turned into their gradient in place, and used for
+dh, dV and db.
+"""
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+
+from bptt.kernels.llvm import jit
+from bptt.kernels.llvm.host import Host, host
+from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.vector import Vector
+from bptt.kernels.ops.products import matmul
+from bptt.kernels.ops.sums import column_sums
+from bptt.kernels.runtime import memory, pool
+from bptt.kernels.runtime.pool import Work
+from bptt.layer import threads
+from bptt.types import Array
+
+BLOCK = 1 << 23
+"""Logits in a block: 32 MiB in float32. Fewer would read V and dV, which may be as large, more often."""
+
+
+class Output(NamedTuple):
+    """What comes of the rows' losses.
+
+    Attributes
+    ----------
+    each : (M,)
+        ℓ of every row, before weights; 0 where the weight is.
+    dh : (M, H)
+    dV : (H, K)
+    db : (K,)
+    """
+
+    each: Array
+    dh: Array
+    dV: Array
+    db: Array
+
+
+def cross_entropy(
+    h: Array, V: Array, b: Array | None, targets: Array, w: Array, *, bfloat16: bool = False
+) -> Output:
+    """Return each row's cross-entropy, and the gradient of their weighted sum.
+
+    Parameters
+    ----------
+    h : (M, H)
+        float32 or float64.
+    V : (H, K)
+    b : (K,), optional
+    targets : (M,) integers in 0 .. K-1
+    w : (M,)
+        What each row's loss counts; rows of weight 0 are left out.
+    bfloat16 : bool
+        Whether the products' operands, which are float32, are rounded to bfloat16.
+
+    Examples
+    --------
+    >>> out = cross_entropy(np.zeros((1, 2)), np.ones((2, 4)), None, np.array([2]), np.ones(1))
+    >>> round(float(out.each[0]), 4), out.db.tolist()
+    (1.3863, [0.25, 0.25, -0.75, 0.25])
+    """
+    (M, H), K, dtype = h.shape, V.shape[1], h.dtype
+    counts = w != 0
+    if not counts.any():
+        return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,))))
+    if not counts.all():
+        those = np.flatnonzero(counts)
+        some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
+        each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
+        each[those], dh[those] = some.each, some.dh
+        return some._replace(each=each, dh=dh)
+    each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
+    db = np.zeros(K, dtype)
+    for k, (at, dz) in enumerate(_blocks(h, V, b, targets, w, each, bfloat16=bfloat16)):
+        column_sums(dz, db)
+        matmul(dz, V.T, dh[at], bfloat16=bfloat16)
+        matmul(h[at].T, dz, dV, add=k > 0, bfloat16=bfloat16)
+    return Output(each, dh, dV, db)
+
+
+def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: bool = False) -> Array:
+    """Return each row's cross-entropy alone, (M,); parameters are those of `cross_entropy`.
+
+    Examples
+    --------
+    >>> losses(np.zeros((1, 2)), np.ones((2, 4)), None, np.array([2])).round(4)
+    array([1.3863])
+    """
+    each = np.empty(len(h), h.dtype)
+    for _ in _blocks(h, V, b, targets, np.ones(len(h)), each, bfloat16=bfloat16):
+        pass
+    return each
+
+
+def _blocks(
+    h: Array, V: Array, b: Array | None, targets: Array, w: Array, each: Array, *, bfloat16: bool
+) -> Iterator[tuple[slice, Array]]:
+    """Write the losses of some rows at a time to `each`; yield which rows, and dz for them."""
+    M, K, dtype = len(h), V.shape[1], h.dtype
+    targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
+    bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
+    softmax = _softmax(dtype.char, host())
+    rows = max(1, min(M, BLOCK // K))
+    blocks = -(-M // rows)
+    logits = memory.empty((-(-M // blocks), K), dtype)
+    for at in threads.cuts(M, blocks):
+        z = logits[: at.stop - at.start]
+        matmul(h[at], V, z, bfloat16=bfloat16)
+        softmax(z, bias, targets[at], w[at], each[at])
+        yield at, z
+
+
+@cache
+def _softmax(dtype: str, target: Host) -> Any:
+    """Return the function that turns logits into their gradient, on the pool."""
+    work = Work.of(jit.build(lambda: _module(dtype, target), dtype, target=target), "softmax")
+
+    def run(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
+        M, K = z.shape
+        words = [
+            (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
+            for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
+        ]
+        pool.run(work, np.array(words, np.int64))
+
+    return run
+
+
+def _module(dtype: str, target: Host) -> ir.Module:
+    """Return the work ``softmax``, whose words are: z, bias, targets, w, each, M, K."""
+    module = ir.Module(f"softmax_{dtype}")
+    with pool.work(module, "softmax") as (b, words, _):
+        _softmax_rows(Vector(b, dtype, target), *pool.words_of(b, words, 5, 2))
+    return module
+
+
+def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
+    b, (z, bias, targets, w, each), (M, K) = v.builder, arrays, sizes
+    lowest = float(np.finfo(v.dtype).min)
+
+    def across(first: float, body: Any, join: Any) -> Any:
+        """Run over a row's vectors, four sums at once, and return what `join` makes of them in one lane."""
+        with b.goto_entry_block():
+            totals = [b.alloca(v.type) for _ in range(4)]
+        for total in totals:
+            v.store(v.const(first), total)
+        with count_loop(b, K, 4 * v.lanes) as c:
+            for k, total in enumerate(totals):
+                at = b.add(c, i64(k * v.lanes))
+                mask = v.tail(b.sub(K, at))
+                value = v.select(mask, body(at, mask), v.const(first))
+                v.store(join(v.load(total), value), total)
+        one = join(join(v.load(totals[0]), v.load(totals[1])), join(v.load(totals[2]), v.load(totals[3])))
+        width = v.lanes
+        while width > 1:  # the upper half onto the lower
+            width //= 2
+            places = [k + width if k < width else k for k in range(v.lanes)]
+            index = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), places)
+            one = join(one, b.shuffle_vector(one, ir.Constant(v.type, ir.Undefined), index))
+        return v.broadcast(b.extract_element(one, i64(0)))
+
+    with count_loop(b, M) as r:
+        row = v.at(z, b.mul(r, K))
+        target_at = v.at(row, b.load(b.gep(targets, [r], source_etype=i64), typ=i64))
+
+        def biased(at: Any, mask: Any) -> Any:
+            value = v.add(v.load(v.at(row, at), mask), v.load(v.at(bias, at), mask))
+            v.store(value, v.at(row, at), mask)
+            return value
+
+        top = across(lowest, biased, v.maximum)
+        shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
+
+        def exponential(at: Any, mask: Any) -> Any:
+            value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
+            v.store(value, v.at(row, at), mask)
+            return value
+
+        total = across(0.0, exponential, v.add)
+        weight = b.load(v.at(w, r), typ=v.scalar)
+        loss = b.fsub(b.extract_element(v.log(total), i64(0)), shifted)
+        b.store(loss, v.at(each, r))
+        factor = v.div(v.broadcast(weight), total)
+        with count_loop(b, K, v.lanes) as c:
+            mask = v.tail(b.sub(K, c))
+            v.store(v.mul(v.load(v.at(row, c), mask), factor), v.at(row, c), mask)
+        b.store(b.fsub(b.load(target_at, typ=v.scalar), weight), target_at)

@@ -1,0 +1,143 @@
+"""An optimiser's equations as one pass of vector code over its arrays.
+
+The equations are text over arrays and numbers, as in ``"v1 = momentum*v + g"``: what is set is a new value of
+the array of that name without its 1, and takes its place. Arrays are shared out over the threads.
+"""
+
+import ast
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from llvmlite import ir
+
+from bptt.kernels.llvm import jit
+from bptt.kernels.llvm.host import Host, host
+from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.vector import Vector
+from bptt.kernels.runtime import pool
+from bptt.kernels.runtime.pool import Work
+from bptt.types import Array
+
+if TYPE_CHECKING:
+    from bptt.derive.backward import Line
+
+PIECE = 1 << 16
+"""Elements that one thread takes at a time."""
+
+
+def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Mapping[str, float]) -> None:
+    """Apply equations to arrays of one shape and dtype, in place.
+
+    Parameters
+    ----------
+    equations : tuple of str
+    arrays : dict of arrays
+        float32 or float64, without gaps.
+    numbers : dict of float
+
+    Examples
+    --------
+    >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
+    >>> update(("p1 = p - lr*g",), {"p": p, "g": g}, {"lr": 0.1})
+    >>> p
+    array([0.95, 2.05])
+    """
+    names, first = tuple(arrays), next(iter(arrays.values()))
+    work = _compiled(equations, names, tuple(numbers), first.dtype.name, host())
+    values = np.array(list(numbers.values()), np.float64)
+    starts = np.arange(0, first.size, PIECE)
+    words = np.empty((len(starts), len(arrays) + 2), np.int64)
+    for k, array in enumerate(arrays.values()):
+        words[:, k] = jit.address(array) + starts * array.itemsize
+    words[:, -2], words[:, -1] = jit.address(values), np.minimum(first.size - starts, PIECE)
+    pool.run(work, words)
+
+
+@cache
+def _compiled(
+    equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
+) -> Work:
+    made_of = equations, arrays, numbers, dtype
+    return Work.of(jit.build(lambda: _module(*made_of, target), *made_of, target=target), "update")
+
+
+def _module(
+    equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
+) -> ir.Module:
+    """Return the work ``update``, whose words are: the arrays, the numbers, and a size."""
+    from bptt.kernels.llvm import pointwise  # with computer algebra, which takes a while to import
+
+    module = ir.Module(f"update_{dtype}")
+    with pool.work(module, "update") as (b, words, _):
+        v = Vector(b, dtype, target)
+        (*addresses, values), (size,) = pool.words_of(b, words, len(arrays) + 1, 1)
+
+        def number(k: int) -> Any:
+            value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
+            return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
+
+        places = dict(zip(arrays, addresses, strict=True))
+        given = {name: number(k) for k, name in enumerate(numbers)}
+        lines = [_line(text) for text in equations]
+        with count_loop(b, size, v.lanes) as at:
+            mask = v.tail(b.sub(size, at))
+            loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
+            found = pointwise.emit(v, lines, given | loaded)
+            for line in lines:
+                v.store(found[line.name], v.at(places[line.name.removesuffix("1")], at), mask)
+    return module
+
+
+def _line(text: str) -> "Line":
+    from bptt.derive.algebra import expression
+    from bptt.derive.backward import Line
+
+    name, _, value = text.partition(" = ")
+    return Line(name, expression(ast.parse(value, mode="eval").body), ())
+
+
+def sum_of_squares(array: Array) -> list[float]:
+    """Return the sums of the squares of the pieces of an array: the same for any number of threads.
+
+    The array is float32, without gaps; the sums are float64.
+
+    Examples
+    --------
+    >>> sum(sum_of_squares(np.full((3, 5), 2.0, np.float32)))
+    60.0
+    """
+    starts = np.arange(0, array.size, PIECE)
+    sums = np.zeros(len(starts))
+    words = np.empty((len(starts), 3), np.int64)
+    words[:, 0] = jit.address(array) + 4 * starts
+    words[:, 1] = jit.address(sums) + 8 * np.arange(len(starts))
+    words[:, 2] = np.minimum(array.size - starts, PIECE)
+    pool.run(_squares(host()), words)
+    return list(map(float, sums))
+
+
+@cache
+def _squares(target: Host) -> Work:
+    return Work.of(jit.build(lambda: _squares_module(target), target=target), "squares")
+
+
+def _squares_module(target: Host) -> ir.Module:
+    """Return the work ``squares``, of float32, whose words are: an array, where its sum is to be, a size."""
+    module = ir.Module("squares")
+    with pool.work(module, "squares") as (b, words, _):
+        v = Vector(b, "float32", target)
+        (array, out), (size,) = pool.words_of(b, words, 2, 1)
+        wide = ir.VectorType(ir.DoubleType(), v.lanes)
+        total = b.alloca(wide)
+        b.store(ir.Constant(wide, [0.0] * v.lanes), total)
+        with count_loop(b, size, v.lanes) as at:
+            value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
+            b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
+        lanes = b.load(total, typ=wide)
+        one: Any = ir.Constant(ir.DoubleType(), 0.0)
+        for k in range(v.lanes):
+            one = b.fadd(one, b.extract_element(lanes, ir.IntType(32)(k)))
+        b.store(one, out)
+    return module

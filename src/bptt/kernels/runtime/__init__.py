@@ -1,0 +1,1 @@
+"""What compiled code runs with: threads that wait for work, and aligned memory."""

@@ -1,0 +1,407 @@
+"""The reference time loop: any cell, forward and backward through time, in any dtype.
+
+Given the cell's pointwise part, a layer over T steps is::
+
+    forward, t = 0 .. T-1
+    (1)  a_t = x_t W + b + h_{t-1} U + b_h        (x W + b for all steps in one product, before the loop)
+         of a cell with an operand q of its own:  q_t = cell.operand(a_t, states_{t-1});  a_t += q_t U_q
+    (2)  states_t, cache_t = cell.forward(a_t, states_{t-1})
+    (3)  y_t = h_t
+
+    backward, t = T-1 .. 0
+    (3)  dh_t = dy_t + dh_next                    the whole gradient at h_t
+    (2)  da_t, dstates_{t-1} = cell.backward(dstates_t, cache_t)
+    (1)  dq_t = da_t U_qᵀ, which cell.operand_backward takes further
+         dh_{t-1} += da_t Uᵀ
+    after the loop, the sums over time, each as one product:
+         dW = Σ x_tᵀ da_t      dU = Σ h_{t-1}ᵀ da_t  (q_tᵀ for U_q)      db = Σ da_t      dx_t = da_t Wᵀ
+
+This is the definition of right: whatever is faster must have this contract and pass its tests.
+
+Conventions for what is not always there:
+
+mask
+    Where ``mask[t, n]`` is False the step does not exist for row n: its states are held, y is zero, and
+    what x and dy hold there has no influence.
+    Sequences of different lengths are padded at the end and masked.
+reset
+    Where ``reset[t, n]`` is True, no state crosses the border between steps t-1 and t, in either
+    direction: the states that would cross are replaced by zeros.
+reverse
+    Time runs from T-1 to 0; y keeps its place (``y[t]`` belongs to ``x[t]``).
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bptt.cells import Cache, Cell, States
+from bptt.errors import ShapeError
+from bptt.layer.columns import Columns
+from bptt.layer.threads import matmul, one_blas_thread
+from bptt.types import Array, Params
+
+
+class Gradients(NamedTuple):
+    """What backpropagation through time gives.
+
+    Attributes
+    ----------
+    params : dict of arrays
+        For each parameter, an array of its shape.
+    x : (T, N, D) or None
+        At the inputs; None where they are integer tokens.
+    states : tuple of (N, H)
+        At the initial states.
+    """
+
+    params: Params
+    x: Array | None
+    states: States
+
+
+@np.errstate(all="ignore")  # as kernels are silent: what is no number shows itself in the loss
+def unroll(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    states: States | None = None,
+    *,
+    mask: Array | None = None,
+    reset: Array | None = None,
+    reverse: bool = False,
+) -> "Unrolled":
+    """Run a cell through time and keep what its backward needs.
+
+    Parameters
+    ----------
+    cell : Cell
+        G gates; W feeds Gx of them and U feeds Gh (for most cells G = Gx = Gh).
+    params : dict of arrays
+        ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
+        and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
+        itself, (H,). Any of float32, float64, complex128.
+    x : (T, N, D) array, or (T, N) integers
+        Integers choose rows of W: the product with their one-hot vectors, without the product.
+    states : tuple of (N, H), optional
+        The states before the first step, in the order of ``cell.states``. Default: zeros.
+    mask : (T, N) bool, optional
+        Where False the step does not exist for its row: its states are held, y is zero.
+    reset : (T, N) bool, optional
+        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
+    reverse : bool
+        Whether time runs from T-1 to 0; y keeps its place.
+
+    Returns
+    -------
+    Unrolled
+        With ``y`` (T, N, H), the final ``states``, and ``backward``.
+
+    Raises
+    ------
+    ShapeError
+        If an array does not fit the others.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> rng = np.random.default_rng(0)
+    >>> T, N, D, H = 5, 2, 3, 4
+    >>> params = {"W": rng.normal(size=(D, 4 * H)), "U": rng.normal(size=(H, 4 * H)), "b": np.zeros(4 * H)}
+    >>> run = bptt.unroll("lstm", params, rng.normal(size=(T, N, D)))
+    >>> run.y.shape, [s.shape for s in run.states]
+    ((5, 2, 4), [(2, 4), (2, 4)])
+    >>> grads = run.backward(np.ones_like(run.y))
+    >>> grads.x.shape, grads.params["U"].shape
+    ((5, 2, 3), (4, 16))
+    """
+    T, N, H, x = check(cell, params, x, states, mask, reset)
+    U = params["U"]
+    dtype = dtype_of(params, x, states)
+    if states is None:
+        states = tuple(np.zeros((N, H), dtype) for _ in cell.states)
+    columns = Columns.of(cell, H)
+    U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
+    keep = None if reset is None else ~reset
+
+    with one_blas_thread():
+        a = _preactivations(cell, columns, params, x, dtype)  # (1), the part that needs no loop
+        y = np.empty((T, N, H), dtype)
+        h_prev = np.empty((T, N, H), dtype)  # the operands of U, for dU
+        q = np.empty((T, N, H), dtype) if cell.from_q else None
+        caches: list[tuple[Cache, Cache]] = [(None, None)] * T
+
+        for t in reversed(range(T)) if reverse else range(T):
+            if keep is not None and not reverse:
+                states = _select(keep[t], states)
+            h_prev[t] = states[0]
+            columns.h.add(a[t], states[0] @ U_h)  # (1)
+            q_cache = None
+            if q is not None:
+                q[t], q_cache = cell.operand(a[t], states)
+                columns.q.add(a[t], q[t] @ U_q)
+            new, cache = cell.forward(a[t], states)  # (2)
+            caches[t] = cache, q_cache
+            if mask is None:
+                states, y[t] = new, new[0]  # (3)
+            else:
+                states = _select(mask[t], new, states)
+                y[t] = _select(mask[t], new[:1])[0]
+            if keep is not None and reverse:
+                states = _select(keep[t], states)
+
+    return Unrolled(y, states, cell, columns, params, x, h_prev, q, caches, mask, keep, reverse)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Unrolled:
+    """A cell run through time.
+
+    Attributes
+    ----------
+    y : (T, N, H)
+        The outputs h_t; zero where the mask is False.
+    states : tuple of (N, H)
+        The states after the last step (after step 0 if reversed), to be carried on.
+    """
+
+    y: Array
+    states: States
+    _cell: Cell
+    _columns: Columns
+    _params: Params
+    _x: Array
+    _h_prev: Array
+    _q: Array | None
+    _caches: list[tuple[Cache, Cache]]
+    _mask: Array | None
+    _keep: Array | None
+    _reverse: bool
+
+    @np.errstate(all="ignore")
+    def backward(
+        self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
+    ) -> Gradients:
+        """Backpropagate through time.
+
+        Nothing that the forward made is changed: while the parameters are as they were, a second call
+        gives the same again. (They are not copied: update them after the backward.)
+
+        Parameters
+        ----------
+        dy : (T, N, H), optional
+            The gradient of the loss at every output. Default: zeros.
+        dstates : tuple of (N, H), optional
+            The gradient of the loss at the final states, as when a later chunk passes its own back.
+            Default: zeros.
+        overwrite : bool
+            Whether what the forward kept may be lost. The reference never does that.
+
+        Returns
+        -------
+        Gradients
+
+        Raises
+        ------
+        ShapeError
+            If a cotangent's shape is not that of its output.
+        """
+        cell, columns, U = self._cell, self._columns, self._params["U"]
+        mask, keep, reverse = self._mask, self._keep, self._reverse
+        T, N, H = self.y.shape
+        expect(cell, dy, dstates, self.y, self.states)
+        if dstates is None:
+            dstates = tuple(np.zeros_like(s) for s in self.states)
+        UT_h, UT_q = U[:, : columns.h.width].T, U[:, columns.h.width :].T
+
+        with one_blas_thread():
+            dtype = np.result_type(self.y, *dstates, *(() if dy is None else (dy,)))
+            da = np.empty((T, N, len(cell.gates) * H), dtype)
+            for t in range(T) if reverse else reversed(range(T)):
+                cache, q_cache = self._caches[t]
+                if keep is not None and reverse:
+                    dstates = _select(keep[t], dstates)
+                held = None
+                if mask is not None:
+                    held = _select(~mask[t], dstates)
+                    dstates = _select(mask[t], dstates)
+                if dy is not None:
+                    dy_t = dy[t] if mask is None else _select(mask[t], (dy[t],))[0]
+                    dstates = (dstates[0] + dy_t, *dstates[1:])  # (3)
+                da[t], dprev = cell.backward(dstates, cache)  # (2)
+                if self._q is not None:
+                    dq = columns.q.take(da[t]) @ UT_q
+                    dprev = _add(dprev, cell.operand_backward(dq, q_cache, da[t]))
+                dprev = (dprev[0] + columns.h.take(da[t]) @ UT_h, *dprev[1:])  # (1)
+                dstates = dprev if held is None else _add(dprev, held)
+                if keep is not None and not reverse:
+                    dstates = _select(keep[t], dstates)
+
+            return Gradients(*self._sums(da), dstates)
+
+    def _sums(self, da: Array) -> tuple[Params, Array | None]:
+        """Return dW, dU, db (and db_h), the sums over time, and dx."""
+        columns, x, W = self._columns, self._x, self._params["W"]
+        da_x, da_h = rows(columns.W.take(da)), rows(columns.h.take(da))
+        dU = matmul(rows(self._h_prev).T, da_h)
+        if self._q is not None:
+            dU = np.concatenate([dU, matmul(rows(self._q).T, rows(columns.q.take(da)))], axis=-1)
+        if x.ndim == 2:
+            dW, dx = scatter_add(x, da_x, len(W)), None
+        else:
+            dW, dx = matmul(rows(x).T, da_x), matmul(da_x, W.T).reshape(x.shape)
+        grads = {"W": dW, "U": dU}
+        if "b" in self._params:
+            grads["b"] = da_x.sum(axis=0)
+        if "b_h" in self._params:
+            grads["b_h"] = rows(columns.U.take(da)).sum(axis=0)
+        for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
+            grads[name] = rows(da[..., at]).sum(axis=0)
+        return grads, dx
+
+
+def scatter_add(rows: Array, values: Array, count: int) -> Array:
+    """Return, for each of `count` rows, the sum of the values that belong to it.
+
+    The transpose of gathering rows, and so the gradient at an embedding, without a one-hot product.
+
+    Parameters
+    ----------
+    rows : integers of any shape, M of them in all
+    values : (M, K)
+    count : int
+
+    Returns
+    -------
+    (count, K)
+
+    Examples
+    --------
+    >>> scatter_add(np.array([2, 0, 2]), np.array([[1.0], [5.0], [10.0]]), 3)
+    array([[ 5.],
+           [ 0.],
+           [11.]])
+    """
+    flat = rows.ravel()
+    order = np.argsort(flat, kind="stable")
+    present, starts = np.unique(flat[order], return_index=True)
+    ordered, ends = values[order], np.append(starts, len(flat))[1:]
+    out = np.zeros((count, values.shape[1]), values.dtype)
+    for row, start, end in zip(present, starts, ends, strict=True):
+        np.add.reduce(ordered[start:end], axis=0, out=out[row])
+    return out
+
+
+def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
+    """Return the dtype in which a layer computes: the one that holds all of its arrays."""
+    real = () if x.ndim == 2 else (x,)
+    return np.result_type(*params.values(), *(states or ()), *real)
+
+
+def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
+    """Return x W + b, b_h, and the units' own parameters, for all steps: (T, N, G·H)."""
+    W = params["W"]
+    ax = W[x] if x.ndim == 2 else matmul(rows(x), W).reshape(*x.shape[:2], W.shape[1])
+    ax = ax.astype(dtype, copy=False)
+    if "b" in params:
+        ax += params["b"]
+    if columns.W.is_all:
+        a = ax
+    else:
+        a = np.zeros((*x.shape[:2], len(cell.gates) * len(params["U"])), dtype)
+        columns.W.add(a, ax)
+    if "b_h" in params:
+        columns.U.add(a, params["b_h"])
+    for name, at in cell.unit_columns(len(params["U"])).items():
+        a[..., at] = params[name]
+    return a
+
+
+def without_padding(x: Array, mask: Array | None) -> Array:
+    """Return x (T, N, ...) with zeros where the mask is False, whatever stands there."""
+    if mask is None:
+        return x
+    return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
+
+
+def rows(a: Array) -> Array:
+    """Return (T, N, ·) as (T·N, ·)."""
+    return a.reshape(a.shape[0] * a.shape[1], a.shape[2])  # no -1: there may be no columns
+
+
+def _select(where: Array, new: States, old: States | None = None) -> States:
+    """Return each state's rows from `new` where True, and from `old` (default zeros) where False."""
+    rows = where[:, None]
+    if old is None:
+        return tuple(np.where(rows, s, s.dtype.type(0)) for s in new)
+    return tuple(np.where(rows, s, before) for s, before in zip(new, old, strict=True))
+
+
+def _add(these: States, those: States) -> States:
+    return tuple(a + b for a, b in zip(these, those, strict=False)) + these[len(those) :]
+
+
+def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
+    """Raise a ShapeError unless the cotangents, where given, have the shapes of their outputs."""
+    if dy is not None:
+        _expect(cell, "dy", dy, y.shape, "(T, N, H)")
+    if dstates is None:
+        return
+    if len(dstates) != len(states):
+        raise ShapeError(f"{cell.name}: dstates must hold {len(states)} arrays, got {len(dstates)}")
+    for name, d, s in zip(cell.states, dstates, states, strict=True):
+        _expect(cell, f"the gradient at the final {name}", d, s.shape, "(N, H)")
+
+
+def _expect(cell: Cell, name: str, array: Array, shape: tuple[int, ...], symbols: str) -> None:
+    if array.shape != shape:
+        raise ShapeError(f"{cell.name}: {name} must be {symbols} = {shape}, got {array.shape}")
+
+
+def check(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    states: States | None,
+    mask: Array | None,
+    reset: Array | None,
+) -> tuple[int, int, int, Array]:
+    """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
+    needed = {"W", "U", *cell.units}
+    if not needed <= params.keys() <= needed | {"b", "b_h"}:
+        own = "".join(f", {name}" for name in cell.units)
+        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
+    W, U = params["W"], params["U"]
+    Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
+    H = U.shape[0]
+    _expect(cell, "U", U, (H, Gh * H), f"(H, {Gh}H)")
+    if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
+        raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
+    T, N = x.shape[:2]
+    if T == 0:
+        raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
+    for name, flags in (("mask", mask), ("reset", reset)):
+        if flags is not None:
+            _expect(cell, name, flags, (T, N), "(T, N)")
+            if flags.dtype != np.bool_:
+                raise ShapeError(f"{cell.name}: {name} must be bool, got {flags.dtype}")
+    x = without_padding(x, mask)
+    D = len(W)
+    _expect(cell, "W", W, (D, Gx * H), f"(D, {Gx}H)")
+    if x.ndim == 3:
+        _expect(cell, "x", x, (T, N, D), "(T, N, D)")
+    elif x.size and not (x.min() >= 0 and x.max() < D):
+        raise ShapeError(f"{cell.name}: tokens must be in 0 .. D-1 = {D - 1}, got {x.min()} .. {x.max()}")
+    for name, G in (("b", Gx), ("b_h", Gh)):
+        if name in params:
+            _expect(cell, name, params[name], (G * H,), f"({G}H,)")
+    for name in cell.units:
+        _expect(cell, name, params[name], (H,), "(H,)")
+    if states is not None:
+        if len(states) != len(cell.states):
+            wanted = ", ".join(cell.states)
+            raise ShapeError(f"{cell.name}: states must be ({wanted}), got {len(states)} arrays")
+        for name, s in zip(cell.states, states, strict=True):
+            _expect(cell, f"the initial {name}", s, (N, H), "(N, H)")
+    return T, N, H, x

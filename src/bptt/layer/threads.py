@@ -1,0 +1,192 @@
+"""How many threads there are, and results that do not depend on it.
+
+BLAS libraries cut a product differently for each number of threads, and so round differently. Here BLAS
+is held to one thread, and work that is large enough is cut by its shape alone into pieces that a pool of
+threads takes up: the same bits on one core and on sixty-four. This pool is for NumPy's products; compiled
+code has its own (:mod:`bptt.kernels.runtime.pool`), where each number is one sum in a fixed order, wherever
+work is cut.
+
+Where NumPy's products are Apple's Accelerate, which takes no limit, the number of its threads is left as
+it is: results are the same from run to run on one machine.
+
+``BPTT_THREADS`` in the environment sets the number of threads; otherwise it is that of the cores.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+
+from bptt.errors import ConfigError
+from bptt.types import Array
+
+PIECE = 1 << 24
+"""Multiply-adds in a piece of a product: about a millisecond on one core."""
+
+MOST_PIECES = 16
+
+MOST_THREADS = 1024
+
+
+@cache
+def count() -> int:
+    """Return the number of threads."""
+    given = os.environ.get("BPTT_THREADS", "")
+    if given:
+        if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
+            raise ConfigError(f"BPTT_THREADS must be a whole number from 1 to {MOST_THREADS}, got {given!r}")
+        return int(given)
+    if hasattr(os, "sched_getaffinity"):  # the cores this process may use, where the system tells
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count(), initializer=_mark_worker)
+
+
+_own = threading.local()
+
+
+def _mark_worker() -> None:
+    _own.is_worker = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
+
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+class _OneBlasThread:
+    """Holds BLAS to one thread while anybody is inside; the limit is the process's, not a thread's.
+
+    An interruption may come between any two steps, also before the first of a method: nothing here relies on
+    a step's being reached. Inside is who still has the function that leaves: ``with`` fetches it as
+    ``__exit__`` before it calls ``__enter__``, and drops it however the block ends. What the limit should be
+    follows from that, and `_settle` can be broken off and done again.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a finaliser may come here in the middle of `_settle`
+        self._inside: dict[object, tuple[int, weakref.ref[Any]]] = {}
+        self._before: list[tuple[Any, int]] | None = None
+        self._held: bool | None = False  # None: being changed, or broken off
+
+    def __enter__(self) -> None:
+        self._settle()
+
+    @property
+    def __exit__(self) -> Callable[..., None]:
+        key = object()
+        leave = [partial(self._leave, key)]  # popped in the end: a traceback's frames keep what they hold
+        try:
+            self._inside[key] = (threading.get_ident(), weakref.ref(leave[0], partial(self._leave, key)))
+            return leave.pop()
+        except BaseException:
+            self._inside.pop(key, None)
+            raise
+
+    def _leave(self, key: object, *_: object) -> None:
+        try:
+            self._inside.pop(key, None)
+            self._settle()
+        except BaseException:
+            self._inside.pop(key, None)
+            self._settle()
+            raise
+
+    def _settle(self) -> None:
+        """Limit BLAS, or give it back its threads, until that is what those inside want."""
+        with self._lock:
+            while self._held != bool(self._inside):
+                hold, self._held = bool(self._inside), None
+                before = self._before
+                if before is None:  # kept from before the first is changed until the last is as it was
+                    self._before = before = [(library, library.get_num_threads()) for library in _blas()]
+                for library, count in before:
+                    library.set_num_threads(1 if hold else count)
+                self._before, self._held = (before if hold else None), hold
+
+    def _forked(self) -> None:
+        """Forget, in a forked process, the threads that it does not have; one may hold the lock for ever."""
+        self._lock = threading.RLock()
+        me = threading.get_ident()
+        self._inside = {key: value for key, value in self._inside.items() if value[0] == me}
+        self._settle()
+
+
+_one_blas_thread = _OneBlasThread()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_blas_thread._forked)
+
+
+def one_blas_thread() -> AbstractContextManager[None]:
+    """Return what ``with`` takes, and nothing else: in its block BLAS runs on the calling thread alone.
+
+    It may be entered again within.
+    """
+    return _one_blas_thread
+
+
+def cuts(n: int, pieces: int) -> list[slice]:
+    """Return slices that cover ``range(n)``, all about as long: so many, or n where that is less."""
+    pieces = max(1, min(pieces, n))
+    return [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
+
+
+def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
+    """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, here and on the pool.
+
+    The slices depend on `n` and `pieces` alone. `work` must write to places of its own.
+    """
+    parts = cuts(n, pieces)
+    # a worker that waited for the pool could wait for itself
+    helpers = 0 if getattr(_own, "is_worker", False) else min(len(parts), count()) - 1
+    left = iter(parts)
+
+    def take() -> None:
+        for cut in left:
+            work(cut)
+
+    others = [_pool().submit(take) for _ in range(helpers)]
+    try:
+        take()
+    finally:
+        # one that has not begun would find nothing left; the others are waited for
+        errors = [other.exception() for other in others if not other.cancel()]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def matmul(a: Array, b: Array) -> Array:
+    """Return the product of `a` (M, K) and `b` (K, N), its rows or columns cut over the pool."""
+    M, N = a.shape[0], b.shape[1]
+    pieces = min(MOST_PIECES, a.size * N // PIECE)
+    if pieces <= 1:
+        product: Array = a @ b
+        return product
+    out = np.empty((M, N), np.result_type(a, b))
+
+    def rows(cut: slice) -> None:
+        np.matmul(a[cut], b, out=out[cut])
+
+    def columns(cut: slice) -> None:
+        out[:, cut] = a @ b[:, cut]
+
+    for_pieces(*((rows, M) if M >= N else (columns, N)), pieces)
+    return out

@@ -1,0 +1,1 @@
+"""Whole models: their three parts, losses, starting values, evaluation, writing."""

@@ -1,0 +1,258 @@
+r"""Losses, each with its gradient at the outputs, for sequences (T, N, ·).
+
+Each loss is first computed for every step t of every row n, and then reduced::
+
+    L = Σ_t Σ_n w_{tn} ℓ_{tn}
+
+The weights w say how, by the name of the reduction and the mask (M counts the steps that the mask keeps,
+M_n those of row n):
+
+=====================================  ========================
+``"sum_over_time_and_batch"``          w = 1
+``"mean_over_time_and_batch"``         w = 1 / M
+``"sum_over_time_mean_over_batch"``    w = 1 / N
+``"mean_over_time_sum_over_batch"``    w = 1 / M_n
+=====================================  ========================
+
+and w = 0 where the mask is False. There is no other factor anywhere: the gradient is that of L.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, get_args
+
+import numpy as np
+
+from bptt.elementwise import sigmoid, softplus
+from bptt.errors import ConfigError, ShapeError
+from bptt.layer.threads import for_pieces
+from bptt.types import Array, Reduction
+
+PIECE = 1 << 18
+"""Logits that one thread takes at a time: they stay in its cache from one pass to the next."""
+
+
+class Loss(NamedTuple):
+    """A loss and its gradient.
+
+    Attributes
+    ----------
+    value : scalar
+        L, in nats for the cross-entropies.
+    grad : (T, N, ·)
+        dL at the outputs.
+    each : (T, N)
+        ℓ at every step, before weights; zero where the mask is False.
+    """
+
+    value: Any
+    grad: Array
+    each: Array
+
+
+def cross_entropy(
+    logits: Array,
+    targets: Array,
+    *,
+    reduction: Reduction,
+    mask: Array | None = None,
+    out: Array | None = None,
+) -> Loss:
+    r"""Return the softmax cross-entropy, from logits, and its gradient.
+
+    ::
+
+        ℓ = -log p[target]     p = softmax(logits)     dlogits = w (p - onehot(target))
+
+    The largest logit is subtracted first, so that nothing overflows.
+
+    Parameters
+    ----------
+    logits : (T, N, V)
+    targets : (T, N) integers in 0 .. V-1
+    reduction : str
+        See the module's text.
+    mask : (T, N) bool, optional
+        Which steps count.
+    out : (T, N, V), optional
+        Where to write the gradient; `logits` itself may be given, which saves its memory.
+
+    Returns
+    -------
+    Loss
+
+    Raises
+    ------
+    ShapeError
+        If the shapes do not fit, a target is not in 0 .. V-1, or no step counts.
+
+    Examples
+    --------
+    >>> loss = cross_entropy(np.zeros((1, 1, 4)), np.array([[2]]), reduction="mean_over_time_and_batch")
+    >>> round(float(loss.value), 4)
+    1.3863
+    >>> loss.grad
+    array([[[ 0.25,  0.25, -0.75,  0.25]]])
+    """
+    if logits.ndim != 3:
+        raise ShapeError(f"logits must be (T, N, V), got {logits.shape}")
+    T, N, V = logits.shape
+    targets = counted_targets(targets, (T, N), V, mask)
+    w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    if out is not None and (out.shape, out.dtype) != (logits.shape, logits.dtype):
+        raise ShapeError(
+            f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
+            f"got {out.dtype} {out.shape}"
+        )
+    z, y, w_row = logits.reshape(-1, V), targets.ravel(), w.reshape(-1, 1)
+    grad = np.empty_like(z) if out is None or not out.flags.c_contiguous else out.reshape(-1, V)
+    each = np.empty(T * N, logits.dtype)
+
+    def rows(cut: slice) -> None:
+        # one pass over these logits while they are in cache: shift, exp, sum, gradient
+        p, at = grad[cut], (np.arange(cut.stop - cut.start), y[cut])
+        top = z[cut].real.max(axis=1, keepdims=True)
+        np.subtract(z[cut], top, out=p)
+        shifted = p[at]
+        np.exp(p, out=p)
+        total = p.sum(axis=1, keepdims=True)
+        each[cut] = np.log(total[:, 0]) - shifted
+        p *= w_row[cut] / total
+        p[at] -= w_row[cut, 0]
+
+    for_pieces(rows, T * N, -(-z.size // PIECE))
+    dlogits = grad.reshape(T, N, V)
+    if out is not None and not out.flags.c_contiguous:
+        out[...] = dlogits
+        dlogits = out
+    return _reduced(each.reshape(T, N), dlogits, w, mask)
+
+
+def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
+    r"""Return half the squared error, summed over the K outputs, and its gradient.
+
+    ::
+
+        ℓ = ½ Σ_k (y_k - target_k)²     dy = w (y - target)
+
+    Parameters
+    ----------
+    outputs, targets : (T, N, K)
+    reduction : str
+        See the module's text.
+    mask : (T, N) bool, optional
+        Which steps count.
+
+    Examples
+    --------
+    >>> loss = squared_error(np.ones((2, 1, 1)), np.zeros((2, 1, 1)), reduction="sum_over_time_and_batch")
+    >>> float(loss.value), loss.grad.ravel().tolist()
+    (1.0, [1.0, 1.0])
+    """
+    T, N, targets = _sequence("outputs", outputs, targets)
+    w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
+    error = outputs - targets
+    each = 0.5 * (error * error).sum(axis=2)
+    return _reduced(each, w[..., None] * error, w, mask)
+
+
+def sigmoid_cross_entropy(
+    logits: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None
+) -> Loss:
+    r"""Return the cross-entropy of K independent yes-or-no outputs, from logits, and its gradient.
+
+    ::
+
+        ℓ = Σ_k log(1 + exp(z_k)) - target_k z_k     dz = w (σ(z) - target)
+
+    Parameters
+    ----------
+    logits, targets : (T, N, K)
+        Targets are probabilities, 0 .. 1.
+    reduction : str
+        See the module's text.
+    mask : (T, N) bool, optional
+        Which steps count.
+
+    Examples
+    --------
+    >>> loss = sigmoid_cross_entropy(
+    ...     np.zeros((1, 1, 2)), np.ones((1, 1, 2)), reduction="sum_over_time_and_batch"
+    ... )
+    >>> round(float(loss.value), 4), loss.grad.ravel().tolist()
+    (1.3863, [-0.5, -0.5])
+    """
+    T, N, targets = _sequence("logits", logits, targets)
+    w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    above = logits.real > 0
+    u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
+    each = ((above - targets) * logits + softplus(u)).sum(axis=2)
+    s = sigmoid(u)
+    error = (above - targets) + np.where(above, -s, s)
+    return _reduced(each, w[..., None] * error, w, mask)
+
+
+def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array | None) -> Array:
+    """Return the targets, 0 where they do not count, or raise a ShapeError."""
+    if targets.shape != shape or not np.issubdtype(targets.dtype, np.integer):
+        raise ShapeError(
+            f"cross_entropy: targets must be (T, N) = {shape} integers, got {targets.dtype} {targets.shape}"
+        )
+    if mask is not None and mask.shape == shape:
+        targets = np.where(mask, targets, 0)
+    if targets.size and not (targets.min() >= 0 and targets.max() < V):
+        raise ShapeError(
+            f"cross_entropy: targets must be in 0 .. V-1 = {V - 1}, got {targets.min()} .. {targets.max()}"
+        )
+    return targets
+
+
+LOSSES: dict[str, Callable[..., Loss]] = {
+    "cross_entropy": cross_entropy,
+    "squared_error": squared_error,
+    "sigmoid_cross_entropy": sigmoid_cross_entropy,
+}
+
+
+def weights(shape: tuple[int, int], reduction: Reduction, mask: Array | None = None) -> Array:
+    """Return w (T, N), what each step's loss counts in the whole.
+
+    Examples
+    --------
+    >>> weights((2, 2), "mean_over_time_sum_over_batch", np.array([[True, True], [True, False]]))
+    array([[0.5, 1. ],
+           [0.5, 0. ]])
+    """
+    if reduction not in get_args(Reduction):
+        raise ConfigError(f"reduction must be one of {', '.join(get_args(Reduction))}; got {reduction!r}")
+    if mask is not None and (mask.shape != shape or mask.dtype != np.bool_):
+        raise ShapeError(f"the loss's mask must be (T, N) = {shape} bool, got {mask.dtype} {mask.shape}")
+    w: Array = np.ones(shape) if mask is None else mask.astype(np.float64)
+    kept = w.sum(axis=0)
+    if not kept.any():
+        raise ShapeError("the loss's mask keeps no step: there is nothing to take the loss of")
+    if reduction == "mean_over_time_and_batch":
+        w /= kept.sum()
+    elif reduction == "sum_over_time_mean_over_batch":
+        w /= shape[1]
+    elif reduction == "mean_over_time_sum_over_batch":
+        w /= np.maximum(kept, 1)
+    return w
+
+
+def _sequence(name: str, outputs: Array, targets: Array) -> tuple[int, int, Array]:
+    """Return T, N and the targets in the outputs' precision."""
+    if outputs.ndim != 3:
+        raise ShapeError(f"{name} must be (T, N, ·), got {outputs.shape}")
+    if targets.shape != outputs.shape:
+        raise ShapeError(f"targets must have the shape of the {name}, {outputs.shape}; got {targets.shape}")
+    T, N, _ = outputs.shape
+    return T, N, targets if np.iscomplexobj(targets) else targets.astype(outputs.real.dtype, copy=False)
+
+
+def _reduced(each: Array, grad: Array, w: Array, mask: Array | None) -> Loss:
+    if mask is not None:  # whatever stands at the steps that do not count, nan too
+        each[~mask] = 0
+        grad[~mask] = 0
+    # summed in double precision whatever the arrays are: a sum over 100,000 steps keeps its digits
+    value = np.sum(w * each, dtype=np.result_type(each, np.float64))
+    return Loss(value if np.iscomplexobj(value) else float(value), grad, each)

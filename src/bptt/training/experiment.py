@@ -1,0 +1,245 @@
+"""From settings to what training needs: data, model, optimiser, schedule, and the measure of success."""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.cells import Cell, sigmoid
+from bptt.data import tasks
+from bptt.data.batches import Batch, Source
+from bptt.data.tasks import Task, Verdict
+from bptt.data.text import Corpus, TextStream, Vocabulary, load
+from bptt.errors import ConfigError, DataError, RunError
+from bptt.nets import evaluate
+from bptt.nets.model import Model
+from bptt.nets.sample import sample
+from bptt.training import optim, schedules
+from bptt.training.settings import Settings
+from bptt.types import Array, Params
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """All that a training run works with.
+
+    Attributes
+    ----------
+    settings : Settings
+    model : Model
+    source : Source
+        Where batches come from.
+    vocabulary : Vocabulary or None
+        None where the data are a task's.
+    facts : dict
+        What is known of the data, as JSON values: it goes into the run's configuration, and a resumed
+        run must find the same.
+    """
+
+    settings: Settings
+    model: Model
+    source: Source
+    vocabulary: Vocabulary | None
+    facts: dict[str, Any]
+    _valid: Array | None
+    _task: Task | None
+
+    @classmethod
+    def of(cls, settings: Settings, *, facts: dict[str, Any] | None = None) -> "Experiment":
+        """Load the data and describe the model.
+
+        Parameters
+        ----------
+        settings : Settings
+        facts : dict, optional
+            From the configuration of a run that is resumed.
+
+        Raises
+        ------
+        BpttError
+            If the data cannot be used, a setting means nothing, or the data are no longer those of
+            `facts`.
+        """
+        made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
+        facts = made.facts if facts is None else facts
+        # the same data may lie in another place by now
+        if changed := [key for key in made.facts if key != "source" and made.facts[key] != facts.get(key)]:
+            raise RunError(
+                f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
+                "put it back, or start a new run (older versions kept carriage returns, now read as newlines)"
+            )
+        # what means nothing is said before anything is written
+        made.optimizer(), made.schedule()
+        _try_out(made.model.stack.cell)
+        return made
+
+    @classmethod
+    def _of_text(cls, settings: Settings) -> "Experiment":
+        corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
+        if settings.vocabulary is not None and corpus.kind != "word":
+            raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
+        vocabulary = corpus.vocabulary(settings.vocabulary)
+        train, valid = (vocabulary.encode(part, compact=True) for part in (corpus.train, corpus.valid))
+        if len(valid) < 2:  # said now rather than after an hour
+            raise DataError(
+                f"{settings.valid or corpus.name}: there is nothing to predict in {len(valid)} tokens to "
+                "validate on; give a longer text, or --valid PATH"
+            )
+        return cls(
+            settings=settings,
+            model=_model(settings, len(vocabulary), len(vocabulary)),
+            source=TextStream(train, settings.batch, settings.chunk, name=corpus.name),
+            vocabulary=vocabulary,
+            facts={
+                "source": corpus.source,
+                "tokens": corpus.kind,
+                "vocabulary": len(vocabulary),
+                "train_tokens": len(train),
+                "valid_tokens": len(valid),
+                "sha256": digest(corpus),
+            },
+            _valid=valid,
+            _task=None,
+        )
+
+    @classmethod
+    def _of_task(cls, settings: Settings) -> "Experiment":
+        task = tasks.make(settings.data, batch=settings.batch, seed=settings.seed)
+        size = task.input_tokens or task.input_size
+        assert size is not None  # a task has the one or the other
+        model = _model(settings, size, task.output_size, task)
+        facts = {"source": f"generated: {task.summary}"}
+        return cls(
+            settings=settings,
+            model=model,
+            source=task,
+            vocabulary=None,
+            facts=facts,
+            _valid=None,
+            _task=task,
+        )
+
+    @property
+    def steps(self) -> int:
+        """Training steps in all."""
+        if self.settings.steps is not None:
+            return self.settings.steps
+        assert self.settings.epochs is not None  # Settings has the one or the other
+        return math.ceil(self.settings.epochs * self.source.batches_per_epoch)
+
+    def schedule(self) -> schedules.Schedule:
+        """Return a new learning-rate schedule."""
+        s = self.settings
+        own: dict[str, dict[str, Any]] = {
+            "step": {"keep": s.keep, "factor": s.factor},
+            "plateau": {"patience": max(1, s.keep), "factor": s.factor},
+            "cosine": {"floor": 0.0},
+        }
+        return schedules.make(
+            s.schedule,
+            lr=s.lr,
+            total_steps=max(1, self.steps),
+            warmup=min(s.warmup, self.steps),  # a short run warms up all the way through
+            **own.get(s.schedule, {}),
+        )
+
+    def optimizer(self) -> optim.Optimizer:
+        """Return the optimiser."""
+        s = self.settings
+        own: dict[str, dict[str, Any]] = {
+            "sgd": {"momentum": s.momentum},
+            "adam": {"beta2": s.beta2},
+            "adamw": {"beta2": s.beta2, "weight_decay": s.weight_decay},
+        }
+        return optim.make(s.optimizer, **own.get(s.optimizer, {}))
+
+    def validate(self, params: Params) -> float:
+        """Return the loss on validation data: nats per token from cold windows of 256, or a task's."""
+        if self._valid is not None:
+            return evaluate.cold(self.model, params, self._valid)
+        assert self._task is not None
+        total, count = 0.0, 0
+        for batch in self._task.test_batches():
+            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
+            mask = tasks.counted(batch)
+            total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
+            count += int(mask.sum())
+        return total / count
+
+    def verdict(self, params: Params) -> Verdict | None:
+        """Return whether the task is solved; None where the data are text."""
+        if self._task is None:
+            return None
+
+        def predict(batch: Batch) -> Array:
+            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
+            return _as_predictions(self.model, outputs)
+
+        return self._task.criterion(predict)
+
+    def sample(self, params: Params, seed: int, length: int = 200) -> str | None:
+        """Return some of what the model writes, where it writes text."""
+        if self.vocabulary is None:
+            return None
+        rng = np.random.default_rng([seed, 2])
+        return "".join(sample(self.model, params, self.vocabulary, rng=rng, length=length, temperature=0.8))
+
+
+def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = None) -> Model:
+    token_inputs = task is None or task.input_tokens is not None
+    return Model(
+        inputs=inputs,
+        outputs=outputs,
+        hidden=settings.hidden,
+        cell=settings.cell,
+        layers=settings.layers,
+        token_inputs=token_inputs,
+        embedding=settings.embedding or None if token_inputs else None,
+        tied=settings.tied,
+        bias=settings.bias,
+        output_bias=settings.output_bias,
+        dropout=settings.dropout,
+        input_dropout=settings.input_dropout,
+        loss="cross_entropy" if task is None else task.loss,
+        reduction=settings.reduction,
+        init_name=settings.init,
+        init_scale=settings.init_scale,
+        forget_bias=settings.forget_bias,
+        backend=settings.backend,
+        precision=settings.precision,
+    )
+
+
+def _try_out(cell: Cell) -> None:
+    """Take one step: a cell made of equations is derived and proven now."""
+    H = 64
+    a = np.random.default_rng(0).normal(size=(1, len(cell.gates) * H))
+    with np.errstate(all="ignore"):
+        (h, *_), _ = cell.forward(a, tuple(np.zeros((1, H)) for _ in cell.states))
+    if not np.isfinite(h).any():
+        raise ConfigError(
+            f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
+            "one, or take its logarithm"
+        )
+
+
+def _as_predictions(model: Model, outputs: Array) -> Array:
+    """Return probabilities from logits; forecasts as they are."""
+    if model.loss == "squared_error":
+        return outputs
+    if model.loss == "sigmoid_cross_entropy":
+        return sigmoid(outputs)
+    p: Array = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
+
+
+def digest(corpus: Corpus) -> str:
+    """Return the sha256 of a corpus's training and validation texts."""
+    summed = hashlib.sha256()
+    for part in (corpus.train, corpus.valid):
+        summed.update(part.encode() if isinstance(part, str) else part)
+        summed.update(b"\0")
+    return summed.hexdigest()

@@ -1,0 +1,131 @@
+"""A checkpoint: arrays and values, as bytes that the same content always gives, and back.
+
+The file is one of safetensors, which hold arrays and nothing that runs. What is read is looked at in the
+order of its cost: the file's kind and size, its values, the shapes, the arrays, their digest, their numbers.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from bptt.errors import RunError
+from bptt.files import open_regular
+from bptt.training.runs import format as run_format
+from bptt.types import Params
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Arrays in named groups, and JSON values.
+
+    Attributes
+    ----------
+    arrays : dict of dict of arrays
+        ``"params"``, ``"optimizer"``, ``"state"`` (the states carried).
+    values : dict
+        Step, tokens, places in the data and in the schedule, and so on.
+    """
+
+    arrays: dict[str, Params]
+    values: dict[str, Any]
+
+
+def to_bytes(checkpoint: Checkpoint, run_id: str | None) -> bytes:
+    """Return a checkpoint of the run that has this name as the bytes of its file."""
+    from safetensors.numpy import save
+
+    # order="C", because safetensors writes others in the order in which they lie in memory
+    arrays = {
+        f"{group}.{key}": np.asarray(array, order="C")
+        for group, part in checkpoint.arrays.items()
+        for key, array in part.items()
+    }
+    values = {"format": run_format.FORMAT, "run": run_id, **checkpoint.values}
+    values["sha256"] = run_format.sum_of_arrays(values, arrays)
+    # one entry, because safetensors keeps no order among several
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return bytes(save(arrays, metadata={"bptt": text}))
+
+
+def read(path: Path, shapes: Shapes | None, run_id: str | None) -> Checkpoint:
+    """Return the checkpoint in a file of the run that has this name.
+
+    Parameters
+    ----------
+    path : Path
+    shapes : dict, optional
+        What its parameters must be, by their names: compared before an array is read.
+    run_id : str or None
+        None: a run of the first format, whose checkpoints have no name of it.
+
+    Raises
+    ------
+    RunError
+        As :meth:`bptt.training.runs.folder.Run.load` has it.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    _check_header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            text = (file.metadata() or {}).get("bptt")
+            if text is None:
+                raise RunError("it is no checkpoint of bptt: it has no bptt metadata")
+            values = _values(text)
+            run_format.expect_format(path, format_ := values.pop("format", None))
+            found = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 not a dict
+            given = {
+                key.partition(".")[2]: tuple(s.get_shape()) for key, s in found.items() if _is_param(key)
+            }
+            if shapes is not None and given != shapes:
+                raise RunError("its parameters are not those of the model in config.json")
+            if odd := {s.get_dtype() for s in found.values()} - {"F32", "F64", "I64"}:
+                raise RunError(f"it has arrays of {', '.join(sorted(odd))}; a run's are F32, F64 or I64")
+            arrays: Params = {key: file.get_tensor(key) for key in found}
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise RunError(f"it is not a whole checkpoint: {str(error).splitlines()[0][:300]}") from None
+    if format_ > run_format.OLDEST:
+        summed = values.pop("sha256", None)
+        if summed != run_format.sum_of_arrays({"format": format_, **values}, arrays):
+            raise RunError("it is not as it was written: its sha256 is another")
+        if (of := values.pop("run", None)) != run_id:
+            raise RunError(f"it is of another run: of {of!r:.80}, and config.json is of {run_id!r:.80}")
+    for key, array in arrays.items():
+        if not np.isfinite(array).all() or (_is_param(key) and array.dtype.kind != "f"):
+            raise RunError(f"{key[:100]} holds what is no finite number")
+    grouped: dict[str, Params] = {}
+    for key, array in arrays.items():
+        group, _, own = key.partition(".")
+        grouped.setdefault(group, {})[own] = array
+    return Checkpoint(grouped, values)
+
+
+def _values(text: str) -> dict[str, Any]:
+    try:
+        return run_format.decode(text.encode(), dict[str, Any])
+    except RunError as error:
+        raise RunError(f"it is not a whole checkpoint: in its metadata: {error}") from None
+
+
+def _check_header(path: Path) -> None:
+    """Raise unless a checkpoint is a file, and neither it nor its header is too large."""
+    try:
+        handle = open_regular(path, run_format.CHECKPOINT_LIMIT)
+        try:
+            length = int.from_bytes(os.read(handle, 8), "little")
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise RunError(error.strerror or str(error)) from None
+    if length > run_format.HEADER_LIMIT:
+        raise RunError(f"it is not a whole checkpoint: its header would be {length:,} bytes")
+
+
+def _is_param(key: str) -> bool:
+    return key.startswith("params.")

@@ -1,0 +1,306 @@
+"""A run is a folder: its configuration, vocabulary, log and checkpoints.
+
+===================== ============================================================================
+``config.json``       settings, the model's description, its cell, what is known of the data
+``vocabulary.json``   the tokens, where there are any
+``log.jsonl``         a line per report
+``last.safetensors``  the latest checkpoint: all that is needed to go on as if never stopped
+``best.safetensors``  the checkpoint with the lowest validation loss
+``.lock``             which process writes here
+===================== ============================================================================
+
+Every file but the log, which grows by lines, is replaced in one piece (:mod:`bptt.files`). The log is forced
+to the disk before a checkpoint is, and the checkpoint before anything is said of it: what a checkpoint stands
+for is always there. What is in the files, and the digests by which damage is seen:
+:mod:`bptt.training.runs.format`.
+"""
+
+import contextlib
+import hashlib
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from bptt.errors import BpttError, BpttWarning, RunError
+from bptt.files import Lock, claim_folder, is_temporary, make_folder, read_regular, write_atomically
+from bptt.training.runs import checkpoints
+from bptt.training.runs import format as run_format
+from bptt.training.runs.checkpoints import Checkpoint, Shapes
+from bptt.training.runs.log import Log
+
+__all__ = ["FILES", "RUNS", "Checkpoint", "Run"]
+
+RUNS = Path("bptt-runs")
+"""Where runs are that are given no folder."""
+
+FILES = frozenset(("config.json", "vocabulary.json", "log.jsonl", "last.safetensors", "best.safetensors"))
+
+
+class Run:
+    """A run's folder.
+
+    Parameters
+    ----------
+    folder : path
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> run = Run.create(folder, {"settings": {}})
+    >>> run.log.add({"step": 1}); run.log.add({"step": 2})
+    >>> [line["step"] for line in run.log.lines()], Run.open(folder).config()["settings"]
+    ([1, 2], {})
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+        self._lock: Lock | None = None
+        self._known: dict[str, Any] | None = None
+
+    @classmethod
+    def create(
+        cls,
+        folder: str | os.PathLike[str] | None,
+        config: dict[str, Any],
+        vocabulary: dict[str, Any] | None = None,
+        *,
+        name: str = "run",
+    ) -> "Run":
+        """Make a run's folder, hold it, and write its configuration.
+
+        Parameters
+        ----------
+        folder : path or None
+            None: the first of NAME-1, NAME-2, ... in `RUNS` that is not there.
+        config : dict
+        vocabulary : dict, optional
+        name : str
+            For a folder that is not given.
+
+        Raises
+        ------
+        RunError
+            If the folder holds a run already, is in use, or cannot be written.
+        """
+        tokens = None if vocabulary is None else run_format.encode(vocabulary)
+        if tokens is not None and len(tokens) > run_format.VOCABULARY_LIMIT:
+            raise RunError(
+                f"the vocabulary takes {len(tokens):,} bytes, and at most {run_format.VOCABULARY_LIMIT:,} "
+                "are read again; --vocabulary V keeps the V most frequent words"
+            )
+        sealed = run_format.sealed(config, tokens)
+        whole = run_format.encode(sealed, indent=2)
+        run = cls(claim_folder(RUNS, name) if folder is None else folder)
+        try:
+            make_folder(run.folder)
+        except OSError as error:
+            raise RunError(f"cannot make the folder {run.folder}: {error.strerror}") from None
+        run._expect_none()
+        run.hold()  # what another has made until here is there now
+        run._expect_none()
+        if strange := [name for name in sorted(FILES) if run.has(name)]:
+            raise RunError(
+                f"{run.folder} holds a {strange[0]}, which would be written over: give another --out"
+            )
+        run.sweep()
+        run._write("config.json", whole)
+        if tokens is not None:
+            run._write("vocabulary.json", tokens)
+        run._known = sealed
+        return run
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> "Run":
+        """Return the run in an existing folder.
+
+        Raises
+        ------
+        RunError
+            If there is no run in it.
+        """
+        run = cls(folder)
+        # os.path, because Path's own raise where a name is too long for a file's
+        if not run.has("config.json"):
+            is_dir = os.path.isdir(folder)  # noqa: PTH112
+            what = "holds no run: it has no config.json" if is_dir else "is no such folder"
+            raise RunError(f"{run.folder} {what}; bptt train --out {run.folder} would make a run there")
+        return run
+
+    def _expect_none(self) -> None:
+        if self.has("config.json"):
+            raise RunError(
+                f"{self.folder} already holds a run; go on with --resume {self.folder}, or give another --out"
+            )
+
+    def hold(self) -> None:
+        """Hold the folder: until `release`, no other process writes there.
+
+        Raises
+        ------
+        RunError
+            If somebody has it, with who it is.
+        """
+        if self._lock is None:
+            self._lock = Lock(self.folder)
+
+    def expect_held(self) -> None:
+        """Raise a RunError where the folder was held and is not any more: two would write over each other."""
+        if self._lock is not None and not self._lock.is_held():
+            raise RunError(
+                f"{self.folder} is not held any more: this is a forked process, or {Lock.NAME} was taken "
+                "away; what was saved until now is whole"
+            )
+
+    @property
+    def is_held(self) -> bool:
+        """Whether this object holds the folder."""
+        return self._lock is not None
+
+    def release(self) -> None:
+        """Let go of the folder."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            lock.release()
+
+    def path(self, name: str) -> Path:
+        """Return the path of one of the run's files."""
+        return self.folder / name
+
+    def has(self, name: str) -> bool:
+        """Return whether one of the run's files is there, whatever it is."""
+        return os.path.lexists(self.path(name))
+
+    def write_config(self, config: dict[str, Any]) -> None:
+        """Replace the configuration; the run's name and its vocabulary's digest stay."""
+        before = self.config()
+        whole = run_format.sealed(
+            {"id": before["id"], **config} if "id" in before else config, self._tokens()
+        )
+        self._write("config.json", run_format.encode(whole, indent=2))
+        self._known = whole
+
+    def restore_vocabulary(self, vocabulary: dict[str, Any]) -> None:
+        """Write the vocabulary where a run was stopped before it was written."""
+        if not self.has("vocabulary.json"):
+            self._write("vocabulary.json", run_format.encode(vocabulary))
+
+    def config(self) -> dict[str, Any]:
+        """Return the configuration.
+
+        Raises
+        ------
+        RunError
+            If it cannot be read, is not as it was written, or is of a format that is not read.
+        """
+        if self._known is None:
+            path = self.path("config.json")
+            try:
+                config = run_format.decode(self._read("config.json", run_format.CONFIG_LIMIT), dict[str, Any])
+                run_format.expect_format(path, config.get("format"))
+                if config["format"] > run_format.OLDEST:
+                    sums = run_format.convert(config.get("sha256"), run_format.Digests, "sha256")
+                    if sums.config != run_format.sum_of(config):
+                        raise RunError("it is not as it was written: its sha256 is another")
+                    run_format.convert(config.get("id"), run_format.Name, "id")
+                else:
+                    _note(f"{self.folder} was written by an earlier version, without digests")
+            except BpttError as error:
+                raise _unreadable(path, error) from None
+            self._known = config
+        return self._known
+
+    def describe(self) -> run_format.Described:
+        """Return what the configuration describes: a model, settings, and what is known of the data.
+
+        Raises
+        ------
+        RunError
+            If a value is missing, unknown, of another type, or means nothing.
+        """
+        try:
+            return run_format.described(self.config())
+        except BpttError as error:
+            raise _unreadable(self.path("config.json"), error) from None
+
+    def vocabulary(self) -> dict[str, Any] | None:
+        """Return the vocabulary's JSON, or None where the run has no tokens."""
+        data = self._tokens()
+        if data is None:
+            return None
+        try:
+            return run_format.decode(data, dict[str, Any])
+        except BpttError as error:
+            raise _unreadable(self.path("vocabulary.json"), error) from None
+
+    def _tokens(self) -> bytes | None:
+        """Return the vocabulary's bytes, as they were written."""
+        path = self.path("vocabulary.json")
+        wanted = self.config().get("sha256", {}).get("vocabulary")
+        if not os.path.lexists(path):
+            return None
+        data = self._read("vocabulary.json", run_format.VOCABULARY_LIMIT)
+        if self.config()["format"] > run_format.OLDEST and hashlib.sha256(data).hexdigest() != wanted:
+            raise _unreadable(path, RunError("it is not as it was written: its sha256 is another"))
+        return data
+
+    @property
+    def log(self) -> Log:
+        """The log."""
+        return Log(self.path("log.jsonl"), wants_sum=self.config()["format"] > run_format.OLDEST)
+
+    def sweep(self) -> None:
+        """Remove what a process that was killed while it wrote has left behind; the folder must be held."""
+        for entry in sorted(os.listdir(self.folder)):  # noqa: PTH208
+            if is_temporary(entry, FILES):
+                with contextlib.suppress(OSError):  # a folder of that name is none of ours
+                    self.path(entry).unlink()
+
+    def save(self, name: str, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint, ``"last"`` or ``"best"``: the same content gives the same bytes."""
+        self.expect_held()
+        self.log.force()
+        self._write(f"{name}.safetensors", checkpoints.to_bytes(checkpoint, self.config().get("id")))
+
+    def load(self, name: str, shapes: Shapes | None = None) -> Checkpoint:
+        """Read a checkpoint.
+
+        Parameters
+        ----------
+        name : "last" or "best"
+        shapes : dict, optional
+            What its parameters must be, by their names: compared before an array is read.
+
+        Raises
+        ------
+        RunError
+            If it is missing, truncated, damaged, not a checkpoint, another run's, or of a format that is not
+            read; if its parameters have other names or shapes, or are no finite numbers.
+        """
+        path = self.path(f"{name}.safetensors")
+        if not os.path.lexists(path):
+            raise RunError(f"{self.folder} has no {path.name}")
+        try:
+            return checkpoints.read(path, shapes, self.config().get("id"))
+        except BpttError as error:
+            raise _unreadable(path, error) from None
+
+    def _read(self, name: str, limit: int) -> bytes:
+        path = self.path(name)
+        try:
+            return read_regular(path, limit)
+        except OSError as error:
+            raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+
+    def _write(self, name: str, data: bytes) -> None:
+        write_atomically(self.path(name), data)
+
+
+def _unreadable(path: Path, error: BpttError) -> RunError:
+    text = str(error)
+    return RunError(text if str(path) in text else f"{path}: {text}")
+
+
+def _note(text: str) -> None:
+    warnings.warn(text, BpttWarning, stacklevel=3)

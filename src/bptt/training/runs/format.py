@@ -1,0 +1,281 @@
+"""What stands in a run's files: the type and range of every value, and the digests by which damage is seen.
+
+The files are described in ``docs/format.md``. Whatever is read from one passes through here before it is
+used: it is decoded by :mod:`msgspec`, which takes no value of another type and no number out of its range.
+"""
+
+import hashlib
+import json
+import zlib
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
+from typing import Annotated, Any, TypeVar, get_type_hints
+
+import msgspec
+import numpy as np
+from msgspec import Meta, Struct
+
+from bptt.cells import Cell
+from bptt.data.text import Kind
+from bptt.errors import RunError
+from bptt.nets.model import Model
+from bptt.training.settings import Settings
+from bptt.types import Array
+from bptt.zoo import get, record
+
+FORMAT = 2
+"""Raised when a run's files change so that older versions cannot read them."""
+
+OLDEST = 1
+"""The first format that is still read: it had no digests."""
+
+CONFIG_LIMIT = 4 << 20
+VOCABULARY_LIMIT = 16 << 20
+LOG_LIMIT = 128 << 20
+CHECKPOINT_LIMIT = 8 << 30
+HEADER_LIMIT = 16 << 20
+"""Bytes of a file, and of a checkpoint's header: what is larger is not read."""
+
+PARTS = frozenset(("format", "bptt", "settings", "model", "cell", "data", "runs_on", "id", "sha256"))
+"""What a configuration has."""
+
+T = TypeVar("T")
+
+Count = Annotated[int, Meta(ge=0, le=1 << 53)]
+Size = Annotated[int, Meta(ge=1, le=1 << 31)]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+Path = Annotated[str, Meta(max_length=1 << 14)]
+
+
+class Digests(Struct, forbid_unknown_fields=True):
+    """SHA-256 sums: of the configuration without this one, and of the vocabulary's file."""
+
+    config: Digest
+    vocabulary: Digest | None
+
+
+class CellRecord(Struct, forbid_unknown_fields=True):
+    """A cell: its name alone where it is one of ``bptt.cells.CELLS``, or else its equations."""
+
+    name: Name
+    equations: Annotated[str, Meta(max_length=1 << 18)] | None = None
+
+
+class Facts(Struct, forbid_unknown_fields=True):
+    """What is known of the data; of a task, where they come from alone."""
+
+    source: Path
+    tokens: Kind | None = None
+    vocabulary: Size | None = None
+    train_tokens: Count | None = None
+    valid_tokens: Count | None = None
+    sha256: Digest | None = None
+
+
+class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
+    """How far training has come: the values of a checkpoint."""
+
+    step: Count
+    tokens: Count
+    best: float | None
+    solved: bool
+    stopped_early: bool
+    sum: float
+    count: Count
+    source: dict[str, Any]
+    schedule: dict[str, Any]
+    stopping: dict[str, Any] | None
+
+
+class LogLine(Struct, kw_only=True):
+    """What every line of a log has, whatever else it says."""
+
+    step: Count
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
+    crc32: str | None = None
+
+
+@dataclass(frozen=True)
+class Described:
+    """What a run's configuration describes.
+
+    Attributes
+    ----------
+    model : Model
+    settings : Settings
+    facts : dict
+        Of the data, as :class:`bptt.training.experiment.Experiment` has them.
+    """
+
+    model: Model
+    settings: Settings
+    facts: dict[str, Any]
+
+
+def described(config: dict[str, Any]) -> Described:
+    """Return what a configuration describes; nothing is run, and nothing large is made.
+
+    Raises
+    ------
+    BpttError
+        If a part is missing, is unknown, or has another type, or if it means nothing.
+    """
+    if odd := sorted(config.keys() - PARTS):
+        raise RunError(f"it has parts that mean nothing: {', '.join(odd)}"[:300])
+    kept = convert(config.get("cell"), CellRecord, "cell")
+    cell = get(record.from_json({k: v for k, v in msgspec.structs.asdict(kept).items() if v is not None}))
+    model: Model = _of(Model, config, "model", cell)
+    settings: Settings = _of(Settings, config, "settings", cell)
+    asked = {f.name: getattr(settings, f.name) for f in fields(Settings)}
+    asked["init_name"] = settings.init
+    asked["embedding"] = settings.embedding or None if model.token_inputs else None
+    for f in fields(Model):
+        if f.name in asked and getattr(model, f.name) != asked[f.name]:
+            raise RunError(f"its model's {f.name} is not that of its settings")
+    facts = convert(config.get("data"), Facts, "data")
+    known = msgspec.structs.asdict(facts)
+    return Described(model, settings, {name: value for name, value in known.items() if value is not None})
+
+
+def _of(kind: Any, config: dict[str, Any], name: str, cell: Cell) -> Any:
+    values = msgspec.structs.asdict(convert(config.get(name), _struct_of(kind), name))
+    if values["cell"] != cell.name:
+        raise RunError(f"{name}.cell is {values['cell']!r:.100}, and the run's cell is {cell.name!r:.100}")
+    return kind(**values | {"cell": cell})
+
+
+@lru_cache
+def _struct_of(kind: Any) -> Any:
+    """Return the file's type for a dataclass: its fields with their types and defaults; a cell is a name."""
+    hints = {name: Name if hint == str | Cell else hint for name, hint in get_type_hints(kind).items()}
+    own = [
+        (f.name, hints[f.name]) if f.default is MISSING else (f.name, hints[f.name], f.default)
+        for f in fields(kind)
+    ]
+    return msgspec.defstruct(kind.__name__, own, kw_only=True, forbid_unknown_fields=True)
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """Return JSON as values of a type.
+
+    Raises
+    ------
+    RunError
+        If it is no JSON, or a value has another type or is out of its range; with what is wrong alone.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RunError(_reason(error)) from None
+
+
+def convert(value: object, kind: type[T], name: str) -> T:
+    """Return decoded JSON as values of a type; the error names the part that it is."""
+    try:
+        return msgspec.convert(value, kind)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise RunError(f"{name}: {_reason(error)}") from None
+
+
+def encode(value: dict[str, Any], *, indent: int | None = None) -> bytes:
+    """Return JSON as it stands in a file.
+
+    Raises
+    ------
+    RunError
+        If a text in it is no Unicode (as a path that is not UTF-8), or a number is not finite.
+    """
+    try:
+        return (json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except ValueError as error:
+        raise RunError(f"cannot be kept as JSON ({_reason(error)})") from None
+
+
+def canonical(value: object) -> bytes:
+    """Return JSON in the one form that is summed: sorted keys, no spaces, ASCII."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def expect_format(path: object, found: object) -> None:
+    """Raise a RunError unless a file has a format that is read."""
+    if type(found) is not int or not OLDEST <= found <= FORMAT:
+        raise RunError(
+            f"{path} has format {found!r:.60}; this version of bptt reads formats {OLDEST} to {FORMAT}"
+        )
+
+
+def sum_of(config: dict[str, Any]) -> str:
+    """Return the SHA-256 sum of a configuration, but for where it stands itself."""
+    sums = {key: value for key, value in config.get("sha256", {}).items() if key != "config"}
+    return hashlib.sha256(canonical(config | {"sha256": sums})).hexdigest()
+
+
+def sealed(config: dict[str, Any], vocabulary: bytes | None) -> dict[str, Any]:
+    """Return a configuration with its digests, and with the name by which its checkpoints know the run."""
+    known = None if vocabulary is None else hashlib.sha256(vocabulary).hexdigest()
+    whole = {"id": _name(config, known)} | config | {"format": FORMAT, "sha256": {"vocabulary": known}}
+    whole["sha256"]["config"] = sum_of(whole)
+    return whole
+
+
+def _name(config: dict[str, Any], vocabulary: str | None) -> str:
+    """Return a name made of what does not change while a run lasts: not where its data lie, or its end."""
+    lasting: list[object] = [vocabulary, config.get("model"), config.get("cell")]
+    for part, changing in (("settings", ("data", "valid", "steps", "epochs")), ("data", ("source",))):
+        values = config.get(part)
+        if isinstance(values, dict):
+            values = {key: value for key, value in values.items() if key not in changing}
+        lasting.append(values)
+    return hashlib.sha256(canonical(lasting)).hexdigest()[:32]
+
+
+def sum_of_arrays(values: dict[str, Any], arrays: dict[str, Array]) -> str:
+    """Return the SHA-256 sum of a checkpoint's values and arrays."""
+    summed = hashlib.sha256(canonical({k: v for k, v in values.items() if k != "sha256"}))
+    for name in sorted(arrays):
+        array = arrays[name]
+        summed.update(canonical([name, array.dtype.str, array.shape]))
+        summed.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return summed.hexdigest()
+
+
+def due(settings: Settings, step: int, count: int) -> tuple[int, ...]:
+    """Return at multiples of which steps the log has lines.
+
+    At that of a checkpoint there is one, too, where no loss has been summed since: `count` is 0.
+    """
+    return (settings.report_every, settings.eval_every, *([step] if step and not count else []))
+
+
+def checked_line(line: dict[str, Any]) -> bytes:
+    """Return a line of the log, with the check sum of what stands before it."""
+    body = encode(line).rstrip(b"}\n")
+    return body + _SUM % (b"%08x" % zlib.crc32(body)) + b"\n"
+
+
+_SUM = b', "crc32": "%b"}'
+_SUM_LENGTH = len(_SUM % bytes(8))
+
+
+def read_line(text: bytes, *, wants_sum: bool) -> LogLine:
+    """Return what every line of a log has.
+
+    Raises
+    ------
+    RunError
+        If it is no line of a log, or is not as it was written.
+    """
+    line = decode(text, LogLine)
+    if line.crc32 is None and not wants_sum:
+        return line
+    body = text[:-_SUM_LENGTH]
+    if text != body + _SUM % (b"%08x" % zlib.crc32(body)):
+        raise RunError("its check sum is wrong")
+    return line
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error).splitlines()[0][:300]

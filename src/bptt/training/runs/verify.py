@@ -1,0 +1,140 @@
+"""Whether a run's files are as they were written: what ``bptt verify`` says.
+
+Every load checks the file that it reads; this checks all of them, and whether they belong together.
+"""
+
+import os
+import warnings
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from bptt.data.tasks import TASKS
+from bptt.data.text import Vocabulary
+from bptt.errors import BpttError, BpttWarning
+from bptt.training.runs.folder import Run
+from bptt.training.runs.format import OLDEST, Described, Progress, convert, due
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is found of one of a run's files.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    state : "whole", "readable" or "damaged"
+        As it was written, by its digest; readable, but of an earlier version that wrote no digests; or
+        damaged, missing, or of another run.
+    says : str
+        In a line.
+    """
+
+    file: str
+    state: Literal["whole", "readable", "damaged"]
+    says: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the finding as JSON values."""
+        return asdict(self)
+
+
+def verify(folder: str | os.PathLike[str]) -> list[Finding]:
+    """Return what is found of each of a run's files; nothing is written.
+
+    Raises
+    ------
+    RunError
+        If there is no run in the folder.
+
+    Examples
+    --------
+    >>> import tempfile, bptt
+    >>> settings = bptt.Settings.of(hidden=8, steps=2, batch=4, chunk=8)
+    >>> trainer = bptt.Trainer.start(settings, tempfile.mkdtemp() + "/run")
+    >>> [report.step for report in trainer.reports()]
+    [2]
+    >>> {finding.state for finding in verify(trainer.run.folder)}
+    {'whole'}
+    """
+    run = Run.open(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", BpttWarning)  # a finding says it
+        try:
+            kept = run.describe()
+        except BpttError as error:
+            return [Finding("config.json", "damaged", f"{error}; without it nothing else can be checked")]
+        return list(_Checks(run, kept).findings())
+
+
+class _Checks:
+    def __init__(self, run: Run, kept: Described) -> None:
+        self.run, self.kept = run, kept
+        self._progress: dict[str, Progress] = {}
+        self.good: Literal["whole", "readable"] = "whole"
+        if run.config()["format"] <= OLDEST:
+            self.good = "readable"
+
+    def findings(self) -> list[Finding]:
+        checks = {
+            "config.json": lambda: f"describes {self.kept.model.stack.cell.name}, trained on {self._data}",
+            "vocabulary.json": self._vocabulary,
+            "last.safetensors": self._last,
+            "best.safetensors": self._best,
+            "log.jsonl": self._log,
+        }
+        found = []
+        for file, check in checks.items():
+            try:
+                if says := check():
+                    found.append(Finding(file, self.good, says))
+            except BpttError as error:
+                found.append(Finding(file, "damaged", str(error)))
+        return found
+
+    @property
+    def _data(self) -> str:
+        return self.kept.settings.data
+
+    def _vocabulary(self) -> str | None:
+        if self._data in TASKS:
+            return None
+        tokens = self.run.vocabulary()
+        if tokens is None:
+            raise BpttError("it is missing; bptt train --resume makes it anew from the data")
+        vocabulary = Vocabulary.from_json(tokens)
+        if len(vocabulary) != self.kept.model.inputs:
+            raise BpttError(f"it holds {len(vocabulary)} tokens, the model has {self.kept.model.inputs}")
+        return f"{len(vocabulary):,} {vocabulary.kind}s"
+
+    def _log(self) -> str | None:
+        found, last = self.run.log.read(), self._progress.get("last")
+        if found.damaged:
+            raise BpttError(f"{found.says}; bptt train --resume keeps the file aside and goes on")
+        if last and (lost := found.first_lost(last.step, *due(self.kept.settings, last.step, last.count))):
+            raise BpttError(f"it has lost the line of step {lost:,}, and maybe others")
+        entries = found.entries
+        return f"{len(entries):,} lines, to step {entries[-1].step:,}" if entries else None
+
+    def _last(self) -> str | None:
+        if self.run.has("last.safetensors"):
+            return self._checkpoint("last")
+        if self.run.log.lines() or self.run.has("best.safetensors"):
+            raise BpttError("it is missing, though the run has trained")
+        return None
+
+    def _best(self) -> str | None:
+        if self.run.has("best.safetensors"):
+            says, last = self._checkpoint("best"), self._progress.get("last")
+            if last and self._progress["best"].best != last.best and self._progress["best"].step <= last.step:
+                raise BpttError(f"it is not the best of the run, whose loss was {last.best}")
+            return says
+        if any("valid_loss" in line for line in self.run.log.lines()):
+            raise BpttError("it is missing, though the log has validation losses")
+        return None
+
+    def _checkpoint(self, name: str) -> str:
+        checkpoint = self.run.load(name, self.kept.model.shapes)
+        progress = convert(checkpoint.values, Progress, "its values")
+        self._progress[name] = progress
+        return f"step {progress.step:,}"

@@ -1,0 +1,164 @@
+"""Two hundred cells that nobody would write: derived, proven, run through time, read back from their text.
+
+What is protected: the reader (against Python itself running the text), the derivation (against the complex
+step, of a step and of a sequence), dtypes, and the text that a checkpoint keeps.
+"""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bptt.derive import EquationCell, Equations, read
+from bptt.derive.proof import prove
+from bptt.elementwise import absolute, relu, sigmoid, softplus
+from bptt.layer.reference import unroll
+from bptt.types import Array, Params
+from gradcheck import complex_step, dot
+from random_cells import random_cell
+
+OUTSIDE = -1.5
+SEEDS = (*range(200), 228, 242, 369, 672)  # and some that found a fault among later ones
+
+
+def equations(seed: int) -> Equations:
+    return read(random_cell(seed), known={"OUTSIDE": OUTSIDE})
+
+
+def draw(cell: EquationCell, seed: int = 1, dtype: Any = np.float64) -> tuple[Array, tuple[Array, ...]]:
+    rng = np.random.default_rng(seed)
+    N, H = 4, 3
+    a = rng.normal(size=(N, len(cell.gates) * H)).astype(dtype)
+    return a, tuple(rng.normal(size=(N, H)).astype(dtype) for _ in cell.states)
+
+
+def by_python(text: str, cell: EquationCell, a: Array, states: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return the new states as Python finds them, from the text, run."""
+
+    def of_numbers(function: Any) -> Any:
+        return lambda *given: float(function(*(np.array([g]) for g in given))[0])
+
+    own: dict[str, Any] = {
+        "sigmoid": sigmoid,
+        "relu": relu,
+        "softplus": softplus,
+        "abs": absolute,
+        "absolute": absolute,
+    }
+    own |= {"tanh": np.tanh, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "where": np.where}
+    own |= {"max": np.maximum, "maximum": np.maximum, "min": np.minimum}
+    names = {name: of_numbers(function) for name, function in own.items()}
+    names |= {"np": np, "math": math, "OUTSIDE": OUTSIDE}
+    names["bptt"] = SimpleNamespace(cell=lambda **options: lambda function: function)
+    exec(text, names)
+    function = names[cell.name.replace("-", "_")]
+    wanted = function.__code__.co_varnames[: function.__code__.co_argcount]
+    eq, H = cell.equations, states[0].shape[-1]
+    at = {g: a[:, k * H : (k + 1) * H] for k, g in enumerate((*eq.gates, *eq.params))}
+    at |= dict(zip(eq.states, states, strict=True))
+    new = tuple(np.empty_like(s) for s in states)
+    for unit in np.ndindex(states[0].shape):  # one hidden unit at a time, in plain numbers
+        given = function(**{name: float(at[name][unit]) for name in wanted if name in at})
+        for state, value in zip(new, given if isinstance(given, tuple) else (given,), strict=True):
+            state[unit] = value
+    return new
+
+
+@pytest.mark.parametrize("block", range(10))
+def test_derived_is_the_complex_step_and_forward_is_python(block: int) -> None:
+    for seed in SEEDS[block::10]:
+        cell = EquationCell(equations(seed))
+        assert prove(cell.derivation).error < 1e-12, seed
+        a, states = draw(cell)
+        new, _ = cell.forward(a, states)
+        wanted = by_python(random_cell(seed), cell, a, states)
+        for name, got, value in zip(cell.states, new, wanted, strict=True):
+            np.testing.assert_allclose(got, value, rtol=1e-13, atol=1e-13, err_msg=f"{seed} {name}")
+
+        float32 = draw(cell, dtype=np.float32)
+        new, cache = cell.forward(*float32)
+        da, dstates = cell.backward(tuple(np.ones_like(s) for s in new), cache)
+        kept = [k for k in cache[0] if isinstance(k, np.ndarray | np.generic)]
+        if cell.from_q:
+            q, q_cache = cell.operand(*float32)
+            dstates += cell.operand_backward(np.ones_like(q), q_cache, da)
+            kept += [q, *(k for k in q_cache if isinstance(k, np.ndarray | np.generic))]
+        assert {x.dtype for x in (*new, da, *dstates, *kept)} == {np.dtype(np.float32)}, seed
+
+        again = EquationCell(read(cell.equations.text))
+        assert again.equations.text == cell.equations.text
+        assert (again.gates, again.states, again.from_q) == (cell.gates, cell.states, cell.from_q)
+        for one, other in zip(run(cell, a, states), run(again, a, states), strict=True):
+            assert one.tobytes() == other.tobytes(), seed
+
+
+def run(cell: EquationCell, a: Array, states: tuple[Array, ...]) -> list[Array]:
+    new, cache = cell.forward(a, states)
+    da, dstates = cell.backward(tuple(np.cos(s) for s in new), cache)
+    return [*new, da, *dstates]
+
+
+def layer(cell: EquationCell, seed: int, T: int = 3, N: int = 2, D: int = 2, H: int = 2) -> Params:
+    rng = np.random.default_rng(seed)
+    Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
+    arrays = {"W": 0.6 * rng.normal(size=(D, Gx * H)), "U": 0.6 * rng.normal(size=(H, Gh * H))}
+    arrays |= {"b": rng.normal(size=Gx * H), "b_h": rng.normal(size=Gh * H)}
+    arrays |= {name: rng.normal(size=H) for name in cell.units}
+    arrays["x"] = rng.normal(size=(T, N, D))
+    return arrays | {f"{s}0": rng.normal(size=(N, H)) for s in cell.states}
+
+
+@pytest.mark.parametrize("seed", SEEDS[::5])
+def test_through_time(seed: int) -> None:
+    """The whole sequence by complex step in complex numbers, which knows nothing of a backward."""
+    cell = EquationCell(equations(seed))
+    arrays = layer(cell, seed)
+    names = ("W", "U", "b", "b_h", *cell.units)
+    rng = np.random.default_rng(seed)
+    mask = np.array([[True, True], [True, False], [True, True]])
+    reset = np.array([[False, False], [False, False], [False, True]])
+
+    def forward(arrays: Params) -> Any:
+        states = tuple(arrays[f"{s}0"] for s in cell.states)
+        params = {name: arrays[name] for name in names}
+        return unroll(cell, params, arrays["x"], states, mask=mask, reset=reset)
+
+    ran = forward(arrays)
+    outputs = {"y": ran.y} | dict(zip(cell.states, ran.states, strict=True))
+    cotangents = {name: rng.normal(size=o.shape) for name, o in outputs.items()}
+
+    def loss(arrays: Params) -> Any:
+        ran = forward(arrays)
+        return dot({"y": ran.y} | dict(zip(cell.states, ran.states, strict=True)), cotangents)
+
+    grads = ran.backward(cotangents["y"], tuple(cotangents[s] for s in cell.states))
+    assert grads.x is not None
+    got = {**grads.params, "x": grads.x} | {
+        f"{s}0": d for s, d in zip(cell.states, grads.states, strict=True)
+    }
+    wanted = complex_step(loss, arrays)
+    assert got.keys() == wanted.keys()
+    for name, gradient in wanted.items():
+        size = max(1.0, np.abs(gradient).max(initial=0))
+        assert np.abs(got[name] - gradient).max(initial=0) < 1e-12 * size, name
+
+    single = {name: array.astype(np.float32) for name, array in arrays.items()}
+    ran = forward(single)
+    grads = ran.backward(np.ones_like(ran.y), tuple(np.ones_like(s) for s in ran.states))
+    everything = [ran.y, *ran.states, *grads.params.values(), grads.x, *grads.states]
+    assert {x.dtype for x in everything if x is not None} == {np.dtype(np.float32)}
+
+
+def test_the_cells_are_not_all_alike() -> None:
+    """The generator reaches all of the notation: otherwise the above protects less than it says."""
+    texts = "".join(random_cell(seed) for seed in SEEDS)
+    for piece in ("where(", "min(", "maximum(", "sqrt(", "log(", "operand=", "params=", "u_", "x_", "**"):
+        assert texts.count(piece) >= 10, piece
+    for piece in ("+=", "*=", ": float =", "math.pi", "OUTSIDE", "keep=", "absolute(", "softplus("):
+        assert texts.count(piece) >= 10, piece
+    states = [len(equations(seed).states) for seed in SEEDS]
+    gates = [len(equations(seed).gates) for seed in SEEDS]
+    assert set(states) == {1, 2, 3, 4}
+    assert set(gates) == {1, 2, 3, 4, 5}
