@@ -16,7 +16,6 @@ from bptt.errors import DivergedError as DivergedError
 from bptt.errors import RunError as RunError
 from bptt.errors import ShapeError as ShapeError
 from bptt.kernels.backends import unroll as unroll
-from bptt.layer.reference import Gradients as Gradients
 from bptt.layer.reference import Unrolled as Unrolled
 from bptt.nets import conventions as conventions
 from bptt.nets import evaluate as evaluate
@@ -24,8 +23,7 @@ from bptt.nets import losses as losses
 from bptt.nets.init import Init as Init
 from bptt.nets.model import LossAndGrads as LossAndGrads
 from bptt.nets.model import Model as Model
-from bptt.nets.model_run import ModelGradients as ModelGradients
-from bptt.nets.model_run import ModelRun as ModelRun
+from bptt.nets.model import ModelRun as ModelRun
 from bptt.nets.sample import sample as sample
 from bptt.nets.stack import Stack as Stack
 from bptt.nets.stack import StackRun as StackRun
@@ -37,5 +35,7 @@ from bptt.training.settings import Settings as Settings
 from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Report as Report
 from bptt.training.trainer import Trainer as Trainer
+from bptt.types import Batch as Batch
+from bptt.types import Gradients as Gradients
 
 __version__: str

@@ -1,6 +1,7 @@
-"""Names for the types that cross room borders."""
+"""What crosses the borders of rooms: names for types, and the two that carry data down and gradients back."""
 
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,14 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array of any dtype; docstrings give the shape."""
 
+NONE: Array = np.empty((0, 0))
+"""No array."""
+
 Params: TypeAlias = dict[str, Array]
 """Parameters, gradients or states by name, as in ``{"layers.0.U": ...}``."""
+
+Shapes: TypeAlias = dict[str, tuple[int, ...]]
+"""Shapes by the same names."""
 
 Dtype: TypeAlias = npt.DTypeLike
 
@@ -25,3 +32,89 @@ Reduction: TypeAlias = Literal[
 """How the losses of steps and rows are weighed, see :mod:`bptt.nets.losses`."""
 
 LossName: TypeAlias = Literal["cross_entropy", "squared_error", "sigmoid_cross_entropy"]
+
+BiasCount: TypeAlias = Literal["none", "one", "two"]
+"""A layer's biases: none; b, of the input part; or b and b_h, one of each part, as PyTorch has them."""
+
+
+class Flags(TypedDict, total=False):
+    """What may be said of a batch beside its inputs and targets; see `Batch`."""
+
+    mask: Array | None
+    target_mask: Array | None
+    reset: Array | None
+    features: Array | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's data, time-major: T steps of N rows.
+
+    Attributes
+    ----------
+    inputs : (T, N) integer tokens, or (T, N, D) real features
+    targets : (T, N) integer tokens, or (T, N, K) real values; `NONE` where nothing is to be learnt
+    mask : (T, N) bool or None
+        Steps that exist; where False the states are held. None: all of them.
+    target_mask : (T, N) bool or None
+        Steps whose target counts in the loss. None: those of `mask`.
+    reset : (T, N) bool or None
+        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
+    features : (N, F) or None
+        What each sequence starts from, for a model that is made for them.
+    carry : bool
+        Whether each row goes on where the same row of the previous batch ended, so that its final
+        states are this batch's initial states.
+    """
+
+    inputs: Array
+    targets: Array = field(default_factory=lambda: NONE)
+    mask: Array | None = None
+    target_mask: Array | None = None
+    reset: Array | None = None
+    features: Array | None = None
+    carry: bool = False
+
+    @classmethod
+    def of(cls, inputs: "Array | Batch", targets: Array = NONE, **flags: Unpack[Flags]) -> "Batch":
+        """Return a batch of arrays; a batch is returned as it is.
+
+        Examples
+        --------
+        >>> Batch.of(np.zeros((3, 2), int)).carry
+        False
+        """
+        if not isinstance(inputs, Batch):
+            return cls(inputs, targets, **flags)
+        if targets is not NONE or flags:
+            raise TypeError("give a Batch, or arrays: a Batch has targets and flags of its own")
+        return inputs
+
+    @property
+    def counted(self) -> Array | None:
+        """The steps that count in the loss, (T, N) bool; None: all of them."""
+        return self.mask if self.target_mask is None else self.target_mask
+
+
+S = TypeVar("S")
+
+
+class Gradients(NamedTuple, Generic[S]):
+    """What a backward gives, of a layer, of layers, of a part of a model or of the whole.
+
+    Attributes
+    ----------
+    params : dict of arrays
+        For each parameter, an array of its shape.
+    inputs : (T, N, D) or None
+        At the inputs; None where they are integer tokens.
+    states : (N, H) each
+        At the initial states: of a layer a tuple in the order of ``cell.states``, else a dict by name.
+    features : (N, F) or None
+        At the features that gave the initial states.
+    """
+
+    params: Params
+    inputs: Array | None
+    states: S
+    features: Array | None = None

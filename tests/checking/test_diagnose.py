@@ -198,8 +198,8 @@ def test_reference_is_the_library_s_cell(cell: str) -> None:
     steps = forward(reference, p)
     found = backward(reference, p, steps, {"h": dy}, [{}])
     np.testing.assert_allclose(np.stack([now["h"] for now in steps]), run.y, rtol=1e-12)
-    assert gradients.x is not None
-    np.testing.assert_allclose(found["x"][0], gradients.x, rtol=1e-9)
+    assert gradients.inputs is not None
+    np.testing.assert_allclose(found["x"][0], gradients.inputs, rtol=1e-9)
     for name, g in gradients.params.items():
         mine = np.hstack([found[f"{name}_{gate}"][0] for gate in library.from_x])
         np.testing.assert_allclose(mine, np.atleast_2d(g), rtol=1e-9)

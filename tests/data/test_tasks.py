@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pytest
 
-from bptt.data.batches import Batch, Source
+from bptt.data.batches import Source
 from bptt.data.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, Task, TemporalOrder, legal_next, make
 from bptt.data.tasks.base import counted
 from bptt.data.tasks.reber import SYMBOLS, as_batch, reber_string
 from bptt.errors import ConfigError, DataError, RunError, ShapeError
-from bptt.types import Array
+from bptt.types import Array, Batch
 from spoiled import spoiled, taken
 
 Predict = Callable[[Batch], Array]

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import bptt
+from bptt.cells import States
 from bptt.cli import run
 from bptt.derive import EquationCell, read
 from bptt.errors import ZeroGradientWarning
@@ -53,7 +54,7 @@ IDLE = {
 UNREAD = [text for text, names in IDLE.items() if names == ("a_i",) and "state='h c'" in text]
 
 
-def use(cell: EquationCell) -> bptt.Gradients:
+def use(cell: EquationCell) -> bptt.Gradients[States]:
     """Take steps, and return their gradients."""
     rng = np.random.default_rng(0)
     H = 3

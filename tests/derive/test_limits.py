@@ -92,8 +92,8 @@ def use(made: EquationCell, N: int = 2) -> None:
     params |= {name: np.ones(H) for name in made.units}
     layer = bptt.unroll(made, params, np.ones((4, N, 2)), backend="reference")
     grads = layer.backward(np.ones((4, N, H)))
-    assert grads.x is not None
-    assert grads.x.shape == (4, N, 2)
+    assert grads.inputs is not None
+    assert grads.inputs.shape == (4, N, 2)
     assert all(g.shape == params[name].shape for name, g in grads.params.items())
     for form in ("text", "latex", "html", "numpy"):
         assert page(made, form)
@@ -144,8 +144,8 @@ def test_no_rows_are_rows(name: str) -> None:
         layer = bptt.unroll(made, params, np.ones((4, 0, 2)), backend=backend)
         assert layer.y.shape == (4, 0, 3)
         grads = layer.backward(np.ones((4, 0, 3)))
-        assert grads.x is not None
-        assert grads.x.shape == (4, 0, 2)
+        assert grads.inputs is not None
+        assert grads.inputs.shape == (4, 0, 2)
         assert all(not g.any() for g in grads.params.values())
 
 

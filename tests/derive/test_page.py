@@ -229,8 +229,8 @@ def test_the_module_gives_what_the_library_gives(name: str) -> None:
     y, _, tape = values["forward"](mine, x, zeros)  # type: ignore[operator]
     found, dx, _ = values["backward"](mine, tape, dy, zeros)  # type: ignore[operator]
     np.testing.assert_allclose(y, expected.y, rtol=1e-12, atol=1e-12)
-    assert grads.x is not None
-    np.testing.assert_allclose(dx, grads.x, rtol=1e-12, atol=1e-12)
+    assert grads.inputs is not None
+    np.testing.assert_allclose(dx, grads.inputs, rtol=1e-12, atol=1e-12)
     for key, gradient in found.items():
         letter, at = blocks.get(key, (key, slice(None)))
         np.testing.assert_allclose(gradient, grads.params[letter][..., at], rtol=1e-12, atol=1e-12)

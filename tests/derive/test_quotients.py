@@ -53,8 +53,8 @@ def by_unroll(cell: EquationCell, at: dict[str, Array], d: tuple[float, float], 
     c = at["c"][:, None]
     layer = bptt.unroll(cell, params, x, (np.zeros_like(c), c), backend=backend)
     grads = layer.backward(np.full_like(layer.y, d[0]), (np.zeros_like(c), np.full_like(c, d[1])))
-    assert grads.x is not None
-    return [*grads.x[0].T, grads.states[1][:, 0]]
+    assert grads.inputs is not None
+    return [*grads.inputs[0].T, grads.states[1][:, 0]]
 
 
 def by_module(cell: EquationCell, at: dict[str, Array], d: tuple[float, float], _: str) -> list[Array]:

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bptt.cells import Cell
-from bptt.layer.reference import Gradients, Unrolled, unroll
-from bptt.types import Array, Dtype, Generator, Params
+from bptt.cells import Cell, States
+from bptt.layer.reference import Unrolled, unroll
+from bptt.types import Array, Dtype, Generator, Gradients, Params
 
 LossOf = Callable[[Params], Any]
 """A scalar loss of arrays by name. It must not change them."""
@@ -127,14 +127,14 @@ class Layer:
     def loss(self, arrays: Params) -> Any:
         return dot(self.outputs(arrays), self.cotangents)
 
-    def backward(self, run: Unrolled) -> Gradients:
+    def backward(self, run: Unrolled) -> Gradients[States]:
         return run.backward(self.cotangents["y"], tuple(self.cotangents[s] for s in self.cell.states))
 
     def grads(self, run: Unrolled | None = None) -> Params:
         """Return the gradient at every one of ``arrays``, by its name; none at x where it is tokens."""
         found = self.backward(self.run() if run is None else run)
         states = {f"{s}0": d for s, d in zip(self.cell.states, found.states, strict=True)}
-        return found.params | ({} if found.x is None else {"x": found.x}) | states
+        return found.params | ({} if found.inputs is None else {"x": found.inputs}) | states
 
 
 def random_layer(

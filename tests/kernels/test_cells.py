@@ -81,9 +81,9 @@ def compare(cell: Any, rng: Generator, dtype: str, T: int, N: int, H: int, kind:
         assert got.params.keys() == wanted.params.keys()
         pairs += [(got.params[name], wanted.params[name]) for name in wanted.params]
         pairs += zip(got.states, wanted.states, strict=True)
-        assert (got.x is None) == tokens
-        if got.x is not None and wanted.x is not None:
-            pairs.append((got.x, wanted.x))
+        assert (got.inputs is None) == tokens
+        if got.inputs is not None and wanted.inputs is not None:
+            pairs.append((got.inputs, wanted.inputs))
     with pytest.raises(bptt.ConfigError, match="used up"):
         fast.backward(dy, dstates)
     return max(difference(exact(a) if is_narrow else a, b) for a, b in pairs)
@@ -199,7 +199,7 @@ def test_the_same_bits_for_any_number_of_threads(dtype: str, monkeypatch: pytest
                 monkeypatch.setattr(threads, "count", lambda count=count: count)
                 run = bptt.unroll(cell, params, x, mask=kind, backend="cpu", precision=precision)
                 grads = run.backward(dy)
-                arrays = [run.y, *run.states, *grads.params.values(), grads.x, *grads.states]
+                arrays = [run.y, *run.states, *grads.params.values(), grads.inputs, *grads.states]
                 results.append([a.tobytes() for a in arrays if a is not None])
             assert all(result == results[0] for result in results)
 
@@ -297,7 +297,7 @@ def test_states_may_lie_in_memory_in_any_way(laid: Any, reverse: bool) -> None:
     for backend in ("cpu", "reference"):
         run = bptt.unroll("lstm", params, x, states, reset=reset, reverse=reverse, backend=backend)
         grads = run.backward(dy, dstates)
-        found.append([run.y, *run.states, *grads.params.values(), grads.x, *grads.states])
+        found.append([run.y, *run.states, *grads.params.values(), grads.inputs, *grads.states])
     for fast, right in zip(*found, strict=True):
         np.testing.assert_allclose(fast, right, rtol=0, atol=1e-12)
 

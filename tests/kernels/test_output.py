@@ -210,7 +210,7 @@ def test_losses_alone_are_those_of_a_step(backend: Any) -> None:
     model = bptt.Model(inputs=11, outputs=11, hidden=20, embedding=5, backend=backend)
     params, tokens = model.init(rng, np.float64), rng.integers(11, size=(10, 3))
     state = {name: rng.normal(size=(3, 20)) for name in model.zero_state(3)}
-    wanted = model.losses_and_grads(params, tokens[:-1], tokens[1:], state)
+    wanted = model.backprop(params, bptt.Batch(tokens[:-1], tokens[1:]), state)
     each, after = model.losses(params, tokens[:-1], tokens[1:], state)
     np.testing.assert_allclose(each, wanted.each, rtol=0, atol=1e-13)
     for name, array in after.items():

@@ -85,8 +85,8 @@ def test_each_output_alone(cell: Cell, flags: dict[str, Any]) -> None:
         final = tuple(alone.cotangents[s] for s in cell.states)
         left_out = run.backward(case.cotangents["y"]) if only == "y" else run.backward(dstates=final)
         assert equal(left_out.params, {name: grads[name] for name in left_out.params})
-        assert left_out.x is not None
-        assert np.array_equal(left_out.x, grads["x"])
+        assert left_out.inputs is not None
+        assert np.array_equal(left_out.inputs, grads["x"])
         assert all(
             np.array_equal(d, grads[f"{s}0"]) for s, d in zip(cell.states, left_out.states, strict=True)
         )
@@ -104,8 +104,8 @@ def test_zero_cotangent_gives_exactly_zero(cell: Cell, flags: dict[str, Any]) ->
     run = case.run()
     zeros = tuple(np.zeros_like(s) for s in run.states)
     for grads in (run.backward(np.zeros_like(run.y), zeros), run.backward()):
-        assert grads.x is not None
-        assert not any(array.any() for array in (*grads.params.values(), grads.x, *grads.states))
+        assert grads.inputs is not None
+        assert not any(array.any() for array in (*grads.params.values(), grads.inputs, *grads.states))
 
 
 @EVERY_CELL

@@ -53,7 +53,7 @@ def by_chunks(layer: Layer, chunks: Slices) -> Params:
     for part, run in reversed(runs):
         grads = run.backward(part.cotangents["y"], dstates)
         dstates = grads.states
-        dx.append(grads.x)
+        dx.append(grads.inputs)
         found |= {name: array + found.get(name, 0) for name, array in grads.params.items()}
     y, dx = (y[::-1], dx) if layer.reverse else (y, dx[::-1])
     found |= {"y": np.concatenate(y), "x": np.concatenate([d for d in dx if d is not None])}
@@ -124,7 +124,7 @@ def test_a_stack_in_chunks_is_the_stack(
     states, dfinal = ({k: rng.normal(size=(N, H)) for k in stack.state_names} for _ in range(2))
 
     whole = stack.forward(params, x, states, mask=mask, reset=reset)
-    dparams, dx, dstates = whole.backward(dy, dfinal)
+    dparams, dx, dstates, _ = whole.backward(dy, dfinal)
 
     runs = []
     for steps in chunks:
@@ -134,7 +134,7 @@ def test_a_stack_in_chunks_is_the_stack(
     summed: Params = {}
     parts: list[Any] = []
     for steps, run in zip(reversed(chunks), reversed(runs), strict=True):
-        more, part_dx, dfinal = run.backward(dy[steps], dfinal)
+        more, part_dx, dfinal, _ = run.backward(dy[steps], dfinal)
         summed = {name: array + summed.get(name, 0) for name, array in more.items()}
         parts.append(part_dx)
 

@@ -14,7 +14,7 @@ from bptt import Model, unroll
 from bptt.cells import CELLS
 from bptt.errors import ConfigError, ShapeError
 from bptt.nets.losses import LOSSES
-from bptt.nets.model_run import ModelRun
+from bptt.nets.model import ModelRun
 from bptt.types import Array, Params, Reduction
 from gradcheck import assert_close, central_differences, complex_step, dot
 
@@ -76,7 +76,7 @@ class Case:
             found["inputs"] = grads.inputs
         if grads.features is not None:
             return found | {"features": grads.features}
-        return found | {f"state.{name}": d for name, d in grads.state.items()}
+        return found | {f"state.{name}": d for name, d in grads.states.items()}
 
 
 def case(seed: int = 0, flags: Options | None = None, **options: Any) -> Case:
@@ -268,7 +268,7 @@ def test_backward_twice_gives_the_same_and_changes_nothing(c: Case) -> None:
     run = c.run()
     outputs = run.outputs.copy()
     first, second = c.grads(run), c.grads(run)
-    c.model.loss_of(run.outputs, np.zeros((T, N), int), overwrite=True)
+    c.model.output.loss_of(run.outputs, np.zeros((T, N), int), overwrite=True)
     third = c.grads(run)  # the outputs' place may be taken by the loss's gradient
     assert not np.array_equal(outputs, run.outputs)
     assert all(np.array_equal(first[k], other[k]) for other in (second, third) for k in first)

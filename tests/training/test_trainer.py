@@ -15,14 +15,13 @@ import pytest
 
 import bptt
 from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, Trained, Trainer
-from bptt.data.batches import Batch
 from bptt.data.tasks import EmbeddedReber, Verdict
 from bptt.data.text import TextStream
 from bptt.errors import BpttWarning, ConfigError
 from bptt.flow.text import ids_of
-from bptt.nets.model_run import Hidden
+from bptt.nets.output import Output
 from bptt.training.trainer import DONE, STOPPED
-from bptt.types import Array
+from bptt.types import Array, Batch
 
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "nobody", "looks"]
 
@@ -423,7 +422,7 @@ def test_a_compiled_step_never_holds_all_logits(
     def outputs(*_: Any) -> None:
         raise AssertionError("the reference's output and loss")
 
-    monkeypatch.setattr(Hidden, "outputs", outputs)
+    monkeypatch.setattr(Output, "forward", outputs)
     trainer._train_step()
     assert trainer.step == 1
 
@@ -432,14 +431,14 @@ def test_each_step_drops_others_and_each_seed_others_again(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[float] = []
-    real = Model.losses_and_grads
+    real = Model.backprop
 
     def step(self: Model, *arguments: Any, **options: Any) -> Any:
         if options["rng"] is not None:
             drawn.append(options["rng"].random())
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(Model, "losses_and_grads", step)
+    monkeypatch.setattr(Model, "backprop", step)
     for seed, where in ((0, "dropout"), (1, "input_dropout")):
         settings = Settings(**{**SMALL, "data": book, "seed": seed, where: 0.5})
         go(Trainer.start(settings, tmp_path / str(seed)))

@@ -352,8 +352,8 @@ def test_pytorch_has_the_same_gradients(name: str) -> None:
     run = unroll(cell, params, x)
     grads = run.backward(dy)
     assert_close({"y": run.y}, {"y": y.detach().numpy()}, 1e-12)
-    assert grads.x is not None
-    assert_close({"x": grads.x}, {"x": their_x.grad.numpy()}, 1e-12)
+    assert grads.inputs is not None
+    assert_close({"x": grads.inputs}, {"x": their_x.grad.numpy()}, 1e-12)
     theirs = {k.removesuffix("_l0"): v.grad.numpy() for k, v in net.named_parameters()}
     assert_close(conventions.grads_to_system(cell, grads.params, "pytorch"), theirs, 1e-12)
 

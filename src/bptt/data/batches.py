@@ -1,33 +1,8 @@
-"""What training asks of data: batches, and a source whose place can be saved and found again."""
+"""What training asks of data: a source of batches, whose place can be saved and found again."""
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
-from bptt.types import Array
-
-
-@dataclass(frozen=True)
-class Batch:
-    """One training step's data, time-major.
-
-    Attributes
-    ----------
-    inputs : (T, N) integer tokens, or (T, N, D) real features
-    targets : (T, N) integer tokens, or (T, N, K) real values
-    mask : (T, N) bool or None
-        Steps that exist; where False the states are held. None: all of them.
-    target_mask : (T, N) bool or None
-        Steps whose target counts in the loss. None: those of `mask`.
-    carry : bool
-        Whether each row goes on where the same row of the previous batch ended, so that its final
-        states are this batch's initial states.
-    """
-
-    inputs: Array
-    targets: Array
-    mask: Array | None = None
-    target_mask: Array | None = None
-    carry: bool = False
+from bptt.types import Batch
 
 
 class Source(Protocol):

@@ -32,7 +32,7 @@ reverse
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -40,25 +40,7 @@ from bptt.cells import Cache, Cell, States
 from bptt.errors import ShapeError
 from bptt.layer.columns import Columns
 from bptt.layer.threads import matmul, one_blas_thread
-from bptt.types import Array, Params
-
-
-class Gradients(NamedTuple):
-    """What backpropagation through time gives.
-
-    Attributes
-    ----------
-    params : dict of arrays
-        For each parameter, an array of its shape.
-    x : (T, N, D) or None
-        At the inputs; None where they are integer tokens.
-    states : tuple of (N, H)
-        At the initial states.
-    """
-
-    params: Params
-    x: Array | None
-    states: States
+from bptt.types import Array, Gradients, Params
 
 
 @np.errstate(all="ignore")  # as kernels are silent: what is no number shows itself in the loss
@@ -113,7 +95,7 @@ def unroll(
     >>> run.y.shape, [s.shape for s in run.states]
     ((5, 2, 4), [(2, 4), (2, 4)])
     >>> grads = run.backward(np.ones_like(run.y))
-    >>> grads.x.shape, grads.params["U"].shape
+    >>> grads.inputs.shape, grads.params["U"].shape
     ((5, 2, 3), (4, 16))
     """
     T, N, H, x = check(cell, params, x, states, mask, reset)
@@ -182,7 +164,7 @@ class Unrolled:
     @np.errstate(all="ignore")
     def backward(
         self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
-    ) -> Gradients:
+    ) -> Gradients[States]:
         """Backpropagate through time.
 
         Nothing that the forward made is changed: while the parameters are as they were, a second call

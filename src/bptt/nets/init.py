@@ -22,10 +22,9 @@ import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError
-from bptt.types import Array, Dtype, Generator, Params
+from bptt.types import Array, BiasCount, Dtype, Generator, Params
 
 InitName: TypeAlias = Literal["uniform", "normal", "fan-in", "scaled", "orthogonal"]
-BiasCount: TypeAlias = Literal["none", "one", "two"]
 
 
 @dataclass(frozen=True)

@@ -1,31 +1,48 @@
-"""A recurrent model: input, layers of cells, output matrix, loss; and the gradients of all of it.
+"""A recurrent model: what it starts from, input, layers of cells, output with its loss; and all gradients.
 
 ::
 
-    (1)  x_t = E[token_t]            or row token_t of W itself (one-hot input), or real features
-    (2)  h_t = layers(x_t, states)   see bptt.nets.stack and bptt.unroll
-    (3)  y_t = h_t W_out + b_out     the logits, or the forecast
-    (4)  L = loss(y, targets)        see bptt.losses
+    (0)  h_0                         zeros, what is carried, or from features    bptt.nets.start
+    (1)  x_t = E[token_t]            or rows of W, or real features              bptt.nets.input
+    (2)  h_t = layers(x_t, states)                                               bptt.nets.stack
+    (3)  y_t = h_t V + b             the logits, or the forecast                 bptt.nets.output
+    (4)  L = loss(y, targets)                                                    bptt.nets.losses
 
-A model is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays
-that the caller owns. Running it, forward and backward, is :mod:`bptt.nets.model_run`.
+Each part has the same four functions, ``shapes``, ``init``, ``forward`` and ``backward``; a model chains
+them. It is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays that
+the caller owns.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, get_args
+from typing import NamedTuple, Unpack
 
 import numpy as np
 
 from bptt.cells import Cell
-from bptt.errors import ConfigError
-from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
+from bptt.errors import ConfigError, ShapeError
+from bptt.kernels.backends import Backend, Precision
 from bptt.layer.threads import one_blas_thread
-from bptt.nets.init import BiasCount, Init, InitName
-from bptt.nets.losses import LOSSES, Loss
-from bptt.nets.model_run import Hidden, ModelRun
-from bptt.nets.stack import Stack
-from bptt.types import Array, Dtype, Generator, LossName, Params, Reduction
+from bptt.nets.init import Init, InitName
+from bptt.nets.input import Input, InputRun
+from bptt.nets.losses import Loss
+from bptt.nets.output import Output, OutputRun
+from bptt.nets.stack import Stack, StackRun, expect_sizes
+from bptt.nets.start import Start
+from bptt.types import (
+    NONE,
+    Array,
+    Batch,
+    BiasCount,
+    Dtype,
+    Flags,
+    Generator,
+    Gradients,
+    LossName,
+    Params,
+    Reduction,
+    Shapes,
+)
 from bptt.zoo import get
 
 
@@ -47,20 +64,23 @@ class LossAndGrads(NamedTuple):
     state: Params
 
 
-class LossesAndGrads(NamedTuple):
-    """A training step's result, with the losses that the loss is made of.
+class Backprop(NamedTuple):
+    """What backpropagation of a loss gives.
 
     Attributes
     ----------
-    loss, grads, state
-        As in `LossAndGrads`.
+    loss : float
     each : (T, N)
         Every step's loss, before weights; zero where it does not count.
+    grads : Gradients
+        At the parameters, the inputs, the initial states and the features.
+    state : dict of (N, H)
+        The states after the sequence.
     """
 
     loss: float
     each: Array
-    grads: Params
+    grads: Gradients[Params]
     state: Params
 
 
@@ -147,28 +167,13 @@ class Model:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "outputs", "hidden", "layers", "embedding", "features"):
-            size = getattr(self, name)
-            if size is not None and (not isinstance(size, int) or size < 1):
-                raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
-        if self.loss not in LOSSES:
-            raise ConfigError(f"loss must be one of {', '.join(LOSSES)}; got {self.loss!r}")
-        if self.embedding is not None and not self.token_inputs:
-            raise ConfigError("an embedding is for tokens; these inputs are real features")
-        if self.reduction not in get_args(Reduction):
-            raise ConfigError(
-                f"reduction must be one of {', '.join(get_args(Reduction))}; got {self.reduction!r}"
-            )
-        if not 0 <= self.input_dropout < 1:
-            raise ConfigError(f"input_dropout must be at least 0 and below 1, got {self.input_dropout}")
-        if self.input_dropout and self.token_inputs and self.embedding is None:
-            raise ConfigError("input_dropout drops parts of an embedding or of features: one-hot has none")
+        expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "features")
+        _ = self.stack, self.input, self.output, self._init  # their own checks
         if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
             raise ConfigError(
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
                 f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
             )
-        _ = self.stack, self._init  # their own checks
 
     @cached_property
     def stack(self) -> Stack:
@@ -185,6 +190,36 @@ class Model:
             precision=self.precision,
         )
 
+    @cached_property
+    def input(self) -> Input:
+        """The part below the layers."""
+        return Input(self.inputs, self.token_inputs, self.embedding, self.input_dropout, self.stack)
+
+    @cached_property
+    def start(self) -> Start:
+        """The part before the first step."""
+        return Start(self.features, self.stack)
+
+    @cached_property
+    def output(self) -> Output:
+        """The part above the layers."""
+        return Output(
+            self.stack.width,
+            self.outputs,
+            bias=self.output_bias,
+            tied=self.tied,
+            dropout=self.dropout,
+            loss=self.loss,
+            reduction=self.reduction,
+            backend=self.backend,
+            precision=self.precision,
+        )
+
+    @property
+    def _parts(self) -> tuple[Input, Stack, Start, Output]:
+        """The parts, in the order of their parameters."""
+        return self.input, self.stack, self.start, self.output
+
     @property
     def _init(self) -> Init:
         return Init(self.init_name, self.init_scale, self.forget_bias)
@@ -200,35 +235,17 @@ class Model:
             ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
             the description asks for.
         """
-        draw, stack = self._init, self.stack
         params: Params = {}
-        if self.embedding is not None:
-            params["embedding"] = draw.embedding(rng, self.inputs, self.embedding, dtype)
-        params |= stack.init(rng, draw, dtype)
-        if self.features is not None:
-            size = len(self.first_states) * self.hidden
-            params["initial.W"] = draw.output(rng, self.features, size, dtype)
-            params["initial.b"] = np.zeros(size, dtype)
-        if not self.tied:
-            params["output.W"] = draw.output(rng, stack.width, self.outputs, dtype)
-        if self.output_bias:
-            params["output.b"] = np.zeros(self.outputs, dtype)
+        for part in self._parts:
+            params |= part.init(rng, self._init, dtype)
         return params
 
     @cached_property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         """The shape of every parameter, by its name, in the order of `init`."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        if self.embedding is not None:
-            shapes["embedding"] = (self.inputs, self.embedding)
-        shapes |= self.stack.shapes()
-        if self.features is not None:
-            size = len(self.first_states) * self.hidden
-            shapes |= {"initial.W": (self.features, size), "initial.b": (size,)}
-        if not self.tied:
-            shapes["output.W"] = (self.stack.width, self.outputs)
-        if self.output_bias:
-            shapes["output.b"] = (self.outputs,)
+        shapes: Shapes = {}
+        for part in self._parts:
+            shapes |= part.shapes()
         return shapes
 
     def zero_state(self, batch: int, dtype: Dtype = np.float32) -> Params:
@@ -238,15 +255,12 @@ class Model:
     def loss_and_grads(
         self,
         params: Params,
-        inputs: Array,
-        targets: Array,
+        inputs: Array | Batch,
+        targets: Array = NONE,
         state: Params | None = None,
         *,
-        mask: Array | None = None,
-        target_mask: Array | None = None,
-        reset: Array | None = None,
-        features: Array | None = None,
         rng: Generator | None = None,
+        **flags: Unpack[Flags],
     ) -> LossAndGrads:
         """Return the loss of a chunk, its gradient at every parameter, and the state to carry on.
 
@@ -256,50 +270,30 @@ class Model:
         Parameters
         ----------
         params : dict of arrays
-        inputs : (T, N) tokens or (T, N, D) features
+        inputs : (T, N) tokens, (T, N, D) features, or Batch
         targets : (T, N) tokens for the cross-entropy, else (T, N, K)
+            Not with a `Batch`, which has its own, and its own flags.
         state : dict of (N, H), optional
             From the chunk before; zeros by default.
-        mask : (T, N) bool, optional
-            Which steps exist (as in :func:`bptt.unroll`).
-        target_mask : (T, N) bool, optional
-            Which steps count in the loss; by default those that exist.
-        reset : (T, N) bool, optional
-            Before which steps the state starts anew.
-        features : (N, F), optional
-            What each sequence starts from.
         rng : Generator, optional
             Draws the dropout; without it nothing is dropped.
+        **flags
+            ``mask``, ``target_mask``, ``reset`` (T, N) bool, ``features`` (N, F): see :class:`bptt.Batch`.
         """
-        counted = mask if target_mask is None else target_mask
-        found = self.losses_and_grads(params, inputs, targets, state, mask, counted, reset, features, rng)
-        return LossAndGrads(found.loss, found.grads, found.state)
+        found = self.backprop(params, Batch.of(inputs, targets, **flags), state, rng=rng)
+        return LossAndGrads(found.loss, found.grads.params, found.state)
 
-    def losses_and_grads(
-        self,
-        params: Params,
-        inputs: Array,
-        targets: Array,
-        state: Params | None = None,
-        mask: Array | None = None,
-        counted: Array | None = None,
-        reset: Array | None = None,
-        features: Array | None = None,
-        rng: Generator | None = None,
-    ) -> LossesAndGrads:
-        """Return what `loss_and_grads` does, and each step's own loss.
+    def backprop(
+        self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
+    ) -> Backprop:
+        """Return the loss of a batch, each step's own, all gradients, and the state to carry on.
 
-        Parameters are those of `loss_and_grads`; `counted` (T, N) says which steps count in the loss.
+        Parameters are those of `loss_and_grads`.
         """
         with one_blas_thread():
-            hidden = Hidden.of(self, params, inputs, state, mask, reset, features, rng)
-            if self._loss_is_compiled(hidden):
-                loss, each, back = hidden.cross_entropy(targets, counted)
-            else:
-                found = self.loss_of(hidden.outputs().outputs, targets, mask=counted, overwrite=True)
-                loss, each, back = found.value, found.each, hidden.output_backward(found.grad)
-            grads = hidden.backward(back, None, overwrite=True).params
-            return LossesAndGrads(loss, each, grads, hidden.run.states)
+            run = self._run(params, batch, state, rng)
+            loss, each, above = self.output.backprop(params, run.layers.y, batch, rng)
+            return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
 
     def losses(
         self, params: Params, inputs: Array, targets: Array, state: Params | None = None
@@ -309,34 +303,22 @@ class Model:
         Parameters are those of `loss_and_grads`.
         """
         with one_blas_thread():
-            hidden = Hidden.of(self, params, inputs, state, None, None, None, None)
-            if self._loss_is_compiled(hidden):
-                each = hidden.losses(targets)
-            else:
-                each = self.loss_of(hidden.outputs().outputs, targets, overwrite=True).each
-            return each, hidden.run.states
+            layers = self._run(params, Batch(inputs), state, None).layers
+            return self.output.losses(params, layers.y, targets), layers.states
 
-    def _loss_is_compiled(self, hidden: Hidden) -> bool:
-        return self.loss == "cross_entropy" and uses_kernels(self.backend, hidden.h.dtype)
-
-    def loss_of(
-        self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
-    ) -> Loss:
-        """Return the model's loss of `outputs`; `overwrite` allows the gradient to take their place."""
-        out = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
-        return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
+    def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
+        """Return the model's loss of `outputs`, over the steps of `mask`."""
+        return self.output.loss_of(outputs, targets, mask=mask)
 
     def forward(
         self,
         params: Params,
-        inputs: Array,
+        inputs: Array | Batch,
         state: Params | None = None,
         *,
-        mask: Array | None = None,
-        reset: Array | None = None,
-        features: Array | None = None,
         rng: Generator | None = None,
-    ) -> ModelRun:
+        **flags: Unpack[Flags],
+    ) -> "ModelRun":
         """Run the model over a sequence and keep what its backward needs.
 
         Parameters are those of `loss_and_grads`.
@@ -347,29 +329,80 @@ class Model:
             With ``outputs`` (T, N, K), ``state``, and ``backward``.
         """
         with one_blas_thread():
-            return Hidden.of(self, params, inputs, state, mask, reset, features, rng).outputs()
+            run = self._run(params, Batch.of(inputs, **flags), state, rng)
+            return ModelRun(run, self.output.forward(params, run.layers.y, rng))
 
-    def matmul(self, a: Array, b: Array) -> Array:
-        """Return the product of `a` (M, K) and `b` (K, N) by the model's backend, in its precision."""
-        return matmul(a, b, self.backend, self.precision)
+    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
+        """Run (0) to (2)."""
+        self.start.expect(batch.features, state)
+        expect_params(params, self.shapes)
+        states = self.start.forward(params, batch.features, state)
+        below = self.input.forward(params, batch, rng)
+        layers = self.stack.forward(below.params, below.batch, states, rng=rng)
+        return _LayersRun(self, params, batch, below, layers)
 
-    def output_matrix(self, params: Params) -> Array:
-        """Return the matrix from h to the outputs, (H, K)."""
-        return params["embedding"].T if self.tied else params["output.W"]
 
-    @property
-    def first_W(self) -> list[str]:  # noqa: N802
-        """The names of the first layer's W, one for each direction."""
-        return [f"layers.0.{direction}W" for direction in self.stack.directions]
+@dataclass(frozen=True, eq=False, repr=False)
+class _LayersRun:
+    """A model run up to the outputs of its layers."""
 
-    def folded(self, params: Params) -> Params:
-        """Return the first layer's W as E W, a row for each token of the vocabulary.
+    model: Model
+    params: Params
+    batch: Batch
+    below: InputRun
+    layers: StackRun
 
-        With fewer tokens in the vocabulary than steps in the batch, V products with W serve for T·N.
+    def gradients(
+        self, above: Gradients[None], dstate: Params | None, *, overwrite: bool
+    ) -> Gradients[Params]:
+        """Return all gradients, from those of what is above: back through (2), (1) and (0)."""
+        back = self.below.backward(self.layers.backward(above.inputs, dstate, overwrite=overwrite))
+        first = self.model.start.backward(self.params, self.batch.features, back.states)
+        found = back.params | first.params
+        for name, array in above.params.items():  # a tied matrix has two
+            found[name] = found[name] + array if name in found else array
+        # in the order of the parameters, so that sums over all of them never depend on ours here
+        ordered = {name: found[name] for name in self.params if name in found}
+        return Gradients(ordered, back.inputs, back.states, first.features)
+
+
+class ModelRun:
+    """A model run over a sequence.
+
+    Attributes
+    ----------
+    outputs : (T, N, K)
+        Logits, or forecasts.
+    state : dict of (N, H)
+        The states after the sequence.
+    """
+
+    def __init__(self, run: _LayersRun, above: OutputRun) -> None:
+        self.outputs, self.state = above.outputs, run.layers.states
+        self._run, self._above = run, above
+
+    def backward(
+        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
+    ) -> Gradients[Params]:
+        """Backpropagate from the gradient at the outputs, and at the final state if it is used further.
+
+        Parameters
+        ----------
+        doutputs : (T, N, K)
+        dstate : dict of (N, H), optional
+        overwrite : bool
+            Whether what the forward kept may be lost, so that it need not be held twice.
         """
-        return {name: self.matmul(params["embedding"], params[name]) for name in self.first_W}
+        with one_blas_thread():
+            return self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
 
-    @property
-    def first_states(self) -> list[str]:
-        """The names of the outputs' own states, one for each layer and direction."""
-        return [name for name in self.stack.state_names if name.endswith(f".{self.stack.cell.states[0]}")]
+
+def expect_params(params: Params, shapes: Shapes) -> None:
+    """Raise a ShapeError unless there is an array of its shape for each name, and no other."""
+    for name, shape in shapes.items():
+        if name not in params:
+            raise ShapeError(f"params has no {name!r}; it holds {', '.join(params) or 'nothing'}")
+        if params[name].shape != shape:
+            raise ShapeError(f"{name} must be {shape}, got {params[name].shape}")
+    if len(params) > len(shapes):
+        raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")

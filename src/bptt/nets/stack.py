@@ -6,15 +6,17 @@ direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``
 """
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Unpack, get_args
 
 import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, LayerRun, Precision, expect_backend, unroll
-from bptt.nets.init import BiasCount, Init
-from bptt.types import Array, Dtype, Generator, Params
+from bptt.layer.shapes import layer_shapes
+from bptt.nets import dropout
+from bptt.nets.init import Init
+from bptt.types import Array, Batch, BiasCount, Dtype, Flags, Generator, Gradients, Params, Shapes
 
 MOST_LAYERS = 1000
 """Layers have names of their own, so that a million of them would take minutes to be counted."""
@@ -65,17 +67,13 @@ class Stack:
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        for name in ("inputs", "hidden", "layers"):
-            size = getattr(self, name)
-            if not isinstance(size, int) or size < 1:
-                raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
+        expect_sizes(self, "inputs", "hidden", "layers")
         if self.layers > MOST_LAYERS:
             raise ConfigError(f"layers must be at most {MOST_LAYERS:,}, got {self.layers:,}")
         if self.bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
         expect_backend(self.backend, self.precision)
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout must be at least 0 and below 1, got {self.dropout}")
+        dropout.expect_part("dropout", self.dropout)
 
     @property
     def width(self) -> int:
@@ -98,19 +96,12 @@ class Stack:
                 params |= {f"layers.{layer}.{direction}{name}": array for name, array in drawn.items()}
         return params
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         """Return the shape of every parameter, by its name."""
-        H, cell = self.hidden, self.cell
-        Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
-        shapes: dict[str, tuple[int, ...]] = {}
+        shapes: Shapes = {}
         for layer in range(self.layers):
             D = self.inputs if layer == 0 else self.width
-            own: dict[str, tuple[int, ...]] = {"W": (D, Gx * H), "U": (H, Gh * H)}
-            if self.bias != "none" and cell.bias:
-                own["b"] = (Gx * H,)
-                if self.bias == "two":
-                    own["b_h"] = (Gh * H,)
-            own |= dict.fromkeys(cell.units, (H,))
+            own = layer_shapes(self.cell, D, self.hidden, self.bias)
             for direction in self.directions:
                 shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
         return shapes
@@ -132,12 +123,11 @@ class Stack:
     def forward(
         self,
         params: Params,
-        x: Array,
+        inputs: Array | Batch,
         states: Params | None = None,
         *,
-        mask: Array | None = None,
-        reset: Array | None = None,
         rng: Generator | None = None,
+        **flags: Unpack[Flags],
     ) -> "StackRun":
         """Run all layers over a sequence.
 
@@ -145,34 +135,32 @@ class Stack:
         ----------
         params : dict of arrays
             As from `init`; names outside ``layers.`` are not read.
-        x : (T, N, D) array, or (T, N) integers
+        inputs : (T, N, D) array, (T, N) integers, or Batch
+            x, with what else may be said of it in `flags`: ``mask``, ``reset``; or a batch that has both.
         states : dict of (N, H), optional
             As from `zero_states`, which is the default.
-        mask, reset : (T, N) bool, optional
-            As in :func:`bptt.unroll`.
         rng : Generator, optional
             Draws what is dropped. Without it nothing is: that is how a model is evaluated.
         """
+        batch = Batch.of(inputs, **flags)
         self.expect_states("states", states)
+        x, final = batch.inputs, Params()
         runs: list[tuple[str, LayerRun]] = []
         drops: list[Array | None] = []
-        final: Params = {}
         for layer in range(self.layers):
-            drops.append(self._drop(rng, x) if layer else None)
-            x = apply_drop(x, drops[-1])
+            drops.append(dropout.factors(rng, x.shape, self.dropout, x.dtype) if layer else None)
+            x = dropout.apply(x, drops[-1])
             outputs = []
             for direction in self.directions:
-                prefix = f"layers.{layer}.{direction}"
-                own = layer_params(params, layer, reverse=direction != "")
-                before = None if states is None else tuple(states[prefix + s] for s in self.cell.states)
+                prefix, backward = f"layers.{layer}.{direction}", direction != ""
                 run = unroll(
                     self.cell,
-                    own,
+                    layer_params(params, layer, reverse=backward),
                     x,
-                    before,
-                    mask=mask,
-                    reset=reset,
-                    reverse=direction != "",
+                    None if states is None else tuple(states[prefix + s] for s in self.cell.states),
+                    mask=batch.mask,
+                    reset=batch.reset,
+                    reverse=backward,
                     backend=self.backend,
                     precision=self.precision,
                 )
@@ -188,9 +176,6 @@ class Stack:
             raise ShapeError(
                 f"{what} must hold {', '.join(self.state_names)}; got {', '.join(states) or 'none'}"
             )
-
-    def _drop(self, rng: Generator | None, x: Array) -> Array | None:
-        return dropout_mask(rng, x.shape, self.dropout, x.dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -212,7 +197,7 @@ class StackRun:
 
     def backward(
         self, dy: Array | None = None, dstates: Params | None = None, *, overwrite: bool = False
-    ) -> tuple[Params, Array | None, Params]:
+    ) -> Gradients[Params]:
         """Backpropagate through the layers and through time.
 
         Parameters
@@ -222,13 +207,6 @@ class StackRun:
             The gradient at the final states.
         overwrite : bool
             Whether what the forward kept may be lost, so that it need not be held twice.
-
-        Returns
-        -------
-        dparams : dict of arrays
-        dx : (T, N, D), or None for tokens
-        dstates : dict of (N, H)
-            The gradient at the initial states.
         """
         stack, ways = self._stack, len(self._stack.directions)
         stack.expect_states("the gradient at the final states", dstates)
@@ -248,11 +226,11 @@ class StackRun:
                 dinitial |= {
                     prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
                 }
-                if grads.x is not None:
-                    dx = grads.x if dx is None else dx + grads.x  # both directions read the same x
+                if grads.inputs is not None:
+                    dx = grads.inputs if dx is None else dx + grads.inputs  # both directions read the same x
             if dx is not None:
-                dx = apply_drop(dx, self._drops[layer])
-        return dparams, dx, {name: dinitial[name] for name in stack.state_names}
+                dx = dropout.apply(dx, self._drops[layer])
+        return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})
 
 
 def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Params:
@@ -268,15 +246,9 @@ def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Pa
     return {name: array for name, array in own.items() if "." not in name}  # not those of the other direction
 
 
-def dropout_mask(rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array | None:
-    """Return factors 0 (with probability p) and 1/(1-p), or None where nothing is dropped."""
-    if rng is None or p == 0:
-        return None
-    factors: Array = (rng.random(shape, dtype=np.float32) >= p).astype(dtype)
-    factors /= 1 - p
-    return factors
-
-
-def apply_drop(x: Array, factors: Array | None) -> Array:
-    """Return x with its dropout; forward and backward alike."""
-    return x if factors is None else x * factors
+def expect_sizes(owner: object, *names: str) -> None:
+    """Raise a ConfigError unless these attributes, where they are not None, are whole numbers from 1."""
+    for name in names:
+        size = getattr(owner, name)
+        if size is not None and (not isinstance(size, int) or size < 1):
+            raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")

@@ -65,7 +65,7 @@ class Stepper:
 
         table = params.get("embedding")
         if table is not None and len(table) * params["layers.0.W"].shape[1] <= FOLDED:
-            params, table = params | model.folded(params), None
+            params, table = params | model.input.folded(params), None
         for layer in range(model.layers):
             own = layer_params(params, layer)
             states = tuple(state[f"layers.{layer}.{s}"].astype(dtype) for s in model.stack.cell.states)
@@ -73,7 +73,7 @@ class Stepper:
             x = None if layer == 0 else self._layers[-1].y
             self._layers.append(OneStep(compiled, own, states, tokens=tokens, x=x))
         self._embedding = table
-        V, y = model.output_matrix(params).astype(dtype, copy=False), self._layers[-1].y
+        V, y = model.output.matrix(params).astype(dtype, copy=False), self._layers[-1].y
         self._logits = np.empty((len(y), V.shape[1]), dtype)
         packed = Packed(V, bfloat16=model.precision == "bfloat16")
         self._output = packed.prepared(y, self._logits)

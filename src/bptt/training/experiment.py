@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.cells import Cell, sigmoid
 from bptt.data import tasks
-from bptt.data.batches import Batch, Source
+from bptt.data.batches import Source
 from bptt.data.tasks import Task, Verdict
 from bptt.data.text import Corpus, TextStream, Vocabulary, load
 from bptt.errors import ConfigError, DataError, RunError
@@ -18,7 +18,7 @@ from bptt.nets.model import Model
 from bptt.nets.sample import sample
 from bptt.training import optim, schedules
 from bptt.training.settings import Settings
-from bptt.types import Array, Params
+from bptt.types import Array, Batch, Params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +162,7 @@ class Experiment:
         assert self._task is not None
         total, count = 0.0, 0
         for batch in self._task.test_batches():
-            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
+            outputs = self.model.forward(params, batch).outputs
             mask = tasks.counted(batch)
             total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
             count += int(mask.sum())
@@ -174,7 +174,7 @@ class Experiment:
             return None
 
         def predict(batch: Batch) -> Array:
-            outputs = self.model.forward(params, batch.inputs, mask=batch.mask).outputs
+            outputs = self.model.forward(params, batch).outputs
             return _as_predictions(self.model, outputs)
 
         return self._task.criterion(predict)

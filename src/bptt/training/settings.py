@@ -14,9 +14,9 @@ from bptt.cells import Cell
 from bptt.data.text.vocabulary import Kind
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, Precision
-from bptt.nets.init import BiasCount, InitName
+from bptt.nets.init import InitName
 from bptt.nets.stack import MOST_LAYERS
-from bptt.types import Reduction
+from bptt.types import BiasCount, Reduction
 from bptt.zoo import get
 
 

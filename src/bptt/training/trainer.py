@@ -318,14 +318,11 @@ class Trainer:
     def _train_step(self) -> None:
         s, model = self.settings, self.model
         batch = self.experiment.source.next()  # (1)
-        counted = batch.mask if batch.target_mask is None else batch.target_mask
         drops = s.dropout or s.input_dropout
         rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
         state = self.carried if batch.carry else None
         with _quiet():
-            loss, each, grads, self.carried = model.losses_and_grads(  # (2)
-                self.params, batch.inputs, batch.targets, state, batch.mask, counted, rng=rng
-            )
+            loss, each, (grads, *_), self.carried = model.backprop(self.params, batch, state, rng=rng)  # (2)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
         if s.clip_value is not None:  # (3)
@@ -334,7 +331,7 @@ class Trainer:
             optim.clip_norm(grads, s.clip_norm, backend=model.backend)
         lr = self.schedule.lr(self.step, self.epoch)
         self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
-        targets = each.size if counted is None else int(counted.sum())
+        targets = each.size if batch.counted is None else int(batch.counted.sum())
         self._sum += float(each.sum(dtype=np.float64))
         self._count += targets
         self.tokens += targets

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bptt.data.batches import Batch, Source
+from bptt.data.batches import Source
 from bptt.data.text import TextStream, windows
 from bptt.errors import ConfigError, DataError, ShapeError
+from bptt.types import Batch
 from spoiled import spoiled, taken
 
 lengths, batches, chunks = st.integers(2, 200), st.integers(1, 9), st.integers(1, 20)

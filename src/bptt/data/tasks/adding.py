@@ -4,9 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.batches import Batch
 from bptt.data.tasks.base import Predict, Task, Verdict, masks
-from bptt.types import Array, Generator
+from bptt.types import Array, Batch, Generator
 
 
 @dataclass(kw_only=True, eq=False)

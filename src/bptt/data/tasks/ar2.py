@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.batches import Batch
 from bptt.data.tasks.base import Predict, Task, Verdict, counted
 from bptt.errors import ConfigError
-from bptt.types import Generator
+from bptt.types import Batch, Generator
 
 
 @dataclass(kw_only=True, eq=False)

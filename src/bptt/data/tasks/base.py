@@ -11,9 +11,9 @@ from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
-from bptt.data.batches import Batch, is_count
+from bptt.data.batches import is_count
 from bptt.errors import ConfigError, RunError, ShapeError
-from bptt.types import Array, Generator, LossName
+from bptt.types import Array, Batch, Generator, LossName
 
 Predict: TypeAlias = Callable[[Batch], Array]
 

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.batches import Batch
 from bptt.data.tasks.base import Predict, Task, Verdict, masks
-from bptt.types import Array, Generator
+from bptt.types import Array, Batch, Generator
 
 SYMBOLS = "EBabcdXY"
 START, TRIGGER, DISTRACTORS, RELEVANT = 0, 1, 2, 6

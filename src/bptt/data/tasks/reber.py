@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.batches import Batch
 from bptt.data.tasks.base import Predict, Task, Verdict
 from bptt.errors import DataError
-from bptt.types import Array, Generator
+from bptt.types import Array, Batch, Generator
 
 SYMBOLS = "BTPSXVE"
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.batches import Batch, is_count
+from bptt.data.batches import is_count
 from bptt.errors import ConfigError, DataError, ShapeError
-from bptt.types import Array
+from bptt.types import Array, Batch
 
 
 class TextStream:

@@ -18,8 +18,8 @@ from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
-from bptt.layer.reference import Gradients, expect
-from bptt.types import Array, Params
+from bptt.layer.reference import expect
+from bptt.types import Array, Gradients, Params
 
 _OF_SEQUENCES = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
 """Names of arrays that have a row for each sequence, not for each step of each."""
@@ -117,7 +117,7 @@ class KernelRun:
 
     def backward(
         self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
-    ) -> Gradients:
+    ) -> Gradients[States]:
         """Backpropagate through time, as :meth:`bptt.Unrolled.backward` does.
 
         Parameters

@@ -1,0 +1,167 @@
+"""What stands above the layers: the outputs, and the loss of them.
+
+::
+
+    (3)  y_t = h_t V + b        the logits, or the forecast; V is the embedding transposed where they are tied
+    (4)  L = loss(y, targets)   see bptt.losses
+"""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from bptt.errors import ConfigError, ShapeError
+from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
+from bptt.nets import dropout
+from bptt.nets.init import Init
+from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
+from bptt.types import Array, Batch, Dtype, Generator, Gradients, LossName, Params, Reduction, Shapes
+
+
+@dataclass(frozen=True)
+class Output:
+    """The part above the layers.
+
+    Parameters
+    ----------
+    width : int
+        The size of h: H, or 2H with both directions.
+    size : int
+        K.
+    bias, tied : bool
+        Whether there is b; whether V is the embedding transposed.
+    dropout : float
+        The part dropped from h_t.
+    loss, reduction : str
+        See :mod:`bptt.losses`.
+    backend, precision : str
+        See :mod:`bptt.kernels.backends`.
+    """
+
+    width: int
+    size: int
+    bias: bool
+    tied: bool
+    dropout: float
+    loss: LossName
+    reduction: Reduction
+    backend: Backend
+    precision: Precision
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("loss", self.loss, tuple(LOSSES)),
+            ("reduction", self.reduction, get_args(Reduction)),
+        ):
+            if value not in known:
+                raise ConfigError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+
+    def shapes(self) -> Shapes:
+        """Return the shape of every parameter of this part, by its name."""
+        shapes: Shapes = {} if self.tied else {"output.W": (self.width, self.size)}
+        return shapes | ({"output.b": (self.size,)} if self.bias else {})
+
+    def init(self, rng: Generator, draw: Init, dtype: Dtype) -> Params:
+        """Return the parameters of this part, drawn from `rng`."""
+        params: Params = {}
+        if not self.tied:
+            params["output.W"] = draw.output(rng, self.width, self.size, dtype)
+        if self.bias:
+            params["output.b"] = np.zeros(self.size, dtype)
+        return params
+
+    def matrix(self, params: Params) -> Array:
+        """Return V (H, K)."""
+        return params["embedding"].T if self.tied else params["output.W"]
+
+    def forward(self, params: Params, h: Array, rng: Generator | None = None) -> "OutputRun":
+        """Return the outputs, from h (T, N, H): (3)."""
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        rows = dropout.apply(h, drop).reshape(-1, self.width)
+        y = self._matmul(rows, self.matrix(params))
+        if self.bias:
+            y = _iadd(y, params["output.b"])
+        return OutputRun(y.reshape(*h.shape[:2], self.size), self, params, rows, drop)
+
+    def loss_of(
+        self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
+    ) -> Loss:
+        """Return (4); `overwrite` allows the gradient to take the outputs' place."""
+        out = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
+        return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
+
+    def backprop(
+        self, params: Params, h: Array, batch: Batch, rng: Generator | None = None
+    ) -> tuple[float, Array, Gradients[None]]:
+        """Return (4), each step's loss (T, N), and the gradients of this part and at h: (3) and (4).
+
+        Where it is the cross-entropy by compiled code, at most so many logits are held at a time, however
+        many rows there are.
+        """
+        if not self._is_compiled(h):
+            run = self.forward(params, h, rng)
+            loss = self.loss_of(run.outputs, batch.targets, mask=batch.counted, overwrite=True)
+            return loss.value, loss.each, run.backward(loss.grad)
+        from bptt.kernels.ops.output import cross_entropy
+
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        rows = dropout.apply(h, drop).reshape(-1, self.width)
+        targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted)
+        w = weights(h.shape[:2], self.reduction, batch.counted).ravel()
+        V, b = self.matrix(params), params.get("output.b")
+        found = cross_entropy(rows, V, b, targets.ravel(), w, bfloat16=self.precision == "bfloat16")
+        grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
+        return float(w @ found.each), found.each.reshape(h.shape[:2]), grads
+
+    def losses(self, params: Params, h: Array, targets: Array) -> Array:
+        """Return (4) of every step alone, (T, N)."""
+        if not self._is_compiled(h):
+            return self.loss_of(self.forward(params, h).outputs, targets, overwrite=True).each
+        from bptt.kernels.ops.output import losses
+
+        targets = counted_targets(targets, h.shape[:2], self.size, None).ravel()
+        rows, V, b = h.reshape(-1, self.width), self.matrix(params), params.get("output.b")
+        return losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16").reshape(h.shape[:2])
+
+    def _is_compiled(self, h: Array) -> bool:
+        return self.loss == "cross_entropy" and uses_kernels(self.backend, h.dtype)
+
+    def _matmul(self, a: Array, b: Array) -> Array:
+        return matmul(a, b, self.backend, self.precision)
+
+    def _gradients(self, dh: Array, dV: Array, db: Array, drop: Array | None) -> Gradients[None]:
+        params = {"embedding": dV.T} if self.tied else {"output.W": dV}
+        if self.bias:
+            params["output.b"] = db
+        return Gradients(params, dropout.apply(dh, drop), None)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OutputRun:
+    """The outputs (T, N, K) of some h."""
+
+    outputs: Array
+    _output: Output
+    _params: Params
+    _h: Array  # (T·N, H), with its dropout
+    _drop: Array | None
+
+    def backward(self, dy: Array) -> Gradients[None]:
+        """Return the gradients of this part and, as `inputs`, at h (T, N, H): (3)."""
+        if dy.shape != self.outputs.shape:
+            raise ShapeError(
+                f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {dy.shape}"
+            )
+        part, rows = self._output, dy.reshape(-1, dy.shape[-1])
+        dh = part._matmul(rows, part.matrix(self._params).T)
+        dV, db = part._matmul(self._h.T, rows), rows.sum(axis=0)
+        return part._gradients(dh.reshape(*dy.shape[:2], part.width), dV, db, self._drop)
+
+
+def _iadd(y: Array, b: Array) -> Array:
+    """Return y + b, in y where its dtype holds the sum."""
+    if np.result_type(y, b) == y.dtype:
+        y += b
+        return y
+    return np.asarray(y + b)
