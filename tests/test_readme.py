@@ -31,7 +31,7 @@ def test_the_code_runs() -> None:
     for snippet in snippets:
         exec(snippet, names)
     assert names["loss"] > 0
-    assert names["grads"].x.shape == names["x"].shape
+    assert names["grads"].inputs.shape == names["x"].shape
 
 
 def test_the_judgement_is_what_is_printed(

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import bptt
 from bptt.cells import CELLS
 from bptt.errors import ConfigError, ShapeError
-from bptt.nets.conventions import LAYOUTS, SYSTEMS, from_system, grads_to_system, to_system
+from bptt.nets.conventions import CONVENTIONS, SYSTEMS, from_system, grads_to_system, to_system
 from bptt.types import Array, Generator, Params
 
 States = tuple[Array, ...]
@@ -252,8 +252,8 @@ def assert_same(p: Params, q: Params) -> None:
 
 def test_every_row_has_its_equations() -> None:
     assert set(STEPS) == set(PAIRS)
-    assert len(set(PAIRS)) == sum(len(row.cells) for row in LAYOUTS)  # and none hides another
-    for row in LAYOUTS:  # what a row says of its order is so where each gate is apart, too
+    assert len(set(PAIRS)) == sum(len(row.cells) for row in CONVENTIONS)  # and none hides another
+    for row in CONVENTIONS:  # what a row says of its order is so where each gate is apart, too
         assert "".join(part.gates for part in row.parts if part.holds == "W") in ("", row.gates)
 
 

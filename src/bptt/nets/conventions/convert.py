@@ -1,162 +1,15 @@
-"""What other systems call the same parameters: one table, and one piece of code that reads it.
+"""The one piece of code that reads the table."""
 
-A layer here has W (D, Gx·H), U (H, Gh·H) and the biases b and b_h, with a block of columns for each gate.
-Elsewhere the gates come in another order, matrices stand transposed, biases are added up, or a part is
-added at run time and not stored. Each row of `LAYOUTS` says so for one system:
-
-=========  ===============  ===========  ================================================================
-system     cell             gates        what else
-=========  ===============  ===========  ================================================================
-pytorch    rnn, lstm, gru   ifgo, rzn    transposed; two biases, of which only the GRU needs both
-keras      rnn, lstm, gru   ifgo, zrn    gru is ``reset_after=True``, with two biases; gru-cho is False
-cudnn      rnn, lstm, gru   ifgo, rzn    each gate apart, by its ``linLayerID``; two biases
-onnx       rnn, lstm, gru   iofg, zrn    gru is ``linear_before_reset=1``; gru-cho is 0
-equinox    lstm, gru        ifgo, rzn    one bias, and the GRU's ``bias_n`` inside its reset gate
-tf1        lstm             igfo         ``BasicLSTMCell``: one kernel; 1 added to a_f at run time
-cs231n     lstm             ifog         the layout here
-chainer    lstm             gifo         rows interleaved: the gates of unit 0, then those of unit 1
-thinc      lstm             fiog         the flat parameter is these arrays one after the other
-dynet      lstm             ifog         ``VanillaLSTMBuilder``: 1 added to a_f at run time
-flax       lstm             ifgo         each gate apart; the bias with the recurrent kernel
-chung      gru-cho          rzn          z in the opposite sense: h = (1 - z) h_prev + z n
-=========  ===============  ===========  ================================================================
-
-``gru`` resets after the recurrent product and ``gru-cho`` before it. These are different functions: a
-system that has one of them cannot hold the other. Of the cells that are equations, the zoo's and a user's
-own, those that compute one of these functions (the zoo's ``lstm-no-bias`` and ``lstm-chrono`` are LSTMs)
-convert as it does; the others have no counterpart in any system, and a ConfigError says so.
-
-All conversions are of one layer in one direction. What no table of arrays can say: old Keras had
-``hard_sigmoid`` gates; and a reversed layer's outputs are in the order of its steps in Keras, but in that
-of its inputs in ONNX and here.
-"""
-
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
 
 from bptt.cells import CELLS, Cell
 from bptt.errors import ConfigError, ShapeError
+from bptt.nets.conventions.systems import CONVENTIONS, SYSTEMS, Convention, Part
 from bptt.types import Array, Params
 from bptt.zoo import get, record
-
-
-@dataclass(frozen=True)
-class Part:
-    """One array of a layer, as a system has it.
-
-    Attributes
-    ----------
-    name : str
-    holds : str
-        What its rows are: ``W``, ``U``, the bias ``x`` of the input part, the bias ``h`` of the recurrent
-        part, or their sum ``b``. Several letters: one below the other.
-    axes : str
-        Its axes, a word each: rows ``k``, gates ``g``, hidden units ``h``. ``"gh k"`` is (G·H, rows), with
-        the units of a gate together; in ``"hg k"`` the gates of a unit are together.
-    gates : str
-        The gates it has, if not all of the layout's.
-    """
-
-    name: str
-    holds: str
-    axes: str
-    gates: str = ""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a system stores a cell: a row of the table.
-
-    Attributes
-    ----------
-    system : str
-    cells : tuple of str
-    gates : str
-        The letters of ``Cell.from_x``, in the system's order.
-    parts : tuple of Part
-        The arrays, in the system's order.
-    forget_bias : float or None
-        What the system adds to a_f at run time, unless told otherwise.
-    negated : str
-        Gates that the system has in the opposite sense: 1 - σ(a) = σ(-a).
-    """
-
-    system: str
-    cells: tuple[str, ...]
-    gates: str
-    parts: tuple[Part, ...]
-    forget_bias: float | None = None
-    negated: str = ""
-
-
-def _apart(name: str, holds: str, axes: str, gates: str, marks: Iterable[object]) -> tuple[Part, ...]:
-    """Return a part for each gate; the gate's mark completes its name."""
-    return tuple(Part(name.format(mark), holds, axes, g) for g, mark in zip(gates, marks, strict=True))
-
-
-def _cudnn(gates: str) -> tuple[Part, ...]:
-    first, second = range(len(gates)), range(len(gates), 2 * len(gates))
-    matrices = _apart("matrix.{}", "W", "h k", gates, first) + _apart("matrix.{}", "U", "h k", gates, second)
-    return matrices + _apart("bias.{}", "x", "h", gates, first) + _apart("bias.{}", "h", "h", gates, second)
-
-
-_WEIGHTS = (Part("weight_ih", "W", "gh k"), Part("weight_hh", "U", "gh k"))
-_TORCH = (*_WEIGHTS, Part("bias_ih", "x", "gh"), Part("bias_hh", "h", "gh"))
-_EQUINOX = (*_WEIGHTS, Part("bias", "b", "gh"))
-_KERNELS = (Part("kernel", "W", "k gh"), Part("recurrent_kernel", "U", "k gh"))
-_KERAS = (*_KERNELS, Part("bias", "b", "gh"))
-_ONNX = (Part("W", "W", "1 gh k"), Part("R", "U", "1 gh k"), Part("B", "xh", "1 kgh"))
-_TF1 = (Part("kernel", "WU", "k gh"), Part("bias", "b", "gh"))
-_CS231N = (Part("Wx", "W", "k gh"), Part("Wh", "U", "k gh"), Part("b", "b", "gh"))
-_CHAINER = (Part("upward/W", "W", "hg k"), Part("upward/b", "b", "hg"), Part("lateral/W", "U", "hg k"))
-_THINC = (Part("Wx", "W", "gh k"), Part("bx", "x", "gh"), Part("Wh", "U", "gh k"), Part("bh", "h", "gh"))
-_DYNET = (Part("Wx", "W", "gh k"), Part("Wh", "U", "gh k"), Part("b", "b", "gh"))
-_FLAX = (
-    *_apart("i{}/kernel", "W", "k h", "ifgo", "ifgo"),
-    *_apart("h{}/kernel", "U", "k h", "ifgo", "ifgo"),
-    *_apart("h{}/bias", "b", "h", "ifgo", "ifgo"),
-)
-_CHUNG = (
-    *_apart("W{}", "W", "h k", "rzn", ("_r", "_z", "")),
-    *_apart("U{}", "U", "h k", "rzn", ("_r", "_z", "")),
-    *_apart("b{}", "b", "h", "rzn", ("_r", "_z", "")),
-)
-_RNN = ("rnn", "rnn-relu")
-
-LAYOUTS: tuple[Layout, ...] = (
-    Layout("pytorch", _RNN, "a", _TORCH),
-    Layout("pytorch", ("lstm",), "ifgo", _TORCH),
-    Layout("pytorch", ("gru",), "rzn", _TORCH),
-    Layout("keras", _RNN, "a", _KERAS),
-    Layout("keras", ("lstm",), "ifgo", _KERAS),
-    Layout("keras", ("gru",), "zrn", (*_KERNELS, Part("bias", "xh", "k gh"))),
-    Layout("keras", ("gru-cho",), "zrn", _KERAS),
-    Layout("cudnn", _RNN, "a", _cudnn("a")),
-    Layout("cudnn", ("lstm",), "ifgo", _cudnn("ifgo")),
-    Layout("cudnn", ("gru",), "rzn", _cudnn("rzn")),
-    Layout("onnx", _RNN, "a", _ONNX),
-    Layout("onnx", ("lstm",), "iofg", _ONNX),
-    Layout("onnx", ("gru", "gru-cho"), "zrn", _ONNX),
-    Layout("equinox", ("lstm",), "ifgo", _EQUINOX),
-    Layout("equinox", ("gru",), "rzn", (*_EQUINOX, Part("bias_n", "h", "h", "n"))),
-    Layout("tf1", ("lstm",), "igfo", _TF1, forget_bias=1.0),
-    Layout("cs231n", ("lstm",), "ifog", _CS231N),
-    Layout("chainer", ("lstm",), "gifo", _CHAINER),
-    Layout("thinc", ("lstm",), "fiog", _THINC),
-    Layout("dynet", ("lstm",), "ifog", _DYNET, forget_bias=1.0),
-    Layout("flax", ("lstm",), "ifgo", _FLAX),
-    Layout("chung", ("gru-cho",), "rzn", _CHUNG, negated="z"),
-)
-"""The table."""
-
-SYSTEMS: dict[str, tuple[str, ...]] = {
-    system: tuple(name for row in LAYOUTS if row.system == system for name in row.cells)
-    for system in dict.fromkeys(row.system for row in LAYOUTS)
-}
-"""The names of the systems, and of the cells that each has."""
 
 
 def to_system(
@@ -295,11 +148,11 @@ def grads_to_system(cell: str | Cell, grads: Params, system: str) -> dict[str, A
     return _write(cell, row, layer)
 
 
-def _find(cell: str | Cell, system: str) -> tuple[Cell, Layout]:
+def _find(cell: str | Cell, system: str) -> tuple[Cell, Convention]:
     if system not in SYSTEMS:
         raise ConfigError(f"no system is called {system!r}; there are {', '.join(SYSTEMS)}")
     cell = _counterpart(get(cell))
-    for row in LAYOUTS:
+    for row in CONVENTIONS:
         if row.system == system and cell.name in row.cells:
             return cell, row
     gru = "; gru resets after the product, gru-cho before it" if cell.name in ("gru", "gru-cho") else ""
@@ -320,10 +173,10 @@ def _counterpart(cell: Cell) -> Cell:
     )
 
 
-def _own(cell: Cell) -> Layout:
-    """Return the layout of the parameters here."""
+def _own(cell: Cell) -> Convention:
+    """Return the convention here."""
     parts = (Part("W", "W", "k gh"), Part("U", "U", "k gh"), Part("b", "x", "gh"), Part("b_h", "h", "gh"))
-    return Layout("", (cell.name,), "".join(cell.from_x), parts)
+    return Convention("", (cell.name,), "".join(cell.from_x), parts)
 
 
 def _meet(cell: Cell) -> Array:
@@ -331,7 +184,7 @@ def _meet(cell: Cell) -> Array:
     return np.array([g == u for g, u in zip(cell.from_x, cell.from_h + cell.from_q, strict=True)])
 
 
-def _added(row: Layout, forget_bias: float | None) -> float | None:
+def _added(row: Convention, forget_bias: float | None) -> float | None:
     if forget_bias is None:
         return row.forget_bias
     if row.forget_bias is None:
@@ -339,11 +192,11 @@ def _added(row: Layout, forget_bias: float | None) -> float | None:
     return forget_bias
 
 
-# Between two layouts a layer is a dict of blocks (rows, G, H) by the letters of `Part.holds`, the gates in
-# the order of Cell.from_x. W has D rows, U has H, a bias has one.
+# Between two conventions a layer is a dict of blocks (rows, G, H) by the letters of `Part.holds`, the gates
+# in the order of Cell.from_x. W has D rows, U has H, a bias has one.
 
 
-def _read(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> dict[str, Array]:
+def _read(cell: Cell, row: Convention, arrays: Mapping[str, Array]) -> dict[str, Array]:
     """Return the layer that the arrays hold."""
     rows = _check(cell, row, arrays)
     layer: dict[str, Array] = {}
@@ -359,7 +212,7 @@ def _read(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> dict[str, Arr
     return _signed(cell, row, layer)
 
 
-def _write(cell: Cell, row: Layout, layer: dict[str, Array]) -> dict[str, Array]:
+def _write(cell: Cell, row: Convention, layer: dict[str, Array]) -> dict[str, Array]:
     """Return the layer's arrays, without those of biases that it does not have."""
     layer = _signed(cell, row, layer)
     arrays: dict[str, Array] = {}
@@ -371,13 +224,13 @@ def _write(cell: Cell, row: Layout, layer: dict[str, Array]) -> dict[str, Array]
     return arrays
 
 
-def _signed(cell: Cell, row: Layout, layer: dict[str, Array]) -> dict[str, Array]:
+def _signed(cell: Cell, row: Convention, layer: dict[str, Array]) -> dict[str, Array]:
     """Return the layer with the negated gates' sign changed."""
     sign = np.array([-1 if g in row.negated else 1 for g in cell.from_x], np.int8)[:, None]
     return {c: block * sign for c, block in layer.items()} if row.negated else layer
 
 
-def _places(cell: Cell, row: Layout, part: Part) -> list[int]:
+def _places(cell: Cell, row: Convention, part: Part) -> list[int]:
     return [cell.from_x.index(g) for g in part.gates or row.gates]
 
 
@@ -391,7 +244,7 @@ def _shape(part: Part, k: int, g: int, h: int) -> tuple[int, ...]:
     return tuple(prod(sizes[c] for c in word) for word in part.axes.split())
 
 
-def _check(cell: Cell, row: Layout, arrays: Mapping[str, Array]) -> dict[str, int]:
+def _check(cell: Cell, row: Convention, arrays: Mapping[str, Array]) -> dict[str, int]:
     """Return the rows of each block, U's of which are H, or raise an error that names what does not fit."""
     title = f"{row.system} {cell.name}".strip()
     biases = [part.name for part in row.parts if not set(part.holds) & set("WU")]
