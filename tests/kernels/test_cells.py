@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_gemm import rounded
 
 import bptt
 from bptt.derive.proof import ProofError
@@ -17,6 +16,7 @@ from bptt.layer.reference import unroll as reference
 from bptt.nets.stepper import Stepper
 from bptt.types import Array, Generator, Params
 from bptt.zoo.equations import ZOO
+from machine_code import rounded
 
 CELLS = {**ZOO, **{f"{name}, by hand": cell for name, cell in bptt.cells.CELLS.items()}}
 # bfloat16: of products that round alike; but what is between two numbers may go either way, by 1 part in 256

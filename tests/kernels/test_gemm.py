@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytest.importorskip("llvmlite")
-
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.llvm import gemm
 from bptt.kernels.llvm.host import host
@@ -19,25 +17,10 @@ from bptt.kernels.ops import products
 from bptt.kernels.ops.products import matmul
 from bptt.layer import threads as number_of_threads
 from bptt.types import Array
+from machine_code import TARGETS, narrow, rounded
+from machine_code import cache as cache
 
-TARGETS = ["", "avx512", "avx2", "baseline"]
 DTYPES = [np.float32, np.float64]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled code away from the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BPTT_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
-
-
-def narrow(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BPTT_TARGET", target)
-    try:
-        host()
-    except ConfigError:
-        pytest.skip(f"not an {target} processor")
 
 
 def whole_numbers(rng: Any, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -239,12 +222,6 @@ def test_nan_and_infinity_reach_the_product() -> None:
 def test_what_does_not_fit(A: Array, B: Array, out: Array | None, says: str) -> None:
     with pytest.raises(ShapeError, match=says):
         matmul(A, B, out)
-
-
-def rounded(x: Array) -> Array:
-    """Return float32 rounded to bfloat16, to the nearest and to even."""
-    bits = x.astype(np.float32).view(np.uint32)
-    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(np.uint32).view(np.float32)
 
 
 @pytest.fixture

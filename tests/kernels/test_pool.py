@@ -3,7 +3,6 @@
 import os
 import threading
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -17,15 +16,8 @@ from bptt.kernels.llvm.loops import count_loop, i64
 from bptt.kernels.runtime import pool
 from bptt.layer import threads
 from bptt.types import Array
+from machine_code import cache as cache
 from processes import run
-
-
-@pytest.fixture(autouse=True, scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep compiled code away from the user's."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BPTT_CACHE", str(tmp_path_factory.mktemp("kernels")))
-        yield
 
 
 def _module() -> ir.Module:

@@ -4,14 +4,10 @@ import mpmath
 import numpy as np
 import pytest
 
-pytest.importorskip("llvmlite")
-
-from test_vector import TARGETS, cache, compiled, errors, target
-
 from bptt.kernels.llvm.powers import power
 from bptt.types import Array
-
-_ = cache  # a fixture
+from machine_code import TARGETS, compiled, errors, narrow
+from machine_code import cache as cache
 
 POWERS = [
     *(0.5, 1.5, -0.5, -1.5, 2.5, 7.5, 8.5, 1.7, 0.3, -0.3, 63.7, -63.7, 1e-3, 1 / 3),
@@ -25,7 +21,7 @@ POWERS = [
 def test_powers_are_as_precise_as_functions(
     dtype: type, target_name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target(target_name, monkeypatch)
+    narrow(target_name, monkeypatch)
     rng = np.random.default_rng(0)
     info = np.finfo(dtype)
     for p in POWERS:
