@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,27 +15,15 @@ from bptt.derive import EquationCell, page, read
 from bptt.derive.names import latex_name
 from bptt.types import Array, Params
 from bptt.zoo.equations import ZOO
+from pages import EVERYTHING, run
 from random_cells import random_cell
 
 NAMES = list(ZOO)
 
-EVERYTHING = '''
-@bptt.cell(state="y c", params={"alpha": (0.5, 1.5)})
-def everything(a_x, a_1, u_x, c_prev, y, alpha, floor=0.25, σ_2=1e-05):
-    """Each function once; names that the page and the module have a use for, too."""
-    x = sqrt(1 + a_x ** 2) ** 3 + abs(a_1)
-    p = where(x > 2 * u_x + 1, tanh(x) ** 3, -x / 2)
-    tape = min(p, relu(a_1), floor) if False else min(p, relu(a_1))
-    c_tilde = max(tape, softplus(u_x)) * exp(-alpha * σ_2) - log(1 + x) ** 2
-    c = floor * c_prev - (c_tilde - 0.5 * y) / (x * (2 + sigmoid(p)))
-    y = c * sigmoid(x)
-    return y, c
-'''.replace("min(p, relu(a_1), floor) if False else ", "")
-
 
 @pytest.fixture(scope="module")
 def everything() -> EquationCell:
-    return EquationCell(read(EVERYTHING.strip()))
+    return EquationCell(read(EVERYTHING))
 
 
 def lines(text: str, heading: str) -> list[str]:
@@ -150,15 +137,6 @@ def test_every_function_and_any_name_can_be_printed(everything: EquationCell) ->
     assert "y_ " not in text.split("Symbols")[0]
     for form in bptt.derive.FORMATS:
         assert page(everything, form)
-
-
-def run(module: str) -> float:
-    """Return the error that a module prints when it is run with nothing but Python and NumPy."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-I", "-c", module], capture_output=True, text=True, encoding="utf-8"
-    )
-    assert done.returncode == 0, done.stderr
-    return float(done.stdout.rsplit(":", 1)[1])
 
 
 @pytest.mark.parametrize("name", NAMES)

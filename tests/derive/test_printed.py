@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 from sympy import Integer, Mul, Symbol
-from test_page import run
 
 from bptt.derive import FORMATS, EquationCell, page, read
 from bptt.derive.algebra import Expr, function, names_in, replaced
@@ -16,6 +15,7 @@ from bptt.derive.printed import prove_module, prove_page
 from bptt.derive.proof import ProofError
 from bptt.derive.whole import Whole
 from bptt.zoo.equations import ZOO
+from pages import run
 
 NAMES = list(ZOO)
 

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_page import EVERYTHING
 
 from bptt.derive import EquationCell, as_html, as_latex, as_text, read
 from bptt.derive.algebra import Expr, names_in
@@ -15,6 +14,7 @@ from bptt.derive.blocks import Block, Page
 from bptt.derive.describe import describe
 from bptt.derive.notation import TeXPrinter, TextPrinter
 from bptt.zoo.equations import ZOO
+from pages import EVERYTHING
 from random_cells import random_cell
 from readback import of_expression, of_latex, of_mathml, of_text
 
@@ -34,7 +34,7 @@ def pages(name: str | int) -> Page:
         value, arguments, params = ODD[name]
         text = f"@bptt.cell(state='h', params={params!r})\ndef odd({arguments}):\n    return {value}\n"
         return describe(EquationCell(read(text)))
-    return describe(EquationCell(read(EVERYTHING.strip())) if name == "everything" else ZOO[name])
+    return describe(EquationCell(read(EVERYTHING)) if name == "everything" else ZOO[name])
 
 
 def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from test_flow import layer
-from test_report import SUM, SWINGS, linear, scaled
 
 from bptt.cells import LSTM
 from bptt.flow import Flow, Path, chart, report, through_time
 from bptt.flow.labels import place
+from flows import SUM, SWINGS, layer, linear, scaled
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

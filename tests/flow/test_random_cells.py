@@ -16,10 +16,10 @@ from bptt.flow import jacobians, of_text, through_time
 from bptt.flow.connections import all_connections
 from bptt.types import Array, Params
 from bptt.zoo.equations import ZOO
+from flows import STEP, far, layer, numerical
 from random_cells import Writer, random_cell
 
 NAMES = ("h", "c", "z", "r", "q", "memory")
-EPS = 1e-30
 OUTSIDE = -1.5
 
 
@@ -60,31 +60,10 @@ def made(text: str) -> EquationCell:
     return EquationCell(read(text, known={"OUTSIDE": OUTSIDE}))
 
 
-def drawn(cell: Cell, T: int, H: int = 3, D: int = 2, N: int = 2) -> tuple[Params, Array, States]:
-    rng = np.random.default_rng(5)
-    sizes: dict[str, tuple[int, ...]] = {
-        "W": (D, len(cell.from_x) * H),
-        "U": (H, len(cell.from_h + cell.from_q) * H),
-    }
-    sizes |= {"b": (len(cell.from_x) * H,)} | dict.fromkeys(cell.units, (H,))
-    params = {name: rng.normal(size=size) for name, size in sizes.items()}
-    states = tuple(rng.normal(size=(N, H)) for _ in cell.states)
-    return params, rng.normal(size=(T, N, D)), states
-
-
-def whole(cell: Cell, params: Params, x: Array, states: States) -> Array:
-    """Return J_0 .. J_T by complex step of bptt.unroll's own forward."""
-    T, N, H, S = len(x), x.shape[1], len(params["U"]), len(cell.states)
-    out = np.zeros((T + 1, N, S, H, S, H))
-    out[0] = np.eye(S * H).reshape(S, H, S, H)
-    for k in range(1, T + 1):
-        before = bptt.unroll(cell, params, x[: T - k], states).states if k < T else states
-        for s, unit in np.ndindex(S, H):
-            moved = [state.astype(complex) for state in before]
-            moved[s][:, unit] += EPS * 1j
-            after = bptt.unroll(cell, params, x[T - k :], tuple(moved)).states
-            out[k, :, :, :, s, unit] = np.stack([a.imag / EPS for a in after], axis=1)
-    return out
+def drawn(cell: Cell, T: int) -> tuple[Params, Array, States]:
+    rng = np.random.default_rng(6)
+    states = tuple(rng.normal(size=(2, 3)) for _ in cell.states)
+    return layer(cell, seed=5), rng.normal(size=(T, 2, 2)), states
 
 
 def single(cell: Cell, params: Params, x: Array, states: States) -> Iterator[dict[tuple[str, ...], Array]]:
@@ -115,7 +94,7 @@ def single(cell: Cell, params: Params, x: Array, states: States) -> Iterator[dic
         for way, out in ways.items():
             for s, unit in np.ndindex(S, H):
                 moved = [state.astype(complex) for state in states]
-                moved[s][:, unit] += EPS * 1j
+                moved[s][:, unit] += STEP * 1j
                 nudge = moved[0] - states[0]
                 match way:
                     case ():
@@ -128,7 +107,7 @@ def single(cell: Cell, params: Params, x: Array, states: States) -> Iterator[dic
                     case (inner, gate):
                         q = cell.operand(product(early, inner, nudge), _complex(states))[0]
                         new = cell.forward(product(a, gate, 1j * q.imag), _complex(states))[0]
-                out[:, :, :, s, unit] = np.stack([n.imag / EPS for n in new], axis=1)
+                out[:, :, :, s, unit] = np.stack([n.imag / STEP for n in new], axis=1)
         yield ways
         states = cell.forward(a, states)[0]
 
@@ -137,19 +116,10 @@ def _complex(states: States) -> States:
     return tuple(state.astype(complex) for state in states)
 
 
-def far(got: Array, wanted: Array) -> float:
-    """Return how far two stacks of Jacobians are apart, relative to each J_k's largest entry.
-
-    1 - tanh² of what is saturated is known to 1e-16 of one only, and with it a J_k that is small.
-    """
-    size = np.abs(wanted).max(axis=(1, 2, 3, 4, 5), keepdims=True)
-    return float(np.max(np.abs(got - wanted) / np.maximum(size, 1e-3)))
-
-
 def error(cell: Cell, T: int = 4) -> float:
     """Return how far a cell's Jacobians are from the numerical ones: everything's and each path's."""
     params, x, states = drawn(cell, T)
-    worst = far(jacobians(cell, params, x, states), whole(cell, params, x, states))
+    worst = far(jacobians(cell, params, x, states), numerical(cell, params, x, states))
     steps = list(single(cell, params, x, states))
     for path in through_time(cell, params, x, states).paths:
         kept = path.connections if path.name != "everything" else all_connections(cell)
@@ -203,23 +173,23 @@ def test_each_path_of_the_zoo_is_the_numerical_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("layer", [0, 1])
-def test_of_layers_in_both_directions(layer: int, reverse: bool) -> None:
+@pytest.mark.parametrize("which", [0, 1])
+def test_of_layers_in_both_directions(which: int, reverse: bool) -> None:
     """A text of as many tokens as lags is read whole, from zero."""
     cell, T = made(ALIKE), 6
     model = bptt.Model(inputs=5, outputs=5, hidden=3, cell=cell, layers=2, bidirectional=True)
     rng = np.random.default_rng(1)
     params, ids = model.init(rng, np.float64), rng.integers(5, size=T)
     params = {name: 2 * p for name, p in params.items()}
-    flow = of_text(model, params, ids, rng=rng, lags=T, layer=layer, reverse=reverse)
+    flow = of_text(model, params, ids, rng=rng, lags=T, layer=which, reverse=reverse)
     x = ids[:, None]
-    if layer:
+    if which:
         below = [
             bptt.unroll(cell, bptt.layer_params(params, reverse=way), x, reverse=way).y
             for way in (False, True)
         ]
         x = np.concatenate(below, axis=-1)
-    own = bptt.layer_params(params, layer, reverse=reverse)
+    own = bptt.layer_params(params, which, reverse=reverse)
     zeros = (np.zeros((1, 3)), np.zeros((1, 3)))
-    wanted = (whole(cell, own, x[::-1] if reverse else x, zeros) ** 2).sum(axis=(3, 5)) / 3
+    wanted = (numerical(cell, own, x[::-1] if reverse else x, zeros) ** 2).sum(axis=(3, 5)) / 3
     np.testing.assert_allclose(flow.squares[flow.whole], wanted, rtol=1e-10, atol=1e-24)

@@ -5,17 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from test_flow import ALL, layer
 
-from bptt.derive import EquationCell, read
 from bptt.errors import DivergedError
 from bptt.flow import Flow, Path, report, through_time
-
-
-def scaled(U: float, T: int = 60) -> Flow:
-    """Return the flow of a network h = relu(1 + U h), whose gradient is U to the k."""
-    params = {"W": np.ones((1, 1)), "U": np.full((1, 1), U), "b": np.ones(1)}
-    return through_time("rnn-relu", params, np.zeros((T, 1, 1)))
+from flows import ALL, SUM, SWINGS, layer, linear, scaled
 
 
 @pytest.mark.parametrize(
@@ -44,14 +37,6 @@ def test_no_gradient_at_all() -> None:
     assert report.rows(flow) == [("everything", ["-"])]
 
 
-def linear(text: str, U: float, T: int) -> Flow:
-    """Return the flow of a cell that is linear, of one unit, where U is the same number for all gates."""
-    cell = EquationCell(read(text))
-    sizes = {"W": (1, len(cell.from_x)), "U": (1, len(cell.from_h))}
-    layer = {name: np.full(size, U if name == "U" else 1.0) for name, size in sizes.items()}
-    return through_time(cell, layer, np.zeros((T, 1, 1)))
-
-
 def headline_is_in_the_table(flow: Flow) -> bool:
     """Whether each lag of the headline stands in the table's column of that state by itself."""
     columns = report.columns(flow)
@@ -62,7 +47,6 @@ def headline_is_in_the_table(flow: Flow) -> bool:
     return bool(said) and all(lag in entries for (_, lag), entries in zip(said, table, strict=True))
 
 
-SWINGS = '@bptt.cell(state="h c")\ndef swings(x_c, h, c):\n    return c, 0.9 * h + x_c\n'
 NO_U = (
     '@bptt.cell(state="h c")\ndef no_u(x_f, x_g, c):\n    f = sigmoid(x_f)\n'
     "    c = f * c + (1 - f) * x_g\n    h = tanh(c)\n    return h, c\n"
@@ -71,7 +55,6 @@ IN_TURN = '@bptt.cell(state="h c")\ndef in_turn(a_c, c):\n    return c, a_c\n'
 ONCE = '@bptt.cell(state="h c")\ndef once(x_c, c):\n    return c, x_c\n'
 NO_WAY = '@bptt.cell(state="h")\ndef no_way(x_f):\n    return tanh(x_f)\n'
 MIXED = '@bptt.cell(state="h c")\ndef mixed(a_f, c):\n    return 0.1 * a_f + c, a_f\n'
-SUM = '@bptt.cell(state="h")\ndef sum_of(a_h, h):\n    return a_h + h\n'
 
 
 @pytest.mark.parametrize(
