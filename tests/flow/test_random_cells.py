@@ -80,7 +80,7 @@ def single(cell: Cell, params: Params, x: Array, states: States) -> Iterator[dic
 
     for x_t in x:
         a = np.zeros((N, len(cell.gates) * H))
-        parts = blocks(x_t @ params["W"] + params["b"], len(cell.from_x)) if cell.from_x else []
+        parts = blocks(x_t @ params["W"] + params.get("b", 0), len(cell.from_x)) if cell.from_x else []
         for gate, part in zip(cell.from_x, parts, strict=True):
             a[:, at[gate] * H : (at[gate] + 1) * H] = part
         for name in cell.units:
