@@ -22,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
 from bptt.checking import Judgement, check_file
 from bptt.errors import BpttError
-from people import Style, drawn, source
-from people_faults import mutants, pairs
+from judged.people import drawn, source
+from judged.people_faults import mutants, pairs
+from judged.people_lines import Style
 
 FOLDER = Path(tempfile.mkdtemp(prefix="check-people-"))
 

@@ -14,7 +14,8 @@ from bptt.checking.numeric import central_differences, complex_step, derivative,
 from bptt.checking.relations import where_wrong
 from bptt.cli import run as command
 from bptt.types import Array, Params
-from people import Style, source
+from judged.people import source
+from judged.people_lines import Style
 
 Capture = pytest.CaptureFixture[str]
 

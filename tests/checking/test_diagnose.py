@@ -19,9 +19,9 @@ from bptt.checking.numeric import complex_step
 from bptt.checking.reference import backward, forward
 from bptt.checking.subject import Subject
 from bptt.types import Generator, Params
-from written import OUTSIDE, SIZES, TEXTS, Chunk, Code, Convention
-from written_faults import CHUNK_FAULTS
-from written_texts import CHUNK, LSTM
+from judged.written import OUTSIDE, SIZES, TEXTS, Chunk, Code, Convention
+from judged.written_faults import CHUNK_FAULTS
+from judged.written_texts import CHUNK, LSTM
 
 
 def numeric(code: Subject) -> Params:

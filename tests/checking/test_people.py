@@ -13,8 +13,9 @@ import pytest
 
 from bptt.checking import Judgement, check, check_file
 from bptt.types import Params
-from people import Style, drawn, source
-from people_faults import mutants, pairs
+from judged.people import drawn, source
+from judged.people_faults import mutants, pairs
+from judged.people_lines import Style
 
 
 def judged(text: str, folder: Path) -> Judgement:

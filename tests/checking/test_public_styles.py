@@ -14,7 +14,11 @@ from bptt.checking import Judgement, SubjectError, check_file
 from bptt.checking.adapters import find
 from bptt.checking.judge import judge
 from bptt.checking.source import load
-from public_styles import MEAN, STYLES, UPDATES
+from judged.public_functions import FUNCTIONS, MEAN
+from judged.public_layers import LAYERS, UPDATES
+from judged.public_models import MODELS
+
+STYLES = {**LAYERS, **MODELS, **FUNCTIONS}
 
 
 def judged(folder: Path, text: str) -> Judgement:

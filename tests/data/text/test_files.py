@@ -10,14 +10,9 @@ import pytest
 
 from bptt.data.text import Kind, files, load, read_bytes, read_text
 from bptt.errors import BpttWarning, DataError
+from corpus_folder import write
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*passed over:bptt.errors.BpttWarning")
-
-
-def write(path: Path, data: bytes) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
 
 
 def test_utf8_is_read_without_its_byte_order_mark(tmp_path: Path) -> None:

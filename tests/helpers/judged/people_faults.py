@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from people import Style, source
+from judged.people import source
+from judged.people_lines import Style
 
 
 @dataclass(frozen=True)

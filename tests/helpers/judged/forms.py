@@ -1,21 +1,11 @@
-"""Recurrent code in many conventions is recognised without being told, and called rightly.
+"""Recurrent code of our own in many conventions: steps, sequences, chunks with their loss, models."""
 
-Each form below is right code of our own. It must be found, give the gradients that the complex step gives,
-at other sizes too, and where it is a known cell, the outputs of the reference time loop.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
-import bptt
-from bptt.checking.adapters import FunctionSubject, explain_failure, find, from_adapter
-from bptt.checking.adapters.pair import PairSubject
-from bptt.checking.adapters.signature import Slot, fill
 from bptt.checking.numeric import complex_step
-from bptt.checking.subject import Sizes, Subject, SubjectError
+from bptt.checking.subject import Subject
 from bptt.types import Array, Params
 
 Namespace = dict[str, Any]
@@ -27,9 +17,6 @@ def σ(a: Array) -> Array:
 
 def named(*functions: Any) -> Namespace:
     return {function.__name__: function for function in functions}
-
-
-# ------------------------------------------------------------------------------------------ one step
 
 
 def lstm_rows() -> Namespace:
@@ -211,9 +198,6 @@ class Updated(Recurrent):
         return dx, dh_prev
 
 
-# ------------------------------------------------------------------------------------------ sequences
-
-
 def rnn_sequence(layout: str) -> Namespace:
     """A sequence in the layout (N, T, D) or (T, N, D)."""
 
@@ -285,8 +269,6 @@ def rnn_last_axis() -> Namespace:
 
     return named(rnn_cell_forward, rnn_cell_backward, rnn_forward, rnn_backward)
 
-
-# ------------------------------------------------------------------------------------- chunks, models
 
 CHUNK = """
 import numpy as np
@@ -391,33 +373,6 @@ class Letters:
         return [dLdU, dLdV, dLdW]
 
 
-# ---------------------------------------------------------------------------------------------- tests
-
-FORMS: list[tuple[Callable[[], Namespace], str, dict[str, str]]] = [
-    (lstm_rows, "step", {"x": "x", "prev_h": "h0", "prev_c": "c0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (rnn_joint_columns, "step", {"xt": "x", "a_prev": "h0", "W": "UW", "b": "b"}),
-    (gru_gates, "step", {"x": "x", "h_old": "h0", "Wz": "WU:z", "Wr": "WU:r", "Wh": "WU:h"}),
-    (rnn_vector, "step", {"x": "x", "s_prev": "h0", "U": "W", "W": "U"}),
-    (
-        lstm_state_tuple,
-        "step",
-        {"x": "x", "h0": "h0", "c0": "c0"}
-        | {f"W{o}{g}": f"{r}:{g}" for o, r in ("xW", "hU") for g in "ifog"},
-    ),
-    (lambda: {"Recurrent": Recurrent}, "step", {"x": "x", "h_prev": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (lambda: {"Given": Given}, "step", {"x": "x", "h_prev": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (lambda: {"Updated": Updated}, "step", {"x": "x", "h_prev": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (lambda: rnn_sequence("NTD"), "sequence", {"x": "x", "h0": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (lambda: rnn_sequence("TND"), "sequence", {"x": "x", "h0": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
-    (lambda: {"Letters": Letters}, "chunk", {"U": "W", "V": "V", "W": "U"}),
-    (
-        lambda: {"Words": Words},
-        "model",
-        {"h_old": "h0", "W": "UW", "Wy": "V", "b": "b", "by": "c"},
-    ),
-]
-
-
 def right(subject: Subject) -> None:
     """Fail unless every gradient that the code gives is that of the complex step."""
 
@@ -431,282 +386,3 @@ def right(subject: Subject) -> None:
         np.testing.assert_allclose(gradient, wanted[name], rtol=1e-9, atol=1e-12, err_msg=name)
     for name, array in before.items():
         np.testing.assert_array_equal(subject.at[name], array)
-
-
-@pytest.mark.parametrize(("make", "form", "roles"), FORMS)
-def test_is_recognised(make: Callable[[], Namespace], form: str, roles: dict[str, str]) -> None:
-    [subject] = find(make(), rng=np.random.default_rng(1))
-    assert subject.form == form
-    assert subject.roles == roles
-    assert subject.gradients(subject.at, subject.cotangents).keys() == subject.at.keys()
-    right(subject)
-    for sizes in (Sizes(T=1, N=1, D=2, H=2, V=2), Sizes(T=4, N=3, D=3, H=5, V=4)):
-        right(subject.resized(sizes, np.random.default_rng(2)))
-
-
-def test_time_axes_are_told() -> None:
-    for layout, axis in (("NTD", 1), ("TND", 0)):
-        [subject] = find(rnn_sequence(layout))
-        assert subject.time_axis == {"x": axis, "h": axis}
-    assert find(rnn_last_axis(), "rnn_forward")[0].time_axis == {"x": 2, "a": 2}
-
-
-def test_the_last_axis_and_its_step() -> None:
-    step, sequence = find(rnn_last_axis())
-    assert (step.form, sequence.form) == ("step", "sequence")
-    for subject in (step, sequence):
-        right(subject)
-        assert subject.roles.items() >= {"Wax": "W", "Waa": "U", "ba": "b", "Wya": "V", "by": "c"}.items()
-        assert len(subject.gradients(subject.at, subject.cotangents)) == 5, "Wya and by get none"
-
-
-def test_outputs_are_those_of_the_reference_loop() -> None:
-    [subject] = find(lstm_rows())
-    at = subject.at
-    params = {"W": at["Wx"], "U": at["Wh"], "b": at["b"]}
-    run = bptt.unroll(bptt.zoo.get("lstm"), params, at["x"][None], (at["prev_h"], at["prev_c"]))
-    outputs = subject.outputs(at)
-    np.testing.assert_allclose(outputs["next_h"], run.states[0], rtol=1e-12)
-    np.testing.assert_allclose(outputs["next_c"], run.states[1], rtol=1e-12)
-    [subject] = find(rnn_sequence("TND"))
-    at = subject.at
-    params = {"W": at["Wx"], "U": at["Wh"], "b": at["b"]}
-    run = bptt.unroll(bptt.zoo.get("rnn"), params, at["x"], (at["h0"],))
-    np.testing.assert_allclose(subject.outputs(at)["h"], run.y, rtol=1e-12)
-
-
-def test_a_chunk_over_globals_that_are_not_set() -> None:
-    namespace, text = chunk()
-    before = set(namespace)
-    [subject] = find(namespace, source=text)
-    assert subject.form == "chunk"
-    wanted = {"Wxh": "W", "Whh": "U", "Why": "V", "bh": "b", "by": "c", "hprev": "h0"}
-    assert subject.roles == wanted
-    assert subject.gradients(subject.at, subject.cotangents).keys() == wanted.keys() - {"hprev"}
-    right(subject)
-    right(subject.resized(Sizes(T=1, H=2, V=3), np.random.default_rng(0)))
-    assert set(namespace) == before, "the module is as it was"
-    assert namespace["hidden_size"] == 50
-
-
-def test_a_chunk_of_parameters_in_a_dict() -> None:
-    """The keys are found by asking; tokens choose rows of W; the gradients come in a dict by the names."""
-
-    def loss_and_grads(params: Params, inputs: list[int], targets: list[int], h0: Array) -> Any:
-        W, U, V, b, c = (params[name] for name in "WUVbc")
-        hs, ps, loss = [h0], [], 0.0
-        for k, y in zip(inputs, targets, strict=True):
-            hs.append(np.tanh(W[k] + hs[-1] @ U + b))
-            e = np.exp(hs[-1] @ V + c)
-            ps.append(e / e.sum())
-            loss = loss - np.log(ps[-1][y])
-        grads, d = {name: np.zeros_like(p) for name, p in params.items()}, 0 * h0
-        for t in reversed(range(len(inputs))):
-            dy = ps[t] - np.eye(len(c))[targets[t]]
-            dz = (V @ dy + d) * (1 - hs[t + 1] ** 2)
-            d = U @ dz
-            grads["V"] += np.outer(hs[t + 1], dy)
-            grads["c"] += dy
-            grads["b"] += dz
-            grads["W"][inputs[t]] += dz
-            grads["U"] += np.outer(hs[t], dz)
-        return loss, grads, hs[-1]
-
-    [subject] = find(named(loss_and_grads))
-    assert subject.form == "chunk"
-    assert subject.roles == {"W": "W", "U": "U", "V": "V", "b": "b", "c": "c", "h0": "h0"}
-    assert len(subject.gradients(subject.at, subject.cotangents)) == 5
-    right(subject)
-
-
-def test_a_chunk_is_judged_before_it_is_clipped() -> None:
-    namespace, text = chunk(limit=0.01)
-    [subject] = find(namespace, source=text)
-    right(subject)
-    assert any("clip" in note for note in getattr(subject, "notes", []))
-
-
-def test_names_decide_between_equal_shapes() -> None:
-    """h and c have one shape: without the names of the return statement they would be taken in order."""
-    [subject] = find(lstm_rows())
-    outputs = subject.outputs(subject.at)
-    assert list(outputs) == ["next_c", "next_h"]
-    assert np.abs(outputs["next_h"]).max() < 1
-
-
-def test_a_wrong_gradient_stays_wrong() -> None:
-    namespace = lstm_rows()
-    backward = namespace["lstm_step_backward"]
-
-    def lstm_step_backward(dnext_c: Array, dnext_h: Array, cache: Any) -> Any:
-        dprev_c, dprev_h, dx, dWx, dWh, db = backward(dnext_c, dnext_h, cache)
-        return dprev_c, dprev_h, dx, dWx, 2 * dWh, db
-
-    [subject] = find(namespace | named(lstm_step_backward))
-    with pytest.raises(AssertionError, match="Wh"):
-        right(subject)
-
-
-def test_a_gradient_that_is_not_summed_over_the_batch_is_noted() -> None:
-    namespace = lstm_rows()
-    backward = namespace["lstm_step_backward"]
-
-    def lstm_step_backward(dnext_c: Array, dnext_h: Array, cache: Any) -> Any:
-        dprev_c, dprev_h, dx, dWx, dWh, db = backward(dnext_c, dnext_h, cache)
-        db = db * np.ones((len(dx), 1))
-        return dprev_c, dprev_h, dx, dWx, dWh, db
-
-    [subject] = find(namespace | named(lstm_step_backward))
-    assert subject.at["x"].shape == (1, 5)
-    [note] = getattr(subject, "notes", [])
-    assert note.startswith("for 2 examples the gradient at b has the shape (2, 16), b itself (16,)")
-
-
-def test_what_has_nothing_to_do_with_it_is_refused() -> None:
-    def affine_forward(x: Array, W: Array, b: Array) -> Any:
-        return x @ W + b, (x, W)
-
-    def affine_backward(dout: Array, cache: Any) -> Any:
-        x, W = cache
-        return dout @ W.T, x.T @ dout, dout.sum(0)
-
-    def blend_forward(x: Array, h: Array) -> Any:
-        return x.sum() + h, h
-
-    def blend_backward(dh: Array, cache: Any) -> Any:
-        return dh.sum(), dh
-
-    def fit(inputs: Array, targets: Array) -> Any:
-        return float(np.mean(inputs)), np.zeros(3)
-
-    def backward(dh: Array, cache: Any) -> Any:
-        return dh
-
-    class Broken:
-        def __init__(self, path: str) -> None:
-            raise OSError(path)
-
-        forward, backward = affine_forward, affine_backward
-
-    namespace = named(affine_forward, affine_backward, blend_forward, blend_backward, fit)
-    assert find(namespace | {"Broken": Broken, "np": np, "size": 3}) == []
-    assert "affine_forward and affine_backward" in explain_failure(namespace)
-    assert "without its forward" in explain_failure(named(backward))
-
-
-def test_a_backward_that_fails_is_reported_when_asked() -> None:
-    namespace = lstm_rows()
-
-    def lstm_step_backward(dnext_h: Array, dnext_c: Array, cache: Any) -> Any:
-        raise ValueError("not today")
-
-    [subject] = find(namespace | named(lstm_step_backward))
-    with pytest.raises(SubjectError, match="not today"):
-        subject.gradients(subject.at, subject.cotangents)
-
-
-def test_what_code_does_to_its_arguments_can_be_watched() -> None:
-    namespace = rnn_joint_columns()
-    backward = namespace["cell_backward"]
-
-    def cell_backward(da_next: Array, cache: Any) -> Any:
-        found = backward(da_next, cache)
-        da_next += 1
-        return found
-
-    [subject] = find(namespace | named(cell_backward))
-    right(subject)  # on copies
-    assert isinstance(subject, PairSubject)
-    with subject.watched(subject.at) as code:
-        arguments = code.back_arguments(code.forward(), subject.cotangents)
-        code.backward(arguments)
-    np.testing.assert_array_equal(arguments["da_next"], subject.cotangents["a_next"] + 1)
-
-
-def test_a_name_restricts() -> None:
-    namespace = lstm_rows() | rnn_sequence("NTD") | {"Recurrent": Recurrent}
-    assert len(find(namespace)) == 3
-    assert [s.name for s in find(namespace, "rnn_backward")] == ["rnn_forward"]
-    assert [s.name for s in find(namespace, "Recurrent")] == ["Recurrent.forward"]
-    assert [s.name for s in find(namespace, "Recurrent.backward")] == ["Recurrent.forward"]
-
-
-@pytest.mark.parametrize("as_what", ["dict", "d-prefixed", "list", "flat"])
-def test_a_function_of_parameters(as_what: str) -> None:
-    rng = np.random.default_rng(0)
-    W, b = rng.normal(size=(2, 3)), rng.normal(size=3)
-
-    def gradients(W: Array, b: Array) -> tuple[Any, Array, Array]:
-        a = np.tanh(W + b)
-        d = 2 * a * (1 - a * a)
-        return (a * a).sum(), d, d.sum(0)
-
-    def function(params: Any) -> Any:
-        if as_what == "list":
-            loss, *grads = gradients(*params)
-            return loss, grads
-        loss, dW, db = gradients(params["W"], params["b"])
-        params["W"] += 1  # what it does to its arguments must not reach the point
-        if as_what == "flat":
-            return loss, dW, db
-        return (loss, {"W": dW, "b": db}) if as_what == "dict" else (loss, {"dW": dW, "db": db})
-
-    params: Any = [W, b] if as_what == "list" else {"W": W, "b": b}
-    subject = FunctionSubject(function, params)
-    assert subject.gradients(subject.at, subject.cotangents).keys() == subject.at.keys()
-    right(subject)
-    right(subject.resized(Sizes(), rng))
-
-
-@pytest.mark.parametrize(
-    ("returned", "message"),
-    [
-        (None, "must return"),
-        ((1.0, [np.zeros(2)] * 3), "1 parameters, but 3"),
-        ((np.ones(2), {}), "one number"),
-    ],
-)
-def test_a_function_that_returns_something_else(returned: Any, message: str) -> None:
-    with pytest.raises(SubjectError, match=message):
-        FunctionSubject(lambda p: returned, {"x": np.zeros(2)})
-
-
-def test_an_adapter_of_ten_lines() -> None:
-    names = rnn_sequence("TND")
-
-    def subject(rng: np.random.Generator, T: int, N: int, D: int, H: int) -> Any:
-        at = {"x": rng.normal(size=(T, N, D)), "U": rng.normal(size=(H, H)), "W": rng.normal(size=(D, H))}
-
-        def outputs(x: Array, U: Array, W: Array) -> Any:
-            return {"y": names["rnn_forward"](x, np.zeros((N, H)), W, U, np.zeros(H))[0]}
-
-        def gradients(dy: Array, x: Array, U: Array, W: Array) -> Any:
-            cache = names["rnn_forward"](x, np.zeros((N, H)), W, U, np.zeros(H))[1]
-            dx, _, dW, dU, _ = names["rnn_backward"](dy, cache)
-            return {"x": dx, "U": dU, "W": dW}
-
-        return at, outputs, gradients, {"x": "x", "W": "W", "U": "U"}, {"x": 0, "y": 0}
-
-    made = from_adapter({"subject": subject}, np.random.default_rng(0))
-    assert made.time_axis == {"x": 0, "y": 0}
-    right(made)
-    right(made.resized(Sizes(T=1), np.random.default_rng(1)))
-
-
-@pytest.mark.parametrize(
-    ("subject", "message"),
-    [
-        (None, "define subject"),
-        (lambda rng, K: None, "not K"),
-        (lambda rng: 3, "must return"),
-        (lambda rng: ({"x": np.ones(2)}, lambda x: [x], lambda x: x), "dict of arrays"),
-    ],
-)
-def test_an_adapter_that_is_none(subject: Any, message: str) -> None:
-    with pytest.raises(SubjectError, match=message):
-        from_adapter({"subject": subject}, np.random.default_rng(0))
-
-
-def test_an_argument_that_nothing_is_known_of_is_no_fault_of_ours() -> None:
-    with pytest.raises(SubjectError, match="nothing is known to call weights_dict with"):
-        fill({"weights": Slot("weights_dict")}, {"x": np.ones(2)}, Sizes())

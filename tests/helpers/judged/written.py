@@ -10,8 +10,8 @@ import numpy as np
 
 from bptt.checking.subject import Sizes, Subject
 from bptt.types import Array, Generator, Params
-from written_faults import GRU_AFTER_FAULTS, GRU_FAULTS, LSTM_FAULTS, RNN_FAULTS
-from written_texts import GRU, GRU_AFTER, LSTM, RNN
+from judged.written_faults import GRU_AFTER_FAULTS, GRU_FAULTS, LSTM_FAULTS, RNN_FAULTS
+from judged.written_texts import GRU, GRU_AFTER, LSTM, RNN
 
 SIZES = Sizes(T=3, N=2, D=5, H=4, V=6)
 
