@@ -190,10 +190,3 @@ def test_a_cached_start_needs_no_computer_algebra(tmp_path: Path) -> None:
             [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
         )
         assert done.stdout.strip() == str(first)
-
-
-def test_importing_bptt_does_not_import_llvm() -> None:
-    code = "import sys, bptt; print('llvmlite' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True,
-                          env=os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))})  # fmt: skip
-    assert done.stdout.strip() == "False"

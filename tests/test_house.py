@@ -1,0 +1,106 @@
+"""What holds the house: no name hides a module, the face is light and whole, files stay short."""
+
+import pkgutil
+import re
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import bptt
+import bptt.flow
+from processes import run
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ["bptt", *(info.name for info in pkgutil.walk_packages(bptt.__path__, "bptt.") if info.ispkg)]
+HIDING = {
+    "bptt.checking": "its inside is to be redrawn",
+    "bptt.cli": "a verb's file has the verb's name; nothing but the command imports either",
+}
+HEAVY = "click rich pooch platformdirs safetensors threadpoolctl msgspec sympy llvmlite matplotlib torch"
+LONG = {
+    "bptt/checking": "its inside is to be redrawn",
+    "bptt/data/text/corpora.py": "to be made shorter",
+    "bptt/data/text/vocabulary.py": "to be made shorter",
+    "bptt/kernels/cell/sequence.py": "to be made shorter",
+    "bptt/kernels/llvm/gemm.py": "to be made shorter",
+    "bptt/kernels/llvm/vector.py": "to be made shorter",
+    "bptt/kernels/ops/products.py": "to be made shorter",
+    "bptt/layer/reference.py": "the definition of right: one loop, forward and backward",
+    "bptt/nets/conventions.py": "a table of other systems' layouts",
+    "bptt/nets/model.py": "to be made shorter",
+    "bptt/training/optim.py": "to be made shorter",
+    "bptt/training/settings.py": "to be made shorter",
+    "bptt/training/trainer.py": "to be made shorter",
+    "layer/test_threads.py": "to be made shorter",
+    "layer/test_unroll.py": "to be made shorter",
+    "nets/test_conventions.py": "to be made shorter",
+    "nets/test_model.py": "to be made shorter",
+    "training/test_optim.py": "to be made shorter",
+    "training/test_trainer.py": "to be made shorter",
+    "training/runs/test_runs.py": "to be made shorter",
+}
+"""Files, or folders, that may be longer, each with its reason."""
+
+
+def hiding(package: ModuleType) -> set[str]:
+    """Return what of a package's face has the name of one of its modules and is none."""
+    modules = {info.name for info in pkgutil.iter_modules(package.__path__)}
+    named = modules & {*vars(package), *getattr(package, "__all__", ())}
+    return {name for name in named if not isinstance(getattr(package, name), ModuleType)}
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if name not in HIDING])
+def test_no_name_of_a_face_hides_a_module(name: str) -> None:
+    package = import_module(name)
+    for public in getattr(package, "__all__", ()):
+        assert hasattr(package, public), public
+    assert not hiding(package)
+
+
+def test_a_function_that_hides_a_module_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bptt.flow, "report", lambda: None, raising=False)
+    assert hiding(bptt.flow) == {"report"}
+
+
+@pytest.mark.parametrize(("module", "most", "brings"), [("bptt", 30, []), ("bptt.cli", 60, ["click"])])
+def test_an_import_is_light(module: str, most: int, brings: list[str]) -> None:
+    done = run(
+        "import sys, time\nbegun = time.perf_counter()\n"
+        f"import {module}\nprint(time.perf_counter() - begun, *sys.modules)"
+    )
+    seconds, *loaded = done.stdout.split()
+    assert [name for name in HEAVY.split() if name in loaded] == brings
+    assert len([name for name in loaded if name.split(".")[0] == "bptt"]) < most
+    assert float(seconds) < 3  # a tenth of it where nothing else runs
+
+
+def test_every_public_name_can_be_had() -> None:
+    done = run(
+        "import bptt\nshown = dir(bptt)\n"
+        "for name in bptt.__all__: assert name in shown and getattr(bptt, name) is not None, name"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(vars(bptt)["__all__"]) > 30
+    with pytest.raises(AttributeError, match="module 'bptt' has no attribute 'nothing'"):
+        _: Any = bptt.nothing  # type: ignore[attr-defined]
+
+
+def too_long(folder: Path, most: int) -> list[str]:
+    files = {path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in folder.rglob("*.py")}
+    long = [name for name, text in files.items() if text.count("\n") > most]
+    return [name for name in long if not any(name.startswith(exempt) for exempt in LONG)]
+
+
+def test_no_file_is_too_long_to_read() -> None:
+    assert too_long(ROOT / "src", 350) == []
+    assert too_long(ROOT / "tests", 400) == []
+
+
+def test_no_test_file_imports_another() -> None:
+    """What tests share is in tests/helpers."""
+    files = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "test_trainer_folder.py"]
+    found = [f for f in files if re.search(r"^\s*(from|import) (test_|tests\b)", f.read_text("utf-8"), re.M)]
+    assert found == []
