@@ -5,9 +5,9 @@ tests try a few. Each is tried in a forked child that has a time and a memory of
 """
 
 import argparse
+import contextlib
 import os
 import re
-import resource
 import signal
 import sys
 import tempfile
@@ -27,6 +27,7 @@ from bptt.types import Generator
 from bptt.zoo import record
 from bptt.zoo.equations import ZOO
 from bptt.zoo.loading import load
+from hostile.forked import forked
 from random_cells import random_cell
 
 # ruff: noqa: SIM905  lists of words
@@ -37,22 +38,7 @@ BYTES = 2**30
 
 FORMATS = ("text", "latex", "markdown", "html", "numpy")
 NUMBERS = (
-    *(
-        "0",
-        "1",
-        "-1",
-        "0.5",
-        "1e400",
-        "1e308",
-        "5e-324",
-        "9**9",
-        "10**400",
-        "nan",
-        "1j",
-        "True",
-        "None",
-        "''",
-    ),
+    *"0 1 -1 0.5 1e400 1e308 5e-324 9**9 10**400 nan 1j True None ''".split(),
     *("0x" + "f" * 300, "9" * 5000, "-0.0", "1_0", "1e-320", "64", "65", "0.1"),
 )
 OPERATORS = tuple("+ - * / ** // % @ < > <= == , = += ( ) : .".split())
@@ -234,42 +220,26 @@ def use(text: str, kind: int) -> str:
 
 def tried(text: str, kind: int) -> str:
     """Return what becomes of a cell in a child: "works", the class of an error, or "FAULT: ..."."""
-    reads, writes = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reads)
-        try:
-            said = _in_child(text, kind)
-        except BaseException as error:
-            said = f"FAULT: {type(error).__name__}"
-        os.write(writes, said.encode(errors="replace")[:4000])
-        os._exit(0)
-    os.close(writes)
-    with os.fdopen(reads, "rb") as pipe:
-        said = pipe.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    return (
-        said or f"FAULT: ended by signal {os.waitstatus_to_exitcode(status)}: {SECONDS} s are over, or memory"
-    )
+    outcome = forked(lambda: _in_child(text, kind), seconds=10 * SECONDS, memory=BYTES)
+    if outcome.code < 0:
+        return f"FAULT: ended by signal {-outcome.code}: {SECONDS} s are over, or memory"
+    return outcome.out or f"FAULT: {outcome.err}"
 
 
-def _in_child(text: str, kind: int) -> str:
-    for number in (signal.SIGALRM, signal.SIGPROF):
-        signal.signal(number, signal.SIG_DFL)
+def _in_child(text: str, kind: int) -> int:
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_PROF, SECONDS)  # of its own, however busy the machine is
-    signal.alarm(10 * SECONDS)
-    pages = (
-        int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 2**20
-    )
-    most = pages * resource.getpagesize() + BYTES
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
-    os.dup2(null, 2)
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", ZeroGradientWarning)
     if kind == 1:  # what a file itself does when it is run is its own affair
         warnings.simplefilter("ignore", SyntaxWarning)
+    with contextlib.redirect_stdout(None):
+        said = _said(text, kind)
+    print(said.encode(errors="replace").decode(), end="")
+    return 0
+
+
+def _said(text: str, kind: int) -> str:
     try:
         return use(text, kind)
     except BpttError as error:

@@ -12,7 +12,6 @@ import signal
 import socket
 import sys
 import tempfile
-import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from bptt.types import Generator
+from hostile import forked
 
-SECONDS = 20
 MEMORY = 10**9
 KINDS = ("char", "byte", "word")
 SMALL = ["--hidden=4", "--embedding=2", "--steps=2", "--eval-every=1", "--warmup=0"]
@@ -30,7 +29,7 @@ SENTENCE = "the quick brown fox, naïve and 日本 😀\n"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Case:
     """What a command did: its exit code, or why it has none, what it said, and whether that will do."""
 
     command: list[str]
@@ -47,7 +46,8 @@ def utf8(rng: Generator) -> bytes:
 
 
 def encoded(rng: Generator) -> bytes:
-    codecs: tuple[str, ...] = (
+    codecs = ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-7", "latin-1", "cp1252", "shift-jis"]
+    codecs += ["gb18030"]
         "utf-8-sig",
         "utf-16",
         "utf-16-be",
@@ -57,7 +57,7 @@ def encoded(rng: Generator) -> bytes:
         "cp1252",
         "shift-jis",
         "gb18030",
-    )
+    ]
     return (SENTENCE * 20).encode(codecs[rng.integers(len(codecs))], "replace")
 
 
@@ -272,36 +272,10 @@ def commands(desk: Path, rng: Generator, known: dict[str, Path]) -> Iterator[lis
         yield ["train", f"--resume={run}", "--steps=3"]
 
 
-def perform(command: list[str], base: int, readable: int, into: Path) -> Outcome:
+def perform(command: list[str], base: int, readable: int) -> Case:
     """Run a command in a forked process, and judge what comes of it."""
-    sys.stdout.flush()
-    if (child := os.fork()) == 0:
-        code = 70
-        try:
-            import resource  # not every system that collects tests has it
-
-            signal.alarm(SECONDS)
-            most = 3 * MEMORY + 2 * readable + virtual()
-            resource.setrlimit(resource.RLIMIT_AS, (most, most))
-            for number, name in ((1, "out"), (2, "err")):
-                os.dup2(os.open(into / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
-            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-            sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-            sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115
-            from bptt.cli import run
-
-            code = run(command)
-        except BaseException:
-            traceback.print_exc()
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(code)
-    _, status, used = os.wait4(child, 0)
-    said = (into / "err").read_text(encoding="utf-8", errors="replace")
-    code = os.waitstatus_to_exitcode(status)
-    taken = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024) - base
+    outcome = forked.bptt(*command, memory=3 * MEMORY + 2 * readable)
+    code, said, taken = outcome.code, outcome.err, outcome.memory - base
     wrong = ""
     if code < 0:
         wrong = f"killed by {signal.Signals(-code).name}"
@@ -312,17 +286,10 @@ def perform(command: list[str], base: int, readable: int, into: Path) -> Outcome
     lines = [line for line in said.splitlines() if not line.startswith("bptt: note: ")]
     if not wrong and (len(lines) != (code != 0) or not all(line.startswith("bptt: ") for line in lines)):
         wrong = f"{len(lines)} lines with exit code {code}"
-    return Outcome(command, str(code), said, wrong)
+    return Case(command, str(code), said, wrong)
 
 
-def virtual() -> int:
-    """Return the address space that the process has now."""
-    statm = Path("/proc/self/statm")
-    pages = int(statm.read_text(encoding="ascii").split()[0]) if statm.exists() else 1 << 24
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def fuzz(corpora: int, seed: int, heard: Callable[[Outcome], None] = lambda outcome: None) -> list[Outcome]:
+def fuzz(corpora: int, seed: int, heard: Callable[[Case], None] = lambda outcome: None) -> list[Case]:
     """Run so many corpora, each from a generator of its own, and return the outcome of each command."""
 
     outcomes = []
@@ -333,15 +300,15 @@ def fuzz(corpora: int, seed: int, heard: Callable[[Outcome], None] = lambda outc
             plain(desk / f"known-{kind}", np.random.default_rng(0))
             known[kind] = desk / f"run-{kind}"
             command = ["train", *SMALL, "--batch=2", "--chunk=4", f"--tokens={kind}", f"--out={known[kind]}"]
-            outcome = perform([*command, str(desk / f"known-{kind}")], 0, 10**9, desk)
+            outcome = perform([*command, str(desk / f"known-{kind}")], 0, 10**9)
             assert outcome.code == "0", outcome
-        base = resident()
+        base = forked.resident()
         for k in range(corpora):
             rng = np.random.default_rng([seed, k])
             here = desk / str(k)
             here.mkdir()
             for command in commands(here, rng, known):
-                outcome = perform(command, base, size(here), desk)
+                outcome = perform(command, base, size(here))
                 outcomes.append(outcome)
                 heard(outcome)
             shutil.rmtree(here, ignore_errors=True)
@@ -350,19 +317,13 @@ def fuzz(corpora: int, seed: int, heard: Callable[[Outcome], None] = lambda outc
     return outcomes
 
 
-def resident() -> int:
-    statm = Path("/proc/self/statm")
-    pages = int(statm.read_text(encoding="ascii").split()[1]) if statm.exists() else 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpora", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
 
-    def heard(outcome: Outcome) -> None:
+    def heard(outcome: Case) -> None:
         if outcome.wrong:
             print(f"{outcome.wrong}: {outcome.command!r:.600}\n    {outcome.said[-1500:]!r}", flush=True)
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable
@@ -44,20 +45,27 @@ class Child:
         return Outcome(code, _text(self.out), _text(self.err), usage.ru_maxrss * unit)
 
 
-def forked(work: Callable[[], int], *, seconds: int = SECONDS) -> Outcome:
+def forked(work: Callable[[], int], *, seconds: int = SECONDS, memory: int = MEMORY) -> Outcome:
     """Run `work` in a child and return how it ended: by SIGALRM, where it took longer than `seconds`."""
-    return started(work, seconds=seconds).wait()
+    return started(work, seconds=seconds, memory=memory).wait()
 
 
-def started(work: Callable[[], int], *, seconds: int = SECONDS) -> Child:
+def started(work: Callable[[], int], *, seconds: int = SECONDS, memory: int = MEMORY) -> Child:
     """Start `work` in a child."""
-    out, err = os.memfd_create("out"), os.memfd_create("err")
+    out, err = _buffer(), _buffer()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # forks of a process that has threads: bptt is made for them
         pid = os.fork()
     if pid == 0:
-        _child(work, seconds, out, err)
+        _child(work, seconds, memory, out, err)
     return Child(pid, out, err)
+
+
+def _buffer() -> int:
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("said")
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
 
 
 def _text(handle: int) -> str:
@@ -66,7 +74,7 @@ def _text(handle: int) -> str:
         return file.read().decode(errors="replace")
 
 
-def _child(work: Callable[[], int], seconds: int, out: int, err: int) -> None:
+def _child(work: Callable[[], int], seconds: int, memory: int, out: int, err: int) -> None:
     import resource  # Windows has none, and reads this file, too
 
     code = CRASH
@@ -82,7 +90,7 @@ def _child(work: Callable[[], int], seconds: int, out: int, err: int) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if sys.platform == "linux":
             pages = int(Path("/proc/self/statm").read_text().split()[0])
-            limit = pages * resource.getpagesize() + MEMORY
+            limit = pages * resource.getpagesize() + memory
             resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
         warnings.resetwarnings()  # a test's own filters are not the command's
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
@@ -99,9 +107,18 @@ def _child(work: Callable[[], int], seconds: int, out: int, err: int) -> None:
             os._exit(code)
 
 
-def bptt(*arguments: str | Path, seconds: int = SECONDS) -> Outcome:
+def resident() -> int:
+    """Return the bytes of memory that this process has now: a forked child begins with them."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def bptt(*arguments: str | Path, seconds: int = SECONDS, memory: int = MEMORY) -> Outcome:
     """Run the command in a child."""
-    return forked(lambda: command(*arguments), seconds=seconds)
+    return forked(lambda: command(*arguments), seconds=seconds, memory=memory)
 
 
 def command(*arguments: str | Path) -> int:

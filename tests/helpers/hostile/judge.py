@@ -1,7 +1,6 @@
 """Each mutated folder through every command that reads one; and each flipped bit: told, or harmless."""
 
 import json
-import os
 import random
 import shutil
 from collections import Counter
@@ -49,15 +48,6 @@ def verbs(folder: Path) -> dict[str, list[str]]:
     return {verb: call for verb, call in found.items() if call[0] in bptt.commands}
 
 
-def resident() -> int:
-    """Return the bytes of memory that this process has now: a forked child begins with them."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 class Fuzzer:
     """Mutates copies of runs and judges them.
 
@@ -83,7 +73,7 @@ class Fuzzer:
         folder.joinpath(NOTES).write_text("mine")
         mutation = rng.choice(MUTATIONS) if only is None else only
         what = mutation(rng, folder, theirs)
-        limit = resident() + MEMORY + 2 * templates.allocated(folder)
+        limit = forked.resident() + MEMORY + 2 * templates.allocated(folder)
         found = []
         for verb, call in verbs(folder).items():
             if verb == "flow" and rng.random() < 0.6:  # it reads no more of the folder than eval does
