@@ -5,11 +5,11 @@ wrong where a term is changed; never wrong where it is only unusual.
 """
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+import bptt.checking
 from bptt.checking import Judgement, SubjectError, check_file
 from bptt.checking.adapters import find
 from bptt.checking.judge import judge
@@ -185,7 +185,7 @@ def test_a_diagnosis_that_crashes_loses_no_verdict(tmp_path: Path, monkeypatch: 
     def crash(*_: object) -> None:
         raise KeyError("V")
 
-    monkeypatch.setattr(sys.modules["bptt.check"], "diagnose", crash)
+    monkeypatch.setattr(bptt.checking, "diagnose", crash)
     judgement = judged(tmp_path, STEP.replace("H.T @ da", "h.T @ da"))
     assert judgement.verdict == "wrong"
     assert "the diagnosis failed by itself (KeyError: 'V'); the verdict stands" in judgement.notes

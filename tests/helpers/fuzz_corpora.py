@@ -48,16 +48,6 @@ def utf8(rng: Generator) -> bytes:
 def encoded(rng: Generator) -> bytes:
     codecs = ["utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-7", "latin-1", "cp1252", "shift-jis"]
     codecs += ["gb18030"]
-        "utf-8-sig",
-        "utf-16",
-        "utf-16-be",
-        "utf-32",
-        "utf-7",
-        "latin-1",
-        "cp1252",
-        "shift-jis",
-        "gb18030",
-    ]
     return (SENTENCE * 20).encode(codecs[rng.integers(len(codecs))], "replace")
 
 
