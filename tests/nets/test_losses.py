@@ -179,7 +179,7 @@ def test_small_losses_keep_their_digits() -> None:
     assert loss.grad.item() == pytest.approx(np.exp(-40), rel=1e-12, abs=0)
 
 
-# ---------------------------------------------------------------------- out, pieces
+# ---------------------------------------------------------------------- out, order in memory
 
 
 @EVERY_REDUCTION
@@ -195,18 +195,6 @@ def test_gradient_may_take_the_place_of_the_logits(reduction: Reduction, mask: A
         assert np.array_equal(out, wanted.grad)
         assert np.shares_memory(out, loss.grad)
     assert np.array_equal(logits, wanted.grad)
-
-
-def test_pieces_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However few logits a thread takes at a time, the loss has the same bits."""
-    logits, targets = example("cross_entropy")
-    whole = cross_entropy(logits, targets, reduction=SUM, mask=MASK)
-    for piece in (1, K, 2 * K + 1, T * N * K - 1):
-        monkeypatch.setattr("bptt.losses.PIECE", piece)
-        cut = cross_entropy(logits, targets, reduction=SUM, mask=MASK)
-        assert cut.value == whole.value
-        assert np.array_equal(cut.grad, whole.grad)
-        assert np.array_equal(cut.each, whole.each)
 
 
 def test_order_in_memory_does_not_matter() -> None:

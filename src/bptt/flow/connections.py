@@ -10,7 +10,6 @@ import numpy as np
 from bptt.cells import Cache, Cell, States, blocks
 from bptt.errors import DivergedError
 from bptt.layer.reference import unroll
-from bptt.layer.threads import matmul
 from bptt.types import Array, Params
 
 Connection: TypeAlias = tuple[str, ...]
@@ -261,4 +260,5 @@ def _back(
 
 def _times(J: Array, UT: Array) -> Array:
     """Return J (N, S·M, H) times UT (H, H)."""
-    return matmul(J.reshape(-1, J.shape[-1]), UT).reshape(J.shape)
+    product: Array = J.reshape(-1, J.shape[-1]) @ UT
+    return product.reshape(J.shape)

@@ -1,5 +1,6 @@
 """What the gradient's flow is measured by, and the measuring, in one layer."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ from bptt.flow.connections import (
     products_of,
     steps_of,
 )
-from bptt.layer.threads import for_pieces, one_blas_thread
+from bptt.layer import threads
 from bptt.types import Array, Params
 from bptt.zoo import get
 
@@ -184,7 +185,7 @@ def through_time(
     """
     params = _double(params)
     U, N, observed = params["U"], x.shape[1], get(cell)
-    with one_blas_thread():
+    with threads.one_blas_thread():
         steps = steps_of(observed, params, x, states)
         T, S = len(steps), len(observed.states)
         followed = np.broadcast_to(np.eye(len(U)), (N, len(U), len(U))) if start is None else start
@@ -207,7 +208,8 @@ def through_time(
                         square[k:, rows] = 0 if largest < 1 else np.where(there, np.inf, 0)
                         break
 
-        for_pieces(measure, N, followed.size * S * S // MOST_NUMBERS)
+        with ThreadPoolExecutor(threads.count()) as pool:
+            list(pool.map(measure, threads.cuts(N, followed.size * S * S // MOST_NUMBERS)))
     return Flow(observed.name, observed.states, squares, where)
 
 

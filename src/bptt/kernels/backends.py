@@ -18,7 +18,6 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError
-from bptt.layer import threads
 from bptt.layer.reference import Unrolled, check, dtype_of
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
@@ -127,7 +126,8 @@ def matmul(a: Array, b: Array, backend: Backend = "auto", precision: Precision =
         from bptt.kernels.ops import products
 
         return products.matmul(a, b, bfloat16=is_narrow)
-    return threads.matmul(a, b)
+    product: Array = a @ b
+    return product
 
 
 def scatter_add(tokens: Array, values: Array, count: int, backend: Backend = "auto") -> Array:

@@ -39,7 +39,7 @@ import numpy as np
 from bptt.cells import Cache, Cell, States
 from bptt.errors import ShapeError
 from bptt.layer.columns import Columns
-from bptt.layer.threads import matmul, one_blas_thread
+from bptt.layer.threads import one_blas_thread
 from bptt.types import Array, Gradients, Params
 
 
@@ -226,13 +226,13 @@ class Unrolled:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""
         columns, x, W = self._columns, self._x, self._params["W"]
         da_x, da_h = rows(columns.W.take(da)), rows(columns.h.take(da))
-        dU = matmul(rows(self._h_prev).T, da_h)
+        dU = rows(self._h_prev).T @ da_h
         if self._q is not None:
-            dU = np.concatenate([dU, matmul(rows(self._q).T, rows(columns.q.take(da)))], axis=-1)
+            dU = np.concatenate([dU, rows(self._q).T @ rows(columns.q.take(da))], axis=-1)
         if x.ndim == 2:
             dW, dx = scatter_add(x, da_x, len(W)), None
         else:
-            dW, dx = matmul(rows(x).T, da_x), matmul(da_x, W.T).reshape(x.shape)
+            dW, dx = rows(x).T @ da_x, (da_x @ W.T).reshape(x.shape)
         grads = {"W": dW, "U": dU}
         if "b" in self._params:
             grads["b"] = da_x.sum(axis=0)
@@ -284,7 +284,7 @@ def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
 def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x W + b, b_h, and the units' own parameters, for all steps: (T, N, G·H)."""
     W = params["W"]
-    ax = W[x] if x.ndim == 2 else matmul(rows(x), W).reshape(*x.shape[:2], W.shape[1])
+    ax = W[x] if x.ndim == 2 else (rows(x) @ W).reshape(*x.shape[:2], W.shape[1])
     ax = ax.astype(dtype, copy=False)
     if "b" in params:
         ax += params["b"]

@@ -1,10 +1,9 @@
 """How many threads there are, and results that do not depend on it.
 
-BLAS libraries cut a product differently for each number of threads, and so round differently. Here BLAS
-is held to one thread, and work that is large enough is cut by its shape alone into pieces that a pool of
-threads takes up: the same bits on one core and on sixty-four. This pool is for NumPy's products; compiled
-code has its own (:mod:`bptt.kernels.runtime.pool`), where each number is one sum in a fixed order, wherever
-work is cut.
+BLAS libraries cut a product differently for each number of threads, and so round differently. What NumPy
+computes here has one thread, and BLAS is held to it: the same bits on one core and on sixty-four. Threads
+are for compiled code (:mod:`bptt.kernels.runtime.pool`), where each number is one sum in a fixed order,
+wherever work is cut.
 
 Where NumPy's products are Apple's Accelerate, which takes no limit, the number of its threads is left as
 it is: results are the same from run to run on one machine.
@@ -16,20 +15,11 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cache, partial
 from typing import Any
 
-import numpy as np
-
 from bptt.errors import ConfigError
-from bptt.types import Array
-
-PIECE = 1 << 24
-"""Multiply-adds in a piece of a product: about a millisecond on one core."""
-
-MOST_PIECES = 16
 
 MOST_THREADS = 1024
 
@@ -45,22 +35,6 @@ def count() -> int:
     if hasattr(os, "sched_getaffinity"):  # the cores this process may use, where the system tells
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-@cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count(), initializer=_mark_worker)
-
-
-_own = threading.local()
-
-
-def _mark_worker() -> None:
-    _own.is_worker = True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
 
 
 @cache
@@ -146,47 +120,3 @@ def cuts(n: int, pieces: int) -> list[slice]:
     """Return slices that cover ``range(n)``, all about as long: so many, or n where that is less."""
     pieces = max(1, min(pieces, n))
     return [slice(k * n // pieces, (k + 1) * n // pieces) for k in range(pieces)]
-
-
-def for_pieces(work: Callable[[slice], Any], n: int, pieces: int) -> None:
-    """Call ``work(slice)`` for `pieces` slices that cover ``range(n)``, here and on the pool.
-
-    The slices depend on `n` and `pieces` alone. `work` must write to places of its own.
-    """
-    parts = cuts(n, pieces)
-    # a worker that waited for the pool could wait for itself
-    helpers = 0 if getattr(_own, "is_worker", False) else min(len(parts), count()) - 1
-    left = iter(parts)
-
-    def take() -> None:
-        for cut in left:
-            work(cut)
-
-    others = [_pool().submit(take) for _ in range(helpers)]
-    try:
-        take()
-    finally:
-        # one that has not begun would find nothing left; the others are waited for
-        errors = [other.exception() for other in others if not other.cancel()]
-    for error in errors:
-        if error is not None:
-            raise error
-
-
-def matmul(a: Array, b: Array) -> Array:
-    """Return the product of `a` (M, K) and `b` (K, N), its rows or columns cut over the pool."""
-    M, N = a.shape[0], b.shape[1]
-    pieces = min(MOST_PIECES, a.size * N // PIECE)
-    if pieces <= 1:
-        product: Array = a @ b
-        return product
-    out = np.empty((M, N), np.result_type(a, b))
-
-    def rows(cut: slice) -> None:
-        np.matmul(a[cut], b, out=out[cut])
-
-    def columns(cut: slice) -> None:
-        out[:, cut] = a @ b[:, cut]
-
-    for_pieces(*((rows, M) if M >= N else (columns, N)), pieces)
-    return out

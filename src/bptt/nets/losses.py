@@ -24,11 +24,7 @@ import numpy as np
 
 from bptt.elementwise import sigmoid, softplus
 from bptt.errors import ConfigError, ShapeError
-from bptt.layer.threads import for_pieces
 from bptt.types import Array, Reduction
-
-PIECE = 1 << 18
-"""Logits that one thread takes at a time: they stay in its cache from one pass to the next."""
 
 
 class Loss(NamedTuple):
@@ -103,28 +99,15 @@ def cross_entropy(
             f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
             f"got {out.dtype} {out.shape}"
         )
-    z, y, w_row = logits.reshape(-1, V), targets.ravel(), w.reshape(-1, 1)
-    grad = np.empty_like(z) if out is None or not out.flags.c_contiguous else out.reshape(-1, V)
-    each = np.empty(T * N, logits.dtype)
-
-    def rows(cut: slice) -> None:
-        # one pass over these logits while they are in cache: shift, exp, sum, gradient
-        p, at = grad[cut], (np.arange(cut.stop - cut.start), y[cut])
-        top = z[cut].real.max(axis=1, keepdims=True)
-        np.subtract(z[cut], top, out=p)
-        shifted = p[at]
-        np.exp(p, out=p)
-        total = p.sum(axis=1, keepdims=True)
-        each[cut] = np.log(total[:, 0]) - shifted
-        p *= w_row[cut] / total
-        p[at] -= w_row[cut, 0]
-
-    for_pieces(rows, T * N, -(-z.size // PIECE))
-    dlogits = grad.reshape(T, N, V)
-    if out is not None and not out.flags.c_contiguous:
-        out[...] = dlogits
-        dlogits = out
-    return _reduced(each.reshape(T, N), dlogits, w, mask)
+    # shift, exp, sum, gradient, in one array
+    right = (*np.indices((T, N)), targets)
+    p = np.subtract(logits, logits.real.max(axis=2, keepdims=True), out=out, order="C")
+    shifted = p[right]
+    np.exp(p, out=p)
+    total = p.sum(axis=2)
+    p *= (w / total)[..., None]
+    p[right] -= w
+    return _reduced(np.log(total) - shifted, p, w, mask)
 
 
 def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
