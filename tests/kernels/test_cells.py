@@ -9,7 +9,7 @@ import pytest
 import bptt
 from bptt.derive.proof import ProofError
 from bptt.kernels.backends import kernel, matmul
-from bptt.kernels.cell.layout import Ragged, layout
+from bptt.kernels.cell.rows import Ragged, rows_of
 from bptt.kernels.llvm.host import host
 from bptt.layer.reference import rows
 from bptt.layer.reference import unroll as reference
@@ -254,9 +254,9 @@ def test_bfloat16_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_early_ends_are_left_out() -> None:
     mask = np.arange(9)[:, None] < np.array([9, 2, 5, 0])
-    found = layout(9, 4, mask=mask, reset=None, reverse=False)
+    found = rows_of(9, 4, mask=mask, reset=None, reverse=False)
     assert isinstance(found, Ragged)
-    assert found.rows == 16
+    assert found.total == 16
     assert [len(found.starts(cut)[0]) for cut in found.cuts(2)] == [9, 9]
     x = np.arange(36).reshape(9, 4)
     assert (found.leave(found.enter(x)) == np.where(mask, x, 0)).all()

@@ -12,7 +12,8 @@
 :mod:`.interface` what a cell's loops through time read and write, by name
 :mod:`.sequence`  their code
 :mod:`.compiled`  their machine code, and the weights as it reads them
-:mod:`.unrolled`  a layer over whole sequences, by a :mod:`.layout`
+:mod:`.rows`      how sequences lie in the rows of arrays
+:mod:`.unrolled`  a layer over whole sequences
 :mod:`.onestep`   a layer one step at a time
 :mod:`.output`    the output matrix, the softmax cross-entropy and their gradients
 :mod:`.sums`      sums over rows

@@ -45,16 +45,6 @@ def reason_against(cell: Cell, dtype: np.dtype[Any]) -> str | None:
         return f"kernels are for float32 and float64, not {dtype}"
     if equations_of(cell) is None:
         return f"the cell {cell.name} is written by hand and has no equations to make a kernel from"
-    return _no_compiler()
-
-
-@cache
-def _no_compiler() -> str | None:
-    try:
-        import llvmlite.binding
-    except ImportError as error:
-        return f"llvmlite, which makes the machine code, cannot be imported: {error}"
-    del llvmlite
     return None
 
 
@@ -143,7 +133,7 @@ def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:
     """Return whether a backend means compiled code for arrays of a dtype, on this machine."""
     if backend == "cpu":
         return dtype.name in DTYPES and dtype.isnative
-    return backend == "auto" and dtype == np.float32 and _no_compiler() is None
+    return backend == "auto" and dtype == np.float32
 
 
 def expect_backend(backend: str, precision: str = "float32") -> None:
@@ -156,8 +146,6 @@ def expect_backend(backend: str, precision: str = "float32") -> None:
 
 def has_bfloat16() -> bool:
     """Return whether this machine has products of bfloat16."""
-    if _no_compiler() is not None:
-        return False
     from bptt.kernels.llvm.host import host
 
     return host().avx512_bf16
@@ -165,7 +153,7 @@ def has_bfloat16() -> bool:
 
 def _expect_bfloat16(backend: Backend, dtype: np.dtype[Any], cell: Cell | None = None) -> None:
     """Raise a ConfigError where products in bfloat16 cannot be had."""
-    reason = _no_compiler() if cell is None else reason_against(cell, dtype)
+    reason = None if cell is None else reason_against(cell, dtype)
     if backend == "reference":
         reason = "backend reference has no such products"
     elif dtype != np.float32:

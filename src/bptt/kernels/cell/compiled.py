@@ -69,7 +69,8 @@ class Compiled:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
         if not self.interface.is_narrow:
             return None
-        widest = max((run.count for found in self.interface.products.values() for run in found), default=1)
+        fed = [gates for runs in self.interface.products.values() for gates, _ in runs]
+        widest = max((gates.stop - gates.start for gates in fed), default=1)
         return memory.empty((N, (max(widest * H, D) + 1) // 2), self.interface.dtype)
 
     def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
@@ -108,17 +109,13 @@ def _columns_of_gates(
     k: Interface, params: Params, dtype: np.dtype[Any], *, has_x: bool
 ) -> list[tuple[str, Array]]:
     """Return the columns of U, and of W where there is an x, for each run of gates by the kernel's names."""
-    H = len(params["U"])
-    width = len(k.cell.from_h) * H
-    whole = {"W": params["W"], "U": params["U"][:, :width], "Uq": params["U"][:, width:]}
+    W, U, columns = params["W"], params["U"], columns_of(k, len(params["U"]))
+    U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
+    products = (("W", W, columns.W), ("U", U_h, columns.h), ("Uq", U_q, columns.q))
     return [
-        (
-            f"{name}.{i}",
-            whole[name][:, run.column * H : (run.column + run.count) * H].astype(dtype, copy=False),
-        )
-        for name, found in k.products.items()
-        if has_x or name != "W"
-        for i, run in enumerate(found)
+        (f"{name}.{i}", whole[:, own].astype(dtype, copy=False))
+        for name, whole, part in products[0 if has_x else 1 :]
+        for i, (_, own) in enumerate(part.runs)
     ]
 
 

@@ -3,32 +3,9 @@
 So a process that finds the code on the disk needs no computer algebra.
 """
 
-from dataclasses import dataclass
-
 from bptt.derive import EquationCell
 from bptt.kernels.llvm.host import Host
-
-
-@dataclass(frozen=True)
-class Run:
-    """Neighbouring gates that a product feeds: `count` blocks of ``a`` from `at`, of U from `column`."""
-
-    at: int
-    column: int
-    count: int
-
-
-def runs(gates: tuple[str, ...], fed: tuple[str, ...]) -> list[Run]:
-    """Return the runs of the gates `fed`, in the order of the product's own columns."""
-    found: list[Run] = []
-    for column, gate in enumerate(fed):
-        at = gates.index(gate)
-        if found and found[-1].at + found[-1].count == at:
-            last = found.pop()
-            found.append(Run(last.at, last.column, last.count + 1))
-        else:
-            found.append(Run(at, column, 1))
-    return found
+from bptt.layer.columns import Columns
 
 
 class Interface:
@@ -43,8 +20,9 @@ class Interface:
 
     Attributes
     ----------
-    products : dict of list of Run
-        For W, U, and U's part that an operand goes through, which gates they feed.
+    products : dict of list of (slice, slice)
+        For W, U, and U's part that an operand goes through, the neighbouring gates that they feed: which
+        blocks of ``a``, and of the product.
     fields : dict of list of str
         For ``"forward"`` and ``"backward"``, the names of what the function's one argument points to: 64-bit
         numbers, addresses or sizes, in order.
@@ -55,13 +33,9 @@ class Interface:
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations
-        ids = cell.gates[: len(eq.gates)]
-        self.G = len(ids)
-        self.products = {
-            "W": runs(ids, cell.from_x),
-            "U": runs(ids, cell.from_h),
-            "Uq": runs(ids, cell.from_q),
-        }
+        self.G = len(eq.gates)
+        blocks = Columns.of(cell, 1)
+        self.products = {"W": blocks.W.runs, "U": blocks.h.runs, "Uq": blocks.q.runs}
         common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q", "narrow"]
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
         products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]

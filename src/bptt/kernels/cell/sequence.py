@@ -276,9 +276,9 @@ class _Forward(_Loop):
         if not self.interface.products[name]:
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
-        for k, run in enumerate(self.interface.products[name]):
-            C = self.gate_at("a", run.at, start, i64(0))
-            columns = self.b.mul(self.H, i64(run.count))
+        for k, (gates, _) in enumerate(self.interface.products[name]):
+            C = self.gate_at("a", gates.start, start, i64(0))
+            columns = self.b.mul(self.H, i64(gates.stop - gates.start))
             self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
 
     def step(
@@ -337,9 +337,9 @@ class _Backward(_Loop):
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value | None = None) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
         size = self.H if size is None else size
-        for k, run in enumerate(self.interface.products[name]):
-            rows = self.b.mul(self.H, i64(run.count))
-            A = self.operand(self.gate_at("da", run.at, start, i64(0)), self.GH, n, rows)
+        for k, (gates, _) in enumerate(self.interface.products[name]):
+            rows = self.b.mul(self.H, i64(gates.stop - gates.start))
+            A = self.operand(self.gate_at("da", gates.start, start, i64(0)), self.GH, n, rows)
             self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
     def step(self, row: Value, j: Value) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from bptt.cells import States
 from bptt.errors import ConfigError
 from bptt.kernels.cell.compiled import Compiled, columns_of
-from bptt.kernels.cell.layout import Layout, layout
+from bptt.kernels.cell.rows import Rows, rows_of
 from bptt.kernels.llvm.jit import address
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums, scatter_add
@@ -38,19 +38,21 @@ def unroll(
 ) -> "KernelRun":
     """Run a cell through time; the arrays are those that :func:`bptt.unroll` has checked."""
     (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.interface.cell
-    at = layout(T, N, mask=mask, reset=reset, reverse=reverse)
+    rows = rows_of(T, N, mask=mask, reset=reset, reverse=reverse)
     last = _Last(reset[0] if reverse and reset is not None else None, dtype)
     tokens = x.ndim == 2
-    loops = _Loops(compiled, at, N, H, 0 if tokens else x.shape[2])
-    given = np.ascontiguousarray(at.enter(x), np.int64 if tokens else dtype)
-    kept = compiled.room(at.rows, H, dtype)
+    loops = _Loops(compiled, rows, N, H, 0 if tokens else x.shape[2])
+    given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
+    kept = compiled.room(rows.total, H, dtype)
     for i, s in enumerate(cell.states):
-        first = np.zeros((N, H), dtype) if states is None else np.array(at.sort(states[i]), dtype, order="C")
+        first = (
+            np.zeros((N, H), dtype) if states is None else np.array(rows.sort(states[i]), dtype, order="C")
+        )
         kept[f"carry.{s}"] = first
     weights = compiled.weights(params, dtype, tokens=tokens)
     loops.run("forward", kept | weights | {"tokens" if tokens else "x": given})
-    y = at.leave(kept.pop("y"))
-    final = tuple(last.cut(at.unsort(kept.pop(f"carry.{s}"))) for s in cell.states)
+    y = rows.leave(kept.pop("y"))
+    final = tuple(last.cut(rows.unsort(kept.pop(f"carry.{s}"))) for s in cell.states)
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
     return KernelRun(y, final, loops, last, params, given, kept)
 
@@ -75,16 +77,16 @@ class _Loops:
     """A cell's loops over some sequences."""
 
     compiled: Compiled
-    layout: Layout
+    rows: Rows
     N: int
     H: int
     D: int
 
     def run(self, which: str, arrays: dict[str, Array]) -> None:
         """Run the forward or the backward, its sequences shared out over the threads."""
-        compiled, at, places = self.compiled, self.layout, self.compiled.places[which]
-        given: dict[str, Array | int | None] = {"steps": at.T, "H": self.H, "D": self.D, "R": at.rows}
-        given |= {"absent": at.absent, "reset": at.reset}
+        compiled, rows, places = self.compiled, self.rows, self.compiled.places[which]
+        given: dict[str, Array | int | None] = {"steps": rows.T, "H": self.H, "D": self.D, "R": rows.total}
+        given |= {"absent": rows.absent, "reset": rows.reset}
         given |= arrays | {"narrow": compiled.narrow(self.N, self.H, self.D)}
         words = compiled.words(which, given)
         of_sequences = [
@@ -92,10 +94,10 @@ class _Loops:
             for name, array in given.items()
             if name.startswith(_OF_SEQUENCES) and isinstance(array, np.ndarray) and name in places
         ]
-        cuts = at.cuts(threads.count())
+        cuts = rows.cuts(threads.count())
         pieces, kept = np.tile(words, (len(cuts), 1)), []
         for piece, cut in zip(pieces, cuts, strict=True):
-            kept += [starts := at.starts(cut)]
+            kept += [starts := rows.starts(cut)]
             piece[places["starts"]], piece[places["counts"]] = map(address, starts)
             for k, stride in of_sequences:
                 piece[k] += cut.start * stride
@@ -132,7 +134,7 @@ class KernelRun:
         ConfigError
             If a backward with `overwrite` has used up the run.
         """
-        loops, at, dtype = self._loops, self._loops.layout, self.y.dtype
+        loops, rows, dtype = self._loops, self._loops.rows, self.y.dtype
         compiled, N, H = loops.compiled, loops.N, loops.H
         cell, tokens = compiled.interface.cell, self._x.ndim == 1
         expect(cell, dy, dstates, self.y, self.states)
@@ -143,22 +145,24 @@ class KernelRun:
             self._kept = {}
         arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
         if dy is None:
-            arrays["dy"] = memory.zeros((at.rows, H), dtype)
+            arrays["dy"] = memory.zeros((rows.total, H), dtype)
         else:
-            arrays["dy"] = np.ascontiguousarray(at.enter(dy), dtype)
+            arrays["dy"] = np.ascontiguousarray(rows.enter(dy), dtype)
         arrays |= compiled.transposed(self._params, dtype, tokens=tokens)
         if cell.from_q:
             arrays["dq"] = np.empty((N, H), dtype)
         if not tokens:
-            arrays["dx"] = memory.empty((at.rows, loops.D), dtype)
+            arrays["dx"] = memory.empty((rows.total, loops.D), dtype)
         for i, s in enumerate(cell.states):
-            given = np.zeros((N, H), dtype) if dstates is None else at.sort(self._last.cut(dstates[i]))
+            given = np.zeros((N, H), dtype) if dstates is None else rows.sort(self._last.cut(dstates[i]))
             arrays[f"dcarry.{s}"] = given
         for p in cell.units:
             arrays[f"dunit.{p}"] = np.zeros((N, H), dtype)
         loops.run("backward", arrays)
-        dx = None if tokens else at.leave(arrays["dx"])
-        return Gradients(self._sums(arrays), dx, tuple(at.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
+        dx = None if tokens else rows.leave(arrays["dx"])
+        return Gradients(
+            self._sums(arrays), dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states)
+        )
 
     def _sums(self, arrays: dict[str, Array]) -> Params:
         """Return the sums over time: dU = Σ h_prevᵀ da (qᵀ da for U_q), dW = Σ xᵀ da, db = Σ da."""

@@ -88,7 +88,6 @@ class Vector:
         self.type = ir.VectorType(self.scalar, self.lanes)
         self._int = ir.IntType(8 * self.dtype.itemsize)
         self.bits = ir.VectorType(self._int, self.lanes)
-        self._flags = ir.VectorType(ir.IntType(1), self.lanes)
 
     # ---- values
 

@@ -21,8 +21,8 @@ WORTH = 0.95
 
 
 @dataclass(frozen=True)
-class Layout:
-    """All T steps of all N sequences.
+class Rows:
+    """All T steps of all N sequences, as they lie.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Layout:
     reset: Array | None
 
     @property
-    def rows(self) -> int:
+    def total(self) -> int:
         """How many rows there are."""
         return self.T * self.N
 
@@ -53,7 +53,7 @@ class Layout:
 
     def enter(self, array: Array) -> Array:
         """Return (T, N, ...) as rows (R, ...)."""
-        return array.reshape(self.rows, *array.shape[2:])
+        return array.reshape(self.total, *array.shape[2:])
 
     def leave(self, rows: Array) -> Array:
         """Return rows (R, ...) as (T, N, ...), with zeros where there are none."""
@@ -75,7 +75,7 @@ def _starts(T: int, N: int, reverse: bool, first: int, last: int) -> tuple[Array
 
 
 @dataclass(frozen=True)
-class Ragged(Layout):
+class Ragged(Rows):
     """Sequences that end early, by length."""
 
     order: Array  # the sequences, longest first
@@ -83,7 +83,7 @@ class Ragged(Layout):
     at: Array  # each row's place among the (T·N) steps
 
     @property
-    def rows(self) -> int:
+    def total(self) -> int:
         """How many rows there are."""
         return len(self.at)
 
@@ -117,8 +117,8 @@ class Ragged(Layout):
         return unsorted
 
 
-def layout(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: bool) -> Layout:
-    """Return the layout for a batch, by its mask (True where a step exists) and resets."""
+def rows_of(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: bool) -> Rows:
+    """Return the rows of a batch, by its mask (True where a step exists) and resets."""
     if mask is not None and mask.all():
         mask = None
     if mask is not None:
@@ -129,7 +129,7 @@ def layout(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: 
             return _ragged(T, N, lengths, reset, reverse=reverse)
     crossed = _crossed(reset, reverse=reverse)
     absent = None if mask is None else np.ascontiguousarray(~mask)
-    return Layout(T, N, reverse, absent, crossed)
+    return Rows(T, N, reverse, absent, crossed)
 
 
 def _ragged(T: int, N: int, lengths: Array, reset: Array | None, *, reverse: bool) -> Ragged:
