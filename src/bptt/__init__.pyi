@@ -30,10 +30,10 @@ from bptt.nets.stack import StackRun as StackRun
 from bptt.nets.stack import layer_params as layer_params
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
-from bptt.training.settings import PRESETS as PRESETS
+from bptt.training.presets import PRESETS as PRESETS
+from bptt.training.report import Report as Report
 from bptt.training.settings import Settings as Settings
 from bptt.training.trained import Trained as Trained
-from bptt.training.trainer import Report as Report
 from bptt.training.trainer import Trainer as Trainer
 from bptt.types import Batch as Batch
 from bptt.types import Gradients as Gradients

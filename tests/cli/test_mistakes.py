@@ -54,7 +54,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     (["train", "--resume=" + OUT_LONG], "is no such folder"),
     (["train", "--resume={}/folder"], "holds no run"),
     (["train", "--resume={}/book.txt"], "is no such folder"),
-    (["train", "--resume={}/run", "--lr=1", "--eval-every=3"], "only --steps or .* not --lr, --eval-every"),
+    (["train", "--resume={}/run", "--lr=1", "--eval-every=3"], "only .*--steps.* not --lr, --eval-every"),
     (["train", "--resume={}/run", "--out=out"], "names the run's folder"),
     (["train", "--resume={}/run", "--preset=ptb"], "names the run's folder"),
     (["train", "--resume={}/run", "{}/other.txt"], "is no longer what the run was trained on"),

@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from bptt.types import Batch
 from bptt.data.tasks import Task, legal_next, make
 from bptt.data.tasks.base import counted
 from bptt.data.tasks.reber import SYMBOLS, as_batch, reber_string
-from bptt.types import Array
+from bptt.types import Array, Batch
 
 Predict = Callable[[Batch], Array]
 

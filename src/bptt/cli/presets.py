@@ -8,7 +8,7 @@ import click
 @click.command()
 def presets() -> None:
     """List the presets of bptt train, and what each sets."""
-    from bptt.training.settings import PRESETS
+    from bptt.training.presets import PRESETS
 
     for name, preset in PRESETS.items():
         click.echo(f"{name:12} {preset.about}")

@@ -9,71 +9,43 @@ from typing import Any
 import click
 
 from bptt.cells import Cell
-from bptt.data.text.vocabulary import KINDS
 from bptt.errors import BpttError
+from bptt.training.presets import PRESETS
+from bptt.training.setting import Part, Setting, shown
+from bptt.training.settings import SETTINGS, Settings
 from bptt.zoo import get
 
 
-def _options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _option(declared: Setting) -> Any:
+    """Return the option of a setting; in brackets what is taken for text when no preset is named."""
+    if declared.is_argument:
+        return click.argument(declared.name, metavar=f"[{declared.metavar}]", required=False)
+    taken = PRESETS["default"].settings.get(declared.name, declared.default)
+    bracket = "" if taken is None or taken is False else f"  [{shown(taken)}]"
+    name, kind = declared.option, declared.types[0]
+    if kind is bool:
+        flag: dict[str, Any] = {"is_flag": True, "flag_value": not declared.default, "default": None}
+        return click.option(name, declared.name, **flag, help=declared.says + bracket)
+    if declared.choices and declared.metavar is None:
+        type_: Any = click.Choice(declared.choices)
+    else:
+        type_ = kind if kind in (int, float) else str
+    return click.option(name, type=type_, metavar=declared.metavar, help=declared.says + bracket)
+
+
+def _options(*parts: Part) -> Callable[[Any], Any]:
     def add(command: Any) -> Any:
-        for option in reversed(options):
-            command = option(command)
+        for declared in reversed(SETTINGS.values()):
+            command = _option(declared)(command) if declared.part in parts else command
         return command
 
     return add
 
 
 @click.command(context_settings={"show_default": False})
-@click.argument("data", metavar="[CORPUS or PATH]", required=False)
-@_options(
-    click.option("--valid", metavar="PATH", help="Text to validate on; otherwise the last tenth."),
-    click.option(
-        "--tokens", type=click.Choice(KINDS), help="What a token is; otherwise what suits the corpus."
-    ),
-    click.option("--vocabulary", type=int, metavar="V", help="The most words to know."),
-    click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets)."),
-)
-@_options(
-    click.option(
-        "--cell",
-        metavar="NAME",
-        help="The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own.  [lstm]",
-    ),
-    click.option("--hidden", type=int, metavar="H", help="Hidden units in a layer.  [128]"),
-    click.option("--layers", type=int, metavar="L", help="Layers.  [1]"),
-    click.option("--embedding", type=int, metavar="E", help="Embedding size; 0 is one-hot input.  [64]"),
-    click.option("--tied", is_flag=True, default=None, help="Output matrix = embedding transposed."),
-    click.option("--dropout", type=float, metavar="P", help="Part dropped of each layer's output.  [0.1]"),
-    click.option("--input-dropout", type=float, metavar="P", help="Part dropped of the embedding.  [0]"),
-    click.option("--bias", metavar="NAME", help="none, one, or two as PyTorch has them.  [one]"),
-    click.option("--init", metavar="NAME", help="uniform, normal, fan-in, scaled, orthogonal.  [orthogonal]"),
-    click.option("--init-scale", type=float, help="For uniform and normal."),
-    click.option("--backend", metavar="NAME", help="auto, reference (NumPy) or cpu (compiled).  [auto]"),
-    click.option("--precision", metavar="NAME", help="Of products: float32 or bfloat16.  [float32]"),
-    click.option("--forget-bias", type=float, help="Where a forget gate's bias starts.  [1]"),
-)
-@_options(
-    click.option("--batch", type=int, metavar="N", help="Rows in a training step.  [32]"),
-    click.option("--chunk", type=int, metavar="T", help="Time steps in a training step.  [64]"),
-    click.option("--steps", type=int, metavar="S", help="Training steps.  [3000]"),
-    click.option("--epochs", type=float, metavar="E", help="Passes over the text, instead of steps."),
-    click.option("--optimizer", metavar="NAME", help="sgd, adagrad, rmsprop, adam or adamw.  [adamw]"),
-    click.option("--lr", type=float, metavar="X", help="Learning rate.  [0.01]"),
-    click.option("--momentum", type=float, help="For sgd.  [0]"),
-    click.option("--beta2", type=float, help="For adam and adamw.  [0.99]"),
-    click.option("--weight-decay", type=float, help="For adamw.  [0.1]"),
-    click.option("--schedule", metavar="NAME", help="constant, step, plateau or cosine.  [cosine]"),
-    click.option("--warmup", type=int, metavar="S", help="Steps of linear warm-up.  [100]"),
-    click.option("--keep", type=int, help="step: epochs, plateau: evaluations, before the rate falls.  [4]"),
-    click.option("--factor", type=float, help="What step and plateau multiply the rate by.  [0.5]"),
-    click.option("--reduction", metavar="NAME", help="The loss differentiated.  [mean_over_time_and_batch]"),
-    click.option("--clip-norm", type=float, help="The most the gradient's norm may be.  [1]"),
-    click.option("--clip-value", type=float, help="The most an entry of the gradient may be."),
-    click.option("--patience", type=int, help="Evaluations without a better one before stopping early."),
-    click.option("--seed", type=int, metavar="K", help="Same seed, same bits.  [0]"),
-    click.option("--report-every", type=int, metavar="S", help="Steps between lines of the log.  [50]"),
-    click.option("--eval-every", type=int, metavar="S", help="Steps between evaluations.  [500]"),
-)
+@_options("data")
+@click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets).")
+@_options("model", "optimizer", "schedule", "loop")
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
 @click.option("--samples/--no-samples", default=True, help="Show now and then what the model writes.  [show]")
@@ -92,20 +64,11 @@ def train(
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
     In brackets: what is taken for text when no preset is named; tasks and presets have their own.
     """
-    from bptt.training.settings import Settings
     from bptt.training.trainer import Trainer
 
     given = {name: value for name, value in asked.items() if value is not None}
-    if resume is not None:
-        if strange := [name for name in given if name not in ("data", "valid", "steps", "epochs", "cell")]:
-            raise click.UsageError(
-                "--resume goes on as the run was set up; only --steps or --epochs can go with it, and the "
-                "PATH of its text and --valid where these have moved, "
-                f"not {', '.join('--' + name.replace('_', '-') for name in strange)}",
-                ctx,
-            )
-        if out is not None or preset is not None:
-            raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
+    if resume is not None and (out is not None or preset is not None):
+        raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
     if "data" in given:
         given["data"] = _lasting(given["data"])
     if "valid" in given:

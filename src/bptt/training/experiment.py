@@ -131,29 +131,16 @@ class Experiment:
 
     def schedule(self) -> schedules.Schedule:
         """Return a new learning-rate schedule."""
-        s = self.settings
-        own: dict[str, dict[str, Any]] = {
-            "step": {"keep": s.keep, "factor": s.factor},
-            "plateau": {"patience": max(1, s.keep), "factor": s.factor},
-            "cosine": {"floor": 0.0},
-        }
-        return schedules.make(
-            s.schedule,
-            lr=s.lr,
-            total_steps=max(1, self.steps),
-            warmup=min(s.warmup, self.steps),  # a short run warms up all the way through
-            **own.get(s.schedule, {}),
-        )
+        told = self.settings.of_part("schedule")
+        told["warmup"] = min(told["warmup"], self.steps)  # a short run warms up all the way through
+        if (name := told.pop("schedule")) == "plateau":
+            told["patience"] = max(1, told.pop("keep"))
+        return schedules.make(name, total_steps=max(1, self.steps), **told)
 
     def optimizer(self) -> optim.Optimizer:
         """Return the optimiser."""
-        s = self.settings
-        own: dict[str, dict[str, Any]] = {
-            "sgd": {"momentum": s.momentum},
-            "adam": {"beta2": s.beta2},
-            "adamw": {"beta2": s.beta2, "weight_decay": s.weight_decay},
-        }
-        return optim.make(s.optimizer, **own.get(s.optimizer, {}))
+        told = self.settings.of_part("optimizer")
+        return optim.make(told.pop("optimizer"), **told)
 
     def validate(self, params: Params) -> float:
         """Return the loss on validation data: nats per token from cold windows of 256, or a task's."""
@@ -189,27 +176,9 @@ class Experiment:
 
 def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = None) -> Model:
     token_inputs = task is None or task.input_tokens is not None
-    return Model(
-        inputs=inputs,
-        outputs=outputs,
-        hidden=settings.hidden,
-        cell=settings.cell,
-        layers=settings.layers,
-        token_inputs=token_inputs,
-        embedding=settings.embedding or None if token_inputs else None,
-        tied=settings.tied,
-        bias=settings.bias,
-        output_bias=settings.output_bias,
-        dropout=settings.dropout,
-        input_dropout=settings.input_dropout,
-        loss="cross_entropy" if task is None else task.loss,
-        reduction=settings.reduction,
-        init_name=settings.init,
-        init_scale=settings.init_scale,
-        forget_bias=settings.forget_bias,
-        backend=settings.backend,
-        precision=settings.precision,
-    )
+    loss = "cross_entropy" if task is None else task.loss
+    told = settings.of_model(token_inputs=token_inputs)
+    return Model(inputs=inputs, outputs=outputs, token_inputs=token_inputs, loss=loss, **told)
 
 
 def _try_out(cell: Cell) -> None:

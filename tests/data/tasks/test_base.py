@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from bptt.data.batches import Source
-from bptt.types import Batch
 from bptt.data.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, TemporalOrder, make
 from bptt.data.tasks.base import counted
 from bptt.errors import ConfigError, RunError, ShapeError
+from bptt.types import Batch
 from spoiled import spoiled, taken
 from task_models import (
     FAULTY,

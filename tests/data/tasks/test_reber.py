@@ -5,12 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from bptt.types import Batch
 from bptt.data.tasks import EmbeddedReber, legal_next
 from bptt.data.tasks.base import counted
 from bptt.data.tasks.reber import SYMBOLS
 from bptt.errors import DataError
-from bptt.types import Array
+from bptt.types import Array, Batch
 from task_models import (
     reber_oracle,
     task_of,

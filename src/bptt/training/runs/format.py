@@ -19,7 +19,7 @@ from bptt.cells import Cell
 from bptt.data.text import Kind
 from bptt.errors import RunError
 from bptt.nets.model import Model
-from bptt.training.settings import Settings
+from bptt.training.settings import SETTINGS, Settings
 from bptt.types import Array
 from bptt.zoo import get, record
 
@@ -127,12 +127,9 @@ def described(config: dict[str, Any]) -> Described:
     cell = get(record.from_json({k: v for k, v in msgspec.structs.asdict(kept).items() if v is not None}))
     model: Model = _of(Model, config, "model", cell)
     settings: Settings = _of(Settings, config, "settings", cell)
-    asked = {f.name: getattr(settings, f.name) for f in fields(Settings)}
-    asked["init_name"] = settings.init
-    asked["embedding"] = settings.embedding or None if model.token_inputs else None
-    for f in fields(Model):
-        if f.name in asked and getattr(model, f.name) != asked[f.name]:
-            raise RunError(f"its model's {f.name} is not that of its settings")
+    for name, value in settings.of_model(token_inputs=model.token_inputs).items():
+        if getattr(model, name) != value:
+            raise RunError(f"its model's {name} is not that of its settings")
     facts = convert(config.get("data"), Facts, "data")
     known = msgspec.structs.asdict(facts)
     return Described(model, settings, {name: value for name, value in known.items() if value is not None})
@@ -222,7 +219,8 @@ def sealed(config: dict[str, Any], vocabulary: bytes | None) -> dict[str, Any]:
 def _name(config: dict[str, Any], vocabulary: str | None) -> str:
     """Return a name made of what does not change while a run lasts: not where its data lie, or its end."""
     lasting: list[object] = [vocabulary, config.get("model"), config.get("cell")]
-    for part, changing in (("settings", ("data", "valid", "steps", "epochs")), ("data", ("source",))):
+    free = [name for name, declared in SETTINGS.items() if declared.may_change]
+    for part, changing in (("settings", free), ("data", ["source"])):
         values = config.get(part)
         if isinstance(values, dict):
             values = {key: value for key, value in values.items() if key not in changing}

@@ -1,0 +1,56 @@
+"""Write docs/settings.md from what is declared of each setting: ``python docs/make_settings.py``."""
+
+from pathlib import Path
+
+from bptt.training.presets import PRESETS, TASK_SETTINGS
+from bptt.training.setting import shown
+from bptt.training.settings import SETTINGS
+
+PARTS = {
+    "data": "Data",
+    "model": "Model",
+    "loop": "Training",
+    "optimizer": "Optimiser",
+    "schedule": "Learning rate",
+}
+
+BEGINNING = """\
+# Settings
+
+All that decides a run. Each is an option of `bptt train` and, by the same name with `_` for `-`, an
+argument of `bptt.Settings` and a key of `settings` in a run's [`config.json`](format.md). What is not said
+is taken from the preset, or from what a generated task is known to need, or else is the default; for text,
+where no preset is named, the preset is `default`. `bptt train --resume DIR` takes only
+{free}.
+
+This page is written by `python docs/make_settings.py` from
+[`settings.py`](../src/bptt/training/settings.py).
+"""
+
+
+def page() -> str:
+    """Return the page."""
+    free = [f"`{setting.option}`" for setting in SETTINGS.values() if setting.may_change]
+    lines = [BEGINNING.format(free=f"{', '.join(free[:-1])} and {free[-1]}")]
+    for part, title in PARTS.items():
+        lines += [f"## {title}\n", "| option | default | takes | |", "|---|---|---|---|"]
+        for name, setting in SETTINGS.items():
+            if setting.part == part:
+                default = shown(setting.default)
+                if name in PRESETS["default"].settings:
+                    default += f"; for text {shown(PRESETS['default'].settings[name])}"
+                option = setting.option + f" {setting.metavar}" * bool(
+                    setting.metavar and not setting.is_argument
+                )
+                not_for_task = " Not for generated tasks." * setting.of_text
+                lines.append(f"| `{option}` | {default} | {setting.wanted} | {setting.says}{not_for_task} |")
+        lines.append("")
+    overlays = {name: preset.settings for name, preset in PRESETS.items()} | TASK_SETTINGS
+    lines += ["## What presets and generated tasks set\n", "| | |", "|---|---|"]
+    for name, sets in overlays.items():
+        lines.append(f"| `{name}` | {', '.join(f'{key} {shown(value)}' for key, value in sets.items())} |")
+    return "\n".join([*lines, ""])
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("settings.md").write_text(page(), encoding="utf-8")
