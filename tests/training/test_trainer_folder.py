@@ -138,7 +138,7 @@ def test_a_run_goes_on_where_its_texts_have_moved(tmp_path: Path, book: str) -> 
 def test_a_run_that_goes_on_by_other_code_says_so(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bptt.training.trainer.running", lambda *_: "compiled for another")
+    monkeypatch.setattr("bptt.training.opening.running", lambda *_: "compiled for another")
     go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 3)
     monkeypatch.undo()
     with pytest.warns(BpttWarning, match="was compiled for another and is now .*: its bits may differ"):

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from bptt.cli.output import visible
-from bptt.training.trainer import Report
+from bptt.training.report import Report
 
 QUIET_SECONDS = 15.0
 """Without a terminal, how long nothing may be said."""

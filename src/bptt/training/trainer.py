@@ -15,92 +15,31 @@ in the checkpoint, which therefore depends on the settings and the step alone.
 """
 
 import math
-import os
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec.structs import asdict
 
-from bptt import __version__
-from bptt.data.tasks import TASKS, Verdict
-from bptt.data.text import describe
-from bptt.errors import BpttWarning, ConfigError, DivergedError, RunError
-from bptt.kernels.backends import running
-from bptt.layer import threads
+from bptt.data.tasks import Verdict
+from bptt.errors import DivergedError, RunError
 from bptt.training import optim
 from bptt.training.experiment import Experiment
-from bptt.training.runs.folder import RUNS, Checkpoint, Run
-from bptt.training.runs.format import FORMAT, Progress, convert, due
+from bptt.training.opening import begin, drawn, find, go_on
+from bptt.training.report import Report
+from bptt.training.runs.folder import Checkpoint, Run
+from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
 from bptt.training.settings import Settings
 from bptt.types import Params
-from bptt.zoo import record
 
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
 
 DONE = "all steps are done"
 STOPPED = "stopped"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What training has to say at a step.
-
-    Attributes
-    ----------
-    step, steps : int
-        Training steps done, and to do in all.
-    epoch : float
-        Passes over the data.
-    tokens : int
-        Targets trained on so far.
-    seconds : float
-        Of training, those before a resumption included.
-    rate : float
-        Tokens per second since the report before.
-    train_loss : float
-        Mean per target since the report before; nats for cross-entropies.
-    lr : float
-    valid_loss : float or None
-        Where one was taken.
-    best : bool
-        Whether it is the lowest so far.
-    verdict : Verdict or None
-        On a generated task.
-    """
-
-    step: int
-    steps: int
-    epoch: float
-    tokens: int
-    seconds: float
-    rate: float
-    train_loss: float
-    lr: float
-    valid_loss: float | None = None
-    best: bool = False
-    verdict: Verdict | None = None
-
-    def line(self) -> dict[str, Any]:
-        """Return the line of the log."""
-        line: dict[str, Any] = {
-            "step": self.step,
-            "tokens": self.tokens,
-            "seconds": round(self.seconds, 3),
-            "train_loss": self.train_loss,
-            "lr": self.lr,
-            "tokens_per_second": round(self.rate),
-        }
-        if self.valid_loss is not None:
-            line["valid_loss"] = self.valid_loss
-        if self.verdict is not None:
-            line["solved"] = self.verdict.met
-        return line
 
 
 class Trainer:
@@ -133,13 +72,9 @@ class Trainer:
         self.schedule = experiment.schedule()
         patience = self.settings.patience
         self.stopping = EarlyStopping(patience) if patience else None
-        self.params = params
-        self.slots = self.optimizer.init(params)
+        self.params, self.slots = params, self.optimizer.init(params)
         self.carried: Params | None = None
-        self.step = self.tokens = 0
-        self.best = math.inf
-        self.solved = self.stopped_early = False
-        self._sum, self._count = 0.0, 0  # of the loss since the last report
+        self.progress = Progress.none()
         self._seconds = 0.0
         self._saved_at = -1
         self.end: str | None = None
@@ -159,14 +94,7 @@ class Trainer:
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        _keep_apart(settings, RUNS if folder is None else Path(folder))
-        threads.count()  # a BPTT_THREADS that means nothing is said now
-        experiment = Experiment.of(settings)
-        config = _config(experiment)
-        params = _drawn(experiment)  # what takes too much memory leaves no folder behind
-        vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
-        name = f"{Path(settings.data).stem or 'text'}-{experiment.model.stack.cell.name}"
-        trainer = cls(experiment, Run.create(folder, config, vocabulary, name=name), params)
+        trainer = cls(*begin(settings, folder))
         trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
@@ -180,8 +108,9 @@ class Trainer:
         ----------
         folder : path
         **changed
-            ``steps`` or ``epochs``: a new, later end (the schedule then stretches to it, and a cosine's
-            rate rises again); ``data``, ``valid``: where the same texts lie now.
+            What may change (see :meth:`bptt.Settings.changed`). ``steps`` or ``epochs``: a new, later end
+            (the schedule then stretches to it, and a cosine's rate rises again); ``data``, ``valid``: where
+            the same texts lie now.
 
         Raises
         ------
@@ -189,57 +118,37 @@ class Trainer:
             If the run or its checkpoint cannot be read, its data are not what they were, or another process
             holds it.
         """
-        if "steps" in changed and "epochs" in changed:
-            raise ConfigError("give --steps or --epochs, not both")
         run = Run.open(folder)
         run.hold()
         try:
-            return cls._resumed(run, changed)
+            experiment, kept = find(run, changed)
+            trainer = cls(experiment, run, kept.arrays["params"] if kept else drawn(experiment))
+            if kept is not None:
+                trainer._restore(kept)
+            trainer._seconds = go_on(run, experiment, trainer.progress, is_changed=bool(changed))
         except BaseException:
             run.release()
             raise
-
-    @classmethod
-    def _resumed(cls, run: Run, changed: dict[str, Any]) -> "Trainer":
-        config = run.config()
-        kept = run.describe()
-        if "epochs" in changed:
-            changed = {"steps": None, **changed}
-        found = run.load("last", kept.model.shapes) if run.has("last.safetensors") else None
-        experiment = Experiment.of(replace(kept.settings, **changed), facts=kept.facts)
-        own_cell = "equations" in record.to_json(experiment.model.stack.cell)
-        if found is None and (own_cell or run.has("best.safetensors") or run.log.lines()):
-            raise RunError(  # before anything is drawn
-                f"{run.folder} has no last.safetensors, so it is not known where to go on: put it back, "
-                "or copy best.safetensors to that name to go on from the best step"
-            )
-        trainer = cls(experiment, run, _drawn(experiment) if found is None else found.arrays["params"])
-        if found is not None:
-            trainer._restore(found)
-        if changed and experiment.steps < trainer.step:
-            raise ConfigError(
-                f"the run is at step {trainer.step:,} already: it cannot end at {experiment.steps:,}"
-            )
-        new = _config(experiment)
-        if (before := config.get("runs_on", new["runs_on"])) != new["runs_on"]:
-            warnings.warn(
-                f"the run was {before} and is now {new['runs_on']}: its bits may differ from here on",
-                BpttWarning,
-                stacklevel=3,
-            )
-        s = experiment.settings
-        run.log.read()  # what cannot be read is told before anything is written
-        run.sweep()
-        if experiment.vocabulary is not None:
-            run.restore_vocabulary(experiment.vocabulary.to_json())
-        trainer._seconds = run.log.rewind(trainer.step, *due(s, trainer.step, trainer._count))
-        if changed or config["format"] < FORMAT:
-            run.write_config(new)
         return trainer
 
     def close(self) -> None:
         """Let go of the run's folder, which happens by itself when training ends."""
         self.run.release()
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return self.progress.step
+
+    @property
+    def best(self) -> float:
+        """The lowest validation loss so far; infinity where there is none."""
+        return math.inf if self.progress.best is None else self.progress.best
+
+    @property
+    def solved(self) -> bool:
+        """Whether the task is solved."""
+        return self.progress.solved
 
     @property
     def epoch(self) -> float:
@@ -274,26 +183,26 @@ class Trainer:
             self.close()
 
     def _reports(self, should_stop: Callable[[], bool]) -> Iterator[Report]:
-        s = self.settings
+        s, p = self.settings, self.progress
         begun = time.perf_counter() - self._seconds
-        last_tokens, last_seconds = self.tokens, self._seconds
+        last_tokens, last_seconds = p.tokens, self._seconds
         saved = time.perf_counter()
         while True:
             self.end = self._why_end(should_stop())
             report = None
-            due = self.step % s.report_every == 0 or self.step % s.eval_every == 0
+            due = p.step % s.report_every == 0 or p.step % s.eval_every == 0
             # a stop leaves the sums as they are: the report that it comes before is made after resuming
-            if self._count and (due or self.end not in (None, STOPPED)):
+            if p.count and (due or self.end not in (None, STOPPED)):
                 seconds = time.perf_counter() - begun
-                rate = (self.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
+                rate = (p.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
                 report = self._report(seconds, rate)
                 self.run.expect_held()
                 self.run.log.add(report.line())
-                last_tokens, last_seconds = self.tokens, seconds
+                last_tokens, last_seconds = p.tokens, seconds
                 self.end = self._why_end(self.end == STOPPED)
             late = time.perf_counter() - saved > SAVE_SECONDS
             evaluated = report is not None and report.valid_loss is not None
-            if self._saved_at != self.step and (self.end is not None or evaluated or late):
+            if self._saved_at != p.step and (self.end is not None or evaluated or late):
                 self._save("last")
                 saved = time.perf_counter()
             if report is not None:
@@ -307,9 +216,9 @@ class Trainer:
         return self.experiment.sample(self.params, self.settings.seed, length)
 
     def _why_end(self, stop: bool) -> str | None:
-        if self.solved:
+        if self.progress.solved:
             return "the task is solved"
-        if self.stopped_early:
+        if self.progress.stopped_early:
             return f"no better validation loss in {self.settings.patience} evaluations"
         if self.step >= self.experiment.steps:
             return DONE
@@ -332,29 +241,26 @@ class Trainer:
         lr = self.schedule.lr(self.step, self.epoch)
         self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
         targets = each.size if batch.counted is None else int(batch.counted.sum())
-        self._sum += float(each.sum(dtype=np.float64))
-        self._count += targets
-        self.tokens += targets
-        self.step += 1
+        self.progress.add(float(each.sum(dtype=np.float64)), targets)
 
     def _report(self, seconds: float, rate: float) -> Report:
-        train_loss, self._sum, self._count = self._sum / self._count, 0.0, 0
-        valid_loss, best, verdict = None, False, None
-        before = max(0, self.step - 1)
+        p = self.progress
+        train_loss, valid_loss, best, verdict = p.mean(), None, False, None
+        before = max(0, p.step - 1)
         lr = self.schedule.lr(
             before, before / self.experiment.source.batches_per_epoch
         )  # that of the last update
-        if self.step % self.settings.eval_every == 0 or self.end == DONE:
+        if p.step % self.settings.eval_every == 0 or self.end == DONE:
             valid_loss, verdict = self._evaluate()
             best = valid_loss < self.best
             if best:
-                self.best = valid_loss
+                p.best = valid_loss
                 self._save("best")
         return Report(
-            step=self.step,
+            step=p.step,
             steps=self.experiment.steps,
             epoch=self.epoch,
-            tokens=self.tokens,
+            tokens=p.tokens,
             seconds=seconds,
             rate=rate,
             train_loss=train_loss,
@@ -371,9 +277,14 @@ class Trainer:
         if not math.isfinite(loss):
             raise self._diverged(f"the validation loss is {loss}")
         self.schedule.observe(loss)
-        self.stopped_early = self.stopping is not None and self.stopping.observe(loss)
-        self.solved = verdict is not None and verdict.met
+        self.progress.stopped_early = self.stopping is not None and self.stopping.observe(loss)
+        self.progress.solved = verdict is not None and verdict.met
         return loss, verdict
+
+    @property
+    def _places(self) -> dict[str, Any]:
+        """What has a place of its own, by the names of the checkpoint's values."""
+        return {"source": self.experiment.source, "schedule": self.schedule, "stopping": self.stopping}
 
     def _save(self, name: str) -> None:
         arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
@@ -381,25 +292,15 @@ class Trainer:
         for group, what in whats.items():
             if not all(np.isfinite(array).all() for array in arrays[group].values()):
                 raise self._diverged(f"a {what} is not finite")
-        values = {
-            "step": self.step,
-            "tokens": self.tokens,
-            "best": None if math.isinf(self.best) else self.best,
-            "solved": self.solved,
-            "stopped_early": self.stopped_early,
-            "sum": self._sum,
-            "count": self._count,
-            "source": self.experiment.source.state(),
-            "schedule": self.schedule.state(),
-            "stopping": self.stopping.state() if self.stopping else None,
-        }
-        self.run.save(name, Checkpoint(arrays, values))
+        for key, place in self._places.items():
+            setattr(self.progress, key, place and place.state())
+        self.run.save(name, Checkpoint(arrays, asdict(self.progress)))
         if name == "last":
             self._saved_at = self.step
 
-    def _restore(self, checkpoint: Checkpoint) -> None:
-        values = convert(checkpoint.values, Progress, str(self.run.path("last.safetensors")))
-        slots, state = (checkpoint.arrays.get(name, {}) for name in ("optimizer", "state"))
+    def _restore(self, kept: Checkpoint) -> None:
+        progress = convert(kept.values, Progress, str(self.run.path("last.safetensors")))
+        slots, state = (kept.arrays.get(name, {}) for name in ("optimizer", "state"))
         zeros = self.model.zero_state(self.settings.batch) if state else {}
         for what, found, own in (("optimiser", slots, self.slots), ("states", state, zeros)):
             if _kinds(found) != _kinds(own):
@@ -411,15 +312,10 @@ class Trainer:
         self.params = {name: self.params[name] for name in self.model.shapes}
         self.slots = {name: slots[name] for name in self.slots}
         self.carried = state or None
-        self.step, self.tokens = values.step, values.tokens
-        self.best = math.inf if values.best is None else values.best
-        self.solved, self.stopped_early = values.solved, values.stopped_early
-        self._sum, self._count = values.sum, values.count
-        self.experiment.source.restore(values.source)
-        self.schedule.restore(values.schedule)
-        if self.stopping is not None and values.stopping is not None:
-            self.stopping.restore(values.stopping)
-        self._saved_at = self.step
+        for key, place in self._places.items():
+            if place is not None and (at := getattr(progress, key)) is not None:
+                place.restore(at)
+        self.progress, self._saved_at = progress, progress.step
 
     def _diverged(self, what: str) -> DivergedError:
         kept = "no checkpoint was written yet"
@@ -428,40 +324,10 @@ class Trainer:
         return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr, or --clip-norm 1")
 
 
-def _keep_apart(settings: Settings, folder: Path) -> None:
-    """Refuse to write among the files that are read: the data would not be the same when resumed."""
-    named = {*TASKS, *(info.name for info in describe())}
-    for data in {settings.data, settings.valid or settings.data} - named:
-        # os.path, because Path.resolve raises where links go in a circle
-        source, place = Path(os.path.realpath(data)), Path(os.path.realpath(folder))
-        if not os.path.isdir(source) or not place.is_relative_to(source):  # noqa: PTH112  as in Run.open
-            continue
-        if not any(part.startswith(".") for part in place.relative_to(source).parts):  # hidden: not read
-            raise ConfigError(f"{folder} lies in {data}, and would become data; give an --out elsewhere")
-
-
 def _kinds(arrays: Params) -> dict[str, tuple[tuple[int, ...], str]]:
     return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
-
-
-def _drawn(experiment: Experiment) -> Params:
-    return experiment.model.init(np.random.default_rng([experiment.settings.seed, 0]))
 
 
 def _quiet() -> np.errstate:
     """Return a context without NumPy's warnings: what is no longer finite is said once, as an error."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
-
-
-def _config(experiment: Experiment) -> dict[str, Any]:
-    model = experiment.model
-    kept = record.to_json(model.stack.cell)
-    name = {"cell": kept["name"]}
-    return {
-        "bptt": __version__,
-        "settings": experiment.settings.to_json() | name,
-        "model": {field.name: getattr(model, field.name) for field in fields(model)} | name,
-        "cell": kept,
-        "data": experiment.facts,
-        "runs_on": running(model.backend, model.stack.cell, model.precision),
-    }

@@ -74,7 +74,20 @@ class Facts(Struct, forbid_unknown_fields=True):
 
 
 class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
-    """How far training has come: the values of a checkpoint."""
+    """How far training has come: what a trainer counts, and the values of a checkpoint.
+
+    Attributes
+    ----------
+    step, tokens : int
+        Training steps done, and targets trained on.
+    best : float or None
+        The lowest validation loss.
+    solved, stopped_early : bool
+    sum, count
+        Of the losses since the last report, and how many they are.
+    source, schedule, stopping
+        The places in the data, the schedule and the patience, when the checkpoint was written.
+    """
 
     step: Count
     tokens: Count
@@ -86,6 +99,34 @@ class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
     source: dict[str, Any]
     schedule: dict[str, Any]
     stopping: dict[str, Any] | None
+
+    @classmethod
+    def none(cls) -> "Progress":
+        """Return where training begins."""
+        return cls(
+            step=0,
+            tokens=0,
+            best=None,
+            solved=False,
+            stopped_early=False,
+            sum=0.0,
+            count=0,
+            source={},
+            schedule={},
+            stopping=None,
+        )
+
+    def add(self, loss: float, targets: int) -> None:
+        """Count a training step, and the sum of its losses."""
+        self.step += 1
+        self.sum += loss
+        self.count += targets
+        self.tokens += targets
+
+    def mean(self) -> float:
+        """Return the mean loss since it was last asked for."""
+        mean, self.sum, self.count = self.sum / self.count, 0.0, 0
+        return mean
 
 
 class LogLine(Struct, kw_only=True):
