@@ -39,11 +39,10 @@ def page() -> str:
                 default = shown(setting.default)
                 if name in PRESETS["default"].settings:
                     default += f"; for text {shown(PRESETS['default'].settings[name])}"
-                option = setting.option + f" {setting.metavar}" * bool(
-                    setting.metavar and not setting.is_argument
-                )
                 not_for_task = " Not for generated tasks." * setting.of_text
-                lines.append(f"| `{option}` | {default} | {setting.wanted} | {setting.says}{not_for_task} |")
+                lines.append(
+                    f"| `{setting.option}` | {default} | {setting.wanted} | {setting.says}{not_for_task} |"
+                )
         lines.append("")
     overlays = {name: preset.settings for name, preset in PRESETS.items()} | TASK_SETTINGS
     lines += ["## What presets and generated tasks set\n", "| | |", "|---|---|"]

@@ -37,7 +37,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([*TRAIN, "--tokens=word", "--vocabulary=2"], "at least 3"),
     ([*TRAIN, "--frob"], "No such option:? '?--frob.*see bptt train --help"),
     ([*TRAIN, "--cell=frob"], "no cell is called 'frob'; there are rnn, .*slstm"),
-    ([*TRAIN, "--tokens=frob"], "'frob' is not one of 'char', 'byte', 'word'"),
+    ([*TRAIN, "--tokens=frob"], "tokens must be one of char, byte, word, got 'frob'"),
     ([*TRAIN, "--optimizer=frob"], "optimizer must be one of sgd, .* got 'frob'"),
     ([*TRAIN, "--schedule=frob"], "schedule must be one of .* got 'frob'"),
     ([*TRAIN, "--init=frob"], "init must be one of .* got 'frob'"),

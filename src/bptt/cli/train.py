@@ -18,19 +18,16 @@ from bptt.zoo import get
 
 def _option(declared: Setting) -> Any:
     """Return the option of a setting; in brackets what is taken for text when no preset is named."""
-    if declared.is_argument:
+    if declared.argument:
         return click.argument(declared.name, metavar=f"[{declared.metavar}]", required=False)
     taken = PRESETS["default"].settings.get(declared.name, declared.default)
-    bracket = "" if taken is None or taken is False else f"  [{shown(taken)}]"
-    name, kind = declared.option, declared.types[0]
-    if kind is bool:
-        flag: dict[str, Any] = {"is_flag": True, "flag_value": not declared.default, "default": None}
-        return click.option(name, declared.name, **flag, help=declared.says + bracket)
-    if declared.choices and declared.metavar is None:
-        type_: Any = click.Choice(declared.choices)
-    else:
-        type_ = kind if kind in (int, float) else str
-    return click.option(name, type=type_, metavar=declared.metavar, help=declared.says + bracket)
+    help = declared.says + ("" if taken is None or taken is False else f"  [{shown(taken)}]")
+    kind: dict[str, Any] = {"type": declared.types[0], "metavar": declared.metavar}
+    if bool in declared.types:
+        kind = {"is_flag": True, "flag_value": not declared.default}
+    elif not {int, float} & {*declared.types}:  # its check is that of the settings
+        kind = {"type": str, "metavar": declared.metavar or "NAME"}
+    return click.option(declared.option, declared.name, default=None, help=help, **kind)
 
 
 def _options(*parts: Part) -> Callable[[Any], Any]:

@@ -20,30 +20,14 @@ class Preset:
     settings: dict[str, Any]
 
 
+_LONG_LAG = {"embedding": 0, "init": "orthogonal", "forget_bias": 6.0, "batch": 50, "lr": 1e-2}
+
 TASK_SETTINGS: dict[str, dict[str, Any]] = {
     "reber": {"hidden": 16, "steps": 4000, "eval_every": 200},
     # a forget gate that starts at σ(4) = 0.98 holds a tenth of the cell state over 100 steps
     "adding": {"hidden": 32, "batch": 50, "forget_bias": 4.0, "steps": 4000, "eval_every": 250},
-    "temporal-order": {
-        "hidden": 32,
-        "embedding": 0,
-        "batch": 50,
-        "init": "orthogonal",
-        "forget_bias": 6.0,
-        "lr": 1e-2,
-        "steps": 8000,
-        "eval_every": 500,
-    },
-    "copy": {
-        "hidden": 128,
-        "embedding": 0,
-        "batch": 50,
-        "init": "orthogonal",
-        "forget_bias": 6.0,
-        "lr": 1e-2,
-        "steps": 12000,
-        "eval_every": 500,
-    },
+    "temporal-order": {"hidden": 32, **_LONG_LAG, "steps": 8000, "eval_every": 500},
+    "copy": {"hidden": 128, **_LONG_LAG, "steps": 12000, "eval_every": 500},
     "ar2": {"hidden": 16, "steps": 1500, "eval_every": 250},
 }
 """What each task is known to need."""
@@ -51,114 +35,42 @@ TASK_SETTINGS: dict[str, dict[str, Any]] = {
 PRESETS: dict[str, Preset] = {
     "default": Preset(
         "what is taken for text when no preset is named: an LSTM that learns Tiny Shakespeare well",
-        {
-            "init": "orthogonal",
-            "dropout": 0.1,
-            "optimizer": "adamw",
-            "lr": 1e-2,
-            "beta2": 0.99,
-            "weight_decay": 0.1,
-            "warmup": 100,
-        },
+        {"init": "orthogonal", "dropout": 0.1}
+        | {"optimizer": "adamw", "lr": 1e-2, "beta2": 0.99, "weight_decay": 0.1, "warmup": 100},
     ),
     "vanilla": Preset(
         "the vanilla-RNN character model: chunks of 25, one row, Adagrad, entries clipped at 5",
-        {
-            "cell": "rnn",
-            "hidden": 100,
-            "embedding": 0,
-            "init": "normal",
-            "init_scale": 0.01,
-            "forget_bias": 0.0,
-            "reduction": "sum_over_time_and_batch",
-            "batch": 1,
-            "chunk": 25,
-            "steps": 40000,
-            "optimizer": "adagrad",
-            "lr": 0.1,
-            "schedule": "constant",
-            "clip_norm": None,
-            "clip_value": 5.0,
-            "eval_every": 4000,
-            "report_every": 400,
-        },
+        {"cell": "rnn", "hidden": 100, "embedding": 0}
+        | {"init": "normal", "init_scale": 0.01, "forget_bias": 0.0}
+        | {"reduction": "sum_over_time_and_batch", "batch": 1, "chunk": 25, "steps": 40000}
+        | {"optimizer": "adagrad", "lr": 0.1, "schedule": "constant", "clip_norm": None, "clip_value": 5.0}
+        | {"eval_every": 4000, "report_every": 400},
     ),
     "minibatch": Preset(
         "the mini-batch LSTM written as step functions: loss summed over time, mean over the batch",
-        {
-            "cell": "lstm",
-            "hidden": 128,
-            "embedding": 64,
-            "init": "fan-in",
-            "forget_bias": 0.0,
-            "reduction": "sum_over_time_mean_over_batch",
-            "batch": 50,
-            "chunk": 32,
-            "optimizer": "adam",
-            "lr": 2e-3,
-            "schedule": "constant",
-            "clip_norm": None,
-        },
+        {"cell": "lstm", "hidden": 128, "embedding": 64, "init": "fan-in", "forget_bias": 0.0}
+        | {"reduction": "sum_over_time_mean_over_batch", "batch": 50, "chunk": 32}
+        | {"optimizer": "adam", "lr": 2e-3, "schedule": "constant", "clip_norm": None},
     ),
     "shakespeare": Preset(
         "the bias-free LSTM with output matrix V of the Shakespeare derivation, on Tiny Shakespeare",
-        {
-            "data": "tinyshakespeare",
-            "cell": "lstm",
-            "hidden": 128,
-            "embedding": 0,
-            "bias": "none",
-            "output_bias": False,
-            "forget_bias": 0.0,
-            "batch": 32,
-            "chunk": 50,
-            "optimizer": "rmsprop",
-            "lr": 2e-3,
-            "schedule": "step",
-            "keep": 4,
-            "factor": 0.9,
-            "epochs": 10.0,
-            "clip_norm": None,
-            "clip_value": 5.0,
-        },
+        {"data": "tinyshakespeare", "cell": "lstm", "hidden": 128, "embedding": 0}
+        | {"bias": "none", "output_bias": False, "forget_bias": 0.0, "batch": 32, "chunk": 50}
+        | {"optimizer": "rmsprop", "lr": 2e-3, "schedule": "step", "keep": 4, "factor": 0.9, "epochs": 10.0}
+        | {"clip_norm": None, "clip_value": 5.0},
     ),
     "ptb": Preset(
         "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights divided by √(Z/2)",
-        {
-            "data": "ptb",
-            "tokens": "word",
-            "cell": "lstm",
-            "hidden": 128,
-            "embedding": 0,
-            "init": "scaled",
-            "forget_bias": 0.0,
-            "reduction": "sum_over_time_mean_over_batch",
-            "batch": 20,
-            "chunk": 35,
-            "epochs": 13.0,
-            "optimizer": "sgd",
-            "lr": 1.0,
-            "schedule": "step",
-            "keep": 4,
-            "factor": 0.5,
-            "clip_norm": 5.0,
-            "report_every": 20,
-            "eval_every": 700,
-        },
+        {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 128, "embedding": 0}
+        | {"init": "scaled", "forget_bias": 0.0}
+        | {"reduction": "sum_over_time_mean_over_batch", "batch": 20, "chunk": 35, "epochs": 13.0}
+        | {"optimizer": "sgd", "lr": 1.0, "schedule": "step", "keep": 4, "factor": 0.5, "clip_norm": 5.0}
+        | {"report_every": 20, "eval_every": 700},
     ),
     "forecast": Preset(
         "the squared-error variant: a vanilla RNN that forecasts a noisy oscillation one step ahead",
-        {
-            "data": "ar2",
-            "cell": "rnn",
-            "hidden": 16,
-            "init": "normal",
-            "init_scale": 0.1,
-            "forget_bias": 0.0,
-            "lr": 5e-3,
-            "steps": 1500,
-            "eval_every": 250,
-        },
+        {"data": "ar2", "cell": "rnn", "hidden": 16, "init": "normal", "init_scale": 0.1, "forget_bias": 0.0}
+        | {"lr": 5e-3, "steps": 1500, "eval_every": 250},
     ),
 }
 """The systems that public explanations describe, each with its own sizes, initialisation and training."""

@@ -27,6 +27,8 @@ from bptt.zoo import get
 MOST = 10**8
 """A size beyond it would be more than NumPy can count, let alone keep."""
 
+_FALLS = ("schedule", ("step", "plateau"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -34,103 +36,73 @@ class Settings:
 
     data: str = setting(
         "pydoc",
-        "A corpus, a generated task, or the path of a file or folder",
-        part="data",
+        "A corpus, a task, or a path",
+        "data",
         metavar="CORPUS or PATH",
-        is_argument=True,
+        argument=True,
         may_change=True,
     )
     valid: str | None = setting(
-        None,
-        "Text to validate on; otherwise what the corpus has, or its last tenth",
-        part="data",
-        metavar="PATH",
-        of_text=True,
-        may_change=True,
+        None, "Text to validate on; otherwise the last tenth", "data", "PATH", of_text=True, may_change=True
     )
     tokens: Kind | None = setting(
-        None, "What a token is; otherwise what suits the corpus", part="data", of_text=True
+        None,
+        "What a token is; otherwise what suits the corpus",
+        "data",
+        f"[{'|'.join(get_args(Kind))}]",
+        of_text=True,
     )
-    vocabulary: int | None = setting(
-        None, "The most words to know", part="data", metavar="V", least=1, of_text=True
-    )
+    vocabulary: int | None = setting(None, "The most words to know", "data", "V", least=1, of_text=True)
 
     cell: str | Cell = setting(
-        "lstm", "The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own", part="model", metavar="NAME"
+        "lstm", "The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own", "model"
     )
-    hidden: int = setting(128, "Hidden units in a layer", part="model", metavar="H", least=1, most=MOST)
-    layers: int = setting(1, "Layers", part="model", metavar="L", least=1, most=MOST_LAYERS)
-    embedding: int = setting(
-        64, "Embedding size; 0 is one-hot input", part="model", metavar="E", least=0, most=MOST
-    )
-    tied: bool = setting(False, "Output matrix = embedding transposed", part="model")
-    dropout: float = setting(0.0, "Part dropped of each layer's output", part="model", metavar="P")
-    input_dropout: float = setting(0.0, "Part dropped of the embedding", part="model", metavar="P")
-    bias: BiasCount = setting(
-        "one", "Biases: none, one, or two as PyTorch has them", part="model", metavar="NAME"
-    )
-    output_bias: bool = setting(True, "Biases of the output", part="model")
+    hidden: int = setting(128, "Hidden units in a layer", "model", "H", least=1, most=MOST)
+    layers: int = setting(1, "Layers", "model", "L", least=1, most=MOST_LAYERS)
+    embedding: int = setting(64, "Embedding size; 0 is one-hot input", "model", "E", least=0, most=MOST)
+    tied: bool = setting(False, "Output matrix = embedding transposed", "model")
+    dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P")
+    input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P")
+    bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
+    output_bias: bool = setting(True, "Biases of the output", "model")
     init: InitName = setting(
-        "uniform",
-        f"Initial weights: {', '.join(get_args(InitName))}",
-        part="model",
-        keyword="init_name",
-        metavar="NAME",
+        "uniform", f"Initial weights: {', '.join(get_args(InitName))}", "model", keyword="init_name"
     )
-    init_scale: float | None = setting(None, "For uniform and normal", part="model")
-    backend: Backend = setting(
-        "auto", "auto, reference (NumPy) or cpu (compiled)", part="model", metavar="NAME"
-    )
-    precision: Precision = setting(
-        "float32", "Of products: float32 or bfloat16", part="model", metavar="NAME"
-    )
-    forget_bias: float = setting(1.0, "Where a forget gate's bias starts", part="model")
+    init_scale: float | None = setting(None, "For uniform and normal", "model")
+    backend: Backend = setting("auto", "auto, reference (NumPy) or cpu (compiled)", "model")
+    precision: Precision = setting("float32", "Of products: float32 or bfloat16", "model")
+    forget_bias: float = setting(1.0, "Where a forget gate's bias starts", "model")
 
-    batch: int = setting(32, "Rows in a training step", part="loop", metavar="N", least=1, most=MOST)
-    chunk: int = setting(
-        64, "Time steps in a training step", part="loop", metavar="T", least=1, most=MOST, of_text=True
-    )
-    steps: int | None = setting(3000, "Training steps", part="loop", metavar="S", least=0, may_change=True)
+    batch: int = setting(32, "Rows in a training step", "loop", "N", least=1, most=MOST)
+    chunk: int = setting(64, "Time steps in a training step", "loop", "T", least=1, most=MOST, of_text=True)
+    steps: int | None = setting(3000, "Training steps", "loop", "S", least=0, may_change=True)
     epochs: float | None = setting(
-        None, "Passes over the text, instead of steps", part="loop", metavar="E", above=0, may_change=True
+        None, "Passes over the text, instead of steps", "loop", "E", above=0, may_change=True
     )
-    optimizer: str = setting("adam", ", ".join(OPTIMIZERS), part="optimizer", metavar="NAME")
-    lr: float = setting(5e-3, "Learning rate", part="schedule", metavar="X")
-    momentum: float = setting(0.0, "Momentum", part="optimizer", needs=("optimizer", ("sgd",)))
+    optimizer: str = setting("adam", ", ".join(OPTIMIZERS), "optimizer")
+    lr: float = setting(5e-3, "Learning rate", "schedule", "X")
+    momentum: float = setting(0.0, "Momentum", "optimizer", needs=("optimizer", ("sgd",)))
     beta2: float = setting(
-        0.999, "Decay of the squares' mean", part="optimizer", needs=("optimizer", ("adam", "adamw"))
+        0.999, "Decay of the squares' mean", "optimizer", needs=("optimizer", ("adam", "adamw"))
     )
-    weight_decay: float = setting(0.0, "Decay of matrices", part="optimizer", needs=("optimizer", ("adamw",)))
-    schedule: str = setting("cosine", ", ".join(SCHEDULES), part="schedule", metavar="NAME")
-    warmup: int = setting(0, "Steps of linear warm-up", part="schedule", metavar="S", least=0)
-    keep: int = setting(
-        4,
-        "Epochs, or evaluations of plateau, before the rate falls",
-        part="schedule",
-        least=0,
-        needs=("schedule", ("step", "plateau")),
-    )
-    factor: float = setting(
-        0.5, "What the rate is multiplied by", part="schedule", needs=("schedule", ("step", "plateau"))
-    )
-    reduction: Reduction = setting(
-        "mean_over_time_and_batch",
-        "The loss differentiated; what is reported is the mean per token",
-        part="model",
-        metavar="NAME",
-    )
+    weight_decay: float = setting(0.0, "Decay of matrices", "optimizer", needs=("optimizer", ("adamw",)))
+    schedule: str = setting("cosine", ", ".join(SCHEDULES), "schedule")
+    warmup: int = setting(0, "Steps of linear warm-up", "schedule", "S", least=0)
+    keep: int = setting(4, "Epochs, or evaluations, before the rate falls", "schedule", least=0, needs=_FALLS)
+    factor: float = setting(0.5, "What the rate is multiplied by", "schedule", needs=_FALLS)
+    reduction: Reduction = setting("mean_over_time_and_batch", "The loss differentiated", "model")
     clip_norm: float | None = setting(
-        1.0, "The most the gradient's norm may be", part="loop", above=0, unlimited=True
+        1.0, "The most the gradient's norm may be", "loop", above=0, unlimited=True
     )
     clip_value: float | None = setting(
-        None, "The most an entry of the gradient may be", part="loop", above=0, unlimited=True
+        None, "The most an entry of the gradient may be", "loop", above=0, unlimited=True
     )
     patience: int | None = setting(
-        None, "Evaluations without a better one before stopping early", part="loop", least=1
+        None, "Evaluations without a better one before stopping early", "loop", least=1
     )
-    seed: int = setting(0, "Same seed, same bits", part="loop", metavar="K", least=0)
-    report_every: int = setting(50, "Steps between lines of the log", part="loop", metavar="S", least=1)
-    eval_every: int = setting(500, "Steps between evaluations", part="loop", metavar="S", least=1)
+    seed: int = setting(0, "Same seed, same bits", "loop", "K", least=0)
+    report_every: int = setting(50, "Steps between lines of the log", "loop", "S", least=1)
+    eval_every: int = setting(500, "Steps between evaluations", "loop", "S", least=1)
 
     def __post_init__(self) -> None:
         for name, declared in SETTINGS.items():
