@@ -222,6 +222,20 @@ def _replace(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)  # noqa: PTH105
 
 
+def user_cache() -> Path | None:
+    """Return bptt's folder in the user's cache, which need not exist; None where this user has no home.
+
+    What can be had again is kept there: compiled code and fetched texts.
+    """
+    import platformdirs
+
+    try:
+        path = Path(platformdirs.user_cache_path("bptt"))
+    except (OSError, RuntimeError, LookupError):  # some releases say it so
+        return None
+    return path if path.is_absolute() else None  # others leave the ~ there
+
+
 class Lock:
     """Holds a folder for one process, by a file in it; the system lets go of it when the process ends.
 

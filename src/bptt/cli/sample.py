@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bptt.data.text.vocabulary import Kind
+from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning
 
 MOST = 1 << 24
@@ -70,8 +70,8 @@ def sample(
         top_p=top_p,
     )
     shown = first.decode(errors="replace") if isinstance(first, bytes) else first
-    if shown and kind == "word" and not shown[-1].isspace():
-        shown += " "
+    if shown and not shown[-1].isspace():
+        shown += tokenizer(kind).space
     # color=True: what is written goes out as it is, where click would take what looks like colours out of it
     click.echo(shown, nl=False, color=True)
     for piece in pieces:

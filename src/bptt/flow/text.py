@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bptt.data.text import read_bytes, read_text
+from bptt.data.text.files import read
 from bptt.errors import ConfigError, DataError
 from bptt.flow.measure import Flow, expect_affordable, through_time
 from bptt.layer.reference import unroll
@@ -145,7 +145,7 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
         raise DataError(f"a model of the task {trained.settings.data} reads no text")
     kind = trained.vocabulary.kind
     if path is not None:
-        return path, trained.vocabulary.encode(read_bytes(path) if kind == "byte" else read_text(path))
+        return path, trained.vocabulary.encode(read(path, kind).data)
     corpus = trained.corpus()
     return f"{corpus.name}, validation", trained.vocabulary.encode(corpus.valid)
 

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from bptt.characters import crowded
-from bptt.data.text.vocabulary import Vocabulary, words
+from bptt.data.text.tokenizers import tokenizer
+from bptt.data.text.vocabulary import Vocabulary
 from bptt.errors import ConfigError
 from bptt.nets import evaluate
 from bptt.nets.model import Model
@@ -85,12 +86,12 @@ def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
     >>> normalised("cafe\u0301", Vocabulary.build("café au lait", "char"))
     ('café', 'NFC')
     """
-    if vocabulary.kind == "byte":
+    its, known = tokenizer(vocabulary.kind), set(vocabulary.tokens)
+    if its.reads_bytes:  # it knows every text
         return prime, None
-    known = set(vocabulary.tokens)
 
     def unknown(text: str) -> int:
-        return sum(token not in known for token in (text if vocabulary.kind == "char" else words(text)))
+        return sum(token not in known for token in its.split(text))
 
     forms: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
     best: tuple[str, str | None] = prime, None

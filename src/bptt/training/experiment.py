@@ -12,6 +12,7 @@ from bptt.data import tasks
 from bptt.data.batches import Source
 from bptt.data.tasks import Task, Verdict
 from bptt.data.text import Corpus, TextStream, Vocabulary, load
+from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import ConfigError, DataError, RunError
 from bptt.nets import evaluate
 from bptt.nets.model import Model
@@ -78,7 +79,7 @@ class Experiment:
     @classmethod
     def _of_text(cls, settings: Settings) -> "Experiment":
         corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
-        if settings.vocabulary is not None and corpus.kind != "word":
+        if settings.vocabulary is not None and tokenizer(corpus.kind).unknown is None:
             raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
         vocabulary = corpus.vocabulary(settings.vocabulary)
         train, valid = (vocabulary.encode(part, compact=True) for part in (corpus.train, corpus.valid))

@@ -12,7 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from bptt.cells import Cell
-from bptt.data.text.vocabulary import Kind
+from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.init import InitName

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from bptt.data.tasks import TASKS, Verdict
-from bptt.data.text import Corpus, Vocabulary, load, read_bytes, read_text
-from bptt.data.text.files import LIMIT, TooLongError
+from bptt.data.text import Corpus, Vocabulary, load
+from bptt.data.text.files import LIMIT, TooLongError, read
+from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import BpttWarning, DataError, RunError
 from bptt.kernels.backends import has_bfloat16
 from bptt.nets import evaluate
@@ -115,8 +116,8 @@ class Trained:
         step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
         params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
         count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))
-        # a character has four bytes at most, a line's end three; a word is taken to have 64 on average
-        longest = min(LIMIT, count * (64 if vocabulary and vocabulary.kind == "word" else 8) + (1 << 20))
+        most = tokenizer(vocabulary.kind if vocabulary else "char").longest
+        longest = min(LIMIT, count * most + (1 << 20))
         return cls(model, params, vocabulary, kept.settings, step, kept.facts.get("sha256"), longest)
 
     def scores(self, path: str | None = None) -> list[Score]:
@@ -131,7 +132,7 @@ class Trained:
             raise DataError(f"a model of the task {self.settings.data} reads no text")
         kind = self.vocabulary.kind
         if path is not None:
-            texts = {path: read_bytes(path) if kind == "byte" else read_text(path)}
+            texts = {path: read(path, kind).data}
         else:
             corpus = self.corpus()
             if digest(corpus) != self.sha256:

@@ -5,16 +5,15 @@ import os
 import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bptt.data.text import Kind, Vocabulary
-from bptt.data.text import vocabulary as vocabulary_module
-from bptt.data.text.vocabulary import EOS, UNK, words
+from bptt.data.text import Kind, Vocabulary, load, tokenizers
+from bptt.data.text.tokenizers import EOS, UNK, Words
 from bptt.errors import ConfigError, DataError
 from processes import run
 from spoiled import STRANGE, spoiled, taken
@@ -286,20 +285,20 @@ def test_texts_are_taken_piece_by_piece_and_give_the_same_tokens(monkeypatch: py
         for kind in ("char", "byte", "word"):
             if kind == "word" and not text.strip():
                 continue
-            monkeypatch.setattr(vocabulary_module, "PIECE", 1 << 20)
+            monkeypatch.setattr(tokenizers, "PIECE", 1 << 20)
             whole = Vocabulary.build(text, kind)
             ids = whole.encode(text)
-            monkeypatch.setattr(vocabulary_module, "PIECE", 7)
+            monkeypatch.setattr(tokenizers, "PIECE", 7)
             assert Vocabulary.build(text, kind) == whole
             np.testing.assert_array_equal(whole.encode(text), ids)
             if kind == "word":
-                assert words(text) == text.replace("\n", f" {EOS} ").split()
+                assert list(Words.split(text)) == text.replace("\n", f" {EOS} ").split()
 
 
 def test_an_unknown_character_in_a_later_piece_is_named_with_its_place(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(vocabulary_module, "PIECE", 4)
+    monkeypatch.setattr(tokenizers, "PIECE", 4)
     with pytest.raises(DataError, match=r"'x' \(U\+0078\) at line 3, column 2"):
         Vocabulary.build("ab\n", "char").encode("ab\nab\nax")
 
@@ -313,7 +312,7 @@ def test_compact_ids_take_the_smallest_type_that_holds_them() -> None:
 
 
 def test_different_words_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary_module, "MOST_WORDS", 3)
+    monkeypatch.setattr(tokenizers, "MOST_WORDS", 3)
     assert Vocabulary.build("a b\n" * 9, "word").size == 4
     with pytest.raises(DataError, match="more than 3 different words; char and byte tokens"):
         Vocabulary.build("a b\n c", "word")
@@ -338,3 +337,25 @@ def test_reading_and_encoding_a_text_takes_bounded_memory(tmp_path: Path, kind: 
     taken, count = map(int, done.stdout.split())
     assert count > 5_000_000
     assert taken * 1024 < most * 10**6
+
+
+class Lower(Words):
+    """What a new kind of token takes: a class, and its line in the table."""
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        return text.lower().split()
+
+
+def test_a_kind_of_token_is_a_class_and_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert get_args(Kind) == tuple(tokenizers.TOKENIZERS)
+    lower: Any = "lower"
+    monkeypatch.setitem(tokenizers.TOKENIZERS, lower, Lower)
+    path = tmp_path / "a.txt"
+    path.write_text("A Rose\nis a rose is A rose is a rose IS\n", encoding="utf-8")
+    corpus = load(path, kind=lower)
+    vocabulary = corpus.vocabulary(max_size=4)
+    assert vocabulary.tokens == (EOS, UNK, "a", "is")
+    assert corpus.train == "A Rose\nis a rose is A rose is a "
+    assert vocabulary.decode(vocabulary.encode(corpus.train)) == "a <unk>\nis a <unk> is a <unk> is a"
+    assert Vocabulary.from_json(json.loads(json.dumps(vocabulary.to_json()))) == vocabulary

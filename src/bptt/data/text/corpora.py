@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from bptt.cachefolder import user_cache
 from bptt.data.text.files import LIMIT, Text, decode, read, read_file
-from bptt.data.text.vocabulary import Kind, Vocabulary, check_kind
+from bptt.data.text.tokenizers import Kind, tokenizer
+from bptt.data.text.vocabulary import Vocabulary
 from bptt.errors import DataError
-from bptt.files import read_regular
+from bptt.files import read_regular, user_cache
 
 DEFAULT = "pydoc"
 """The corpus that is taken when none is named: every Python installation has it."""
@@ -55,10 +55,9 @@ class Corpus:
 
         A word that is only in the other parts is `<unk>`; there is no such character.
         """
-        if self.kind == "char" and max_size is None:
-            parts = (self.train, self.valid, self.test)
-            return Vocabulary.of_characters(*(part for part in parts if isinstance(part, str)))
-        return Vocabulary.build(self.train, self.kind, max_size=max_size)
+        rest = (self.valid, self.test) if tokenizer(self.kind).unknown is None else ()
+        parts = [self.train, *(part for part in rest if part is not None)]
+        return Vocabulary.build(parts, self.kind, max_size=max_size)
 
 
 @dataclass(frozen=True)
@@ -262,11 +261,10 @@ def load(
     >>> corpus.kind, round(len(corpus.train) / len(corpus.valid)), corpus.test
     ('char', 9, None)
     """
-    if kind is not None:
-        check_kind(kind)
     path = DEFAULT if name_or_path is None else name_or_path
     entry = _REGISTRY.get(path) if isinstance(path, str) else None
     kind = kind or (entry.kind if entry else "char")
+    tokenizer(kind)  # whether there is such a kind is said first
     passed_over: dict[str, str] = {}
     if entry:
         texts, source = _named(entry, kind, fetch)
@@ -294,7 +292,7 @@ def _named(entry: _Entry, kind: Kind, fetch: bool) -> tuple[list[str | bytes], s
     else:
         text, source = _pydoc()
         texts = [text]
-    return [text.encode() if kind == "byte" else text for text in texts], source
+    return [text.encode() if tokenizer(kind).reads_bytes else text for text in texts], source
 
 
 def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Text:
@@ -303,34 +301,22 @@ def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Text:
             "-: a run that goes on reads its text again, and standard input is gone by then; save it to a "
             "file, and give its path"
         )
-    if not _is_utf8(str(path)):
+    if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # of bytes that are not UTF-8
         raise DataError(f"{path}: its name is not UTF-8, and what is kept of a run is; rename it")
     if not os.path.exists(path):  # noqa: PTH110  Path.exists raises where the name is too long for a file's
         names = ", ".join(_REGISTRY)
         raise DataError(f"{path}: no such file or corpus; the corpora are {names}")
     text = read(path, kind, limit)
     if len(text.data) == 1:
-        one = "byte" if kind == "byte" else "character"
+        one = "byte" if isinstance(text.data, bytes) else "character"
         raise DataError(f"{path}: holds a single {one}, and nothing that follows it; give a longer text")
     return text
 
 
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _split(text: str | bytes, kind: Kind, name: str) -> list[str | bytes]:
-    cut = int(0.9 * len(text))
-    if isinstance(text, str) and kind == "word":
-        cut = max(text.rfind(" ", 0, cut), text.rfind("\n", 0, cut)) + 1
-    train = text[:cut]
-    if kind == "word" and (not train or train.isspace()):
+    if not (cut := tokenizer(kind).cut(text)):
         raise DataError(f"{name}: too few words to split 90 : 10; give a longer text, or --valid PATH")
-    return [train, text[cut:]]
+    return [text[:cut], text[cut:]]
 
 
 def _pydoc() -> tuple[str, str]:

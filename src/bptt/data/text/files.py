@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from bptt.data.text.vocabulary import Kind
+from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning, DataError
 from bptt.files import NotRegularError, TooLargeError, read_regular
 
@@ -102,36 +102,36 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Text:
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
         return Text(decode(read_file(path, limit), kind, path), {})
     files, passed_over = _files(path)
+    as_bytes = tokenizer(kind).reads_bytes
     kept: list[bytes] = []
     left = LIMIT
     for file in files:
         data = read_file(path / file, left, path)
         try:
-            data = _whole(data, file) if kind == "byte" else _lines(data, file)
+            data = _whole(data, file) if as_bytes else _lines(data, file)
         except _NotTextError as error:
             passed_over[file] = error.reason
             continue
-        if kept and kind != "byte" and not kept[-1].endswith(b"\n"):
+        if kept and not as_bytes and not kept[-1].endswith(b"\n"):
             kept.append(b"\n")
         kept.append(data)
         left -= len(data)
         if LIMIT - left > limit:
             raise _too_long(f"{path}:", limit)
-    if not kept and kind == "byte":
-        raise DataError(f"{path}: is empty")
     if not kept:
-        raise DataError(f"{path}: none of its {len(files)} files is UTF-8 text; --tokens byte reads any file")
+        none = f"none of its {len(files)} files is UTF-8 text; --tokens byte reads any file"
+        raise DataError(f"{path}: {'is empty' if as_bytes else none}")
     if passed_over:
         read_ = len(files) - sum(file in passed_over for file in files)
         warnings.warn(told(path, read_, passed_over), BpttWarning, stacklevel=3)
     data = b"".join(kept)
     del kept
-    return Text(data if kind == "byte" else data.decode(), dict(sorted(passed_over.items())))
+    return Text(data if as_bytes else data.decode(), dict(sorted(passed_over.items())))
 
 
 def decode(data: bytes, kind: Kind, name: object) -> str | bytes:
     """Return what `read` makes of a file's bytes; `name` is what errors call the file."""
-    return _whole(data, name) if kind == "byte" else _lines(data, name).decode()
+    return _whole(data, name) if tokenizer(kind).reads_bytes else _lines(data, name).decode()
 
 
 def told(path: Path, read: int, passed_over: dict[str, str]) -> str:

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bptt.cachefolder import user_cache
+from bptt.files import user_cache
 from bptt.kernels.llvm import diskcache
 from bptt.kernels.llvm.host import Host, host
 

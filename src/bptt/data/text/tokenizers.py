@@ -1,0 +1,305 @@
+"""Tokenizers: all that is particular to a kind of token. A kind is a class, and its line in `TOKENIZERS`.
+
+A token is a character, a byte of the UTF-8 text, or a word. Words are read as the Penn Treebank files
+conventionally are: what stands between white space is a word, and every newline is the token `<eos>`.
+"""
+
+import codecs
+import re
+import sys
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from bptt.errors import ConfigError, DataError
+
+Kind: TypeAlias = Literal["char", "byte", "word"]
+
+EOS = "<eos>"
+"""The word that ends a line."""
+
+UNK = "<unk>"
+"""The word that stands for all words that the vocabulary does not hold."""
+
+PIECE = 1 << 20
+"""Characters that are turned into tokens at a time."""
+
+MOST_WORDS = 1 << 22
+"""The most different words that are counted: their table takes some 600 MB."""
+
+_SPACE = re.compile(r"\s")  # what str.split splits at
+
+
+class Decoder:
+    r"""Turns tokens into text one at a time, as a model emits them; made by `Vocabulary.decoder`.
+
+    Examples
+    --------
+    >>> import bptt
+    >>> decoder = bptt.text.Vocabulary.build("", "byte").decoder()
+    >>> [decoder.feed(byte) for byte in (104, 195, 169)]
+    ['h', '', 'é']
+    >>> decoder.finish()
+    ''
+    """
+
+    def __init__(self, kind: str, tokens: Sequence[str]) -> None:
+        self._kind, self._tokens = kind, tokens
+
+    def feed(self, token_id: int) -> str:
+        """Return the text that this token completes: none in the middle of a character's bytes."""
+        if not 0 <= token_id < len(self._tokens):
+            raise DataError(f"{self._kind}: token ids are 0 to {len(self._tokens) - 1}, got {token_id}")
+        return self._join(self._tokens[token_id])
+
+    def finish(self) -> str:
+        """Return what is left at the end: U+FFFD for a character whose bytes broke off."""
+        return ""
+
+    def _join(self, token: str) -> str:
+        return token
+
+
+class Tokenizer(ABC):
+    """What a kind of token is; an instance knows the tokens of a vocabulary.
+
+    Attributes
+    ----------
+    reads_bytes : bool
+        Whether it takes a file's bytes as they are, where others take UTF-8 text.
+    unknown : str or None
+        The token that stands for whatever a vocabulary does not hold.
+    line_ends : tuple of str
+        The tokens after which a line begins; the first of them that a vocabulary has is the best.
+    space : str
+        What is written between two tokens.
+    longest : int
+        Bytes of text that a token is taken to have at most, on average over a text.
+    """
+
+    reads_bytes: ClassVar[bool] = False
+    unknown: ClassVar[str | None] = None
+    line_ends: ClassVar[tuple[str, ...]]
+    space: ClassVar[str] = ""
+    longest: ClassVar[int] = 8  # four of a character in UTF-8, three of a line's end
+    decoder: ClassVar[type[Decoder]] = Decoder
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        self.index = {token: index for index, token in enumerate(tokens)}
+
+    @staticmethod
+    @abstractmethod
+    def collect(texts: Iterable[str | bytes], max_size: int | None) -> Sequence[str]:
+        """Return the tokens of a vocabulary for texts, at most so many; that many only with `unknown`."""
+
+    @staticmethod
+    def cut(text: str | bytes) -> int:
+        """Return where a text is split 90 : 10; 0 where it cannot be."""
+        return int(0.9 * len(text))
+
+    @classmethod
+    @abstractmethod
+    def split(cls, text: str | bytes) -> Iterator[str]:
+        """Yield a text's tokens."""
+
+    @abstractmethod
+    def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return the ids of a text's tokens."""
+
+
+class Characters(Tokenizer):
+    """A token is a character; the vocabulary knows all those of the texts, sorted."""
+
+    line_ends = ("\n", " ")
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        if any(len(token) != 1 for token in tokens):
+            raise DataError("vocabulary: char tokens must be one character each")
+        super().__init__(tokens)
+
+    @staticmethod
+    def collect(texts: Iterable[str | bytes], max_size: int | None) -> Sequence[str]:
+        return sorted(set[str]().union(*(_as_str(text, "char") for text in texts)))
+
+    @classmethod
+    def split(cls, text: str | bytes) -> Iterator[str]:
+        return iter(_as_str(text, "char"))
+
+    def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        text = _as_str(text, "char")
+        encoded = np.empty(len(text), dtype)
+        for start in range(0, len(text), PIECE):
+            piece = text[start : start + PIECE].encode("utf-32-le", "surrogatepass")
+            part = self._table[np.frombuffer(piece, "<u4")]
+            if (part < 0).any():
+                raise DataError(self._not_known(text, start + int(np.argmax(part < 0))))
+            encoded[start : start + PIECE] = part
+        return encoded
+
+    @cached_property
+    def _table(self) -> npt.NDArray[np.int32]:
+        """The id of each character by its code, -1 where there is none."""
+        table = np.full(sys.maxunicode + 1, -1, np.int32)
+        table[[ord(token) for token in self.index]] = np.arange(len(self.index))
+        return table
+
+    def _not_known(self, text: str, at: int) -> str:
+        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+        return (
+            f"char: {text[at]!r} (U+{ord(text[at]):04X}) at line {line}, column {column} is not among the "
+            f"vocabulary's {len(self.index)} characters; leave it out, or train with --tokens byte, "
+            "which knows every text"
+        )
+
+
+class _OfBytes(Decoder):
+    def __init__(self, kind: str, tokens: Sequence[str]) -> None:
+        super().__init__(kind, tokens)
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def finish(self) -> str:
+        return self._utf8.decode(b"", final=True)
+
+    def _join(self, token: str) -> str:
+        return self._utf8.decode(bytes([int(token, 16)]))
+
+
+class Bytes(Tokenizer):
+    """A token is a byte, and its id the byte's value; the vocabulary is the same for every text."""
+
+    tokens = tuple(f"0x{byte:02x}" for byte in range(256))
+    reads_bytes = True
+    line_ends = ("0x0a",)
+    decoder = _OfBytes
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        if tokens != self.tokens:
+            raise DataError("vocabulary: byte tokens must be 0x00 to 0xff in order")
+        super().__init__(tokens)
+
+    @staticmethod
+    def collect(texts: Iterable[str | bytes], max_size: int | None) -> Sequence[str]:
+        return Bytes.tokens
+
+    @classmethod
+    def split(cls, text: str | bytes) -> Iterator[str]:
+        return (cls.tokens[byte] for byte in _as_bytes(text))
+
+    def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        return np.frombuffer(_as_bytes(text), np.uint8).astype(dtype)
+
+
+class _OfWords(Decoder):
+    _line_starts = True
+
+    def _join(self, token: str) -> str:
+        space = "" if self._line_starts or token == EOS else " "
+        self._line_starts = token == EOS
+        return "\n" if token == EOS else space + token
+
+
+class Words(Tokenizer):
+    """A token is a word; a vocabulary has the most frequent first, those of one frequency alphabetically."""
+
+    unknown = UNK
+    line_ends = (EOS,)
+    space = " "
+    longest = 64
+    decoder = _OfWords
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        super().__init__(tokens)
+        if not {EOS, UNK} <= self.index.keys():
+            raise DataError(f"vocabulary: word tokens must hold {EOS} and {UNK}")
+        if any(token.split() != [token] for token in tokens):
+            raise DataError("vocabulary: word tokens must not be empty or hold white space")
+
+    @classmethod
+    def collect(cls, texts: Iterable[str | bytes], max_size: int | None) -> Sequence[str]:
+        if max_size is not None and max_size < 3:
+            raise ConfigError(f"max_size must be at least 3 ({EOS}, {UNK} and one word), got {max_size}")
+        counts: Counter[str] = Counter()
+        for text in texts:
+            for piece in cls._pieces(text):
+                counts.update(piece)
+                if len(counts) > MOST_WORDS:
+                    raise DataError(
+                        f"vocabulary: the text has more than {MOST_WORDS:,} different words; char and "
+                        "byte tokens know every word there is"
+                    )
+        if not counts.keys() - {EOS}:
+            raise DataError("vocabulary: no word tokens: the text holds nothing but white space")
+        ranked = sorted(counts.keys() - {EOS, UNK}, key=lambda word: (-counts[word], word))
+        return (EOS, UNK, *ranked)[:max_size]
+
+    @staticmethod
+    def cut(text: str | bytes) -> int:
+        """Return where a text is split, after a white space; 0 where no word is before it."""
+        text = _as_str(text, "word")
+        at = int(0.9 * len(text))
+        at = max(text.rfind(" ", 0, at), text.rfind("\n", 0, at)) + 1
+        return 0 if text[:at].isspace() else at
+
+    @classmethod
+    def split(cls, text: str | bytes) -> Iterator[str]:
+        r"""Yield a text's words, with `<eos>` for each newline.
+
+        A last line without its newline is not ended, so that a text to be continued can stop anywhere.
+
+        Examples
+        --------
+        >>> list(Words.split("no , it was\nblack"))
+        ['no', ',', 'it', 'was', '<eos>', 'black']
+        """
+        return (word for piece in cls._pieces(text) for word in piece)
+
+    def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        known, unknown = self.index, self.index[UNK]
+        return np.fromiter((known.get(word, unknown) for word in self.split(text)), dtype)
+
+    @classmethod
+    def _pieces(cls, text: str | bytes) -> Iterator[list[str]]:
+        """Yield the words of a million characters or so at a time: a list of all takes ten times the text."""
+        text, start = _as_str(text, "word"), 0
+        while start < len(text):
+            end = _SPACE.search(text, start + PIECE)
+            stop = end.start() if end else len(text)
+            yield cls._words(text[start:stop].replace("\n", f" {EOS} "))
+            start = stop
+
+    @staticmethod
+    def _words(text: str) -> list[str]:
+        return text.split()
+
+
+TOKENIZERS: dict[Kind, type[Tokenizer]] = {"char": Characters, "byte": Bytes, "word": Words}
+"""The kinds of token, by the names that a run keeps."""
+
+
+def tokenizer(kind: object) -> type[Tokenizer]:
+    """Return what a kind of token is; a ConfigError where it is none."""
+    for name, found in TOKENIZERS.items():
+        if name == kind:
+            return found
+    raise ConfigError(f"tokens must be one of {', '.join(TOKENIZERS)}, got {kind!r}")
+
+
+def _as_str(text: str | bytes, kind: Kind) -> str:
+    if isinstance(text, bytes):
+        raise DataError(f"{kind} tokens are made from str, got bytes; decode them, or use --tokens byte")
+    return text
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    if isinstance(text, bytes):
+        return text
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        at = error.start
+        raise DataError(f"byte: {text[at]!r} at {at} is a lone surrogate; leave it out") from None
