@@ -1,7 +1,9 @@
-"""Settings that go together: what each generated task is known to need, and presets, which have a name."""
+"""Settings that go together: presets, which have a name, and what each generated task says that it needs."""
 
 from dataclasses import dataclass
 from typing import Any
+
+from bptt.data.tasks import TASKS
 
 
 @dataclass(frozen=True)
@@ -20,16 +22,7 @@ class Preset:
     settings: dict[str, Any]
 
 
-_LONG_LAG = {"embedding": 0, "init": "orthogonal", "forget_bias": 6.0, "batch": 50, "lr": 1e-2}
-
-TASK_SETTINGS: dict[str, dict[str, Any]] = {
-    "reber": {"hidden": 16, "steps": 4000, "eval_every": 200},
-    # a forget gate that starts at σ(4) = 0.98 holds a tenth of the cell state over 100 steps
-    "adding": {"hidden": 32, "batch": 50, "forget_bias": 4.0, "steps": 4000, "eval_every": 250},
-    "temporal-order": {"hidden": 32, **_LONG_LAG, "steps": 8000, "eval_every": 500},
-    "copy": {"hidden": 128, **_LONG_LAG, "steps": 12000, "eval_every": 500},
-    "ar2": {"hidden": 16, "steps": 1500, "eval_every": 250},
-}
+TASK_SETTINGS = {name: task.settings for name, task in TASKS.items()}
 """What each task is known to need."""
 
 PRESETS: dict[str, Preset] = {

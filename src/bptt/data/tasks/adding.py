@@ -1,6 +1,7 @@
 """Adding: keep two real numbers apart from the noise around them, and add them at the end."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -39,6 +40,8 @@ class Adding(Task):
     name = "adding"
     summary = "add the two marked numbers of a long sequence"
     loss = "squared_error"
+    # a forget gate that starts at σ(4) = 0.98 holds a tenth of the cell state over 100 steps
+    settings: ClassVar = {"hidden": 32, "batch": 50, "forget_bias": 4.0, "steps": 4000, "eval_every": 250}
     input_size = 2
     output_size = 1
     optimum = 0.0

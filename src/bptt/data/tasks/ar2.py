@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -51,6 +52,7 @@ class AR2(Task):
     name = "ar2"
     summary = "forecast a noisy oscillation one step ahead"
     loss = "squared_error"
+    settings: ClassVar = {"hidden": 16, "steps": 1500, "eval_every": 250}
     input_size = 1
     output_size = 1
 

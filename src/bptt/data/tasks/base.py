@@ -17,6 +17,16 @@ from bptt.types import Array, Batch, Generator, LossName
 
 Predict: TypeAlias = Callable[[Batch], Array]
 
+HOLDING: dict[str, Any] = {
+    "embedding": 0,
+    "batch": 50,
+    "init": "orthogonal",
+    "forget_bias": 6.0,
+    "lr": 1e-2,
+    "eval_every": 500,
+}
+"""Settings for what is to be held over some 100 steps: a forget gate that starts at σ(6) = 0.998."""
+
 TEST_SEQUENCES = 2000
 TEST_BATCH = 250
 
@@ -58,6 +68,8 @@ class Task(ABC):
     loss : {"cross_entropy", "squared_error", "sigmoid_cross_entropy"}
         What to train with, of `bptt.losses`. `optimum` and `baseline` are means of it over the
         targets that count: nats, or half the squared error.
+    settings : dict
+        What training is known to need: attributes of `bptt.Settings`.
     batches_per_epoch : int
         1,000: batches are drawn without end, and so many count as a pass.
     """
@@ -65,6 +77,7 @@ class Task(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     loss: ClassVar[LossName]
+    settings: ClassVar[dict[str, Any]] = {}
     batches_per_epoch: ClassVar[int] = 1000
 
     batch: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.tasks.base import Predict, Task, Verdict
+from bptt.data.tasks.base import HOLDING, Predict, Task, Verdict
 from bptt.types import Array, Batch, Generator
 
 
@@ -43,6 +43,7 @@ class Copy(Task):
     name = "copy"
     summary = "repeat a short message after a long delay"
     loss = "cross_entropy"
+    settings = HOLDING | {"hidden": 128, "steps": 12000}
     optimum = 0.0
 
     delay: int = 100

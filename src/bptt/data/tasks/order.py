@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bptt.data.tasks.base import Predict, Task, Verdict, masks
+from bptt.data.tasks.base import HOLDING, Predict, Task, Verdict, masks
 from bptt.types import Array, Batch, Generator
 
 SYMBOLS = "EBabcdXY"
@@ -42,6 +42,7 @@ class TemporalOrder(Task):
     name = "temporal-order"
     summary = "tell the order of two symbols among many distractors"
     loss = "cross_entropy"
+    settings = HOLDING | {"hidden": 32, "steps": 8000}
     input_tokens = len(SYMBOLS)
     output_size = 4
     optimum = 0.0

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -114,6 +115,7 @@ class EmbeddedReber(Task):
     name = "reber"
     summary = "predict the legal symbols of the embedded Reber grammar"
     loss = "cross_entropy"
+    settings: ClassVar = {"hidden": 16, "steps": 4000, "eval_every": 200}
     input_tokens = len(SYMBOLS)
     output_size = len(SYMBOLS)
     # A string has 12 symbols on average, so 11 targets; 7 of them are a choice of two.
