@@ -39,7 +39,7 @@ def installed(name: str) -> Any:
 
 def loss_and_gradient(name: str, kind: Any, cell: str) -> tuple[float, np.ndarray[Any, Any]]:
     """Return what the second step gives: its state comes from the first."""
-    run = CONTENDERS[name].make(kind, TINY, cell)
+    run = CONTENDERS[name].prepare(kind, TINY, cell)
     try:
         run()
     except RuntimeError as error:
@@ -83,14 +83,14 @@ def test_unequal_lengths_are_the_same_batch(name: str) -> None:
 @pytest.mark.parametrize("name", [installed(n) for n, c in CONTENDERS.items() if "sampling" in c.kinds])
 @pytest.mark.parametrize("cell", ["lstm", "mgu"])
 def test_every_contender_writes(name: str, cell: str) -> None:
-    write = CONTENDERS[name].make("sampling", TINY, cell)
+    write = CONTENDERS[name].prepare("sampling", TINY, cell)
     for _ in range(3):
         write()
 
 
 def test_both_products_are_products() -> None:
     def product(name: str) -> Any:
-        return PRODUCTS[name].make("product", TINY, "lstm")()
+        return PRODUCTS[name].prepare("product", TINY, "lstm")()
 
     np.testing.assert_allclose(product("bptt-product"), product("numpy-product"), rtol=1e-4, atol=1e-5)
 

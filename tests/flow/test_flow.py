@@ -237,7 +237,7 @@ def test_what_would_take_too_long_is_refused_before_it_begins(monkeypatch: pytes
     cell = EquationCell(read(f"@bptt.cell(state='h {' '.join(names)}')\n{text}"))
     model = bptt.Model(inputs=3, outputs=3, hidden=64, cell=cell)
     params = {name: np.zeros(shape, np.float32) for name, shape in model.shapes.items()}
-    monkeypatch.setattr("bptt.flow.text.through_time", None)
+    monkeypatch.setattr("bptt.flow.positions.through_time", None)
     with pytest.raises(
         ConfigError, match=r"between 31 states along 3 paths, 90 steps back from 256 pos.* fewer"
     ):
@@ -259,7 +259,7 @@ def test_every_cell_of_the_zoo_may_have_1024_units(name: str, monkeypatch: pytes
     def begin(*_: Any, **__: Any) -> None:
         raise Measured
 
-    monkeypatch.setattr("bptt.flow.text._layer", begin)
+    monkeypatch.setattr("bptt.flow.positions._layer", begin)
     model = bptt.Model(inputs=3, outputs=3, hidden=1024, cell=name)
     with pytest.raises(Measured):
         of_text(model, {}, np.zeros(1999, int), rng=np.random.default_rng(0), lags=250)
@@ -269,7 +269,7 @@ def test_positions_are_measured_some_at_a_time(
     stack: tuple[bptt.Model, Params, Array], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = of_text(*stack, rng=np.random.default_rng(0), lags=4, positions=9)
-    monkeypatch.setattr("bptt.flow.text.MOST_NUMBERS", 2 * 260 * 5 * 4)
+    monkeypatch.setattr("bptt.flow.positions.MOST_NUMBERS", 2 * 260 * 5 * 4)
     parts = of_text(*stack, rng=np.random.default_rng(0), lags=4, positions=9)
     assert parts.positions == 9
     for path in whole.paths:

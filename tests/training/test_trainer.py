@@ -18,7 +18,7 @@ from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, T
 from bptt.data.tasks import EmbeddedReber, Verdict
 from bptt.data.text import TextStream
 from bptt.errors import BpttWarning, ConfigError
-from bptt.flow.text import ids_of
+from bptt.flow.positions import ids_of
 from bptt.nets.output import Output
 from bptt.training.trainer import DONE, STOPPED
 from bptt.types import Array, Batch

@@ -13,7 +13,7 @@ Kind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
 """A training step; its layers alone, forward and backward; a step of sequences of unequal length; a token
 written; a product of large matrices."""
 
-Run: TypeAlias = Callable[[], Any]
+Work: TypeAlias = Callable[[], Any]
 """Does it once. Of a training step it returns the loss and the gradient at the embedding."""
 
 KINDS: tuple[Kind, ...] = ("step", "layers", "lengths", "sampling")
@@ -28,7 +28,7 @@ class Contender:
     name, title : str
         For the command line, and for people.
     module : str
-        Whose ``make(kind, setting, cell, option)`` returns a `Run`.
+        Whose ``prepare(kind, setting, cell, option)`` returns the `Work`.
     option : str
         Which of the module's ways.
     needs : str
@@ -51,10 +51,10 @@ class Contender:
             return False
         return find_spec(self.needs) is not None
 
-    def make(self, kind: Kind, setting: Setting, cell: str) -> Run:
+    def prepare(self, kind: Kind, setting: Setting, cell: str) -> Work:
         """Return what does the work once, its weights and data made ready."""
-        run: Run = import_module(f"bptt.bench.{self.module}").make(kind, setting, cell, self.option)
-        return run
+        work: Work = import_module(f"bptt.bench.{self.module}").prepare(kind, setting, cell, self.option)
+        return work
 
 
 CONTENDERS: dict[str, Contender] = {

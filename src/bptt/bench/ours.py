@@ -4,7 +4,7 @@ from typing import cast
 
 import numpy as np
 
-from bptt.bench.contenders import Kind, Run
+from bptt.bench.contenders import Kind, Work
 from bptt.bench.settings import Setting
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.sample import probabilities
@@ -12,7 +12,7 @@ from bptt.nets.stepper import Stepper
 from bptt.types import Array, Params
 
 
-def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     """Return what takes a step, or writes a token; `option` is the backend, and a precision."""
     backend, _, precision = option.partition(" ")
     model = setting.model(cell, cast(Backend, backend), cast(Precision, precision or "float32"))

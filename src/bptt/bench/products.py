@@ -4,11 +4,11 @@ from functools import partial
 
 import numpy as np
 
-from bptt.bench.contenders import Kind, Run
+from bptt.bench.contenders import Kind, Work
 from bptt.bench.settings import Setting
 
 
-def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     """Return a product of squares with H rows."""
     rng = np.random.default_rng(0)
     a, b = (rng.normal(size=(setting.H, setting.H)).astype(np.float32) for _ in range(2))

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.bench.contenders import Kind, Run
+from bptt.bench.contenders import Kind, Work
 from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
 from bptt.errors import ConfigError
@@ -12,7 +12,7 @@ from bptt.nets.stack import layer_params
 from bptt.types import Array
 
 
-def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     """Return what takes a step, or writes a token."""
     import jax
     import jax.numpy as jnp

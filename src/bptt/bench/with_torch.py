@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.bench.contenders import Kind, Run
+from bptt.bench.contenders import Kind, Work
 from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
 from bptt.errors import ConfigError
@@ -17,7 +17,7 @@ from bptt.zoo import get
 LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-relu": "RNN"}
 
 
-def make(kind: Kind, setting: Setting, cell: str, option: str) -> Run:
+def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     """Return what takes a step, or writes a token; `option` is float32, or bfloat16 for autocast."""
     import torch
     from torch.nn import functional as F  # noqa: N812  as everybody calls it

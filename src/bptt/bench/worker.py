@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bptt.bench import memory
-from bptt.bench.contenders import CONTENDERS, PRODUCTS, Run
+from bptt.bench.contenders import CONTENDERS, PRODUCTS, Work
 from bptt.bench.settings import Setting
 from bptt.errors import BpttError
 from bptt.types import Array
@@ -29,29 +29,29 @@ def main() -> None:
     setting, kind, cell = Setting(**job["setting"]), job["kind"], job["cell"]
     try:
         # what the libraries themselves hold, once they have done it, is not the step's
-        contender.make(kind, replace(setting, V=5, E=4, H=4, N=2, T=3), cell)()
+        contender.prepare(kind, replace(setting, V=5, E=4, H=4, N=2, T=3), cell)()
         before = memory.forget()
-        run = contender.make(kind, setting, cell)
-        first = run()
+        work = contender.prepare(kind, setting, cell)
+        first = work()
     except BpttError as error:
         _answer(answers, {"failed": str(error)})
         return
     memory.forget()  # what was held while weights were drawn and code was compiled
     _answer(answers, _figures(first) if kind in ("step", "lengths") else {})
     for line in sys.stdin:
-        turn = take(run, float(line))
+        turn = take(work, float(line))
         most = memory.peak()
         turn["memory"] = None if most is None or before is None else max(0, most - before)
         _answer(answers, turn)
 
 
-def take(run: Run, seconds: float) -> dict[str, Any]:
-    """Return the median time of a run, in seconds, and how often it ran."""
-    run()  # the caches hold what was done in somebody else's turn
+def take(work: Work, seconds: float) -> dict[str, Any]:
+    """Return the median time of the work, in seconds, and how often it was done."""
+    work()  # the caches hold what was done in somebody else's turn
     times: list[float] = []
     while not times or sum(times) < seconds:
         start = time.perf_counter()
-        run()
+        work()
         times.append(time.perf_counter() - start)
     return {"median": float(np.median(times)), "count": len(times)}
 

@@ -7,8 +7,6 @@ import click
 
 from bptt.cli.output import to_json
 
-SUFFIXES = (".svg", ".png", ".html")
-
 
 @click.command()
 @click.argument("folder", metavar="DIR")
@@ -44,15 +42,15 @@ def flow(
 
     from bptt.files import write_atomically
     from bptt.flow import of_text, report
-    from bptt.flow.chart import draw, expect_matplotlib
-    from bptt.flow.page import page
-    from bptt.flow.text import ids_of
+    from bptt.flow.chart import expect_matplotlib
+    from bptt.flow.page import FORMS
+    from bptt.flow.positions import ids_of
     from bptt.training.trained import Trained
 
     suffix = "" if out is None else Path(out).suffix.lower()
     if out is not None:  # said now rather than after the work
-        if suffix not in SUFFIXES:
-            raise click.UsageError(f"--out must end in {', '.join(SUFFIXES)}; got {out}", ctx)
+        if suffix not in FORMS:
+            raise click.UsageError(f"--out must end in {', '.join(FORMS)}; got {out}", ctx)
         if not os.path.isdir(Path(out).parent):  # noqa: PTH112  as in Run.open
             raise click.UsageError(f"--out: there is no folder {Path(out).parent}", ctx)
         expect_matplotlib()
@@ -70,7 +68,7 @@ def flow(
         text=text,
     )
     if out is not None:
-        write_atomically(Path(out), page(flow) if suffix == ".html" else draw(flow, suffix[1:]))
+        write_atomically(Path(out), FORMS[suffix](flow))
     if as_json:
         click.echo(to_json({"step": trained.step, "seed": seed, **report.to_json(flow)}))
     else:

@@ -25,6 +25,6 @@ over positions is as large as its largest parts.
 
 from bptt.flow.connections import Path
 from bptt.flow.measure import Flow, jacobians, through_time
-from bptt.flow.text import of_text
+from bptt.flow.positions import of_text
 
 __all__ = ["Flow", "Path", "jacobians", "of_text", "through_time"]

@@ -1,5 +1,7 @@
 """A gradient flow as a page: the picture, the table and the definition in one file that asks for nothing."""
 
+from collections.abc import Callable
+from functools import partial
 from html import escape
 
 from bptt.flow.chart import draw
@@ -58,3 +60,11 @@ def page(flow: Flow) -> bytes:
 </body>
 </html>
 """.encode()
+
+
+FORMS: dict[str, Callable[[Flow], bytes]] = {
+    ".svg": partial(draw, format="svg"),
+    ".png": partial(draw, format="png"),
+    ".html": page,
+}
+"""What can be drawn of a flow, by what a file's name ends in."""
