@@ -1,4 +1,5 @@
 from bptt import cells as cells
+from bptt import checking as checking
 from bptt import derive as derive
 from bptt import flow as flow
 from bptt import zoo as zoo

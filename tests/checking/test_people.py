@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bptt.checking
 from bptt.checking import Judgement, check, check_file
 from bptt.types import Params
 from judged.people import drawn, source
@@ -84,7 +83,7 @@ def test_two_faults_are_found_and_mostly_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("layers", "both_ways"), [(1, False), (2, True)])
 def test_pytorch_is_right(kind: str, layers: int, both_ways: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     # thousands of calls of a function that takes milliseconds: on a slow machine half a minute is too short
-    monkeypatch.setattr(bptt.checking, "SECONDS", 300.0)
+    monkeypatch.setattr("bptt.checking.SECONDS", 300.0)
     torch = pytest.importorskip("torch")
     T, N, D, H = 2, 2, 2, 2
     module = getattr(torch.nn, kind)(D, H, layers, bidirectional=both_ways).double()

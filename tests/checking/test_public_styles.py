@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-import bptt.checking
 from bptt.checking import Judgement, SubjectError, check_file
 from bptt.checking.adapters import find
 from bptt.checking.judge import judge
@@ -62,7 +61,7 @@ def test_a_notebook_with_magics(tmp_path: Path) -> None:
 
 ADAPTER = """
 from theirs import RNN
-from bptt.checking.adapters.helpers import change, put, weights
+from bptt.checking import change, put, weights
 def subject(rng, T, D, H, V):
     net, x, y = RNN(D, V, H), rng.normal(size=(T, D, 1)), rng.normal(size=(V, 1))
     def run(**at):
@@ -185,7 +184,7 @@ def test_a_diagnosis_that_crashes_loses_no_verdict(tmp_path: Path, monkeypatch: 
     def crash(*_: object) -> None:
         raise KeyError("V")
 
-    monkeypatch.setattr(bptt.checking, "diagnose", crash)
+    monkeypatch.setattr("bptt.checking.diagnose.diagnose", crash)
     judgement = judged(tmp_path, STEP.replace("H.T @ da", "h.T @ da"))
     assert judgement.verdict == "wrong"
     assert "the diagnosis failed by itself (KeyError: 'V'); the verdict stands" in judgement.notes
@@ -264,7 +263,7 @@ def test_truncation_by_design_is_no_fault(tmp_path: Path) -> None:
 
 STATEFUL_ADAPTER = """
 import numpy as np, theirs as m
-from bptt.checking.adapters.helpers import gradients, put, unroll, weights
+from bptt.checking import gradients, put, unroll, weights
 def subject(rng, T, D, H):
     m.STEPS, x, dh = T, rng.normal(size=(T, D)), rng.normal(size=(T, H))
     def run(**at):

@@ -1,10 +1,13 @@
 """Is this backward pass correct, and if not, which term is wrong: the judge of gradients.
 
-=====================  ==================================================================================
-``check``              judge a function that returns a loss and its gradients
-``assert_gradients``   the same in a test: fails with the judgement as its text
-``check_file``         judge what a file defines, whatever form it has
-=====================  ==================================================================================
+===================================  ====================================================================
+``check``                            judge a function that returns a loss and its gradients
+``assert_gradients``                 the same in a test: fails with the judgement as its text
+``check_file``                       judge what a file defines, whatever form it has
+``text``                             a judgement as the command prints it
+``weights``, ``put``, ``gradients``  for adapters: an object's parameters, put in; the gradients it keeps,
+``change``, ``unroll``               or that an update took away; a step over a sequence
+===================================  ====================================================================
 
 The rooms behind it: `numeric` (the numerical gradient and its own error), `subject` (what is judged, in one
 form), `adapters` and `source` (from people's files to subjects), `judge`, `relations` and `longer` (the
@@ -20,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from bptt.checking import diagnose, guard, judge
 from bptt.checking.adapters import FunctionSubject, explain_failure, find, from_adapter
+from bptt.checking.adapters.helpers import change, gradients, put, unroll, weights
 from bptt.checking.behaviour import shared, side_effects
 from bptt.checking.cellmatch import match
-from bptt.checking.diagnose import diagnose
-from bptt.checking.guard import guard
-from bptt.checking.judge import Judgement, judge, with_gates
+from bptt.checking.judge import Judgement, with_gates
 from bptt.checking.longer import with_longer
 from bptt.checking.numeric import numerical_gradient
 from bptt.checking.report import text
@@ -39,11 +42,16 @@ __all__ = [
     "Subject",
     "SubjectError",
     "assert_gradients",
+    "change",
     "check",
     "check_file",
     "check_subject",
+    "gradients",
     "numerical_gradient",
+    "put",
     "text",
+    "unroll",
+    "weights",
 ]
 
 SECONDS = 30.0
@@ -165,14 +173,14 @@ def _with_lines(source: Source, judgement: Judgement) -> Judgement:
 
 def check_subject(subject: Subject, *, seed: int = 0) -> Judgement:
     """Judge a subject, name its cell and the wrong term, and report what its code does besides."""
-    with guard(SECONDS):
-        judged = judge(subject, seed=seed)
+    with guard.guard(SECONDS):
+        judged = judge.judge(subject, seed=seed)
     judgement, failed = judged.judgement, list[str]()
 
     def attempt(what: str, run: Callable[[], Any]) -> Any:
         """Return what `run` returns; None where it fails: the verdict is not lost by it."""
         try:
-            with guard(SECONDS):
+            with guard.guard(SECONDS):
                 return run()
         except SubjectError as error:
             failed.append(f"{what} failed: {error}")
@@ -200,7 +208,7 @@ def check_subject(subject: Subject, *, seed: int = 0) -> Judgement:
         judgement = replace(judgement, cell=cell)
         if judgement.verdict == "wrong":
             fault = attempt(
-                "the diagnosis", lambda: diagnose(subject, found, judged.gradients, judged.numeric)
+                "the diagnosis", lambda: diagnose.diagnose(subject, found, judged.gradients, judged.numeric)
             )
             judgement = replace(judgement, fault=None if fault is None else dict(fault))
     return replace(judgement, side_effects=tuple(effects), notes=(*judgement.notes, *notes, *failed))

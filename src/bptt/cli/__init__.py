@@ -14,17 +14,9 @@ import warnings
 import click
 
 from bptt import __version__
-from bptt.cli.bench import bench
-from bptt.cli.check import check
-from bptt.cli.corpora import corpora
-from bptt.cli.derive import derive
+from bptt.cli import bench, check, corpora, derive, flow, presets, sample, train, verify
 from bptt.cli.eval import evaluate
-from bptt.cli.flow import flow
 from bptt.cli.output import Visible, visible
-from bptt.cli.presets import presets
-from bptt.cli.sample import sample
-from bptt.cli.train import train
-from bptt.cli.verify import verify
 from bptt.errors import BpttError, BpttWarning, DivergedError
 from bptt.layer import threads
 
@@ -48,8 +40,19 @@ def bptt(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-for verb in (check, derive, train, sample, evaluate, flow, verify, corpora, presets, bench):
-    bptt.add_command(verb)
+for command in (
+    check.check,
+    derive.derive,
+    train.train,
+    sample.sample,
+    evaluate,
+    flow.flow,
+    verify.verify,
+    corpora.corpora,
+    presets.presets,
+    bench.bench,
+):
+    bptt.add_command(command)
 
 
 LONGEST = 2000

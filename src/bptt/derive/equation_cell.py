@@ -30,14 +30,14 @@ class EquationCell(Cell):
 
     The derivation is made when first needed, and proven (see :mod:`bptt.derive.proof`) before it is used.
 
+    A copy is the cell itself, which does not change. Pickled, it is its equations and `init`: a dict always
+    will do, a function where it can be imported by its name.
+
     Parameters
     ----------
     equations : Equations
     init : dict or function, optional
         Where its biases and parameters start, as ``cell(init=)`` has it.
-
-    A copy is the cell itself, which does not change. Pickled, it is its equations and `init`: a dict always
-    will do, a function where it can be imported by its name.
 
     Examples
     --------

@@ -59,21 +59,8 @@ def unroll(
     Parameters
     ----------
     cell : Cell
-        G gates; W feeds Gx of them and U feeds Gh (for most cells G = Gx = Gh).
-    params : dict of arrays
-        ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
-        and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,). Any of float32, float64, complex128.
-    x : (T, N, D) array, or (T, N) integers
-        Integers choose rows of W: the product with their one-hot vectors, without the product.
-    states : tuple of (N, H), optional
-        The states before the first step, in the order of ``cell.states``. Default: zeros.
-    mask : (T, N) bool, optional
-        Where False the step does not exist for its row: its states are held, y is zero.
-    reset : (T, N) bool, optional
-        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
-    reverse : bool
-        Whether time runs from T-1 to 0; y keeps its place.
+    params, x, states, mask, reset, reverse
+        As :func:`bptt.unroll`, which takes a cell's name, too, has them.
 
     Returns
     -------

@@ -194,7 +194,7 @@ def _chunk_adapter(name: str) -> str:
 
 def _class_adapter(name: str) -> str:
     return f"""    from yourfile import {name}
-    from bptt.checking.adapters.helpers import gradients, put, weights
+    from bptt.checking import gradients, put, weights
     def subject(rng, T, D, H, V):
         net, x, targets = {name}(D, H, V), rng.normal(size=(T, D)), rng.integers(V, size=T)
         def run(**at):

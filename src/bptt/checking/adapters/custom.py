@@ -30,7 +30,7 @@ Where a backward takes what comes back to the outputs, there are two::
 
 ``outputs`` may return a single number, a loss, too; then `gradients` takes the point alone. Arrays of
 integers in `at` are given to the functions and not differentiated. For parameters that an object or a module
-holds and updates, see `bptt.checking.adapters.helpers`.
+holds and updates, `bptt.checking` has `weights`, `put`, `gradients` and `change`.
 
 The part of an array may be told as another value, a dict such as ``{"x": "x", "W": "WU"}`` (see
 `Subject.roles`), and the axis of time as one more, ``{"x": 0, "y": 0}``: with these the checker finds the

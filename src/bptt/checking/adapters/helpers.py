@@ -3,7 +3,7 @@
 An adapter for a network that updates its own weights::
 
     from theirs import RNN
-    from bptt.checking.adapters.helpers import change, put, weights
+    from bptt.checking import change, put, weights
 
     def subject(rng, T, D, H, V):
         net, x, y = RNN(D, V, H), rng.normal(size=(T, D, 1)), rng.normal(size=(V, 1))

@@ -40,7 +40,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     A byte order mark is taken away; ``\r\n``, ``\r\r\n`` and a lone ``\r`` become ``\n``. A folder's files
     come in the order of their relative paths, each beginning on a new line. Hidden ones, empty ones and those
     that are not text (not UTF-8, or with a NUL byte), links to folders and what is no regular file are
-    passed over, and the log ``bptt`` names them in one line.
+    passed over, and a BpttWarning names them in one line.
 
     Parameters
     ----------
