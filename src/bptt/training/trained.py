@@ -6,11 +6,11 @@ import warnings
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from bptt.data.tasks import TASKS, Verdict
+from bptt.data.tasks import Verdict
 from bptt.data.text import Corpus, Vocabulary, load
 from bptt.data.text.files import LIMIT, TooLongError, read
 from bptt.data.text.tokenizers import tokenizer
-from bptt.errors import BpttWarning, DataError, RunError
+from bptt.errors import BpttWarning, DataError
 from bptt.kernels.backends import has_bfloat16
 from bptt.nets import evaluate
 from bptt.nets.model import Model
@@ -106,13 +106,7 @@ class Trained:
         if name == "best" and not run.has("best.safetensors"):
             name = "last"
         checkpoint = run.load(name, model.shapes)
-        tokens = run.vocabulary()
-        vocabulary = None if tokens is None else Vocabulary.from_json(tokens)
-        known = 0 if vocabulary is None else len(vocabulary)
-        if kept.settings.data not in TASKS and known != model.inputs:
-            raise RunError(
-                f"{run.path('vocabulary.json')} holds {known} tokens, the model has {model.inputs}"
-            )
+        vocabulary = run.vocabulary_of(kept)
         step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
         params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
         count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))

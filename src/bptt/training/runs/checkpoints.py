@@ -5,7 +5,6 @@ order of its cost: the file's kind and size, its values, the shapes, the arrays,
 """
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -89,18 +88,16 @@ def read(path: Path, shapes: Shapes | None, run_id: str | None) -> Checkpoint:
                 raise RunError(f"it has arrays of {', '.join(sorted(odd))}; a run's are F32, F64 or I64")
             arrays: Params = {key: file.get_tensor(key) for key in found}
     except (SafetensorError, OSError, ValueError, TypeError) as error:
-        raise RunError(f"it is not a whole checkpoint: {str(error).splitlines()[0][:300]}") from None
+        raise _not_whole(str(error).splitlines()[0][:300]) from None
     if format_ > run_format.OLDEST:
         summed = values.pop("sha256", None)
-        if summed != run_format.sum_of_arrays({"format": format_, **values}, arrays):
-            raise RunError("it is not as it was written: its sha256 is another")
+        run_format.expect_sum(run_format.sum_of_arrays({"format": format_, **values}, arrays), summed)
         if (of := values.pop("run", None)) != run_id:
             raise RunError(f"it is of another run: of {of!r:.80}, and config.json is of {run_id!r:.80}")
+    grouped: dict[str, Params] = {}
     for key, array in arrays.items():
         if not np.isfinite(array).all() or (_is_param(key) and array.dtype.kind != "f"):
             raise RunError(f"{key[:100]} holds what is no finite number")
-    grouped: dict[str, Params] = {}
-    for key, array in arrays.items():
         group, _, own = key.partition(".")
         grouped.setdefault(group, {})[own] = array
     return Checkpoint(grouped, values)
@@ -110,21 +107,22 @@ def _values(text: str) -> dict[str, Any]:
     try:
         return run_format.decode(text.encode(), dict[str, Any])
     except RunError as error:
-        raise RunError(f"it is not a whole checkpoint: in its metadata: {error}") from None
+        raise _not_whole(f"in its metadata: {error}") from None
 
 
 def _check_header(path: Path) -> None:
     """Raise unless a checkpoint is a file, and neither it nor its header is too large."""
     try:
-        handle = open_regular(path, run_format.CHECKPOINT_LIMIT)
-        try:
-            length = int.from_bytes(os.read(handle, 8), "little")
-        finally:
-            os.close(handle)
+        with open(open_regular(path, run_format.LIMITS[path.name]), "rb", buffering=0) as file:  # noqa: PTH123
+            length = int.from_bytes(file.read(8), "little")
     except OSError as error:
         raise RunError(error.strerror or str(error)) from None
     if length > run_format.HEADER_LIMIT:
-        raise RunError(f"it is not a whole checkpoint: its header would be {length:,} bytes")
+        raise _not_whole(f"its header would be {length:,} bytes")
+
+
+def _not_whole(why: str) -> RunError:
+    return RunError(f"it is not a whole checkpoint: {why}")
 
 
 def _is_param(key: str) -> bool:

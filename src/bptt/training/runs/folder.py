@@ -18,23 +18,23 @@ for is always there. What is in the files, and the digests by which damage is se
 import contextlib
 import hashlib
 import os
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bptt.errors import BpttError, BpttWarning, RunError
-from bptt.files import Lock, claim_folder, is_temporary, make_folder, read_regular, write_atomically
+from bptt.data.tasks import TASKS
+from bptt.data.text import Vocabulary
+from bptt.errors import BpttError, RunError
+from bptt.files import Lock, claim_folder, is_temporary, make_folder, write_atomically
 from bptt.training.runs import checkpoints
 from bptt.training.runs import format as run_format
 from bptt.training.runs.checkpoints import Checkpoint, Shapes
 from bptt.training.runs.log import Log
 
-__all__ = ["FILES", "RUNS", "Checkpoint", "Run"]
+__all__ = ["RUNS", "Checkpoint", "Run"]
 
 RUNS = Path("bptt-runs")
 """Where runs are that are given no folder."""
-
-FILES = frozenset(("config.json", "vocabulary.json", "log.jsonl", "last.safetensors", "best.safetensors"))
 
 
 class Run:
@@ -85,10 +85,10 @@ class Run:
             If the folder holds a run already, is in use, or cannot be written.
         """
         tokens = None if vocabulary is None else run_format.encode(vocabulary)
-        if tokens is not None and len(tokens) > run_format.VOCABULARY_LIMIT:
+        if tokens is not None and len(tokens) > (most := run_format.LIMITS["vocabulary.json"]):
             raise RunError(
-                f"the vocabulary takes {len(tokens):,} bytes, and at most {run_format.VOCABULARY_LIMIT:,} "
-                "are read again; --vocabulary V keeps the V most frequent words"
+                f"the vocabulary takes {len(tokens):,} bytes, and at most {most:,} are read again; "
+                "--vocabulary V keeps the V most frequent words"
             )
         sealed = run_format.sealed(config, tokens)
         whole = run_format.encode(sealed, indent=2)
@@ -100,7 +100,7 @@ class Run:
         run._expect_none()
         run.hold()  # what another has made until here is there now
         run._expect_none()
-        if strange := [name for name in sorted(FILES) if run.has(name)]:
+        if strange := [name for name in sorted(run_format.LIMITS) if run.has(name)]:
             raise RunError(
                 f"{run.folder} holds a {strange[0]}, which would be written over: give another --out"
             )
@@ -196,18 +196,15 @@ class Run:
         """
         if self._known is None:
             path = self.path("config.json")
-            try:
-                config = run_format.decode(self._read("config.json", run_format.CONFIG_LIMIT), dict[str, Any])
+            with _named(path):
+                config = run_format.decode(run_format.read(path), dict[str, Any])
                 run_format.expect_format(path, config.get("format"))
                 if config["format"] > run_format.OLDEST:
                     sums = run_format.convert(config.get("sha256"), run_format.Digests, "sha256")
-                    if sums.config != run_format.sum_of(config):
-                        raise RunError("it is not as it was written: its sha256 is another")
+                    run_format.expect_sum(run_format.sum_of(config), sums.config)
                     run_format.convert(config.get("id"), run_format.Name, "id")
                 else:
-                    _note(f"{self.folder} was written by an earlier version, without digests")
-            except BpttError as error:
-                raise _unreadable(path, error) from None
+                    run_format.note(f"{self.folder} was written by an earlier version, without digests")
             self._known = config
         return self._known
 
@@ -219,31 +216,37 @@ class Run:
         RunError
             If a value is missing, unknown, of another type, or means nothing.
         """
-        try:
+        with _named(self.path("config.json")):
             return run_format.described(self.config())
-        except BpttError as error:
-            raise _unreadable(self.path("config.json"), error) from None
 
     def vocabulary(self) -> dict[str, Any] | None:
         """Return the vocabulary's JSON, or None where the run has no tokens."""
-        data = self._tokens()
-        if data is None:
+        with _named(self.path("vocabulary.json")):
+            data = self._tokens()
+            return None if data is None else run_format.decode(data, dict[str, Any])
+
+    def vocabulary_of(self, kept: run_format.Described) -> Vocabulary | None:
+        """Return the vocabulary, None for a task; RunError unless it is as large as the model wants it."""
+        if kept.settings.data in TASKS:
             return None
-        try:
-            return run_format.decode(data, dict[str, Any])
-        except BpttError as error:
-            raise _unreadable(self.path("vocabulary.json"), error) from None
+        path, tokens = self.path("vocabulary.json"), self.vocabulary()
+        if tokens is None:
+            raise RunError(f"{path} is missing; bptt train --resume makes it anew from the data")
+        known = Vocabulary.from_json(tokens)
+        if len(known) != kept.model.inputs:
+            raise RunError(f"{path} holds {len(known)} tokens, the model has {kept.model.inputs}")
+        return known
 
     def _tokens(self) -> bytes | None:
         """Return the vocabulary's bytes, as they were written."""
-        path = self.path("vocabulary.json")
-        wanted = self.config().get("sha256", {}).get("vocabulary")
-        if not os.path.lexists(path):
+        if not self.has("vocabulary.json"):
             return None
-        data = self._read("vocabulary.json", run_format.VOCABULARY_LIMIT)
-        if self.config()["format"] > run_format.OLDEST and hashlib.sha256(data).hexdigest() != wanted:
-            raise _unreadable(path, RunError("it is not as it was written: its sha256 is another"))
-        return data
+        with _named(path := self.path("vocabulary.json")):
+            data = run_format.read(path)
+            if self.config()["format"] > run_format.OLDEST:
+                wanted = self.config()["sha256"]["vocabulary"]
+                run_format.expect_sum(hashlib.sha256(data).hexdigest(), wanted)
+            return data
 
     @property
     def log(self) -> Log:
@@ -253,7 +256,7 @@ class Run:
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left behind; the folder must be held."""
         for entry in sorted(os.listdir(self.folder)):  # noqa: PTH208
-            if is_temporary(entry, FILES):
+            if is_temporary(entry, frozenset(run_format.LIMITS)):
                 with contextlib.suppress(OSError):  # a folder of that name is none of ours
                     self.path(entry).unlink()
 
@@ -281,26 +284,18 @@ class Run:
         path = self.path(f"{name}.safetensors")
         if not os.path.lexists(path):
             raise RunError(f"{self.folder} has no {path.name}")
-        try:
+        with _named(path):
             return checkpoints.read(path, shapes, self.config().get("id"))
-        except BpttError as error:
-            raise _unreadable(path, error) from None
-
-    def _read(self, name: str, limit: int) -> bytes:
-        path = self.path(name)
-        try:
-            return read_regular(path, limit)
-        except OSError as error:
-            raise RunError(f"cannot read {path}: {error.strerror or error}") from None
 
     def _write(self, name: str, data: bytes) -> None:
         write_atomically(self.path(name), data)
 
 
-def _unreadable(path: Path, error: BpttError) -> RunError:
-    text = str(error)
-    return RunError(text if str(path) in text else f"{path}: {text}")
-
-
-def _note(text: str) -> None:
-    warnings.warn(text, BpttWarning, stacklevel=3)
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Have an error say which file it is of."""
+    try:
+        yield
+    except BpttError as error:
+        text = str(error)
+        raise RunError(text if str(path) in text else f"{path}: {text}") from None

@@ -6,9 +6,11 @@ used: it is decoded by :mod:`msgspec`, which takes no value of another type and 
 
 import hashlib
 import json
+import warnings
 import zlib
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import msgspec
@@ -17,7 +19,8 @@ from msgspec import Meta, Struct
 
 from bptt.cells import Cell
 from bptt.data.text import Kind
-from bptt.errors import RunError
+from bptt.errors import BpttWarning, RunError
+from bptt.files import read_regular
 from bptt.nets.model import Model
 from bptt.training.settings import SETTINGS, Settings
 from bptt.types import Array
@@ -29,12 +32,17 @@ FORMAT = 2
 OLDEST = 1
 """The first format that is still read: it had no digests."""
 
-CONFIG_LIMIT = 4 << 20
-VOCABULARY_LIMIT = 16 << 20
-LOG_LIMIT = 128 << 20
-CHECKPOINT_LIMIT = 8 << 30
+LIMITS = {
+    "config.json": 4 << 20,
+    "vocabulary.json": 16 << 20,
+    "log.jsonl": 128 << 20,
+    "last.safetensors": 8 << 30,
+    "best.safetensors": 8 << 30,
+}
+"""A run's files, and how many bytes each may have: what is larger is not read."""
+
 HEADER_LIMIT = 16 << 20
-"""Bytes of a file, and of a checkpoint's header: what is larger is not read."""
+"""Bytes of a checkpoint's header."""
 
 PARTS = frozenset(("format", "bptt", "settings", "model", "cell", "data", "runs_on", "id", "sha256"))
 """What a configuration has."""
@@ -45,7 +53,7 @@ Count = Annotated[int, Meta(ge=0, le=1 << 53)]
 Size = Annotated[int, Meta(ge=1, le=1 << 31)]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
-Path = Annotated[str, Meta(max_length=1 << 14)]
+Place = Annotated[str, Meta(max_length=1 << 14)]
 
 
 class Digests(Struct, forbid_unknown_fields=True):
@@ -65,7 +73,7 @@ class CellRecord(Struct, forbid_unknown_fields=True):
 class Facts(Struct, forbid_unknown_fields=True):
     """What is known of the data; of a task, where they come from alone."""
 
-    source: Path
+    source: Place
     tokens: Kind | None = None
     vocabulary: Size | None = None
     train_tokens: Count | None = None
@@ -73,20 +81,11 @@ class Facts(Struct, forbid_unknown_fields=True):
     sha256: Digest | None = None
 
 
-class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
+class Progress(Struct, forbid_unknown_fields=True):
     """How far training has come: what a trainer counts, and the values of a checkpoint.
 
-    Attributes
-    ----------
-    step, tokens : int
-        Training steps done, and targets trained on.
-    best : float or None
-        The lowest validation loss.
-    solved, stopped_early : bool
-    sum, count
-        Of the losses since the last report, and how many they are.
-    source, schedule, stopping
-        The places in the data, the schedule and the patience, when the checkpoint was written.
+    `tokens` are the targets trained on, `best` the lowest validation loss, `sum` and `count` of the losses
+    since the last report. The last three are places, as they were when the checkpoint was written.
     """
 
     step: Count
@@ -103,18 +102,7 @@ class Progress(Struct, forbid_unknown_fields=True, kw_only=True):
     @classmethod
     def none(cls) -> "Progress":
         """Return where training begins."""
-        return cls(
-            step=0,
-            tokens=0,
-            best=None,
-            solved=False,
-            stopped_early=False,
-            sum=0.0,
-            count=0,
-            source={},
-            schedule={},
-            stopping=None,
-        )
+        return cls(0, 0, None, False, False, 0.0, 0, {}, {}, None)
 
     def add(self, loss: float, targets: int) -> None:
         """Count a training step, and the sum of its losses."""
@@ -241,6 +229,31 @@ def expect_format(path: object, found: object) -> None:
         raise RunError(
             f"{path} has format {found!r:.60}; this version of bptt reads formats {OLDEST} to {FORMAT}"
         )
+
+
+def expect_sum(found: str, wanted: object) -> None:
+    """Raise a RunError unless a file has the digest that it was written with."""
+    if found != wanted:
+        raise RunError("it is not as it was written: its sha256 is another")
+
+
+def read(path: Path) -> bytes:
+    """Return what is in one of a run's files.
+
+    Raises
+    ------
+    RunError
+        If it cannot be read, or has more bytes than it may have.
+    """
+    try:
+        return read_regular(path, LIMITS[path.name])
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def note(text: str) -> None:
+    """Say what is to be known to whoever reads or resumes a run."""
+    warnings.warn(text, BpttWarning, stacklevel=3)
 
 
 def sum_of(config: dict[str, Any]) -> str:

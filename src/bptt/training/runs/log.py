@@ -5,15 +5,16 @@ and a resumption makes it again.
 """
 
 import os
-import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bptt.errors import BpttWarning, RunError
-from bptt.files import append, read_regular, sync, write_atomically
+from bptt.errors import RunError
+from bptt.files import append, sync, write_atomically
 from bptt.training.runs import format as run_format
 
 MOST_DAMAGED = 1000
@@ -71,24 +72,27 @@ class Log:
 
     def add(self, line: dict[str, Any]) -> None:
         """Add a line, which is not forced to the disk yet."""
-        try:
+        with self._writing():
             append(self.path, run_format.checked_line(line))
-        except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror}") from None
 
     def force(self) -> None:
         """Force to the disk what has been added."""
         if os.path.lexists(self.path):
-            try:
+            with self._writing():
                 sync(self.path)
-            except OSError as error:
-                raise RunError(f"cannot write {self.path}: {error.strerror}") from None
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror}") from None
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines; those that are damaged are left out, with a warning."""
         found = self.read()
         if found.damaged:
-            _note(f"{self.path}: {found.says}")
+            run_format.note(f"{self.path}: {found.says}")
         lines = [run_format.decode(entry.text, dict[str, Any]) for entry in found.entries]
         return [{key: value for key, value in line.items() if key != "crc32"} for line in lines]
 
@@ -96,7 +100,7 @@ class Log:
         """Return what is in the file; after `MOST_DAMAGED` lines that are damaged, the rest is, too."""
         entries: list[Entry] = []
         damaged: list[int] = []
-        data = self._bytes() if os.path.lexists(self.path) else b""
+        data = run_format.read(self.path) if os.path.lexists(self.path) else b""
         for number, text in enumerate(BytesIO(data), 1):
             is_torn = not text.endswith(b"\n")  # the last one: whole but for its end, or of no use
             try:
@@ -119,9 +123,9 @@ class Log:
         found = self.read()
         kept = [entry for entry in found.entries if entry.step <= step]
         if found.damaged:
-            _note(f"{self.path}: {found.says}; as it was, it is kept in {self._set_aside()}")
+            run_format.note(f"{self.path}: {found.says}; as it was, it is kept in {self._set_aside()}")
         elif lost := found.first_lost(step, *every):
-            _note(f"{self.path}: it has lost the line of step {lost:,}, and maybe others")
+            run_format.note(f"{self.path}: it has lost the line of step {lost:,}, and maybe others")
         write_atomically(self.path, b"".join(entry.checked() for entry in kept))
         return kept[-1].seconds if kept else 0.0
 
@@ -130,15 +134,5 @@ class Log:
         k = 1
         while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.damaged-{k}")):
             k += 1
-        write_atomically(aside, self._bytes())
+        write_atomically(aside, run_format.read(self.path))
         return aside
-
-    def _bytes(self) -> bytes:
-        try:
-            return read_regular(self.path, run_format.LOG_LIMIT)
-        except OSError as error:
-            raise RunError(f"cannot read {self.path}: {error.strerror or error}") from None
-
-
-def _note(text: str) -> None:
-    warnings.warn(text, BpttWarning, stacklevel=3)

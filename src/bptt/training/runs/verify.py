@@ -8,8 +8,6 @@ import warnings
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from bptt.data.tasks import TASKS
-from bptt.data.text import Vocabulary
 from bptt.errors import BpttError, BpttWarning
 from bptt.training.runs.folder import Run
 from bptt.training.runs.format import OLDEST, Described, Progress, convert, due
@@ -97,15 +95,8 @@ class _Checks:
         return self.kept.settings.data
 
     def _vocabulary(self) -> str | None:
-        if self._data in TASKS:
-            return None
-        tokens = self.run.vocabulary()
-        if tokens is None:
-            raise BpttError("it is missing; bptt train --resume makes it anew from the data")
-        vocabulary = Vocabulary.from_json(tokens)
-        if len(vocabulary) != self.kept.model.inputs:
-            raise BpttError(f"it holds {len(vocabulary)} tokens, the model has {self.kept.model.inputs}")
-        return f"{len(vocabulary):,} {vocabulary.kind}s"
+        known = self.run.vocabulary_of(self.kept)
+        return None if known is None else f"{len(known):,} {known.kind}s"
 
     def _log(self) -> str | None:
         found, last = self.run.log.read(), self._progress.get("last")
