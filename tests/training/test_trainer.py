@@ -1,261 +1,33 @@
-"""A run that is stopped and taken up again ends in the bits of one never stopped; and what ends a run."""
+"""What ends a run, what it reports, and that the same seed gives the same bits."""
 
-import json
-import math
 import os
 import subprocess
 import sys
-import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
 import bptt
-from bptt import PRESETS, DataError, DivergedError, Model, RunError, Settings, Trained, Trainer
+from bptt import DivergedError, Model, Settings, Trained, Trainer
 from bptt.data.tasks import EmbeddedReber, Verdict
 from bptt.data.text import TextStream
-from bptt.errors import BpttWarning, ConfigError
-from bptt.flow.positions import ids_of
 from bptt.nets.output import Output
-from bptt.training.trainer import DONE, STOPPED
-from bptt.types import Array, Batch
-
-WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "a", "lazy", "dog", "while", "nobody", "looks"]
-
-
-def text(seed: int = 0, count: int = 250) -> str:
-    drawn = np.random.default_rng(seed).choice(WORDS, count)
-    return "".join(word + "\n"[: k % 9 == 0] + " "[: k % 9 != 0] for k, word in enumerate(drawn))
-
-
-@pytest.fixture
-def book(tmp_path: Path) -> str:
-    tmp_path.joinpath("book.txt").write_text(text())
-    return str(tmp_path / "book.txt")
-
-
-SMALL: dict[str, Any] = {
-    "hidden": 6,
-    "embedding": 4,
-    "batch": 3,
-    "chunk": 8,
-    "steps": 23,
-    "report_every": 5,
-    "eval_every": 7,
-}
-
-
-def go(trainer: Trainer, stop: float = math.inf) -> Trainer:
-    for _ in trainer.reports(lambda: trainer.step >= stop):
-        pass
-    return trainer
-
-
-def left_by(folder: Path) -> tuple[bytes, bytes, list[dict[str, Any]]]:
-    """Return what must not depend on where a run was stopped: all but times."""
-    lines = [json.loads(line) for line in folder.joinpath("log.jsonl").read_text().splitlines()]
-    for line in lines:
-        del line["seconds"], line["tokens_per_second"], line["crc32"]
-    return (
-        folder.joinpath("last.safetensors").read_bytes(),
-        folder.joinpath("best.safetensors").read_bytes(),
-        lines,
-    )
-
-
-CASES: dict[str, dict[str, Any]] = {
-    "char": {},
-    "word": {"tokens": "word", "vocabulary": 9, "cell": "gru"},
-    "byte": {"tokens": "byte", "cell": "rnn"},
-    "reber": {"data": "reber"},
-    "ar2": {"data": "ar2", "eval_every": 100, "batch": 2},
-    "dropout": {"dropout": 0.4, "layers": 2},
-    "momentum": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
-    "sgd": {"optimizer": "sgd", "lr": 0.1},
-    "adagrad": {"optimizer": "adagrad"},
-    "rmsprop": {"optimizer": "rmsprop"},
-    "adamw": {"optimizer": "adamw", "weight_decay": 0.1},
-    "plateau": {"schedule": "plateau", "keep": 1, "lr": 0.5, "eval_every": 2, "factor": 0.3},
-    "step": {"schedule": "step", "keep": 1, "steps": None, "epochs": 1.5},
-    "warmup": {"warmup": 12},
-    "orthogonal": {"init": "orthogonal", "tied": True, "embedding": 6, "cell": "gru-cho"},
-    "two biases": {"bias": "two", "embedding": 0, "clip_norm": None, "clip_value": 0.01},
-    "early stop": {"lr": 1e-30, "schedule": "constant", "patience": 2, "eval_every": 5},
-    "vanilla": {
-        **{key: value for key, value in PRESETS["vanilla"].settings.items() if key not in SMALL},
-        "batch": 1,
-        "chunk": 25,
-        "steps": 150,
-        "report_every": 20,
-        "eval_every": 50,
-    },
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_run_stopped_and_resumed_ends_as_one_never_stopped(tmp_path: Path, book: str, name: str) -> None:
-    settings = Settings(**{**SMALL, "data": book, **CASES[name]})
-    whole = go(Trainer.start(settings, tmp_path / "whole"))
-    trainer = Trainer.start(settings, tmp_path / "parts")
-    stops = {0, 1, 3, 7, 10, 13, 14, 19, whole.step // 2, whole.step - 1}
-    for stop in sorted(stop for stop in stops if stop < whole.step):
-        assert go(trainer, stop).end == STOPPED
-        assert trainer.step == stop
-        trainer = Trainer.resume(tmp_path / "parts")
-        assert trainer.step == stop
-    assert go(trainer).end == whole.end
-    assert left_by(tmp_path / "parts") == left_by(tmp_path / "whole")
-    if name == "vanilla":  # the carried state was reset between epochs
-        assert whole.epoch > 2
-    if name == "early stop":
-        assert (whole.step, whole.end) == (15, "no better validation loss in 2 evaluations")
-    else:
-        assert whole.end == DONE
-
-
-def test_a_run_that_was_killed_goes_on_from_its_checkpoint(tmp_path: Path, book: str) -> None:
-    """Killed: the checkpoint is old, the log and the best checkpoint are ahead of it."""
-    settings = Settings(data=book, **SMALL)
-    go(Trainer.start(settings, tmp_path / "whole"))
-    go(Trainer.start(settings, tmp_path / "killed"), 6)
-    old = tmp_path.joinpath("killed", "last.safetensors").read_bytes()
-    go(Trainer.resume(tmp_path / "killed"), 18)
-    tmp_path.joinpath("killed", "last.safetensors").write_bytes(old)
-    trainer = Trainer.resume(tmp_path / "killed")
-    assert trainer.step == 6
-    assert [line["step"] for line in trainer.run.log.lines()] == [5]
-    go(trainer)
-    assert left_by(tmp_path / "killed") == left_by(tmp_path / "whole")
-
-
-def test_a_run_that_was_killed_before_its_first_checkpoint_begins_anew(tmp_path: Path, book: str) -> None:
-    settings = Settings(data=book, **SMALL)
-    go(Trainer.start(settings, tmp_path / "whole"))
-    Trainer.start(settings, tmp_path / "killed").close()
-    tmp_path.joinpath("killed", "last.safetensors").unlink()
-    go(Trainer.resume(tmp_path / "killed"))
-    assert left_by(tmp_path / "killed") == left_by(tmp_path / "whole")
-
-
-def test_a_run_can_be_made_longer(tmp_path: Path, book: str) -> None:
-    asked: dict[str, Any] = {
-        **SMALL,
-        "data": book,
-        "schedule": "constant",
-        "report_every": 5,
-        "eval_every": 5,
-    }
-    go(Trainer.start(Settings(**{**asked, "steps": 20}), tmp_path / "whole"))
-    go(Trainer.start(Settings(**{**asked, "steps": 10}), tmp_path / "longer"))
-    assert go(Trainer.resume(tmp_path / "longer")).step == 10  # it was done
-    trainer = go(Trainer.resume(tmp_path / "longer", steps=20))
-    assert (trainer.step, trainer.end) == (20, DONE)
-    assert left_by(tmp_path / "longer") == left_by(tmp_path / "whole")
-    assert trainer.run.config()["settings"]["steps"] == 20
-    longest = go(Trainer.resume(tmp_path / "longer", epochs=1.0))
-    assert (
-        longest.step
-        == longest.experiment.source.batches_per_epoch
-        == Trainer.resume(tmp_path / "longer").step
-    )
-    with pytest.raises(ConfigError, match="--steps or --epochs, not both"):
-        Trainer.resume(tmp_path / "longer", steps=30, epochs=2.0)
-
-
-def test_a_run_cannot_end_before_where_it_is(tmp_path: Path, book: str) -> None:
-    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
-    before = tmp_path.joinpath("run", "config.json").read_bytes()
-    with pytest.raises(ConfigError, match="at step 8 already: it cannot end at 7"):
-        Trainer.resume(tmp_path / "run", steps=7)
-    assert tmp_path.joinpath("run", "config.json").read_bytes() == before
-
-
-def test_a_text_that_has_moved_is_told_on_resuming(tmp_path: Path, book: str) -> None:
-    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
-    moved = tmp_path / "moved.txt"
-    Path(book).rename(moved)
-    with pytest.raises(DataError, match="no such file"):
-        Trainer.resume(tmp_path / "run")
-    assert Trainer.resume(tmp_path / "run", data=str(moved)).step == 8
-    assert Trainer.resume(tmp_path / "run").settings.data == str(moved)
-
-
-def test_a_run_says_nothing_of_a_folder_and_has_no_more_read_than_its_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "texts"
-    folder.mkdir()
-    folder.joinpath("a.txt").write_text("some words to read\n" * 99)
-    folder.joinpath("secret.bin").write_bytes(b"\0")
-    with pytest.warns(BpttWarning, match="secret"):
-        go(Trainer.start(Settings(data=str(folder), **SMALL), tmp_path / "run"), 8)
-    trained = Trained.load(tmp_path / "run")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert trained.scores()
-        assert ids_of(trained)
-    folder.joinpath("b.txt").write_text("x" * trained.longest)
-    monkeypatch.setattr("bptt.training.trained.digest", None)  # it does not come so far
-    for measure in (trained.scores, lambda: ids_of(trained)):
-        with pytest.raises(DataError, match="no longer the text that the model was trained on"):
-            measure()
-
-
-def test_a_model_is_not_measured_on_another_text_unasked(tmp_path: Path, book: str) -> None:
-    """What is validation text now may have been trained on then."""
-    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 8)
-    trained = Trained.load(tmp_path / "run")
-    assert trained.scores()
-    Path(book).write_text(Path(book).read_text()[::-1])
-    with pytest.raises(DataError, match="no longer the text that the model was trained on"):
-        trained.scores()
-    assert trained.scores(book)
-
-
-@pytest.mark.parametrize("changed", ["book.txt", "valid.txt"])
-def test_other_data_than_the_runs_own_are_refused(tmp_path: Path, book: str, changed: str) -> None:
-    tmp_path.joinpath("valid.txt").write_text(text(1))
-    go(Trainer.start(Settings(data=book, valid=str(tmp_path / "valid.txt"), **SMALL), tmp_path / "run"), 3)
-    content = tmp_path.joinpath(changed).read_text()
-    tmp_path.joinpath(changed).write_text(content[::-1])  # as long, and of the same characters
-    with pytest.raises(RunError, match=r"is no longer what the run was trained on \(sha256 differs\)"):
-        Trainer.resume(tmp_path / "run")
-    tmp_path.joinpath(changed).unlink()
-    with pytest.raises(DataError, match="no such file"):
-        Trainer.resume(tmp_path / "run")
-    tmp_path.joinpath(changed).write_text(content)
-    assert go(Trainer.resume(tmp_path / "run")).end == DONE
-
-
-def test_the_same_data_in_another_place_are_the_same_data(tmp_path: Path, book: str) -> None:
-    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"), 3)
-    trainer = Trainer.resume(tmp_path / "run")
-    config = trainer.run.config()
-    config["data"]["source"] = "/another/cache/book.txt"
-    trainer.run.write_config(config)
-    trainer.close()
-    assert go(Trainer.resume(tmp_path / "run")).end == DONE
-
+from bptt.types import Array, Batch, Reduction
+from small_runs import SMALL, go, left_by, text
+from small_runs import book as book
 
 # what ends a run
 
 
-BLOWS_UP: dict[str, Any] = {
-    "data": "ar2",
-    "cell": "rnn-relu",
-    "hidden": 4,
-    "batch": 4,
-    "clip_norm": None,
-    "steps": 50,
-}
+BLOWS_UP: dict[str, Any] = {"data": "ar2", "cell": "rnn-relu", "hidden": 4, "batch": 4, "clip_norm": None}
+BLOWS_UP |= {"steps": 50, "optimizer": "sgd", "schedule": "constant"}
 
 
 def test_a_loss_that_is_not_finite_is_an_error_and_the_last_good_checkpoint_stays(tmp_path: Path) -> None:
-    asked = {**BLOWS_UP, "optimizer": "sgd", "schedule": "constant"}
-    settings = Settings(**asked, lr=3.0, eval_every=1)
+    settings = Settings(**BLOWS_UP, lr=3.0, eval_every=1)
     trainer = Trainer.start(settings, tmp_path / "run")
     with pytest.raises(
         DivergedError, match=r"loss is (nan|inf) at step .* keeps step .*; try a smaller --lr"
@@ -270,8 +42,7 @@ def test_a_loss_that_is_not_finite_is_an_error_and_the_last_good_checkpoint_stay
 
 
 def test_a_run_that_diverges_at_once_keeps_its_start(tmp_path: Path) -> None:
-    asked = {**BLOWS_UP, "optimizer": "sgd", "schedule": "constant"}
-    settings = Settings(**asked, lr=1e38)
+    settings = Settings(**BLOWS_UP, lr=1e38)
     with pytest.raises(DivergedError, match=r"^the loss is nan at step 1; .*last\.safetensors keeps step 0"):
         go(Trainer.start(settings, tmp_path / "run"))
     assert Trained.load(tmp_path / "run").step == 0
@@ -330,15 +101,7 @@ STILL: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize(
-    "reduction",
-    [
-        "mean_over_time_and_batch",
-        "sum_over_time_and_batch",
-        "sum_over_time_mean_over_batch",
-        "mean_over_time_sum_over_batch",
-    ],
-)
+@pytest.mark.parametrize("reduction", get_args(Reduction))
 def test_train_loss_is_the_mean_over_all_targets_with_the_state_carried(
     tmp_path: Path, book: str, reduction: Any
 ) -> None:
@@ -463,39 +226,3 @@ def test_the_bits_do_not_depend_on_the_number_of_threads(tmp_path: Path) -> None
         command = [sys.executable, "-c", BITS, str(book), str(tmp_path / threads)]
         digests.add(subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout)
     assert len(digests) == 1
-
-
-# presets
-
-
-FEW: dict[str, dict[str, Any]] = {
-    "vanilla": {"steps": 300, "report_every": 50},
-    "minibatch": {"steps": 20, "report_every": 4, "batch": 10},
-    "shakespeare": {"steps": 20, "report_every": 4},
-    "ptb": {"steps": 10, "report_every": 2},
-    "forecast": {"steps": 60, "report_every": 10},
-}
-
-
-@pytest.mark.parametrize("preset", PRESETS)
-def test_each_preset_learns_its_own_kind_of_data(tmp_path: Path, preset: str) -> None:
-    named = PRESETS[preset].settings.get("data")
-    asked = FEW.get(preset, {"steps": 25, "report_every": 5}).copy()
-    if named is None:
-        asked["data"] = str(tmp_path / "long.txt")
-        tmp_path.joinpath("long.txt").write_text(text(count=6000))
-    elif named != "ar2":
-        if not Path(os.environ.get("BPTT_DATA", "/nowhere"), {"ptb": "ptb_word"}.get(named, named)).is_dir():
-            pytest.skip(f"{named} is not in the folder BPTT_DATA")
-        tmp_path.joinpath("valid.txt").write_text(
-            " the company said it will buy a share of the market \n" * 9
-        )
-        asked["valid"] = str(tmp_path / "valid.txt")
-    settings = Settings.of(preset, **asked)
-    trainer = Trainer.start(settings, tmp_path / "run")
-    losses = [report.train_loss for report in trainer.reports()]
-    assert trainer.end == DONE
-    assert len(losses) >= 5
-    if trainer.experiment.vocabulary is not None:
-        assert losses[0] < 1.5 * math.log(len(trainer.experiment.vocabulary))
-    assert losses[-1] < 0.97 * losses[0]

@@ -5,12 +5,12 @@ import os
 from pathlib import Path
 
 import pytest
-from test_trainer import SMALL, go
-from test_trainer import book as book
 
 from bptt import DataError, RunError, Settings, Trainer
 from bptt.errors import BpttWarning
 from bptt.training.trainer import DONE
+from small_runs import SMALL, go
+from small_runs import book as book
 
 
 def test_a_run_whose_last_checkpoint_is_lost_is_not_begun_anew(tmp_path: Path, book: str) -> None:

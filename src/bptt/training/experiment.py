@@ -42,10 +42,10 @@ class Experiment:
     settings: Settings
     model: Model
     source: Source
-    vocabulary: Vocabulary | None
+    vocabulary: Vocabulary | None = None
     facts: dict[str, Any]
-    _valid: Array | None
-    _task: Task | None
+    _valid: Array | None = None
+    _task: Task | None = None
 
     @classmethod
     def of(cls, settings: Settings, *, facts: dict[str, Any] | None = None) -> "Experiment":
@@ -102,7 +102,6 @@ class Experiment:
                 "sha256": digest(corpus),
             },
             _valid=valid,
-            _task=None,
         )
 
     @classmethod
@@ -112,15 +111,7 @@ class Experiment:
         assert size is not None  # a task has the one or the other
         model = _model(settings, size, task.output_size, task)
         facts = {"source": f"generated: {task.summary}"}
-        return cls(
-            settings=settings,
-            model=model,
-            source=task,
-            vocabulary=None,
-            facts=facts,
-            _valid=None,
-            _task=task,
-        )
+        return cls(settings=settings, model=model, source=task, facts=facts, _task=task)
 
     @property
     def steps(self) -> int:
@@ -150,8 +141,7 @@ class Experiment:
         assert self._task is not None
         total, count = 0.0, 0
         for batch in self._task.test_batches():
-            outputs = self.model.forward(params, batch).outputs
-            mask = tasks.counted(batch)
+            outputs, mask = self._outputs(params, batch), tasks.counted(batch)
             total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
             count += int(mask.sum())
         return total / count
@@ -160,12 +150,10 @@ class Experiment:
         """Return whether the task is solved; None where the data are text."""
         if self._task is None:
             return None
+        return self._task.criterion(lambda batch: _as_predictions(self.model, self._outputs(params, batch)))
 
-        def predict(batch: Batch) -> Array:
-            outputs = self.model.forward(params, batch).outputs
-            return _as_predictions(self.model, outputs)
-
-        return self._task.criterion(predict)
+    def _outputs(self, params: Params, batch: Batch) -> Array:
+        return self.model.forward(params, batch).outputs
 
     def sample(self, params: Params, seed: int, length: int = 200) -> str | None:
         """Return some of what the model writes, where it writes text."""

@@ -39,18 +39,15 @@ class Setting:
         What stands for its value in the command's help.
     keyword : str or None
         What its part calls it, where that is another name.
-    least, most, above : number
-        Its limits, with `above` itself left out.
-    unlimited : bool
-        Whether infinity may be given for None.
+    least, most, above, unlimited
+        Its limits, with `above` itself left out; whether infinity may be given for None.
     needs : (str, tuple of str) or None
         Another setting, and the values of it with which this one has an effect.
     argument, of_text, may_change : bool
         Whether the command takes it without a name; it means nothing for a generated task; it may be given
         anew when a run is resumed.
-    name : str
-    types : tuple
-        What a value may be an instance of, None among it, or a Literal that has it.
+    name, types
+        From the field: what a value may be an instance of, NoneType among it, or a Literal that has it.
     """
 
     default: Any
@@ -70,14 +67,10 @@ class Setting:
     types: tuple[Any, ...] = ()
 
     @property
-    def words(self) -> str:
-        """Its name as one writes it."""
-        return self.name.replace("_", "-")
-
-    @property
     def option(self) -> str:
         """What the command calls it."""
-        return str(self.metavar) if self.argument else f"--{'no-' * (self.default is True)}{self.words}"
+        no = "no-" if self.default is True else ""
+        return str(self.metavar) if self.argument else f"--{no}{self.name.replace('_', '-')}"
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -112,7 +105,7 @@ class Setting:
             )
             right = right and (float not in self.types or abs(value) <= sys.float_info.max)
         if not right:
-            raise ConfigError(f"{self.words} must be {self.wanted}, got {value!r}")
+            raise ConfigError(f"{self.name.replace('_', '-')} must be {self.wanted}, got {value!r}")
 
 
 def setting(default: T, help: str, part: Part, metavar: str | None = None, **declared: Any) -> T:

@@ -246,10 +246,8 @@ class Trainer:
     def _report(self, seconds: float, rate: float) -> Report:
         p = self.progress
         train_loss, valid_loss, best, verdict = p.mean(), None, False, None
-        before = max(0, p.step - 1)
-        lr = self.schedule.lr(
-            before, before / self.experiment.source.batches_per_epoch
-        )  # that of the last update
+        before = max(0, p.step - 1)  # the last update's
+        lr = self.schedule.lr(before, before / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
             valid_loss, verdict = self._evaluate()
             best = valid_loss < self.best

@@ -15,13 +15,13 @@ from bptt.errors import BpttError
 from bptt.training.runs import format as run_format
 from bptt.training.runs.verify import verify
 from resealing import read_config, write_checkpoint, write_config
+from small_runs import LINES
 
-TEXT = "the quick brown fox jumps over the lazy dog\n" * 12
 FILES = ["config.json", "vocabulary.json", "last.safetensors", "best.safetensors", "log.jsonl"]
 
 
 def trained(folder: Path, **settings: Any) -> Path:
-    folder.parent.joinpath("text.txt").write_text(TEXT)
+    folder.parent.joinpath("text.txt").write_text(LINES)
     given: dict[str, Any] = {"hidden": 4, "embedding": 2, "batch": 2, "chunk": 4, "steps": 4}
     given |= {"data": str(folder.parent / "text.txt"), "report_every": 2, "eval_every": 2}
     asked = Settings.of(**given | settings)

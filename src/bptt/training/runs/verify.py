@@ -5,6 +5,7 @@ Every load checks the file that it reads; this checks all of them, and whether t
 
 import os
 import warnings
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -69,11 +70,9 @@ class _Checks:
     def __init__(self, run: Run, kept: Described) -> None:
         self.run, self.kept = run, kept
         self._progress: dict[str, Progress] = {}
-        self.good: Literal["whole", "readable"] = "whole"
-        if run.config()["format"] <= OLDEST:
-            self.good = "readable"
+        self.good: Literal["whole", "readable"] = "whole" if run.config()["format"] > OLDEST else "readable"
 
-    def findings(self) -> list[Finding]:
+    def findings(self) -> Iterator[Finding]:
         checks = {
             "config.json": lambda: f"describes {self.kept.model.stack.cell.name}, trained on {self._data}",
             "vocabulary.json": self._vocabulary,
@@ -81,14 +80,12 @@ class _Checks:
             "best.safetensors": self._best,
             "log.jsonl": self._log,
         }
-        found = []
         for file, check in checks.items():
             try:
                 if says := check():
-                    found.append(Finding(file, self.good, says))
+                    yield Finding(file, self.good, says)
             except BpttError as error:
-                found.append(Finding(file, "damaged", str(error)))
-        return found
+                yield Finding(file, "damaged", str(error))
 
     @property
     def _data(self) -> str:
