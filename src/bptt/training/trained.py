@@ -141,13 +141,9 @@ class Trained:
                 raise DataError(
                     f"{name}: there is nothing to predict in {len(ids)} tokens; give a longer text"
                 )
-            cold = evaluate.cold(self.model, self.params, ids)
-            carried = evaluate.carried(self.model, self.params, ids)
             window = f"cold, windows of {evaluate.WINDOW}"
-            scores += [
-                Score(name, len(ids) - 1, window, cold),
-                Score(name, len(ids) - 1, "carried through", carried),
-            ]
+            for start, measure in ((window, evaluate.cold), ("carried through", evaluate.carried)):
+                scores.append(Score(name, len(ids) - 1, start, measure(self.model, self.params, ids)))
         return scores
 
     def corpus(self) -> Corpus:

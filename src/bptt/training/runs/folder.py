@@ -105,9 +105,9 @@ class Run:
                 f"{run.folder} holds a {strange[0]}, which would be written over: give another --out"
             )
         run.sweep()
-        run._write("config.json", whole)
+        write_atomically(run.path("config.json"), whole)
         if tokens is not None:
-            run._write("vocabulary.json", tokens)
+            write_atomically(run.path("vocabulary.json"), tokens)
         run._known = sealed
         return run
 
@@ -178,13 +178,13 @@ class Run:
         whole = run_format.sealed(
             {"id": before["id"], **config} if "id" in before else config, self._tokens()
         )
-        self._write("config.json", run_format.encode(whole, indent=2))
+        write_atomically(self.path("config.json"), run_format.encode(whole, indent=2))
         self._known = whole
 
     def restore_vocabulary(self, vocabulary: dict[str, Any]) -> None:
         """Write the vocabulary where a run was stopped before it was written."""
         if not self.has("vocabulary.json"):
-            self._write("vocabulary.json", run_format.encode(vocabulary))
+            write_atomically(self.path("vocabulary.json"), run_format.encode(vocabulary))
 
     def config(self) -> dict[str, Any]:
         """Return the configuration.
@@ -264,7 +264,9 @@ class Run:
         """Write a checkpoint, ``"last"`` or ``"best"``: the same content gives the same bytes."""
         self.expect_held()
         self.log.force()
-        self._write(f"{name}.safetensors", checkpoints.to_bytes(checkpoint, self.config().get("id")))
+        write_atomically(
+            self.path(f"{name}.safetensors"), checkpoints.to_bytes(checkpoint, self.config().get("id"))
+        )
 
     def load(self, name: str, shapes: Shapes | None = None) -> Checkpoint:
         """Read a checkpoint.
@@ -286,9 +288,6 @@ class Run:
             raise RunError(f"{self.folder} has no {path.name}")
         with _named(path):
             return checkpoints.read(path, shapes, self.config().get("id"))
-
-    def _write(self, name: str, data: bytes) -> None:
-        write_atomically(self.path(name), data)
 
 
 @contextlib.contextmanager
