@@ -177,7 +177,7 @@ def test_a_cached_start_needs_no_computer_algebra(tmp_path: Path) -> None:
         "model = bptt.Model(inputs=9, outputs=9, hidden=8, embedding=3, cell='gru', backend='cpu')\n"
         "params, tokens = model.init(np.random.default_rng(0)), np.zeros((4, 2), int)\n"
         "loss, grads, _ = model.loss_and_grads(params, tokens[:-1], tokens[1:])\n"
-        "adam = optim.make('adam')\n"
+        "adam = optim.get('adam')\n"
         "adam.update(params, grads, adam.init(params), 0.1)\n"
         "print('sympy' in sys.modules)\n"
     )

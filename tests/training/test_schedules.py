@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bptt.errors import ConfigError
-from bptt.training.schedules import SCHEDULES, EarlyStopping, Plateau, Schedule, make
+from bptt.training.schedules import SCHEDULES, EarlyStopping, Plateau, Schedule, get
 
 EVERY = sorted(SCHEDULES)
 
 
 def built(name: str, *, lr: float = 0.5, warmup: int = 0) -> Schedule:
-    return make(name, lr=lr, total_steps=100, warmup=warmup)
+    return get(name, lr=lr, total_steps=100, warmup=warmup)
 
 
 def test_constant() -> None:
@@ -30,7 +30,7 @@ def test_constant() -> None:
 )
 def test_step_is_zarembas(keep: int, factor: float, epochs: int, last: float) -> None:
     """lr 1 for the first `keep` epochs; epoch number keep + 1 is the first with a lower rate."""
-    schedule = make("step", lr=1.0, keep=keep, factor=factor)
+    schedule = get("step", lr=1.0, keep=keep, factor=factor)
     rates = [schedule.lr(0, epoch + within) for epoch in range(epochs) for within in (0.0, 0.5, 0.999)]
     assert rates[: 3 * keep] == [1.0] * (3 * keep)
     assert rates[3 * keep : 3 * keep + 4] == [factor] * 3 + [factor**2]
@@ -38,7 +38,7 @@ def test_step_is_zarembas(keep: int, factor: float, epochs: int, last: float) ->
 
 
 def test_cosine_by_hand() -> None:
-    cosine = make("cosine", lr=1.0, total_steps=14, warmup=2, floor=0.2)
+    cosine = get("cosine", lr=1.0, total_steps=14, warmup=2, floor=0.2)
     rates = [cosine.lr(step, 0.0) for step in (2, 5, 8, 11, 14, 15, 1000)]
     quarter = 0.4 * math.sqrt(2) / 2
     assert rates == pytest.approx([1.0, 0.6 + quarter, 0.6, 0.6 - quarter, 0.2, 0.2, 0.2], rel=1e-15)
@@ -67,7 +67,7 @@ def test_all_of_it_may_be_warmup(name: str) -> None:
 @given(step=st.integers(0, 1000), epoch=st.floats(0, 100), warmup=st.integers(0, 100))
 def test_a_rate_is_a_float_between_zero_and_peak(name: str, step: int, epoch: float, warmup: int) -> None:
     peak: Any = np.float32(0.5)
-    rate = make(name, lr=peak, total_steps=100, warmup=warmup).lr(step, epoch)
+    rate = get(name, lr=peak, total_steps=100, warmup=warmup).lr(step, epoch)
     assert type(rate) is float
     assert 0 <= rate <= 0.5
 
@@ -83,15 +83,15 @@ def rates(schedule: Schedule, losses: list[float]) -> list[float]:
 def test_plateau_by_hand() -> None:
     """The count starts again after a cut, and the best does not."""
     losses = [5.0, 4.0, 4.0, 4.5, 4.2, 3.9, 4.0, 4.0, 4.0, 4.0]
-    assert rates(make("plateau", lr=1.0, factor=0.5, patience=2), losses) == [
+    assert rates(get("plateau", lr=1.0, factor=0.5, patience=2), losses) == [
         *[1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.5, 0.25, 0.25, 0.125]
     ]
-    assert rates(make("plateau", lr=1.0, factor=0.5, floor=0.3), losses)[-1] == 0.3
+    assert rates(get("plateau", lr=1.0, factor=0.5, floor=0.3), losses)[-1] == 0.3
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_loss_that_is_not_finite_is_never_the_best(bad: float) -> None:
-    schedule = make("plateau", lr=1.0, factor=0.5)
+    schedule = get("plateau", lr=1.0, factor=0.5)
     assert rates(schedule, [bad, 3.0, bad, 2.0, 2.0]) == [0.5, 0.5, 0.25, 0.25, 0.125]
     json.dumps(schedule.state(), allow_nan=False)
 
@@ -104,7 +104,7 @@ def test_plateau_is_pytorchs_with_a_patience_of_one_less(patience: int, min_delt
     twin = torch.optim.lr_scheduler.ReduceLROnPlateau(
         *[twin_optimizer, "min", 0.5, patience - 1], threshold=min_delta, threshold_mode="abs", eps=0.0
     )
-    schedule = make("plateau", lr=1.0, factor=0.5, patience=patience, min_delta=min_delta)
+    schedule = get("plateau", lr=1.0, factor=0.5, patience=patience, min_delta=min_delta)
     rng = np.random.default_rng(0)
     cuts = set()
     for step in range(60):
@@ -139,7 +139,7 @@ def test_early_stopping_by_hand() -> None:
 
 
 def test_another_schedules_state_is_refused() -> None:
-    plateau = make("plateau", lr=1.0)
+    plateau = get("plateau", lr=1.0)
     for name in EVERY:
         built(name).restore(built(name).state())
         if name != "plateau":
@@ -177,5 +177,5 @@ def test_another_schedules_state_is_refused() -> None:
 )
 def test_what_means_nothing_is_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError) as error:
-        make(name, **{"lr": 1.0, "total_steps": 100, **options})
+        get(name, **{"lr": 1.0, "total_steps": 100, **options})
     assert str(error.value) == message

@@ -4,10 +4,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from bptt.flow.text import ids_of
 
 from bptt import DataError, Settings, Trained, Trainer
 from bptt.errors import BpttWarning
+from bptt.flow.positions import ids_of
 from small_runs import SMALL, go
 from small_runs import book as book
 

@@ -127,12 +127,12 @@ class Experiment:
         told["warmup"] = min(told["warmup"], self.steps)  # a short run warms up all the way through
         if (name := told.pop("schedule")) == "plateau":
             told["patience"] = max(1, told.pop("keep"))
-        return schedules.make(name, total_steps=max(1, self.steps), **told)
+        return schedules.get(name, total_steps=max(1, self.steps), **told)
 
     def optimizer(self) -> optim.Optimizer:
         """Return the optimiser."""
         told = self.settings.of_part("optimizer")
-        return optim.make(told.pop("optimizer"), **told)
+        return optim.get(told.pop("optimizer"), **told)
 
     def validate(self, params: Params) -> float:
         """Return the loss on validation data: nats per token from cold windows of 256, or a task's."""

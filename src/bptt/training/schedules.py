@@ -97,7 +97,7 @@ class Step(Schedule):
 
     Examples
     --------
-    >>> step = make("step", lr=1.0, keep=2, factor=0.5)
+    >>> step = get("step", lr=1.0, keep=2, factor=0.5)
     >>> [step.lr(0, epoch) for epoch in (0.0, 1.9, 2.0, 3.5)]
     [1.0, 1.0, 0.5, 0.25]
     """
@@ -133,7 +133,7 @@ class Cosine(Schedule):
 
     Examples
     --------
-    >>> cosine = make("cosine", lr=1.0, total_steps=12, warmup=2)
+    >>> cosine = get("cosine", lr=1.0, total_steps=12, warmup=2)
     >>> [round(cosine.lr(step, 0.0), 3) for step in (0, 1, 2, 7, 12)]
     [0.5, 1.0, 1.0, 0.5, 0.0]
     """
@@ -218,7 +218,7 @@ class Plateau(Schedule):
 
     Examples
     --------
-    >>> plateau = make("plateau", lr=1.0)
+    >>> plateau = get("plateau", lr=1.0)
     >>> for loss in (5.0, 4.0, 4.5):
     ...     plateau.observe(loss)
     >>> plateau.lr(0, 0.0), plateau.state()
@@ -260,10 +260,10 @@ class Plateau(Schedule):
 
 
 SCHEDULES: dict[str, type[Schedule]] = {k.__name__.lower(): k for k in (Constant, Step, Plateau, Cosine)}
-"""Schedules by the name that `make` takes: constant, step, plateau, cosine."""
+"""Schedules by the name that `get` takes: constant, step, plateau, cosine."""
 
 
-def make(name: str, *, lr: float, total_steps: int | None = None, warmup: int = 0, **own: Any) -> Schedule:
+def get(name: str, *, lr: float, total_steps: int | None = None, warmup: int = 0, **own: Any) -> Schedule:
     """Return the schedule of that name.
 
     Parameters

@@ -1,7 +1,7 @@
 """An optimiser's equations as one pass of vector code over its arrays.
 
-The equations are text over arrays and numbers, as in ``"v1 = momentum*v + g"``: what is set is a new value of
-the array of that name without its 1, and takes its place. Arrays are shared out over the threads.
+The equations are text over arrays and numbers, as in ``"v = momentum*v + g"``, of which each sets an array or
+a name of its own. An array is read once and written once. Arrays are shared out over the threads.
 """
 
 import ast
@@ -40,7 +40,7 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     Examples
     --------
     >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
-    >>> update(("p1 = p - lr*g",), {"p": p, "g": g}, {"lr": 0.1})
+    >>> update(("p = p - lr*g",), {"p": p, "g": g}, {"lr": 0.1})
     >>> p
     array([0.95, 2.05])
     """
@@ -80,22 +80,41 @@ def _module(
 
         places = dict(zip(arrays, addresses, strict=True))
         given = {name: number(k) for k, name in enumerate(numbers)}
-        lines = [_line(text) for text in equations]
+        lines, last = _lines(equations)
         with count_loop(b, size, v.lanes) as at:
             mask = v.tail(b.sub(size, at))
             loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
             found = pointwise.emit(v, lines, given | loaded)
-            for line in lines:
-                v.store(found[line.name], v.at(places[line.name.removesuffix("1")], at), mask)
+            for name in last.keys() & places.keys():
+                v.store(found[last[name]], v.at(places[name], at), mask)
     return module
 
 
-def _line(text: str) -> "Line":
-    from bptt.derive.algebra import expression
+def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":
+    """Return lines that set each name once, and of each name of the equations the one that it has at last."""
+    from sympy import Symbol
+
+    from bptt.derive.algebra import as_written, replaced
     from bptt.derive.backward import Line
 
-    name, _, value = text.partition(" = ")
-    return Line(name, expression(ast.parse(value, mode="eval").body), ())
+    lines: list[Line] = []
+    last: dict[str, str] = {}
+    for k, text in enumerate(equations):
+        name, _, value = text.partition(" = ")
+        expr = as_written(_SignsAsChoices().visit(ast.parse(value, mode="eval").body))
+        expr = replaced(expr, {Symbol(old): Symbol(new) for old, new in last.items()})
+        last[name] = f"{name}.{k}"
+        lines.append(Line(last[name], expr, ()))
+    return lines, last
+
+
+class _SignsAsChoices(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if ast.unparse(node.func) != "sign":
+            return node
+        u = ast.unparse(node.args[0])  # at 0, and where it is no number, the sign is u
+        return ast.parse(f"where({u}, 1, where(-({u}), -1, {u}))", mode="eval").body
 
 
 def sum_of_squares(array: Array) -> list[float]:
