@@ -5,7 +5,7 @@ derivative is the one of :mod:`bptt.derive.functions`, by values at hand.
 """
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -29,6 +29,21 @@ def function(name: str) -> Any:
     nargs = PRODUCTS.get(name) or FUNCTIONS[name].arity
     # of a number too it stays a function, which SymPy would evaluate by its name
     return type(name, (sympy.Function,), {"nargs": nargs, "_should_evalf": classmethod(lambda cls, a: -1)})
+
+
+def sum_of(terms: Sequence[Expr]) -> Expr:
+    """Return a sum whose terms stay as they are, in their order."""
+    return Add(*terms, evaluate=False) if len(terms) > 1 else terms[0] if terms else Integer(0)
+
+
+def product_of(factors: Sequence[Expr]) -> Expr:
+    """Return a product whose factors stay as they are, in their order."""
+    return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0] if factors else Integer(1)
+
+
+def divides(factor: Expr) -> bool:
+    """Return whether a factor stands below the line."""
+    return bool(factor.is_Pow and factor.exp.is_Number and factor.exp < 0)
 
 
 def expression(node: ast.expr) -> Expr:
@@ -80,8 +95,7 @@ def as_written(node: ast.expr) -> Expr:
 
 def _negative(e: Expr) -> Expr:
     first, *rest = Mul.make_args(e)
-    factors = (-first, *rest) if first.is_Number else (Integer(-1), first, *rest)
-    return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
+    return product_of((-first, *rest) if first.is_Number else (Integer(-1), first, *rest))
 
 
 def sides(u: Expr) -> tuple[Expr, Expr]:
@@ -91,15 +105,14 @@ def sides(u: Expr) -> tuple[Expr, Expr]:
     for term in Add.make_args(u):
         first = Mul.make_args(term)[0]
         negative = first.is_Number and first < 0
-        (right if negative else left).append(without_sign(term) if negative else term)
-    return Add(*left, evaluate=False), Add(*right, evaluate=False)
+        (right if negative else left).append(_without_sign(term) if negative else term)
+    return sum_of(left), sum_of(right)
 
 
-def without_sign(term: Expr) -> Expr:
+def _without_sign(term: Expr) -> Expr:
     """Return -term, for a term that begins with a negative number."""
     first, *rest = Mul.make_args(term)
-    factors = rest if first == -1 and rest else (-first, *rest)
-    return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
+    return product_of(rest if first == -1 and rest else (-first, *rest))
 
 
 def replaced(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
@@ -139,17 +152,13 @@ def _of_arithmetic(expr: Expr, s: Expr, y: Expr) -> Expr:
 
     Of y = u vᵖ with p < 0 it is u' vᵖ + p y v'/v: no higher power of a small v than y and u' have.
     """
-    below = [f for f in Mul.make_args(expr) if _divides(f) and f.base.has(s)]
+    below = [f for f in Mul.make_args(expr) if divides(f) and f.base.has(s)]
     if not below:
         return expr.diff(s)
     du = (expr / Mul(*below)).diff(s)
     if len(below) == 1 and below[0].exp == -1:
         return (du - y * below[0].base.diff(s)) / below[0].base
     return du * Mul(*below) + y * Add(*(f.exp * f.base.diff(s) / f.base for f in below))
-
-
-def _divides(factor: Expr) -> bool:
-    return bool(factor.is_Pow and factor.exp.is_Number and factor.exp < 0)
 
 
 def _whatever_holds(e: Expr) -> Expr:
@@ -208,8 +217,7 @@ def _arranged(expr: Expr, order: Mapping[str, int], least: dict[Expr, int]) -> E
         return Add(*(_arranged(t, order, least) for t in terms), evaluate=False)
     if expr.is_Mul:
         factors = [_arranged(f, order, least) for f in sorted(expr.args, key=place)]
-        factors = [f for f in factors if f != 1] or [Integer(1)]
-        return Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0]
+        return product_of([f for f in factors if f != 1])
     if expr.is_Pow:
         base, exp = _arranged(expr.base, order, least), _arranged(expr.exp, order, least)
         return base if exp == 1 else Pow(base, exp, evaluate=False)

@@ -4,7 +4,7 @@ import re
 
 from sympy import Add
 
-from bptt.derive.algebra import Expr
+from bptt.derive.algebra import Expr, sum_of
 from bptt.derive.blocks import Block, Page, Shown, Words
 from bptt.derive.notation import TeXPrinter, TextPrinter
 
@@ -86,7 +86,7 @@ def _right(s: Shown, printer: TeXPrinter) -> str:
             pieces[-1].append(term)
         else:
             pieces.append([term])
-    shown = [printer.doprint(Add(*p, evaluate=False) if len(p) > 1 else p[0]) for p in pieces]
+    shown = [printer.doprint(sum_of(p)) for p in pieces]
     more = [p if p.startswith("-") else f"+ {p}" for p in shown[1:]]
     return " \\\\\n".join([shown[0], *(rf"& \quad {p}" for p in more)])
 

@@ -2,7 +2,6 @@
 
 import re
 import textwrap
-from collections.abc import Sequence
 
 from sympy import Symbol
 
@@ -11,7 +10,7 @@ from bptt.derive.as_text import words
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Words
 from bptt.derive.exact import DIGITS
-from bptt.derive.numpy_code import as_written, code, helped
+from bptt.derive.numpy_code import as_written, code, helped, tuple_of
 from bptt.derive.whole import Whole
 
 
@@ -93,7 +92,7 @@ class _Module:
         return _function(
             f"def step_forward({', '.join([self.p, self.whole.x, *self.eq.before])}):",
             f"Return the states ({', '.join(self.eq.states)}) after a step, and what its backward reads.",
-            [self.taken(body), body, f"return {_tuple(self.eq.states)}, {_tuple(self.kept)}"],
+            [self.taken(body), body, f"return {tuple_of(self.eq.states)}, {tuple_of(self.kept)}"],
         )
 
     def _of_no_row(self, name: str) -> bool:
@@ -117,12 +116,12 @@ class _Module:
             f"def step_backward({', '.join(arguments)}):",
             "Return the gradients at the states before and the input, and this step's at the parameters.",
             [
-                f"{_tuple(self.kept)} = {self.own_kept}",
+                f"{tuple_of(self.kept)} = {self.own_kept}",
                 self.taken(body),
                 body,
                 "\n".join(f"{n} = np.zeros_like({like})" for n, like in zeros if n not in made),
                 f"d{self.p} = {{  # the sums over rows\n{inside}\n}}",
-                f"return {_tuple(handed)}, d{whole.x}, d{self.p}",
+                f"return {tuple_of(handed)}, d{whole.x}, d{self.p}",
             ],
         )
 
@@ -150,7 +149,7 @@ class _Module:
         return items
 
     def check(self) -> str:
-        shapes = "\n".join(f'        "{n}": {_tuple(s)},' for n, s in self.whole.shapes.items())
+        shapes = "\n".join(f'        "{n}": {tuple_of(s)},' for n, s in self.whole.shapes.items())
         return f'''def check(seed, T=4, N=2, D=3, H=5):
     """Return the largest error of all gradients against the complex step, relative to the largest."""
     rng = np.random.default_rng(seed)
@@ -195,10 +194,6 @@ if __name__ == "__main__":
 def _function(signature: str, doc: str, blocks: list[str]) -> str:
     inside = "\n".join(block for block in (f'"""{doc}"""', *blocks) if block)
     return signature + "\n" + textwrap.indent(inside, "    ")
-
-
-def _tuple(names: Sequence[str]) -> str:
-    return f"({', '.join(names)}{',' * (len(names) == 1)})"
 
 
 def _own(wanted: str, used: set[str]) -> str:

@@ -21,6 +21,7 @@ from bptt.derive.algebra import (
     inner_derivatives,
     local_derivatives,
     names_in,
+    sum_of,
 )
 from bptt.derive.equations import Equations, Statement
 
@@ -173,7 +174,7 @@ def _reverse(
         if len(Add.make_args(total)) < len(terms[name]):  # some are alike, or cancel
             rest = [t for t in Add.make_args(total) if t not in first]
         ordered = [arrange(t, order) for t in (*first, *rest)]
-        expr = ordered[0] if len(ordered) == 1 else Add(*ordered, evaluate=False)
+        expr = sum_of(ordered)
         if total.is_Add:
             expr = seen.get(total, expr)  # what has a name already is called by it
             if name not in last:

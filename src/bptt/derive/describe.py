@@ -252,6 +252,3 @@ def _functions_in(e: Expr) -> set[Expr]:
 
 def _names(names: Iterable[str]) -> Words:
     return commas([Symbol(n) for n in names])
-
-
-__all__ = ["describe"]

@@ -10,7 +10,7 @@ from sympy import Integer, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from bptt.derive.algebra import Expr, sides
+from bptt.derive.algebra import Expr, divides, product_of, sides
 from bptt.derive.names import latex_name, latex_names
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Terms:
 
     def _print_Pow(self, e: Expr) -> str:  # noqa: N802
         base, exp = e.args
-        if _is_inverse(e):
+        if divides(e):
             return self._print_Mul(e)
         name = _name(base)
         if exp.is_Integer and name in _PLAIN and name != "sqrt" and len(base.args) == 1:
@@ -290,7 +290,7 @@ def _signed(e: Expr) -> tuple[bool, Expr]:
     if len(factors) == 1 and factors[0].is_Mul:
         inside, body = _signed(factors[0])
         return minus != inside, body
-    return minus, Mul(*factors, evaluate=False) if len(factors) > 1 else factors[0] if factors else Integer(1)
+    return minus, product_of(factors)
 
 
 def _fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
@@ -301,15 +301,11 @@ def _fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
         if f.is_Rational and not f.is_Integer:
             over += [Integer(f.p)] * (f.p != 1)
             under.append(Integer(f.q))
-        elif _is_inverse(f):
+        elif divides(f):
             under.append(f.base if f.exp == -1 else Pow(f.base, -f.exp, evaluate=False))
         else:
             over.append(f)
     return over or [Integer(1)], under
-
-
-def _is_inverse(e: Expr) -> bool:
-    return bool(e.is_Pow and e.exp.is_Number and e.exp < 0)
 
 
 def _is_closed(e: Expr) -> bool:

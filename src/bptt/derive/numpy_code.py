@@ -11,8 +11,8 @@ from sympy import Add, Function, Mul
 from sympy.printing.str import StrPrinter
 
 from bptt import elementwise
-from bptt.derive.algebra import Expr
-from bptt.derive.backward import Derivation, Line, Pass
+from bptt.derive.algebra import Expr, sum_of
+from bptt.derive.backward import Derivation, Pass
 from bptt.derive.equations import EquationError, Equations, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
@@ -85,8 +85,7 @@ def code(expr: Expr) -> str:
     >>> code(x * (1 - y**2))
     'x * (1 - y ** 2)'
     """
-    terms = [_with_steps(term) for term in Add.make_args(expr)]
-    expr = terms[0] if len(terms) == 1 else Add(*terms, evaluate=False)
+    expr = sum_of([_with_steps(term) for term in Add.make_args(expr)])
     try:
         return ast.unparse(ast.parse(_Printer().doprint(expr), mode="eval"))
     except (RecursionError, MemoryError):
@@ -187,27 +186,15 @@ def _step(forward: str, backward: str, p: Pass, outputs: Sequence[str], argument
     seeds = list(p.seeds.values())
     lines = [f"def {forward}({', '.join(arguments)}, **_):"]
     lines += [f"    {name} = {text}" for name, text, _ in forward_lines(p)]
-    lines += [f"    return {_tuple(outputs)}, {_tuple(p.kept)}"]
+    lines += [f"    return {tuple_of(outputs)}, {tuple_of(p.kept)}"]
     lines += [f"def {backward}({', '.join(seeds)}, kept):"]
-    lines += [f"    {_tuple(p.kept)} = kept"] if p.kept else []
+    lines += [f"    {tuple_of(p.kept)} = kept"] if p.kept else []
     lines += [f"    {name} = {text}" for name, text, _ in backward_lines(p)]
     gradients = ", ".join(f"{argument!r}: {name}" for argument, name in p.gradients.items())
     lines += [f"    return {{{gradients}}}"]
     return "\n".join(lines) + "\n"
 
 
-def _tuple(names: Iterable[str]) -> str:
-    listed = list(names)
-    return f"({', '.join(listed)}{',' if len(listed) == 1 else ''})"
-
-
-__all__ = [
-    "Line",
-    "as_written",
-    "backward_lines",
-    "code",
-    "forward_lines",
-    "helped",
-    "step_functions",
-    "where",
-]
+def tuple_of(names: Sequence[str]) -> str:
+    """Return the code of a tuple."""
+    return f"({', '.join(names)}{',' * (len(names) == 1)})"

@@ -298,6 +298,3 @@ def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -
             if not same:
                 name = ("y", *cell.states)[k]
                 raise ProofError(f"{cell.name}: {name}, as it is printed, is not the cell's")
-
-
-__all__ = ["Program", "Run", "prove_module", "prove_page"]

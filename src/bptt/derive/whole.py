@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Add, Integer, Mul, Symbol, preorder_traversal
+from sympy import Add, Integer, Symbol, preorder_traversal
 
-from bptt.derive.algebra import Expr, function, replaced
+from bptt.derive.algebra import Expr, function, product_of, replaced, sum_of
 from bptt.derive.backward import Derivation, Line
 from bptt.derive.equations import Equations
 
@@ -112,7 +112,7 @@ class Whole:
             terms.append(affine(self.source(like), self.matrix("U", gate)))
         if like[0] in "ax" and self.equations.bias:
             terms.append(self.matrix("b", gate))
-        return Line(gate, Add(*terms, evaluate=False) if len(terms) > 1 else terms[0], ())
+        return Line(gate, sum_of(terms), ())
 
     def sums(self, gate: str, like: str | None = None) -> list[Line]:
         """Return the sums over time and rows for a gate's W, U and b."""
@@ -180,7 +180,7 @@ class Whole:
         to_x = [product(Symbol(f"d{g}"), self.matrix("W", g)) for g in reached if g[0] in "ax"]
         first = list(Add.make_args(elementwise.expr)) if elementwise else []
         numbers = elementwise.numbers if elementwise else ()
-        lines = (Line(before, _sum([*first, *to_h]), numbers), Line(f"d{self.x}", _sum(to_x), ()))
+        lines = (Line(before, sum_of([*first, *to_h]), numbers), Line(f"d{self.x}", sum_of(to_x), ()))
         return lines if first or to_h else lines[1:]  # where no step reads h_prev there is nothing to say
 
     @cached_property
@@ -214,7 +214,7 @@ class Whole:
     @property
     def _at_output(self) -> Expr:
         """The gradient at the output from outside of the step: dy + dh_next."""
-        return Add(Symbol(self.out), Symbol(f"d{self.h}_next"), evaluate=False)
+        return sum_of([Symbol(self.out), Symbol(f"d{self.h}_next")])
 
     def _reads(self, name: str) -> bool:
         return any(s.name == name for line in self._lines for s in line.expr.free_symbols)
@@ -235,16 +235,12 @@ def _without(e: Expr, zeros: Set[Expr]) -> Expr:
     """Return an expression without what is zero in it: a gradient is a factor wherever it stands."""
     if e.is_Add:
         left = [t for t in (_without(a, zeros) for a in e.args) if t != 0]
-        return e if len(left) == len(e.args) and left == list(e.args) else _sum(left)
+        return e if left == list(e.args) else sum_of(left)
     if e.is_Mul:
         factors = [_without(a, zeros) for a in e.args]
         if 0 in factors:
             return Integer(0)
-        return e if factors == list(e.args) else Mul(*factors, evaluate=False)
+        return e if factors == list(e.args) else product_of(factors)
     if type(e).__name__ == "product":
         return Integer(0) if e.args[0] in zeros else e
     return Integer(0) if e in zeros else e
-
-
-def _sum(terms: list[Expr]) -> Expr:
-    return Add(*terms, evaluate=False) if len(terms) > 1 else terms[0] if terms else Integer(0)
