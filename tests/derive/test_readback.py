@@ -39,7 +39,7 @@ def pages(name: str | int) -> Page:
 
 def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
     """Return the left and right sides of a block's lines, as they are printed."""
-    printer = as_latex.printer_of(made)
+    printer = TeXPrinter(made.whole)
     if printed == "text":
         text = re.sub(r"\n {7,}(?=[+-] )", " ", as_text._lines(block))
         lines = [
@@ -72,7 +72,7 @@ def named(printed: str, made: Page, expressions: list[Expr]) -> dict[str, str]:
     names = {n for e in expressions for n in names_in([e])}
     if printed == "text":
         return {n: n for n in names}
-    printer = as_latex.printer_of(made)
+    printer = TeXPrinter(made.whole)
     shown = {printer.doprint(Symbol(n)): n for n in names}
     if printed == "html":
         shown = {of_mathml(ElementTree.fromstring(as_html.mathml(tex))): n for tex, n in shown.items()}
@@ -111,7 +111,7 @@ def test_every_line_reads_back_as_it_is(name: str | int) -> None:
 
 def test_what_functions_mean_reads_back_as_it_is() -> None:
     for made in (describe(ZOO["slstm"]), pages("everything")):
-        printer = as_latex.printer_of(made)
+        printer = TeXPrinter(made.whole)
         a = {"a": np.linspace(-2, 2, 9)}
         for remark in made.remarks():
             for side in (remark.left, remark.right):

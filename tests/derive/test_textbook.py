@@ -5,9 +5,9 @@ from sympy import Symbol
 
 from bptt.derive import EquationCell, page, read
 from bptt.derive.as_html import mathml
-from bptt.derive.as_latex import printer_of
 from bptt.derive.describe import describe
 from bptt.derive.names import latex_names
+from bptt.derive.notation import TeXPrinter
 
 
 def cell(body: str, arguments: str, more: str = 'state="h"') -> EquationCell:
@@ -179,7 +179,7 @@ def test_no_two_names_of_a_cell_are_alike() -> None:
         cell(f"{body}; c_t = ke_ep + c_t * sigma + dx; return tanh(c_t + c) + y, c_t",
              "a_h, a_c1, a_c_1, c_t, sigma, c, dx, y", 'state="h c_t", params="sigma c dx y"')
     )  # fmt: skip
-    printer = printer_of(made)
+    printer = TeXPrinter(made.whole)
     exprs = [e for role in ("forward", "backward") for x in made.lines(role) for e in (x.left, x.right)]
     names = {s.name for e in exprs for s in e.free_symbols}
     assert len({printer.doprint(Symbol(n)) for n in names}) == len(names) > 50

@@ -3,7 +3,7 @@
 import re
 from html import escape
 
-from bptt.derive.as_latex import printer_of, tex
+from bptt.derive.as_latex import tex
 from bptt.derive.blocks import Block, Page, Words
 from bptt.derive.notation import TeXPrinter
 
@@ -33,9 +33,9 @@ td.note { color: var(--faint); padding-left: 2rem; }
 
 def html(page: Page) -> str:
     """Return the page as a file that needs nothing but a browser."""
-    printer = printer_of(page)
+    printer = TeXPrinter(page.whole)
     body = [f"<h1>{escape(page.title)}</h1>"]
-    body += [f'<p class="doc">{escape(" ".join(p.split()))}</p>' for p in page.doc.split("\n\n") if p.strip()]
+    body += [f'<p class="doc">{escape(p)}</p>' for p in page.paragraphs]
     for section in page.sections:
         body.append(f"<h2>{escape(section.heading)}</h2>")
         for part in section.parts:

@@ -35,8 +35,8 @@ _LONG = 70
 
 def latex(page: Page) -> str:
     """Return the page as a document that pdflatex compiles."""
-    printer = printer_of(page)
-    blocks = [rf"\section*{{{escaped(page.title)}}}", *map(escaped, _paragraphs(page.doc))]
+    printer = TeXPrinter(page.whole)
+    blocks = [rf"\section*{{{escaped(page.title)}}}", *map(escaped, page.paragraphs)]
     for section in page.sections:
         blocks.append(rf"\subsection*{{{escaped(section.heading)}}}")
         for part in section.parts:
@@ -50,8 +50,8 @@ def latex(page: Page) -> str:
 
 def markdown(page: Page) -> str:
     """Return the page as Markdown, with mathematics between dollar signs."""
-    printer = printer_of(page)
-    blocks = [f"# {page.title}", *_paragraphs(page.doc)]
+    printer = TeXPrinter(page.whole)
+    blocks = [f"# {page.title}", *page.paragraphs]
     for section in page.sections:
         blocks.append(f"## {section.heading}")
         for part in section.parts:
@@ -61,11 +61,6 @@ def markdown(page: Page) -> str:
             else:
                 blocks.append("".join(p if isinstance(p, str) else f"${tex(p, printer)}$" for p in part))
     return "\n\n".join(blocks) + "\n"
-
-
-def printer_of(page: Page) -> TeXPrinter:
-    """Return the printer that knows the page's names."""
-    return TeXPrinter(page.whole)
 
 
 def _row(s: Shown, printer: TeXPrinter) -> str:
@@ -118,7 +113,3 @@ def escaped(text: str) -> str:
     """Return plain text as LaTeX that pdflatex can set: what Latin letters cannot say is a question mark."""
     safe = "".join(c if ord(c) < 0x180 or c in _ESCAPES else "?" for c in text)
     return re.sub(r"[\\&%$#_{}~^σ<>]", lambda m: _ESCAPES[m.group()], safe)
-
-
-def _paragraphs(doc: str) -> list[str]:
-    return [" ".join(p.split()) for p in doc.split("\n\n") if p.strip()]

@@ -8,8 +8,9 @@ from sympy import Symbol
 from bptt.derive.algebra import replaced
 from bptt.derive.as_text import words
 from bptt.derive.backward import Line
-from bptt.derive.blocks import Block, Page, Words
+from bptt.derive.blocks import Block, Page
 from bptt.derive.exact import DIGITS
+from bptt.derive.names import unlike
 from bptt.derive.numpy_code import as_written, code, helped, tuple_of
 from bptt.derive.whole import Whole
 
@@ -17,9 +18,8 @@ from bptt.derive.whole import Whole
 def module(page: Page) -> str:
     """Return the module's text."""
     made = _Module(page.whole)
-    doc = [page.title, *(textwrap.fill(" ".join(p.split()), 98) for p in page.doc.split("\n\n") if p.strip())]
-    symbols: list[Words] = [p for p in page.sections[0].parts if not isinstance(p, Block)]
-    doc += [textwrap.fill(words(p), 98) for p in symbols]
+    symbols = [words(p) for p in page.sections[0].parts if not isinstance(p, Block)]
+    doc = [page.title, *(textwrap.fill(p, 98) for p in (*page.paragraphs, *symbols))]
     doc.append("The numbers in the comments are those of the equations. Run it, and it checks itself.")
     inside = "\n\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")
     check = made.check() + (_UNDECIDED if page.undecided else _DECIDED)
@@ -65,7 +65,7 @@ _UNDECIDED = f"""
 
 
 class _Module:
-    """The module's functions. Names that the cell does not use are the module's own: see `own`."""
+    """The module's functions. Names that the cell does not use are the module's own."""
 
     def __init__(self, whole: Whole) -> None:
         self.whole, self.eq = whole, whole.equations
@@ -73,9 +73,9 @@ class _Module:
         self.gates = [g for g in self.eq.gates if g in self.step.gradients]
         self.units = [p for p in self.eq.params if p in self.step.gradients]
         used = {x.name for x in (*self.step.backward, *self.step.forward)} | set(self.eq.arguments)
-        self.p = _own("p", used)
-        self.own_kept = _own("kept", used)
-        q = [whole.q] if whole.q else []
+        self.p = unlike("p", used)
+        self.kept_argument = unlike("kept", used)
+        q = [self.eq.q] if self.eq.q else []
         # what the products' gradients are made of, and what the step's own backward reads
         read = [name for name in self.step.kept if name not in (*self.eq.params, *self.eq.constants)]
         self.kept = list(dict.fromkeys([whole.x, f"{whole.h}_prev", *q, *read]))
@@ -84,9 +84,9 @@ class _Module:
         lines = [self.assign(self.whole.gate(g)) for g in self.eq.gates if g not in self.eq.operand]
         for s in self.step.statements:
             lines.append(f"{s.name} = {as_written(s)}  # ({s.number})")
-            if s.name in (*self.eq.states, self.whole.q) and self._of_no_row(s.name):
+            if s.name in (*self.eq.states, self.eq.q) and self._of_no_row(s.name):
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.whole.h}_prev.shape)")
-            if s.name == self.whole.q:
+            if s.name == self.eq.q:
                 lines += [self.assign(self.whole.gate(g)) for g in self.eq.operand]
         body = "\n".join(lines)
         return _function(
@@ -97,8 +97,7 @@ class _Module:
 
     def _of_no_row(self, name: str) -> bool:
         """Return whether a value is made of parameters and constants alone, and so the same in all rows."""
-        made_of = {n for s in self.eq.ancestors((name,)) for n in s.reads}
-        return not made_of & {*self.eq.gates, *self.eq.before}
+        return not self.eq.made_of(name) & {*self.eq.gates, *self.eq.before}
 
     def step_backward(self) -> str:
         whole, states = self.whole, self.eq.states
@@ -111,12 +110,12 @@ class _Module:
         grads = [item for gate in self.gates for item in self.sums(gate)]
         grads += [f'"{name}": d{name}.sum(axis=0),' for name in self.units]
         inside = textwrap.indent("\n".join(grads), "    ")
-        arguments = [self.p, whole.out, *(f"d{s}_next" for s in states), self.own_kept]
+        arguments = [self.p, whole.out, *(f"d{s}_next" for s in states), self.kept_argument]
         return _function(
             f"def step_backward({', '.join(arguments)}):",
             "Return the gradients at the states before and the input, and this step's at the parameters.",
             [
-                f"{tuple_of(self.kept)} = {self.own_kept}",
+                f"{tuple_of(self.kept)} = {self.kept_argument}",
                 self.taken(body),
                 body,
                 "\n".join(f"{n} = np.zeros_like({like})" for n, like in zeros if n not in made),
@@ -194,9 +193,3 @@ if __name__ == "__main__":
 def _function(signature: str, doc: str, blocks: list[str]) -> str:
     inside = "\n".join(block for block in (f'"""{doc}"""', *blocks) if block)
     return signature + "\n" + textwrap.indent(inside, "    ")
-
-
-def _own(wanted: str, used: set[str]) -> str:
-    while wanted in used or f"d{wanted}" in used:
-        wanted += "_"
-    return wanted

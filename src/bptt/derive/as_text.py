@@ -12,7 +12,7 @@ _ROW = 66  # columns for equations that share a line
 
 def text(page: Page) -> str:
     """Return the page as text, at most 100 columns wide where that is possible."""
-    blocks = [page.title, *(textwrap.fill(" ".join(p.split()), WIDTH) for p in page.doc.split("\n\n") if p)]
+    blocks = [page.title, *(textwrap.fill(p, WIDTH) for p in page.paragraphs)]
     for section in page.sections:
         parts = [_lines(p) if isinstance(p, Block) else _filled(p) for p in section.parts]
         blocks += [f"{section.heading}\n{'-' * len(section.heading)}\n{parts[0]}", *parts[1:]]

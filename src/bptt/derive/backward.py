@@ -98,10 +98,13 @@ class Derivation:
     def operand(self) -> Pass | None:
         """What the operand of a second product is made of, before that product."""
         eq = self.equations
-        if not eq.operand:
-            return None
-        q = next(iter(eq.operand.values()))
-        return _pass(eq, eq.ancestors((q,)), {q: f"d{q}"})
+        return _pass(eq, eq.ancestors((eq.q,)), {eq.q: f"d{eq.q}"}) if eq.q else None
+
+    @property
+    def passes(self) -> dict[tuple[str, str], Pass]:
+        """What is computed at a step, by the names of its forward and its backward in code."""
+        operand = {("operand", "operand_backward"): self.operand} if self.operand else {}
+        return {("forward", "backward"): self.main, **operand}
 
     def _seeds(self) -> dict[str, str]:
         """Return the gradient that is handed in at each state: d{h} if that is all of it, else d{h}_next."""
@@ -122,7 +125,7 @@ def _pass(
 
 def _order(eq: Equations) -> dict[str, int]:
     """Return a place for each name: gradients first, then arguments and values in the order of the text."""
-    names = [*eq.arguments, *(s.name for s in eq.statements)]
+    names = eq.names
     listed = [*(f"d{n}_next" for n in names), *(f"d{n}" for n in names), *reversed(names)]
     appear = [n for s in eq.statements for n in (*s.reads, s.name)]
     return {name: k for k, name in enumerate(dict.fromkeys([*listed[: 2 * len(names)], *appear, *listed]))}
@@ -139,12 +142,9 @@ def _reverse(
     whole: dict[str, Expr] = {}  # the gradient at each value, once complete
     lines: list[Line] = []
     seen: dict[Expr, Expr] = {}
-    last = {
-        *eq.before,
-        *eq.params,
-    }  # more is added to these gradients outside of the step
+    last = {*eq.before, *eq.params}  # more is added to these gradients outside of the step
     moving = _moving(eq)
-    q = next(iter(eq.operand.values()), None) if through else None
+    q = eq.q if through else None
     if q is not None:
         readers[q] += len(eq.operand)
 

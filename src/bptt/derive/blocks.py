@@ -106,6 +106,11 @@ class Page:
     whole: Whole
     undecided: bool = False
 
+    @property
+    def paragraphs(self) -> list[str]:
+        """What the author says, each paragraph on one line."""
+        return [" ".join(p.split()) for p in self.doc.split("\n\n") if p.strip()]
+
     def lines(self, role: str) -> tuple[Shown, ...]:
         """Return the lines that have a role."""
         blocks = [p for s in self.sections for p in s.parts if isinstance(p, Block)]

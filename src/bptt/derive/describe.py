@@ -211,7 +211,7 @@ class _Describer:
         Those are put together whose matrices are called as they are, and whose names have no index.
         """
         whole, eq = self.whole, self.eq
-        names = {*eq.arguments, *(s.name for s in eq.statements), *whole.shapes}
+        names = {*eq.names, *whole.shapes}
         letters = [c for c in "kjlmnpq" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         groups: dict[tuple[str, str], list[str]] = {}
         for gate in eq.gates:

@@ -126,6 +126,20 @@ class Equations:
         """The states before the step, by name."""
         return tuple(f"{s}_prev" for s in self.states)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names: the arguments', then the values' in the order of the text."""
+        return (*self.arguments, *(s.name for s in self.statements))
+
+    @property
+    def q(self) -> str | None:
+        """The value that recurrent products take in place of the output, where some do."""
+        return next(iter(self.operand.values()), None)
+
+    def made_of(self, name: str) -> set[str]:
+        """Return the names of all that a value is made of."""
+        return {n for s in self.ancestors((name,)) for n in s.reads}
+
     def ancestors(self, names: tuple[str, ...]) -> tuple[Statement, ...]:
         """Return the statements that `names` are made of, in order."""
         wanted, found = set(names), []

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from bptt.derive.equations import Statement
-from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
 from bptt.derive.source import ARITHMETIC, MOST_VALUES, Source
 
 LARGEST_POWER = 64
@@ -244,7 +244,7 @@ class Expressions:
         if function == "where":
             return _number(numbers[1] if numbers[0] > 0 else numbers[2], node)
         with np.errstate(all="ignore"):
-            value = float(eval(FUNCTIONS[function].numpy, dict(NAMESPACE))(*arguments)[0])
+            value = float(in_numpy(function)(*arguments)[0])
         return self._finite(node, value)
 
     def _invent(self, function: str, arguments: list[ast.expr]) -> str:

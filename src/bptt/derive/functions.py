@@ -5,6 +5,7 @@ is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where
 a kink is said in :mod:`bptt.elementwise`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,6 +78,12 @@ ALIASES = {
 
 # under the names that equations use, for files that import what they name
 tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, maximum, minimum
+
+
+def in_numpy(name: str, namespace: Mapping[str, Any] | None = None) -> Any:
+    """Return the function of that name, for NumPy's numbers or for others with such a namespace."""
+    return eval(FUNCTIONS[name].numpy, {**(NAMESPACE if namespace is None else namespace)})
+
 
 NAMESPACE: dict[str, Any] = {
     "np": np,

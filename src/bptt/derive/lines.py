@@ -8,7 +8,7 @@ import numpy as np
 from bptt.derive import exact
 from bptt.derive.algebra import Expr, names_in
 from bptt.derive.blocks import Page, Shown
-from bptt.derive.functions import NAMESPACE
+from bptt.derive.functions import FUNCTIONS, NAMESPACE, in_numpy
 from bptt.derive.proof import ProofError
 
 Arrays = dict[str, Any]
@@ -18,15 +18,7 @@ Function = Callable[..., Any]
 
 def _functions(namespace: Mapping[str, Any]) -> dict[str, Function]:
     """Return what the functions of expressions are."""
-    np_ = namespace["np"]
-    return {name: namespace[name] for name in ("sigmoid", "softplus", "relu")} | {
-        "abs": namespace["absolute"],
-        "tanh": np_.tanh,
-        "exp": np_.exp,
-        "log": np_.log,
-        "sqrt": np_.sqrt,
-        "max": np.maximum,
-        "min": np.minimum,
+    return {name: in_numpy(name, namespace) for name in FUNCTIONS} | {
         "where": lambda u, v, w: np.where(u > 0, v, w),
         "affine": lambda x, W: x @ W,
         "product": lambda da, U: da @ np.swapaxes(U, -1, -2),

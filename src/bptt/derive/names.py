@@ -1,13 +1,20 @@
 """Python's names as LaTeX."""
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import chain, count
 
 from sympy.core.alphabets import greeks
 
 _ACCENTS = {"tilde": r"\tilde", "hat": r"\hat", "bar": r"\bar", "dot": r"\dot"}
 _MARKS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0307": r"\dot", "\u0308": r"\ddot"}
+
+
+def unlike(name: str, taken: Container[str]) -> str:
+    """Return a name that is not taken, and whose gradient's is not: with as many underscores as it needs."""
+    while name in taken or f"d{name}" in taken:
+        name += "_"
+    return name
 
 
 def latex_names(names: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:

@@ -4,6 +4,7 @@ Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. L
 """
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, Mul, Pow, Symbol
@@ -32,11 +33,17 @@ class _Terms:
     _minus = "-"
     _beside: str
     _times: str
+    _at_most: str
+    _sign: str
+    _cases: str
+    _products: Mapping[str, str]
     _print: Any
     _brackets: Any
     _over: Any
     _raised: Any
     _called: Any
+    _absolute: Any
+    _total: Any
 
     def _print_Add(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
         text = ""
@@ -65,6 +72,33 @@ class _Terms:
         closed = base.is_Symbol or number or _is_closed(base) or (exp.is_Integer and name in ("max", "min"))
         return (shown if closed else str(self._brackets(shown))) + str(self._raised(exp))
 
+    def _print_Function(self, e: Expr) -> str:  # noqa: N802
+        name = _name(e)
+        if name in _PLAIN:
+            return str(self._called(e))
+        if name == "where":
+            return self._where(e)
+        # each argument is printed once: twice in each of a function in a function would be for ever
+        arguments = [self._print(a) for a in e.args]
+        if name in self._products:
+            return self._products[name].format(*arguments)
+        if name == "abs":
+            return str(self._absolute(*arguments))
+        loose = e.args[0].is_Add or _signed(e.args[0])[0]
+        return f"{self._total()} {self._brackets(arguments[0]) if loose else arguments[0]}"
+
+    _print_log = _print_exp = _print_Function
+
+    def _where(self, e: Expr) -> str:
+        """Return v where u > 0, else w; of 1 and 0 Iverson's brackets: [a > b] is 1 where that holds."""
+        u, v, w = e.args
+        if (v, w) == (1, -1):
+            return self._sign.format(u=self._print(u))
+        a, b = map(self._print, sides(u))
+        if (v, w) in ((1, 0), (0, 1)):
+            return f"[{a} {'>' if v == 1 else self._at_most} {b}]"
+        return self._cases.format(a=a, b=b, v=self._print(v), w=self._print(w))
+
     def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
         """Return whether a factor needs brackets."""
         if factor.is_Add or _name(factor) == "total":
@@ -84,6 +118,8 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
     _times, _beside = " · ", " "
+    _at_most, _sign, _cases = "≤", "sign({u})", "where({a} > {b}, {v}, {w})"
+    _products = {"affine": "{} {}", "product": "{} {}ᵀ", "outer": "{}ᵀ {}"}  # noqa: RUF012
 
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
         return str(e.name)  # Python's names: no two are alike
@@ -107,29 +143,11 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     def _called(self, e: Expr, raised: str = "") -> str:
         return f"{_PLAIN[_name(e)]}{raised}({', '.join(map(self._print, e.args))})"
 
-    def _print_Function(self, e: Expr) -> str:  # noqa: N802
-        name = _name(e)
-        if name == "where":
-            return _where(e, self._print, _TEXT)
-        if name in _PLAIN:
-            return self._called(e)
-        arguments = [self._print(a) for a in e.args]
-        match name:
-            case "abs":
-                inside = arguments[0]  # ||m|| would be a norm
-                return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"
-            case "affine":
-                return f"{arguments[0]} {arguments[1]}"
-            case "product":
-                return f"{arguments[0]} {arguments[1]}ᵀ"
-            case "outer":
-                return f"{arguments[0]}ᵀ {arguments[1]}"
-            case "total":
-                loose = e.args[0].is_Add or _signed(e.args[0])[0]
-                return f"Σ ({arguments[0]})" if loose else f"Σ {arguments[0]}"
-        raise AssertionError(name)
+    def _absolute(self, inside: str) -> str:
+        return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"  # ||m|| would be a norm
 
-    _print_log = _print_exp = _print_Function
+    def _total(self) -> str:
+        return "Σ"
 
 
 _PLAIN = {n: n for n in ("tanh", "relu", "exp", "log", "softplus", "max", "min")} | {
@@ -148,13 +166,20 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
     """
 
     _minus, _times, _beside = "- ", r" \cdot ", r" \, "
+    _at_most, _sign = r"\leq", r"\operatorname{{sign}}({u})"
+    _cases = r"\begin{{cases}} {v} & \text{{if }} {a} > {b} \\ {w} & \text{{otherwise}} \end{{cases}}"
+    _products = {  # noqa: RUF012
+        "affine": r"{} \, {}",
+        "product": r"{} \, {}^{{\top}}",
+        "outer": r"{}^{{\top}} \, {}",
+    }
 
     def __init__(self, whole: "Whole") -> None:
         super().__init__({"order": "none"})
         eq = whole.equations
         self._timeless = {*eq.params, *eq.constants, *whole.shapes}
         self._states = set(eq.states)
-        own = [*(s.name for s in eq.statements), *eq.arguments]
+        own = [*(s.name for s in eq.statements), *eq.arguments]  # of two alike the value has the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
         symbols = [whole.symbols(c) for c in "tTNDH"]
         self._t = latex_name(symbols[0], "")
@@ -211,33 +236,13 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         cases = _name(factor) == "where" and not _is_closed(factor) and not alone
         return cases or super()._is_loose(factor, first, alone)
 
-    def _print_Function(self, e: Expr) -> str:  # noqa: N802
-        name = _name(e)
-        if name in _PLAIN:
-            return self._called(e)
-        # each argument is printed once: twice in each of a function in a function would be for ever
-        arguments = [] if name == "where" else [self._print(a) for a in e.args]
-        match name:
-            case "where":
-                return _where(e, self._print, _LATEX)
-            case "abs":
-                inside = arguments[0]
-                if inside.startswith(r"\left|") or inside.endswith(r"\right|"):
-                    inside = rf"\left({inside}\right)"
-                return rf"\left|{inside}\right|"
-            case "affine":
-                return rf"{arguments[0]} \, {arguments[1]}"
-            case "product":
-                return rf"{arguments[0]} \, {arguments[1]}^{{\top}}"
-            case "outer":
-                return rf"{arguments[0]}^{{\top}} \, {arguments[1]}"
-            case "total":
-                loose = e.args[0].is_Add or _signed(e.args[0])[0]
-                inner = self._brackets(arguments[0]) if loose else arguments[0]
-                return rf"\sum_{{{self._t}}} {inner}"
-        raise AssertionError(name)
+    def _absolute(self, inside: str) -> str:
+        if inside.startswith(r"\left|") or inside.endswith(r"\right|"):
+            inside = rf"\left({inside}\right)"
+        return rf"\left|{inside}\right|"
 
-    _print_log = _print_exp = _print_Function
+    def _total(self) -> str:
+        return rf"\sum_{{{self._t}}}"
 
     def _called(self, e: Expr, raised: str = "") -> str:
         name = _name(e)
@@ -249,30 +254,6 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
             called = self._sigmoid if name == "sigmoid" else rf"\operatorname{{{name}}}"
         arguments = [f"{{{a}}}" if a.startswith("-") else a for a in map(self._print, e.args)]
         return called + raised + self._brackets(", ".join(arguments))
-
-
-_TEXT = {">": ">", "<=": "≤", "else": "where({a} > {b}, {v}, {w})", "sign": "sign({u})", "one": "[{c}]"}
-_LATEX = {
-    ">": ">",
-    "<=": r"\leq",
-    "else": r"\begin{{cases}} {v} & \text{{if }} {a} > {b} \\ {w} & \text{{otherwise}} \end{{cases}}",
-    "sign": r"\operatorname{{sign}}({u})",
-    "one": "[{c}]",
-}
-
-
-def _where(e: Expr, shown: Any, words: dict[str, str]) -> str:
-    """Return v where u > 0, else w; 1 and 0 in Iverson's brackets: [a > b] is 1 where that holds, else 0."""
-    u, v, w = e.args
-    a, b = sides(u)
-    match v, w:
-        case (1, 0):
-            return words["one"].format(c=f"{shown(a)} {words['>']} {shown(b)}")
-        case (0, 1):
-            return words["one"].format(c=f"{shown(a)} {words['<=']} {shown(b)}")
-        case (1, -1):
-            return words["sign"].format(u=shown(u))
-    return words["else"].format(a=shown(a), b=shown(b), v=shown(v), w=shown(w))
 
 
 def _name(e: Expr) -> str:

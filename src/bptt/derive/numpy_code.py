@@ -13,7 +13,7 @@ from sympy.printing.str import StrPrinter
 from bptt import elementwise
 from bptt.derive.algebra import Expr, sum_of
 from bptt.derive.backward import Derivation, Pass
-from bptt.derive.equations import EquationError, Equations, Statement
+from bptt.derive.equations import EquationError, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
 
@@ -161,33 +161,19 @@ def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dic
         ``"forward"``: arguments to (states, kept); ``"backward"``: (gradients at states, kept) to gradients
         by argument; and for a cell with an operand ``"operand"`` and ``"operand_backward"``.
     """
-    functions = compiled(d.equations, d.main, d.equations.states, numbers=numbers)
-    if d.operand is not None:
-        q = next(iter(d.equations.operand.values()))
-        functions |= compiled(d.equations, d.operand, (q,), ("operand", "operand_backward"), numbers)
-    return functions
-
-
-def compiled(
-    eq: Equations,
-    p: Pass,
-    outputs: Sequence[str],
-    names: tuple[str, str] = ("forward", "backward"),
-    numbers: Mapping[str, Any] = NAMESPACE,
-) -> dict[str, Any]:
-    """Return a pass's forward, which returns `outputs`, and its backward, compiled, by `names`."""
+    eq = d.equations
     namespace = {**numbers, **eq.constants}
-    text = _step(*names, p, outputs, (*eq.gates, *eq.params, *eq.before))
-    exec(compile(text, f"<derived from {eq.name}>", "exec"), namespace)
-    return {name: namespace[name] for name in names}
+    for names, p in d.passes.items():
+        text = _step(*names, p, (*eq.gates, *eq.params, *eq.before))
+        exec(compile(text, f"<derived from {eq.name}>", "exec"), namespace)
+    return {name: namespace[name] for names in d.passes for name in names}
 
 
-def _step(forward: str, backward: str, p: Pass, outputs: Sequence[str], arguments: Iterable[str]) -> str:
-    seeds = list(p.seeds.values())
+def _step(forward: str, backward: str, p: Pass, arguments: Iterable[str]) -> str:
     lines = [f"def {forward}({', '.join(arguments)}, **_):"]
     lines += [f"    {name} = {text}" for name, text, _ in forward_lines(p)]
-    lines += [f"    return {tuple_of(outputs)}, {tuple_of(p.kept)}"]
-    lines += [f"def {backward}({', '.join(seeds)}, kept):"]
+    lines += [f"    return {tuple_of(tuple(p.seeds))}, {tuple_of(p.kept)}"]
+    lines += [f"def {backward}({', '.join(p.seeds.values())}, kept):"]
     lines += [f"    {tuple_of(p.kept)} = kept"] if p.kept else []
     lines += [f"    {name} = {text}" for name, text, _ in backward_lines(p)]
     gradients = ", ".join(f"{argument!r}: {name}" for argument, name in p.gradients.items())

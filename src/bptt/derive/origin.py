@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bptt.derive.equations import EquationError
-from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
 
 Function = Callable[..., Any]
 
@@ -65,7 +65,7 @@ def origin(function: Function) -> Origin:
             "write the cell into a file (in UTF-8), or give its text to bptt.derive.read"
         ) from None
     _only_one(function, first)
-    values = _seen(function)
+    values = _visible(function)
     known = {n: _float(v) for n, v in values.items() if _is_number(v)}
     foreign = {n for n, v in values.items() if callable(v) and _is_another(n, v)}
     file = function.__code__.co_filename
@@ -89,7 +89,7 @@ def _caller() -> str:
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<equations>"
 
 
-def _seen(function: Function) -> Mapping[str, Any]:
+def _visible(function: Function) -> Mapping[str, Any]:
     enclosed = inspect.getclosurevars(function)
     return {**enclosed.globals, **enclosed.nonlocals}
 
@@ -115,12 +115,12 @@ def _float(value: Any) -> float:
 
 def _is_another(name: str, function: Function) -> bool:
     """Return whether a function is another than the equations' of that name, by its values."""
-    ours = FUNCTIONS.get(ALIASES.get(name, name))
-    if ours is None:
+    name = ALIASES.get(name, name)
+    if name not in FUNCTIONS:
         return False
-    arguments = np.array([[0.3, 1.7, 0.9], [1.1, 0.4, 0.9], [0.2, 0.8, 0.5]])[: ours.arity]
+    arguments = np.array([[0.3, 1.7, 0.9], [1.1, 0.4, 0.9], [0.2, 0.8, 0.5]])[: FUNCTIONS[name].arity]
     try:
-        expected = eval(ours.numpy, dict(NAMESPACE))(*arguments)
+        expected = in_numpy(name)(*arguments)
         try:
             got = np.asarray(function(*arguments), np.float64)
         except Exception:  # one that takes a number at a time, as those of math do

@@ -70,11 +70,8 @@ def prove(d: Derivation, *, points: int = POINTS, seed: int = 0) -> Proof:
     """
     if points < 1:
         raise ValueError(f"points must be at least 1, got {points}")
-    names = [(d.main, ("forward", "backward"))]
-    if d.operand is not None:
-        names.append((d.operand, ("operand", "operand_backward")))
     with np.errstate(all="ignore"):  # what is no number is looked for
-        found = [_compare(d, p, pair, points, np.random.default_rng(seed)) for p, pair in names]
+        found = [_compare(d, p, pair, points, np.random.default_rng(seed)) for pair, p in d.passes.items()]
     return Proof(max(f.error for f in found), min(f.points for f in found), sum(f.compared for f in found))
 
 

@@ -296,9 +296,8 @@ def _check(equations: Equations, source: Source) -> None:
     for name in operands:
         if name not in names:
             raise source.wrong(f"operand= names {name!r}, which no equation sets")
-        made_of = {n for s in equations.ancestors((name,)) for n in s.reads}
         for gate in equations.operand:
-            if gate in made_of:
+            if gate in equations.made_of(name):
                 raise source.wrong(f"{name} is the operand of {gate} and is made of it")
     values = (*names, *equations.arguments)
     adjoints = {f"d{s}_next": f"the gradient at {s} from the step after" for s in equations.states}

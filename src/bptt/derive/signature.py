@@ -2,13 +2,12 @@
 
 import ast
 import math
-import sys
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bptt.derive.equations import Start
-from bptt.derive.source import Source, plain_name
+from bptt.derive.source import Source, is_in_range, plain_name
 
 OPTIONS = ("state", "params", "operand", "bias", "init", "name")
 
@@ -136,9 +135,7 @@ def _params(source: Source, given: object) -> dict[str, Start]:
 
 
 def _is_number(value: object) -> bool:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return False
-    return abs(value) <= sys.float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and is_in_range(value)
 
 
 def _arguments(source: Source) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:

@@ -162,7 +162,7 @@ class Source:
             parts += isinstance(node, ast.expr)
             if inside > DEEPEST:
                 raise self.error(node, _TOO_DEEP)
-            if isinstance(node, ast.Constant) and not _is_in_range(node.value):
+            if isinstance(node, ast.Constant) and not is_in_range(node.value):
                 raise self.error(node, "a number beyond 1.8e308")
         if parts > MOST_PARTS:
             raise self.wrong(f"{parts:,} names, numbers and operators in a cell: at most {MOST_PARTS:,}")
@@ -185,7 +185,7 @@ class Source:
         raise self.wrong('a cell wants its decorator, as in @bptt.cell(state="h c")')
 
 
-def _is_in_range(value: object) -> bool:
+def is_in_range(value: object) -> bool:
     """Return whether a value is no number, or one that floating point has."""
     if not isinstance(value, int | float):
         return True

@@ -15,6 +15,7 @@ from sympy import Add, Integer, Symbol, preorder_traversal
 from bptt.derive.algebra import Expr, function, product_of, replaced, sum_of
 from bptt.derive.backward import Derivation, Line
 from bptt.derive.equations import Equations
+from bptt.derive.names import unlike
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class Whole:
         By kind and gate: ``("W", "a_i")``; ``("x", "")`` is the input, ``("y", "")`` the output in ``dy``.
         """
         eq = self.equations
-        values = {*eq.arguments, *(s.name for s in eq.statements)}
-        taken = values | {f"d{n}" for n in values} | {f"d{s}_next" for s in eq.states}
+        taken = {*eq.names, *(f"d{n}" for n in eq.names), *(f"d{s}_next" for s in eq.states)}
         names = {}
         kinds = [("W", "ax"), ("U", "au"), ("b", "ax" if eq.bias else "")]
         gates = [(kind, g) for g in eq.gates for kind, prefixes in kinds if g[0] in prefixes]
@@ -49,10 +49,8 @@ class Whole:
             wanted = f"{kind}_{gate[2:]}" if gate else kind
             if gate and next(g for k, g in gates if k == kind and g[2:] == gate[2:]) != gate:
                 wanted = f"{kind}_{gate}"  # of u_i, where a_i has a U, it is U_u_i
-            while wanted in taken or f"d{wanted}" in taken:
-                wanted += "_"
+            names[kind, gate] = wanted = unlike(wanted, taken)
             taken |= {wanted, f"d{wanted}"}
-            names[kind, gate] = wanted
         return names
 
     @property
@@ -74,7 +72,7 @@ class Whole:
 
     def symbols(self, text: str) -> str:
         """Return words with the page's own t, T, N, D, H, unlike the cell's names: T_ beside a T."""
-        taken = {*self.equations.arguments, *(s.name for s in self.equations.statements), *self.shapes}
+        taken = {*self.equations.names, *self.shapes}
 
         def own(found: re.Match[str]) -> str:
             name = found[0]
@@ -88,11 +86,6 @@ class Whole:
     def h(self) -> str:
         """The output's name."""
         return self.equations.states[0]
-
-    @property
-    def q(self) -> str | None:
-        """The name of the operand of its own, where the cell has one."""
-        return next(iter(self.equations.operand.values()), None)
 
     def matrix(self, kind: str, gate: str) -> Expr:
         """Return the name of a gate's W, U or b, as W_i for a_i."""
@@ -198,8 +191,7 @@ class Whole:
     def _named(self, lines: Iterable[Line]) -> list[Line]:
         """Return the lines with a name for each sum of many parts that they would repeat."""
         left = list(lines)
-        taken = {*self.equations.arguments, *(s.name for s in self.equations.statements)}
-        letters = [c for c in "svwr" if not {c, f"d{c}"} & taken]
+        letters = [c for c in "svwr" if not {c, f"d{c}"} & {*self.equations.names}]
         counts = Counter(e for x in left for e in _sums(x.expr))
         for expr, count in counts.items():
             if count >= _OFTEN and letters:
