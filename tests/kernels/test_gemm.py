@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.llvm import gemm
+from bptt.kernels.llvm import packing
 from bptt.kernels.llvm.host import host
-from bptt.kernels.ops import products
+from bptt.kernels.ops import pieces, products
 from bptt.kernels.ops.products import matmul
 from bptt.layer import threads as number_of_threads
 from bptt.types import Array
@@ -63,7 +63,7 @@ def test_every_tail(dtype: Any, target: str, monkeypatch: pytest.MonkeyPatch) ->
     narrow(target, monkeypatch)
     rng = np.random.default_rng(0)
     lanes = host().lanes(dtype)
-    width = gemm.shape(host())[1] * lanes
+    width = packing.shape(host())[1] * lanes
     columns = {
         1,
         lanes - 1,
@@ -100,8 +100,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Make blocks and pieces small, so that products of some thousand numbers have many of them."""
     cached = products.parts_of, products._cut
     with monkeypatch.context() as patch:
-        for name, value in {"PIECE": 1 << 11, "DEPTH": 24, "HEIGHT": 17, "NEAR": 1 << 12}.items():
-            patch.setattr(products, name, value)
+        patch.setattr(products, "PIECE", 1 << 11)
+        for name, value in {"DEPTH": 24, "HEIGHT": 17, "NEAR": 1 << 12}.items():
+            patch.setattr(pieces, name, value)
         patch.setattr(number_of_threads, "count", lambda: 3)
         for function in cached:
             function.cache_clear()

@@ -4,12 +4,14 @@
 :mod:`.host`      what this processor has
 :mod:`.jit`       LLVM's intermediate representation to machine code, kept on disk
 :mod:`.vector`    arithmetic and functions on vector registers
-:mod:`.gemm`      products of matrices: packing and tiles
+:mod:`.packing`   operands of products, as tiles read them
+:mod:`.gemm`      products of matrices, tile by tile
 :mod:`.bfloat16`  the same of numbers rounded to bfloat16
 :mod:`.pool`      the threads that share out all of these
 :mod:`.products`  whole products of two arrays
+:mod:`.pieces`    a piece of one, in blocks that the caches hold
 :mod:`.pointwise` a derivation's lines as vector code
-:mod:`.interface` what a cell's loops through time read and write, by name
+:mod:`.interface` what a cell's loops through time are called with
 :mod:`.sequence`  their code
 :mod:`.compiled`  their machine code, and the weights as it reads them
 :mod:`.rows`      how sequences lie in the rows of arrays

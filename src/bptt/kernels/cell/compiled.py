@@ -34,27 +34,16 @@ class Compiled:
         """How many arrays ``slots`` has."""
         return int(self.library.function("extra", returns=ctypes.c_int64)())
 
-    @cached_property
-    def places(self) -> dict[str, dict[str, int]]:
-        """For each, where its words' fields are."""
-        return {
-            which: {name: k for k, name in enumerate(fields)}
-            for which, fields in self.interface.fields.items()
-        }
-
-    def words(self, which: str, given: Mapping[str, Array | int | None]) -> Array:
-        """Return a piece's words: addresses and sizes, 0 for what is not given."""
-        places = self.places[which]
-        words = np.zeros(len(places), np.int64)
+    def words(self, which: str, given: Mapping[str, Array | int | None], pieces: int = 1) -> Array:
+        """Return the words of pieces, all alike: addresses of arrays without gaps, and sizes."""
+        words = {}
         for name, value in given.items():
-            if value is None or name not in places:
-                continue
             if isinstance(value, int):
-                words[places[name]] = value
-            else:
+                words[name] = value
+            elif value is not None:
                 assert value.flags.c_contiguous, name
-                words[places[name]] = address(value)
-        return words
+                words[name] = address(value)
+        return self.interface.fields[which].words(words, pieces)
 
     def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return arrays for what the forward writes, a row for each step of each sequence."""

@@ -1,10 +1,38 @@
-"""What a cell's compiled loops are called with: names alone, not the derivation that the code is made from.
+"""What a cell's compiled loops are called with: the one list that their code and their callers both read.
 
-So a process that finds the code on the disk needs no computer algebra.
+It is made of names alone, not of the derivation that the code is made from; so a process that finds the code
+on the disk needs no computer algebra. There are R rows, one for each step of each sequence; a call has n
+sequences of its own.
+
+============  ==================  ================================================================
+``starts``    (steps,)            in: each step's first row, and ``counts``
+``absent``    (R,), or none       in: flags of steps that do not exist
+``reset``     (R,), or none       in: flags of steps before which states become zeros
+``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
+                                  transposes for the backward
+``unit.p``    (H,)                in: a parameter of each unit
+``tokens``    (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
+``x``         (R, D), or none     in: the input, else
+``bias``      (G·H,)              in: both biases
+``a``         (R, G·H)            out: what the backward reads (`.sequence.Slots`)
+``prev.s``    (R, H)              out: each state before the step
+``carry.s``   (n, H)              in and out: each state
+``y``         (R, H)              out: the outputs
+``slots``     (extra, R, H)       out: what does not fit into ``a``
+``q``         (R, H)              out: the operand of a second product
+``dy``        (R, H)              in: the gradient at the outputs
+``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
+``dx``        (R, D), or none     out: the gradient at the input
+``dcarry.s``  (n, H)              in and out: the gradient at each state
+``dunit.p``   (n, H)              in and out: the gradient at a parameter of each unit
+``dq``        (n, H)              scratch: the gradient at q
+``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
+============  ==================  ================================================================
 """
 
 from bptt.derive import EquationCell
 from bptt.kernels.llvm.host import Host
+from bptt.kernels.runtime.pool import Fields
 from bptt.layer.columns import Columns
 
 
@@ -23,9 +51,8 @@ class Interface:
     products : dict of list of (slice, slice)
         For W, U, and U's part that an operand goes through, the neighbouring gates that they feed: which
         blocks of ``a``, and of the product.
-    fields : dict of list of str
-        For ``"forward"`` and ``"backward"``, the names of what the function's one argument points to: 64-bit
-        numbers, addresses or sizes, in order.
+    fields : dict of Fields
+        Of ``"forward"`` and ``"backward"``: where arrays are, and sizes.
     """
 
     def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
@@ -40,9 +67,8 @@ class Interface:
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
         products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
-            "forward": [*common, *products, "tokens", "table", "x", "bias", "y"]
-            + [f"carry.{s}" for s in eq.states],
-            "backward": [*common, *products, "da", "dy", "dx", "dq"]
-            + [f"dcarry.{s}" for s in eq.states]
-            + [f"dunit.{p}" for p in eq.params],
-        }
+            "forward": Fields([*common, *products, "tokens", "table", "x", "bias", "y"]
+                              + [f"carry.{s}" for s in eq.states]),
+            "backward": Fields([*common, *products, "da", "dy", "dx", "dq"]
+                               + [f"dcarry.{s}" for s in eq.states] + [f"dunit.{p}" for p in eq.params]),
+        }  # fmt: skip

@@ -5,38 +5,14 @@ Python runs between steps and several threads can each take rows of their own. T
 da Uᵀ, da Wᵀ stay in registers (:mod:`bptt.kernels.llvm.gemm`); the cell's own arithmetic follows while what
 it reads is in the cache (:mod:`bptt.kernels.llvm.pointwise`), from the same derivation that is printed.
 
-Arrays run over *rows*: all steps of all sequences, (R, ·). Step k of the loop has `counts[k]` rows that start
-at row `starts[k]`; so time may run in either direction, and sequences may end early, without a test inside.
-A call has n sequences of its own. Numbers of equations are those of :mod:`bptt.layer.reference`.
-
-============  ==================  ================================================================
-``starts``    (steps,)            in: each step's first row, and ``counts``
-``absent``    (R,), or none       in: flags of steps that do not exist
-``reset``     (R,), or none       in: flags of steps before which states become zeros
-``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
-                                  transposes for the backward
-``unit.p``    (H,)                in: a parameter of each unit
-``tokens``    (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
-``x``         (R, D), or none     in: the input, else
-``bias``      (G·H,)              in: both biases
-``a``         (R, G·H)            out: what the backward reads (`Slots`)
-``prev.s``    (R, H)              out: each state before the step
-``carry.s``   (n, H)              in and out: each state
-``y``         (R, H)              out: the outputs
-``slots``     (extra, R, H)       out: what does not fit into ``a``
-``q``         (R, H)              out: the operand of a second product
-``dy``        (R, H)              in: the gradient at the outputs
-``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
-``dx``        (R, D), or none     out: the gradient at the input
-``dcarry.s``  (n, H)              in and out: the gradient at each state
-``dunit.p``   (n, H)              in and out: the gradient at a parameter of each unit
-``dq``        (n, H)              scratch: the gradient at q
-``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
-============  ==================  ================================================================
+Arrays (:mod:`.interface` lists them) run over *rows*: all steps of all sequences. Step k of the loop has
+`counts[k]` rows that start at row `starts[k]`; so time may run in either direction, and sequences may end
+early, without a test inside. Numbers of equations are those of :mod:`bptt.layer.reference`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from llvmlite import ir
 
@@ -48,7 +24,7 @@ from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.loops import count_loop, i8, i64, pointer
 from bptt.kernels.llvm.vector import Value, Vector
-from bptt.kernels.runtime.pool import word, work
+from bptt.kernels.runtime.pool import work
 
 
 class Slots:
@@ -65,16 +41,9 @@ class Slots:
         late = [n for n in d.main.kept if n not in own and n not in early]
         self.block = {n: eq.gates.index(n) for n in (*early, *late) if n in eq.gates}
         free = [k for k in range(len(eq.gates)) if k not in self.block.values()]
-        self.extra: dict[str, int] = {}
-        for name in early:
-            if name not in self.block:
-                self.extra[name] = len(self.extra)
-        for name in late:
-            if name not in self.block:
-                if free:
-                    self.block[name] = free.pop(0)
-                else:
-                    self.extra[name] = len(self.extra)
+        early, late = ([n for n in names if n not in self.block] for names in (early, late))
+        self.block |= zip(late, free, strict=False)
+        self.extra = {n: k for k, n in enumerate((*early, *late[len(free) :]))}
 
 
 def module(interface: Interface) -> ir.Module:
@@ -89,7 +58,7 @@ def module(interface: Interface) -> ir.Module:
     host = interface.host
     gemm = Gemm16(made, host) if interface.is_narrow else Gemm(made, interface.dtype, host)
     for loop in (_Forward, _Backward):
-        loop(interface, d, slots, made, gemm)
+        loop(interface, slots, made, gemm)
     extra = ir.Function(made, ir.FunctionType(i64, []), "extra")
     ir.IRBuilder(extra.append_basic_block("entry")).ret(i64(len(slots.extra)))
     return made
@@ -100,13 +69,12 @@ class _Loop(ABC):
 
     name: str
 
-    def __init__(
-        self, interface: Interface, d: Derivation, slots: Slots, module: ir.Module, gemm: Gemm
-    ) -> None:
-        self.interface, self.d, self.slots, self.eq, self.gemm = interface, d, slots, d.equations, gemm
+    def __init__(self, interface: Interface, slots: Slots, module: ir.Module, gemm: Gemm) -> None:
+        self.interface, self.slots, self.gemm = interface, slots, gemm
+        self.d, self.eq = interface.cell.derivation, interface.cell.equations
         with work(module, self.name) as (b, words, _):
             self.b, self.v = b, Vector(b, interface.dtype, interface.host)
-            self.field = {name: word(b, words, k) for k, name in enumerate(interface.fields[self.name])}
+            self.field = interface.fields[self.name].read(b, words)
             self.H, self.R = self.field["H"], self.field["R"]
             self.GH = b.mul(self.H, i64(interface.G))
             self.run()
@@ -124,6 +92,10 @@ class _Loop(ABC):
     def row(self, name: str, row: Value, width: Value | None = None) -> Value:
         """Return the address of a row of an array."""
         return self.v.at(self.pointer(name), self.b.mul(row, self.H if width is None else width))
+
+    def place(self, name: str, row: Value, column: Value, width: Value | None = None) -> Value:
+        """Return the address of a number of an array."""
+        return self.v.at(self.row(name, row, width), column)
 
     def flag(self, name: str, row: Value) -> Value:
         """Return whether a row's flag is set; the array may not be there, and then none is."""
@@ -153,9 +125,7 @@ class _Loop(ABC):
         with b.if_then(b.icmp_signed(">", left, i64(0))):
             body(column, self.v.tail(left))
 
-    def read(
-        self, names: tuple[str, ...] | list[str], row: Value, column: Value, mask: Value | None
-    ) -> dict[str, Value]:
+    def read(self, names: Iterable[str], row: Value, column: Value, mask: Value | None) -> dict[str, Value]:
         """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""
         eq, slots = self.eq, self.slots
         values: dict[str, Value] = {}
@@ -164,7 +134,7 @@ class _Loop(ABC):
                 values[name] = float(eq.constants[name])
                 continue
             if name in eq.before:
-                place = self.v.at(self.row(f"prev.{name.removesuffix('_prev')}", row), column)
+                place = self.place(f"prev.{name.removesuffix('_prev')}", row, column)
             elif name in eq.params:
                 place = self.v.at(self.pointer(f"unit.{name}"), column)
             elif name in slots.extra:
@@ -176,13 +146,11 @@ class _Loop(ABC):
         return values
 
     def gate_at(self, array: str, gate: int, row: Value, column: Value) -> Value:
-        at = self.b.add(self.b.mul(self.H, i64(gate)), column)
-        return self.v.at(self.row(array, row, self.GH), at)
+        return self.place(array, row, self.b.add(self.b.mul(self.H, i64(gate)), column), self.GH)
 
     def extra(self, name: str, row: Value, column: Value) -> Value:
-        b = self.b
-        at = b.add(b.mul(self.R, i64(self.slots.extra[name])), row)
-        return self.v.at(self.row("slots", at), column)
+        before = self.b.mul(self.R, i64(self.slots.extra[name]))
+        return self.place("slots", self.b.add(before, row), column)
 
     def operand(self, A: Value, lda: Value, M: Value, K: Value) -> tuple[Value, Value, Value]:
         """Return where a product's rows (M, K) are, their stride, and their length, as the product counts."""
@@ -202,19 +170,15 @@ class _Loop(ABC):
 
     def fill(self, array: str, row: Value, width: Value | None = None) -> None:
         """Set a row to zeros."""
-
-        def zero(column: Value, mask: Value | None) -> None:
-            self.v.store(self.v.const(0.0), self.v.at(self.row(array, row, width), column), mask)
-
-        self.each_vector(zero, width)
+        v, zero = self.v, self.v.const(0.0)
+        self.each_vector(lambda column, m: v.store(zero, self.place(array, row, column, width), m), width)
 
 
 class _Forward(_Loop):
     name = "forward"
 
     def run(self) -> None:
-        b = self.b
-        output, d = self.eq.states[0], self.d
+        b, d, output = self.b, self.d, self.eq.states[0]
         with count_loop(b, self.field["steps"]) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with count_loop(b, n) as j:
@@ -222,39 +186,36 @@ class _Forward(_Loop):
                 self.begin(b.add(start, j))  # (1) a = b + b_h, and the token's row of W
             with b.if_then(self.there("x")):
                 self.feed("W", "x", start, n, self.field["D"])  # (1) a += x W
-            self.feed("U", f"prev.{output}", start, n)  # (1) a += h_prev U
+            self.feed("U", f"prev.{output}", start, n, self.H)  # (1) a += h_prev U
             if d.operand is not None:
                 q = next(iter(self.eq.operand.values()))
                 with count_loop(b, n) as j:
-                    self.step(d.operand, b.add(start, j), {q: ("q", b.add(start, j))})  # (1) q
-                self.feed("Uq", "q", start, n)  # (1) a += q U_q
+                    self.step(d.operand, b.add(start, j), [(q, "q", b.add(start, j))])  # (1) q
+                self.feed("Uq", "q", start, n, self.H)  # (1) a += q U_q
             with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
                         self.fill("y", row)
                     with otherwise:  # (2) (3)
-                        self.step(d.main, row, {s: (f"carry.{s}", j) for s in self.eq.states}, y=row)
+                        carried = [(s, f"carry.{s}", j) for s in self.eq.states]
+                        self.step(d.main, row, [*carried, (output, "y", row)])
 
     def begin(self, row: Value) -> None:
         """Start the pre-activations with the biases, and with the token's row of the table."""
         b, v = self.b, self.v
 
-        def biases(column: Value, mask: Value | None) -> None:
+        def body(column: Value, mask: Value | None, token: Value | None = None) -> None:
             value = v.load(v.at(self.pointer("bias"), column), mask)
-            v.store(value, v.at(self.row("a", row, self.GH), column), mask)
-
-        def embedded(column: Value, mask: Value | None) -> None:
-            bias = v.load(v.at(self.pointer("bias"), column), mask)
-            value = v.load(v.at(self.row("table", token, self.GH), column), mask)
-            v.store(v.add(value, bias), v.at(self.row("a", row, self.GH), column), mask)
+            if token is not None:
+                value = v.add(v.load(self.place("table", token, column, self.GH), mask), value)
+            v.store(value, self.place("a", row, column, self.GH), mask)
 
         with b.if_else(self.there("tokens")) as (then, otherwise):
             with then:
-                token = self.number_at("tokens", row)
-                self.each_vector(embedded, self.GH)
+                self.each_vector(partial(body, token=self.number_at("tokens", row)), self.GH)
             with otherwise:
-                self.each_vector(biases, self.GH)
+                self.each_vector(body, self.GH)
 
     def enter(self, row: Value, j: Value) -> None:
         """Keep the states as the step finds them: those carried, which a reset makes zeros."""
@@ -265,14 +226,13 @@ class _Forward(_Loop):
         for s in self.eq.states:
 
             def copy(column: Value, mask: Value | None, s: str = s) -> None:
-                value = v.load(v.at(self.row(f"carry.{s}", j), column), mask)
-                v.store(value, v.at(self.row(f"prev.{s}", row), column), mask)
+                value = v.load(self.place(f"carry.{s}", j, column), mask)
+                v.store(value, self.place(f"prev.{s}", row, column), mask)
 
             self.each_vector(copy)
 
-    def feed(self, name: str, operand: str, start: Value, n: Value, size: Value | None = None) -> None:
+    def feed(self, name: str, operand: str, start: Value, n: Value, size: Value) -> None:
         """Add the product of some rows of `operand` (R, size) to the gates that it feeds."""
-        size = self.H if size is None else size
         if not self.interface.products[name]:
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
@@ -281,9 +241,8 @@ class _Forward(_Loop):
             columns = self.b.mul(self.H, i64(gates.stop - gates.start))
             self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
 
-    def step(
-        self, p: Pass, row: Value, outputs: Mapping[str, tuple[str, Value]], y: Value | None = None
-    ) -> None:
+    def step(self, p: Pass, row: Value, outputs: list[tuple[str, str, Value]]) -> None:
+        """Emit a pass over a row; what is put out goes each to a row of an array."""
         made = {s.name for s in p.statements}
         read = [n for n in dict.fromkeys(n for s in p.statements for n in s.reads) if n not in made]
 
@@ -296,10 +255,8 @@ class _Forward(_Loop):
                     v.store(values[name], self.extra(name, row, column), mask)
                 elif name in slots.block and name not in self.eq.gates:
                     v.store(values[name], self.gate_at("a", slots.block[name], row, column), mask)
-            for name, (array, place) in outputs.items():
-                v.store(values[name], self.v.at(self.row(array, place), column), mask)
-            if y is not None:
-                v.store(values[self.eq.states[0]], self.v.at(self.row("y", y), column), mask)
+            for name, array, to in outputs:
+                v.store(values[name], self.place(array, to, column), mask)
 
         self.each_vector(body)
 
@@ -322,10 +279,10 @@ class _Backward(_Loop):
             if d.operand is not None:
                 with count_loop(b, n) as j:
                     self.fill("dq", j)
-                self.back("Uq", self.pointer("dq"), start, n)  # (1) dq = da U_qᵀ
+                self.back("Uq", self.pointer("dq"), start, n, self.H)  # (1) dq = da U_qᵀ
                 with count_loop(b, n) as j:
                     self.operand_step(b.add(start, j), j)
-            self.back("U", output, start, n)  # (1) dh_prev += da Uᵀ
+            self.back("U", output, start, n, self.H)  # (1) dh_prev += da Uᵀ
             with b.if_then(self.there("dx")):
                 with count_loop(b, n) as j:
                     self.fill("dx", b.add(start, j), self.field["D"])
@@ -334,25 +291,23 @@ class _Backward(_Loop):
                 for s in eq.states:
                     self.fill(f"dcarry.{s}", j)
 
-    def back(self, name: str, into: Value, start: Value, n: Value, size: Value | None = None) -> None:
+    def back(self, name: str, into: Value, start: Value, n: Value, size: Value) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
-        size = self.H if size is None else size
         for k, (gates, _) in enumerate(self.interface.products[name]):
             rows = self.b.mul(self.H, i64(gates.stop - gates.start))
             A = self.operand(self.gate_at("da", gates.start, start, i64(0)), self.GH, n, rows)
             self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
     def step(self, row: Value, j: Value) -> None:
-        p, eq = self.d.main, self.eq
+        p, eq, v = self.d.main, self.eq, self.v
 
         def body(column: Value, mask: Value | None) -> None:
-            v = self.v
             values = self.read((*p.kept, *eq.constants), row, column, mask)
-            carries = {s: self.v.at(self.row(f"dcarry.{s}", j), column) for s in eq.states}
+            carries = {s: self.place(f"dcarry.{s}", j, column) for s in eq.states}
             for s, seed in p.seeds.items():
                 values[seed] = v.load(carries[s], mask)
             seed = p.seeds[eq.states[0]]
-            values[seed] = v.add(values[seed], v.load(self.v.at(self.row("dy", row), column), mask))
+            values[seed] = v.add(values[seed], v.load(self.place("dy", row, column), mask))
             values = pointwise.emit(v, (*p.again, *p.backward), values)
             zero = v.const(0.0)
             for g, gate in enumerate(eq.gates):
@@ -364,20 +319,19 @@ class _Backward(_Loop):
         self.each_vector(body)
 
     def operand_step(self, row: Value, j: Value) -> None:
-        p, eq = self.d.operand, self.eq
+        p, eq, v = self.d.operand, self.eq, self.v
         assert p is not None
         (seed,) = p.seeds.values()
 
         def body(column: Value, mask: Value | None) -> None:
-            v = self.v
             values = self.read((*p.kept, *eq.constants), row, column, mask)
-            values[seed] = v.load(self.v.at(self.row("dq", j), column), mask)
+            values[seed] = v.load(self.place("dq", j, column), mask)
             values = pointwise.emit(v, (*p.again, *p.backward), values)
             for name, gradient in p.gradients.items():
                 if name in eq.gates:
                     place = self.gate_at("da", eq.gates.index(name), row, column)
                 elif name in eq.before:
-                    place = self.v.at(self.row(f"dcarry.{name.removesuffix('_prev')}", j), column)
+                    place = self.place(f"dcarry.{name.removesuffix('_prev')}", j, column)
                 else:
                     continue
                 v.store(v.add(v.load(place, mask), values[gradient]), place, mask)
@@ -391,5 +345,5 @@ class _Backward(_Loop):
         """Add to the gradient at units' parameters, for each sequence apart, whoever runs the others."""
         for name in self.eq.params:
             if name in p.gradients:
-                place = self.v.at(self.row(f"dunit.{name}", j), column)
+                place = self.place(f"dunit.{name}", j, column)
                 self.v.store(self.v.add(self.v.load(place, mask), values[p.gradients[name]]), place, mask)

@@ -84,18 +84,17 @@ class _Loops:
 
     def run(self, which: str, arrays: dict[str, Array]) -> None:
         """Run the forward or the backward, its sequences shared out over the threads."""
-        compiled, rows, places = self.compiled, self.rows, self.compiled.places[which]
+        compiled, rows, places = self.compiled, self.rows, self.compiled.interface.fields[which].places
         given: dict[str, Array | int | None] = {"steps": rows.T, "H": self.H, "D": self.D, "R": rows.total}
         given |= {"absent": rows.absent, "reset": rows.reset}
         given |= arrays | {"narrow": compiled.narrow(self.N, self.H, self.D)}
-        words = compiled.words(which, given)
         of_sequences = [
             (places[name], array.strides[0])
             for name, array in given.items()
             if name.startswith(_OF_SEQUENCES) and isinstance(array, np.ndarray) and name in places
         ]
         cuts = rows.cuts(threads.count())
-        pieces, kept = np.tile(words, (len(cuts), 1)), []
+        pieces, kept = compiled.words(which, given, len(cuts)), []
         for piece, cut in zip(pieces, cuts, strict=True):
             kept += [starts := rows.starts(cut)]
             piece[places["starts"]], piece[places["counts"]] = map(address, starts)

@@ -8,7 +8,7 @@ from llvmlite import ir
 from bptt.errors import ConfigError
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host
-from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.loops import count_loop, i32, i64
 from bptt.kernels.llvm.vector import Value, Vector
 
 
@@ -68,7 +68,7 @@ class Gemm16(Gemm):
         """Return pairs of two vectors' numbers, rounded to bfloat16, as a vector."""
         both = self._rounded(v, low, high)
         order = [half * v.lanes + n for n in range(v.lanes) for half in (0, 1)]
-        index = ir.Constant(ir.VectorType(ir.IntType(32), 2 * v.lanes), order)
+        index = ir.Constant(ir.VectorType(i32, 2 * v.lanes), order)
         return v.builder.bitcast(v.builder.shuffle_vector(both, both, index), v.type)
 
     def _row(self, v: Vector, at: Value, q: Value, stride: Value, K: Value, count: Value) -> Value:

@@ -7,6 +7,7 @@ from typing import Any
 from llvmlite import ir
 
 i64 = ir.IntType(64)
+i32 = ir.IntType(32)
 i8 = ir.IntType(8)
 pointer = ir.PointerType()
 

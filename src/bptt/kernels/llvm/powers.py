@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 
 from bptt.kernels.llvm.vector import Value, Vector
 
@@ -59,7 +60,9 @@ def _rounding(v: Vector, p: float, a: Value, product: Value) -> Value:
     """Return what p a has lost in its rounding, on processors with one rounding for a b + c and without."""
     start = _high(p)
     first, rest = v.const(start), v.const(p - start)
-    high = v.high_part(a)
+    # a's first half of digits: a product of two such numbers has no rounding
+    mask = ir.Constant(v.bits, [-1 << (v.format.mantissa + 2) // 2] * v.lanes)
+    high = v.builder.bitcast(v.builder.and_(v.builder.bitcast(a, v.bits), mask), v.type)
     low = v.sub(a, high)
     error = v.sub(v.mul(first, high), product)
     for x, y in ((first, low), (rest, high), (rest, low)):

@@ -18,7 +18,7 @@ import numpy as np
 from llvmlite import ir
 
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import i64
+from bptt.kernels.llvm.loops import i32, i64
 from bptt.types import Dtype
 
 Value = Any
@@ -100,17 +100,9 @@ class Vector:
         return self._splat(scalar, self.type)
 
     def _splat(self, scalar: Value, to: Any) -> Value:
-        i32 = ir.IntType(32)
         one = self.builder.insert_element(ir.Constant(to, ir.Undefined), scalar, i32(0))
         lanes = ir.Constant(ir.VectorType(i32, self.lanes), [0] * self.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(to, ir.Undefined), lanes)
-
-    def high_part(self, a: Value) -> Value:
-        """Return a with the first half of its digits: a product of two such numbers has no rounding."""
-        mask = -1 << (self.format.mantissa + 2) // 2
-        return self.builder.bitcast(
-            self.builder.and_(self.builder.bitcast(a, self.bits), self._ints(mask)), self.type
-        )
 
     def _ints(self, value: int) -> Value:
         return ir.Constant(self.bits, [value] * self.lanes)
@@ -136,7 +128,6 @@ class Vector:
         """Return what lies at a pointer, aligned as one number is; 0 where a mask does not hold."""
         if mask is None:
             return self.builder.load(pointer, typ=self.type, align=self.dtype.itemsize)
-        i32 = ir.IntType(32)
         arguments = [pointer, i32(self.dtype.itemsize), mask, self.const(0.0)]
         return self.call(f"llvm.masked.load.{self._suffix}.p0", self.type, arguments)
 
@@ -145,13 +136,11 @@ class Vector:
         if mask is None:
             self.builder.store(value, pointer, align=self.dtype.itemsize)
             return
-        i32 = ir.IntType(32)
         arguments = [value, pointer, i32(self.dtype.itemsize), mask]
         self.call(f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
 
     def prefetch(self, pointer: Value, *, to_write: bool) -> None:
         """Ask for the line of the caches at a pointer."""
-        i32 = ir.IntType(32)
         self.call("llvm.prefetch.p0", ir.VoidType(), [pointer, i32(int(to_write)), i32(3), i32(1)])
 
     # ---- arithmetic
@@ -315,7 +304,7 @@ class Vector:
         return a
 
     def _scalef(self, a: Value, n: Value) -> Value:
-        i32, lanes = ir.IntType(32), ir.IntType(max(8, self.lanes))
+        lanes = ir.IntType(max(8, self.lanes))
         suffix = "ps.512" if self.dtype.itemsize == 4 else "pd.512"
         arguments = [a, n, self.const(0.0), lanes(-1), i32(4)]  # 4: the rounding that is set
         return self.call(f"llvm.x86.avx512.mask.scalef.{suffix}", self.type, arguments)

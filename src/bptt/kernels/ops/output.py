@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.loops import count_loop, i32, i64
 from bptt.kernels.llvm.vector import Vector
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums
@@ -168,7 +168,7 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
         while width > 1:  # the upper half onto the lower
             width //= 2
             places = [k + width if k < width else k for k in range(v.lanes)]
-            index = ir.Constant(ir.VectorType(ir.IntType(32), v.lanes), places)
+            index = ir.Constant(ir.VectorType(i32, v.lanes), places)
             one = join(one, b.shuffle_vector(one, ir.Constant(v.type, ir.Undefined), index))
         return v.broadcast(b.extract_element(one, i64(0)))
 

@@ -1,37 +1,29 @@
-"""Whole products of two arrays: cut over the pool of threads, and packed in blocks that the caches hold.
+"""Whole products of two arrays, cut over the pool of threads.
 
-C = A B is cut into pieces of rows and columns. A piece runs over blocks of k, and packs what it reads into
-room of its thread's own, so that it is used while it is near; what several pieces read is packed before them.
+C = A B is cut into pieces of rows and columns (:mod:`.pieces`). A piece packs what it reads into room of its
+thread's own, so that it is used while it is near; what several pieces read is packed before them.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from itertools import product
-from typing import Any
 
 import numpy as np
-from llvmlite import ir
 
 from bptt.errors import ShapeError
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.bfloat16 import Gemm16
-from bptt.kernels.llvm.gemm import Gemm, shape
+from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import count_loop, i64, pointer
+from bptt.kernels.llvm.packing import shape
+from bptt.kernels.ops import pieces
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
 from bptt.types import Array
 
 PIECE = 1 << 21
 """Multiply-adds in a piece of a product, at least: what is less is not worth a second thread."""
-
-DEPTH, HEIGHT = 672, 480
-"""Most k (of bfloat16: pairs of them) and most rows of A that are multiplied at a time."""
-
-NEAR = 1 << 19
-"""Bytes of packed B that stay in a core's second cache."""
 
 
 def matmul(
@@ -183,7 +175,8 @@ class Parts:
     """
 
     def __init__(self, kind: str, target: Host) -> None:
-        library = jit.build(lambda: _module(kind, target), kind, DEPTH, HEIGHT, NEAR, target=target)
+        sizes = pieces.DEPTH, pieces.HEIGHT, pieces.NEAR
+        library = jit.build(lambda: pieces.module(kind, target), kind, *sizes, target=target)
         self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
         self.height, vectors = shape(target)
         self.width = vectors * target.lanes(np.float32 if kind == "bfloat16" else kind)
@@ -196,11 +189,11 @@ class Parts:
         (K, N), width = B.shape, self.width
         depth, panels = -(-K // self.step), -(-N // width)
         to = memory.empty(depth * panels * width, B.dtype)
-        pieces = max(1, min(panels, 2 * threads.count(), K * N >> 16))
+        count = max(1, min(panels, 2 * threads.count(), K * N >> 16))
         rows, columns = _strides(B)
         at, at_to, size = jit.address(B), jit.address(to), B.itemsize
         words = []
-        for first, last in _borders(panels, pieces):
+        for first, last in _borders(panels, count):
             j, end = first * width, min(N, last * width)
             words.append((at + j * columns * size, rows, columns, K, end - j, at_to + j * depth * size))
         pool.run(self._pack_B, np.array(words, np.int64))
@@ -213,9 +206,9 @@ class Parts:
         to = memory.empty(M * depth, A.dtype)
         at, at_to = jit.address(A), jit.address(to)
         words = []
-        for q, q_end in _even(depth, DEPTH):
+        for q, q_end in _even(depth, pieces.DEPTH):
             k, k_end = q * self.step, min(K, q_end * self.step)
-            for m, m_end in _even(M, HEIGHT):
+            for m, m_end in _even(M, pieces.HEIGHT):
                 place = at_to + (q * M + m * (q_end - q)) * size
                 words.append((at + (k * stride + m) * size, stride, m_end - m, k_end - k, place))
         pool.run(self._pack_A, np.array(words, np.int64))
@@ -232,33 +225,31 @@ class Parts:
         if by_rows > 1 and packed_B is None:
             packed_B = self.packed(B)
         packs_A = packed_A is None and (is_across or self.step > 1)
-        room_A = min(M, HEIGHT) * min(depth, DEPTH) * size if packs_A else 0
+        room_A = min(M, pieces.HEIGHT) * min(depth, pieces.DEPTH) * size if packs_A else 0
         room_A += -room_A % 4096
-        room_B = 0 if packed_B is not None else max(NEAR, self.width * DEPTH * size)
-        ars, acs = _strides(A)
-        common = {
-            "A": jit.address(A), "A rows": ars, "A columns": acs, "M": M, "K": K,
+        room_B = 0 if packed_B is not None else max(pieces.NEAR, self.width * pieces.DEPTH * size)
+        (A_row, A_column), (B_row, B_column) = _strides(A), _strides(B)
+        given = {
+            "A": jit.address(A), "A rows": A_row, "A columns": A_column, "M": M, "K": K,
             "packed A": 0 if packed_A is None else jit.address(packed_A),
-            "B": jit.address(B), "packed B": 0 if packed_B is None else jit.address(packed_B),
+            "B": jit.address(B), "B rows": B_row, "B columns": B_column,
+            "packed B": 0 if packed_B is None else jit.address(packed_B),
             "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
             "room A": room_A, "rooms": room_A + room_B,
         }  # fmt: skip
-        common["B rows"], common["B columns"] = _strides(B)
-        panels, pieces = -(-N // self.width), np.empty((by_rows * by_columns, len(WORDS)), np.int64)
-        pieces[:] = [common.get(name, 0) for name in WORDS]
+        words, panels = pieces.FIELDS.words(given, by_rows * by_columns), -(-N // self.width)
         borders = product(_borders(M, by_rows), _borders(panels, by_columns))
-        for words, ((top, bottom), (left, right)) in zip(pieces, borders, strict=True):
-            words[:4] = top, bottom, left * self.width, min(N, right * self.width)
-        return partial(_run, self._multiply, pieces, (A, B, out, packed_A, packed_B))
+        for piece, ((top, bottom), (left, right)) in zip(words, borders, strict=True):
+            piece[:4] = top, bottom, left * self.width, min(N, right * self.width)
+        return partial(_run, self._multiply, words, room_A + room_B, (A, B, out, packed_A, packed_B))
 
 
-def _run(work: pool.Work, pieces: Array, _: object) -> None:
+def _run(work: pool.Work, words: Array, rooms: int, _: object) -> None:
     """Multiply, in room of the calling thread's; the last argument is what the words are addresses of."""
-    rooms = int(pieces[0, _ROOMS])
     if rooms:
         room = _scratch(rooms * threads.count())
-        pieces[:, _ROOM] = jit.address(room)
-    pool.run(work, pieces)
+        words[:, pieces.FIELDS.places["room"]] = jit.address(room)
+    pool.run(work, words)
 
 
 @lru_cache(1024)
@@ -269,7 +260,7 @@ def _cut(M: int, N: int, K: int, height: int, width: int, count: int, is_across:
     """
     most, tiles, panels = min(2 * count, M * N * K // PIECE), -(-M // height), -(-N // width)
     best = (tiles * panels, 0, 1, 1)
-    is_near = 4 * K * N <= NEAR  # then rows rather than columns, else the other way: B is read once
+    is_near = 4 * K * N <= pieces.NEAR  # then rows rather than columns, else the other way: B is read once
     for by_columns in range(1, min(most, panels) + 1) if count > 1 else ():
         by_rows = max(1, min(most // by_columns, M // height))
         if is_across and by_columns > 1:
@@ -296,139 +287,3 @@ def _even(n: int, most: int) -> list[tuple[int, int]]:
 def parts_of(kind: str, target: Host) -> Parts:
     """Return the functions of a kind (see :class:`Parts`) for a processor."""
     return Parts(kind, target)
-
-
-WORDS = ("top", "bottom", "left", "right", "A", "A rows", "A columns", "packed A", "M", "K",
-         "B", "B rows", "B columns", "packed B", "C", "C rows", "add", "room", "room A", "rooms")  # fmt: skip
-"""A piece's words: its own rows and columns, then what the whole product has.
-
-Rows and columns are strides in numbers, ``rooms`` the bytes of a thread's room. What is packed is 0 where it
-is not: then a piece packs for itself, in its thread's room, whose part for A is as large as ``room A``.
-"""
-
-_ROOM, _ROOMS = WORDS.index("room"), WORDS.index("rooms")
-
-
-def _module(kind: str, target: Host) -> ir.Module:
-    """Return the works ``multiply``, ``pack_A`` and ``pack_B``."""
-    module = ir.Module()
-    parts = Gemm16(module, target) if kind == "bfloat16" else Gemm(module, kind, target)
-    for name, inner in (("pack_A", parts.pack_rows), ("pack_B", parts.pack)):
-        with pool.work(module, name) as (b, words, _):
-            given = [pool.word(b, words, k) for k in range(len(inner.args))]
-            is_address = [argument.type == pointer for argument in inner.args]
-            b.call(
-                inner, [b.inttoptr(w, pointer) if p else w for w, p in zip(given, is_address, strict=True)]
-            )
-    with pool.work(module, "multiply") as (b, words, who):
-        _Multiply(b, parts, words, who)
-    return module
-
-
-class _Multiply:
-    """Emits a piece: blocks of k; in these of rows and then columns where B comes packed, else the other way.
-
-    So what a piece packs for itself it packs once for each run of the loop inside.
-    """
-
-    def __init__(self, b: Any, parts: Gemm, words: Any, who: Any) -> None:
-        self.b, self.parts = b, parts
-        self.size = i64(parts.dtype.itemsize)
-        self.w = {name: pool.word(b, words, k) for k, name in enumerate(WORDS)}
-        self.room_A = b.add(self.w["room"], b.mul(who, self.w["rooms"]))
-        self.room_B = b.add(self.room_A, self.w["room A"])
-        one, step = i64(1), i64(parts.step)
-        self.is_across = b.and_(
-            b.icmp_signed("==", self.w["A rows"], one), b.icmp_signed("!=", self.w["A columns"], one)
-        )
-        self.depth = b.sdiv(b.add(self.w["K"], i64(parts.step - 1)), step)
-        with self.even(i64(0), self.depth, DEPTH) as (q, q_end):
-            k, deep = b.mul(q, step), b.sub(q_end, q)
-            k_end = b.mul(q_end, step)
-            k_end = b.select(b.icmp_signed("<", k_end, self.w["K"]), k_end, self.w["K"])
-            this = q, deep, k, b.sub(k_end, k)
-            with b.if_else(self.is_given("packed B")) as (packed, not_packed):
-                with packed:
-                    stride = b.mul(self.depth, i64(parts.width))
-                    with self.rows() as (m, height):
-                        A = self.operand(*this, m, height)
-                        with self.columns(deep) as (n, width):
-                            at = b.add(b.mul(n, self.depth), b.mul(q, i64(parts.width)))
-                            B = self.at(self.w["packed B"], at)
-                            self.block(A, deep, k, m, height, n, width, B, stride)
-                with not_packed, self.columns(deep) as (n, width):
-                    place = b.add(b.mul(k, self.w["B rows"]), b.mul(n, self.w["B columns"]))
-                    B, strides = self.at(self.w["B"], place), (self.w["B rows"], self.w["B columns"])
-                    room = b.inttoptr(self.room_B, pointer)
-                    b.call(parts.pack, [B, *strides, this[3], width, room])
-                    with self.rows() as (m, height):
-                        A = self.operand(*this, m, height)
-                        stride = b.mul(deep, i64(parts.width))
-                        self.block(A, deep, k, m, height, n, width, room, stride)
-
-    def is_given(self, name: str) -> Any:
-        return self.b.icmp_signed("!=", self.w[name], i64(0))
-
-    def at(self, address: Any, numbers: Any) -> Any:
-        b = self.b
-        return b.inttoptr(b.add(address, b.mul(numbers, self.size)), pointer)
-
-    @contextmanager
-    def even(self, start: Any, stop: Any, most: int) -> Iterator[tuple[Any, Any]]:
-        """Emit a loop over as few parts as can be, all about as large; see :func:`_even`."""
-        b = self.b
-        n = b.sub(stop, start)
-        count = b.sdiv(b.add(n, i64(most - 1)), i64(most))
-        with count_loop(b, count) as i:
-            first, last = (b.sdiv(b.mul(k, n), count) for k in (i, b.add(i, i64(1))))
-            yield b.add(start, first), b.add(start, last)
-
-    @contextmanager
-    def rows(self) -> Iterator[tuple[Any, Any]]:
-        with self.even(self.w["top"], self.w["bottom"], HEIGHT) as (m, m_end):
-            yield m, self.b.sub(m_end, m)
-
-    @contextmanager
-    def columns(self, deep: Any) -> Iterator[tuple[Any, Any]]:
-        """Emit a loop over columns, as many at once as stay near."""
-        b, panel = self.b, self.parts.width
-        most = b.sdiv(i64(NEAR // (self.parts.dtype.itemsize * panel)), deep)
-        most = b.mul(b.select(b.icmp_signed(">", most, i64(0)), most, i64(1)), i64(panel))
-        n = b.sub(self.w["right"], self.w["left"])
-        with count_loop(b, b.sdiv(b.sub(b.add(n, most), i64(1)), most)) as i:
-            done = b.mul(i, most)
-            left = b.sub(n, done)
-            yield b.add(self.w["left"], done), b.select(b.icmp_signed("<", left, most), left, most)
-
-    def operand(self, q: Any, deep: Any, k: Any, count: Any, m: Any, height: Any) -> tuple[Any, Any, Any]:
-        """Return where a block of A is, as it is read, and its strides; pack it if it must be."""
-        b, w, zero = self.b, self.w, i64(0)
-        source = self.at(w["A"], b.add(b.mul(m, w["A rows"]), b.mul(k, w["A columns"])))
-        room = b.inttoptr(self.room_A, pointer)
-        is_given = self.is_given("packed A")
-        with b.if_then(b.and_(self.is_across, b.not_(is_given))):
-            b.call(self.parts.pack_rows, [source, w["A columns"], height, count, room])
-        rows, columns, along = w["A rows"], w["A columns"], source
-        if isinstance(self.parts, Gemm16):
-            with b.if_then(b.not_(self.is_across)):
-                b.call(self.parts.narrow, [source, w["A rows"], height, count, room, deep])
-            rows, columns, along = deep, i64(1), room
-        given = self.at(w["packed A"], b.add(b.mul(q, w["M"]), b.mul(m, deep)))
-        across = b.select(is_given, given, room)
-        return (
-            b.select(self.is_across, across, along),
-            b.select(self.is_across, zero, rows),
-            b.select(self.is_across, zero, columns),
-        )
-
-    def block(
-        self, A: tuple[Any, Any, Any], deep: Any, k: Any, m: Any, height: Any, n: Any, width: Any, B: Any,
-        stride: Any
-    ) -> None:  # fmt: skip
-        b, w, zero = self.b, self.w, i64(0)
-        C = self.at(w["C"], b.add(b.mul(m, w["C rows"]), n))
-        is_later = b.zext(b.icmp_signed(">", k, zero), i64)
-        self.b.call(
-            self.parts.block,
-            [*A, height, B, stride, deep, C, w["C rows"], width, b.or_(w["add"], is_later)],
-        )

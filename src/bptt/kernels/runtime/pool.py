@@ -12,7 +12,7 @@ import atexit
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -23,7 +23,7 @@ from llvmlite import ir
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import Host, host
 from bptt.kernels.llvm.jit import Library
-from bptt.kernels.llvm.loops import i64, pointer
+from bptt.kernels.llvm.loops import i32, i64, pointer
 from bptt.kernels.runtime import memory
 from bptt.layer import threads
 from bptt.types import Array
@@ -161,6 +161,29 @@ def word(b: ir.IRBuilder, words: Any, k: int) -> Any:
     return b.load(_at(b, words, k), typ=i64)
 
 
+class Fields:
+    """A piece's words by name, for a work that has many: what the code reads and its callers give.
+
+    Parameters
+    ----------
+    names : of str
+        In the order of the words.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.places = {name: k for k, name in enumerate(names)}
+
+    def read(self, b: ir.IRBuilder, words: Any) -> dict[str, Any]:
+        """Emit the reading of all words."""
+        return {name: word(b, words, k) for name, k in self.places.items()}
+
+    def words(self, given: Mapping[str, int], pieces: int = 1) -> Array:
+        """Return the words of pieces, all alike: addresses and sizes, 0 for what is not given."""
+        words = np.empty((pieces, len(self.places)), np.int64)
+        words[:] = [given.get(name, 0) for name in self.places]
+        return words
+
+
 def words_of(b: ir.IRBuilder, words: Any, pointers: int, numbers: int) -> tuple[list[Any], list[Any]]:
     """Emit the reading of a piece's words: first pointers, then numbers."""
     found = [word(b, words, k) for k in range(pointers + numbers)]
@@ -253,7 +276,7 @@ def _ask(b: ir.IRBuilder, words: Any, tired: Any = None) -> Iterator[tuple[Any, 
     others = _get(b, words, _YIELD)
     is_time = b.icmp_signed("==", b.and_(more, i64(ALONE - 1)), i64(0))
     with b.if_then(b.and_(is_time, b.icmp_signed("!=", others, i64(0)))):
-        b.call(b.inttoptr(others, ir.FunctionType(ir.IntType(32), []).as_pointer()), [])
+        b.call(b.inttoptr(others, ir.FunctionType(i32, []).as_pointer()), [])
     times.add_incoming(more, b.block)
     if tired is None:
         b.branch(ask)
@@ -267,7 +290,7 @@ def _pause(b: ir.IRBuilder) -> None:
     triple = host().triple
     name, kinds, arguments = "llvm.x86.sse2.pause", [], []
     if triple.startswith(("aarch64", "arm64")):
-        name, kinds, arguments = "llvm.aarch64.hint", [ir.IntType(32)], [ir.IntType(32)(1)]
+        name, kinds, arguments = "llvm.aarch64.hint", [i32], [i32(1)]
     elif not triple.startswith(("x86_64", "amd64", "i686")):
         return
     function = b.module.globals.get(name)
