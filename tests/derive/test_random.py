@@ -5,13 +5,14 @@ step, of a step and of a sequence), dtypes, and the text that a checkpoint keeps
 """
 
 import math
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bptt.derive import EquationCell, Equations, read
+from bptt.derive import EquationCell, read
 from bptt.derive.proof import prove
 from bptt.elementwise import absolute, relu, sigmoid, softplus
 from bptt.layer.reference import unroll
@@ -23,8 +24,9 @@ OUTSIDE = -1.5
 SEEDS = (*range(200), 228, 242, 369, 672)  # and some that found a fault among later ones
 
 
-def equations(seed: int) -> Equations:
-    return read(random_cell(seed), known={"OUTSIDE": OUTSIDE})
+@cache
+def cell_of(seed: int) -> EquationCell:
+    return EquationCell(read(random_cell(seed), known={"OUTSIDE": OUTSIDE}))
 
 
 def draw(cell: EquationCell, seed: int = 1, dtype: Any = np.float64) -> tuple[Array, tuple[Array, ...]]:
@@ -69,7 +71,7 @@ def by_python(text: str, cell: EquationCell, a: Array, states: tuple[Array, ...]
 @pytest.mark.parametrize("block", range(10))
 def test_derived_is_the_complex_step_and_forward_is_python(block: int) -> None:
     for seed in SEEDS[block::10]:
-        cell = EquationCell(equations(seed))
+        cell = cell_of(seed)
         assert prove(cell.derivation).error < 1e-12, seed
         a, states = draw(cell)
         new, _ = cell.forward(a, states)
@@ -113,7 +115,7 @@ def layer(cell: EquationCell, seed: int, T: int = 3, N: int = 2, D: int = 2, H: 
 @pytest.mark.parametrize("seed", SEEDS[::5])
 def test_through_time(seed: int) -> None:
     """The whole sequence by complex step in complex numbers, which knows nothing of a backward."""
-    cell = EquationCell(equations(seed))
+    cell = cell_of(seed)
     arrays = layer(cell, seed)
     names = ("W", "U", "b", "b_h", *cell.units)
     rng = np.random.default_rng(seed)
@@ -158,7 +160,7 @@ def test_the_cells_are_not_all_alike() -> None:
         assert texts.count(piece) >= 10, piece
     for piece in ("+=", "*=", ": float =", "math.pi", "OUTSIDE", "keep=", "absolute(", "softplus("):
         assert texts.count(piece) >= 10, piece
-    states = [len(equations(seed).states) for seed in SEEDS]
-    gates = [len(equations(seed).gates) for seed in SEEDS]
+    states = [len(cell_of(seed).states) for seed in SEEDS]
+    gates = [len(cell_of(seed).equations.gates) for seed in SEEDS]
     assert set(states) == {1, 2, 3, 4}
     assert set(gates) == {1, 2, 3, 4, 5}
