@@ -348,8 +348,7 @@ BACK = "def lstm_step_backward(dnext_h, dnext_c, cache):\n"
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["import sys; sys.exit(0)", "return None", "yield 1", "raise KeyError('dh')", "1 / 0"],
+    "body", ["import sys; sys.exit(0)", "return None", "yield 1", "raise KeyError('dh')", "1 / 0"]
 )
 def test_code_that_fails_gets_one_line(tmp_path: Path, capsys: Capture, body: str) -> None:
     path = written(tmp_path, STEP[: STEP.index(BACK)] + BACK + f"    {body}\n")

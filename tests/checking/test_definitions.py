@@ -48,7 +48,7 @@ class TestDefinitions:
     def test_definitions_are_taken_and_what_runs_is_left(self, write: Write) -> None:
         source = load(write(CHUNK), seconds=5.0)
         assert source.unset == [
-            *("data", "chars", "data_size", "vocab_size", "Wxh", "model", "losses", "best"),
+            *("data", "chars", "data_size", "vocab_size", "Wxh", "model", "losses", "best")
         ]
         assert source.skipped == [2, 3, 4, 8, 9, 25, 26, 27, 30]
         names = defined(source)

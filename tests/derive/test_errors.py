@@ -271,10 +271,7 @@ WRONG: dict[str, tuple[str, str]] = {
         LSTM.strip().replace("def", '>>@bptt.cell(state="h c")\ndef'),
         "a cell has one decorator",
     ),
-    "made twice": (
-        LSTM + '>>mine = bptt.cell(mine, state="h c")\n',
-        "got a cell: one decorator is enough",
-    ),
+    "made twice": (LSTM + '>>mine = bptt.cell(mine, state="h c")\n', "got a cell: one decorator is enough"),
     "another decorator": (
         "def other(f):\n    return f\n" + LSTM.strip().replace("\ndef mine", "\n>>@other\ndef mine"),
         "a cell has one decorator",

@@ -37,10 +37,7 @@ IDLE = {
     "@bptt.cell\ndef c(a_i, a_g, zero=0.0):\n    return a_i + zero * a_g\n": ("a_g",),
     "@bptt.cell\ndef c(a_i, a_g):\n    return a_i + max(a_g, 0) - relu(a_g)\n": ("a_g",),
     "@bptt.cell\ndef c(a_i, a_g):\n    return a_i * (sigmoid(a_g) + sigmoid(-a_g))\n": ("a_g",),
-    "@bptt.cell\ndef c(a_i, a_g):\n    s = a_g + 1\n    return a_i * s - a_i * a_g - a_i\n": (
-        "a_i",
-        "a_g",
-    ),
+    "@bptt.cell\ndef c(a_i, a_g):\n    s = a_g + 1\n    return a_i * s - a_i * a_g - a_i\n": ("a_i", "a_g"),
     "@bptt.cell\ndef c(a_i, a_g):\n    return a_i + relu(-exp(a_g))\n": ("a_g",),
     "@bptt.cell(params='p')\ndef c(a_i, p):\n    return a_i + p / p\n": ("p",),
     "@bptt.cell(state='h c')\ndef c(a_i, a_o, c):\n    return a_o + abs(c) - max(c, -c), a_i\n": ("a_i",),

@@ -99,10 +99,7 @@ RIGHT = {
         ["memory = a_f * memory_prev", "out = tanh(memory)"],
     ),
     "states with commas": (of("return a_f, c", state="h, c", arguments="a_f, c"), ["h = a_f", "c = c_prev"]),
-    "Greek": (
-        of("α = σ(a_φ)", "return α * h", arguments="a_φ, h"),
-        ["α = sigmoid(a_φ)", "h = α * h_prev"],
-    ),
+    "Greek": (of("α = σ(a_φ)", "return α * h", arguments="a_φ, h"), ["α = sigmoid(a_φ)", "h = α * h_prev"]),
     "anybody's tanh": (
         of("return np.tanh(a_f) + math.exp(h) + torch.nn.functional.softplus(h)"),
         ["tanh_a_f = tanh(a_f)", "exp_h_prev = exp(h_prev)", "softplus_h_prev = softplus(h_prev)"],

@@ -7,14 +7,7 @@ import pytest
 
 from bptt.cells import CELLS
 from bptt.types import Array, Params
-from gradcheck import (
-    assert_close,
-    central_differences,
-    complex_step,
-    errors,
-    random_layer,
-    relative_error,
-)
+from gradcheck import assert_close, central_differences, complex_step, errors, random_layer, relative_error
 
 METHODS = [pytest.param(complex_step, 1e-14, id="complex"), pytest.param(central_differences, 1e-8, id="fd")]
 Method = Callable[..., Params]

@@ -51,11 +51,7 @@ FORMS: list[tuple[Callable[[], Namespace], str, dict[str, str]]] = [
     (lambda: rnn_sequence("NTD"), "sequence", {"x": "x", "h0": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
     (lambda: rnn_sequence("TND"), "sequence", {"x": "x", "h0": "h0", "Wx": "W", "Wh": "U", "b": "b"}),
     (lambda: {"Letters": Letters}, "chunk", {"U": "W", "V": "V", "W": "U"}),
-    (
-        lambda: {"Words": Words},
-        "model",
-        {"h_old": "h0", "W": "UW", "Wy": "V", "b": "b", "by": "c"},
-    ),
+    (lambda: {"Words": Words}, "model", {"h_old": "h0", "W": "UW", "Wy": "V", "b": "b", "by": "c"}),
 ]
 
 

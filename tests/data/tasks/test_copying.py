@@ -5,9 +5,7 @@ import math
 import pytest
 
 from bptt.data.tasks import Copy
-from task_models import (
-    task_of,
-)
+from task_models import task_of
 
 
 def test_copy_has_arjovskys_layout() -> None:

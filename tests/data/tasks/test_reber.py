@@ -10,10 +10,7 @@ from bptt.data.tasks.base import counted
 from bptt.data.tasks.reber import SYMBOLS
 from bptt.errors import DataError
 from bptt.types import Array, Batch
-from task_models import (
-    reber_oracle,
-    task_of,
-)
+from task_models import reber_oracle, task_of
 
 
 def test_reber_strings_are_legal_and_the_sets_apart() -> None:

@@ -32,11 +32,7 @@ OUTSIDE = {
         "dh_next = da @ Wh.T",
         "dh_next = da @ Wh.T\n        Wh = Wh + 0.05 * (h_prev.T @ da)",
     ),
-    "dh-prev-clipped": (
-        "rnn",
-        "dh_next = da @ Wh.T",
-        "dh_next = np.clip(da @ Wh.T, -0.5, 0.5)",
-    ),
+    "dh-prev-clipped": ("rnn", "dh_next = da @ Wh.T", "dh_next = np.clip(da @ Wh.T, -0.5, 0.5)"),
     "deltas-clipped": ("lstm", "da = np.hstack([DELTAS])", "da = np.clip(np.hstack([DELTAS]), -0.1, 0.1)"),
     "forward-h-prev-stuck": ("rnn", "h_prev = h\n", "h_prev = h0\n"),
     "forward-b-i-for-b-f": (

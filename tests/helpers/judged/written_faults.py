@@ -56,9 +56,7 @@ RNN_FAULTS = {
     "dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)": {
         "dWx, dWh, db = Wx.copy(), Wh.copy(), b.copy()": "weights-seeded-from-parameters"
     },
-    "for t in reversed(range(T))": {
-        "for t in range(T)": "time-forward",
-    },
+    "for t in reversed(range(T))": {"for t in range(T)": "time-forward"},
     "return np.stack(dx), dh_next, dWx, dWh, db": {
         "return np.stack(dx), dh_next, dWx * T, dWh * T, db * T": "weights-times-t",
         "return np.stack(dx), dh_next, dWx / T, dWh / T, db / T": "weights-divided-by-t",
@@ -157,9 +155,7 @@ LSTM_FAULTS = {
         "0 * dh_last, dc_last\n": "dh-last-zero",
         "dh_last, 0 * dc_last\n": "dc-last-zero",
     },
-    "for t in reversed(range(T))": {
-        "for t in range(T)": "time-forward",
-    },
+    "for t in reversed(range(T))": {"for t in range(T)": "time-forward"},
     "return np.stack(dx), dh_next, dc_next, dWx, dWh, db": {
         "return np.stack(dx), dh_next, dc_next, dWx / T, dWh / T, db / T": "weights-divided-by-t",
         "return 0 * np.stack(dx), 0 * dh_next, 0 * dc_next, 0 * dWx, 0 * dWh, 0 * db": "all-zero",
@@ -234,13 +230,11 @@ GRU_FAULTS = {
         "dh_next = dh * z": "dh-prev-only-dh",
         "dh_next = dh * z + dq * r + dar @ Uz.T + daz @ Uz.T": "dh-prev-u-z-for-u-r-in-da-r",
     },
-    "for t in reversed(range(T))": {
-        "for t in range(T)": "time-forward",
-    },
+    "for t in reversed(range(T))": {"for t in range(T)": "time-forward"},
     "dx[t] = da @ Wx.T": {
         SPLIT
         + "dx[t] = dar @ Uz.T + daz @ Uz.T + dan @ Un.T\n"
-        + "        x, h_prev, r, z, n, q, Ur, Uz, Un, h = cache[t]": "dx-w-z-for-w-r-in-da-r",
+        + "        x, h_prev, r, z, n, q, Ur, Uz, Un, h = cache[t]": "dx-w-z-for-w-r-in-da-r"
     },
 }
 
@@ -266,14 +260,12 @@ GRU_AFTER_FAULTS = {
         "dWh += h.T @ dm": "du-h-for-h-prev",
     },
     "dbh += dm.sum(0)": {"dbh += da.sum(0)": "db-h-n-da-n-for-da-m"},
-    "for t in reversed(range(T))": {
-        "for t in range(T)": "time-forward",
-    },
+    "for t in reversed(range(T))": {"for t in range(T)": "time-forward"},
     "dan = dn * (1 - n ** 2)": {
-        "dan = dn * (1 - cache[min(t + 1, T - 1)][4] ** 2)": "da-n-derivative-step-later",
+        "dan = dn * (1 - cache[min(t + 1, T - 1)][4] ** 2)": "da-n-derivative-step-later"
     },
     "return np.stack(dx), dh_next, dWx, dWh, db, dbh": {
-        "return np.stack(dx), dh_next, dWx / T, dWh / T, db / T, dbh / T": "weights-divided-by-t",
+        "return np.stack(dx), dh_next, dWx / T, dWh / T, db / T, dbh / T": "weights-divided-by-t"
     },
 }
 
