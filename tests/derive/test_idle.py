@@ -13,6 +13,7 @@ from bptt.cli import run
 from bptt.derive import EquationCell, read
 from bptt.errors import ZeroGradientWarning
 from bptt.zoo.equations import ZOO
+from gradcheck import random_layer
 
 STEP = (
     "@bptt.cell(state='h')\ndef step(a_h, a_g, h):\n    h = where(a_h > 1, 1, 0) + tanh(a_g)\n    return h\n"
@@ -53,14 +54,8 @@ UNREAD = [text for text, names in IDLE.items() if names == ("a_i",) and "state='
 
 def use(cell: EquationCell) -> bptt.Gradients[States]:
     """Take steps, and return their gradients."""
-    rng = np.random.default_rng(0)
-    H = 3
-    params = {"W": rng.normal(size=(2, H * len(cell.from_x))), "b": rng.normal(size=H * len(cell.from_x))}
-    params["U"] = rng.normal(size=(H, H * len((*cell.from_h, *cell.from_q))))
-    params |= {name: rng.normal(size=H) for name in cell.units}
-    states = tuple(rng.normal(size=(2, H)) for _ in cell.states)
-    layer = bptt.unroll(cell, params, rng.normal(size=(3, 2, 2)), states, backend="reference")
-    return layer.backward(rng.normal(size=layer.y.shape))
+    case = random_layer(np.random.default_rng(0), cell, bias="one")
+    return case.run().backward(case.cotangents["y"])
 
 
 @pytest.mark.parametrize("text", IDLE)

@@ -10,8 +10,8 @@ import bptt
 from bptt.derive import EquationCell, EquationError, page, read
 from bptt.derive.source import DEEPEST, LONGEST_NAME, LONGEST_TEXT
 from bptt.errors import RunError
-from bptt.types import Params
 from bptt.zoo import record
+from gradcheck import random_layer
 
 
 def cell(body: str, arguments: str = "a_h, h", options: str = "state='h'", returned: str = "h") -> str:
@@ -82,19 +82,10 @@ def test_a_name_is_letters_and_digits(name: str) -> None:
     assert str(told.value).isprintable()
 
 
-def use(made: EquationCell, N: int = 2) -> None:
+def use(made: EquationCell) -> None:
     """Run a cell forward and back by the reference, and print its pages."""
-    H = 3
-    params: Params = {
-        "W": np.ones((2, H * len(made.from_x))),
-        "U": np.ones((H, H * len(made.from_h + made.from_q))),
-    }
-    params |= {name: np.ones(H) for name in made.units}
-    layer = bptt.unroll(made, params, np.ones((4, N, 2)), backend="reference")
-    grads = layer.backward(np.ones((4, N, H)))
-    assert grads.inputs is not None
-    assert grads.inputs.shape == (4, N, 2)
-    assert all(g.shape == params[name].shape for name, g in grads.params.items())
+    case = random_layer(np.random.default_rng(0), made)
+    assert all(g.shape == case.arrays[name].shape for name, g in case.grads().items())
     for form in ("text", "latex", "html", "numpy"):
         assert page(made, form)
 
@@ -135,18 +126,14 @@ def test_a_gradient_that_is_no_number_is_told(body: str) -> None:
 @pytest.mark.parametrize("name", ["lstm", "gru-cho", "rnn", "slstm", "indrnn"])
 def test_no_rows_are_rows(name: str) -> None:
     made = bptt.zoo.get(name)
-    params: Params = {
-        "W": np.ones((2, 3 * len(made.from_x))),
-        "U": np.ones((3, 3 * len(made.from_h + made.from_q))),
-    }
-    params |= {name: np.ones(3) for name in made.units}
+    case = random_layer(np.random.default_rng(0), made, N=0)
     for backend in ("reference", "auto"):
-        layer = bptt.unroll(made, params, np.ones((4, 0, 2)), backend=backend)
-        assert layer.y.shape == (4, 0, 3)
-        grads = layer.backward(np.ones((4, 0, 3)))
+        layer = bptt.unroll(made, case.params, case.arrays["x"], backend=backend)
+        assert layer.y.shape == case.cotangents["y"].shape
+        grads = layer.backward(case.cotangents["y"])
         assert grads.inputs is not None
-        assert grads.inputs.shape == (4, 0, 2)
-        assert all(not g.any() for g in grads.params.values())
+        assert grads.inputs.shape == case.arrays["x"].shape
+        assert not any(g.any() for g in grads.params.values())
 
 
 def test_the_name_is_normalised() -> None:

@@ -15,9 +15,8 @@ import pytest
 from bptt.derive import EquationCell, read
 from bptt.derive.proof import prove
 from bptt.elementwise import absolute, relu, sigmoid, softplus
-from bptt.layer.reference import unroll
-from bptt.types import Array, Params
-from gradcheck import complex_step, dot
+from bptt.types import Array
+from gradcheck import complex_step, random_layer
 from random_cells import random_cell
 
 OUTSIDE = -1.5
@@ -102,55 +101,22 @@ def run(cell: EquationCell, a: Array, states: tuple[Array, ...]) -> list[Array]:
     return [*new, da, *dstates]
 
 
-def layer(cell: EquationCell, seed: int, T: int = 3, N: int = 2, D: int = 2, H: int = 2) -> Params:
-    rng = np.random.default_rng(seed)
-    Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
-    arrays = {"W": 0.6 * rng.normal(size=(D, Gx * H)), "U": 0.6 * rng.normal(size=(H, Gh * H))}
-    arrays |= {"b": rng.normal(size=Gx * H), "b_h": rng.normal(size=Gh * H)}
-    arrays |= {name: rng.normal(size=H) for name in cell.units}
-    arrays["x"] = rng.normal(size=(T, N, D))
-    return arrays | {f"{s}0": rng.normal(size=(N, H)) for s in cell.states}
-
-
 @pytest.mark.parametrize("seed", SEEDS[::5])
 def test_through_time(seed: int) -> None:
     """The whole sequence by complex step in complex numbers, which knows nothing of a backward."""
-    cell = cell_of(seed)
-    arrays = layer(cell, seed)
-    names = ("W", "U", "b", "b_h", *cell.units)
-    rng = np.random.default_rng(seed)
     mask = np.array([[True, True], [True, False], [True, True]])
     reset = np.array([[False, False], [False, False], [False, True]])
-
-    def forward(arrays: Params) -> Any:
-        states = tuple(arrays[f"{s}0"] for s in cell.states)
-        params = {name: arrays[name] for name in names}
-        return unroll(cell, params, arrays["x"], states, mask=mask, reset=reset)
-
-    ran = forward(arrays)
-    outputs = {"y": ran.y} | dict(zip(cell.states, ran.states, strict=True))
-    cotangents = {name: rng.normal(size=o.shape) for name, o in outputs.items()}
-
-    def loss(arrays: Params) -> Any:
-        ran = forward(arrays)
-        return dot({"y": ran.y} | dict(zip(cell.states, ran.states, strict=True)), cotangents)
-
-    grads = ran.backward(cotangents["y"], tuple(cotangents[s] for s in cell.states))
-    assert grads.x is not None
-    got = {**grads.params, "x": grads.x} | {
-        f"{s}0": d for s, d in zip(cell.states, grads.states, strict=True)
-    }
-    wanted = complex_step(loss, arrays)
+    case = random_layer(
+        np.random.default_rng(seed), cell_of(seed), T=3, N=2, D=2, H=2, mask=mask, reset=reset
+    )
+    got, wanted = case.grads(), complex_step(case.loss, case.arrays)
     assert got.keys() == wanted.keys()
     for name, gradient in wanted.items():
         size = max(1.0, np.abs(gradient).max(initial=0))
         assert np.abs(got[name] - gradient).max(initial=0) < 1e-12 * size, name
-
-    single = {name: array.astype(np.float32) for name, array in arrays.items()}
-    ran = forward(single)
-    grads = ran.backward(np.ones_like(ran.y), tuple(np.ones_like(s) for s in ran.states))
-    everything = [ran.y, *ran.states, *grads.params.values(), grads.x, *grads.states]
-    assert {x.dtype for x in everything if x is not None} == {np.dtype(np.float32)}
+    single = case.astype(np.float32)
+    made = (*single.outputs().values(), *single.grads().values())
+    assert {x.dtype for x in made} == {np.dtype(np.float32)}
 
 
 def test_the_cells_are_not_all_alike() -> None:

@@ -8,6 +8,7 @@ from bptt.derive import EquationCell, read
 from bptt.flow import Flow, through_time
 from bptt.types import Array, Params
 from bptt.zoo.equations import ZOO
+from gradcheck import random_layer
 
 ALL: dict[str, Cell] = {**{f"zoo:{name}": cell for name, cell in ZOO.items()}, **CELLS}
 STEP = 1e-30
@@ -19,10 +20,7 @@ SUM = '@bptt.cell(state="h")\ndef sum_of(a_h, h):\n    return a_h + h\n'
 def layer(cell: Cell, H: int = 3, D: int = 2, seed: int = 0) -> Params:
     """Return parameters of a layer, drawn."""
     rng = np.random.default_rng(seed)
-    columns = {"W": (D, len(cell.from_x) * H), "U": (H, len(cell.from_h + cell.from_q) * H)}
-    sizes: dict[str, tuple[int, ...]] = {**columns}
-    sizes |= ({"b": columns["W"][1:]} if cell.bias else {}) | dict.fromkeys(cell.units, (H,))
-    return {name: rng.normal(size=size) for name, size in sizes.items()}
+    return random_layer(rng, cell, H=H, D=D, bias="one" if cell.bias else "none").params
 
 
 def numerical(cell: Cell, params: Params, x: Array, states: States) -> Array:

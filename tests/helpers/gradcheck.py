@@ -103,9 +103,23 @@ class Layer:
     reset: Array | None = None
     reverse: bool = False
 
+    @property
+    def params(self) -> Params:
+        return self.params_of(self.arrays)
+
+    def params_of(self, arrays: Params) -> Params:
+        return {name: a for name, a in arrays.items() if name in PARAMS or name in self.cell.units}
+
+    def astype(self, dtype: Dtype) -> "Layer":
+        """Return the layer with all numbers of a type."""
+        arrays, cotangents = (
+            {k: a.astype(dtype) for k, a in p.items()} for p in (self.arrays, self.cotangents)
+        )
+        return replace(self, arrays=arrays, cotangents=cotangents)
+
     def run(self, arrays: Params | None = None) -> Unrolled:
         arrays = self.arrays if arrays is None else arrays
-        params = {name: array for name, array in arrays.items() if name in PARAMS or name in self.cell.units}
+        params = self.params_of(arrays)
         states = tuple(arrays[f"{s}0"] for s in self.cell.states)
         flags: dict[str, Any] = {"mask": self.mask, "reset": self.reset, "reverse": self.reverse}
         return unroll(self.cell, params, arrays["x"], states, **flags)

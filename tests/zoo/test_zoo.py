@@ -227,22 +227,10 @@ def test_the_judge_finds_the_gradients_right() -> None:
 @EVERY_CELL
 def test_float32_is_kept(cell: Cell) -> None:
     case = layer(cell)
-    small = replace(
-        case,
-        arrays={k: a.astype(np.float32) for k, a in case.arrays.items()},
-        cotangents={k: a.astype(np.float32) for k, a in case.cotangents.items()},
-    )
+    small = case.astype(np.float32)
     made = small.outputs() | {f"d{k}": a for k, a in small.grads().items()}
     assert {a.dtype for a in made.values()} == {np.dtype(np.float32)}
     assert_close(small.grads(), case.grads(), 1e-4)
-
-
-@pytest.mark.parametrize("name", [name for name in ZOO if name in CELLS])
-def test_those_that_are_also_written_by_hand_are_equal(name: str) -> None:
-    derived = layer(ZOO[name], mask=MASK, reset=RESET)
-    by_hand = replace(derived, cell=CELLS[name])
-    assert_close(derived.outputs(), by_hand.outputs(), 1e-13)
-    assert_close(derived.grads(), by_hand.grads(), 1e-12)
 
 
 # ---------------------------------------------------------------------- what is particular
