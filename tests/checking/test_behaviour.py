@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from bptt.checking import Judgement, check_file
+from bptt.checking import Judgement
+from source_files import check_text
 
 RIGHT = """
 import numpy as np
@@ -31,10 +32,7 @@ def judged(tmp_path: Path, *changes: tuple[str, str]) -> Judgement:
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
-    path = tmp_path / "step.py"
-    path.write_text(text, encoding="utf-8")
-    (judgement,) = check_file(path)
-    return judgement
+    return check_text(tmp_path, text)
 
 
 def test_nothing_is_said_of_code_that_minds_its_own(tmp_path: Path) -> None:

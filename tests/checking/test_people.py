@@ -10,18 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt.checking import Judgement, check, check_file
+from bptt.checking import check
 from bptt.types import Params
 from judged.people import drawn, source
 from judged.people_faults import mutants, pairs
 from judged.people_lines import Style
-
-
-def judged(text: str, folder: Path) -> Judgement:
-    path = folder / "theirs.py"
-    path.write_text(text, encoding="utf-8")
-    [judgement] = check_file(path)
-    return judgement
+from source_files import check_text
 
 
 def styles(seed: int, count: int, single: bool) -> list[Style]:
@@ -32,7 +26,7 @@ def styles(seed: int, count: int, single: bool) -> list[Style]:
 def test_right_code_in_double_precision_is_right_and_recognised(tmp_path: Path) -> None:
     bad = []
     for style in styles(1, 60, single=False):
-        judgement = judged(source(style), tmp_path)
+        judgement = check_text(tmp_path, source(style))
         if judgement.verdict != "right" or judgement.cell is None:
             bad.append((style, judgement.verdict, judgement.cell, judgement.notes))
     assert not bad
@@ -40,7 +34,7 @@ def test_right_code_in_double_precision_is_right_and_recognised(tmp_path: Path) 
 
 def test_right_code_in_single_precision_is_not_called_wrong(tmp_path: Path) -> None:
     """Steps of 1e-7 in the loss are no fault of the backward; nor are casts of the inputs alone."""
-    judgements = [judged(source(style), tmp_path) for style in styles(2, 24, single=True)]
+    judgements = [check_text(tmp_path, source(style)) for style in styles(2, 24, single=True)]
     verdicts = [judgement.verdict for judgement in judgements]
     assert "wrong" not in verdicts
     assert verdicts.count("right") >= 20
@@ -56,7 +50,7 @@ def test_one_fault_is_found_and_mostly_named(tmp_path: Path, single: bool) -> No
         if not faults:
             continue
         mutation, text = faults[rng.integers(len(faults))]
-        judgement = judged(text, tmp_path)
+        judgement = check_text(tmp_path, text)
         total += 1
         if judgement.verdict != "wrong":
             missed.append((style, mutation))
@@ -71,7 +65,7 @@ def test_two_faults_are_found_and_mostly_named(tmp_path: Path) -> None:
     for style in styles(4, 30, single=False):
         if found := pairs(style, rng):
             text, first, second = found
-            judgement = judged(text, tmp_path)
+            judgement = check_text(tmp_path, text)
             assert judgement.verdict == "wrong", (style, first, second)
             says = str(judgement.fault["id"]) if judgement.fault else ""
             both.append(all(re.search(fault.names, says) for fault in (first, second)))

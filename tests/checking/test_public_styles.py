@@ -9,27 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from bptt.checking import Judgement, SubjectError, check_file
+from bptt.checking import SubjectError, check_file
 from bptt.checking.adapters import find
 from bptt.checking.judge import judge
 from bptt.checking.source import load
 from judged.public_functions import FUNCTIONS, MEAN
 from judged.public_layers import LAYERS, UPDATES
 from judged.public_models import MODELS
+from source_files import check_text
 
 STYLES = {**LAYERS, **MODELS, **FUNCTIONS}
 
 
-def judged(folder: Path, text: str) -> Judgement:
-    path = folder / "theirs.py"
-    path.write_text(text, encoding="utf-8")
-    [judgement] = check_file(path)
-    return judgement
-
-
 @pytest.mark.parametrize("name", STYLES)
 def test_right_code_is_right(name: str, tmp_path: Path) -> None:
-    judgement = judged(tmp_path, STYLES[name].text)
+    judgement = check_text(tmp_path, STYLES[name].text)
     assert judgement.verdict == "right", judgement
     assert STYLES[name].notes in " ".join(judgement.notes)
 
@@ -46,7 +40,7 @@ def test_a_fault_is_found(name: str, tmp_path: Path) -> None:
 
 
 def test_clipping_by_norm_is_taken_away_and_said(tmp_path: Path) -> None:
-    assert "scaled down by their norm" in " ".join(judged(tmp_path, MEAN.text).notes)
+    assert "scaled down by their norm" in " ".join(check_text(tmp_path, MEAN.text).notes)
 
 
 def test_a_notebook_with_magics(tmp_path: Path) -> None:
@@ -100,7 +94,7 @@ def test_what_is_not_recognised_is_explained(text: str, said: str, tmp_path: Pat
     if "rd" in said:
         text += " def forward(self, x): return x\n def backward(self, dy): return dy\n"
     with pytest.raises(SubjectError, match=r"--adapter") as caught:
-        judged(tmp_path, text)
+        check_text(tmp_path, text)
     assert said in str(caught.value)
 
 
@@ -132,7 +126,7 @@ class Net:
 
 
 def test_what_runs_for_one_input_alone_is_judged_there(tmp_path: Path) -> None:
-    judgement = judged(tmp_path, ONE_INPUT)
+    judgement = check_text(tmp_path, ONE_INPUT)
     assert judgement.verdict == "right"
     assert "one input (D = 1, N = 1) alone" in " ".join(judgement.notes)
 
@@ -148,7 +142,7 @@ def test_a_prediction_at_the_last_step_hides_no_fault(
     right: str, wrong: str, fault: str, tmp_path: Path
 ) -> None:
     text = ONE_INPUT.replace(".reshape(-1, 1)", ".T").replace(right, wrong)
-    judgement = judged(tmp_path, text)
+    judgement = check_text(tmp_path, text)
     assert (judgement.fault or {}).get("id") == fault
 
 
@@ -168,14 +162,14 @@ def cell_backward(dh, cache):
 
 def test_a_backward_that_fails_is_told_with_its_line_and_the_arrays(tmp_path: Path) -> None:
     with pytest.raises(SubjectError) as caught:
-        judged(tmp_path, STEP.replace("= cache", ", more = cache"))
+        check_text(tmp_path, STEP.replace("= cache", ", more = cache"))
     assert "cell_forward runs with Z (2, 5), H (2, 4)" in str(caught.value)
     assert "theirs.py:9: ValueError: not enough values" in str(caught.value)
 
 
 def test_names_that_nothing_defines_are_said(tmp_path: Path) -> None:
     text = STEP.replace("Z, H, Wx, Wh, h)", "Z, H, h)").replace("Wx, Wh, h = cache", "h = cache")
-    judgement = judged(tmp_path, text)
+    judgement = check_text(tmp_path, text)
     assert judgement.verdict == "right"
     assert "Wx, Wh: what is read by these names is not defined" in " ".join(judgement.notes)
 
@@ -185,7 +179,7 @@ def test_a_diagnosis_that_crashes_loses_no_verdict(tmp_path: Path, monkeypatch: 
         raise KeyError("V")
 
     monkeypatch.setattr("bptt.checking.diagnose.diagnose", crash)
-    judgement = judged(tmp_path, STEP.replace("H.T @ da", "h.T @ da"))
+    judgement = check_text(tmp_path, STEP.replace("H.T @ da", "h.T @ da"))
     assert judgement.verdict == "wrong"
     assert "the diagnosis failed by itself (KeyError: 'V'); the verdict stands" in judgement.notes
 
@@ -214,7 +208,7 @@ def rnn_cell_backward(da_next, cache):
 
 
 def test_an_output_without_a_gradient_of_its_own_is_no_hindrance(tmp_path: Path) -> None:
-    judgement = judged(tmp_path, WITH_OUTPUT.replace('"dWaa": d @ a_prev.T', '"dWaa": d @ a_next.T'))
+    judgement = check_text(tmp_path, WITH_OUTPUT.replace('"dWaa": d @ a_prev.T', '"dWaa": d @ a_next.T'))
     assert (judgement.fault or {}).get("id") == "rnn/du-h-for-h-prev"
 
 
@@ -245,7 +239,7 @@ def rnn_backward(dh, cache):
 
 
 def test_a_backward_cut_off_without_a_word_is_wrong_from_some_T_on(tmp_path: Path) -> None:  # noqa: N802
-    judgement = judged(tmp_path, CUT)
+    judgement = check_text(tmp_path, CUT)
     assert judgement.verdict == "wrong"
     assert {j.first_wrong_T for j in judgement.gradients} == {6}
     assert "right for fewer than 6 time steps" in " ".join(judgement.notes)
@@ -256,7 +250,7 @@ def test_truncation_by_design_is_no_fault(tmp_path: Path) -> None:
         "import numpy as np", "import numpy as np\nSTEPS = 5"
     )
     text = text.replace("TRUNCATE_AT", "STEPS  # truncation = 5 steps\n            ")
-    judgement = judged(tmp_path, text)
+    judgement = check_text(tmp_path, text)
     assert judgement.verdict == "right"
     assert "truncated by design; right for fewer than 6 steps" in " ".join(judgement.notes)
 

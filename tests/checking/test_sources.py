@@ -14,6 +14,7 @@ from textwrap import dedent, indent
 import pytest
 
 from bptt.checking import Judgement, check_file, text
+from source_files import check_text
 
 SEEDS = Path(os.environ.get("BPTT_DATA", "."), "..", "seeds").resolve()
 INDENT = "    "
@@ -56,10 +57,7 @@ def loop(lines: Sequence[str], first: str, last: str) -> str:
 
 
 def judged(folder: Path, code: str) -> Judgement:
-    file = folder / "code.py"
-    file.write_text(dedent(code), encoding="utf-8")
-    (judgement,) = check_file(file)
-    return judgement
+    return check_text(folder, dedent(code))
 
 
 def verdicts(judgement: Judgement) -> dict[str, str]:
@@ -175,7 +173,7 @@ def test_a_fault_planted_in_the_thread_s_step_is_named(tmp_path: Path) -> None:
     assert judgement.fault["id"] == "lstm/df-c-for-c-prev"
     line = judgement.fault["line"]
     assert wrong.splitlines()[line - 1].strip().startswith("d_f =")
-    assert f"code.py:{line}" in text(judgement)
+    assert f"theirs.py:{line}" in text(judgement)
 
 
 # -------------------------------------------------------------------- 002: the derivation, from its formulas

@@ -1,7 +1,5 @@
 """PyTorch code is recognised, judged right where it is, and its wrong term named where it is not."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +7,7 @@ import pytest
 
 from bptt.checking import check_file, check_subject
 from bptt.checking.adapters import find
+from processes import run
 
 torch: Any = pytest.importorskip("torch")
 
@@ -235,4 +234,4 @@ def test_other_modules_are_left_alone() -> None:
 
 def test_torch_is_not_imported() -> None:
     code = "import sys; from bptt.checking.adapters import find; find({}); sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run(code).returncode == 0

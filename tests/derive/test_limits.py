@@ -12,11 +12,11 @@ from bptt.derive.source import DEEPEST, LONGEST_NAME, LONGEST_TEXT
 from bptt.errors import RunError
 from bptt.zoo import record
 from gradcheck import random_layer
+from pages import text_of
 
 
 def cell(body: str, arguments: str = "a_h, h", options: str = "state='h'", returned: str = "h") -> str:
-    lines = "".join(f"    {line}\n" for line in body.splitlines())
-    return f"@bptt.cell({options})\ndef made({arguments}):\n{lines}    return {returned}\n"
+    return text_of(*body.splitlines(), f"return {returned}", arguments=arguments, options=options)
 
 
 def chain(count: int) -> str:

@@ -15,7 +15,7 @@ from bptt.derive.printed import prove_module, prove_page
 from bptt.derive.proof import ProofError
 from bptt.derive.whole import Whole
 from bptt.zoo.equations import ZOO
-from pages import run
+from pages import run, text_of
 
 NAMES = list(ZOO)
 
@@ -99,9 +99,8 @@ def test_a_fault_in_any_line_of_the_module_is_refused() -> None:
                 prove_module(text.replace(good, wrong), made, ZOO["gru-cho"])
 
 
-def cell(*body: str, arguments: str = "a_h, h", state: str = "h", more: str = "") -> EquationCell:
-    lines = "".join(f"    {line}\n" for line in body)
-    return EquationCell(read(f"@bptt.cell(state={state!r}{more})\ndef mine({arguments}):\n{lines}"))
+def cell(*body: str, arguments: str = "a_h, h") -> EquationCell:
+    return EquationCell(read(text_of(*body, arguments=arguments)))
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bptt.derive.backward import Derivation
 from bptt.derive.functions import FUNCTIONS, Function
 from bptt.derive.proof import ProofError, prove
 from bptt.types import Array
+from pages import text_of
 
 
 def lines(eq: Equations) -> list[str]:
@@ -22,8 +23,7 @@ def lines(eq: Equations) -> list[str]:
 
 
 def of(*body: str, arguments: str = "a_f, h", state: str = "h", more: str = "") -> Equations:
-    text = f"@bptt.cell(state={state!r}{more})\ndef mine({arguments}):\n"
-    return read(text + "".join(f"    {line}\n" for line in body))
+    return read(text_of(*body, arguments=arguments, options=f"state={state!r}{more}"))
 
 
 def value(eq: Equations, **at: float) -> list[float]:

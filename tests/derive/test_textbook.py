@@ -8,11 +8,11 @@ from bptt.derive.as_html import mathml
 from bptt.derive.describe import describe
 from bptt.derive.names import latex_names
 from bptt.derive.notation import TeXPrinter
+from pages import text_of
 
 
 def cell(body: str, arguments: str, more: str = 'state="h"') -> EquationCell:
-    lines = "".join(f"    {line}\n" for line in body.split("; "))
-    return EquationCell(read(f"@bptt.cell({more})\ndef mine({arguments}):\n{lines}"))
+    return EquationCell(read(text_of(*body.split("; "), arguments=arguments, options=more)))
 
 
 def told(body: str, arguments: str, more: str = 'state="h"') -> str:

@@ -1,4 +1,4 @@
-"""A cell that has everything to print, and a page's module run by itself."""
+"""Texts of cells, one that has everything to print among them, and a page's module run by itself."""
 
 from processes import python
 
@@ -14,6 +14,11 @@ def everything(a_x, a_1, u_x, c_prev, y, alpha, floor=0.25, σ_2=1e-05):
     y = c * sigmoid(x)
     return y, c
 '''
+
+
+def text_of(*lines: str, arguments: str = "a_h, h", options: str = "state='h'") -> str:
+    """Return the text of a cell that is called mine."""
+    return f"@bptt.cell({options})\ndef mine({arguments}):\n" + "".join(f"    {line}\n" for line in lines)
 
 
 def run(module: str) -> float:

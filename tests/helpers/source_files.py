@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
+from bptt.checking import Judgement, check_file
 from bptt.checking.source import Source
 
 Write: TypeAlias = Callable[..., Path]
@@ -25,3 +26,11 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 def defined(source: Source) -> dict[str, Any]:
     """Return what a file defines."""
     return {k: v for k, v in source.namespace.items() if not k.startswith("__")}
+
+
+def check_text(folder: Path, text: str) -> Judgement:
+    """Return what is found of a file that holds one thing to judge."""
+    file = folder / "theirs.py"
+    file.write_text(text, encoding="utf-8")
+    [judgement] = check_file(file)
+    return judgement

@@ -3,8 +3,6 @@
 import json
 import math
 import re
-import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from bptt.errors import BpttError, ConfigError, RunError
 from bptt.types import Array, Generator
 from bptt.zoo import record
 from bptt.zoo.equations import ZOO
+from processes import run
 from resealing import read_config, write_config
 
 LINE = "the quick brown fox jumps over the lazy dog\n"
@@ -280,7 +279,7 @@ def test_a_cell_written_by_hand_starts_without_computer_algebra(desk: Path) -> N
         "Experiment.of(bptt.Settings.of(data='book.txt', cell='lstm', forget_bias=2.0, batch=2, chunk=8));"
         "assert not {'sympy', 'bptt.zoo.equations'} & sys.modules.keys()"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert run(code).returncode == 0
 
 
 def test_starting_draws_are_the_seed_s(desk: Path) -> None:

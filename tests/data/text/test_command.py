@@ -1,8 +1,6 @@
 """What the command does with texts and primes: what it drops is told, and what it writes is exact."""
 
 import io
-import os
-import subprocess
 import sys
 import unicodedata
 from pathlib import Path
@@ -10,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from bptt.cli import run as bptt
+from command import Capture
+from processes import python
 
 FAST = ["--hidden=4", "--embedding=2", "--batch=2", "--chunk=4", "--steps=4", "--eval-every=2", "--warmup=0"]
 TEXT = "a\x1b[31mcafé\t\r\nfirst naïve\x1b[0m line\n" * 20
-
-Capture = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
@@ -144,18 +142,12 @@ def test_what_a_folder_drops_is_a_line_on_standard_error(tmp_path: Path) -> None
     for k in range(5):
         folder.joinpath(f"{k}.txt").write_text("some words to read\n" * 9, encoding="utf-8")
         folder.joinpath(f"{k}.bad").write_bytes(b"caf\xe9" * 99)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path))}
     for arguments in (
         ["train", str(folder), *FAST, "--out", str(tmp_path / "run")],
         ["eval", str(tmp_path / "run"), str(folder)],
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "bptt", *arguments],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = python("-m", "bptt", *arguments)
+        assert done.returncode == 0
         assert done.stderr == (
             f"bptt: note: {folder}: 5 files read, 5 passed over: "
             "5 not UTF-8 (0.bad, 1.bad, 2.bad and 2 more)\n"
