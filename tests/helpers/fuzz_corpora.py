@@ -68,14 +68,8 @@ def marked(rng: Generator) -> bytes:
 
 def broken(rng: Generator) -> bytes:
     pieces = (
-        b"\xed\xa0\x80",
-        b"\xed\xb0\x80",
-        b"\xc0\x80",
-        b"\xf5\x80\x80\x80",
-        b"\xe2\x82",
-        b"\x80",
-        b"\0",
-        b"\xff",
+        *(b"\xed\xa0\x80", b"\xed\xb0\x80", b"\xc0\x80", b"\xf5\x80\x80\x80", b"\xe2\x82", b"\x80"),
+        *(b"\0", b"\xff"),
     )
     text = utf8(rng)
     at = int(rng.integers(len(text)))
@@ -84,16 +78,8 @@ def broken(rng: Generator) -> bytes:
 
 def controls(rng: Generator) -> bytes:
     pieces: tuple[str, ...] = (
-        "\x1b[31m",
-        "\x1b]0;title\x07",
-        "\x07",
-        "\x7f",
-        "\x85",
-        "e\u0301",
-        "\u202e",
-        "\u200b",
-        "\ufeff",
-        "\ufffe",
+        *("\x1b[31m", "\x1b]0;title\x07", "\x07", "\x7f", "\x85", "e\u0301", "\u202e", "\u200b"),
+        *("\ufeff", "\ufffe"),
     )
     pieces += (" <eos> ", " <unk> ", "<eos><unk> ", "\U0010ffff", "\n", "a ", "\t")
     return "".join(rng.choice(np.array(pieces, object), size=400)).encode()
@@ -120,31 +106,11 @@ def many_tokens(rng: Generator) -> bytes:
 
 
 TEXTS: tuple[Callable[[Generator], bytes], ...] = (
-    utf8,
-    utf8,
-    utf8,
-    encoded,
-    noise,
-    newlines,
-    marked,
-    broken,
-    controls,
-    long_line,
-    one_character,
-    tiny,
+    *(utf8, utf8, utf8, encoded, noise, newlines, marked, broken, controls, long_line, one_character),
+    *(tiny, many_tokens),
 )
-TEXTS += (many_tokens,)
 NAMES: tuple[str, ...] = (
-    "a.txt",
-    "a b",
-    "-",
-    "--steps",
-    "a\nb",
-    "\x1b[31mred",
-    "é",
-    "é",
-    "x" * 255,
-    ".hidden",
+    *("a.txt", "a b", "-", "--steps", "a\nb", "\x1b[31mred", "é", "é", "x" * 255, ".hidden"),
 )
 NAMES += ("ptb", "copy", "%s{0}", "'\"", "[bold]", "\udcff", "con", "~")
 
@@ -168,13 +134,8 @@ def folder(path: Path, rng: Generator, depth: int = 0) -> None:
 
 def odd(path: Path, rng: Generator) -> None:
     devices: tuple[str, ...] = (
-        "/dev/zero",
-        "/dev/full",
-        "/dev/null",
-        "/dev/random",
-        "/dev/tty",
-        "/dev/stdin",
-        "/proc/self/mem",
+        *("/dev/zero", "/dev/full", "/dev/null", "/dev/random", "/dev/tty", "/dev/stdin"),
+        *("/proc/self/mem",),
     )
     devices += ("/proc/self/pagemap", "/proc/self/status", "/proc/kmsg", "/proc/self/fd", "/nowhere")
     which = rng.integers(8)
