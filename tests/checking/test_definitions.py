@@ -84,18 +84,10 @@ class TestDefinitions:
     @pytest.mark.parametrize(
         "line",
         [
-            "x = train()",
-            "x = [train() for _ in range(2)]",
-            "x = list(map(train, [1]))",
-            "x = (lambda: 1)()",
-            "x = np.load('w.npy')",
-            "x = np.loadtxt('w.txt')",
-            "x = __import__('os').getcwd()",
-            "x = os.system('true')",
-            "x = eval('1')",
-            "x = Net.make()",
-            "x = 1 / 0",
-            "x = input()",
+            *("x = train()", "x = [train() for _ in range(2)]", "x = list(map(train, [1]))"),
+            *("x = (lambda: 1)()", "x = np.load('w.npy')", "x = np.loadtxt('w.txt')"),
+            *("x = __import__('os').getcwd()", "x = os.system('true')", "x = eval('1')"),
+            *("x = Net.make()", "x = 1 / 0", "x = input()"),
         ],
     )
     def test_calls_into_the_files_own_code_or_the_world_are_not_made(self, write: Write, line: str) -> None:

@@ -38,12 +38,7 @@ def test_train_says_what_it_does_and_leaves_a_run(desk: Path, here: Path, capsys
         assert said in output
     files = sorted(path.name for path in Path("deep", "run").iterdir())
     assert files == [
-        ".lock",
-        "best.safetensors",
-        "config.json",
-        "last.safetensors",
-        "log.jsonl",
-        "vocabulary.json",
+        *(".lock", "best.safetensors", "config.json", "last.safetensors", "log.jsonl", "vocabulary.json"),
     ]
 
 
@@ -145,11 +140,7 @@ def test_a_large_model_that_diverges_gets_one_line_too(desk: Path, tmp_path: Pat
     """Its products are cut over a pool of threads, which have NumPy's warnings of their own."""
     arguments = ["train", str(desk / "book.txt"), *FAST, "--cell=rnn-relu", "--optimizer=sgd", "--lr=1e20"]
     arguments += [
-        "--schedule=constant",
-        "--clip-norm=inf",
-        "--hidden=512",
-        "--batch=16",
-        "--chunk=40",
+        *("--schedule=constant", "--clip-norm=inf", "--hidden=512", "--batch=16", "--chunk=40"),
         "--tokens=byte",
     ]
     code, _, errors = finish(command(*arguments, "--out", str(tmp_path / "run")))

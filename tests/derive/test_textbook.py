@@ -81,19 +81,7 @@ def test_numbers_are_printed_whole() -> None:
 
 
 NAMES = (
-    "c1",
-    "c_1",
-    "c__1",
-    "c_1_",
-    "theta1",
-    "theta_1",
-    "θ1",
-    "θ_1",
-    "sigma",
-    "ς",
-    "h_hat",
-    "ĥ",
-    "keep",
+    *("c1", "c_1", "c__1", "c_1_", "theta1", "theta_1", "θ1", "θ_1", "sigma", "ς", "h_hat", "ĥ", "keep"),
     "ke_ep",
 )
 
