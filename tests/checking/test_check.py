@@ -14,10 +14,9 @@ from bptt.checking.numeric import central_differences, complex_step, derivative,
 from bptt.checking.relations import where_wrong
 from bptt.cli import run as command
 from bptt.types import Array, Params
+from command import Capture
 from judged.people import source
 from judged.people_lines import Style
-
-Capture = pytest.CaptureFixture[str]
 
 
 def point(seed: int = 0) -> Params:

@@ -63,16 +63,12 @@ def at_zero(cell: Any, dtype: Any, backend: Any) -> list[tuple[float, float]]:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 def test_a_derived_backward_has_the_convention(dtype: Any, backend: str) -> None:
-    if backend == "cpu":
-        pytest.importorskip("llvmlite")
     found = at_zero(cell_of(*KINKS), dtype, backend)
     assert dict(zip(KINKS, found, strict=True)) == KINKS
 
 
 @pytest.mark.parametrize("backend", ["reference", "cpu"])
 def test_a_cell_by_hand_has_the_convention(backend: str) -> None:
-    if backend == "cpu":
-        pytest.importorskip("llvmlite")
     assert at_zero("rnn-relu", np.float32, backend) == [(0, 0)]
 
 

@@ -78,7 +78,6 @@ def by_module(cell: EquationCell, at: dict[str, Array], d: tuple[float, float], 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_gradients_are_right_as_far_as_numbers_are_normal(form: str, gate: str) -> None:
-    pytest.importorskip("llvmlite")
     rng = np.random.default_rng(0)
     d = (0.5, -0.75)
     cell = cell_of(form, gate)

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("llvmlite")
-
 from bptt.errors import BpttWarning
 from bptt.kernels.llvm import diskcache, jit
 from bptt.kernels.llvm.host import host

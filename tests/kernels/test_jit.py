@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("llvmlite")
-
 from bptt.errors import ConfigError
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
