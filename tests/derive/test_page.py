@@ -13,8 +13,8 @@ import pytest
 import bptt
 from bptt.derive import EquationCell, page, read
 from bptt.derive.names import latex_name
-from bptt.types import Array, Params
 from bptt.zoo.equations import ZOO
+from gradcheck import random_layer
 from pages import EVERYTHING, run
 from random_cells import random_cell
 
@@ -179,39 +179,27 @@ def test_a_wrong_line_in_the_module_is_seen_by_its_own_check() -> None:
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "gru-cho", "lstm-peephole", "indrnn"])
 def test_the_module_gives_what_the_library_gives(name: str) -> None:
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     exec(page(ZOO[name], "numpy"), values)
-    cell, (T, N, D, H) = ZOO[name], (4, 2, 3, 5)
-    rng = np.random.default_rng(0)
-    W: Array = rng.normal(size=(D, len(cell.from_x) * H))
-    U: Array = rng.normal(size=(H, len(cell.from_h + cell.from_q) * H))
-    b: Array = rng.normal(size=(W.shape[1],))
-    own: Params = {u: rng.normal(size=(H,)) for u in cell.units}
-    x, dy = rng.normal(size=(T, N, D)), rng.normal(size=(T, N, H))
-    params: Params = {"W": W, "U": U, "b": b, **own}
-    expected = bptt.unroll(cell, params, x)
-    grads = expected.backward(dy)
-
-    mine = dict(own)
+    case = random_layer(np.random.default_rng(0), cell := ZOO[name], bias="one")
+    H, recurrent = case.arrays["U"].shape[0], cell.from_h + cell.from_q
+    mine = {unit: case.params[unit] for unit in cell.units}
     blocks = {}  # the module's name of each block of columns
-    for letter, whole, gates in (
-        ("W", W, cell.from_x),
-        ("U", U, cell.from_h + cell.from_q),
-        ("b", b, cell.from_x),
-    ):
+    for letter, gates in (("W", cell.from_x), ("U", recurrent), ("b", cell.from_x)):
         for k, gate in enumerate(gates):
             key = f"{letter}_{gate.removeprefix('x_').removeprefix('u_')}"
-            mine[key] = whole[..., k * H : (k + 1) * H]
             blocks[key] = (letter, slice(k * H, (k + 1) * H))
-    zeros = tuple(np.zeros((N, H)) for _ in cell.states)
-    y, _, tape = values["forward"](mine, x, zeros)  # type: ignore[operator]
-    found, dx, _ = values["backward"](mine, tape, dy, zeros)  # type: ignore[operator]
-    np.testing.assert_allclose(y, expected.y, rtol=1e-12, atol=1e-12)
-    assert grads.inputs is not None
-    np.testing.assert_allclose(dx, grads.inputs, rtol=1e-12, atol=1e-12)
-    for key, gradient in found.items():
+            mine[key] = case.params[letter][..., blocks[key][1]]
+    states = [f"{s}0" for s in cell.states]
+    y, _, tape = values["forward"](mine, case.arrays["x"], tuple(case.arrays[s] for s in states))
+    final = tuple(case.cotangents[s] for s in cell.states)
+    found, dx, dstates = values["backward"](mine, tape, case.cotangents["y"], final)
+    grads = case.grads()
+    got = {"y": y, "x": dx, **dict(zip(states, dstates, strict=True)), **found}
+    for key, array in got.items():
         letter, at = blocks.get(key, (key, slice(None)))
-        np.testing.assert_allclose(gradient, grads.params[letter][..., at], rtol=1e-12, atol=1e-12)
+        wanted = case.outputs()["y"] if key == "y" else grads[letter][..., at]
+        np.testing.assert_allclose(array, wanted, rtol=1e-12, atol=1e-12, err_msg=key)
 
 
 class _Outside(HTMLParser):

@@ -1,10 +1,7 @@
 """Compiled code is kept, and whatever is wrong with where it is kept, the right code runs."""
 
 import ctypes
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +10,7 @@ import pytest
 from bptt.errors import ConfigError
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
+from processes import run, start
 
 TEXT = 'define i64 @"f"(i64 %x) {{ %y = add i64 %x, {0} \n ret i64 %y }}'
 
@@ -38,18 +36,6 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jit, "_libraries", {})
-
-
-def start(folder: Path, **environment: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", CODE],
-        env=os.environ
-        | {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "BPTT_CACHE": str(folder)}
-        | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def test_code_is_read_the_second_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -134,13 +120,13 @@ def test_where_nothing_can_be_written_code_runs(
 
 
 def test_processes_at_once_on_an_empty_folder(tmp_path: Path) -> None:
-    processes = [start(tmp_path / "new") for _ in range(4)]
+    folder = {"BPTT_CACHE": str(tmp_path / "new")}
+    processes = [start("-c", CODE, env=folder) for _ in range(4)]
     for process in processes:
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
-        assert out.split()[0] == "8"
-    out, _ = start(tmp_path / "new").communicate(timeout=60)
-    assert out.split() == ["8", "True"]
+        assert out.split()[0] == b"8"
+    assert run(CODE, **folder).stdout.split() == ["8", "True"]
     assert len(list((tmp_path / "new").iterdir())) == 1
 
 
@@ -179,12 +165,5 @@ def test_a_cached_start_needs_no_computer_algebra(tmp_path: Path) -> None:
         "adam.update(params, grads, adam.init(params), 0.1)\n"
         "print('sympy' in sys.modules)\n"
     )
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, sys.path)),
-        "BPTT_CACHE": str(tmp_path),
-    }
     for first in (True, False):
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
-        )
-        assert done.stdout.strip() == str(first)
+        assert run(code, BPTT_CACHE=str(tmp_path)).stdout.strip() == str(first)
