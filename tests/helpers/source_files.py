@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 import pytest
 
 from bptt.checking import Judgement, check_file
-from bptt.checking.source import Source
 
 Write: TypeAlias = Callable[..., Path]
 
@@ -23,7 +22,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def defined(source: Source) -> dict[str, Any]:
+def defined(source: Batches) -> dict[str, Any]:
     """Return what a file defines."""
     return {k: v for k, v in source.namespace.items() if not k.startswith("__")}
 

@@ -8,11 +8,11 @@ The room is read in this order: :mod:`~bptt.bench.settings` (sizes, and the arit
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from bptt.layer import threads
 from bptt.zoo import get
 
 __all__ = ["CONTENDERS", "SETTINGS", "Bench", "Place", "Setting", "bench"]
+
+Named = TypeVar("Named")
 
 SQUARE = 2048
 """Rows of the matrices whose product is the limit."""
@@ -174,11 +176,15 @@ def bench(
     ...
     bptt.errors.ConfigError: setting must be one of A, B, C, D, E, F, G; got 'H'
     """
-    chosen = [_setting(s) for s in settings or SETTINGS]
+    chosen = [
+        s if isinstance(s, Setting) else _named("setting must be one of", SETTINGS, s)
+        for s in settings or SETTINGS
+    ]
     meant = get(cell)
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
-    asked = [_contender(name) for name in dict.fromkeys(contenders or CONTENDERS)]
+    names = dict.fromkeys(contenders or CONTENDERS)
+    asked = [_named("contenders must be among", CONTENDERS, name) for name in names]
     here = [c for c in asked if c.is_here]
     result = Bench(cell, seconds, machine(here), tuple(c.name for c in here))
     result.notes += [f"{c.title}: {c.needs} is not installed" for c in asked if not c.is_here]
@@ -220,18 +226,10 @@ def machine(contenders: Sequence[Contender] = ()) -> dict[str, str]:
     return found
 
 
-def _setting(given: str | Setting) -> Setting:
-    if isinstance(given, Setting):
-        return given
-    if given not in SETTINGS:
-        raise ConfigError(f"setting must be one of {', '.join(SETTINGS)}; got {given!r}")
-    return SETTINGS[given]
-
-
-def _contender(name: str) -> Contender:
-    if name not in CONTENDERS:
-        raise ConfigError(f"contenders must be among {', '.join(CONTENDERS)}; got {name!r}")
-    return CONTENDERS[name]
+def _named(what: str, known: Mapping[str, Named], name: str) -> Named:
+    if name not in known:
+        raise ConfigError(f"{what} {', '.join(known)}; got {name!r}")
+    return known[name]
 
 
 def _differences(setting: Setting, kind: str, found: dict[str, Times]) -> list[str]:

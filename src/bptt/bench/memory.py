@@ -1,5 +1,6 @@
 """How much memory this process has held, in bytes; None where the system does not tell."""
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ _STATUS, _CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 def peak() -> int | None:
     """Return the most that was resident since the last `forget`, or since the process began."""
     if _STATUS.exists():  # Linux; its ru_maxrss would begin with what the parent holds
-        return _status("VmHWM")
+        _, found, after = _STATUS.read_text(encoding="ascii", errors="replace").partition("VmHWM:")
+        return int(after.split()[0]) * 1024 if found else None
     try:
         import resource
     except ImportError:  # Windows
@@ -20,15 +22,6 @@ def peak() -> int | None:
 
 def forget() -> int | None:
     """Let the peak start from what is resident now, where the system can do that; return the peak."""
-    try:
+    with contextlib.suppress(OSError):
         _CLEAR.write_text("5")
-    except OSError:
-        return peak()
     return peak()
-
-
-def _status(name: str) -> int | None:
-    for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) * 1024
-    return None

@@ -26,12 +26,12 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     torch.set_num_threads(threads.count())
     params = setting.model(cell, "reference").init(np.random.default_rng(0))
     has_cell = get(cell).name in LAYERS
-    layers = _Layers(params, setting, cell) if has_cell else _Loop(params, setting, cell)
+    layers = _own_layers(params, setting, cell) if has_cell else _Loop(params, setting, cell)
     E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))
     output = torch.nn.Linear(setting.H, setting.V)
     output.weight = torch.nn.Parameter(W.detach().T.contiguous())
     output.bias = torch.nn.Parameter(torch.from_numpy(params["output.b"]))
-    tensors = [E, *output.parameters(), *layers.parameters]
+    tensors = [E, *output.parameters(), *layers.parameters()]
     tokens = torch.from_numpy(setting.tokens())
     narrow = option == "bfloat16"
 
@@ -77,26 +77,20 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     return step
 
 
-class _Layers:
-    """PyTorch's own layers."""
+def _own_layers(params: Params, setting: Setting, cell: str) -> Any:
+    """Return PyTorch's own layers."""
+    import torch
 
-    def __init__(self, params: Params, setting: Setting, cell: str) -> None:
-        import torch
-
-        name = get(cell).name
-        more = {"nonlinearity": "relu"} if name == "rnn-relu" else {}
-        self._layers = getattr(torch.nn, LAYERS[name])(setting.E, setting.H, setting.layers, **more)
-        with torch.no_grad():
-            for layer in range(setting.layers):
-                theirs = to_system(cell, layer_params(params, layer), "pytorch")
-                for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                    tensor = getattr(self._layers, f"{part}_l{layer}")
-                    tensor.copy_(torch.from_numpy(theirs[part])) if part in theirs else tensor.zero_()
-        self.parameters = list(self._layers.parameters())
-
-    def __call__(self, x: Any, state: Any) -> tuple[Any, Any]:
-        y, state = self._layers(x, state)
-        return y, state
+    name = get(cell).name
+    more = {"nonlinearity": "relu"} if name == "rnn-relu" else {}
+    layers = getattr(torch.nn, LAYERS[name])(setting.E, setting.H, setting.layers, **more)
+    with torch.no_grad():
+        for layer in range(setting.layers):
+            theirs = to_system(cell, layer_params(params, layer), "pytorch")
+            for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+                tensor = getattr(layers, f"{part}_l{layer}")
+                tensor.copy_(torch.from_numpy(theirs[part])) if part in theirs else tensor.zero_()
+    return layers
 
 
 class _Loop:
@@ -112,7 +106,9 @@ class _Loop:
             {name: torch.nn.Parameter(torch.from_numpy(a)) for name, a in layer_params(params, k).items()}
             for k in range(setting.layers)
         ]
-        self.parameters = [tensor for layer in self._layers for tensor in layer.values()]
+
+    def parameters(self) -> list[Any]:
+        return [tensor for layer in self._layers for tensor in layer.values()]
 
     def __call__(self, x: Any, state: Any) -> tuple[Any, Any]:
         import torch

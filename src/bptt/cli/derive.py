@@ -30,10 +30,10 @@ def derive(cell: str, form: str | None, out: str | None) -> None:
     from bptt.zoo import load
     from bptt.zoo.loading import split
 
+    text = page(load(cell), form or SUFFIXES.get(PurePath(out or "").suffix.lower(), "text"))
     if out is None:
-        click.echo(page(load(cell), form or "text"), nl=False)
+        click.echo(text, nl=False)
         return
-    text = page(load(cell), form or SUFFIXES.get(PurePath(out).suffix.lower(), "text"))
     source = split(cell)[0]
     if source is not None and Path(out).resolve() == Path(source).resolve():
         raise ConfigError(f"{out} is the file that the cell comes from: choose another name")

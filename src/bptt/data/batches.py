@@ -1,11 +1,11 @@
-"""What training asks of data: a source of batches, whose place can be saved and found again."""
+"""What training asks of data: batches from a supply whose place can be saved and found again."""
 
 from typing import Any, Protocol
 
 from bptt.types import Batch
 
 
-class Source(Protocol):
+class Batches(Protocol):
     """An endless supply of batches that can be left and taken up again at the same place."""
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.cells import Cell, sigmoid
 from bptt.data import tasks
-from bptt.data.batches import Source
+from bptt.data.batches import Batches
 from bptt.data.tasks import Task, Verdict
 from bptt.data.text import Corpus, TextStream, Vocabulary, load
 from bptt.data.text.tokenizers import tokenizer
@@ -30,7 +30,7 @@ class Experiment:
     ----------
     settings : Settings
     model : Model
-    source : Source
+    source : Batches
         Where batches come from.
     vocabulary : Vocabulary or None
         None where the data are a task's.
@@ -41,7 +41,7 @@ class Experiment:
 
     settings: Settings
     model: Model
-    source: Source
+    source: Batches
     vocabulary: Vocabulary | None = None
     facts: dict[str, Any]
     _valid: Array | None = None

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from bptt.data.batches import Source
+from bptt.data.batches import Batches
 from bptt.data.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, TemporalOrder, make
 from bptt.data.tasks.base import counted
 from bptt.errors import ConfigError, RunError, ShapeError
@@ -98,7 +98,7 @@ def same(a: Batch, b: Batch) -> bool:
 
 @pytest.mark.parametrize("name", TASKS)
 def test_a_saved_place_is_found_again(name: str) -> None:
-    source: Source = task_of(name)
+    source: Batches = task_of(name)
     source.next()
     state = json.loads(json.dumps(source.state()))
     wanted = [source.next() for _ in range(3)]

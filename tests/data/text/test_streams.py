@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bptt.data.batches import Source
+from bptt.data.batches import Batches
 from bptt.data.text import TextStream, windows
 from bptt.errors import ConfigError, DataError, ShapeError
 from bptt.types import Batch
@@ -75,7 +75,7 @@ def test_a_restored_stream_goes_on_as_the_saved_one(
 
 
 def test_a_stream_is_a_source_of_int32_time_major_batches() -> None:
-    source: Source = TextStream(np.arange(50, dtype=np.int64), batch=3, chunk=4)
+    source: Batches = TextStream(np.arange(50, dtype=np.int64), batch=3, chunk=4)
     batch = source.next()
     assert batch.inputs.shape == batch.targets.shape == (4, 3)
     assert batch.inputs.dtype == batch.targets.dtype == np.int32

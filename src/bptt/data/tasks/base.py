@@ -52,7 +52,7 @@ class Verdict:
 
 @dataclass(kw_only=True, eq=False)
 class Task(ABC):
-    """A generated task: a `bptt.data.batches.Source` that knows when it is solved.
+    """A generated task: batches without end, and when they are mastered.
 
     Parameters
     ----------

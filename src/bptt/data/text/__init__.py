@@ -12,8 +12,8 @@ Examples
 from bptt.data.text.corpora import Corpus, CorpusInfo, describe, load
 from bptt.data.text.files import read_bytes, read_text
 from bptt.data.text.streams import TextStream, windows
-from bptt.data.text.tokenizers import Decoder, Kind
-from bptt.data.text.vocabulary import Vocabulary
+from bptt.data.text.tokenizers import Kind
+from bptt.data.text.vocabulary import Decoder, Vocabulary
 
 __all__ = [
     "Corpus",

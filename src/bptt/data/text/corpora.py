@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from bptt.data.text.files import LIMIT, Text, decode, read, read_file
+from bptt.data.text.files import LIMIT, Contents, decode, read, read_file
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.data.text.vocabulary import Vocabulary
 from bptt.errors import DataError
@@ -58,27 +58,6 @@ class Corpus:
         rest = (self.valid, self.test) if tokenizer(self.kind).unknown is None else ()
         parts = [self.train, *(part for part in rest if part is not None)]
         return Vocabulary.build(parts, self.kind, max_size=max_size)
-
-
-@dataclass(frozen=True)
-class CorpusInfo:
-    """What there is to say of a named corpus without reading it.
-
-    Attributes
-    ----------
-    name, about : str
-    kind : {"char", "byte", "word"}
-        The tokens that it is cut into unless others are asked for.
-    size : str
-    where : str
-        The path where it is now, or "not fetched yet".
-    """
-
-    name: str
-    about: str
-    kind: Kind
-    size: str
-    where: str
 
 
 @dataclass(frozen=True)
@@ -164,15 +143,28 @@ class _File:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    """A named corpus. Files: all in one, or training, validation and test text; none: `_pydoc`."""
+class CorpusInfo:
+    """What there is to say of a named corpus without reading it.
 
+    Attributes
+    ----------
+    name, about : str
+    kind : {"char", "byte", "word"}
+        The tokens that it is cut into unless others are asked for.
+    size : str
+    files : tuple
+        All in one, or training, validation and test text; none where Python brings it.
+    """
+
+    name: str
     about: str
     kind: Kind
     size: str
     files: tuple[_File, ...] = ()
 
+    @property
     def where(self) -> str:
+        """The path where it is now, or "not fetched yet"."""
         if not self.files:
             return f"in Python {platform.python_version()}"
         places = [place for file in self.files if (place := file.place())]
@@ -191,19 +183,24 @@ _PTB_SUMS = {
 _SHAKESPEARE_SUM = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
 _REGISTRY = {
-    "pydoc": _Entry("the help topics that come with Python", "char", "about 500,000 characters"),
-    "tinyshakespeare": _Entry(
-        "speeches from Shakespeare's plays, as char-rnn has them",
-        "char",
-        "1,115,394 characters",
-        (_File("tinyshakespeare/input.txt", _SHAKESPEARE_SUM, _CHAR_RNN + "input.txt"),),
-    ),
-    "ptb": _Entry(
-        "the Penn Treebank's newspaper text, prepared for language models of 10,000 words",
-        "word",
-        "929,589 + 73,760 + 82,430 words",
-        tuple(_File(f"ptb_word/{name}", total, _PTB + name) for name, total in _PTB_SUMS.items()),
-    ),
+    info.name: info
+    for info in (
+        CorpusInfo("pydoc", "the help topics that come with Python", "char", "about 500,000 characters"),
+        CorpusInfo(
+            "tinyshakespeare",
+            "speeches from Shakespeare's plays, as char-rnn has them",
+            "char",
+            "1,115,394 characters",
+            (_File("tinyshakespeare/input.txt", _SHAKESPEARE_SUM, _CHAR_RNN + "input.txt"),),
+        ),
+        CorpusInfo(
+            "ptb",
+            "the Penn Treebank's newspaper text, prepared for language models of 10,000 words",
+            "word",
+            "929,589 + 73,760 + 82,430 words",
+            tuple(_File(f"ptb_word/{name}", total, _PTB + name) for name, total in _PTB_SUMS.items()),
+        ),
+    )
 }
 
 
@@ -215,10 +212,7 @@ def describe() -> list[CorpusInfo]:
     >>> [info.name for info in describe()]
     ['pydoc', 'tinyshakespeare', 'ptb']
     """
-    return [
-        CorpusInfo(name, entry.about, entry.kind, entry.size, entry.where())
-        for name, entry in _REGISTRY.items()
-    ]
+    return list(_REGISTRY.values())
 
 
 def load(
@@ -285,17 +279,17 @@ def load(
     return Corpus(str(path), kind, train, validation, test, source, passed_over)
 
 
-def _named(entry: _Entry, kind: Kind, fetch: bool) -> tuple[list[str | bytes], str]:
+def _named(entry: CorpusInfo, kind: Kind, fetch: bool) -> tuple[list[str | bytes], str]:
     if entry.files:
         texts = [file.read(fetch) for file in entry.files]
-        source = f"{entry.where()}, published at {entry.files[0].url}"
+        source = f"{entry.where}, published at {entry.files[0].url}"
     else:
         text, source = _pydoc()
         texts = [text]
     return [text.encode() if tokenizer(kind).reads_bytes else text for text in texts], source
 
 
-def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Text:
+def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Contents:
     if str(path) == "-":
         raise DataError(
             "-: a run that goes on reads its text again, and standard input is gone by then; save it to a "

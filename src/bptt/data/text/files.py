@@ -15,7 +15,7 @@ LIMIT = 1 << 30
 """The most bytes that a text may have, 1 GiB."""
 
 
-class Text(NamedTuple):
+class Contents(NamedTuple):
     """What was read: a text, or bytes as they are, and what was left out of a folder, with the reason."""
 
     data: str | bytes
@@ -93,14 +93,14 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Text:
+def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Contents:
     """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`.
 
     Of a folder, what is passed over does not count towards the limit of bytes.
     """
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
-        return Text(decode(read_file(path, limit), kind, path), {})
+        return Contents(decode(read_file(path, limit), kind, path), {})
     files, passed_over = _files(path)
     as_bytes = tokenizer(kind).reads_bytes
     kept: list[bytes] = []
@@ -126,7 +126,7 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Text:
         warnings.warn(told(path, read_, passed_over), BpttWarning, stacklevel=3)
     data = b"".join(kept)
     del kept
-    return Text(data if as_bytes else data.decode(), dict(sorted(passed_over.items())))
+    return Contents(data if as_bytes else data.decode(), dict(sorted(passed_over.items())))
 
 
 def decode(data: bytes, kind: Kind, name: object) -> str | bytes:

@@ -4,7 +4,6 @@ A token is a character, a byte of the UTF-8 text, or a word. Words are read as t
 conventionally are: what stands between white space is a word, and every newline is the token `<eos>`.
 """
 
-import codecs
 import re
 import sys
 from abc import ABC, abstractmethod
@@ -35,36 +34,6 @@ MOST_WORDS = 1 << 22
 _SPACE = re.compile(r"\s")  # what str.split splits at
 
 
-class Decoder:
-    r"""Turns tokens into text one at a time, as a model emits them; made by `Vocabulary.decoder`.
-
-    Examples
-    --------
-    >>> import bptt
-    >>> decoder = bptt.text.Vocabulary.build("", "byte").decoder()
-    >>> [decoder.feed(byte) for byte in (104, 195, 169)]
-    ['h', '', 'é']
-    >>> decoder.finish()
-    ''
-    """
-
-    def __init__(self, kind: str, tokens: Sequence[str]) -> None:
-        self._kind, self._tokens = kind, tokens
-
-    def feed(self, token_id: int) -> str:
-        """Return the text that this token completes: none in the middle of a character's bytes."""
-        if not 0 <= token_id < len(self._tokens):
-            raise DataError(f"{self._kind}: token ids are 0 to {len(self._tokens) - 1}, got {token_id}")
-        return self._join(self._tokens[token_id])
-
-    def finish(self) -> str:
-        """Return what is left at the end: U+FFFD for a character whose bytes broke off."""
-        return ""
-
-    def _join(self, token: str) -> str:
-        return token
-
-
 class Tokenizer(ABC):
     """What a kind of token is; an instance knows the tokens of a vocabulary.
 
@@ -87,7 +56,6 @@ class Tokenizer(ABC):
     line_ends: ClassVar[tuple[str, ...]]
     space: ClassVar[str] = ""
     longest: ClassVar[int] = 8  # four of a character in UTF-8, three of a line's end
-    decoder: ClassVar[type[Decoder]] = Decoder
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.index = {token: index for index, token in enumerate(tokens)}
@@ -110,6 +78,11 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         """Return the ids of a text's tokens."""
+
+    @staticmethod
+    def spell(token: str, before: str | None) -> str | bytes:
+        """Return what is written for a token after another one; None: at the start. Bytes may break off."""
+        return token
 
 
 class Characters(Tokenizer):
@@ -137,7 +110,13 @@ class Characters(Tokenizer):
             piece = text[start : start + PIECE].encode("utf-32-le", "surrogatepass")
             part = self._table[np.frombuffer(piece, "<u4")]
             if (part < 0).any():
-                raise DataError(self._not_known(text, start + int(np.argmax(part < 0))))
+                at = start + int(np.argmax(part < 0))
+                line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+                raise DataError(
+                    f"char: {text[at]!r} (U+{ord(text[at]):04X}) at line {line}, column {column} is not "
+                    f"among the vocabulary's {len(self.index)} characters; leave it out, or train with "
+                    "--tokens byte, which knows every text"
+                )
             encoded[start : start + PIECE] = part
         return encoded
 
@@ -148,26 +127,6 @@ class Characters(Tokenizer):
         table[[ord(token) for token in self.index]] = np.arange(len(self.index))
         return table
 
-    def _not_known(self, text: str, at: int) -> str:
-        line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
-        return (
-            f"char: {text[at]!r} (U+{ord(text[at]):04X}) at line {line}, column {column} is not among the "
-            f"vocabulary's {len(self.index)} characters; leave it out, or train with --tokens byte, "
-            "which knows every text"
-        )
-
-
-class _OfBytes(Decoder):
-    def __init__(self, kind: str, tokens: Sequence[str]) -> None:
-        super().__init__(kind, tokens)
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-
-    def finish(self) -> str:
-        return self._utf8.decode(b"", final=True)
-
-    def _join(self, token: str) -> str:
-        return self._utf8.decode(bytes([int(token, 16)]))
-
 
 class Bytes(Tokenizer):
     """A token is a byte, and its id the byte's value; the vocabulary is the same for every text."""
@@ -175,7 +134,6 @@ class Bytes(Tokenizer):
     tokens = tuple(f"0x{byte:02x}" for byte in range(256))
     reads_bytes = True
     line_ends = ("0x0a",)
-    decoder = _OfBytes
 
     def __init__(self, tokens: Sequence[str]) -> None:
         if tokens != self.tokens:
@@ -190,17 +148,12 @@ class Bytes(Tokenizer):
     def split(cls, text: str | bytes) -> Iterator[str]:
         return (cls.tokens[byte] for byte in _as_bytes(text))
 
+    @staticmethod
+    def spell(token: str, before: str | None) -> bytes:
+        return bytes([int(token, 16)])
+
     def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         return np.frombuffer(_as_bytes(text), np.uint8).astype(dtype)
-
-
-class _OfWords(Decoder):
-    _line_starts = True
-
-    def _join(self, token: str) -> str:
-        space = "" if self._line_starts or token == EOS else " "
-        self._line_starts = token == EOS
-        return "\n" if token == EOS else space + token
 
 
 class Words(Tokenizer):
@@ -210,7 +163,6 @@ class Words(Tokenizer):
     line_ends = (EOS,)
     space = " "
     longest = 64
-    decoder = _OfWords
 
     def __init__(self, tokens: Sequence[str]) -> None:
         super().__init__(tokens)
@@ -261,6 +213,10 @@ class Words(Tokenizer):
     def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         known, unknown = self.index, self.index[UNK]
         return np.fromiter((known.get(word, unknown) for word in self.split(text)), dtype)
+
+    @staticmethod
+    def spell(token: str, before: str | None) -> str:
+        return "\n" if token == EOS else token if before in (None, EOS) else f" {token}"
 
     @classmethod
     def _pieces(cls, text: str | bytes) -> Iterator[list[str]]:

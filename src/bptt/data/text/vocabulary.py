@@ -1,5 +1,6 @@
 """Vocabularies: text to token ids and back. What is a kind's own is in :mod:`bptt.data.text.tokenizers`."""
 
+import codecs
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bptt.data.text.tokenizers import TOKENIZERS, UNK, Decoder, Kind, Tokenizer, tokenizer
+from bptt.data.text.tokenizers import TOKENIZERS, UNK, Kind, Tokenizer, tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.types import Array
 
@@ -160,9 +161,9 @@ class Vocabulary:
         tokens = ids.tolist() if isinstance(ids, np.ndarray) else ids
         return "".join([decoder.feed(token) for token in tokens]) + decoder.finish()
 
-    def decoder(self) -> Decoder:
+    def decoder(self) -> "Decoder":
         """Return a decoder that takes one token at a time."""
-        return self._tokenizer.decoder(self.kind, self.tokens)
+        return Decoder(self)
 
     def to_json(self) -> dict[str, Any]:
         """Return the vocabulary as JSON values."""
@@ -177,6 +178,38 @@ class Vocabulary:
         if not isinstance(tokens, list) or not all(isinstance(token, str) for token in tokens):
             raise DataError(f"vocabulary: tokens must be a list of strings, got {_brief(tokens)}")
         return cls(data["kind"], tuple(tokens))
+
+
+class Decoder:
+    r"""Turns tokens into text one at a time, as a model emits them.
+
+    Examples
+    --------
+    >>> decoder = Vocabulary.build("", "byte").decoder()
+    >>> [decoder.feed(byte) for byte in (104, 195, 169)]
+    ['h', '', 'é']
+    >>> decoder.finish()
+    ''
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._spell = tokenizer(vocabulary.kind).spell
+        self._before: str | None = None
+        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
+
+    def feed(self, token_id: int) -> str:
+        """Return the text that this token completes: none in the middle of a character's bytes."""
+        vocabulary = self._vocabulary
+        if not 0 <= token_id < vocabulary.size:
+            raise DataError(f"{vocabulary.kind}: token ids are 0 to {vocabulary.size - 1}, got {token_id}")
+        token = vocabulary.tokens[token_id]
+        text, self._before = self._spell(token, self._before), token
+        return self._utf8.decode(text) if isinstance(text, bytes) else text
+
+    def finish(self) -> str:
+        """Return what is left at the end: U+FFFD for a character whose bytes broke off."""
+        return self._utf8.decode(b"", final=True)
 
 
 def _brief(value: object) -> str:
