@@ -70,7 +70,7 @@ def _slug(title: str) -> str:
     return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
 
 
-def _entry(name: str, each: Any, level: int) -> Iterator[str]:
+def _entry(name: str, each: Any, level: int, within: str = "") -> Iterator[str]:
     """Yield the blocks of a function, a class, a module or a value, and of what it has."""
     doc, is_class = Doc.of(each), isinstance(each, type)
     yield f"{'#' * level} {name}"
@@ -83,6 +83,9 @@ def _entry(name: str, each: Any, level: int) -> Iterator[str]:
     if isinstance(each, dict):
         yield f"By name: {', '.join(f'`{key}`' for key in each)}."
     yield from doc.blocks()
+    module = inspect.getmodule(each)
+    if "module's t" in (each.__doc__ or "") and module and module.__name__ not in (within, each.__name__):
+        yield Doc.of(module).rest
     own = f"{name}." if isinstance(each, ModuleType) else f"{name.rpartition('.')[2]}."
     members = _members(each) if isinstance(each, ModuleType) else _of_class(each, doc) if is_class else {}
     brief = {its: m for its, m in members.items() if not isinstance(m, type) and not Doc.of(m).sections}
@@ -93,7 +96,7 @@ def _entry(name: str, each: Any, level: int) -> Iterator[str]:
         yield "\n".join(f"- `{shown[its]}`. {Doc.of(m).summary}" for its, m in brief.items())
     for its, member in members.items():
         if its not in brief:
-            yield from _entry(f"{own}{its}", member, level + 1)
+            yield from _entry(f"{own}{its}", member, level + 1, getattr(each, "__name__", within))
 
 
 def _of_class(cls: type, doc: "Doc") -> dict[str, Any]:
@@ -168,6 +171,11 @@ class Doc:
         """The first paragraph."""
         return _markdown(self.text).split("\n\n")[0].replace("\n", " ")
 
+    @property
+    def rest(self) -> str:
+        """All paragraphs but the first."""
+        return _markdown(self.text.partition("\n\n")[2])
+
     def items(self, section: str) -> list[tuple[list[str], str, str]]:
         """Return what a section lists: names, their type as it is typed, and the text beneath."""
         found = re.findall(r"^(\S.*)\n?((?:(?:[ ]+.*)?\n?)*)", self.sections.get(section, ""), re.MULTILINE)
@@ -203,11 +211,18 @@ class Doc:
 
 def _markdown(text: str) -> str:
     """Return a docstring's text as Markdown; what follows two colons stays as it is typed."""
-    text = re.sub(r":\w+:`~?([^`]+)`", r"`\1`", text)
+    text = re.sub(r":\w+:`~?([^`]+)`", _link, text)
     text = re.sub(r"^(=[= ]+=)\n(?:.+\n)+\1$", lambda m: _table(m[0].splitlines()), text, flags=re.MULTILINE)
     text = re.sub(r"^>>> (?:.+\n?)*", lambda m: f"```pycon\n{m[0].rstrip()}\n```", text, flags=re.MULTILINE)
     verbatim = r"(^|.)::\n\n((?:    .*\n|\n)*    .*)"
     return re.sub(verbatim, _verbatim, text.replace("``", "`"), flags=re.MULTILINE)
+
+
+def _link(found: re.Match[str]) -> str:
+    """Return a link to what is named, where this page has it; by the name that the face gives it."""
+    places = {".".join(place): f"bptt.{name}" for name, place in vars(bptt)["_PUBLIC"].items()}
+    name = places.get(found[1], found[1])
+    return f"[`{name}`](#{_slug(name)})" if name in places.values() else f"`{name}`"
 
 
 def _verbatim(found: re.Match[str]) -> str:

@@ -40,6 +40,7 @@ class Adding(Task):
     name = "adding"
     summary = "add the two marked numbers of a long sequence"
     loss = "squared_error"
+    least: ClassVar = {"T": 20}
     # a forget gate that starts at σ(4) = 0.98 holds a tenth of the cell state over 100 steps
     settings: ClassVar = {"hidden": 32, "batch": 50, "forget_bias": 4.0, "steps": 4000, "eval_every": 250}
     input_size = 2
@@ -47,10 +48,6 @@ class Adding(Task):
     optimum = 0.0
 
     T: int = 100
-
-    def __post_init__(self, seed: int) -> None:
-        super().__post_init__(seed)
-        self._at_least("T", self.T, 20)
 
     @property
     def baseline(self) -> float:

@@ -52,6 +52,7 @@ class AR2(Task):
     name = "ar2"
     summary = "forecast a noisy oscillation one step ahead"
     loss = "squared_error"
+    least: ClassVar = {"T": 2}
     settings: ClassVar = {"hidden": 16, "steps": 1500, "eval_every": 250}
     input_size = 1
     output_size = 1
@@ -63,7 +64,6 @@ class AR2(Task):
 
     def __post_init__(self, seed: int) -> None:
         super().__post_init__(seed)
-        self._at_least("T", self.T, 2)
         if not (self.phi1 + self.phi2 < 1 and self.phi2 - self.phi1 < 1 and self.phi2 > -1):
             raise ConfigError(
                 "ar2: a stationary process has phi1 + phi2 < 1, phi2 - phi1 < 1 and phi2 > -1, "

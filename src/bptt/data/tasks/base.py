@@ -68,6 +68,8 @@ class Task(ABC):
     loss : {"cross_entropy", "squared_error", "sigmoid_cross_entropy"}
         What to train with, of `bptt.losses`. `optimum` and `baseline` are means of it over the
         targets that count: nats, or half the squared error.
+    least : dict of int
+        The least of each of its sizes that is a whole number.
     settings : dict
         What training is known to need: attributes of `bptt.Settings`.
     batches_per_epoch : int
@@ -77,6 +79,7 @@ class Task(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     loss: ClassVar[LossName]
+    least: ClassVar[dict[str, int]] = {}
     settings: ClassVar[dict[str, Any]] = {}
     batches_per_epoch: ClassVar[int] = 1000
 
@@ -84,8 +87,12 @@ class Task(ABC):
     seed: InitVar[int]
 
     def __post_init__(self, seed: int) -> None:
-        self._at_least("batch", self.batch, 1)
-        self._at_least("seed", seed, 0)
+        sizes = [("batch", self.batch, 1), ("seed", seed, 0)]
+        for what, given, least in sizes + [(size, getattr(self, size), n) for size, n in self.least.items()]:
+            if not isinstance(given, int | np.integer) or given < least:
+                raise ConfigError(
+                    f"{self.name}: {what} must be a whole number, {least} or more, got {given!r}"
+                )
         self._rng = np.random.default_rng(seed)
 
     @property
@@ -173,10 +180,6 @@ class Task(ABC):
         rng = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(1,)))
         for _ in range(TEST_SEQUENCES // TEST_BATCH):
             yield self.draw(rng, TEST_BATCH)
-
-    def _at_least(self, what: str, given: int, least: int) -> None:
-        if not isinstance(given, int | np.integer) or given < least:
-            raise ConfigError(f"{self.name}: {what} must be a whole number, {least} or more, got {given!r}")
 
     def _outputs(self, predict: Predict, batch: Batch) -> Array:
         wanted = (*batch.inputs.shape[:2], self.output_size)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -43,18 +44,13 @@ class Copy(Task):
     name = "copy"
     summary = "repeat a short message after a long delay"
     loss = "cross_entropy"
+    least: ClassVar = {"delay": 1, "length": 1, "symbols": 2}
     settings = HOLDING | {"hidden": 128, "steps": 12000}
     optimum = 0.0
 
     delay: int = 100
     length: int = 10
     symbols: int = 8
-
-    def __post_init__(self, seed: int) -> None:
-        super().__post_init__(seed)
-        self._at_least("delay", self.delay, 1)
-        self._at_least("length", self.length, 1)
-        self._at_least("symbols", self.symbols, 2)
 
     @property
     def input_tokens(self) -> int:

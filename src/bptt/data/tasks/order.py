@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -42,6 +43,7 @@ class TemporalOrder(Task):
     name = "temporal-order"
     summary = "tell the order of two symbols among many distractors"
     loss = "cross_entropy"
+    least: ClassVar = {"T": 10}
     settings = HOLDING | {"hidden": 32, "steps": 8000}
     input_tokens = len(SYMBOLS)
     output_size = 4
@@ -49,10 +51,6 @@ class TemporalOrder(Task):
     baseline = math.log(4)
 
     T: int = 100
-
-    def __post_init__(self, seed: int) -> None:
-        super().__post_init__(seed)
-        self._at_least("T", self.T, 10)
 
     def draw(self, rng: Generator, rows: int) -> Batch:
         """Return a fresh batch: inputs (T, N) and targets (T, N), int64, T the longest length."""

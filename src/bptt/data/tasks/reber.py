@@ -115,6 +115,7 @@ class EmbeddedReber(Task):
     name = "reber"
     summary = "predict the legal symbols of the embedded Reber grammar"
     loss = "cross_entropy"
+    least: ClassVar = {"strings": 1, "data_seed": 0}
     settings: ClassVar = {"hidden": 16, "steps": 4000, "eval_every": 200}
     input_tokens = len(SYMBOLS)
     output_size = len(SYMBOLS)
@@ -128,8 +129,6 @@ class EmbeddedReber(Task):
 
     def __post_init__(self, seed: int) -> None:
         super().__post_init__(seed)
-        self._at_least("strings", self.strings, 1)
-        self._at_least("data_seed", self.data_seed, 0)
         rng = np.random.default_rng(self.data_seed)
         self.training_strings = [reber_string(rng) for _ in range(self.strings)]
         seen = set(self.training_strings)

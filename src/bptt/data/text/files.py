@@ -204,23 +204,21 @@ def _too_long(which: str, limit: int) -> TooLongError:
 
 def _files(folder: Path) -> tuple[list[str], dict[str, str]]:
     """Return a folder's files as relative paths, sorted alike on every system, and what is passed over."""
-    found: list[tuple[str, ...]] = []
-    passed_over: dict[str, str] = {}
+    found: dict[tuple[str, ...], str] = {}
     folders: list[tuple[str, ...]] = [()]
     while folders:
         parent = folders.pop()
         for name, what in _entries(Path(folder, *parent)):
-            parts = (*parent, name)
             if what == "folder":
-                folders.append(parts)
-            elif what == "file":
-                found.append(parts)
+                folders.append((*parent, name))
             else:
-                passed_over["/".join(parts)] = what
-    if not found:
+                found[*parent, name] = what
+    files = ["/".join(parts) for parts in sorted(found) if found[parts] == "file"]
+    passed_over = {"/".join(parts): what for parts, what in found.items() if what != "file"}
+    if not files:
         why = f": {_reasons(passed_over)}" if passed_over else ""
         raise DataError(f"{folder}: a folder without files to read{why}")
-    return ["/".join(parts) for parts in sorted(found)], passed_over
+    return files, passed_over
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, str]]:

@@ -35,27 +35,13 @@ _SPACE = re.compile(r"\s")  # what str.split splits at
 
 
 class Tokenizer(ABC):
-    """What a kind of token is; an instance knows the tokens of a vocabulary.
+    """What a kind of token is; an instance knows the tokens of a vocabulary."""
 
-    Attributes
-    ----------
-    reads_bytes : bool
-        Whether it takes a file's bytes as they are, where others take UTF-8 text.
-    unknown : str or None
-        The token that stands for whatever a vocabulary does not hold.
-    line_ends : tuple of str
-        The tokens after which a line begins; the first of them that a vocabulary has is the best.
-    space : str
-        What is written between two tokens.
-    longest : int
-        Bytes of text that a token is taken to have at most, on average over a text.
-    """
-
-    reads_bytes: ClassVar[bool] = False
-    unknown: ClassVar[str | None] = None
-    line_ends: ClassVar[tuple[str, ...]]
-    space: ClassVar[str] = ""
-    longest: ClassVar[int] = 8  # four of a character in UTF-8, three of a line's end
+    reads_bytes: ClassVar[bool] = False  # of a file, as they are, where others take UTF-8 text
+    unknown: ClassVar[str | None] = None  # the token for whatever a vocabulary does not hold
+    line_ends: ClassVar[tuple[str, ...]]  # after which a line begins, the best first
+    space: ClassVar[str] = ""  # what is written between two tokens
+    longest: ClassVar[int] = 8  # bytes of text a token: four of a character, three of a line's end
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.index = {token: index for index, token in enumerate(tokens)}
@@ -162,7 +148,7 @@ class Words(Tokenizer):
     unknown = UNK
     line_ends = (EOS,)
     space = " "
-    longest = 64
+    longest = 64  # on average
 
     def __init__(self, tokens: Sequence[str]) -> None:
         super().__init__(tokens)
