@@ -198,7 +198,8 @@ class Words(Tokenizer):
 
     def encode(self, text: str | bytes, dtype: npt.DTypeLike) -> npt.NDArray[Any]:
         known, unknown = self.index, self.index[UNK]
-        return np.fromiter((known.get(word, unknown) for word in self.split(text)), dtype)
+        ids = (known.get(word, unknown) for piece in self._pieces(text) for word in piece)
+        return np.fromiter(ids, dtype)
 
     @staticmethod
     def spell(token: str, before: str | None) -> str:
