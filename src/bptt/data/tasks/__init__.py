@@ -1,13 +1,4 @@
-"""Tasks made by a generator, with a best loss that is known and a test that says whether one is solved.
-
-=================  ==================================================================
-`EmbeddedReber`    predict the legal symbols of the embedded Reber grammar
-`Adding`           add the two marked numbers of a long sequence
-`TemporalOrder`    tell the order of two symbols among many distractors
-`Copy`             repeat a short message after a long delay
-`AR2`              forecast a noisy oscillation one step ahead
-=================  ==================================================================
-"""
+"""Tasks made by a generator, with a best loss that is known and a test that says whether one is solved."""
 
 from dataclasses import fields
 
