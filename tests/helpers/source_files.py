@@ -22,7 +22,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
-def defined(source: Batches) -> dict[str, Any]:
+def defined(source: Source) -> dict[str, Any]:
     """Return what a file defines."""
     return {k: v for k, v in source.namespace.items() if not k.startswith("__")}
 
