@@ -17,6 +17,7 @@ from bptt.training.presets import TASK_SETTINGS
 from bptt.training.setting import declared_in, setting
 from bptt.training.settings import SETTINGS
 
+CONTEXT = click.Context(train, help_option_names=["-h", "--help"])  # train keeps what it makes of it
 DOCS = Path(__file__).parents[2] / "docs"
 
 
@@ -76,7 +77,7 @@ SHOWN |= {"output_bias": ".  [yes]", "tied": "transposed.", "epochs": "instead o
 @pytest.mark.parametrize("name", SETTINGS)
 def test_each_setting_is_an_option_with_its_default(name: str) -> None:
     declared = SETTINGS[name]
-    (option,) = [found for found in train.params if found.name == name]
+    (option,) = [found for found in train.get_params(CONTEXT) if found.name == name]
     if isinstance(option, click.Option):
         assert option.opts == [declared.option]
         assert str(option.help).startswith(declared.says)

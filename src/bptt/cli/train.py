@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,29 @@ from bptt.cells import Cell
 from bptt.errors import BpttError
 from bptt.training.presets import PRESETS
 from bptt.training.setting import Part, Setting, shown
-from bptt.training.settings import SETTINGS, Settings
 from bptt.zoo import get
 
 
-def _option(declared: Setting) -> Any:
+class Train(click.Command):
+    """A command with an option for each setting; what declares them is loaded when they are asked for."""
+
+    @cached_property
+    def _settings(self) -> list[tuple[Part, click.Parameter]]:
+        from bptt.training.settings import SETTINGS
+
+        return [(declared.part, _option(declared)) for declared in SETTINGS.values()]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return what it takes, in the order of its help."""
+        preset, *rest = super().get_params(ctx)
+        data = [option for part, option in self._settings if part == "data"]
+        return [*data, preset, *(option for part, option in self._settings if part != "data"), *rest]
+
+
+def _option(declared: Setting) -> click.Parameter:
     """Return the option of a setting; in brackets what is taken for text when no preset is named."""
     if declared.argument:
-        return click.argument(declared.name, metavar=f"[{declared.metavar}]", required=False)
+        return click.Argument([declared.name], metavar=f"[{declared.metavar}]", required=False)
     taken = PRESETS["default"].settings.get(declared.name, declared.default)
     help = declared.says + ("" if taken is None or taken is False else f"  [{shown(taken)}]")
     kind: dict[str, Any] = {"type": declared.types[0], "metavar": declared.metavar}
@@ -27,22 +43,11 @@ def _option(declared: Setting) -> Any:
         kind = {"is_flag": True, "flag_value": not declared.default}
     elif not {int, float} & {*declared.types}:  # its check is that of the settings
         kind = {"type": str, "metavar": declared.metavar or "NAME"}
-    return click.option(declared.option, declared.name, default=None, help=help, **kind)
+    return click.Option([declared.option, declared.name], default=None, help=help, **kind)
 
 
-def _options(*parts: Part) -> Callable[[Any], Any]:
-    def add(command: Any) -> Any:
-        for declared in reversed(SETTINGS.values()):
-            command = _option(declared)(command) if declared.part in parts else command
-        return command
-
-    return add
-
-
-@click.command(context_settings={"show_default": False})
-@_options("data")
+@click.command(cls=Train)
 @click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets).")
-@_options("model", "optimizer", "schedule", "loop")
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
 @click.option("--samples/--no-samples", default=True, help="Show now and then what the model writes.  [show]")
@@ -61,6 +66,7 @@ def train(
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
     In brackets: what is taken for text when no preset is named; tasks and presets have their own.
     """
+    from bptt.training.settings import Settings
     from bptt.training.trainer import Trainer
 
     given = {name: value for name, value in asked.items() if value is not None}
