@@ -11,7 +11,6 @@ import click
 
 from bptt.cells import Cell
 from bptt.errors import BpttError
-from bptt.training.presets import PRESETS
 from bptt.training.setting import Part, Setting, shown
 from bptt.zoo import get
 
@@ -21,9 +20,11 @@ class Train(click.Command):
 
     @cached_property
     def _settings(self) -> list[tuple[Part, click.Parameter]]:
+        from bptt.training.presets import PRESETS
         from bptt.training.settings import SETTINGS
 
-        return [(declared.part, _option(declared)) for declared in SETTINGS.values()]
+        of_text = PRESETS["default"].settings
+        return [(s.part, _option(s, of_text.get(name, s.default))) for name, s in SETTINGS.items()]
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return what it takes, in the order of its help."""
@@ -32,11 +33,10 @@ class Train(click.Command):
         return [*data, preset, *(option for part, option in self._settings if part != "data"), *rest]
 
 
-def _option(declared: Setting) -> click.Parameter:
+def _option(declared: Setting, taken: object) -> click.Parameter:
     """Return the option of a setting; in brackets what is taken for text when no preset is named."""
     if declared.argument:
         return click.Argument([declared.name], metavar=f"[{declared.metavar}]", required=False)
-    taken = PRESETS["default"].settings.get(declared.name, declared.default)
     help = declared.says + ("" if taken is None or taken is False else f"  [{shown(taken)}]")
     kind: dict[str, Any] = {"type": declared.types[0], "metavar": declared.metavar}
     if bool in declared.types:
