@@ -196,8 +196,8 @@ def arrange(expr: Expr, order: Mapping[str, int]) -> Expr:
 def _arranged(expr: Expr, order: Mapping[str, int], least: dict[Expr, int]) -> Expr:
     def first_of(e: Expr) -> int:
         if e not in least:
-            own = order.get(e.name, len(order)) if e.is_Symbol else len(order) + 1
-            least[e] = min(map(first_of, e.args), default=own)
+            of_leaf = order.get(e.name, len(order)) if e.is_Symbol else len(order) + 1
+            least[e] = min(map(first_of, e.args), default=of_leaf)
         return least[e]
 
     def place(e: Expr) -> tuple[float, int]:

@@ -103,7 +103,9 @@ class _Module:
         whole, states = self.whole, self.eq.states
         statements, names = {s.name: s for s in self.step.statements}, [x.name for x in self.step.again]
         again = [f"{s} = {as_written(statements[s])}  # ({statements[s].number}) again" for s in names]
-        body = "\n".join(again + [self.assign(x) for x in (*whole.backward, *whole.own, *whole.products)])
+        body = "\n".join(
+            again + [self.assign(x) for x in (*whole.backward, *whole.of_units, *whole.products)]
+        )
         made = {x.name for x in (*whole.backward, *whole.products) if x.expr != 0}
         handed = [f"d{s}_prev" for s in states]
         zeros = [(n, f"{whole.h}_prev") for n in handed] + [(f"d{whole.x}", whole.x)]

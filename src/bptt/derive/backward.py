@@ -158,25 +158,25 @@ def _reverse(
         total = Add(*terms.get(name, ()))
         if total == 0:
             return  # nothing of the loss comes this way, or all of it cancels
-        # a quotient's has a line, so that no two divisors are multiplied
+        # the gradient at a quotient has a line, so that no two divisors are multiplied
         few = any(len(s.reads) == 1 and s.function is not None for s in statements if s.name == name)
         if total.is_Symbol and name in seeds:
             whole[name] = total
             return
         alias = total.is_Symbol or (-total).is_Symbol
         if not written.get(name, True) and (few or alias):
-            whole[name] = total  # its line would have one reader, or be one more name
+            whole[name] = total  # a line of its own would have one reader, or give one thing two names
             return
         whole[name] = Symbol(f"d{name}")
         # what comes from the step after stands first; then the terms as the equations gave them
         first = [t for t in terms[name] if t.is_Symbol and t.name == seeds.get(name)]
         rest = [t for t in terms[name] if t not in first]
-        if len(Add.make_args(total)) < len(terms[name]):  # some are alike, or cancel
+        if len(Add.make_args(total)) < len(terms[name]):  # SymPy has put equal terms together
             rest = [t for t in Add.make_args(total) if t not in first]
         ordered = [arrange(t, order) for t in (*first, *rest)]
         expr = sum_of(ordered)
         if total.is_Add:
-            expr = seen.get(total, expr)  # what has a name already is called by it
+            expr = seen.get(total, expr)  # a sum that has a name is written by its name
             if name not in last:
                 seen.setdefault(total, whole[name])
         lines.append(Line(f"d{name}", expr, tuple(sorted(set(numbers.get(name, ())), reverse=True))))
@@ -195,7 +195,7 @@ def _reverse(
             complete(name)
     for s in reversed(statements):
         dy = whole.get(s.name, Add())
-        # a value with a gradient from elsewhere as well, or a constant, is no such factor
+        # a factor is the whole gradient at a value: no other reader adds to it, and it is no constant
         alone = {n for n in moving - last if readers[n] == 1 and n not in terms}
         shared = _shared(s, alone) if s.name in whole else None
         locals_ = local_derivatives(s)

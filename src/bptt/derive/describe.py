@@ -33,9 +33,8 @@ def describe(cell: EquationCell) -> Page:
     return replace(page, sections=(*sections, _proof(run)), undecided=run.undecided > 0)
 
 
-_SHORT = (
-    16  # a function of more than so many parts is an equation of its own, by the name that the reader gave
-)
+_SHORT = 16
+"""A function of more parts than this has an equation of its own, by the name that the reader gave it."""
 
 
 class _Describer:
@@ -69,14 +68,14 @@ class _Describer:
         x, h, further = Symbol(whole.x), Symbol(whole.h), _names(eq.states[1:])
         one = " is a further state" if len(further) == 1 else " are further states"
         states: Words = ("; ", *further, one) if further else ()
-        own = self.index
+        index = self.index
         first: Words = (
-            "At step ", own("t"), " of ", own("1 .. T"), ", ", x, " is the input ", own("(N, D)"), ": ",
-            own("N"), " rows of ", own("D"), " numbers; ", h, " is the output ", own("(N, H)"), *states,
+            "At step ", index("t"), " of ", index("1 .. T"), ", ", x, " is the input ", index("(N, D)"), ": ",
+            index("N"), " rows of ", index("D"), " numbers; ", h, " is the output ", index("(N, H)"), *states,
             "; ",
             *_names(eq.before), " is that" if len(eq.states) == 1 else " are those", " of the step before. ",
             "What is multiplied is multiplied unit by unit, but for the products with the matrices ",
-            Index("W"), " ", own("(D, H)"), " and ", Index("U"), " ", own("(H, H)"), ".",
+            Index("W"), " ", index("(D, H)"), " and ", Index("U"), " ", index("(H, H)"), ".",
         )  # fmt: skip
         parts: list[Words | Block] = [first]
         if eq.params:
@@ -111,7 +110,7 @@ class _Describer:
 
     @property
     def derived(self) -> Sequence[Line]:
-        return (*self.whole.backward, *self.whole.own, *self.whole.products)
+        return (*self.whole.backward, *self.whole.of_units, *self.whole.products)
 
     def forward(self) -> Section:
         gates = []
@@ -143,10 +142,7 @@ class _Describer:
                 self.index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
             )  # fmt: skip
         if rest:
-            passed += (
-                "; " if carried else "at an inner step, ",
-                *(() if carried else (self.index("t < T"), ", ")),
-            )
+            passed += ("; ",) if carried else ("at an inner step, ", self.index("t < T"), ", ")
             passed += (*_names(f"d{s}_next" for s in rest), " is" if len(rest) == 1 else " are")
             passed += (" zero there" if carried else " zero", ", since no step reads ")
             passed += _names(f"{s}_prev" for s in rest)
@@ -170,7 +166,8 @@ class _Describer:
         ]
         total = function("total")
         lines += [
-            Shown(Symbol(x.name), total(replaced(x.expr, self.hoisted)), x.numbers) for x in self.whole.own
+            Shown(Symbol(x.name), total(replaced(x.expr, self.hoisted)), x.numbers)
+            for x in self.whole.of_units
         ]
         words: Words = ("What all steps and rows share gets the sum over them:",)
         return Section("The sums over time", (words, Block("sums", tuple(lines))))
@@ -195,12 +192,9 @@ class _Describer:
         if any(s.function for s in eq.statements if s.name in kept):
             parts.append(("Values of functions are kept: to compute one again costs more than to read it.",))
         if step.again:
-            said: Words = (
-                "Computed again, since it is arithmetic of what is kept: ",
-                *self.floats(step.again),
-            )
+            said = "Computed again, since it is arithmetic of what is kept: "
             written = {s.name: as_written(s.expr) for s in eq.statements}
-            parts.append((*said, " less in memory."))
+            parts.append((said, *self.floats(step.again), " less in memory."))
             again = (self.line(Line(x.name, written[x.name], x.numbers)) for x in step.again)
             parts.append(Block("again", tuple(again)))
         return Section("What is kept from the forward", tuple(parts))
@@ -216,8 +210,8 @@ class _Describer:
         groups: dict[tuple[str, str], list[str]] = {}
         for gate in eq.gates:
             plain = all(n == f"{kind}_{gate[2:]}" for (kind, g), n in whole.names.items() if g == gate)
-            own = "" if plain and "_" not in latex_name(gate[2:], "") else gate
-            groups.setdefault((gate[0] + own, eq.operand.get(gate, "")), []).append(gate)
+            alone = "" if plain and "_" not in latex_name(gate[2:], "") else gate
+            groups.setdefault((gate[0] + alone, eq.operand.get(gate, "")), []).append(gate)
         shown: list[tuple[str, str, str, tuple[str, ...]]] = []
         for gates in groups.values():
             if len(gates) > 1 and letters:

@@ -254,7 +254,7 @@ def cell(
     if name is not None:
         options["name"] = name
 
-    def make(function: Callable[..., Any]) -> EquationCell:
+    def decorate(function: Callable[..., Any]) -> EquationCell:
         found = origin(function)
         equations = read(
             found.text,
@@ -273,7 +273,7 @@ def cell(
         made.__doc__ = function.__doc__
         return made
 
-    return make if function is None else make(function)
+    return decorate if function is None else decorate(function)
 
 
 def _init(name: str, init: Any) -> Init | dict[str, Any] | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.derive.equations import Statement
 from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
-from bptt.derive.source import ARITHMETIC, MOST_VALUES, Source
+from bptt.derive.source import ARITHMETIC, MOST_VALUES, FunctionText
 
 LARGEST_POWER = 64
 
@@ -36,7 +36,7 @@ class Expressions:
     """
 
     def __init__(
-        self, source: Source, known: Mapping[str, float], foreign: Collection[str], sets: Counter[str]
+        self, source: FunctionText, known: Mapping[str, float], foreign: Collection[str], sets: Counter[str]
     ) -> None:
         self.source, self.known, self.foreign, self.sets = source, known, foreign, sets
         self.stands: dict[str, str] = {}
@@ -115,7 +115,7 @@ class Expressions:
             shown = "this" if isinstance(node, ast.Constant) else ast.unparse(node)
             raise self.source.error(node, f"{shown} is {value} and no number")
         # beyond these, an integer of Python is none of NumPy's
-        return _number(value if abs(value) < 2**53 else float(value), node)
+        return literal(value if abs(value) < 2**53 else float(value), node)
 
     def _checked(self, expr: ast.BinOp, node: ast.expr) -> ast.expr:
         divides = isinstance(expr.op, ast.Div) and self.value(expr.right) == 0
@@ -132,7 +132,7 @@ class Expressions:
         if abs(power) > LARGEST_POWER:
             says = f"the power {power:g}: at most {LARGEST_POWER}, and no less than -{LARGEST_POWER}"
             raise self.source.error(node, says)
-        return _number(int(power) if power == int(power) else power, node)
+        return literal(int(power) if power == int(power) else power, node)
 
     def _name(self, node: ast.Name) -> ast.expr:
         name = node.id
@@ -144,7 +144,7 @@ class Expressions:
         if name in self.known:
             if not math.isfinite(self.known[name]):
                 raise self.source.error(node, f"{name} is {self.known[name]}, which is no number")
-            return _number(self.known[name], node)
+            return literal(self.known[name], node)
         if name in FUNCTIONS or name in ALIASES or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")
         raise self.source.error(
@@ -155,7 +155,7 @@ class Expressions:
         path = ast.unparse(node)
         if path.split(".", 1)[0] not in self.stands:
             if node.attr in ("pi", "e", "tau") and path.split(".")[0] in ("np", "numpy", "math"):
-                return _number(float(getattr(math, node.attr)), node)
+                return literal(float(getattr(math, node.attr)), node)
             says = f"{path} is not known: give the number a name above the function, k = {path}"
             raise self.source.error(node, says)
         raise self.source.error(node, f"{path}: a value is a number of each hidden unit; {ARITHMETIC}")
@@ -226,7 +226,7 @@ class Expressions:
         then, otherwise = (self.read(b) for b in branches)
         values = self.value(then), self.value(otherwise)
         if values[0] is not None and values[1] is not None:  # the code can tell that they are numbers
-            then, otherwise = _number(values[0], then), _number(values[1], otherwise)
+            then, otherwise = literal(values[0], then), literal(values[1], otherwise)
         match condition.ops[0]:
             case ast.Gt():
                 return [_minus(left, right, condition), then, otherwise]
@@ -242,7 +242,7 @@ class Expressions:
         """Return the value of a function of numbers."""
         arguments = [np.array([n]) for n in numbers]
         if function == "where":
-            return _number(numbers[1] if numbers[0] > 0 else numbers[2], node)
+            return literal(numbers[1] if numbers[0] > 0 else numbers[2], node)
         with np.errstate(all="ignore"):
             value = float(in_numpy(function)(*arguments)[0])
         return self._finite(node, value)
@@ -277,12 +277,10 @@ def _arithmetic(op: ast.operator, a: float, b: float) -> float:
         return math.nan
 
 
-def _number(value: float, at: ast.expr) -> ast.expr:
-    """Return a number as Python writes it: a negative one is the minus of one."""
-    if math.copysign(1, value) < 0:
-        minus = ast.UnaryOp(ast.USub(), ast.copy_location(ast.Constant(-value), at))
-        return ast.copy_location(minus, at)
-    return ast.copy_location(ast.Constant(value), at)
+def literal(value: float, at: ast.expr | None = None) -> ast.expr:
+    """Return a number as Python writes it, a negative one as the minus of one, in an expression's place."""
+    node = ast.parse(repr(value), mode="eval").body
+    return ast.copy_location(node, at) if at is not None else node
 
 
 def _minus(a: ast.expr, b: ast.expr, at: ast.expr) -> ast.expr:

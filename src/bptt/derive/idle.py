@@ -1,8 +1,8 @@
 """Which gates and units' parameters do not learn: their gradients are zero wherever they are looked at.
 
-Looked at are random points of all sizes, so that a threshold far away, as of relu(a - 50), is passed by some.
-Where a gradient cancels, as of sigmoid(a) + sigmoid(-a), rounding is left, which is another one in float32
-than in float64: a gradient is one where both agree.
+The points are random and of all sizes, so that some pass a threshold far away, as that of relu(a - 50). Where
+a gradient cancels, as that of sigmoid(a) + sigmoid(-a), a rounding error is left, and float32 makes another
+one than float64. So a number on which both agree is a gradient, and one on which they differ is rounding.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ POINTS = 64
 """For each of the sizes, and as many of sizes of all kinds together."""
 
 CLOSE = 0.01
-"""Two gradients that differ by no more of their size are no rounding."""
+"""Float32 and float64 agree on a gradient where they differ by no more than this part of it."""
 
 CLEAR = 1e-9
-"""What is larger where all that is read is of size 1 is none, whether they agree or not."""
+"""Where all arguments are of size 1, a gradient above this is no rounding error, even if they disagree."""
 
 FAR = 1e-7
-"""What is smaller elsewhere may be rounding on which both agree, as where 1 - y is 0 in the sigmoid."""
+"""Elsewhere one below this may be a rounding error on which both agree, as where the sigmoid's 1 - y is 0."""
 
 
 def idle(eq: Equations, step: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -61,8 +61,9 @@ def idle(eq: Equations, step: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple
         live |= more
     learns = set().union(*(made_of[s] for s in live))
     anywhere = set().union(*made_of.values())
-    own = (*eq.gates, *eq.params)
-    return tuple(n for n in own if n not in anywhere), tuple(n for n in own if n in anywhere - learns)
+    learners = (*eq.gates, *eq.params)
+    zero = tuple(n for n in learners if n not in anywhere)
+    return zero, tuple(n for n in learners if n in anywhere - learns)
 
 
 def _read(

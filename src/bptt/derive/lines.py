@@ -47,7 +47,7 @@ def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] =
     return functions[type(e).__name__](*arguments)
 
 
-class Lines:
+class PageProgram:
     """A page's lines, run in NumPy. A value is (..., N, H), whatever it is made of.
 
     Parameters

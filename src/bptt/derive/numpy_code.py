@@ -134,8 +134,8 @@ def helped(text: str) -> str:
     """
     for name in reversed(_HELPERS):
         if re.search(rf"(?<![\w.]){name}\(", text):
-            own = inspect.getsource(getattr(elementwise, name))
-            text = re.sub(r"(: | -> )Array\b", "", own) + f"\n\n{text}"
+            source = inspect.getsource(getattr(elementwise, name))
+            text = re.sub(r"(: | -> )Array\b", "", source) + f"\n\n{text}"
     return text
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from bptt.derive import exact
 from bptt.derive.blocks import Page
-from bptt.derive.lines import Arrays, Lines, States, value
+from bptt.derive.lines import Arrays, PageProgram, States, value
 from bptt.derive.proof import DRAWS, STEP, TOLERANCE, ProofError
 from bptt.derive.whole import Whole
 from bptt.layer.reference import unroll
@@ -106,7 +106,9 @@ def prove_page(page: Page, cell: "EquationCell") -> Run:
     _prove_remarks(page)
     ends = (False, True) if page.lines("last") else (False,)
     with np.errstate(all="ignore"):
-        return _prove(cell, page.whole, lambda exactly, end: Lines(page, exactly=exactly, end=end), ends)
+        return _prove(
+            cell, page.whole, lambda exactly, end: PageProgram(page, exactly=exactly, end=end), ends
+        )
 
 
 def prove_module(text: str, page: Page, cell: "EquationCell") -> Run:
@@ -116,10 +118,8 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Run:
         names: Arrays = {"__name__": "printed"}
         source = text
         if exactly:
-            names, source = (
-                names | {"np": exact.NAMESPACE["np"]},
-                text.replace("\nimport numpy as np\n", "\n", 1),
-            )
+            names["np"] = exact.NAMESPACE["np"]
+            source = text.replace("\nimport numpy as np\n", "\n", 1)
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
         return SimpleNamespace(forward=names["forward"], backward=names["backward"])
 

@@ -6,9 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from bptt.derive.equations import Equations
-from bptt.derive.expressions import Expressions
+from bptt.derive.expressions import Expressions, literal
 from bptt.derive.signature import signature
-from bptt.derive.source import SETS, Source
+from bptt.derive.source import SETS, FunctionText
 
 
 def read(
@@ -60,7 +60,7 @@ def read(
     ...
     bptt.derive.equations.EquationError: cells.py:1: leaky: a power is a number; write exp(y * log(x)) for ...
     """
-    source = Source(text, name, file, first_line)
+    source = FunctionText(text, name, file, first_line)
     return Reader(source, known or {}, defaults or {}, foreign, options).read()
 
 
@@ -69,7 +69,7 @@ class Reader:
 
     def __init__(
         self,
-        source: Source,
+        source: FunctionText,
         known: Mapping[str, float],
         defaults: Mapping[str, object],
         foreign: Collection[str],
@@ -264,14 +264,14 @@ class Reader:
 
     def _canonical(self) -> str:
         """Return the text with known numbers written in, so that it stands alone."""
-        own = {*self.expressions.stands, *self.sets}
-        known = {name: value for name, value in self.known.items() if name not in own}
+        shadowed = {*self.expressions.stands, *self.sets}
+        known = {name: value for name, value in self.known.items() if name not in shadowed}
         function = _Known(known).visit(ast.parse(ast.unparse(self.function)).body[0])
         given = function.args
         for arguments, values in ((given.args, given.defaults), (given.kwonlyargs, given.kw_defaults)):
             for k, argument in enumerate(reversed(arguments), 1):
                 if argument.arg in self.constants:
-                    values[-k] = _literal(self.constants[argument.arg])
+                    values[-k] = literal(self.constants[argument.arg])
         shown = {k: v for k, v in self.options.items() if k not in ("init", "name") and v not in ({}, "")}
         if self.source.name != self.source.own_name:
             shown["name"] = self.source.name
@@ -281,7 +281,7 @@ class Reader:
         return ast.unparse(ast.fix_missing_locations(function)) + "\n"
 
 
-def _check(equations: Equations, source: Source) -> None:
+def _check(equations: Equations, source: FunctionText) -> None:
     """Raise where what is read has no gradient to give, or names would clash."""
     operands = tuple(equations.operand.values())
     needed = equations.ancestors((*equations.states, *operands))
@@ -322,9 +322,5 @@ class _Known(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         if isinstance(node.ctx, ast.Load) and node.id in self.known:
-            return ast.copy_location(_literal(self.known[node.id]), node)
+            return literal(self.known[node.id], node)
         return node
-
-
-def _literal(value: float) -> ast.expr:
-    return ast.parse(repr(value), mode="eval").body

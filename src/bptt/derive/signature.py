@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bptt.derive.equations import Start
-from bptt.derive.source import Source, is_in_range, plain_name
+from bptt.derive.source import FunctionText, is_in_range, plain_name
 
 OPTIONS = ("state", "params", "operand", "bias", "init", "name")
 
@@ -36,7 +36,7 @@ class Signature:
     stands: dict[str, str]
 
 
-def signature(source: Source, options: Mapping[str, object]) -> Signature:
+def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
     """Read a function's arguments.
 
     Raises
@@ -92,7 +92,7 @@ def _is_gate(name: str) -> bool:
     return name[:2] in ("a_", "x_", "u_") and len(name) > 2
 
 
-def _names(source: Source, option: str, given: object) -> tuple[str, ...]:
+def _names(source: FunctionText, option: str, given: object) -> tuple[str, ...]:
     """Return the names in an option: a text with blanks between them, or a list."""
     listed = given.replace(",", " ").split() if isinstance(given, str) else given
     names = [plain_name(n) for n in listed] if isinstance(listed, list | tuple | dict) else [None]
@@ -103,7 +103,7 @@ def _names(source: Source, option: str, given: object) -> tuple[str, ...]:
     return tuple(n for n in names if n is not None)
 
 
-def _states(source: Source, given: object) -> tuple[str, ...]:
+def _states(source: FunctionText, given: object) -> tuple[str, ...]:
     states = _names(source, "state", given)
     if not states:
         raise source.wrong('state= must name the states, the output first, as in state="h c"')
@@ -114,7 +114,7 @@ def _states(source: Source, given: object) -> tuple[str, ...]:
     return states
 
 
-def _params(source: Source, given: object) -> dict[str, Start]:
+def _params(source: FunctionText, given: object) -> dict[str, Start]:
     names = _names(source, "params", given)
     for name in names:
         if _is_gate(name) or name.endswith("_prev"):
@@ -138,7 +138,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and is_in_range(value)
 
 
-def _arguments(source: Source) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:
+def _arguments(source: FunctionText) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:
     """Return the arguments without and with a value."""
     given = source.function.args
     if given.vararg or given.kwarg or given.posonlyargs:
@@ -154,7 +154,7 @@ def _arguments(source: Source) -> tuple[list[ast.arg], dict[ast.arg, ast.expr]]:
 
 
 def _may_have_value(
-    source: Source, argument: ast.arg, states: tuple[str, ...], params: Mapping[str, Start]
+    source: FunctionText, argument: ast.arg, states: tuple[str, ...], params: Mapping[str, Start]
 ) -> None:
     name = argument.arg
     if name in params:
@@ -168,7 +168,7 @@ def _may_have_value(
     raise source.error(argument, f"{name}: {says}")
 
 
-def _no_clash(source: Source, gates: list[str], params: Mapping[str, Start]) -> None:
+def _no_clash(source: FunctionText, gates: list[str], params: Mapping[str, Start]) -> None:
     """Raise if two columns of the pre-activation would have one name: the gate a_f is called f."""
     columns: dict[str, str] = {}
     for name in (*gates, *params):
@@ -182,7 +182,7 @@ def _no_clash(source: Source, gates: list[str], params: Mapping[str, Start]) -> 
         )
 
 
-def _operand(source: Source, given: object, gates: list[str]) -> dict[str, str]:
+def _operand(source: FunctionText, given: object, gates: list[str]) -> dict[str, str]:
     if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
         raise source.wrong(f'operand= must be as in {{"a_n": "q"}}, got {given!r}')
     given = {unicodedata.normalize("NFKC", str(gate)): plain_name(q) or q for gate, q in given.items()}

@@ -68,7 +68,7 @@ operators; values, of names set and of functions called; arguments. So large, it
 _TOO_DEEP = f"an equation is nested more than {DEEPEST} deep: give parts of it names"
 
 
-class Source:
+class FunctionText:
     """One function's text, and where it stands.
 
     Attributes

@@ -74,13 +74,13 @@ class Whole:
         """Return words with the page's own t, T, N, D, H, unlike the cell's names: T_ beside a T."""
         taken = {*self.equations.names, *self.shapes}
 
-        def own(found: re.Match[str]) -> str:
+        def free(found: re.Match[str]) -> str:
             name = found[0]
             while name in taken:
                 name += "_"
             return name
 
-        return re.sub(r"\b[tTNDH]\b", own, text)
+        return re.sub(r"\b[tTNDH]\b", free, text)
 
     @property
     def h(self) -> str:
@@ -120,7 +120,7 @@ class Whole:
         return lines
 
     @cached_property
-    def own(self) -> tuple[Line, ...]:
+    def of_units(self) -> tuple[Line, ...]:
         """What one step and row adds to the gradients at the units' own parameters."""
         return tuple(line for line in self._lines if line.name[1:] in self.equations.params)
 
@@ -155,7 +155,7 @@ class Whole:
             lines.insert(0, Line(f"d{self.h}", self._at_output, ()))
         # a gate that nothing of the loss reaches, as the condition of where(...)
         lines += [Line(f"d{g}", Integer(0), ()) for g in eq.gates if g not in d.step.gradients]
-        skip = {line.name for line in self.own} | {f"d{self.h}_prev"}
+        skip = {line.name for line in self.of_units} | {f"d{self.h}_prev"}
         return tuple(line for line in lines if line.name not in skip)
 
     @cached_property
