@@ -24,6 +24,12 @@ LossOf = Callable[[Params], Any]
 """A scalar loss of arrays by name. It must not change them."""
 
 PARAMS = ("W", "U", "b", "b_h")
+TOLERANCE = {"float32": 1e-5, "float64": 1e-13, "complex128": 1e-13, "bfloat16": 4e-3}
+"""How far rounding may take a layer over a few steps, by its dtype: sums are taken in another order.
+
+bfloat16: of products that round alike; but what is between two numbers may go either way, by 1 part in 256.
+"""
+
 COMPLEX_STEP = 1e-30
 DIFFERENCE_STEP = float(np.finfo(np.float64).eps) ** (1 / 3)  # where truncation and rounding balance
 

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from bptt.checking import Judgement, check_file
+from bptt.checking.source import Source
 
 Write: TypeAlias = Callable[..., Path]
 

@@ -16,6 +16,7 @@ from bptt.errors import ShapeError
 from bptt.layer.reference import scatter_add, unroll
 from bptt.types import Array, Params
 from gradcheck import (
+    TOLERANCE,
     Layer,
     assert_close,
     central_differences,
@@ -24,6 +25,8 @@ from gradcheck import (
     random_layer,
     relative_error,
 )
+
+ROUNDING = TOLERANCE["float64"]
 
 # Rows differ and steps differ; a step is held in mid-sequence, at the end and, in row 1, at the start.
 MASK = np.array([[1, 0], [1, 1], [0, 1], [1, 1], [1, 0]], bool)
@@ -117,7 +120,7 @@ def test_backward_is_linear(cell: Cell, flags: dict[str, Any]) -> None:
     total = {name: case.cotangents[name] - 2 * other.cotangents[name] for name in case.cotangents}
     parts, more = case.grads(run), replace(case, cotangents=other.cotangents).grads(run)
     wanted = {name: array - 2 * more[name] for name, array in parts.items()}
-    assert_close(replace(case, cotangents=total).grads(run), wanted, 1e-13)
+    assert_close(replace(case, cotangents=total).grads(run), wanted, ROUNDING)
 
 
 @EVERY_CELL
@@ -153,7 +156,7 @@ def test_dtype_is_kept(cell: Cell, flags: dict[str, Any], dtype: type) -> None:
     real = layer(cell, **flags)
     made, wanted = case.outputs() | case.grads(), real.outputs() | real.grads()
     assert {name: array.dtype for name, array in made.items()} == dict.fromkeys(wanted, np.dtype(dtype))
-    assert_close(made, wanted, 1e-5 if dtype is np.float32 else 1e-13)
+    assert_close(made, wanted, TOLERANCE[np.dtype(dtype).name])
     assert all(s.dtype == dtype for s in case.run().backward().states)
 
 
@@ -197,7 +200,7 @@ def test_integers_are_one_hot_vectors(cell: Cell, flags: dict[str, Any], dtype: 
     grads, wanted = integers.grads(), one_hot.grads()
     wanted.pop("x")
     assert_close(integers.outputs(), one_hot.outputs(), 1e-14)
-    assert_close(grads, wanted, 1e-13)
+    assert_close(grads, wanted, ROUNDING)
     assert not grads["W"][6].any()
 
 
@@ -214,9 +217,9 @@ def test_masked_steps_hold_the_states(cell: Cell, reverse: bool) -> None:
     for n in range(2):
         steps = MASK[:, n]
         dense = replace(case, arrays=only(case.arrays, steps, n), mask=None)
-        assert np.allclose(y[steps, n], dense.run().y[:, 0], rtol=1e-13, atol=0)
+        assert np.allclose(y[steps, n], dense.run().y[:, 0], rtol=ROUNDING, atol=0)
         for s, alone in zip(case.run().states, dense.run().states, strict=True):
-            assert np.allclose(s[n], alone[0], rtol=1e-13, atol=0)
+            assert np.allclose(s[n], alone[0], rtol=ROUNDING, atol=0)
 
 
 def only(arrays: Params, steps: Array | slice, n: int) -> Params:
@@ -237,14 +240,14 @@ def test_unequal_lengths_are_each_row_alone(cell: Cell, reverse: bool) -> None:
     for n, length in enumerate(lengths):
         steps = slice(0, length)
         row = Layer(cell, only(case.arrays, steps, n), only(case.cotangents, steps, n), reverse=reverse)
-        assert_close(row.outputs(), only(outputs, steps, n), 1e-13)
+        assert_close(row.outputs(), only(outputs, steps, n), ROUNDING)
         alone = row.grads()
         own = {name: alone.pop(name) for name in ("x", *(f"{s}0" for s in cell.states))}
         whole = only(grads, steps, n)
-        assert_close(own, {name: whole[name] for name in own}, 1e-13)
+        assert_close(own, {name: whole[name] for name in own}, ROUNDING)
         assert not grads["x"][length:, n].any()
         sums = {name: array + sums[name] if sums else array for name, array in alone.items()}
-    assert_close(sums, {name: grads[name] for name in sums}, 1e-13)
+    assert_close(sums, {name: grads[name] for name in sums}, ROUNDING)
 
 
 @EVERY_CELL
@@ -310,13 +313,13 @@ def test_reset_makes_two_sequences_of_one(cell: Cell, reverse: bool, border: int
     y = np.concatenate([part(steps).outputs()["y"] for steps in parts])
     assert relative_error(y, outputs["y"]) < 1e-14
     for s in cell.states:
-        assert np.allclose(part(ended).outputs()[s], outputs[s], rtol=1e-13, atol=0)
+        assert np.allclose(part(ended).outputs()[s], outputs[s], rtol=ROUNDING, atol=0)
     first, second = (part(steps).grads() for steps in parts)
     dx = np.concatenate([first.pop("x"), second.pop("x")])
     starts = part(began).grads()
     wanted = {name: first[name] + second[name] for name in ("W", "U", "b", "b_h")}
     wanted |= {"x": dx} | {f"{s}0": starts[f"{s}0"] for s in cell.states}
-    assert_close(grads, wanted, 1e-13)
+    assert_close(grads, wanted, ROUNDING)
 
 
 @EVERY_CELL
@@ -355,7 +358,7 @@ def test_reverse_is_the_flipped_sequence(cell: Cell, flags: dict[str, Any]) -> N
     )
     wanted = flipped.outputs() | flipped.grads()
     wanted |= {name: wanted[name][::-1] for name in ("x", "y")}
-    assert_close(case.outputs() | case.grads(), wanted, 1e-13)
+    assert_close(case.outputs() | case.grads(), wanted, ROUNDING)
 
 
 # ---------------------------------------------------------------------- memory order
@@ -374,7 +377,7 @@ def test_order_in_memory_does_not_matter(cell: Cell) -> None:
         arrays={name: strided(array) for name, array in case.arrays.items()},
         cotangents={name: strided(array) for name, array in case.cotangents.items()},
     )
-    assert_close(other.outputs() | other.grads(), case.outputs() | case.grads(), 1e-13)
+    assert_close(other.outputs() | other.grads(), case.outputs() | case.grads(), ROUNDING)
 
 
 # ---------------------------------------------------------------------- what does not fit
