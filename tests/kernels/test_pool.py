@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 from llvmlite import ir
 
 from bptt.kernels.llvm import jit
-from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.loops import count_loop, i64, pointer
 from bptt.kernels.runtime import pool
 from bptt.layer import threads
 from bptt.types import Array
@@ -96,6 +96,18 @@ def test_threads_of_python_may_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     for asker in askers:
         asker.join()
     assert all((tally.counts == 500).all() for tally in tallies)
+
+
+def test_words_are_read_by_the_names_that_they_are_written_by() -> None:
+    fields, module = pool.Fields(("to", "nothing", "number")), ir.Module("fields")
+    with pool.work(module, "f") as (b, words, _):
+        w = fields.read(b, words)
+        b.store(b.sub(w["number"], w["nothing"]), b.inttoptr(w["to"], pointer))
+    out = np.zeros(2, np.int64)
+    pieces = fields.words({"number": 7, "of another": 9, "to": jit.address(out)}, 2)
+    pieces[1, fields.places["to"]] += 8
+    pool.run(pool.Work.of(jit.load(module), "f"), pieces)
+    assert out.tolist() == [7, 7]
 
 
 PRODUCT = """
