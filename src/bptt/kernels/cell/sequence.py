@@ -21,7 +21,7 @@ from bptt.derive.proof import prove
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.llvm import pointwise
 from bptt.kernels.llvm.bfloat16 import Gemm16
-from bptt.kernels.llvm.gemm import Gemm
+from bptt.kernels.llvm.gemm import Gemm, Product
 from bptt.kernels.llvm.loops import count_loop, i8, i64, pointer
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime.pool import work
@@ -166,7 +166,7 @@ class _Loop(ABC):
         """Add the product of an operand (M, K) and a packed B (K, N) to C (M, N)."""
         at, lda, K = A
         one, panel = i64(1), self.b.mul(K, i64(self.gemm.width))
-        self.b.call(self.gemm.product, [at, lda, one, M, B, panel, K, C, ldc, N, one])
+        self.b.call(self.gemm.product, Product(at, lda, one, M, B, panel, K, C, ldc, N, one))
 
     def fill(self, array: str, row: Value, width: Value | None = None) -> None:
         """Set a row to zeros."""

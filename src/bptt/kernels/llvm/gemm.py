@@ -18,10 +18,15 @@ from bptt.kernels.llvm.vector import Value, Vector
 
 
 class Product(NamedTuple):
-    """What `product` and `block` are called with: C (M, N) = A (M, K) B (K, N), or C plus that."""
+    """What `product` and `block` are called with: C (M, N) = A (M, K) B (K, N), plus C where `add` is not 0.
+
+    Strides count numbers: of A from a row to the next and from one k to the next; of B, which is packed, from
+    a panel to the next (K · `width` where all its rows are wanted); of C from a row to the next. A row stride
+    of 0 says that `pack_rows` has packed A. M, N and K may be 0.
+    """
 
     A: Value
-    A_row: Value  # strides, from a row to the next, from one k to the next, and so on
+    A_row: Value
     A_k: Value
     M: Value
     B: Value
@@ -40,21 +45,12 @@ class Gemm(Packing):
 
     @property
     def product(self) -> Any:
-        """``product(A, row stride, k stride, M, B, panel stride, K, C, row stride, N, add)``.
-
-        C (M, N) = A (M, K) B (K, N), added to what is there where ``add`` (i64) is not 0. B is packed, with
-        ``panel stride`` numbers from a panel to the next: K · `width` where all its rows are wanted. A row
-        stride of 0 says that `pack_rows` has packed A. M, N and K may be 0.
-        """
+        """A function of a `Product` that reads each panel of B once, from wherever it is."""
         return self._function("product", "pnnnpnnpnnn", self._product)
 
     @property
     def block(self) -> Any:
-        """``block(...)``: as `product`, with a tile's rows outside and the panels inside.
-
-        For many rows and a B that stays in a core's second cache; `product` reads each panel once, from
-        wherever it is.
-        """
+        """The same with a tile's rows outside, the panels inside: for many rows, and a B that stays near."""
         return self._function("block", "pnnnpnnpnnn", self._block)
 
     # ---- the tile
