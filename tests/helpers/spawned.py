@@ -21,11 +21,7 @@ def used(cell: Any) -> tuple[Array, dict[str, Array]]:
     return np.concatenate([s.ravel() for s in state.values()]), grads
 
 
-def by_child(cell: Any, queue: Any) -> None:
-    """Send back what a cell does in this process, and the cell."""
-    queue.put((cell, used(cell)))
-
-
 def all_by_child(cells: list[Any], queue: Any) -> None:
+    """Send back each cell, and what it does in this process."""
     for cell in cells:
-        by_child(cell, queue)
+        queue.put((cell, used(cell)))
