@@ -49,7 +49,7 @@ class Tokenizer(ABC):
     @staticmethod
     @abstractmethod
     def collect(texts: Iterable[str | bytes], max_size: int | None) -> Sequence[str]:
-        """Return the tokens of a vocabulary for texts, at most so many; that many only with `unknown`."""
+        """Return a vocabulary for texts; `max_size` is given only where `unknown` stands for the rest."""
 
     @staticmethod
     def cut(text: str | bytes) -> int:
