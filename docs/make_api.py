@@ -24,7 +24,7 @@ GROUPS = {
     "Cells and layers": ("bptt.cells", "bptt.layer", "bptt.kernels"),
     "Judging a backward pass": ("bptt.checking",),
     "Cells as equations": ("bptt.derive", "bptt.zoo"),
-    "Models": ("bptt.nets",),
+    "Models": ("bptt.nets", "bptt.types"),
     "Writing, measuring, converting": (
         "bptt.nets.sample",
         "bptt.nets.evaluate",
@@ -147,7 +147,7 @@ class _Default:
 
     def __repr__(self) -> str:
         shown = repr(self.value).replace("'", '"')
-        return "..." if shown.startswith("<") else shown
+        return "..." if shown.startswith(("<", "array")) else shown
 
 
 @dataclass
@@ -183,7 +183,7 @@ class Doc:
         return [
             (
                 [its.strip("*") for its in names.split(", ")],
-                kind,
+                _markdown(kind),
                 " ".join(_markdown(inspect.cleandoc(text)).split()),
             )
             for names, kind, text in heads
@@ -211,11 +211,11 @@ class Doc:
 
 def _markdown(text: str) -> str:
     """Return a docstring's text as Markdown; what follows two colons stays as it is typed."""
-    text = re.sub(r":\w+:`~?([^`]+)`", _link, text)
+    text = re.sub(r":\w+:`~?([^`]+)`", _link, text.replace("``", "`"))
     text = re.sub(r"^(=[= ]+=)\n(?:.+\n)+\1$", lambda m: _table(m[0].splitlines()), text, flags=re.MULTILINE)
     text = re.sub(r"^>>> (?:.+\n?)*", lambda m: f"```pycon\n{m[0].rstrip()}\n```", text, flags=re.MULTILINE)
     verbatim = r"(^|.)::\n\n((?:    .*\n|\n)*    .*)"
-    return re.sub(verbatim, _verbatim, text.replace("``", "`"), flags=re.MULTILINE)
+    return re.sub(verbatim, _verbatim, text, flags=re.MULTILINE)
 
 
 def _link(found: re.Match[str]) -> str:

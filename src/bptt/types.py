@@ -81,6 +81,7 @@ class Batch:
 
         Examples
         --------
+        >>> import numpy as np
         >>> Batch.of(np.zeros((3, 2), int)).carry
         False
         """

@@ -18,9 +18,10 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError
-from bptt.layer.reference import Unrolled, check, dtype_of
+from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
+from bptt.layer.shapes import check, dtype_of
 from bptt.types import Array, Params
 from bptt.zoo import equations_of, get
 

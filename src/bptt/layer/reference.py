@@ -37,8 +37,8 @@ from typing import Any
 import numpy as np
 
 from bptt.cells import Cache, Cell, States
-from bptt.errors import ShapeError
 from bptt.layer.columns import Columns
+from bptt.layer.shapes import check, dtype_of, expect
 from bptt.layer.threads import one_blas_thread
 from bptt.types import Array, Gradients, Params
 
@@ -262,12 +262,6 @@ def scatter_add(rows: Array, values: Array, count: int) -> Array:
     return out
 
 
-def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
-    """Return the dtype in which a layer computes: the one that holds all of its arrays."""
-    real = () if x.ndim == 2 else (x,)
-    return np.result_type(*params.values(), *(states or ()), *real)
-
-
 def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtype: np.dtype[Any]) -> Array:
     """Return x W + b, b_h, and the units' own parameters, for all steps: (T, N, G·H)."""
     W = params["W"]
@@ -287,13 +281,6 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
     return a
 
 
-def without_padding(x: Array, mask: Array | None) -> Array:
-    """Return x (T, N, ...) with zeros where the mask is False, whatever stands there."""
-    if mask is None:
-        return x
-    return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
-
-
 def rows(a: Array) -> Array:
     """Return (T, N, ·) as (T·N, ·)."""
     return a.reshape(a.shape[0] * a.shape[1], a.shape[2])  # no -1: there may be no columns
@@ -309,68 +296,3 @@ def _select(where: Array, new: States, old: States | None = None) -> States:
 
 def _add(these: States, those: States) -> States:
     return tuple(a + b for a, b in zip(these, those, strict=False)) + these[len(those) :]
-
-
-def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
-    """Raise a ShapeError unless the cotangents, where given, have the shapes of their outputs."""
-    if dy is not None:
-        _expect(cell, "dy", dy, y.shape, "(T, N, H)")
-    if dstates is None:
-        return
-    if len(dstates) != len(states):
-        raise ShapeError(f"{cell.name}: dstates must hold {len(states)} arrays, got {len(dstates)}")
-    for name, d, s in zip(cell.states, dstates, states, strict=True):
-        _expect(cell, f"the gradient at the final {name}", d, s.shape, "(N, H)")
-
-
-def _expect(cell: Cell, name: str, array: Array, shape: tuple[int, ...], symbols: str) -> None:
-    if array.shape != shape:
-        raise ShapeError(f"{cell.name}: {name} must be {symbols} = {shape}, got {array.shape}")
-
-
-def check(
-    cell: Cell,
-    params: Params,
-    x: Array,
-    states: States | None,
-    mask: Array | None,
-    reset: Array | None,
-) -> tuple[int, int, int, Array]:
-    """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
-    needed = {"W", "U", *cell.units}
-    if not needed <= params.keys() <= needed | {"b", "b_h"}:
-        own = "".join(f", {name}" for name in cell.units)
-        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
-    W, U = params["W"], params["U"]
-    Gx, Gh = len(cell.from_x), len(cell.from_h) + len(cell.from_q)
-    H = U.shape[0]
-    _expect(cell, "U", U, (H, Gh * H), f"(H, {Gh}H)")
-    if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
-        raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
-    T, N = x.shape[:2]
-    if T == 0:
-        raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
-    for name, flags in (("mask", mask), ("reset", reset)):
-        if flags is not None:
-            _expect(cell, name, flags, (T, N), "(T, N)")
-            if flags.dtype != np.bool_:
-                raise ShapeError(f"{cell.name}: {name} must be bool, got {flags.dtype}")
-    x = without_padding(x, mask)
-    D = len(W)
-    _expect(cell, "W", W, (D, Gx * H), f"(D, {Gx}H)")
-    if x.ndim == 3:
-        _expect(cell, "x", x, (T, N, D), "(T, N, D)")
-    elif x.size and not (x.min() >= 0 and x.max() < D):
-        raise ShapeError(f"{cell.name}: tokens must be in 0 .. D-1 = {D - 1}, got {x.min()} .. {x.max()}")
-    for name, G in (("b", Gx), ("b_h", Gh)):
-        if name in params:
-            _expect(cell, name, params[name], (G * H,), f"({G}H,)")
-    for name in cell.units:
-        _expect(cell, name, params[name], (H,), "(H,)")
-    if states is not None:
-        if len(states) != len(cell.states):
-            wanted = ", ".join(cell.states)
-            raise ShapeError(f"{cell.name}: states must be ({wanted}), got {len(states)} arrays")
-        for name, s in zip(cell.states, states, strict=True):
-            _expect(cell, f"the initial {name}", s, (N, H), "(N, H)")
-    return T, N, H, x

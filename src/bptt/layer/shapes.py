@@ -1,7 +1,12 @@
-"""A layer's parameters, once: their names and shapes."""
+"""A layer's arrays, once: which there are, and of what shapes."""
 
-from bptt.cells import Cell
-from bptt.types import BiasCount, Shapes
+from typing import Any
+
+import numpy as np
+
+from bptt.cells import Cell, States
+from bptt.errors import ShapeError
+from bptt.types import Array, BiasCount, Params, Shapes
 
 
 def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
@@ -23,6 +28,79 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     """
     Gx, Gh = len(cell.from_x) * H, (len(cell.from_h) + len(cell.from_q)) * H
     shapes: Shapes = {"W": (D, Gx), "U": (H, Gh)}
-    if bias != "none" and cell.bias:
+    if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
     return shapes | dict.fromkeys(cell.units, (H,))
+
+
+def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
+    """Return the dtype in which a layer computes: the one that holds all of its arrays."""
+    real = () if x.ndim == 2 else (x,)
+    return np.result_type(*params.values(), *(states or ()), *real)
+
+
+def without_padding(x: Array, mask: Array | None) -> Array:
+    """Return x (T, N, ...) with zeros where the mask is False, whatever stands there."""
+    if mask is None:
+        return x
+    return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
+
+
+def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
+    """Raise a ShapeError unless the cotangents, where given, have the shapes of their outputs."""
+    if dy is not None:
+        _expect(cell, "dy", dy, y.shape, "(T, N, H)")
+    if dstates is None:
+        return
+    if len(dstates) != len(states):
+        raise ShapeError(f"{cell.name}: dstates must hold {len(states)} arrays, got {len(dstates)}")
+    for name, d, s in zip(cell.states, dstates, states, strict=True):
+        _expect(cell, f"the gradient at the final {name}", d, s.shape, "(N, H)")
+
+
+def _expect(cell: Cell, name: str, array: Array, shape: tuple[int, ...], symbols: str) -> None:
+    if array.shape != shape:
+        raise ShapeError(f"{cell.name}: {name} must be {symbols} = {shape}, got {array.shape}")
+
+
+def check(
+    cell: Cell,
+    params: Params,
+    x: Array,
+    states: States | None,
+    mask: Array | None,
+    reset: Array | None,
+) -> tuple[int, int, int, Array]:
+    """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
+    needed = {"W", "U", *cell.units}
+    if not needed <= params.keys() <= needed | {"b", "b_h"}:
+        own = "".join(f", {name}" for name in cell.units)
+        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
+    D, H = len(params["W"]), len(params["U"])
+    shapes = layer_shapes(cell, D, H, "two")
+    for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
+        if name in params:
+            rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
+            _expect(cell, name, params[name], shape, f"({rows}{blocks}H{'' if rows else ','})")
+    if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
+        raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
+    T, N = x.shape[:2]
+    if T == 0:
+        raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
+    for name, flags in (("mask", mask), ("reset", reset)):
+        if flags is not None:
+            _expect(cell, name, flags, (T, N), "(T, N)")
+            if flags.dtype != np.bool_:
+                raise ShapeError(f"{cell.name}: {name} must be bool, got {flags.dtype}")
+    x = without_padding(x, mask)
+    if x.ndim == 3:
+        _expect(cell, "x", x, (T, N, D), "(T, N, D)")
+    elif x.size and not (x.min() >= 0 and x.max() < D):
+        raise ShapeError(f"{cell.name}: tokens must be in 0 .. D-1 = {D - 1}, got {x.min()} .. {x.max()}")
+    if states is not None:
+        if len(states) != len(cell.states):
+            wanted = ", ".join(cell.states)
+            raise ShapeError(f"{cell.name}: states must be ({wanted}), got {len(states)} arrays")
+        for name, s in zip(cell.states, states, strict=True):
+            _expect(cell, f"the initial {name}", s, (N, H), "(N, H)")
+    return T, N, H, x

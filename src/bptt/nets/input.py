@@ -14,7 +14,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import matmul, scatter_add
-from bptt.layer.reference import without_padding
+from bptt.layer.shapes import without_padding
 from bptt.nets import dropout
 from bptt.nets.init import Init
 from bptt.nets.stack import Stack

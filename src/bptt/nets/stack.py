@@ -101,7 +101,7 @@ class Stack:
         shapes: Shapes = {}
         for layer in range(self.layers):
             D = self.inputs if layer == 0 else self.width
-            own = layer_shapes(self.cell, D, self.hidden, self.bias)
+            own = layer_shapes(self.cell, D, self.hidden, self.bias if self.cell.bias else "none")
             for direction in self.directions:
                 shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
         return shapes

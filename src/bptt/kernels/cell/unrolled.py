@@ -18,7 +18,7 @@ from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
-from bptt.layer.reference import expect
+from bptt.layer.shapes import expect
 from bptt.types import Array, Gradients, Params
 
 _OF_SEQUENCES = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
