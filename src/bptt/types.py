@@ -31,8 +31,6 @@ Reduction: TypeAlias = Literal[
 ]
 """How the losses of steps and rows are weighed, see :mod:`bptt.nets.losses`."""
 
-LossName: TypeAlias = Literal["cross_entropy", "squared_error", "sigmoid_cross_entropy"]
-
 BiasCount: TypeAlias = Literal["none", "one", "two"]
 """A layer's biases: none; b, of the input part; or b and b_h, one of each part, as PyTorch has them."""
 

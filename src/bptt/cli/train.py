@@ -113,12 +113,13 @@ def _lasting(data: str) -> str:
 def watch(trainer: Any, samples: bool = True) -> int:
     """Train with a display, with samples of text or without, and return the exit code."""
     from bptt.cli.display import Display
+    from bptt.nets.losses import LOSSES
     from bptt.training.trainer import STOPPED
 
     vocabulary = trainer.experiment.vocabulary
     folder = trainer.run.folder
     unit = vocabulary.kind if vocabulary else "target"
-    loss = "half squared error" if trainer.model.loss == "squared_error" else "nats"
+    loss = LOSSES[trainer.model.loss].unit
     with stop_asked() as asked, Display(unit, loss) as display:
         for line in introduction(trainer):
             display.say(line)

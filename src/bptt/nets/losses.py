@@ -189,11 +189,31 @@ def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array 
     return targets
 
 
-LOSSES: dict[str, Callable[..., Loss]] = {
-    "cross_entropy": cross_entropy,
-    "squared_error": squared_error,
-    "sigmoid_cross_entropy": sigmoid_cross_entropy,
+def softmax(logits: Array) -> Array:
+    """Return exp(z) / Σ exp(z) over the last axis."""
+    p: Array = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
+
+
+class Named(NamedTuple):
+    """A loss that has a name: its function, what it makes of outputs when they are read, and its unit."""
+
+    function: Callable[..., Loss]
+    predict: Callable[[Array], Array]
+    unit: str = "nats"
+
+    def __call__(self, outputs: Array, targets: Array, **options: Any) -> Loss:
+        """Return the loss and its gradient at the outputs."""
+        return self.function(outputs, targets, **options)
+
+
+LOSSES = {
+    "cross_entropy": Named(cross_entropy, softmax),
+    "squared_error": Named(squared_error, np.asarray, "half squared error"),
+    "sigmoid_cross_entropy": Named(sigmoid_cross_entropy, sigmoid),
 }
+"""The losses by the name that a model has."""
 
 
 def weights(shape: tuple[int, int], reduction: Reduction, mask: Array | None = None) -> Array:

@@ -38,7 +38,6 @@ from bptt.types import (
     Flags,
     Generator,
     Gradients,
-    LossName,
     Params,
     Reduction,
     Shapes,
@@ -158,7 +157,7 @@ class Model:
     output_bias: bool = True
     dropout: float = 0.0
     input_dropout: float = 0.0
-    loss: LossName = "cross_entropy"
+    loss: str = "cross_entropy"
     reduction: Reduction = "mean_over_time_and_batch"
     init_name: InitName = "uniform"
     init_scale: float | None = None

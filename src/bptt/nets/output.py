@@ -16,7 +16,7 @@ from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
 from bptt.nets.init import Init
 from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
-from bptt.types import Array, Batch, Dtype, Generator, Gradients, LossName, Params, Reduction, Shapes
+from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Output:
     bias: bool
     tied: bool
     dropout: float
-    loss: LossName
+    loss: str
     reduction: Reduction
     backend: Backend
     precision: Precision

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.cells import Cell, sigmoid
+from bptt.cells import Cell
 from bptt.data import tasks
 from bptt.data.batches import Batches
 from bptt.data.tasks import Task, Verdict
@@ -15,6 +15,7 @@ from bptt.data.text import Corpus, TextStream, Vocabulary, load
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import ConfigError, DataError, RunError
 from bptt.nets import evaluate
+from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
 from bptt.nets.sample import sample
 from bptt.training import optim, schedules
@@ -150,7 +151,8 @@ class Experiment:
         """Return whether the task is solved; None where the data are text."""
         if self._task is None:
             return None
-        return self._task.criterion(lambda batch: _as_predictions(self.model, self._outputs(params, batch)))
+        predict = LOSSES[self.model.loss].predict
+        return self._task.criterion(lambda batch: predict(self._outputs(params, batch)))
 
     def _outputs(self, params: Params, batch: Batch) -> Array:
         return self.model.forward(params, batch).outputs
@@ -181,17 +183,6 @@ def _try_out(cell: Cell) -> None:
             f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
             "one, or take its logarithm"
         )
-
-
-def _as_predictions(model: Model, outputs: Array) -> Array:
-    """Return probabilities from logits; forecasts as they are."""
-    if model.loss == "squared_error":
-        return outputs
-    if model.loss == "sigmoid_cross_entropy":
-        return sigmoid(outputs)
-    p: Array = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
-    p /= p.sum(axis=-1, keepdims=True)
-    return p
 
 
 def digest(corpus: Corpus) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.data.batches import is_count
 from bptt.errors import ConfigError, RunError, ShapeError
-from bptt.types import Array, Batch, Generator, LossName
+from bptt.types import Array, Batch, Generator
 
 Predict: TypeAlias = Callable[[Batch], Array]
 
@@ -78,7 +78,7 @@ class Task(ABC):
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    loss: ClassVar[LossName]
+    loss: ClassVar[str]
     least: ClassVar[dict[str, int]] = {}
     settings: ClassVar[dict[str, Any]] = {}
     batches_per_epoch: ClassVar[int] = 1000
