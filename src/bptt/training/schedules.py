@@ -11,17 +11,72 @@ rate and has all of it at update number `warmup`.
 """
 
 import math
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from operator import index
-from typing import Any
+from typing import Any, ClassVar
 
+from bptt.data.batches import is_count
 from bptt.errors import ConfigError
 
 
+@dataclass
+class _Checked:
+    """Options, which are the fields that are given, and a state, which is the others; each is checked."""
+
+    wanted: ClassVar[dict[str, tuple[Callable[[Any, Any], bool], str]]] = {
+        "peak": (lambda x, _: 0 < x < math.inf, "a finite number above 0"),
+        "total_steps": (lambda x, _: x is None or index(x) > 0, "a whole number above 0"),
+        "warmup": (lambda x, its: 0 <= index(x) <= its._end, "whole, 0 to total_steps = {its._end}"),
+        "keep": (lambda x, _: index(x) >= 0, "a whole number of epochs, 0 or more"),
+        "factor": (lambda x, _: 0 < x <= 1, "in (0, 1]"),
+        "floor": (lambda x, its: 0 <= x <= its.peak, "in [0, lr = {its.peak}]"),
+        "patience": (lambda x, _: index(x) > 0, "a whole number above 0"),
+        "min_delta": (lambda x, _: 0 <= x < math.inf, "0 or more, and finite"),
+        "best": (lambda x, _: x is None or _is_finite(x), "null or a finite number"),
+        "bad": (lambda x, _: is_count(x, 53), "a whole number, 0 or more"),
+        "cuts": (lambda x, _: is_count(x, 53), "a whole number, 0 or more"),
+    }
+    """Whether a field's value is right beside the others, and what it must be, in words."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            self._check(each.name, getattr(self, each.name))
+
+    def _check(self, name: str, value: Any) -> None:
+        """Raise ConfigError unless the value is right; one of the wrong type is not."""
+        right, words = self.wanted[name]
+        with suppress(TypeError):
+            if right(value, self):
+                return
+        option = "lr" if name == "peak" else name
+        raise ConfigError(f"{self._name}: {option} must be {words.format(its=self)}, got {value!r}")
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__.lower()
+
+    def state(self) -> dict[str, Any]:
+        """Return what was learned from the validation losses, as JSON values."""
+        return {each.name: getattr(self, each.name) for each in fields(self) if not each.init}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up a state that `state` returned; ConfigError if it is another's."""
+        own = self.state().keys()
+        if state.keys() != own:
+            raise ConfigError(
+                f"{self._name}: a state to restore must have {', '.join(own) or 'nothing'},"
+                f" got {', '.join(sorted(state)) or 'nothing'}; it was saved by something else"
+            )
+        for name, value in state.items():
+            self._check(name, value)
+        vars(self).update(state)
+
+
 @dataclass(kw_only=True)
-class Schedule:
+class Schedule(_Checked):
     """What every schedule does: warm up, give a rate, hear of validation losses, save its state.
 
     Parameters
@@ -38,12 +93,9 @@ class Schedule:
     total_steps: int | None = None
     warmup: int = 0
 
-    def __post_init__(self) -> None:
-        _want(self, "lr", self.peak, lambda x: 0 < x < math.inf, "a finite number above 0")
-        total = self.total_steps
-        _want(self, "total_steps", total, lambda x: x is None or index(x) > 0, "a whole number above 0")
-        end = math.inf if total is None else total
-        _want(self, "warmup", self.warmup, lambda x: 0 <= index(x) <= end, f"whole, 0 to total_steps = {end}")
+    @property
+    def _end(self) -> float:
+        return math.inf if self.total_steps is None else self.total_steps
 
     def lr(self, step: int, epoch: float) -> float:
         """Return the rate of the next update.
@@ -64,14 +116,6 @@ class Schedule:
 
     def observe(self, valid_loss: float) -> None:
         """Hear of a validation loss."""
-
-    def state(self) -> dict[str, Any]:
-        """Return what was learned from the validation losses, as JSON values."""
-        return {}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state` returned; ConfigError if it is another schedule's."""
-        _same_keys(self, state)
 
 
 @dataclass(kw_only=True)
@@ -105,11 +149,6 @@ class Step(Schedule):
     keep: int = 4
     factor: float = 0.5
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _want(self, "keep", self.keep, lambda x: index(x) >= 0, "a whole number of epochs, 0 or more")
-        _want(self, "factor", self.factor, lambda x: 0 < x <= 1, "in (0, 1]")
-
     def _rate(self, step: int, epoch: float) -> float:
         e = math.floor(epoch) + 1
         return self.peak * self.factor ** max(0, e - self.keep)
@@ -142,17 +181,16 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _want(self, "total_steps", self.total_steps, lambda x: x is not None, "given")
-        _want(self, "floor", self.floor, lambda x: 0 <= x <= self.peak, f"in [0, lr = {self.peak}]")
+        if self.total_steps is None:
+            raise ConfigError("cosine: total_steps must be given, got None")
 
     def _rate(self, step: int, epoch: float) -> float:
-        end = self.total_steps or 0
-        x = 1.0 if step >= end else max(0, step - self.warmup) / max(1, end - self.warmup)
+        x = 1.0 if step >= self._end else max(0, step - self.warmup) / max(1, self._end - self.warmup)
         return self.floor + (self.peak - self.floor) * (1 + math.cos(math.pi * x)) / 2
 
 
 @dataclass
-class EarlyStopping:
+class EarlyStopping(_Checked):
     """Stop after `patience` validation losses in a row that are no better than the best before them.
 
     A loss that is nan or inf is never better. Prechelt, "Early stopping, but when?" (1998).
@@ -175,29 +213,9 @@ class EarlyStopping:
     best: float | None = field(default=None, init=False)
     bad: int = field(default=0, init=False)
 
-    def __post_init__(self) -> None:
-        _want_patience(self)
-
     def observe(self, valid_loss: float) -> bool:
         """Hear of a validation loss; return whether to stop."""
-        loss = float(valid_loss)
-        if math.isfinite(loss) and (self.best is None or loss < self.best - self.min_delta):
-            self.best, self.bad = loss, 0
-        else:
-            self.bad += 1
-        return self.bad >= self.patience
-
-    def state(self) -> dict[str, Any]:
-        """Return the best loss and the number of losses since, as JSON values."""
-        return {"best": self.best, "bad": self.bad}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state` returned."""
-        _same_keys(self, state)
-        best, bad = state["best"], state["bad"]
-        _want(self, "best", best, lambda x: x is None or _is_finite(x), "null or a finite number")
-        _want(self, "bad", bad, _is_count, "a whole number, 0 or more")
-        self.best, self.bad = best, bad
+        return _is_at_end(self, float(valid_loss))
 
 
 @dataclass(kw_only=True)
@@ -229,34 +247,18 @@ class Plateau(Schedule):
     patience: int = 1
     min_delta: float = 0.0
     floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _want(self, "factor", self.factor, lambda x: 0 < x <= 1, "in (0, 1]")
-        _want(self, "floor", self.floor, lambda x: 0 <= x <= self.peak, f"in [0, lr = {self.peak}]")
-        _want_patience(self)
-        self._watch = EarlyStopping(self.patience, self.min_delta)
-        self._cuts = 0
+    best: float | None = field(default=None, init=False)
+    bad: int = field(default=0, init=False)
+    cuts: int = field(default=0, init=False)
 
     def _rate(self, step: int, epoch: float) -> float:
-        return max(self.floor, self.peak * self.factor**self._cuts)
+        return max(self.floor, self.peak * self.factor**self.cuts)
 
     def observe(self, valid_loss: float) -> None:
         """Hear of a validation loss; cut the rate if the patience is at its end."""
-        if self._watch.observe(valid_loss):
-            self._cuts += 1
-            self._watch.bad = 0
-
-    def state(self) -> dict[str, Any]:
-        """Return the best loss, the losses since then or since a cut, and the cuts, as JSON values."""
-        return {**self._watch.state(), "cuts": self._cuts}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take up a state that `state` returned; ConfigError if it is another schedule's."""
-        _same_keys(self, state)
-        _want(self, "cuts", state["cuts"], _is_count, "a whole number, 0 or more")
-        self._watch.restore({key: state[key] for key in ("best", "bad")})
-        self._cuts = state["cuts"]
+        if _is_at_end(self, float(valid_loss)):
+            self.cuts += 1
+            self.bad = 0
 
 
 SCHEDULES: dict[str, type[Schedule]] = {k.__name__.lower(): k for k in (Constant, Step, Plateau, Cosine)}
@@ -286,37 +288,20 @@ def get(name: str, *, lr: float, total_steps: int | None = None, warmup: int = 0
     """
     if name not in SCHEDULES:
         raise ConfigError(f"schedule must be one of {', '.join(SCHEDULES)}, got {name!r}")
-    known = ["lr", *(f.name for f in fields(SCHEDULES[name]) if f.name != "peak")]
+    known = ["lr", *(f.name for f in fields(SCHEDULES[name]) if f.init and f.name != "peak")]
     if odd := sorted(own.keys() - set(known)):
         raise ConfigError(f"{name}: options are {', '.join(known)}; got {', '.join(odd)}")
     return SCHEDULES[name](peak=lr, total_steps=total_steps, warmup=warmup, **own)
 
 
-def _want(owner: object, option: str, value: Any, right: Callable[[Any], bool], wanted: str) -> None:
-    """Raise ConfigError unless the value is right; one of the wrong type is not."""
-    with suppress(TypeError):
-        if right(value):
-            return
-    raise ConfigError(f"{type(owner).__name__.lower()}: {option} must be {wanted}, got {value!r}")
+def _is_at_end(watch: EarlyStopping | Plateau, loss: float) -> bool:
+    """Take note of a validation loss; return whether so many in a row were no better as patience allows."""
+    if math.isfinite(loss) and (watch.best is None or loss < watch.best - watch.min_delta):
+        watch.best, watch.bad = loss, 0
+    else:
+        watch.bad += 1
+    return watch.bad >= watch.patience
 
 
-def _is_finite(x: object) -> bool:
-    return type(x) in (int, float) and math.isfinite(x)  # type: ignore[arg-type]
-
-
-def _is_count(x: object) -> bool:
-    return type(x) is int and 0 <= x < 1 << 53
-
-
-def _want_patience(owner: Plateau | EarlyStopping) -> None:
-    _want(owner, "patience", owner.patience, lambda x: index(x) > 0, "a whole number above 0")
-    _want(owner, "min_delta", owner.min_delta, lambda x: 0 <= x < math.inf, "0 or more, and finite")
-
-
-def _same_keys(owner: Schedule | EarlyStopping, state: dict[str, Any]) -> None:
-    own = owner.state().keys()
-    if state.keys() != own:
-        raise ConfigError(
-            f"{type(owner).__name__.lower()}: a state to restore must have {', '.join(own) or 'nothing'},"
-            f" got {', '.join(sorted(state)) or 'nothing'}; it was saved by something else"
-        )
+def _is_finite(x: Any) -> bool:
+    return type(x) in (int, float) and abs(x) <= sys.float_info.max
