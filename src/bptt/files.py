@@ -6,14 +6,16 @@ others, so that a test can make each of them fail in turn.
 
 import contextlib
 import errno
+import math
 import os
 import platform
 import re
 import stat
 import time
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from bptt.errors import RunError
 
@@ -22,6 +24,8 @@ BINARY = getattr(os, "O_BINARY", 0)
 
 _QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | BINARY
 """A FIFO that nobody writes to would hang the one that opens it."""
+
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
 
 class NotRegularError(OSError):
@@ -45,12 +49,9 @@ def read_regular(path: Path, limit: int) -> bytes:
     OSError
         If it cannot be read, or becomes shorter meanwhile.
     """
-    handle = open_regular(path, limit)
-    with open(handle, "rb", buffering=0) as file:  # noqa: PTH123  Path.open takes no descriptor
-        size = os.fstat(handle).st_size
-        data = file.read(max(size, 1)) or b""
-        while 0 < len(data) < size and (more := file.read(size - len(data))):  # Linux gives 2 GiB at a time
-            data += more
+    with open_regular(path, limit) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = file.read(max(size, 1))
     if data and not size:
         raise NotRegularError(errno.EINVAL, "it is not a regular file", str(path))
     if len(data) < size:
@@ -58,20 +59,27 @@ def read_regular(path: Path, limit: int) -> bytes:
     return data
 
 
-def open_regular(path: Path, limit: int) -> int:
-    """Return the descriptor of a file that is open for reading; the errors are those of `read_regular`."""
-    path = Path(path)
+@contextlib.contextmanager
+def open_regular(path: Path, limit: int) -> Iterator[BinaryIO]:
+    """Open a file for reading; the errors are those of `read_regular`."""
     _expect_file(os.stat(path), path, limit)  # noqa: PTH116  first: to open a device may do something
     handle = os.open(path, os.O_RDONLY | _QUIET)
-    try:
+    with open(handle, "rb") as file:  # noqa: PTH123  Path.open takes no descriptor
         _expect_file(os.fstat(handle), path, limit)  # another may have taken its place
-    except BaseException:
+        yield file
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """Open a file by a descriptor."""
+    handle = os.open(path, flags | _QUIET, 0o666)
+    try:
+        yield handle
+    finally:
         os.close(handle)
-        raise
-    return handle
 
 
-def _expect_file(found: os.stat_result, path: Path, limit: int) -> None:
+def _expect_file(found: os.stat_result, path: Path, limit: float = math.inf) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise NotRegularError(errno.EINVAL, f"it is {_kind(found.st_mode)}, not a file", str(path))
     if found.st_size > limit:
@@ -95,12 +103,9 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = path.parent / f".{path.name}.{os.urandom(6).hex()}.tmp"
     try:
         try:
-            handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _QUIET, 0o666)
-            try:
+            with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as handle:
                 _write_all(handle, data)
                 os.fsync(handle)
-            finally:
-                os.close(handle)
             _replace(temporary, path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -127,37 +132,30 @@ def append(path: Path, data: bytes) -> None:
     OSError
         If it cannot be written, or is no regular file.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | _QUIET
-    handle = os.open(path, flags, 0o666)
-    try:
-        if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
-            raise NotRegularError(errno.EINVAL, f"it is {_kind(mode)}, not a file", str(path))
+    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK) as handle:
+        _expect_file(os.fstat(handle), path)
         _write_all(handle, data)
-    finally:
-        os.close(handle)
 
 
 def sync(path: Path) -> None:
     """Force to the disk what has been written to a file."""
-    handle = os.open(path, os.O_RDWR | _QUIET)  # Windows forces only what is open for writing
-    try:
+    with _opened(path, os.O_RDWR) as handle:  # Windows forces only what is open for writing
         os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def sync_folder(folder: Path) -> None:
     """Force to the disk which files a folder has, where the system can."""
     if os.name == "nt":  # a folder cannot be opened
         return
-    handle = os.open(folder, os.O_RDONLY | _QUIET)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network file systems have no such call
-            raise
-    finally:
-        os.close(handle)
+    with _opened(folder, os.O_RDONLY) as handle:
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (
+                errno.EINVAL,
+                errno.ENOTSUP,
+            ):  # some file systems have no such call
+                raise
 
 
 def make_folder(folder: Path) -> None:
@@ -168,15 +166,11 @@ def make_folder(folder: Path) -> None:
     OSError
         If it cannot be made, or is no folder.
     """
-    missing = []
-    place = folder
-    while not os.path.lexists(place) and place != place.parent:
-        missing.append(place)
-        place = place.parent
-    for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # another process has just made it
-            os.mkdir(each)  # noqa: PTH102
-        sync_folder(each.parent)
+    for place in reversed([folder, *folder.parents]):
+        if not os.path.lexists(place):
+            with contextlib.suppress(FileExistsError):  # another process has just made it
+                os.mkdir(place)  # noqa: PTH102
+            sync_folder(place.parent)
     if not os.path.isdir(folder):  # noqa: PTH112
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
 
@@ -253,23 +247,21 @@ class Lock:
 
     def __init__(self, folder: Path) -> None:
         self._path = path = folder / self.NAME
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | _QUIET
         self._handle: int | None = None
         _held.add(self)  # before there is anything that a forked process could keep
         try:
+            flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _QUIET
             self._handle = handle = os.open(path, flags, 0o666)
-        except OSError as error:
-            raise RunError(f"cannot write {path}: {error.strerror}") from None
-        try:
-            if not stat.S_ISREG(mode := os.fstat(handle).st_mode):
-                raise RunError(f"cannot write {path}: it is {_kind(mode)}, not a file")
+            _expect_file(os.fstat(handle), path)
             if not _try(handle):
                 raise RunError(
                     f"{folder} is in use by {_holder(handle)}: wait until it ends, or stop it; "
                     "two would write over each other"
                 )
-        except BaseException:
+        except BaseException as error:
             self.release()
+            if isinstance(error, OSError):
+                raise RunError(f"cannot write {path}: {error.strerror}") from None
             raise
         with contextlib.suppress(OSError):  # on a full disk it is held, and says nothing of its holder
             os.ftruncate(handle, 0)

@@ -113,7 +113,7 @@ def _values(text: str) -> dict[str, Any]:
 def _check_header(path: Path) -> None:
     """Raise unless a checkpoint is a file, and neither it nor its header is too large."""
     try:
-        with open(open_regular(path, run_format.LIMITS[path.name]), "rb", buffering=0) as file:  # noqa: PTH123
+        with open_regular(path, run_format.LIMITS[path.name]) as file:
             length = int.from_bytes(file.read(8), "little")
     except OSError as error:
         raise RunError(error.strerror or str(error)) from None
