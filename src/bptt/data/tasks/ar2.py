@@ -113,8 +113,5 @@ class AR2(Task):
             targets += len(error)
         loss = total / targets
         ratio = loss / self.optimum
-        return Verdict(
-            met=ratio <= 1.05,
-            says=f"{self.name}: test loss {loss:.4g}, {ratio:.3f} times the optimum; 1.05 or less is wanted",
-            figure=ratio,
-        )
+        says = f"{self.name}: test loss {loss:.4g}, {ratio:.3f} times the optimum; 1.05 or less is wanted"
+        return Verdict(ratio <= 1.05, says, ratio)

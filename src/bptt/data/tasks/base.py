@@ -5,7 +5,7 @@ right with zeros and masked.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import InitVar, dataclass
 from typing import Any, ClassVar, TypeAlias
 
@@ -68,6 +68,8 @@ class Task(ABC):
     loss : {"cross_entropy", "squared_error", "sigmoid_cross_entropy"}
         What to train with, of `bptt.losses`. `optimum` and `baseline` are means of it over the
         targets that count: nats, or half the squared error.
+    rule : str
+        What is wanted of each sequence, in the words of a verdict.
     least : dict of int
         The least of each of its sizes that is a whole number.
     settings : dict
@@ -79,6 +81,7 @@ class Task(ABC):
     name: ClassVar[str]
     summary: ClassVar[str]
     loss: ClassVar[str]
+    rule: ClassVar[str]
     least: ClassVar[dict[str, int]] = {}
     settings: ClassVar[dict[str, Any]] = {}
     batches_per_epoch: ClassVar[int] = 1000
@@ -132,9 +135,10 @@ class Task(ABC):
             N, the sequences wanted.
         """
 
-    @abstractmethod
     def criterion(self, predict: Predict) -> Verdict:
         """Say whether a model solves the task; the same model always gets the same verdict.
+
+        All sequences of `exam` must be right at every step that counts; figure: the share of those that are.
 
         Parameters
         ----------
@@ -147,6 +151,21 @@ class Task(ABC):
         ShapeError
             If `predict` returns another shape.
         """
+        good = wanted = 0
+        for batch in self.exam():
+            steps = self.right(batch, self._outputs(predict, batch)) | ~counted(batch)
+            good += int(steps.all(axis=0).sum())
+            wanted += steps.shape[1]
+        says = f"{self.name}: {good:,} of {wanted:,} sequences {self.rule}; all are wanted"
+        return Verdict(good == wanted, says, good / wanted)
+
+    def exam(self) -> Iterator[Batch]:
+        """Yield what a model is examined on: the test set."""
+        return self.test_batches()
+
+    def right(self, batch: Batch, y: Array) -> Array:
+        """Return, as (T, N) bool, where outputs (T, N, K) are right."""
+        raise NotImplementedError
 
     def next(self) -> Batch:
         """Return the next training batch."""
@@ -187,24 +206,6 @@ class Task(ABC):
             raise ShapeError(f"{self.name}: predict must return (T, N, K) = {wanted}, got {y.shape}")
         return y
 
-    def _all_right(
-        self, predict: Predict, batches: Iterable[Batch], right: Callable[[Batch, Array], Array], rule: str
-    ) -> Verdict:
-        """Ask for rows with `right(batch, outputs)`, (T, N) bool, at every step that counts.
-
-        The verdict's figure is the share of such rows.
-        """
-        good = wanted = 0
-        for batch in batches:
-            steps = right(batch, self._outputs(predict, batch)) | ~counted(batch)
-            good += int(steps.all(axis=0).sum())
-            wanted += steps.shape[1]
-        return Verdict(
-            met=good == wanted,
-            says=f"{self.name}: {good:,} of {wanted:,} sequences {rule}; all are wanted",
-            figure=good / wanted,
-        )
-
 
 def _is_generator(state: Any) -> bool:
     """Return whether a state is one of NumPy's PCG64, which raises whatever it likes at others."""
@@ -226,10 +227,8 @@ def counted(batch: Batch) -> Array:
     >>> counted(Batch(tokens, tokens, mask=np.array([[True], [False]]))).tolist()
     [[True], [False]]
     """
-    for mask in (batch.target_mask, batch.mask):
-        if mask is not None:
-            return mask
-    return np.ones(batch.inputs.shape[:2], dtype=np.bool_)
+    every = np.ones(batch.inputs.shape[:2], dtype=np.bool_)
+    return every if batch.counted is None else batch.counted
 
 
 def masks(lengths: Array, T: int) -> tuple[Array, Array]:

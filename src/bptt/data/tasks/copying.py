@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bptt.data.tasks.base import HOLDING, Predict, Task, Verdict
+from bptt.data.tasks.base import HOLDING, Task
 from bptt.types import Array, Batch, Generator
 
 
@@ -44,6 +44,7 @@ class Copy(Task):
     name = "copy"
     summary = "repeat a short message after a long delay"
     loss = "cross_entropy"
+    rule = "copied without a fault"
     least: ClassVar = {"delay": 1, "length": 1, "symbols": 2}
     settings = HOLDING | {"hidden": 128, "steps": 12000}
     optimum = 0.0
@@ -77,10 +78,6 @@ class Copy(Task):
         inputs[-self.length - 1] = delimiter
         return Batch(inputs, targets)
 
-    def criterion(self, predict: Predict) -> Verdict:
-        """Ask for every symbol of all 2,000 test messages; figure: the share of messages right."""
-
-        def right(batch: Batch, y: Array) -> Array:
-            return np.asarray((y.argmax(axis=-1) == batch.targets) | (batch.targets == self.symbols))
-
-        return self._all_right(predict, self.test_batches(), right, "copied without a fault")
+    def right(self, batch: Batch, y: Array) -> Array:
+        """Ask for every symbol of the message; where a blank is wanted, anything is right."""
+        return np.asarray((y.argmax(axis=-1) == batch.targets) | (batch.targets == self.symbols))

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from bptt.data.tasks.base import Predict, Task, Verdict
+from bptt.data.tasks.base import Task
 from bptt.errors import DataError
 from bptt.types import Array, Batch, Generator
 
@@ -115,6 +115,7 @@ class EmbeddedReber(Task):
     name = "reber"
     summary = "predict the legal symbols of the embedded Reber grammar"
     loss = "cross_entropy"
+    rule = "with the legal symbols on top"
     least: ClassVar = {"strings": 1, "data_seed": 0}
     settings: ClassVar = {"hidden": 16, "steps": 4000, "eval_every": 200}
     input_tokens = len(SYMBOLS)
@@ -145,20 +146,17 @@ class EmbeddedReber(Task):
         """Yield the test strings, the same for every training seed."""
         yield as_batch(self.test_strings)
 
-    def criterion(self, predict: Predict) -> Verdict:
-        """Ask, at every step of every string, that the legal symbols have the highest outputs.
+    def exam(self) -> Iterator[Batch]:
+        """Yield the training strings and the test strings."""
+        yield as_batch(self.training_strings)
+        yield from self.test_batches()
 
-        Training and test strings both; figure: the share of strings right.
-        """
-
-        def right(batch: Batch, y: Array) -> Array:
-            legal = legal_symbols(batch.inputs)
-            lowest = np.where(legal, y, np.inf).min(axis=-1)
-            highest = np.where(legal, -np.inf, y).max(axis=-1)
-            return np.asarray(lowest > highest)
-
-        batches = [as_batch(self.training_strings), *self.test_batches()]
-        return self._all_right(predict, batches, right, "with the legal symbols on top")
+    def right(self, batch: Batch, y: Array) -> Array:
+        """Ask that the legal symbols have the highest outputs."""
+        legal = legal_symbols(batch.inputs)
+        lowest = np.where(legal, y, np.inf).min(axis=-1)
+        highest = np.where(legal, -np.inf, y).max(axis=-1)
+        return np.asarray(lowest > highest)
 
 
 def as_batch(strings: Sequence[str]) -> Batch:
