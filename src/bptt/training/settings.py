@@ -27,6 +27,7 @@ from bptt.zoo import get
 MOST = 10**8
 """A size beyond it would be more than NumPy can count, let alone keep."""
 
+_KINDS = f"[{'|'.join(get_args(Kind))}]"
 _FALLS = ("schedule", ("step", "plateau"))
 
 
@@ -35,22 +36,13 @@ class Settings:
     """All that decides a run: the same settings on the same machine give the same bits."""
 
     data: str = setting(
-        "pydoc",
-        "A corpus, a task, or a path",
-        "data",
-        metavar="CORPUS or PATH",
-        argument=True,
-        may_change=True,
+        "pydoc", "A corpus, a task, or a path", "data", "CORPUS or PATH", argument=True, may_change=True
     )
     valid: str | None = setting(
         None, "Text to validate on; otherwise the last tenth", "data", "PATH", of_text=True, may_change=True
     )
     tokens: Kind | None = setting(
-        None,
-        "What a token is; otherwise what suits the corpus",
-        "data",
-        f"[{'|'.join(get_args(Kind))}]",
-        of_text=True,
+        None, "What a token is; otherwise what suits the corpus", "data", _KINDS, of_text=True
     )
     vocabulary: int | None = setting(None, "The most words to know", "data", "V", least=1, of_text=True)
 

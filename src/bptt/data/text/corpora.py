@@ -273,10 +273,8 @@ def load(
         source += f"; validation: {valid}"
     elif len(texts) == 1:
         texts = _split(texts.pop(), kind, str(path))
-    train, validation, test = (*texts, None)[:3]
-    assert train is not None
-    assert validation is not None
-    return Corpus(str(path), kind, train, validation, test, source, passed_over)
+    train, validation, *test = texts
+    return Corpus(str(path), kind, train, validation, test[0] if test else None, source, passed_over)
 
 
 def _named(entry: CorpusInfo, kind: Kind, fetch: bool) -> tuple[list[str | bytes], str]:
