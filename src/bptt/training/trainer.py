@@ -230,7 +230,7 @@ class Trainer:
         drops = s.dropout or s.input_dropout
         rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
         state = self.carried if batch.carry else None
-        with _quiet():
+        with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
             loss, each, (grads, *_), self.carried = model.backprop(self.params, batch, state, rng=rng)  # (2)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
@@ -269,7 +269,7 @@ class Trainer:
         )
 
     def _evaluate(self) -> tuple[float, Verdict | None]:
-        with _quiet():
+        with np.errstate(all="ignore"):
             loss = self.experiment.validate(self.params)
             verdict = self.experiment.verdict(self.params)
         if not math.isfinite(loss):
@@ -324,8 +324,3 @@ class Trainer:
 
 def _kinds(arrays: Params) -> dict[str, tuple[tuple[int, ...], str]]:
     return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
-
-
-def _quiet() -> np.errstate:
-    """Return a context without NumPy's warnings: what is no longer finite is said once, as an error."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
