@@ -95,10 +95,7 @@ def _kind(mode: int) -> str:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file beside its place, force it to the disk, put it there in one step, and force that, too.
 
-    Raises
-    ------
-    RunError
-        If it cannot be written; what was there is as it was.
+    RunError if it cannot be written; what was there is as it was.
     """
     temporary = path.parent / f".{path.name}.{os.urandom(6).hex()}.tmp"
     try:
@@ -125,13 +122,7 @@ def is_temporary(name: str, of: frozenset[str]) -> bool:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Write at a file's end, which is not forced to the disk yet.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written, or is no regular file.
-    """
+    """Write at a file's end, which is not forced to the disk yet; OSError if it is no regular file."""
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK) as handle:
         _expect_file(os.fstat(handle), path)
         _write_all(handle, data)
@@ -159,13 +150,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those that it lies in, where they are not there, and force their names to the disk.
-
-    Raises
-    ------
-    OSError
-        If it cannot be made, or is no folder.
-    """
+    """Make a folder and those that it lies in, where they are not there; force their names to the disk."""
     for place in reversed([folder, *folder.parents]):
         if not os.path.lexists(place):
             with contextlib.suppress(FileExistsError):  # another process has just made it
@@ -178,12 +163,7 @@ def make_folder(folder: Path) -> None:
 def claim_folder(parent: Path, name: str) -> Path:
     """Make the first of NAME-1, NAME-2, ... in `parent` that is not there, and return it.
 
-    Of several processes that ask at once each gets one of its own.
-
-    Raises
-    ------
-    RunError
-        If it cannot be made.
+    Of several processes that ask at once each gets one of its own. RunError if it cannot be made.
     """
     k = 0
     try:
@@ -233,14 +213,7 @@ def user_cache() -> Path | None:
 class Lock:
     """Holds a folder for one process, by a file in it; the system lets go of it when the process ends.
 
-    Parameters
-    ----------
-    folder : path
-
-    Raises
-    ------
-    RunError
-        If another process, which is named, or another object of this one holds it; if it cannot be held.
+    RunError if another process, which is named, or another object of this one holds it.
     """
 
     NAME = ".lock"

@@ -4,7 +4,6 @@ Nothing here trains; :class:`bptt.training.trainer.Trainer` does, with what is r
 """
 
 import os
-import warnings
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ import numpy as np
 from bptt import __version__
 from bptt.data.tasks import TASKS
 from bptt.data.text import describe
-from bptt.errors import BpttWarning, ConfigError, RunError
+from bptt.errors import ConfigError, RunError
 from bptt.kernels.backends import running
 from bptt.layer import threads
 from bptt.training.experiment import Experiment
 from bptt.training.runs.folder import RUNS, Checkpoint, Run
-from bptt.training.runs.format import FORMAT, Progress, due
+from bptt.training.runs.format import FORMAT, Progress, due, note
 from bptt.training.settings import Settings
 from bptt.types import Params
 from bptt.zoo import record
@@ -60,11 +59,7 @@ def go_on(run: Run, experiment: Experiment, progress: Progress, *, is_changed: b
         )
     before, now = run.config(), _config_of(experiment)
     if (code := before.get("runs_on", now["runs_on"])) != now["runs_on"]:
-        warnings.warn(
-            f"the run was {code} and is now {now['runs_on']}: its bits may differ from here on",
-            BpttWarning,
-            stacklevel=3,
-        )
+        note(f"the run was {code} and is now {now['runs_on']}: its bits may differ from here on")
     run.log.read()  # what cannot be read is told before anything is written
     run.sweep()
     if experiment.vocabulary is not None:

@@ -7,29 +7,19 @@ order of its cost: the file's kind and size, its values, the shapes, the arrays,
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
 from bptt.errors import RunError
 from bptt.files import open_regular
 from bptt.training.runs import format as run_format
-from bptt.types import Params
-
-Shapes: TypeAlias = dict[str, tuple[int, ...]]
+from bptt.types import Params, Shapes
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Arrays in named groups, and JSON values.
-
-    Attributes
-    ----------
-    arrays : dict of dict of arrays
-        ``"params"``, ``"optimizer"``, ``"state"`` (the states carried).
-    values : dict
-        Step, tokens, places in the data and in the schedule, and so on.
-    """
+    """Arrays by group, ``params``, ``optimizer`` and ``state`` (those carried), and a `Progress`'s values."""
 
     arrays: dict[str, Params]
     values: dict[str, Any]
@@ -53,20 +43,9 @@ def to_bytes(checkpoint: Checkpoint, run_id: str | None) -> bytes:
 
 
 def read(path: Path, shapes: Shapes | None, run_id: str | None) -> Checkpoint:
-    """Return the checkpoint in a file of the run that has this name.
+    """Return the checkpoint of the run that has this name; see :meth:`bptt.training.runs.folder.Run.load`.
 
-    Parameters
-    ----------
-    path : Path
-    shapes : dict, optional
-        What its parameters must be, by their names: compared before an array is read.
-    run_id : str or None
-        None: a run of the first format, whose checkpoints have no name of it.
-
-    Raises
-    ------
-    RunError
-        As :meth:`bptt.training.runs.folder.Run.load` has it.
+    The name is None for a run of the first format, whose checkpoints do not have it.
     """
     from safetensors import SafetensorError, safe_open
 

@@ -28,8 +28,9 @@ from bptt.errors import BpttError, RunError
 from bptt.files import Lock, claim_folder, is_temporary, make_folder, write_atomically
 from bptt.training.runs import checkpoints
 from bptt.training.runs import format as run_format
-from bptt.training.runs.checkpoints import Checkpoint, Shapes
+from bptt.training.runs.checkpoints import Checkpoint
 from bptt.training.runs.log import Log
+from bptt.types import Shapes
 
 __all__ = ["RUNS", "Checkpoint", "Run"]
 
@@ -70,19 +71,8 @@ class Run:
     ) -> "Run":
         """Make a run's folder, hold it, and write its configuration.
 
-        Parameters
-        ----------
-        folder : path or None
-            None: the first of NAME-1, NAME-2, ... in `RUNS` that is not there.
-        config : dict
-        vocabulary : dict, optional
-        name : str
-            For a folder that is not given.
-
-        Raises
-        ------
-        RunError
-            If the folder holds a run already, is in use, or cannot be written.
+        A folder that is not given is the first of NAME-1, NAME-2, ... in `RUNS` that is not there. RunError
+        if the folder holds a run already, is in use, or cannot be written.
         """
         tokens = None if vocabulary is None else run_format.encode(vocabulary)
         if tokens is not None and len(tokens) > (most := run_format.LIMITS["vocabulary.json"]):
@@ -113,13 +103,7 @@ class Run:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str]) -> "Run":
-        """Return the run in an existing folder.
-
-        Raises
-        ------
-        RunError
-            If there is no run in it.
-        """
+        """Return the run in an existing folder; RunError if there is none in it."""
         run = cls(folder)
         # os.path, because Path's own raise where a name is too long for a file's
         if not run.has("config.json"):
@@ -135,13 +119,7 @@ class Run:
             )
 
     def hold(self) -> None:
-        """Hold the folder: until `release`, no other process writes there.
-
-        Raises
-        ------
-        RunError
-            If somebody has it, with who it is.
-        """
+        """Hold the folder until `release`: no other process writes there; RunError if one has it already."""
         if self._lock is None:
             self._lock = Lock(self.folder)
 
@@ -187,13 +165,7 @@ class Run:
             write_atomically(self.path("vocabulary.json"), run_format.encode(vocabulary))
 
     def config(self) -> dict[str, Any]:
-        """Return the configuration.
-
-        Raises
-        ------
-        RunError
-            If it cannot be read, is not as it was written, or is of a format that is not read.
-        """
+        """Return the configuration; RunError if it cannot be read, or is not as it was written."""
         if self._known is None:
             path = self.path("config.json")
             with _named(path):
@@ -209,13 +181,7 @@ class Run:
         return self._known
 
     def describe(self) -> run_format.Described:
-        """Return what the configuration describes: a model, settings, and what is known of the data.
-
-        Raises
-        ------
-        RunError
-            If a value is missing, unknown, of another type, or means nothing.
-        """
+        """Return what the configuration describes; RunError where a value in it is not right."""
         with _named(self.path("config.json")):
             return run_format.described(self.config())
 
@@ -269,19 +235,10 @@ class Run:
         )
 
     def load(self, name: str, shapes: Shapes | None = None) -> Checkpoint:
-        """Read a checkpoint.
+        """Read a checkpoint, ``"last"`` or ``"best"``, whose parameters must have these shapes, if given.
 
-        Parameters
-        ----------
-        name : "last" or "best"
-        shapes : dict, optional
-            What its parameters must be, by their names: compared before an array is read.
-
-        Raises
-        ------
-        RunError
-            If it is missing, truncated, damaged, not a checkpoint, another run's, or of a format that is not
-            read; if its parameters have other names or shapes, or are no finite numbers.
+        RunError if it is missing, truncated, damaged, not a checkpoint, another run's, or of a format that is
+        not read; if its parameters have other names or shapes, or are no finite numbers.
         """
         path = self.path(f"{name}.safetensors")
         if not os.path.lexists(path):

@@ -8,6 +8,8 @@ import hashlib
 import json
 import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -63,14 +65,14 @@ class Digests(Struct, forbid_unknown_fields=True):
     vocabulary: Digest | None
 
 
-class CellRecord(Struct, forbid_unknown_fields=True):
+class CellRecord(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """A cell: its name alone where it is one of ``bptt.cells.CELLS``, or else its equations."""
 
     name: Name
     equations: Annotated[str, Meta(max_length=1 << 18)] | None = None
 
 
-class Facts(Struct, forbid_unknown_fields=True):
+class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     """What is known of the data; of a task, where they come from alone."""
 
     source: Place
@@ -127,15 +129,7 @@ class LogLine(Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Described:
-    """What a run's configuration describes.
-
-    Attributes
-    ----------
-    model : Model
-    settings : Settings
-    facts : dict
-        Of the data, as :class:`bptt.training.experiment.Experiment` has them.
-    """
+    """What a run's configuration describes; the facts are those of the data, as an experiment has them."""
 
     model: Model
     settings: Settings
@@ -145,23 +139,19 @@ class Described:
 def described(config: dict[str, Any]) -> Described:
     """Return what a configuration describes; nothing is run, and nothing large is made.
 
-    Raises
-    ------
-    BpttError
-        If a part is missing, is unknown, or has another type, or if it means nothing.
+    BpttError if a part is missing, is unknown, has another type, or means nothing.
     """
     if odd := sorted(config.keys() - PARTS):
         raise RunError(f"it has parts that mean nothing: {', '.join(odd)}"[:300])
     kept = convert(config.get("cell"), CellRecord, "cell")
-    cell = get(record.from_json({k: v for k, v in msgspec.structs.asdict(kept).items() if v is not None}))
+    cell = get(record.from_json(msgspec.to_builtins(kept)))
     model: Model = _of(Model, config, "model", cell)
     settings: Settings = _of(Settings, config, "settings", cell)
     for name, value in settings.of_model(token_inputs=model.token_inputs).items():
         if getattr(model, name) != value:
             raise RunError(f"its model's {name} is not that of its settings")
     facts = convert(config.get("data"), Facts, "data")
-    known = msgspec.structs.asdict(facts)
-    return Described(model, settings, {name: value for name, value in known.items() if value is not None})
+    return Described(model, settings, msgspec.to_builtins(facts))
 
 
 def _of(kind: Any, config: dict[str, Any], name: str, cell: Cell) -> Any:
@@ -183,35 +173,29 @@ def _struct_of(kind: Any) -> Any:
 
 
 def decode(data: bytes, kind: type[T]) -> T:
-    """Return JSON as values of a type.
-
-    Raises
-    ------
-    RunError
-        If it is no JSON, or a value has another type or is out of its range; with what is wrong alone.
-    """
-    try:
+    """Return JSON as values of a type; a RunError says what is wrong alone, not where it stands."""
+    with _of_type():
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise RunError(_reason(error)) from None
 
 
 def convert(value: object, kind: type[T], name: str) -> T:
     """Return decoded JSON as values of a type; the error names the part that it is."""
-    try:
+    with _of_type(f"{name}: "):
         return msgspec.convert(value, kind)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise RunError(f"{name}: {_reason(error)}") from None
+
+
+@contextmanager
+def _of_type(name: str = "") -> Iterator[None]:
+    try:
+        yield
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise RunError(f"{name}{_reason(error)}") from None
+    except RecursionError:
+        raise RunError(f"{name}it is nested too deeply") from None
 
 
 def encode(value: dict[str, Any], *, indent: int | None = None) -> bytes:
-    """Return JSON as it stands in a file.
-
-    Raises
-    ------
-    RunError
-        If a text in it is no Unicode (as a path that is not UTF-8), or a number is not finite.
-    """
+    """Return JSON as it stands in a file; RunError for a path that is not UTF-8, or an infinite number."""
     try:
         return (json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
     except ValueError as error:
@@ -238,13 +222,7 @@ def expect_sum(found: str, wanted: object) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Return what is in one of a run's files.
-
-    Raises
-    ------
-    RunError
-        If it cannot be read, or has more bytes than it may have.
-    """
+    """Return what is in one of a run's files; RunError if it cannot be read, or is too large."""
     try:
         return read_regular(path, LIMITS[path.name])
     except OSError as error:
@@ -311,13 +289,7 @@ _SUM_LENGTH = len(_SUM % bytes(8))
 
 
 def read_line(text: bytes, *, wants_sum: bool) -> LogLine:
-    """Return what every line of a log has.
-
-    Raises
-    ------
-    RunError
-        If it is no line of a log, or is not as it was written.
-    """
+    """Return what every line of a log has; RunError if it is none, or is not as it was written."""
     line = decode(text, LogLine)
     if line.crc32 is None and not wants_sum:
         return line
@@ -328,6 +300,4 @@ def read_line(text: bytes, *, wants_sum: bool) -> LogLine:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
     return str(error).splitlines()[0][:300]

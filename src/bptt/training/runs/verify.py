@@ -73,8 +73,9 @@ class _Checks:
         self.good: Literal["whole", "readable"] = "whole" if run.config()["format"] > OLDEST else "readable"
 
     def findings(self) -> Iterator[Finding]:
+        cell, data = self.kept.model.stack.cell.name, self.kept.settings.data
         checks = {
-            "config.json": lambda: f"describes {self.kept.model.stack.cell.name}, trained on {self._data}",
+            "config.json": lambda: f"describes {cell}, trained on {data}",
             "vocabulary.json": self._vocabulary,
             "last.safetensors": self._last,
             "best.safetensors": self._best,
@@ -86,10 +87,6 @@ class _Checks:
                     yield Finding(file, self.good, says)
             except BpttError as error:
                 yield Finding(file, "damaged", str(error))
-
-    @property
-    def _data(self) -> str:
-        return self.kept.settings.data
 
     def _vocabulary(self) -> str | None:
         known = self.run.vocabulary_of(self.kept)
