@@ -52,17 +52,8 @@ class Experiment:
     def of(cls, settings: Settings, *, facts: dict[str, Any] | None = None) -> "Experiment":
         """Load the data and describe the model.
 
-        Parameters
-        ----------
-        settings : Settings
-        facts : dict, optional
-            From the configuration of a run that is resumed.
-
-        Raises
-        ------
-        BpttError
-            If the data cannot be used, a setting means nothing, or the data are no longer those of
-            `facts`.
+        BpttError if the data cannot be used, a setting means nothing, or the data are no longer those of
+        `facts`, which are from the configuration of a run that is resumed.
         """
         made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
         facts = made.facts if facts is None else facts

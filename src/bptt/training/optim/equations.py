@@ -84,17 +84,7 @@ def read(owner: str, equations: tuple[str, ...], slots: tuple[str, ...], options
 
 
 class _Reader(ast.NodeTransformer):
-    """Reads lines one after the other.
-
-    Attributes
-    ----------
-    moves : set of str
-        The arrays that a line may set.
-    numbers, arrays : set of str
-        The names known so far.
-    computed, lines : list
-        As `Rule` has them.
-    """
+    """Reads lines one after the other: of `numbers` and `arrays`, known so far, it may set again `moves`."""
 
     def __init__(self, owner: str, moves: set[str], numbers: set[str]) -> None:
         self.owner, self.moves, self.numbers, self.arrays = owner, moves, numbers, {"g", *moves}

@@ -22,16 +22,14 @@ MOST_DAMAGED = 1000
 
 
 class Entry(NamedTuple):
-    """A line: its step, the seconds until then, its text, and whether that has a check sum."""
+    """A line: what it says, and its text."""
 
-    step: int
-    seconds: float
+    line: run_format.LogLine
     text: bytes
-    has_sum: bool
 
     def checked(self) -> bytes:
         """Return the line with its check sum."""
-        if self.has_sum:
+        if self.line.crc32 is not None:
             return self.text + b"\n"
         return run_format.checked_line(run_format.decode(self.text, dict[str, Any]))
 
@@ -52,7 +50,7 @@ class Found:
 
     def first_lost(self, step: int, *every: int) -> int | None:
         """Return the first multiple of any of `every`, up to `step`, without a line; None if all have one."""
-        there = {entry.step for entry in self.entries}
+        there = {entry.line.step for entry in self.entries}
         lost = [next(at for at in count(period, period) if at not in there) for period in every]
         return min((at for at in lost if at <= step), default=None)
 
@@ -105,9 +103,9 @@ class Log:
             is_torn = not text.endswith(b"\n")  # the last one: whole but for its end, or of no use
             try:
                 line = run_format.read_line(text.rstrip(b"\n"), wants_sum=self.wants_sum)
-                if entries and line.step <= entries[-1].step:
+                if entries and line.step <= entries[-1].line.step:
                     raise RunError("its step is not beyond that of the line before")
-                entries.append(Entry(line.step, line.seconds, text.rstrip(b"\n"), line.crc32 is not None))
+                entries.append(Entry(line, text.rstrip(b"\n")))
             except RunError:
                 damaged += [] if is_torn else [number]
                 if len(damaged) == MOST_DAMAGED:
@@ -121,13 +119,13 @@ class Log:
         where lines are missing that are due every so many steps.
         """
         found = self.read()
-        kept = [entry for entry in found.entries if entry.step <= step]
+        kept = [entry for entry in found.entries if entry.line.step <= step]
         if found.damaged:
             run_format.note(f"{self.path}: {found.says}; as it was, it is kept in {self._set_aside()}")
         elif lost := found.first_lost(step, *every):
             run_format.note(f"{self.path}: it has lost the line of step {lost:,}, and maybe others")
         write_atomically(self.path, b"".join(entry.checked() for entry in kept))
-        return kept[-1].seconds if kept else 0.0
+        return kept[-1].line.seconds if kept else 0.0
 
     def _set_aside(self) -> Path:
         """Copy the file to the first of NAME.damaged-1, ... that is not there."""

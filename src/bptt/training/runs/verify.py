@@ -16,17 +16,10 @@ from bptt.training.runs.format import OLDEST, Described, Progress, convert, due
 
 @dataclass(frozen=True)
 class Finding:
-    """What is found of one of a run's files.
+    """What is found of one of a run's files, in a line.
 
-    Attributes
-    ----------
-    file : str
-        Its name.
-    state : "whole", "readable" or "damaged"
-        As it was written, by its digest; readable, but of an earlier version that wrote no digests; or
-        damaged, missing, or of another run.
-    says : str
-        In a line.
+    It is whole, by its digest; readable, but of an earlier version that wrote no digests; or damaged, which
+    means missing, too, or of another run.
     """
 
     file: str
@@ -99,7 +92,7 @@ class _Checks:
         if last and (lost := found.first_lost(last.step, *due(self.kept.settings, last.step, last.count))):
             raise BpttError(f"it has lost the line of step {lost:,}, and maybe others")
         entries = found.entries
-        return f"{len(entries):,} lines, to step {entries[-1].step:,}" if entries else None
+        return f"{len(entries):,} lines, to step {entries[-1].line.step:,}" if entries else None
 
     def _last(self) -> str | None:
         if self.run.has("last.safetensors"):
