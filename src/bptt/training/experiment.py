@@ -17,7 +17,6 @@ from bptt.errors import ConfigError, DataError, RunError
 from bptt.nets import evaluate
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
-from bptt.nets.sample import sample
 from bptt.training import optim, schedules
 from bptt.training.settings import Settings
 from bptt.types import Array, Batch, Params
@@ -147,13 +146,6 @@ class Experiment:
 
     def _outputs(self, params: Params, batch: Batch) -> Array:
         return self.model.forward(params, batch).outputs
-
-    def sample(self, params: Params, seed: int, length: int = 200) -> str | None:
-        """Return some of what the model writes, where it writes text."""
-        if self.vocabulary is None:
-            return None
-        rng = np.random.default_rng([seed, 2])
-        return "".join(sample(self.model, params, self.vocabulary, rng=rng, length=length, temperature=0.8))
 
 
 def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = None) -> Model:

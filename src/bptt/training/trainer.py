@@ -25,6 +25,7 @@ from msgspec.structs import asdict
 
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
+from bptt.nets.sample import sample
 from bptt.training import optim
 from bptt.training.experiment import Experiment
 from bptt.training.opening import begin, drawn, find, go_on
@@ -170,7 +171,7 @@ class Trainer:
         RunError
             If a file cannot be written.
         """
-        if not self.run.is_held:  # somebody has asked for reports before, and not for all of them
+        if self.run.lock is None:  # somebody has asked for reports before, and not for all of them
             self.run.hold()
             if self.run.load("last").values["step"] != self._saved_at:
                 self.close()
@@ -213,7 +214,10 @@ class Trainer:
 
     def sample(self, length: int = 200) -> str | None:
         """Return some of what the model writes now; None where the data are not text."""
-        return self.experiment.sample(self.params, self.settings.seed, length)
+        if (vocabulary := self.experiment.vocabulary) is None:
+            return None
+        rng = np.random.default_rng([self.settings.seed, 2])
+        return "".join(sample(self.model, self.params, vocabulary, rng=rng, length=length, temperature=0.8))
 
     def _why_end(self, stop: bool) -> str | None:
         if self.progress.solved:

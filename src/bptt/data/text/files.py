@@ -122,8 +122,10 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
         none = f"none of its {len(files)} files is UTF-8 text; --tokens byte reads any file"
         raise DataError(f"{path}: {'is empty' if as_bytes else none}")
     if passed_over:
-        read_ = len(files) - sum(file in passed_over for file in files)
-        warnings.warn(told(path, read_, passed_over), BpttWarning, stacklevel=3)
+        count = len(files) - sum(file in passed_over for file in files)
+        taken = f"{shown(str(path))}: {count:,} {'file' if count == 1 else 'files'} read"
+        says = f"{taken}, {len(passed_over):,} passed over: {_reasons(passed_over)}"
+        warnings.warn(says, BpttWarning, stacklevel=3)
     data = b"".join(kept)
     del kept
     return Contents(data if as_bytes else data.decode(), dict(sorted(passed_over.items())))
@@ -132,12 +134,6 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
 def decode(data: bytes, kind: Kind, name: object) -> str | bytes:
     """Return what `read` makes of a file's bytes; `name` is what errors call the file."""
     return _whole(data, name) if tokenizer(kind).reads_bytes else _lines(data, name).decode()
-
-
-def told(path: Path, read: int, passed_over: dict[str, str]) -> str:
-    """Return the line that says what was left out of a folder."""
-    files, reasons = "file" if read == 1 else "files", _reasons(passed_over)
-    return f"{shown(str(path))}: {read:,} {files} read, {len(passed_over):,} passed over: {reasons}"
 
 
 def _reasons(passed_over: dict[str, str]) -> str:

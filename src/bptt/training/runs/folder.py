@@ -57,7 +57,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
-        self._lock: Lock | None = None
+        self.lock: Lock | None = None
         self._known: dict[str, Any] | None = None
 
     @classmethod
@@ -120,27 +120,22 @@ class Run:
 
     def hold(self) -> None:
         """Hold the folder until `release`: no other process writes there; RunError if one has it already."""
-        if self._lock is None:
-            self._lock = Lock(self.folder)
+        if self.lock is None:
+            self.lock = Lock(self.folder)
 
     def expect_held(self) -> None:
         """Raise a RunError where the folder was held and is not any more: two would write over each other."""
-        if self._lock is not None and not self._lock.is_held():
+        if self.lock is not None and not self.lock.is_held():
             raise RunError(
                 f"{self.folder} is not held any more: this is a forked process, or {Lock.NAME} was taken "
                 "away; what was saved until now is whole"
             )
 
-    @property
-    def is_held(self) -> bool:
-        """Whether this object holds the folder."""
-        return self._lock is not None
-
     def release(self) -> None:
         """Let go of the folder."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            lock.release()
+        if self.lock is not None:
+            self.lock.release()
+            self.lock = None
 
     def path(self, name: str) -> Path:
         """Return the path of one of the run's files."""
