@@ -81,7 +81,9 @@ class Experiment:
             )
         return cls(
             settings=settings,
-            model=_model(settings, len(vocabulary), len(vocabulary)),
+            model=Model(
+                inputs=len(vocabulary), outputs=len(vocabulary), **settings.of_model(token_inputs=True)
+            ),
             source=TextStream(train, settings.batch, settings.chunk, name=corpus.name),
             vocabulary=vocabulary,
             facts={
@@ -98,9 +100,10 @@ class Experiment:
     @classmethod
     def _of_task(cls, settings: Settings) -> "Experiment":
         task = tasks.make(settings.data, batch=settings.batch, seed=settings.seed)
-        size = task.input_tokens or task.input_size
+        size, tokens = task.input_tokens or task.input_size, task.input_tokens is not None
         assert size is not None  # a task has the one or the other
-        model = _model(settings, size, task.output_size, task)
+        told = settings.of_model(token_inputs=tokens)
+        model = Model(inputs=size, outputs=task.output_size, token_inputs=tokens, loss=task.loss, **told)
         facts = {"source": f"generated: {task.summary}"}
         return cls(settings=settings, model=model, source=task, facts=facts, _task=task)
 
@@ -146,13 +149,6 @@ class Experiment:
 
     def _outputs(self, params: Params, batch: Batch) -> Array:
         return self.model.forward(params, batch).outputs
-
-
-def _model(settings: Settings, inputs: int, outputs: int, task: Task | None = None) -> Model:
-    token_inputs = task is None or task.input_tokens is not None
-    loss = "cross_entropy" if task is None else task.loss
-    told = settings.of_model(token_inputs=token_inputs)
-    return Model(inputs=inputs, outputs=outputs, token_inputs=token_inputs, loss=loss, **told)
 
 
 def _try_out(cell: Cell) -> None:
