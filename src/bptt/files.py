@@ -19,11 +19,8 @@ from typing import Any, BinaryIO
 
 from bptt.errors import RunError
 
-BINARY = getattr(os, "O_BINARY", 0)
-"""Windows turns newlines into two characters without it."""
-
-_QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | BINARY
-"""A FIFO that nobody writes to would hang the one that opens it."""
+_QUIET = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Or else a FIFO that nobody writes to would hang the one that opens it, and Windows rewrite newlines."""
 
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 
@@ -70,6 +67,15 @@ def open_regular(path: Path, limit: int) -> Iterator[BinaryIO]:
 
 
 @contextlib.contextmanager
+def _writing(path: Path, besides: str = "") -> Iterator[None]:
+    """Have an error say what cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}{besides}") from None
+
+
+@contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
     """Open a file by a descriptor."""
     handle = os.open(path, flags | _QUIET, 0o666)
@@ -98,7 +104,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     RunError if it cannot be written; what was there is as it was.
     """
     temporary = path.parent / f".{path.name}.{os.urandom(6).hex()}.tmp"
-    try:
+    with _writing(path, "; what was there is as it was"):
         try:
             with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as handle:
                 _write_all(handle, data)
@@ -109,10 +115,6 @@ def write_atomically(path: Path, data: bytes) -> None:
                 os.unlink(temporary)  # noqa: PTH108  the module's text says why
             raise
         sync_folder(path.parent)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; what was there is as it was"
-        ) from None
 
 
 def is_temporary(name: str, of: frozenset[str]) -> bool:
@@ -122,15 +124,15 @@ def is_temporary(name: str, of: frozenset[str]) -> bool:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Write at a file's end, which is not forced to the disk yet; OSError if it is no regular file."""
-    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK) as handle:
+    """Write at a file's end, which is not forced to the disk yet; RunError if it cannot be."""
+    with _writing(path), _opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _NO_LINK) as handle:
         _expect_file(os.fstat(handle), path)
         _write_all(handle, data)
 
 
 def sync(path: Path) -> None:
-    """Force to the disk what has been written to a file."""
-    with _opened(path, os.O_RDWR) as handle:  # Windows forces only what is open for writing
+    """Force to the disk what has been written to a file; RunError if it cannot be."""
+    with _writing(path), _opened(path, os.O_RDWR) as handle:  # Windows forces only what is open for writing
         os.fsync(handle)
 
 
@@ -223,18 +225,17 @@ class Lock:
         self._handle: int | None = None
         _held.add(self)  # before there is anything that a forked process could keep
         try:
-            flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _QUIET
-            self._handle = handle = os.open(path, flags, 0o666)
-            _expect_file(os.fstat(handle), path)
+            with _writing(path):
+                flags = os.O_RDWR | os.O_CREAT | _NO_LINK | _QUIET
+                self._handle = handle = os.open(path, flags, 0o666)
+                _expect_file(os.fstat(handle), path)
             if not _try(handle):
                 raise RunError(
                     f"{folder} is in use by {_holder(handle)}: wait until it ends, or stop it; "
                     "two would write over each other"
                 )
-        except BaseException as error:
+        except BaseException:
             self.release()
-            if isinstance(error, OSError):
-                raise RunError(f"cannot write {path}: {error.strerror}") from None
             raise
         with contextlib.suppress(OSError):  # on a full disk it is held, and says nothing of its holder
             os.ftruncate(handle, 0)

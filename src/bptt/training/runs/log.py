@@ -5,8 +5,6 @@ and a resumption makes it again.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import count
@@ -70,21 +68,12 @@ class Log:
 
     def add(self, line: dict[str, Any]) -> None:
         """Add a line, which is not forced to the disk yet."""
-        with self._writing():
-            append(self.path, run_format.checked_line(line))
+        append(self.path, run_format.checked_line(line))
 
     def force(self) -> None:
         """Force to the disk what has been added."""
         if os.path.lexists(self.path):
-            with self._writing():
-                sync(self.path)
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror}") from None
+            sync(self.path)
 
     def lines(self) -> list[dict[str, Any]]:
         """Return the lines; those that are damaged are left out, with a warning."""
