@@ -1,6 +1,7 @@
 """``bptt verify``: whether a run's files are as they were written."""
 
 import json
+from dataclasses import asdict
 
 import click
 
@@ -19,7 +20,7 @@ def verify(folder: str, as_json: bool) -> int:
     found = checked(folder)
     is_damaged = any(finding.state == "damaged" for finding in found)
     if as_json:
-        files = [finding.to_json() for finding in found]
+        files = [asdict(finding) for finding in found]
         click.echo(json.dumps({"verdict": "damaged" if is_damaged else "whole", "files": files}))
     else:
         for finding in found:

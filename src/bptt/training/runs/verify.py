@@ -6,8 +6,8 @@ Every load checks the file that it reads; this checks all of them, and whether t
 import os
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from bptt.errors import BpttError, BpttWarning
 from bptt.training.runs.folder import Run
@@ -25,10 +25,6 @@ class Finding:
     file: str
     state: Literal["whole", "readable", "damaged"]
     says: str
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the finding as JSON values."""
-        return asdict(self)
 
 
 def verify(folder: str | os.PathLike[str]) -> list[Finding]:
