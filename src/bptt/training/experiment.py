@@ -19,7 +19,7 @@ from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
 from bptt.training import optim, schedules
 from bptt.training.settings import Settings
-from bptt.types import Array, Batch, Params
+from bptt.types import Array, Params
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +135,7 @@ class Experiment:
         assert self._task is not None
         total, count = 0.0, 0
         for batch in self._task.test_batches():
-            outputs, mask = self._outputs(params, batch), tasks.counted(batch)
+            outputs, mask = self.model.forward(params, batch).outputs, tasks.counted(batch)
             total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
             count += int(mask.sum())
         return total / count
@@ -145,10 +145,7 @@ class Experiment:
         if self._task is None:
             return None
         predict = LOSSES[self.model.loss].predict
-        return self._task.criterion(lambda batch: predict(self._outputs(params, batch)))
-
-    def _outputs(self, params: Params, batch: Batch) -> Array:
-        return self.model.forward(params, batch).outputs
+        return self._task.criterion(lambda batch: predict(self.model.forward(params, batch).outputs))
 
 
 def _try_out(cell: Cell) -> None:

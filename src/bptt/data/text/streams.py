@@ -64,10 +64,9 @@ class TextStream:
 
     def __init__(self, ids: Array, batch: int, chunk: int, *, name: str = "text") -> None:
         ids = _check_ids(ids, name)
-        if batch < 1:
-            raise ConfigError(f"--batch must be at least 1, got {batch}")
-        if chunk < 1:
-            raise ConfigError(f"--chunk must be at least 1, got {chunk}")
+        for option, size in (("batch", batch), ("chunk", chunk)):
+            if size < 1:
+                raise ConfigError(f"--{option} must be at least 1, got {size}")
         if len(ids) <= batch * chunk:
             raise DataError(
                 f"{name}: {len(ids)} tokens are too few for one batch of {batch} rows of {chunk}, which "

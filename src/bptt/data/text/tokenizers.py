@@ -224,12 +224,11 @@ TOKENIZERS: dict[Kind, type[Tokenizer]] = {"char": Characters, "byte": Bytes, "w
 """The kinds of token, by the names that a run keeps."""
 
 
-def tokenizer(kind: object) -> type[Tokenizer]:
+def tokenizer(kind: Kind) -> type[Tokenizer]:
     """Return what a kind of token is; a ConfigError where it is none."""
-    for name, found in TOKENIZERS.items():
-        if name == kind:
-            return found
-    raise ConfigError(f"tokens must be one of {', '.join(TOKENIZERS)}, got {kind!r}")
+    if kind not in tuple(TOKENIZERS):
+        raise ConfigError(f"tokens must be one of {', '.join(TOKENIZERS)}, got {kind!r}")
+    return TOKENIZERS[kind]
 
 
 def _as_str(text: str | bytes, kind: Kind) -> str:
