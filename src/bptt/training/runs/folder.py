@@ -41,10 +41,6 @@ RUNS = Path("bptt-runs")
 class Run:
     """A run's folder.
 
-    Parameters
-    ----------
-    folder : path
-
     Examples
     --------
     >>> import tempfile

@@ -54,14 +54,7 @@ class Found:
 
 
 class Log:
-    """A log in a file, which need not be there.
-
-    Parameters
-    ----------
-    path : Path
-    wants_sum : bool
-        Whether a line without a check sum is damaged; the first format had none.
-    """
+    """A log in a file, which need not be there; only in the first format a line may lack its check sum."""
 
     def __init__(self, path: Path, *, wants_sum: bool) -> None:
         self.path, self.wants_sum = path, wants_sum
