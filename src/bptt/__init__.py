@@ -29,9 +29,9 @@ if sys.argv[:1] == ["-m"] and sys.orig_argv[-len(sys.argv)] == "bptt":
 def _face() -> dict[str, tuple[str, str]]:
     """Return each public name's module and its name there."""
     import ast
-    from pathlib import Path
+    from pkgutil import get_data  # also from within a zip
 
-    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text("utf-8"))
+    stub = ast.parse(get_data("bptt", "__init__.pyi") or "")
     imports = (node for node in stub.body if isinstance(node, ast.ImportFrom))
     return {a.asname or a.name: (str(node.module), a.name) for node in imports for a in node.names}
 

@@ -6,11 +6,14 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, Type
 import numpy as np
 import numpy.typing as npt
 
+from bptt.errors import ConfigError
+
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array of any dtype; docstrings give the shape."""
 
 NONE: Array = np.empty((0, 0))
 """No array."""
+NONE.flags.writeable = False
 
 Params: TypeAlias = dict[str, Array]
 """Parameters, gradients or states by name, as in ``{"layers.0.U": ...}``."""
@@ -44,7 +47,7 @@ class Flags(TypedDict, total=False):
     features: Array | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """One step's data, time-major: T steps of N rows.
 
@@ -74,7 +77,7 @@ class Batch:
     carry: bool = False
 
     @classmethod
-    def of(cls, inputs: "Array | Batch", targets: Array = NONE, **flags: Unpack[Flags]) -> "Batch":
+    def of(cls, inputs: "Array | Batch", targets: Array | None = None, **flags: Unpack[Flags]) -> "Batch":
         """Return a batch of arrays; a batch is returned as it is.
 
         Examples
@@ -84,9 +87,11 @@ class Batch:
         False
         """
         if not isinstance(inputs, Batch):
-            return cls(inputs, targets, **flags)
-        if targets is not NONE or flags:
-            raise TypeError("give a Batch, or arrays: a Batch has targets and flags of its own")
+            return cls(inputs, NONE if targets is None else targets, **flags)
+        if targets is not None or any(flag is not None for flag in flags.values()):
+            raise ConfigError(
+                "a Batch has targets and flags of its own: give it alone, and a state as state="
+            )
         return inputs
 
     @property

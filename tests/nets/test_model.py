@@ -6,8 +6,9 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bptt import Model, unroll
+from bptt import Batch, Model, unroll
 from bptt.cells import CELLS
+from bptt.errors import ConfigError, ShapeError
 from bptt.nets.losses import LOSSES
 from bptt.types import Array, Params, Reduction
 from gradcheck import assert_close, central_differences, complex_step
@@ -201,3 +202,37 @@ def test_parameters_are_named_as_the_documentation_says() -> None:
     ]
     tied = Model(inputs=5, outputs=5, hidden=3, embedding=3, tied=True, output_bias=False, bias="none")
     assert set(tied.init(np.random.default_rng(0))) == {"embedding", "layers.0.W", "layers.0.U"}
+
+
+def test_losses_are_those_of_a_training_step() -> None:
+    c = case(inputs=9, embedding=3)
+    assert c.tokens is not None
+    params = {name: c.arrays[name] for name in c.names}
+    for backend in ("reference", "cpu"):
+        model = replace(c.model, backend=backend)
+        batch = Batch(c.tokens, c.targets, mask=MASK)
+        each, _ = model.losses(params, batch)
+        wanted = model.backprop(params, batch)
+        np.testing.assert_allclose(each, wanted.each, rtol=0, atol=1e-13)
+        assert not each[~MASK].any()
+
+
+def test_a_batch_is_given_alone() -> None:
+    c = case()
+    assert c.tokens is not None
+    batch, params = Batch(c.tokens, c.targets), {name: c.arrays[name] for name in c.names}
+    same = c.model.loss_and_grads(params, batch, mask=None)
+    assert same.loss == c.model.loss_and_grads(params, c.tokens, c.targets).loss
+    with pytest.raises(ConfigError, match="give it alone"):
+        c.model.loss_and_grads(params, batch, mask=MASK)
+    with pytest.raises(ConfigError, match="give it alone"):
+        c.model.loss_and_grads(params, batch, c.targets)
+    with pytest.raises(ShapeError, match="targets must be"):
+        c.model.loss_and_grads(params, c.tokens)
+
+
+def test_a_size_may_be_numpys_and_is_no_truth_value() -> None:
+    model = Model(inputs=np.int64(5), outputs=5, hidden=3)  # type: ignore[arg-type]
+    assert model.shapes["layers.0.W"] == (5, 12)
+    with pytest.raises(ConfigError, match="hidden must be a whole number"):
+        Model(inputs=5, outputs=5, hidden=True)

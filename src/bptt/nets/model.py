@@ -30,7 +30,6 @@ from bptt.nets.output import Output, OutputRun
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
 from bptt.types import (
-    NONE,
     Array,
     Batch,
     BiasCount,
@@ -255,7 +254,7 @@ class Model:
         self,
         params: Params,
         inputs: Array | Batch,
-        targets: Array = NONE,
+        targets: Array | None = None,
         state: Params | None = None,
         *,
         rng: Generator | None = None,
@@ -295,15 +294,21 @@ class Model:
             return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
 
     def losses(
-        self, params: Params, inputs: Array, targets: Array, state: Params | None = None
+        self,
+        params: Params,
+        inputs: Array | Batch,
+        targets: Array | None = None,
+        state: Params | None = None,
+        **flags: Unpack[Flags],
     ) -> tuple[Array, Params]:
         """Return every step's own loss, (T, N), and the state to carry on: what an evaluation needs.
 
-        Parameters are those of `loss_and_grads`.
+        Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
+        batch = Batch.of(inputs, targets, **flags)
         with one_blas_thread():
-            layers = self._run(params, Batch(inputs), state, None).layers
-            return self.output.losses(params, layers.y, targets), layers.states
+            layers = self._run(params, batch, state, None).layers
+            return self.output.losses(params, layers.y, batch), layers.states
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""

@@ -114,15 +114,17 @@ class Output:
         grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
         return float(w @ found.each), found.each.reshape(h.shape[:2]), grads
 
-    def losses(self, params: Params, h: Array, targets: Array) -> Array:
-        """Return (4) of every step alone, (T, N)."""
+    def losses(self, params: Params, h: Array, batch: Batch) -> Array:
+        """Return (4) of every step alone, (T, N); zero where it does not count."""
         if not self._is_compiled(h):
-            return self.loss_of(self.forward(params, h).outputs, targets, overwrite=True).each
+            outputs = self.forward(params, h).outputs
+            return self.loss_of(outputs, batch.targets, mask=batch.counted, overwrite=True).each
         from bptt.kernels.ops.output import losses
 
-        targets = counted_targets(targets, h.shape[:2], self.size, None).ravel()
+        targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted).ravel()
         rows, V, b = h.reshape(-1, self.width), self.matrix(params), params.get("output.b")
-        return losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16").reshape(h.shape[:2])
+        each = losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16").reshape(h.shape[:2])
+        return each if batch.counted is None else np.where(batch.counted, each, each.dtype.type(0))
 
     def _is_compiled(self, h: Array) -> bool:
         return self.loss == "cross_entropy" and uses_kernels(self.backend, h.dtype)

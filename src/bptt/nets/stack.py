@@ -6,7 +6,8 @@ direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``
 """
 
 from dataclasses import dataclass
-from typing import Unpack, get_args
+from numbers import Integral
+from typing import get_args
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from bptt.kernels.backends import Backend, LayerRun, Precision, expect_backend, 
 from bptt.layer.shapes import layer_shapes
 from bptt.nets import dropout
 from bptt.nets.init import Init
-from bptt.types import Array, Batch, BiasCount, Dtype, Flags, Generator, Gradients, Params, Shapes
+from bptt.types import Array, Batch, BiasCount, Dtype, Generator, Gradients, Params, Shapes
 
 MOST_LAYERS = 1000
 """Layers have names of their own, so that a million of them would take minutes to be counted."""
@@ -126,8 +127,9 @@ class Stack:
         inputs: Array | Batch,
         states: Params | None = None,
         *,
+        mask: Array | None = None,
+        reset: Array | None = None,
         rng: Generator | None = None,
-        **flags: Unpack[Flags],
     ) -> "StackRun":
         """Run all layers over a sequence.
 
@@ -136,13 +138,15 @@ class Stack:
         params : dict of arrays
             As from `init`; names outside ``layers.`` are not read.
         inputs : (T, N, D) array, (T, N) integers, or Batch
-            x, with what else may be said of it in `flags`: ``mask``, ``reset``; or a batch that has both.
+            x; a batch has a mask and resets of its own.
         states : dict of (N, H), optional
             As from `zero_states`, which is the default.
+        mask, reset : (T, N) bool, optional
+            As in :func:`bptt.unroll`.
         rng : Generator, optional
             Draws what is dropped. Without it nothing is: that is how a model is evaluated.
         """
-        batch = Batch.of(inputs, **flags)
+        batch = Batch.of(inputs, mask=mask, reset=reset)
         self.expect_states("states", states)
         x, final = batch.inputs, Params()
         runs: list[tuple[str, LayerRun]] = []
@@ -250,5 +254,5 @@ def expect_sizes(owner: object, *names: str) -> None:
     """Raise a ConfigError unless these attributes, where they are not None, are whole numbers from 1."""
     for name in names:
         size = getattr(owner, name)
-        if size is not None and (not isinstance(size, int) or size < 1):
+        if size is not None and (isinstance(size, bool) or not isinstance(size, Integral) or size < 1):
             raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")

@@ -31,6 +31,8 @@ def begin(settings: Settings, folder: str | Path | None) -> tuple[Experiment, Ru
     experiment = Experiment.of(settings)
     config = _config_of(experiment)
     params = drawn(experiment)  # what takes too much memory leaves no folder behind
+    if odd := [name for name, array in params.items() if not np.isfinite(array).all()]:
+        raise ConfigError(f"{', '.join(odd)}: initial values are not finite; a smaller --init-scale?")
     vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
     name = f"{Path(settings.data).stem or 'text'}-{experiment.model.stack.cell.name}"
     return experiment, Run.create(folder, config, vocabulary, name=name), params

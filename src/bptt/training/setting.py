@@ -39,8 +39,8 @@ class Setting:
         What stands for its value in the command's help.
     keyword : str or None
         What its part calls it, where that is another name.
-    least, most, above, unlimited
-        Its limits, with `above` itself left out; whether infinity may be given for None.
+    least, most, above, below, unlimited
+        Its limits, `above` and `below` themselves left out; whether infinity may be given for None.
     needs : (str, tuple of str) or None
         Another setting, and the values of it with which this one has an effect.
     argument, of_text, may_change : bool
@@ -58,6 +58,7 @@ class Setting:
     least: float = -math.inf
     most: float = math.inf
     above: float = -math.inf
+    below: float = math.inf
     unlimited: bool = False
     needs: tuple[str, tuple[str, ...]] | None = None
     argument: bool = False
@@ -87,7 +88,7 @@ class Setting:
         """What a value must be, in words."""
         if self.choices:
             return f"one of {', '.join(self.choices)}"
-        limits = {" from": self.least, " to": self.most, " above": self.above}
+        limits = {" from": self.least, " to": self.most, " above": self.above, " below": self.below}
         kinds = [
             _WORDS.get(kind, f"a {kind.__name__.lower()}") for kind in self.types if kind is not NoneType
         ]
@@ -101,9 +102,11 @@ class Setting:
             right = isinstance(value, self.types)
         else:
             right = (
-                type(value) in (int, *self.types) and self.least <= value <= self.most and value > self.above
+                type(value) in (int, *self.types)
+                and self.least <= value <= self.most
+                and self.above < value < self.below
+                and (float not in self.types or abs(value) <= sys.float_info.max)
             )
-            right = right and (float not in self.types or abs(value) <= sys.float_info.max)
         if not right:
             raise ConfigError(f"{self.name.replace('_', '-')} must be {self.wanted}, got {value!r}")
 

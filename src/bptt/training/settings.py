@@ -53,8 +53,8 @@ class Settings:
     layers: int = setting(1, "Layers", "model", "L", least=1, most=MOST_LAYERS)
     embedding: int = setting(64, "Embedding size; 0 is one-hot input", "model", "E", least=0, most=MOST)
     tied: bool = setting(False, "Output matrix = embedding transposed", "model")
-    dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P")
-    input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P")
+    dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
+    input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "Biases of the output", "model")
     init: InitName = setting(
@@ -72,7 +72,7 @@ class Settings:
         None, "Passes over the text, instead of steps", "loop", "E", above=0, may_change=True
     )
     optimizer: str = setting("adam", ", ".join(OPTIMIZERS), "optimizer")
-    lr: float = setting(5e-3, "Learning rate", "schedule", "X")
+    lr: float = setting(5e-3, "Learning rate", "schedule", "X", above=0)
     momentum: float = setting(0.0, "Momentum", "optimizer", needs=("optimizer", ("sgd",)))
     beta2: float = setting(
         0.999, "Decay of the squares' mean", "optimizer", needs=("optimizer", ("adam", "adamw"))

@@ -98,7 +98,12 @@ class _Reader(ast.NodeTransformer):
         except (SyntaxError, ValueError):
             line = ast.Pass()
         self._text = text
-        if not isinstance(line, ast.Assign) or not isinstance(target := line.targets[0], ast.Name):
+        targets = line.targets if isinstance(line, ast.Assign) else []
+        if (
+            not isinstance(line, ast.Assign)
+            or len(targets) != 1
+            or not isinstance(target := targets[0], ast.Name)
+        ):
             raise self._error("an equation is name = expression, as in p = p - lr*g")
         name, value = target.id, line.value
         taken = name in self.numbers | self.arrays | FUNCTIONS.keys() or name.startswith("_")
