@@ -54,13 +54,8 @@ def _operation(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[E
     if expr.is_Mul:
         return _product(v, expr, at)
     if expr.is_Pow:
-        return _power(v, expr, at)
-    name = type(expr).__name__
-    if name == "where":
-        u, then, otherwise = map(at, expr.args)
-        return v.where_positive(u, then, otherwise)
-    method = {"abs": "absolute", "max": "maximum", "min": "minimum"}.get(name, name)
-    return getattr(v, method)(*map(at, expr.args))
+        return power(v, at(expr.base), float(expr.exp))
+    return getattr(v, type(expr).__name__)(*map(at, expr.args))  # where, exp, tanh, max, ...
 
 
 def _sum(v: Vector, expr: Expr, at: Any) -> Value:
@@ -93,7 +88,3 @@ def _product(v: Vector, expr: Expr, at: Any) -> Value:
             divisor = v.mul(divisor, at(f))
         value = v.div(value, divisor)
     return v.neg(value) if sign else value
-
-
-def _power(v: Vector, expr: Expr, at: Any) -> Value:
-    return power(v, at(expr.base), float(expr.exp))

@@ -45,7 +45,7 @@ def _by_log(v: Vector, a: Value, exponent: float) -> Value:
     p = v.const(exponent)
     product = v.mul(p, v.log_at_edges(a, high))
     low = v.add(_rounding(v, exponent, high, product), v.mul(p, v.add(first, second)))
-    regular = v.compare("<", v.absolute(product), v.const(np.inf))  # else a is 0, infinite or no number
+    regular = v.compare("<", v.abs(product), v.const(np.inf))  # else a is 0, infinite or no number
     return v.exp(product, v.select(regular, low, v.const(0.0)))
 
 

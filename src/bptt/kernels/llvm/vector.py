@@ -77,6 +77,8 @@ class Vector:
         Numbers in a vector.
     scalar, type, bits : llvmlite.ir.Type
         Of one number, of a vector of them, and of a vector of whole numbers as wide.
+    add, sub, mul, div, neg, select : function
+        The builder's own, of floating-point numbers.
     """
 
     def __init__(self, builder: Any, dtype: Dtype, target: Host | None = None) -> None:
@@ -88,6 +90,8 @@ class Vector:
         self.type = ir.VectorType(self.scalar, self.lanes)
         self._int = ir.IntType(8 * self.dtype.itemsize)
         self.bits = ir.VectorType(self._int, self.lanes)
+        self.add, self.sub, self.mul, self.div = builder.fadd, builder.fsub, builder.fmul, builder.fdiv
+        self.neg, self.select = builder.fneg, builder.select
 
     # ---- values
 
@@ -145,33 +149,13 @@ class Vector:
 
     # ---- arithmetic
 
-    def add(self, a: Value, b: Value) -> Value:
-        """Return a + b."""
-        return self.builder.fadd(a, b)
-
-    def sub(self, a: Value, b: Value) -> Value:
-        """Return a - b."""
-        return self.builder.fsub(a, b)
-
-    def mul(self, a: Value, b: Value) -> Value:
-        """Return a b."""
-        return self.builder.fmul(a, b)
-
-    def div(self, a: Value, b: Value) -> Value:
-        """Return a / b."""
-        return self.builder.fdiv(a, b)
-
-    def neg(self, a: Value) -> Value:
-        """Return -a."""
-        return self.builder.fneg(a)
-
     def fma(self, a: Value, b: Value, c: Value) -> Value:
         """Return a b + c, in one rounding where the processor can."""
         if self.host.fma:
             return self._generic("fma", a, b, c)
-        return self.builder.fadd(self.builder.fmul(a, b), c)
+        return self.add(self.mul(a, b), c)
 
-    def absolute(self, a: Value) -> Value:
+    def abs(self, a: Value) -> Value:
         """Return |a|."""
         return self._generic("fabs", a)
 
@@ -185,20 +169,16 @@ class Vector:
         """Return the lanes where ``a how b``, one of ``< <= == != >= >``; with NaN none, but for ``!=``."""
         return (self.builder.fcmp_unordered if how == "!=" else self.builder.fcmp_ordered)(how, a, b)
 
-    def select(self, mask: Value, then: Value, otherwise: Value) -> Value:
-        """Return `then` where the mask holds, else `otherwise`."""
-        return self.builder.select(mask, then, otherwise)
-
-    def where_positive(self, u: Value, then: Value, otherwise: Value) -> Value:
+    def where(self, u: Value, then: Value, otherwise: Value) -> Value:
         """Return `then` where u > 0, else `otherwise`."""
         return self.select(self.compare(">", u, self.const(0.0)), then, otherwise)
 
-    def maximum(self, a: Value, b: Value) -> Value:
+    def max(self, a: Value, b: Value) -> Value:
         """Return the larger of two, NaN where either is."""
         larger = self.select(self.compare(">", a, b), a, b)
         return self.select(self.compare("!=", a, a), a, larger)
 
-    def minimum(self, a: Value, b: Value) -> Value:
+    def min(self, a: Value, b: Value) -> Value:
         """Return the smaller of two, NaN where either is."""
         smaller = self.select(self.compare("<", a, b), a, b)
         return self.select(self.compare("!=", a, a), a, smaller)
@@ -226,22 +206,22 @@ class Vector:
 
     def tanh(self, a: Value) -> Value:
         """Return (1 - e) / (1 + e) with e = exp(-2|a|), and the sign of a."""
-        size = self._at_most(self.absolute(a), self.format.one_from)
+        size = self._at_most(self.abs(a), self.format.one_from)
         n, p = self._expm1_part(self.mul(size, self.const(-2.0)))
-        power = self._power(n)
+        power = self._power(self.builder.bitcast(n, self.bits))
         em1 = self.fma(power, p, self.sub(power, self.const(1.0)))  # e - 1
         return self._generic("copysign", self.div(em1, self.add(em1, self.const(2.0))), a)
 
     def sigmoid(self, a: Value) -> Value:
         """Return 1 / (1 + exp(-a)); with e = exp(-|a|), that or e / (1 + e)."""
-        e = self._exp(self.neg(self.absolute(a)))
+        e = self._exp(self.neg(self.abs(a)))
         one = self.const(1.0)
         above = self.select(self.compare("<", a, self.const(0.0)), e, one)
         return self.div(above, self.add(one, e))
 
     def softplus(self, a: Value) -> Value:
         """Return log(1 + exp(a)) = max(a, 0) + log(1 + e) with e = exp(-|a|)."""
-        e = self._exp(self.neg(self.absolute(a)))
+        e = self._exp(self.neg(self.abs(a)))
         half = self.const(0.5)
         # where 1 + e is beyond √2, half of it is in reach and ln 2 is added
         is_far = self.compare(">", e, self.const(math.sqrt(2) - 1))
@@ -285,29 +265,25 @@ class Vector:
         r = r if low is None else self.add(r, low)
         return shifted, self.fma(self.mul(r, r), self._polynomial(self.format.q, r), r)
 
-    def _power(self, shifted: Value) -> Value:
-        """Return 2ⁿ; n such that it is a normal number."""
+    def _power(self, n: Value) -> Value:
+        """Return 2ⁿ, a normal number, by the last bits of whole numbers n."""
         b = self.builder
-        exponent = b.shl(b.bitcast(shifted, self.bits), self._ints(self.format.mantissa))
+        exponent = b.shl(n, self._ints(self.format.mantissa))
         return b.bitcast(b.add(exponent, self._ints(self._bits_of(1.0))), self.type)
 
     def _scale(self, a: Value, shifted: Value) -> Value:
         """Return 2ⁿ a, which may be infinite or a denormal number."""
         b, magic = self.builder, 1.5 * 2.0**self.format.mantissa
         if self.host.avx512:
-            return self._scalef(a, self.sub(shifted, self.const(magic)))
+            lanes, suffix = ir.IntType(max(8, self.lanes)), "ps" if self.dtype.itemsize == 4 else "pd"
+            n = self.sub(shifted, self.const(magic))
+            arguments = [a, n, self.const(0.0), lanes(-1), i32(4)]  # 4: the rounding that is set
+            return self.call(f"llvm.x86.avx512.mask.scalef.{suffix}.512", self.type, arguments)
         n = b.sub(b.bitcast(shifted, self.bits), self._ints(self._bits_of(magic)))
         half = b.ashr(n, self._ints(1))  # in two steps: neither is out of range, the second rounds
         for part in (half, b.sub(n, half)):
-            power = b.add(b.shl(part, self._ints(self.format.mantissa)), self._ints(self._bits_of(1.0)))
-            a = self.mul(a, b.bitcast(power, self.type))
+            a = self.mul(a, self._power(part))
         return a
-
-    def _scalef(self, a: Value, n: Value) -> Value:
-        lanes = ir.IntType(max(8, self.lanes))
-        suffix = "ps.512" if self.dtype.itemsize == 4 else "pd.512"
-        arguments = [a, n, self.const(0.0), lanes(-1), i32(4)]  # 4: the rounding that is set
-        return self.call(f"llvm.x86.avx512.mask.scalef.{suffix}", self.type, arguments)
 
     def _log1p_part(self, f: Value, k: Value) -> Value:
         """Return log(1 + f) + k ln 2 for 1 + f in [√½, √2)."""

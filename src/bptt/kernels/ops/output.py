@@ -181,7 +181,7 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
             v.store(value, v.at(row, at), mask)
             return value
 
-        top = across(lowest, biased, v.maximum)
+        top = across(lowest, biased, v.max)
         shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
 
         def exponential(at: Any, mask: Any) -> Any:
