@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 
 from bptt.cells import Cell, States
-from bptt.derive import EquationCell
 from bptt.errors import ConfigError
 from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
@@ -28,7 +27,6 @@ from bptt.zoo import equations_of, get
 if TYPE_CHECKING:
     from bptt.kernels.cell.compiled import Compiled
     from bptt.kernels.cell.unrolled import KernelRun
-    from bptt.kernels.llvm.host import Host
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
@@ -209,9 +207,20 @@ def _kernel(
         return None
     equations = equations_of(cell)
     assert equations is not None
+    from bptt.kernels.cell.compiled import Compiled
+    from bptt.kernels.cell.interface import Interface
+    from bptt.kernels.llvm import jit
     from bptt.kernels.llvm.host import host
 
-    return _compiled(equations, precision if precision == "bfloat16" else dtype.name, host())
+    kind = precision if precision == "bfloat16" else dtype.name
+    interface, eq = Interface(equations, kind, host()), equations.equations
+
+    def module() -> object:
+        from bptt.kernels.cell import sequence  # with computer algebra, which takes a while to import
+
+        return sequence.module(interface)
+
+    return Compiled(interface, jit.build(module, eq.text, eq.constants, kind, target=interface.host))
 
 
 def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> str:
@@ -222,19 +231,3 @@ def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> s
         return f"compiled for {host().cpu}" + ", products in bfloat16" * (precision == "bfloat16")
     reason = reason_against(cell, np.dtype(np.float32))
     return "the NumPy reference" if reason is None else f"the NumPy reference ({reason})"
-
-
-@cache
-def _compiled(cell: EquationCell, precision: str, target: "Host") -> "Compiled":
-    from bptt.kernels.cell.compiled import Compiled
-    from bptt.kernels.cell.interface import Interface
-    from bptt.kernels.llvm import jit
-
-    interface, eq = Interface(cell, precision, target), cell.equations
-
-    def module() -> object:
-        from bptt.kernels.cell import sequence  # with computer algebra, which takes a while to import
-
-        return sequence.module(interface)
-
-    return Compiled(interface, jit.build(module, eq.text, eq.constants, precision, target=target))
