@@ -24,7 +24,8 @@ def _module() -> ir.Module:
     """Return a work that adds 1 to a number, leaves who did it, and takes its time."""
     module = ir.Module("tally")
     with pool.work(module, "tally") as (b, words, who):
-        (number, doer, rest), (times,) = pool.words_of(b, words, 3, 1)
+        *places, times = (pool.word(b, words, k) for k in range(4))
+        number, doer, rest = (b.inttoptr(place, pointer) for place in places)
         b.store(b.add(b.load(number, typ=i64), i64(1)), number)
         b.store(who, doer)
         with count_loop(b, times) as k:

@@ -10,20 +10,18 @@ dh, dV and db.
 """
 
 from collections.abc import Iterator
-from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 
 from bptt.kernels.llvm import jit
-from bptt.kernels.llvm.host import Host, host
+from bptt.kernels.llvm.host import host
 from bptt.kernels.llvm.loops import count_loop, i32, i64
 from bptt.kernels.llvm.vector import Vector
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums
 from bptt.kernels.runtime import memory, pool
-from bptt.kernels.runtime.pool import Work
 from bptt.layer import threads
 from bptt.types import Array
 
@@ -112,39 +110,24 @@ def _blocks(
     M, K, dtype = len(h), V.shape[1], h.dtype
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
     bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    softmax = _softmax(dtype.char, host())
     rows = max(1, min(M, BLOCK // K))
     blocks = -(-M // rows)
     logits = memory.empty((-(-M // blocks), K), dtype)
     for at in threads.cuts(M, blocks):
         z = logits[: at.stop - at.start]
         matmul(h[at], V, z, bfloat16=bfloat16)
-        softmax(z, bias, targets[at], w[at], each[at])
+        _softmax(z, bias, targets[at], w[at], each[at])
         yield at, z
 
 
-@cache
-def _softmax(dtype: str, target: Host) -> Any:
-    """Return the function that turns logits into their gradient, on the pool."""
-    work = Work.of(jit.build(lambda: _module(dtype, target), dtype, target=target), "softmax")
-
-    def run(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
-        M, K = z.shape
-        words = [
-            (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
-            for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
-        ]
-        pool.run(work, np.array(words, np.int64))
-
-    return run
-
-
-def _module(dtype: str, target: Host) -> ir.Module:
-    """Return the work ``softmax``, whose words are: z, bias, targets, w, each, M, K."""
-    module = ir.Module(f"softmax_{dtype}")
-    with pool.work(module, "softmax") as (b, words, _):
-        _softmax_rows(Vector(b, dtype, target), *pool.words_of(b, words, 5, 2))
-    return module
+def _softmax(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
+    """Turn logits into their gradient, and write the losses of their rows, on the pool."""
+    M, K = z.shape
+    words = [
+        (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
+        for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
+    ]
+    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.name, host()), np.array(words, np.int64))
 
 
 def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:

@@ -4,24 +4,20 @@ Each is one pass over the gradients at the pre-activations; columns are shared o
 column's sum runs in the order of the rows.
 """
 
-from functools import cache
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
-from llvmlite import ir
 
 from bptt.kernels.llvm import jit
-from bptt.kernels.llvm.host import Host, host
+from bptt.kernels.llvm.host import host
 from bptt.kernels.llvm.loops import count_loop, i64
-from bptt.kernels.llvm.vector import Vector
+from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime import memory, pool
-from bptt.kernels.runtime.pool import Work
 from bptt.layer import threads
 from bptt.types import Array
 
 AT_ONCE = 4
 """Vectors of columns summed at once: several sums hide the time that each addition takes."""
-
 
 AHEAD = 3
 """Rows that are asked for before their turn: parts of rows are too short for the processor to foresee."""
@@ -53,7 +49,7 @@ def scatter_add(tokens: Array, values: Array, count: int) -> Array:
     """
     to = np.ascontiguousarray(tokens, np.int64)
     out = memory.zeros((count, values.shape[1]), values.dtype)
-    _share("scatter", jit.address(to), values, out)
+    _share(_scatter, jit.address(to), values, out)
     return out
 
 
@@ -66,11 +62,11 @@ def column_sums(values: Array, out: Array | None = None) -> Array:
     array([6., 9.])
     """
     out = np.zeros(values.shape[1], values.dtype) if out is None else out
-    _share("sums", None, values, out)
+    _share(_sums, None, values, out)
     return out
 
 
-def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
+def _share(emit: Callable[..., None], tokens: int | None, values: Array, out: Array) -> None:
     M, K = values.shape
     if values.size == 0:
         return
@@ -83,28 +79,11 @@ def _share(name: str, tokens: int | None, values: Array, out: Array) -> None:
         (tokens or 0, source + cut.start * size, to + cut.start * size, M, K, cut.stop - cut.start, ld)
         for cut in threads.cuts(K, pieces)
     ]
-    pool.run(_works(values.dtype.char, host())[name], np.array(words, np.int64))
+    pool.run(pool.work_of(emit, 3, 4, values.dtype.name, host()), np.array(words, np.int64))
 
 
-@cache
-def _works(dtype: str, target: Host) -> dict[str, Work]:
-    library = jit.build(lambda: _module(dtype, target), dtype, target=target)
-    return {name: Work.of(library, name) for name in ("scatter", "sums")}
-
-
-def _module(dtype: str, target: Host) -> ir.Module:
-    """Return the works ``scatter`` and ``sums``, whose words are: tokens, values, out, M, K, columns, ld."""
-    module = ir.Module(f"sums_{dtype}")
-    for name, emit in (("scatter", _scatter), ("sums", _sums)):
-        with pool.work(module, name) as (b, words, _):
-            pointers, numbers = pool.words_of(b, words, 3, 4)
-            emit(b, Vector(b, dtype, target), *pointers, *numbers)
-    return module
-
-
-def _scatter(
-    b: Any, v: Vector, tokens: Any, values: Any, out: Any, M: Any, K: Any, columns: Any, ld: Any
-) -> None:
+def _scatter(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
+    b, (tokens, values, out), (M, K, columns, ld) = v.builder, arrays, sizes
     with count_loop(b, M) as r:
         row = b.load(b.gep(tokens, [r], source_etype=i64), typ=i64)
         to, value = v.at(out, b.mul(row, K)), v.at(values, b.mul(r, ld))
@@ -115,9 +94,8 @@ def _scatter(
             v.store(total, v.at(to, c), mask)
 
 
-def _sums(
-    b: Any, v: Vector, _tokens: Any, values: Any, out: Any, M: Any, _K: Any, columns: Any, ld: Any
-) -> None:
+def _sums(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
+    b, (_, values, out), (M, _, columns, ld) = v.builder, arrays, sizes
     with count_loop(b, columns, AT_ONCE * v.lanes) as c:
         masks = [v.tail(b.sub(columns, b.add(c, i64(k * v.lanes)))) for k in range(AT_ONCE)]
         before = [v.load(v.at(out, b.add(c, i64(k * v.lanes))), mask) for k, mask in enumerate(masks)]

@@ -6,18 +6,16 @@ a name of its own. An array is read once and written once. Arrays are shared out
 
 import ast
 from collections.abc import Mapping
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from llvmlite import ir
 
 from bptt.kernels.llvm import jit
-from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import count_loop, i64
-from bptt.kernels.llvm.vector import Vector
+from bptt.kernels.llvm.host import host
+from bptt.kernels.llvm.loops import count_loop, i32, i64
+from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime import pool
-from bptt.kernels.runtime.pool import Work
 from bptt.types import Array
 
 if TYPE_CHECKING:
@@ -44,8 +42,8 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     >>> p
     array([0.95, 2.05])
     """
-    names, first = tuple(arrays), next(iter(arrays.values()))
-    work = _compiled(equations, names, tuple(numbers), first.dtype.name, host())
+    first, made_of = next(iter(arrays.values())), (equations, tuple(arrays), tuple(numbers))
+    work = pool.work_of(_update, len(arrays) + 1, 1, first.dtype.name, host(), *made_of)
     values = np.array(list(numbers.values()), np.float64)
     starts = np.arange(0, first.size, PIECE)
     words = np.empty((len(starts), len(arrays) + 2), np.int64)
@@ -55,39 +53,32 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     pool.run(work, words)
 
 
-@cache
-def _compiled(
-    equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
-) -> Work:
-    made_of = equations, arrays, numbers, dtype
-    return Work.of(jit.build(lambda: _module(*made_of, target), *made_of, target=target), "update")
-
-
-def _module(
-    equations: tuple[str, ...], arrays: tuple[str, ...], numbers: tuple[str, ...], dtype: str, target: Host
-) -> ir.Module:
-    """Return the work ``update``, whose words are: the arrays, the numbers, and a size."""
+def _update(
+    v: Vector,
+    addresses: list[Value],
+    sizes: list[Value],
+    equations: tuple[str, ...],
+    arrays: tuple[str, ...],
+    numbers: tuple[str, ...],
+) -> None:
+    """Emit the equations; the last of the addresses is that of the numbers."""
     from bptt.kernels.llvm import pointwise  # with computer algebra, which takes a while to import
 
-    module = ir.Module(f"update_{dtype}")
-    with pool.work(module, "update") as (b, words, _):
-        v = Vector(b, dtype, target)
-        (*addresses, values), (size,) = pool.words_of(b, words, len(arrays) + 1, 1)
+    b, (*starts, values), (size,) = v.builder, addresses, sizes
 
-        def number(k: int) -> Any:
-            value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
-            return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
+    def number(k: int) -> Value:
+        value = b.load(b.gep(values, [i64(k)], source_etype=ir.DoubleType()), typ=ir.DoubleType())
+        return v.broadcast(b.fptrunc(value, v.scalar) if v.scalar != ir.DoubleType() else value)
 
-        places = dict(zip(arrays, addresses, strict=True))
-        given = {name: number(k) for k, name in enumerate(numbers)}
-        lines, last = _lines(equations)
-        with count_loop(b, size, v.lanes) as at:
-            mask = v.tail(b.sub(size, at))
-            loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
-            found = pointwise.emit(v, lines, given | loaded)
-            for name in last.keys() & places.keys():
-                v.store(found[last[name]], v.at(places[name], at), mask)
-    return module
+    places = dict(zip(arrays, starts, strict=True))
+    given = {name: number(k) for k, name in enumerate(numbers)}
+    lines, last = _lines(equations)
+    with count_loop(b, size, v.lanes) as at:
+        mask = v.tail(b.sub(size, at))
+        loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
+        found = pointwise.emit(v, lines, given | loaded)
+        for name in last.keys() & places.keys():
+            v.store(found[last[name]], v.at(places[name], at), mask)
 
 
 def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":
@@ -133,30 +124,20 @@ def sum_of_squares(array: Array) -> list[float]:
     words[:, 0] = jit.address(array) + 4 * starts
     words[:, 1] = jit.address(sums) + 8 * np.arange(len(starts))
     words[:, 2] = np.minimum(array.size - starts, PIECE)
-    pool.run(_squares(host()), words)
+    pool.run(pool.work_of(_squares, 2, 1, "float32", host()), words)
     return list(map(float, sums))
 
 
-@cache
-def _squares(target: Host) -> Work:
-    return Work.of(jit.build(lambda: _squares_module(target), target=target), "squares")
-
-
-def _squares_module(target: Host) -> ir.Module:
-    """Return the work ``squares``, of float32, whose words are: an array, where its sum is to be, a size."""
-    module = ir.Module("squares")
-    with pool.work(module, "squares") as (b, words, _):
-        v = Vector(b, "float32", target)
-        (array, out), (size,) = pool.words_of(b, words, 2, 1)
-        wide = ir.VectorType(ir.DoubleType(), v.lanes)
-        total = b.alloca(wide)
-        b.store(ir.Constant(wide, [0.0] * v.lanes), total)
-        with count_loop(b, size, v.lanes) as at:
-            value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
-            b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
-        lanes = b.load(total, typ=wide)
-        one: Any = ir.Constant(ir.DoubleType(), 0.0)
-        for k in range(v.lanes):
-            one = b.fadd(one, b.extract_element(lanes, ir.IntType(32)(k)))
-        b.store(one, out)
-    return module
+def _squares(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
+    b, (array, out), (size,) = v.builder, arrays, sizes
+    wide = ir.VectorType(ir.DoubleType(), v.lanes)
+    total = b.alloca(wide)
+    b.store(ir.Constant(wide, [0.0] * v.lanes), total)
+    with count_loop(b, size, v.lanes) as at:
+        value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
+        b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
+    lanes = b.load(total, typ=wide)
+    one: Value = ir.Constant(ir.DoubleType(), 0.0)
+    for k in range(v.lanes):
+        one = b.fadd(one, b.extract_element(lanes, i32(k)))
+    b.store(one, out)

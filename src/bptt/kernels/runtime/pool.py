@@ -12,7 +12,7 @@ import atexit
 import ctypes
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, NamedTuple
@@ -24,6 +24,7 @@ from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import Host, host
 from bptt.kernels.llvm.jit import Library
 from bptt.kernels.llvm.loops import i32, i64, pointer
+from bptt.kernels.llvm.vector import Vector
 from bptt.kernels.runtime import memory
 from bptt.layer import threads
 from bptt.types import Array
@@ -184,10 +185,25 @@ class Fields:
         return words
 
 
-def words_of(b: ir.IRBuilder, words: Any, pointers: int, numbers: int) -> tuple[list[Any], list[Any]]:
-    """Emit the reading of a piece's words: first pointers, then numbers."""
-    found = [word(b, words, k) for k in range(pointers + numbers)]
-    return [b.inttoptr(address, pointer) for address in found[:pointers]], found[pointers:]
+@cache
+def work_of(
+    emit: Callable[..., None], arrays: int, sizes: int, dtype: str, target: Host, *more: Hashable
+) -> Work:
+    """Return the work whose code ``emit(vector, arrays, sizes, *more)`` is.
+
+    A piece's words are so many addresses of arrays and then so many sizes; the vector is of the dtype.
+    """
+
+    def module() -> ir.Module:
+        made = ir.Module()
+        with work(made, "work") as (b, words, _):
+            found = [word(b, words, k) for k in range(arrays + sizes)]
+            starts = [b.inttoptr(address, pointer) for address in found[:arrays]]
+            emit(Vector(b, dtype, target), starts, found[arrays:], *more)
+        return made
+
+    made_of = emit.__module__, emit.__qualname__, arrays, sizes, dtype, *more
+    return Work.of(jit.build(module, *made_of, target=target), "work")
 
 
 def _module() -> ir.Module:
