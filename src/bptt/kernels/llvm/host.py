@@ -5,7 +5,7 @@ processor of the architecture has.
 """
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -45,6 +45,14 @@ class Host:
         return self.bits // (8 * np.dtype(dtype).itemsize)
 
 
+_X86 = {
+    "baseline": Host("x86-64", "", "", bits=128, registers=16, fma=False),
+    "avx2": Host("x86-64-v3", "", "", bits=256, registers=16, fma=True),
+    "avx512": Host("x86-64-v4", "", "", bits=512, registers=32, fma=True, avx512=True),
+}
+"""What processors of a level have, but for their triple."""
+
+
 def host() -> Host:
     """Return this processor, narrowed by ``BPTT_TARGET``.
 
@@ -60,7 +68,7 @@ def host() -> Host:
 def _host(target: str) -> Host:
     import llvmlite.binding as llvm
 
-    if target not in ("", "avx512", "avx2", "baseline"):
+    if target and target not in _X86:
         raise ConfigError(f"BPTT_TARGET must be avx512, avx2 or baseline, got {target!r}")
     triple = str(llvm.get_process_triple())
     if os.name == "nt":
@@ -69,29 +77,19 @@ def _host(target: str) -> Host:
         features = llvm.get_host_cpu_features()
     except RuntimeError:  # LLVM does not know every system's way to ask
         features = {}
+    cpu, flags = llvm.get_host_cpu_name(), features.flatten() if features else ""
     has = {name for name, there in features.items() if there}
     if not triple.startswith(("x86_64", "amd64", "i686")):
-        return _not_x86(target, triple, llvm.get_host_cpu_name(), features.flatten() if features else "")
-    if target == "baseline":
-        return Host("x86-64", "", triple, bits=128, registers=16, fma=False)
+        return _not_x86(target, triple, cpu, flags)
     avx2 = {"avx2", "fma"} <= has
     avx512 = avx2 and {"avx512f", "avx512bw", "avx512dq", "avx512vl"} <= has
     if not {"avx512": avx512, "avx2": avx2}.get(target, True):
         raise ConfigError(f"BPTT_TARGET={target}: this processor does not have it; leave BPTT_TARGET unset")
-    if target == "avx512":
-        return Host("x86-64-v4", "", triple, bits=512, registers=32, fma=True, avx512=True)
-    if target == "avx2":
-        return Host("x86-64-v3", "", triple, bits=256, registers=16, fma=True)
-    return Host(
-        llvm.get_host_cpu_name(),
-        features.flatten() if features else "",
-        triple,
-        bits=512 if avx512 else 256 if avx2 else 128,
-        registers=32 if avx512 else 16,
-        fma=avx2,
-        avx512=avx512,
-        avx512_bf16=avx512 and "avx512bf16" in has,
-    )
+    best = "avx512" if avx512 else "avx2" if avx2 else "baseline"
+    level = replace(_X86[target or best], triple=triple)
+    if target:
+        return level
+    return replace(level, cpu=cpu, features=flags, avx512_bf16=avx512 and "avx512bf16" in has)
 
 
 def _not_x86(target: str, triple: str, cpu: str, features: str) -> Host:
