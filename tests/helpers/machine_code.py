@@ -34,6 +34,12 @@ def narrow(name: str, monkeypatch: pytest.MonkeyPatch) -> Host:
         pytest.skip(f"not an {name} processor")
 
 
+def load(module: ir.Module | str) -> jit.Library:
+    """Return a module's machine code."""
+    text = str(module)
+    return jit.build(lambda: text, text)
+
+
 def compiled(dtype: Dtype, inputs: int, emit: Callable[..., Any]) -> Callable[..., Array]:
     """Return a function of arrays of one length: vectors, the last one masked."""
     module, p, i64 = ir.Module(), ir.PointerType(), ir.IntType(64)
@@ -52,7 +58,7 @@ def compiled(dtype: Dtype, inputs: int, emit: Callable[..., Any]) -> Callable[..
     b.cbranch(b.icmp_signed("<", after, f.args[0]), loop, done)
     b.position_at_end(done)
     b.ret_void()
-    function = jit.load(module).function("f", ctypes.c_int64, *[ctypes.c_void_p] * (inputs + 1))
+    function = load(module).function("f", ctypes.c_int64, *[ctypes.c_void_p] * (inputs + 1))
 
     def call(*arrays: Array) -> Array:
         arrays = tuple(np.ascontiguousarray(a, dtype) for a in arrays)

@@ -14,6 +14,7 @@ import pytest
 from bptt.errors import BpttWarning
 from bptt.kernels.llvm import diskcache, jit
 from bptt.kernels.llvm.host import host
+from machine_code import load
 
 posix = pytest.mark.skipif(os.name != "posix", reason="this system has no owners and modes of this kind")
 as_root = pytest.mark.skipif(
@@ -26,7 +27,7 @@ NOBODY = 65534
 def run(monkeypatch: pytest.MonkeyPatch) -> tuple[int, bool]:
     """Return what code gives, as in a new process, that should give 42, and whether it was read."""
     monkeypatch.setattr(jit, "_libraries", {})
-    library = jit.load(TEXT.format(1))
+    library = load(TEXT.format(1))
     return library.function("f", ctypes.c_int64, returns=ctypes.c_int64)(41), library.was_cached
 
 

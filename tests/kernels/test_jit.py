@@ -10,6 +10,7 @@ import pytest
 from bptt.errors import ConfigError
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
+from machine_code import load
 from processes import run, start
 
 TEXT = 'define i64 @"f"(i64 %x) {{ %y = add i64 %x, {0} \n ret i64 %y }}'
@@ -17,7 +18,7 @@ TEXT = 'define i64 @"f"(i64 %x) {{ %y = add i64 %x, {0} \n ret i64 %y }}'
 CODE = """
 import ctypes
 from bptt.kernels.llvm import jit
-library = jit.load('define i64 @"f"(i64 %x) { %y = add i64 %x, 7 \\n ret i64 %y }')
+library = jit.build(lambda: 'define i64 @"f"(i64 %x) { %y = add i64 %x, 7 \\n ret i64 %y }')
 print(library.function("f", ctypes.c_int64, returns=ctypes.c_int64)(1), library.was_cached)
 """
 
@@ -39,18 +40,18 @@ def forget(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_code_is_read_the_second_time(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = jit.load(TEXT.format(1))
+    first = load(TEXT.format(1))
     assert (call(first, 41), first.was_cached) == (42, False)
-    assert jit.load(TEXT.format(1)) is first
+    assert load(TEXT.format(1)) is first
     forget(monkeypatch)
-    second = jit.load(TEXT.format(1))
+    second = load(TEXT.format(1))
     assert (call(second, 41), second.was_cached) == (42, True)
     assert len(list(cache.iterdir())) == 1
 
 
 def test_other_code_has_another_file(cache: Path) -> None:
-    assert call(jit.load(TEXT.format(1)), 1) == 2
-    assert call(jit.load(TEXT.format(2)), 1) == 3
+    assert call(load(TEXT.format(1)), 1) == 2
+    assert call(load(TEXT.format(2)), 1) == 3
     assert len(list(cache.iterdir())) == 2
 
 
@@ -80,18 +81,18 @@ def test_code_is_made_anew_where_the_source_has_changed(cache: Path, monkeypatch
 def test_a_damaged_file_is_not_used_and_is_replaced(
     cache: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    jit.load(TEXT.format(3))
+    load(TEXT.format(3))
     (path,) = cache.iterdir()
     data = path.read_bytes()
     flipped = data[:-9] + bytes([data[-9] ^ 1]) + data[-8:]
     foreign = b"\x7fELF" * 200
     path.write_bytes({"cut": data[:-20], "empty": b"", "foreign": foreign, "flipped": flipped}[damage])
     forget(monkeypatch)
-    library = jit.load(TEXT.format(3))
+    library = load(TEXT.format(3))
     assert (call(library, 1), library.was_cached) == (4, False)
     assert path.read_bytes()[:50] == data[:50]
     forget(monkeypatch)
-    assert jit.load(TEXT.format(3)).was_cached
+    assert load(TEXT.format(3)).was_cached
 
 
 @pytest.mark.filterwarnings("ignore:.*is not used for compiled code:bptt.errors.BpttWarning")
@@ -102,7 +103,7 @@ def test_where_nothing_can_be_written_code_runs(
     if obstacle == "file in the way":
         cache.write_text("not a folder")
     elif obstacle == "folder in the way":
-        jit.load(TEXT.format(4))
+        load(TEXT.format(4))
         (path,) = cache.iterdir()
         path.unlink()
         path.mkdir()
@@ -111,7 +112,7 @@ def test_where_nothing_can_be_written_code_runs(
         cache.mkdir()
         cache.chmod(stat.S_IRUSR | stat.S_IXUSR)
     try:
-        library = jit.load(TEXT.format(4))
+        library = load(TEXT.format(4))
         assert (call(library, 1), library.was_cached) == (5, False)
         assert not list(cache.parent.rglob(".*.new")), "nothing half-written stays"
     finally:
@@ -132,7 +133,7 @@ def test_processes_at_once_on_an_empty_folder(tmp_path: Path) -> None:
 
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        jit.load(TEXT.format(1)).function("nothing")
+        load(TEXT.format(1)).function("nothing")
 
 
 def test_target_narrows_the_host(monkeypatch: pytest.MonkeyPatch) -> None:

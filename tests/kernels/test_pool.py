@@ -17,6 +17,7 @@ from bptt.kernels.runtime import pool
 from bptt.layer import threads
 from bptt.types import Array
 from machine_code import cache as cache
+from machine_code import load
 from processes import run
 
 
@@ -37,7 +38,7 @@ class Tally:
     """Pieces, and what they leave."""
 
     def __init__(self, pieces: int, times: int) -> None:
-        self.work = pool.Work.of(jit.load(_module()), "tally")
+        self.work = pool.Work.of(load(_module()), "tally")
         self.done = np.zeros((pieces, 3), np.int64)
         at = jit.address(self.done) + 24 * np.arange(pieces)
         self.words = np.stack([at, at + 8, at + 16, np.full(pieces, times)], axis=1)
@@ -107,7 +108,7 @@ def test_words_are_read_by_the_names_that_they_are_written_by() -> None:
     out = np.zeros(2, np.int64)
     pieces = fields.words({"number": 7, "of another": 9, "to": jit.address(out)}, 2)
     pieces[1, fields.places["to"]] += 8
-    pool.run(pool.Work.of(jit.load(module), "f"), pieces)
+    pool.run(pool.Work.of(load(module), "f"), pieces)
     assert out.tolist() == [7, 7]
 
 

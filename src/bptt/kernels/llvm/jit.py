@@ -32,22 +32,11 @@ class Library:
 
     def __init__(self, engine: Any, was_cached: bool) -> None:
         self._engine = engine
-        self._functions: dict[Any, Any] = {}
         self.was_cached = was_cached
 
     def function(self, name: str, *arguments: Any, returns: Any = None) -> Any:
-        """Return a function of the module, to call from Python; other threads run meanwhile.
-
-        Parameters
-        ----------
-        name : str
-        *arguments : ctypes types
-        returns : ctypes type, optional
-        """
-        key = (name, arguments, returns)
-        if key not in self._functions:
-            self._functions[key] = ctypes.CFUNCTYPE(returns, *arguments)(self.address(name))
-        return self._functions[key]
+        """Return a function of the module by its types, to call from Python; other threads run meanwhile."""
+        return ctypes.CFUNCTYPE(returns, *arguments)(self.address(name))
 
     def address(self, name: str) -> int:
         """Return where a function of the module lies, for other code to call."""
@@ -78,19 +67,6 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not there any more may hold it
 
 
-def load(module: Any, target: Host | None = None) -> Library:
-    """Return a module's machine code: from memory, from the disk, or made now.
-
-    Parameters
-    ----------
-    module : llvmlite.ir.Module, or its text
-    target : Host, optional
-        Default: this processor.
-    """
-    text = str(module)
-    return _load(text, lambda: text, target or host())
-
-
 def build(make: Callable[[], Any], *depends: object, target: Host | None = None) -> Library:
     """Return the machine code of the module that a function makes; it is called only where there is none.
 
@@ -103,19 +79,20 @@ def build(make: Callable[[], Any], *depends: object, target: Host | None = None)
     target : Host, optional
         Default: this processor.
     """
-    known = "\n".join([make.__module__, make.__qualname__, *map(repr, depends), _source()])
-    return _load(known, lambda: str(make()), target or host())
+    import llvmlite
+    import llvmlite.binding as llvm
 
-
-def _load(known: str, text: Callable[[], str], target: Host) -> Library:
-    key = _key(known, target)
+    target = target or host()
+    made_by = llvmlite.__version__, llvm.llvm_version_info, target.triple, target.cpu, target.features
+    known = *made_by, make.__module__, make.__qualname__, *map(repr, depends), _source()
+    key = hashlib.sha256("\n".join(map(str, known)).encode()).hexdigest()
     with _lock:
         if key not in _libraries:
             where = folder()
             code = None if where is None else diskcache.read(where, key)
             was_cached = code is not None
             if code is None:
-                code = _compile(text(), target)
+                code = _compile(str(make()), target)
                 if where is not None:
                     diskcache.write(where, key, code)
             _libraries[key] = Library(_link(code, target), was_cached)
@@ -140,14 +117,6 @@ def folder() -> Path | None:
         return Path(given).expanduser().absolute()
     except (OSError, RuntimeError, LookupError):  # without a home there is no ~, nor always a current folder
         return None
-
-
-def _key(text: str, target: Host) -> str:
-    import llvmlite
-    import llvmlite.binding as llvm
-
-    made_by = (llvmlite.__version__, llvm.llvm_version_info, target.triple, target.cpu, target.features)
-    return hashlib.sha256("\n".join([*map(str, made_by), text]).encode()).hexdigest()
 
 
 def _machine(target: Host) -> Any:
