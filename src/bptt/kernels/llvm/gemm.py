@@ -55,25 +55,8 @@ class Gemm(Packing):
 
     # ---- the tile
 
-    def sums(self, v: Vector, rows: list[Value], k_stride: Value, panels: list[Value], K: Value) -> Any:
-        """Emit the loop over k, and leave the builder behind it.
-
-        Parameters
-        ----------
-        v : Vector
-            Of the same dtype.
-        rows : pointers
-            To A's rows, each at k = 0.
-        k_stride : i64
-        panels : pointers
-            To B's panels.
-        K : i64
-
-        Returns
-        -------
-        list of list of vectors
-            The sums: for each row, the vectors of all panels from left to right.
-        """
+    def _sums(self, v: Vector, rows: list[Value], k_stride: Value, panels: list[Value], K: Value) -> Any:
+        """Emit the loop over k; return each row's sums, the vectors of all panels from left to right."""
         b = v.builder
         columns = [(panel, n) for panel in panels for n in range(self.NV)]
         entry, loop, done = b.block, b.append_basic_block("k"), b.append_basic_block("k.done")
@@ -122,7 +105,7 @@ class Gemm(Packing):
                 for n in range(0, P * self.width, 64 // self.dtype.itemsize):
                     v.prefetch(v.at(row, n), to_write=True)
             is_add = b.icmp_signed("!=", add, i64(0))
-            for row, sums in zip(to, self.sums(v, rows, A_k, panels, K), strict=True):
+            for row, sums in zip(to, self._sums(v, rows, A_k, panels, K), strict=True):
                 for n, total in enumerate(sums):
                     at = v.at(row, n * v.lanes)
                     v.store(v.add(total, v.select(is_add, v.load(at), v.const(0.0))), at)

@@ -53,12 +53,7 @@ class Packing:
 
     step = 1
 
-    def __init__(
-        self,
-        module: Any,
-        dtype: Dtype,
-        target: Host | None = None,
-    ) -> None:
+    def __init__(self, module: Any, dtype: Dtype, target: Host | None = None) -> None:
         self._module, self.dtype, self._target = module, np.dtype(dtype), target or host()
         self.MR, self.NV = shape(self._target)
         self.width = self.NV * self._target.lanes(dtype)
