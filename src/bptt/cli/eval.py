@@ -4,7 +4,7 @@ import math
 
 import click
 
-from bptt.cli.output import to_json
+from bptt.cli.output import misused, to_json
 
 
 @click.command("eval")
@@ -12,8 +12,7 @@ from bptt.cli.output import to_json
 @click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-@click.pass_context
-def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, last: bool) -> int:
+def evaluate(folder: str, path: str | None, as_json: bool, last: bool) -> int:
     """Measure the model trained in DIR on its validation text, or on the text at PATH.
 
     Two figures: from a cold start in windows of 256 tokens, and with the state carried through the whole
@@ -25,7 +24,7 @@ def evaluate(ctx: click.Context, folder: str, path: str | None, as_json: bool, l
     trained = Trained.load(folder, "last" if last else "best")
     if trained.vocabulary is None:
         if path is not None:
-            raise click.UsageError("a generated task is measured on what it generates: leave PATH out", ctx)
+            raise misused("a generated task is measured on what it generates: leave PATH out")
         verdict = trained.verdict()
         shown = {"data": trained.settings.data, "met": verdict.met, "says": verdict.says}
         click.echo(to_json({**shown, "figure": verdict.figure}) if as_json else verdict.says)

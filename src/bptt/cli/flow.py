@@ -2,10 +2,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bptt.cli.output import to_json
+from bptt.cli.output import misused, to_json
 
 
 @click.command()
@@ -19,19 +20,8 @@ from bptt.cli.output import to_json
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the positions.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-@click.pass_context
 def flow(
-    ctx: click.Context,
-    folder: str,
-    path: str | None,
-    out: str | None,
-    layer: int | None,
-    reverse: bool,
-    lags: int,
-    positions: int,
-    seed: int,
-    as_json: bool,
-    last: bool,
+    folder: str, path: str | None, out: str | None, seed: int, as_json: bool, last: bool, **how: Any
 ) -> int:
     """Measure how the gradient of the model trained in DIR flows back in its validation text, or in TEXT.
 
@@ -50,23 +40,14 @@ def flow(
     suffix = "" if out is None else Path(out).suffix.lower()
     if out is not None:  # said now rather than after the work
         if suffix not in FORMS:
-            raise click.UsageError(f"--out must end in {', '.join(FORMS)}; got {out}", ctx)
+            raise misused(f"--out must end in {', '.join(FORMS)}; got {out}")
         if not os.path.isdir(Path(out).parent):  # noqa: PTH112  as in Run.open
-            raise click.UsageError(f"--out: there is no folder {Path(out).parent}", ctx)
+            raise misused(f"--out: there is no folder {Path(out).parent}")
         expect_matplotlib()
     trained = Trained.load(folder, "last" if last else "best")
     text, ids = ids_of(trained, path)
-    flow = of_text(
-        trained.model,
-        trained.params,
-        ids,
-        rng=np.random.default_rng(seed),
-        lags=lags,
-        positions=positions,
-        layer=layer,
-        reverse=reverse,
-        text=text,
-    )
+    rng = np.random.default_rng(seed)
+    flow = of_text(trained.model, trained.params, ids, rng=rng, text=text, **how)
     if out is not None:
         write_atomically(Path(out), FORMS[suffix](flow))
     if as_json:

@@ -1,4 +1,4 @@
-"""What the command writes: no control sequences to a terminal, exact text elsewhere, and strict JSON."""
+"""What the verbs share: no control sequences to a terminal, exact text elsewhere, strict JSON, an error."""
 
 import codecs
 import io
@@ -7,6 +7,8 @@ import math
 import unicodedata
 from functools import lru_cache
 from typing import Any
+
+import click
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
@@ -73,6 +75,11 @@ class _Bytes(io.RawIOBase):
 
     def flush(self) -> None:
         self._text.flush()
+
+
+def misused(message: str) -> click.UsageError:
+    """Return the error of a verb that is called in a way that it does not take."""
+    return click.UsageError(message, click.get_current_context())
 
 
 def to_json(value: object) -> str:

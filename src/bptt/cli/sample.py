@@ -3,9 +3,11 @@
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bptt.cli.output import misused
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning
 
@@ -25,19 +27,7 @@ MOST = 1 << 24
 @click.option("--top-p", type=float, help="Draw from the likeliest tokens of total probability P.")
 @click.option("--seed", type=click.IntRange(0), help="The same seed writes the same text.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-@click.pass_context
-def sample(
-    ctx: click.Context,
-    folder: str,
-    prime: str,
-    prime_file: str | None,
-    length: int,
-    temperature: float,
-    top_k: int | None,
-    top_p: float | None,
-    seed: int | None,
-    last: bool,
-) -> None:
+def sample(folder: str, prime: str, prime_file: str | None, seed: int | None, last: bool, **how: Any) -> None:
     """Write text with the model trained in DIR."""
     import numpy as np
 
@@ -47,7 +37,7 @@ def sample(
     from bptt.training.trained import Trained
 
     if prime and prime_file is not None:
-        raise click.UsageError("--prime and --prime-file are two ways to say one thing; give one", ctx)
+        raise misused("--prime and --prime-file are two ways to say one thing; give one")
     trained = Trained.load(folder, "last" if last else "best")
     if trained.vocabulary is None:
         raise RunError(f"{folder} holds a model of the task {trained.settings.data}, which writes no text")
@@ -58,17 +48,8 @@ def sample(
         if form is not None:
             note = f"the model knows the prime in the Unicode form {form} and reads it so"
             warnings.warn(note, BpttWarning, stacklevel=2)
-    pieces = draw(
-        trained.model,
-        trained.params,
-        trained.vocabulary,
-        rng=np.random.default_rng(seed),
-        prime=first,
-        length=length,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-    )
+    rng = np.random.default_rng(seed)
+    pieces = draw(trained.model, trained.params, trained.vocabulary, rng=rng, prime=first, **how)
     shown = first.decode(errors="replace") if isinstance(first, bytes) else first
     if shown and not shown[-1].isspace():
         shown += tokenizer(kind).space

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from bptt.cells import Cell
+from bptt.cli.output import misused
 from bptt.errors import BpttError
 from bptt.training.setting import Part, Setting, shown
 from bptt.zoo import get
@@ -51,16 +52,7 @@ def _option(declared: Setting, taken: object) -> click.Parameter:
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
 @click.option("--samples/--no-samples", default=True, help="Show now and then what the model writes.  [show]")
-@click.pass_context
-def train(
-    ctx: click.Context,
-    /,
-    out: str | None,
-    resume: str | None,
-    preset: str | None,
-    samples: bool,
-    **asked: Any,
-) -> int:
+def train(out: str | None, resume: str | None, preset: str | None, samples: bool, **asked: Any) -> int:
     """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
 
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
@@ -71,7 +63,7 @@ def train(
 
     given = {name: value for name, value in asked.items() if value is not None}
     if resume is not None and (out is not None or preset is not None):
-        raise click.UsageError("--resume names the run's folder and goes on as it was set up", ctx)
+        raise misused("--resume names the run's folder and goes on as it was set up")
     if "data" in given:
         given["data"] = _lasting(given["data"])
     if "valid" in given:
