@@ -1,9 +1,10 @@
 """``bptt verify``: whether a run's files are as they were written."""
 
-import json
 from dataclasses import asdict
 
 import click
+
+from bptt.cli.output import to_json
 
 
 @click.command()
@@ -21,7 +22,7 @@ def verify(folder: str, as_json: bool) -> int:
     is_damaged = any(finding.state == "damaged" for finding in found)
     if as_json:
         files = [asdict(finding) for finding in found]
-        click.echo(json.dumps({"verdict": "damaged" if is_damaged else "whole", "files": files}))
+        click.echo(to_json({"verdict": "damaged" if is_damaged else "whole", "files": files}))
     else:
         for finding in found:
             click.echo(f"{finding.file:17} {finding.state:9} {finding.says}")
