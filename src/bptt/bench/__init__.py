@@ -45,7 +45,7 @@ class Place:
     multiply_adds: dict[str, int]
     found: dict[str, dict[str, Times]] = field(default_factory=dict)
 
-    def ratio(self, kind: str, name: str, baseline: str) -> float | None:
+    def ratio(self, kind: str, name: str, baseline: str | None) -> float | None:
         """Return how many times as fast as the baseline a contender is."""
         times = self.found.get(kind, {})
         if name not in times or baseline not in times:
@@ -92,7 +92,7 @@ class Bench:
 
     def mean(self, name: str) -> float | None:
         """Return the geometric mean of a contender's ratios over the settings of its training steps."""
-        ratios = [p.ratio("step", name, self.baseline or "") for p in self.places]
+        ratios = [p.ratio("step", name, self.baseline) for p in self.places]
         known = [r for r in ratios if r is not None]
         return float(np.exp(np.mean(np.log(known)))) if known else None
 
@@ -120,7 +120,7 @@ class Bench:
         }
 
     def _place(self, place: Place) -> dict[str, Any]:
-        shown = place.setting.to_json() | {
+        shown = asdict(place.setting) | {
             "multiply_adds": place.multiply_adds,
             "limit_seconds": self.limit(place),
             "tokens": {"step": place.setting.N * place.setting.T},
@@ -129,7 +129,7 @@ class Bench:
             shown["tokens"]["lengths"] = int(place.setting.row_lengths().sum())
         for kind, times in place.found.items():
             shown[kind] = {
-                name: asdict(t) | {"ratio": place.ratio(kind, name, self.baseline or "")}
+                name: asdict(t) | {"ratio": place.ratio(kind, name, self.baseline)}
                 for name, t in times.items()
             }
         for kind in ("step", "layers"):

@@ -61,7 +61,7 @@ CONTENDERS: dict[str, Contender] = {
     c.name: c
     for c in (
         Contender("bptt", "bptt", "ours", "cpu", kinds=KINDS),
-        Contender("bptt-bf16", "bptt bf16", "ours", "cpu bfloat16", kinds=("step", "lengths", "sampling")),
+        Contender("bptt-bf16", "bptt bf16", "ours", "cpu bfloat16"),
         Contender("reference", "NumPy steps", "ours", "reference"),
         Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
         Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),
@@ -72,8 +72,8 @@ CONTENDERS: dict[str, Contender] = {
 PRODUCTS: dict[str, Contender] = {
     c.name: c
     for c in (
-        Contender("bptt-product", "bptt", "products", "kernels", kinds=("product",)),
-        Contender("numpy-product", "NumPy", "products", "numpy", kinds=("product",)),
+        Contender("bptt-product", "bptt", "ours", "cpu", kinds=("product",)),
+        Contender("numpy-product", "NumPy", "ours", "reference", kinds=("product",)),
     )
 }
 """Who multiplies matrices, for the machine's limit."""

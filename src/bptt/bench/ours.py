@@ -1,5 +1,6 @@
-"""bptt's own step, by a backend."""
+"""bptt's own step, by a backend; and the product of large matrices that is the machine's limit."""
 
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -15,6 +16,8 @@ from bptt.types import Array, Params
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     """Return what takes a step, or writes a token; `option` is the backend, and a precision."""
     backend, _, precision = option.partition(" ")
+    if kind == "product":
+        return _product(setting.H, backend)
     model = setting.model(cell, cast(Backend, backend), cast(Precision, precision or "float32"))
     params = model.init(np.random.default_rng(0))
     tokens = setting.tokens()
@@ -49,3 +52,12 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         return loss, grads["embedding"]
 
     return step
+
+
+def _product(H: int, backend: str) -> Work:
+    """Return a product of squares with H rows in float32, on all threads."""
+    from bptt.kernels.ops.products import matmul
+
+    rng = np.random.default_rng(0)
+    a, b = (rng.normal(size=(H, H)).astype(np.float32) for _ in range(2))
+    return partial(np.matmul if backend == "reference" else matmul, a, b, np.empty_like(a))

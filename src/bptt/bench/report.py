@@ -44,7 +44,7 @@ def _steps(bench: Bench) -> str:
 
 def _milliseconds(bench: Bench, kind: str) -> Show:
     def show(place: Place, name: str, times: Times) -> Cell:
-        return f"{_short(times.seconds * 1e3)} {_times(place.ratio(kind, name, bench.baseline or '')):>6}"
+        return f"{_short(times.seconds * 1e3)} {_times(place.ratio(kind, name, bench.baseline)):>6}"
 
     return show
 
@@ -82,7 +82,7 @@ def _lengths(bench: Bench) -> str:
 
 def _sampling(bench: Bench) -> str:
     def show(place: Place, name: str, times: Times) -> Cell:
-        return f"{1 / times.seconds:,.0f} {_times(place.ratio('sampling', name, bench.baseline or '')):>6}"
+        return f"{1 / times.seconds:,.0f} {_times(place.ratio('sampling', name, bench.baseline)):>6}"
 
     return _table(bench, "sampling", "writing, one sequence, tokens a second", show)
 

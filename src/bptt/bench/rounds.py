@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -151,7 +151,7 @@ def measure(
     try:
         for contender in contenders:
             name = contender.name
-            job = {"contender": name, "kind": kind, "setting": setting.to_json(), "cell": cell}
+            job = {"contender": name, "kind": kind, "setting": asdict(setting), "cell": cell}
             running[name] = _Child(job)
             attempt(name, running[name].begin)
         for k in range(ROUNDS):

@@ -1,7 +1,6 @@
 """What is measured: sizes of a language model and of its batch, and the arithmetic that a step must do."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -90,10 +89,6 @@ class Setting:
     def folds(self) -> bool:
         """Whether there are fewer tokens in the vocabulary than in the batch."""
         return self.V < self.N * self.T
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the sizes by name."""
-        return asdict(self)
 
 
 SETTINGS: dict[str, Setting] = {
