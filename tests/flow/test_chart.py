@@ -113,7 +113,7 @@ def test_labels_stand_on_no_line_and_not_on_each_other() -> None:
     sizes = [(60.0, 8.0), (30.0, 8.0), (10.0, 8.0)]
     boxes = [
         (*at, at[0] + w, at[1] + h)
-        for at, (w, h) in zip(place(lines, sizes, (0, 0, 200, 160)), sizes, strict=True)
+        for at, (w, h) in zip(place(lines, sizes, (0, 0, 200, 160), [None] * 3), sizes, strict=True)
         if at is not None
     ]
     for k, (left, bottom, right, top) in enumerate(boxes):

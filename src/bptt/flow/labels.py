@@ -14,7 +14,7 @@ def place(
     lines: list[Array],
     sizes: list[tuple[float, float]],
     room: Box,
-    dots: list[tuple[float, float] | None] | None = None,
+    dots: list[tuple[float, float] | None],
 ) -> list[tuple[float, float] | None]:
     """Return the lower left corner of each line's label; None where there is no place for it.
 
@@ -26,13 +26,12 @@ def place(
         Of the labels.
     room : (left, bottom, right, top)
         Where labels may stand.
-    dots : list of (x, y) or None, optional
+    dots : list of (x, y) or None
         A dot on each line that its label tells of: so the nearer to it the better.
     """
     boxes: list[Box] = []
     corners: list[tuple[float, float] | None] = []
-    for own, (line, (width, height)) in enumerate(zip(lines, sizes, strict=False)):
-        dot = dots[own] if dots else None
+    for own, (line, (width, height), dot) in enumerate(zip(lines, sizes, dots, strict=False)):
         others = [other for k, other in enumerate(lines) if k != own and len(other)]
         left, bottom, right, top = room
         inside = line[(line[:, 1] >= bottom) & (line[:, 1] <= top) & (line[:, 0] <= right)]

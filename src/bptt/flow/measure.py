@@ -191,10 +191,7 @@ def through_time(
         followed = np.broadcast_to(np.eye(len(U)), (N, len(U), len(U))) if start is None else start
         squares = {path: np.zeros((T + 1, N, S, S)) for path in paths_of(connections_of(observed))}
 
-        def measure(rows: slice) -> None:
-            with np.errstate(over="ignore", invalid="ignore"):  # a thread has its own
-                follow(rows)
-
+        @np.errstate(over="ignore", invalid="ignore")  # a thread has its own
         def follow(rows: slice) -> None:
             some = [step.rows(rows) for step in steps]
             for path, square in squares.items():
@@ -209,7 +206,7 @@ def through_time(
                         break
 
         with ThreadPoolExecutor(threads.count()) as pool:
-            list(pool.map(measure, threads.cuts(N, followed.size * S * S // MOST_NUMBERS)))
+            list(pool.map(follow, threads.cuts(N, followed.size * S * S // MOST_NUMBERS)))
     return Flow(observed.name, observed.states, squares, where)
 
 
