@@ -88,13 +88,13 @@ class _Arena(threading.local):
         for chunk in self.chunks:
             at = chunk.take(size)
             if at is not None:
-                chunk.used = self.made
-                return chunk, at, at + size
-        chunk = self._new_chunk(size)
+                break
+        else:
+            chunk = self._new_chunk(size)
+            self.chunks = [*self.chunks, chunk]
+            at = chunk.take(size)
+            assert at is not None  # it is as large
         chunk.used = self.made
-        self.chunks = [*self.chunks, chunk]
-        at = chunk.take(size)
-        assert at is not None  # it is as large
         return chunk, at, at + size
 
     def _new_chunk(self, size: int) -> _Chunk:
