@@ -137,21 +137,15 @@ class Packed:
 
     Examples
     --------
-    >>> B = Packed(np.arange(6.0).reshape(2, 3))
-    >>> B.from_left(np.array([[1.0, 10.0]]))
+    >>> A, out = np.array([[1.0, 10.0]]), np.empty((1, 3))
+    >>> Packed(np.arange(6.0).reshape(2, 3)).prepared(A, out)()
+    >>> out
     array([[30., 41., 52.]])
     """
 
     def __init__(self, B: Array, *, bfloat16: bool = False) -> None:
         self._parts, self._B = parts_of("bfloat16" if bfloat16 else B.dtype.char, host()), readable(B)
         self._packed = self._parts.packed(self._B)
-
-    def from_left(self, A: Array) -> Array:
-        """Return A B for A (M, K)."""
-        _check(A, self._B, None)
-        out = memory.empty((len(A), self._B.shape[1]), A.dtype)
-        self._parts.multiply(readable(A), self._B, out, packed_B=self._packed)()
-        return out
 
     def prepared(self, A: Array, out: Array) -> Callable[[], None]:
         """Return a function that writes A B to `out`, of what is in A whenever it is called.
@@ -180,9 +174,8 @@ class Parts:
         self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
         self.height, vectors = shape(target)
         self.width = vectors * target.lanes(np.float32 if kind == "bfloat16" else kind)
-        self._multiply = pool.Work.of(library, "multiply")
-        self._pack_A = pool.Work.of(library, "pack_A")
-        self._pack_B = pool.Work.of(library, "pack_B")
+        names = "multiply", "pack_A", "pack_B"
+        self._multiply, self._pack_A, self._pack_B = (pool.Work.of(library, name) for name in names)
 
     def packed(self, B: Array) -> Array:
         """Return B's panels, packed on the pool."""
@@ -283,7 +276,5 @@ def _even(n: int, most: int) -> list[tuple[int, int]]:
     return _borders(n, -(-n // most))
 
 
-@cache
-def parts_of(kind: str, target: Host) -> Parts:
-    """Return the functions of a kind (see :class:`Parts`) for a processor."""
-    return Parts(kind, target)
+parts_of = cache(Parts)
+"""The functions of a kind for a processor, made once."""

@@ -126,10 +126,7 @@ class _Pool:
                 thread.join(0.01)
 
 
-@cache
-def _pool(target: Host, count: int) -> _Pool:
-    return _Pool(target, count)
-
+_pool = cache(_Pool)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_pool.cache_clear)  # a forked process has none of its parent's threads
