@@ -169,8 +169,9 @@ def connections_of(cell: Cell) -> list[Connection]:
     return [connection for connection in all_connections(cell) if there(connection)]
 
 
-def paths_of(connections: list[Connection]) -> list[Path]:
-    """Return the paths that are worth telling apart: no two of them the same."""
+def paths_of(cell: Cell) -> list[Path]:
+    """Return the cell's paths that are worth telling apart: no two of them the same."""
+    connections = connections_of(cell)
     products = [c for c in connections if c != DIRECT]
     names = {c: "gate " + " then ".join(c) for c in products}
     kept = {EVERYTHING: connections}

@@ -10,7 +10,6 @@ from bptt.errors import ConfigError
 from bptt.flow.connections import (
     EVERYTHING,
     Path,
-    connections_of,
     paths_of,
     probe,
     products,
@@ -189,7 +188,7 @@ def through_time(
         steps = steps_of(observed, params, x, states)
         T, S = len(steps), len(observed.states)
         followed = np.broadcast_to(np.eye(len(U)), (N, len(U), len(U))) if start is None else start
-        squares = {path: np.zeros((T + 1, N, S, S)) for path in paths_of(connections_of(observed))}
+        squares = {path: np.zeros((T + 1, N, S, S)) for path in paths_of(observed)}
 
         @np.errstate(over="ignore", invalid="ignore")  # a thread has its own
         def follow(rows: slice) -> None:
@@ -213,15 +212,10 @@ def through_time(
 def expect_affordable(cell: Cell, H: int, M: int, lags: int, positions: int, times: int) -> None:
     """Raise a ConfigError where the measure of a layer takes more than minutes, before it begins.
 
-    Parameters
-    ----------
-    H, M : int
-        Units, and gradients followed from each position.
-    times : int
-        In how many parts the positions are measured.
+    M gradients are followed from each of the positions, which are measured in `times` parts.
     """
     S, derivation = len(cell.states), getattr(cell, "derivation", None)
-    paths, lines = paths_of(connections_of(cell)), len(derivation.step.backward) if derivation else 1
+    paths, lines = paths_of(cell), len(derivation.step.backward) if derivation else 1
     numbers = lags * positions * S
     for count, most in (
         (numbers * M * H * products_of(probe(cell), paths), MOST_PRODUCTS),
@@ -274,7 +268,7 @@ def jacobians(
     steps = steps_of(cell, params, x, states)
     T, N, H, S = len(steps), x.shape[1], len(params["U"]), len(cell.states)
     eye = np.broadcast_to(np.eye(H), (N, H, H))
-    kept = _named(cell.name, paths_of(connections_of(cell)), path)
+    kept = _named(cell.name, paths_of(cell), path)
     out = np.zeros((T + 1, N, S, H, S, H))
     out[0] = np.eye(S * H).reshape(S, H, S, H)
     for k, J in enumerate(products(cell, steps, params["U"], kept, eye), 1):
