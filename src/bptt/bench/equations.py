@@ -21,18 +21,10 @@ def with_equations(cell: str) -> EquationCell:
 
 
 def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> Callable[..., Any]:
-    """Return ``step(a_x, states, params)``, the states after a step.
+    """Return ``step(a_x, states, params)``, the states after a step, on arrays that some functions are for.
 
-    Parameters
-    ----------
-    functions : dict
-        Those of ``bptt.derive.FUNCTIONS``, on the arrays that are meant.
-    split : function
-
-    Returns
-    -------
-    function
-        Of a_x = x_t W + b (N, Gx·H), the states before the step, and the layer's U and units' own parameters.
+    Its a_x is x_t W + b (N, Gx·H), and params are the layer's U and its units' own; `functions` are those of
+    ``bptt.derive.FUNCTIONS``.
     """
     eq = cell.equations
     pointwise = _pointwise(cell, functions)

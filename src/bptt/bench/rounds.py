@@ -118,24 +118,9 @@ class _Child:
 def measure(
     kind: Kind, setting: Setting, cell: str, contenders: Sequence[Contender], seconds: float, say: Say
 ) -> tuple[dict[str, Times], dict[str, str]]:
-    """Measure contenders at one kind of work, in turn.
+    """Measure contenders at one kind of work, in turn: `seconds` for each, over all its turns.
 
-    Parameters
-    ----------
-    kind, setting, cell
-        The work.
-    contenders : sequence of Contender
-    seconds : float
-        For each contender, over all its turns.
-    say : function
-        Is told what is being done.
-
-    Returns
-    -------
-    dict of Times
-        By the contender's name.
-    dict of str
-        Why the others could not.
+    Returned are by name what they took, and why the others could not; `say` is told what is being done.
     """
     running: dict[str, _Child] = {}
     failed: dict[str, str] = {}

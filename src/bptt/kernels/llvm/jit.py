@@ -68,12 +68,11 @@ if hasattr(os, "register_at_fork"):
 
 
 def build(make: Callable[[], Any], *depends: object, target: Host | None = None) -> Library:
-    """Return the machine code of the module that a function makes; it is called only where there is none.
+    """Return the machine code of the module, or its text, that a function makes where there is none.
 
     Parameters
     ----------
     make : function
-        Returns an llvmlite.ir.Module, or its text.
     *depends : str, numbers, dtypes
         All that the module depends on, but for the processor and the source of bptt, which are seen to.
     target : Host, optional

@@ -13,20 +13,7 @@ from bptt.kernels.llvm.vector import Value, Vector
 
 
 def emit(vector: Vector, lines: Iterable[Line], given: Mapping[str, Value]) -> dict[str, Value]:
-    """Emit lines in their order.
-
-    Parameters
-    ----------
-    vector : Vector
-    lines : of Line
-    given : dict of values
-        What the lines read, by name: vectors, or floats.
-
-    Returns
-    -------
-    dict of values
-        `given` and, by name, what the lines set.
-    """
+    """Emit lines in their order; return by name what is given, vectors or floats, and what the lines set."""
     values = dict(given)
     known: dict[Expr, Value] = {}  # a name is set once, so an expression has one value
     for line in lines:
