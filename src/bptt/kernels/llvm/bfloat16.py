@@ -8,7 +8,7 @@ from llvmlite import ir
 from bptt.errors import ConfigError
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host
-from bptt.kernels.llvm.loops import count_loop, i32, i64
+from bptt.kernels.llvm.loops import call, count_loop, i32, i64
 from bptt.kernels.llvm.vector import Value, Vector
 
 
@@ -56,12 +56,12 @@ class Gemm16(Gemm):
 
     def _multiply_add(self, v: Vector, a: Value, b: Value, total: Value) -> Value:
         a, b = (v.builder.bitcast(x, ir.VectorType(_BFloat(), 2 * v.lanes)) for x in (a, b))
-        return v.call("llvm.x86.avx512bf16.dpbf16ps.512", v.type, [total, a, b])
+        return call(v.builder, "llvm.x86.avx512bf16.dpbf16ps.512", v.type, [total, a, b])
 
     def _rounded(self, v: Vector, first: Value, second: Value) -> Value:
         """Return two vectors rounded to bfloat16, one after the other, as 16-bit numbers."""
         name, kind = "llvm.x86.avx512bf16.cvtne2ps2bf16.512", ir.VectorType(_BFloat(), 2 * v.lanes)
-        both = v.call(name, kind, [second, first])
+        both = call(v.builder, name, kind, [second, first])
         return v.builder.bitcast(both, ir.VectorType(ir.IntType(16), 2 * v.lanes))
 
     def _pairs(self, v: Vector, low: Value, high: Value) -> Value:

@@ -1,4 +1,4 @@
-"""Loops and whole numbers in LLVM's terms."""
+"""Loops, calls and whole numbers in LLVM's terms."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,3 +34,11 @@ def count_loop(
     k.add_incoming(b.add(k, i64(-1 if down else step)), b.block)
     b.branch(head)
     b.position_at_end(after)
+
+
+def call(b: ir.IRBuilder, name: str, returns: Any, arguments: list[Any]) -> Any:
+    """Emit the call of a function by its name; LLVM's own are declared where they are not yet."""
+    function = b.module.globals.get(name)
+    if function is None:
+        function = ir.Function(b.module, ir.FunctionType(returns, [a.type for a in arguments]), name)
+    return b.call(function, arguments)

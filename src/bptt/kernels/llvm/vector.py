@@ -18,7 +18,7 @@ import numpy as np
 from llvmlite import ir
 
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import i32, i64
+from bptt.kernels.llvm.loops import call, i32, i64
 from bptt.types import Dtype
 
 Value = Any
@@ -133,7 +133,7 @@ class Vector:
         if mask is None:
             return self.builder.load(pointer, typ=self.type, align=self.dtype.itemsize)
         arguments = [pointer, i32(self.dtype.itemsize), mask, self.const(0.0)]
-        return self.call(f"llvm.masked.load.{self._suffix}.p0", self.type, arguments)
+        return call(self.builder, f"llvm.masked.load.{self._suffix}.p0", self.type, arguments)
 
     def store(self, value: Value, pointer: Value, mask: Value | None = None) -> None:
         """Write a vector to a pointer, aligned as one number is; the lanes where a mask holds."""
@@ -141,11 +141,11 @@ class Vector:
             self.builder.store(value, pointer, align=self.dtype.itemsize)
             return
         arguments = [value, pointer, i32(self.dtype.itemsize), mask]
-        self.call(f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
+        call(self.builder, f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
 
     def prefetch(self, pointer: Value, *, to_write: bool) -> None:
         """Ask for the line of the caches at a pointer."""
-        self.call("llvm.prefetch.p0", ir.VoidType(), [pointer, i32(int(to_write)), i32(3), i32(1)])
+        call(self.builder, "llvm.prefetch.p0", ir.VoidType(), [pointer, i32(int(to_write)), i32(3), i32(1)])
 
     # ---- arithmetic
 
@@ -278,7 +278,7 @@ class Vector:
             lanes, suffix = ir.IntType(max(8, self.lanes)), "ps" if self.dtype.itemsize == 4 else "pd"
             n = self.sub(shifted, self.const(magic))
             arguments = [a, n, self.const(0.0), lanes(-1), i32(4)]  # 4: the rounding that is set
-            return self.call(f"llvm.x86.avx512.mask.scalef.{suffix}.512", self.type, arguments)
+            return call(self.builder, f"llvm.x86.avx512.mask.scalef.{suffix}.512", self.type, arguments)
         n = b.sub(b.bitcast(shifted, self.bits), self._ints(self._bits_of(magic)))
         half = b.ashr(n, self._ints(1))  # in two steps: neither is out of range, the second rounds
         for part in (half, b.sub(n, half)):
@@ -313,13 +313,4 @@ class Vector:
         return int(np.asarray(value, self.dtype).view(f"i{self.dtype.itemsize}"))
 
     def _generic(self, name: str, *arguments: Value) -> Value:
-        return self.call(f"llvm.{name}.{self._suffix}", self.type, list(arguments))
-
-    def call(self, name: str, returns: Any, arguments: list[Value]) -> Value:
-        """Return what a function of that name returns; LLVM's own are declared where they are not yet."""
-        module = self.builder.module
-        function = module.globals.get(name)
-        if function is None:
-            kind = ir.FunctionType(returns, [a.type for a in arguments])
-            function = ir.Function(module, kind, name)
-        return self.builder.call(function, arguments)
+        return call(self.builder, f"llvm.{name}.{self._suffix}", self.type, list(arguments))

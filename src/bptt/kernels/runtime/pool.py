@@ -23,7 +23,7 @@ from llvmlite import ir
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import Host, host
 from bptt.kernels.llvm.jit import Library
-from bptt.kernels.llvm.loops import i32, i64, pointer
+from bptt.kernels.llvm.loops import call, i32, i64, pointer
 from bptt.kernels.llvm.vector import Vector
 from bptt.kernels.runtime import memory
 from bptt.layer import threads
@@ -301,15 +301,10 @@ def _ask(b: ir.IRBuilder, words: Any, tired: Any = None) -> Iterator[tuple[Any, 
 def _pause(b: ir.IRBuilder) -> None:
     """Tell the processor that this is a loop that waits, where it has such an instruction."""
     triple = host().triple
-    name, kinds, arguments = "llvm.x86.sse2.pause", [], []
     if triple.startswith(("aarch64", "arm64")):
-        name, kinds, arguments = "llvm.aarch64.hint", [i32], [i32(1)]
-    elif not triple.startswith(("x86_64", "amd64", "i686")):
-        return
-    function = b.module.globals.get(name)
-    if function is None:
-        function = ir.Function(b.module, ir.FunctionType(ir.VoidType(), kinds), name)
-    b.call(function, arguments)
+        call(b, "llvm.aarch64.hint", ir.VoidType(), [i32(1)])
+    elif triple.startswith(("x86_64", "amd64", "i686")):
+        call(b, "llvm.x86.sse2.pause", ir.VoidType(), [])
 
 
 def _at(b: ir.IRBuilder, words: Any, k: int) -> Any:
