@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.llvm.jit import Library, address
-from bptt.kernels.ops.products import Parts, parts_of, readable
+from bptt.kernels.ops.products import parts_of, readable
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.pool import Work
 from bptt.layer.columns import Columns
@@ -73,39 +73,33 @@ class Compiled:
         found = {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
         if tokens:
             found["table"] = _table(k, params["W"].astype(dtype, copy=False), H)
-        packed = self._parts(dtype).packed
-        return found | {
-            n: packed(readable(B)) for n, B in _columns_of_gates(k, params, dtype, has_x=not tokens)
-        }
+        return found | self._packed(params, dtype, tokens=tokens)
 
     def transposed(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the backward reads of the parameters: the transposes."""
-        packed = self._parts(dtype).packed
-        parts = _columns_of_gates(self.interface, params, dtype, has_x=not tokens)
-        return {name: packed(readable(B).T) for name, B in parts}
+        return self._packed(params, dtype, tokens=tokens, transposed=True)
 
-    def _parts(self, dtype: np.dtype[Any]) -> Parts:
-        return parts_of("bfloat16" if self.interface.is_narrow else dtype.char, self.interface.host)
+    def _packed(
+        self, params: Params, dtype: np.dtype[Any], *, tokens: bool, transposed: bool = False
+    ) -> dict[str, Array]:
+        """Return the columns of U, and of W but for tokens, for each run of gates by the kernel's names."""
+        k, W, U = self.interface, params["W"], params["U"]
+        columns = columns_of(k, len(U))
+        U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
+        products = (("W", W, columns.W), ("U", U_h, columns.h), ("Uq", U_q, columns.q))
+        parts = parts_of("bfloat16" if k.is_narrow else dtype.char, k.host)
+        found = {}
+        for name, whole, part in products[1 if tokens else 0 :]:
+            for i, (_, own) in enumerate(part.runs):
+                B = readable(whole[:, own].astype(dtype, copy=False))
+                found[f"{name}.{i}"] = parts.packed(B.T if transposed else B)
+        return found
 
 
 @cache
 def columns_of(interface: Interface, H: int) -> Columns:
     """Return which columns of the pre-activations belong to W, and which to U."""
     return Columns.of(interface.cell, H)
-
-
-def _columns_of_gates(
-    k: Interface, params: Params, dtype: np.dtype[Any], *, has_x: bool
-) -> list[tuple[str, Array]]:
-    """Return the columns of U, and of W where there is an x, for each run of gates by the kernel's names."""
-    W, U, columns = params["W"], params["U"], columns_of(k, len(params["U"]))
-    U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
-    products = (("W", W, columns.W), ("U", U_h, columns.h), ("Uq", U_q, columns.q))
-    return [
-        (f"{name}.{i}", whole[:, own].astype(dtype, copy=False))
-        for name, whole, part in products[0 if has_x else 1 :]
-        for i, (_, own) in enumerate(part.runs)
-    ]
 
 
 def _table(k: Interface, W: Array, H: int) -> Array:
