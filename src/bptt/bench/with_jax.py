@@ -7,7 +7,6 @@ import numpy as np
 from bptt.bench.contenders import Kind, Work
 from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
-from bptt.errors import ConfigError
 from bptt.nets.stack import layer_params
 from bptt.types import Array
 
@@ -17,8 +16,6 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     import jax
     import jax.numpy as jnp
 
-    if kind == "lengths":
-        raise ConfigError("JAX has no layers for sequences of unequal length")
     jax.config.update("jax_platforms", "cpu")
     made = with_equations(cell)
     advance = step_of(made, _functions(), lambda a, count: jnp.split(a, count, -1))
