@@ -20,15 +20,7 @@ from bptt.kernels.llvm.host import Host, host
 
 
 class Library:
-    """Machine code in memory.
-
-    Parameters
-    ----------
-    engine
-        LLVM's, which owns the code.
-    was_cached : bool
-        Whether it was read from the disk.
-    """
+    """Machine code in memory: LLVM's engine owns it, and it was read from the disk or made anew."""
 
     def __init__(self, engine: Any, was_cached: bool) -> None:
         self._engine = engine

@@ -58,7 +58,8 @@ def _two_sum(v: Vector, a: Value, b: Value) -> tuple[Value, Value]:
 
 def _rounding(v: Vector, p: float, a: Value, product: Value) -> Value:
     """Return what p a has lost in its rounding, on processors with one rounding for a b + c and without."""
-    start = _high(p)
+    bits: Any = np.asarray(p, np.float64).view(np.int64)
+    start = float((bits & -(1 << 27)).view(np.float64))
     first, rest = v.const(start), v.const(p - start)
     # a's first half of digits: a product of two such numbers has no rounding
     mask = ir.Constant(v.bits, [-1 << (v.format.mantissa + 2) // 2] * v.lanes)
@@ -68,8 +69,3 @@ def _rounding(v: Vector, p: float, a: Value, product: Value) -> Value:
     for x, y in ((first, low), (rest, high), (rest, low)):
         error = v.add(error, v.mul(x, y))
     return error
-
-
-def _high(p: float) -> float:
-    bits: Any = np.asarray(p, np.float64).view(np.int64)
-    return float((bits & -(1 << 27)).view(np.float64))

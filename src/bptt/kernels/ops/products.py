@@ -159,14 +159,7 @@ class Packed:
 
 
 class Parts:
-    """The functions of :class:`Gemm`, to call from Python.
-
-    Parameters
-    ----------
-    kind : str
-        ``f``, ``d`` or ``bfloat16``.
-    target : Host
-    """
+    """The functions of :class:`Gemm` for ``f``, ``d`` or ``bfloat16``, to call from Python."""
 
     def __init__(self, kind: str, target: Host) -> None:
         sizes = pieces.DEPTH, pieces.HEIGHT, pieces.NEAR

@@ -57,13 +57,9 @@ class Work(NamedTuple):
 
 
 def run(work: Work, pieces: Array) -> None:
-    """Do all pieces of a work, on as many threads as there are.
+    """Do all pieces of a work, a row of words each, on as many threads as there are.
 
-    Parameters
-    ----------
-    work : Work
-    pieces : (pieces, words) int64
-        Each piece's words. What they are addresses of must live until this returns.
+    What the words are addresses of must live until this returns.
     """
     if len(pieces) > 1 and threads.count() > 1:
         _pool(host(), threads.count()).run(work, pieces)
@@ -160,13 +156,7 @@ def word(b: ir.IRBuilder, words: Any, k: int) -> Any:
 
 
 class Fields:
-    """A piece's words by name, for a work that has many: what the code reads and its callers give.
-
-    Parameters
-    ----------
-    names : of str
-        In the order of the words.
-    """
+    """A piece's words by name, in their order, for a work that has many: its code reads what callers give."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self.places = {name: k for k, name in enumerate(names)}
