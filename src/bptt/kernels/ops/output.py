@@ -127,7 +127,7 @@ def _softmax(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> No
         (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
         for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
     ]
-    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.name, host()), np.array(words, np.int64))
+    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.char, host()), np.array(words, np.int64))
 
 
 def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:

@@ -79,7 +79,7 @@ def _share(emit: Callable[..., None], tokens: int | None, values: Array, out: Ar
         (tokens or 0, source + cut.start * size, to + cut.start * size, M, K, cut.stop - cut.start, ld)
         for cut in threads.cuts(K, pieces)
     ]
-    pool.run(pool.work_of(emit, 3, 4, values.dtype.name, host()), np.array(words, np.int64))
+    pool.run(pool.work_of(emit, 3, 4, values.dtype.char, host()), np.array(words, np.int64))
 
 
 def _scatter(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:

@@ -43,7 +43,7 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     array([0.95, 2.05])
     """
     first, made_of = next(iter(arrays.values())), (equations, tuple(arrays), tuple(numbers))
-    work = pool.work_of(_update, len(arrays) + 1, 1, first.dtype.name, host(), *made_of)
+    work = pool.work_of(_update, len(arrays) + 1, 1, first.dtype.char, host(), *made_of)
     values = np.array(list(numbers.values()), np.float64)
     starts = np.arange(0, first.size, PIECE)
     words = np.empty((len(starts), len(arrays) + 2), np.int64)
@@ -124,7 +124,7 @@ def sum_of_squares(array: Array) -> list[float]:
     words[:, 0] = jit.address(array) + 4 * starts
     words[:, 1] = jit.address(sums) + 8 * np.arange(len(starts))
     words[:, 2] = np.minimum(array.size - starts, PIECE)
-    pool.run(pool.work_of(_squares, 2, 1, "float32", host()), words)
+    pool.run(pool.work_of(_squares, 2, 1, "f", host()), words)
     return list(map(float, sums))
 
 
