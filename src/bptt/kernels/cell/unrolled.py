@@ -39,7 +39,7 @@ def unroll(
     """Run a cell through time; the arrays are those that :func:`bptt.unroll` has checked."""
     (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.interface.cell
     rows = rows_of(T, N, mask=mask, reset=reset, reverse=reverse)
-    last = _Last(reset[0] if reverse and reset is not None else None, dtype)
+    is_reset = reset[0] if reverse and reset is not None else None  # (N,): at the last border
     tokens = x.ndim == 2
     loops = _Loops(compiled, rows, N, H, 0 if tokens else x.shape[2])
     given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
@@ -52,24 +52,17 @@ def unroll(
     weights = compiled.weights(params, dtype, tokens=tokens)
     loops.run("forward", kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
-    final = tuple(last.cut(rows.unsort(kept.pop(f"carry.{s}"))) for s in cell.states)
+    final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), dtype, is_reset) for s in cell.states)
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
-    return KernelRun(y, final, loops, last, params, given, kept)
+    return KernelRun(y, final, loops, is_reset, params, given, kept)
 
 
-@dataclass(frozen=True)
-class _Last:
-    """The last border that a loop crosses, behind which the final states are zeros for some sequences."""
-
-    is_reset: Array | None  # (N,)
-    dtype: np.dtype[Any]
-
-    def cut(self, states: Array) -> Array:
-        """Return final states, or their gradient, with those zeros."""
-        states = np.array(states, self.dtype, order="C")
-        if self.is_reset is not None:
-            states[self.is_reset] = 0
-        return states
+def _cut(states: Array, dtype: np.dtype[Any], is_reset: Array | None) -> Array:
+    """Return final states, or their gradient: zeros where the last border of the loop is a reset."""
+    states = np.array(states, dtype, order="C")
+    if is_reset is not None:
+        states[is_reset] = 0
+    return states
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,7 @@ class KernelRun:
     y: Array
     states: States
     _loops: _Loops
-    _last: _Last
+    _is_reset: Array | None
     _params: Params
     _x: Array  # as the loops read it: a row for each step
     _kept: dict[str, Array]
@@ -153,7 +146,10 @@ class KernelRun:
         if not tokens:
             arrays["dx"] = memory.empty((rows.total, loops.D), dtype)
         for i, s in enumerate(cell.states):
-            given = np.zeros((N, H), dtype) if dstates is None else rows.sort(self._last.cut(dstates[i]))
+            if dstates is None:
+                given = np.zeros((N, H), dtype)
+            else:
+                given = rows.sort(_cut(dstates[i], dtype, self._is_reset))
             arrays[f"dcarry.{s}"] = given
         for p in cell.units:
             arrays[f"dunit.{p}"] = np.zeros((N, H), dtype)
