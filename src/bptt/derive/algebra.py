@@ -13,7 +13,7 @@ import sympy
 from sympy import Add, Integer, Mul, Pow, Symbol
 
 from bptt.derive.equations import Statement
-from bptt.derive.functions import FUNCTIONS
+from bptt.derive.functions import FUNCTIONS, OPERATORS
 
 Expr: TypeAlias = Any
 """A SymPy expression; the library has no types."""
@@ -58,18 +58,7 @@ def expression(node: ast.expr) -> Expr:
         case ast.Call(func=ast.Name(id=name)):
             return function(name)(*map(expression, node.args))
         case ast.BinOp():
-            a, b = expression(node.left), expression(node.right)
-            match node.op:
-                case ast.Add():
-                    return a + b
-                case ast.Sub():
-                    return a - b
-                case ast.Mult():
-                    return a * b
-                case ast.Div():
-                    return a / b
-                case _:
-                    return a**b
+            return OPERATORS[type(node.op)](expression(node.left), expression(node.right))
     raise AssertionError(ast.dump(node))  # the reader lets nothing else through
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
 from bptt.derive.equations import EquationError, Equations, Start
-from bptt.derive.origin import origin, place
+from bptt.derive.origin import place, read_function
 from bptt.derive.reader import read
 from bptt.errors import ZeroGradientWarning
 from bptt.types import Array, Generator
@@ -255,16 +255,7 @@ def cell(
         options["name"] = name
 
     def decorate(function: Callable[..., Any]) -> EquationCell:
-        found = origin(function)
-        equations = read(
-            found.text,
-            file=found.file,
-            first_line=found.first_line,
-            known=found.known,
-            defaults=found.defaults,
-            foreign=found.foreign,
-            options=options,
-        )
+        equations = read_function(function, options)
         try:
             made = EquationCell(equations, _init(equations.name, init))
             made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now

@@ -9,12 +9,10 @@ from collections.abc import Collection, Mapping
 import numpy as np
 
 from bptt.derive.equations import Statement
-from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
+from bptt.derive.functions import ALIASES, FUNCTIONS, OPERATORS, in_numpy
 from bptt.derive.source import ARITHMETIC, MOST_VALUES, FunctionText
 
 LARGEST_POWER = 64
-
-_ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.Div)
 
 
 class Expressions:
@@ -78,11 +76,9 @@ class Expressions:
             case ast.BinOp(op=ast.MatMult()):
                 says = "a matrix product: it is outside the equations; a_i is x W_i + h U_i + b_i already"
                 raise self.source.error(node, says)
-            case ast.BinOp(op=ast.Pow()):
-                made = self._checked(ast.BinOp(self.read(node.left), node.op, self._power(node.right)), node)
-                return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
-            case ast.BinOp() if isinstance(node.op, _ARITHMETIC):
-                made = self._checked(ast.BinOp(self.read(node.left), node.op, self.read(node.right)), node)
+            case ast.BinOp() if type(node.op) in OPERATORS:
+                right = self._power if isinstance(node.op, ast.Pow) else self.read
+                made = self._checked(ast.BinOp(self.read(node.left), node.op, right(node.right)), node)
                 return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
             case ast.Call():
                 return self._call(node, root=root)
@@ -227,16 +223,15 @@ class Expressions:
         values = self.value(then), self.value(otherwise)
         if values[0] is not None and values[1] is not None:  # the code can tell that they are numbers
             then, otherwise = literal(values[0], then), literal(values[1], otherwise)
-        match condition.ops[0]:
-            case ast.Gt():
-                return [_minus(left, right, condition), then, otherwise]
-            case ast.Lt():
-                return [_minus(right, left, condition), then, otherwise]
-            case ast.GtE():
-                return [_minus(right, left, condition), otherwise, then]
-            case ast.LtE():
-                return [_minus(left, right, condition), otherwise, then]
-        raise self.source.error(condition, "values are compared by < <= > >=: equal ones are met by chance")
+        comparison = condition.ops[0]
+        if not isinstance(comparison, ast.Gt | ast.Lt | ast.GtE | ast.LtE):
+            says = "values are compared by < <= > >=: equal ones are met by chance"
+            raise self.source.error(condition, says)
+        if isinstance(comparison, ast.Lt | ast.GtE):
+            left, right = right, left
+        if isinstance(comparison, ast.GtE | ast.LtE):  # a >= b is not b > a
+            then, otherwise = otherwise, then
+        return [_minus(left, right, condition), then, otherwise]
 
     def _computed(self, node: ast.Call, function: str, numbers: list[float]) -> ast.expr:
         """Return the value of a function of numbers."""
@@ -249,30 +244,24 @@ class Expressions:
 
     def _invent(self, function: str, arguments: list[ast.expr]) -> str:
         """Return a name for a value inside an expression: tanh_c for tanh(c), ratio_1 for a quotient."""
-        inner = arguments[0]
-        simple = len(arguments) == 1 and isinstance(inner, ast.Name)
-        stem = f"{function}_{inner.id}" if simple and isinstance(inner, ast.Name) else f"{function}_1"
-        k = 1
-        while stem in self.taken or stem in self.sets:
+        match arguments:
+            case [ast.Name(id=inner)]:
+                name = f"{function}_{inner}"
+                return self.numbered(function, 2) if name in self.taken or name in self.sets else name
+        return self.numbered(function)
+
+    def numbered(self, stem: str, k: int = 1) -> str:
+        """Return a name that is not taken, with a number from k."""
+        while f"{stem}_{k}" in self.taken or f"{stem}_{k}" in self.sets:
             k += 1
-            stem = f"{function}_{k}"
-        return stem
+        return f"{stem}_{k}"
 
 
 def _arithmetic(op: ast.operator, a: float, b: float) -> float:
     """Return a op b, nan where it is no real number."""
     try:
-        match op:
-            case ast.Add():
-                return a + b
-            case ast.Sub():
-                return a - b
-            case ast.Mult():
-                return a * b
-            case ast.Div():
-                return a / b
-        power: float | complex = a**b
-        return power if isinstance(power, float) else math.nan
+        value = OPERATORS[type(op)](a, b)
+        return value if isinstance(value, float) else math.nan  # a power may be complex
     except (ZeroDivisionError, OverflowError):
         return math.nan
 

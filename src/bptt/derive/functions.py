@@ -5,7 +5,9 @@ is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where
 a kink is said in :mod:`bptt.elementwise`.
 """
 
-from collections.abc import Mapping
+import ast
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +18,7 @@ from bptt.elementwise import absolute, maximum, minimum, relu, sigmoid, softplus
 __all__ = [
     "ALIASES",
     "FUNCTIONS",
+    "OPERATORS",
     "Function",
     "exp",
     "log",
@@ -74,6 +77,15 @@ ALIASES = {
     "expit": "sigmoid",
 }
 """What else people call them."""
+
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.Pow: operator.pow,
+}
+"""What stands between two values, by its kind in Python's syntax."""
 
 
 # under the names that equations use, for files that import what they name

@@ -4,46 +4,20 @@ import inspect
 import linecache
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import numpy as np
 
-from bptt.derive.equations import EquationError
+from bptt.derive.equations import EquationError, Equations
 from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
+from bptt.derive.reader import read
 
 Function = Callable[..., Any]
 
 
-@dataclass(frozen=True)
-class Origin:
-    """What is to be known of a function to read it.
-
-    Attributes
-    ----------
-    text : str
-        From its decorators to its end.
-    file, first_line
-        As Python has them.
-    known : dict of float
-        The numbers that its text may name: of its module, and of what encloses it.
-    defaults : dict
-        The values of arguments that have one.
-    foreign : set of str
-        Functions that it sees under the name of an equation's, and that are others.
-    """
-
-    text: str
-    file: str
-    first_line: int
-    known: dict[str, float]
-    defaults: dict[str, object]
-    foreign: set[str]
-
-
-def origin(function: Function) -> Origin:
-    """Find where a function comes from.
+def read_function(function: Function, options: Mapping[str, object]) -> Equations:
+    """Read a function: its text, with the numbers and the functions that it sees.
 
     Raises
     ------
@@ -65,11 +39,17 @@ def origin(function: Function) -> Origin:
             "write the cell into a file (in UTF-8), or give its text to bptt.derive.read"
         ) from None
     _only_one(function, first)
-    values = _visible(function)
-    known = {n: _float(v) for n, v in values.items() if _is_number(v)}
-    foreign = {n for n, v in values.items() if callable(v) and _is_another(n, v)}
-    file = function.__code__.co_filename
-    return Origin("".join(lines), file, first, known, _defaults(function), foreign)
+    enclosed = inspect.getclosurevars(function)
+    values = {**enclosed.globals, **enclosed.nonlocals}
+    return read(
+        "".join(lines),
+        file=function.__code__.co_filename,
+        first_line=first,
+        known={n: _float(v) for n, v in values.items() if _is_number(v)},
+        defaults=_defaults(function),
+        foreign={n for n, v in values.items() if callable(v) and _is_another(n, v)},
+        options=options,
+    )
 
 
 def place(function: Function) -> str:
@@ -87,11 +67,6 @@ def _caller() -> str:
     while frame is not None and frame.f_globals.get("__name__", "").startswith("bptt.derive."):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<equations>"
-
-
-def _visible(function: Function) -> Mapping[str, Any]:
-    enclosed = inspect.getclosurevars(function)
-    return {**enclosed.globals, **enclosed.nonlocals}
 
 
 def _defaults(function: Function) -> dict[str, object]:

@@ -222,12 +222,7 @@ class Reader:
         taken = self.expressions.taken
         if not self.left[written] and written not in taken:
             return written
-        return self._next(written, self.sets[written] - self.left[written])
-
-    def _next(self, written: str, k: int = 1) -> str:
-        while f"{written}_{k}" in self.expressions.taken or f"{written}_{k}" in self.sets:
-            k += 1
-        return f"{written}_{k}"
+        return self.expressions.numbered(written, self.sets[written] - self.left[written])
 
     # -- the end
 
@@ -240,7 +235,7 @@ class Reader:
         names = [value.id if isinstance(value, ast.Name) else "" for value in ready]
         for k, state in enumerate(states):
             if names[k] != state and state in expressions.taken:  # set, and returned as another or not at all
-                other = self._next(state)
+                other = expressions.numbered(state)
                 self._rename(state, other, ready)
                 names = [other if n == state else n for n in names]
         made = {s.name for s in expressions.statements} - {*states, *self.signature.operand.values()}
