@@ -3,8 +3,7 @@
 import re
 from html import escape
 
-from bptt.derive.as_latex import tex
-from bptt.derive.blocks import Block, Page, Words
+from bptt.derive.blocks import Block, Page, Words, printed
 from bptt.derive.notation import TeXPrinter
 
 _STYLE = """
@@ -36,11 +35,13 @@ def html(page: Page) -> str:
     printer = TeXPrinter(page.whole)
     body = [f"<h1>{escape(page.title)}</h1>"]
     body += [f'<p class="doc">{escape(p)}</p>' for p in page.paragraphs]
-    for section in page.sections:
-        body.append(f"<h2>{escape(section.heading)}</h2>")
-        for part in section.parts:
-            shown = _lines(part, printer) if isinstance(part, Block) else f"<p>{_words(part, printer)}</p>"
-            body.append(shown)
+    for part in page.parts():
+        if isinstance(part, str):
+            body.append(f"<h2>{escape(part)}</h2>")
+        elif isinstance(part, Block):
+            body.append(_lines(part, printer))
+        else:
+            body.append(f"<p>{_words(part, printer)}</p>")
     head = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'  # or a browser asks the server for one
@@ -67,7 +68,7 @@ def _lines(block: Block, printer: TeXPrinter) -> str:
 
 
 def _words(parts: Words, printer: TeXPrinter) -> str:
-    shown = "".join(escape(p) if isinstance(p, str) else mathml(tex(p, printer)) for p in parts)
+    shown = "".join(escape(p) if isinstance(p, str) else mathml(printed(p, printer)) for p in parts)
     # no line begins with what follows a name: a comma, a full stop
     return re.sub(r"(<math(?:(?!</math>).)*</math>)([,.;:)]+)", r'<span class="tie">\1\2</span>', shown)
 

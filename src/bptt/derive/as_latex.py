@@ -1,11 +1,12 @@
 """A derivation's page as LaTeX, a complete document, and as Markdown with its mathematics in LaTeX."""
 
 import re
+from collections.abc import Callable
 
 from sympy import Add
 
 from bptt.derive.algebra import Expr, sum_of
-from bptt.derive.blocks import Block, Page, Shown, Words
+from bptt.derive.blocks import Block, Page, Shown, printed
 from bptt.derive.notation import TeXPrinter, TextPrinter
 
 _DOCUMENT = r"""\documentclass[a4paper,leqno,fleqn]{article}
@@ -35,31 +36,34 @@ _LONG = 70
 
 def latex(page: Page) -> str:
     """Return the page as a document that pdflatex compiles."""
-    printer = TeXPrinter(page.whole)
-    blocks = [rf"\section*{{{escaped(page.title)}}}", *map(escaped, page.paragraphs)]
-    for section in page.sections:
-        blocks.append(rf"\subsection*{{{escaped(section.heading)}}}")
-        for part in section.parts:
-            if isinstance(part, Block):
-                rows = " \\\\\n".join(_row(s, printer) for s in part.lines)
-                blocks.append(f"\\begin{{align*}}\n{rows}\n\\end{{align*}}")
-            else:
-                blocks.append(words(part, printer))
-    return _DOCUMENT + "\n\n".join(blocks) + "\n\\end{document}\n"
+    headings = r"\section*{{{}}}", r"\subsection*{{{}}}"
+    body = _body(page, escaped, headings, "\\begin{{align*}}\n{}\n\\end{{align*}}", _row)
+    return _DOCUMENT + body + "\\end{document}\n"
 
 
 def markdown(page: Page) -> str:
     """Return the page as Markdown, with mathematics between dollar signs."""
+    block = "$$\n\\begin{{aligned}}\n{}\n\\end{{aligned}}\n$$"
+    return _body(page, str, ("# {}", "## {}"), block, _numbered)
+
+
+def _body(
+    page: Page,
+    plain: Callable[[str], str],
+    headings: tuple[str, str],
+    block: str,
+    row: Callable[[Shown, TeXPrinter], str],
+) -> str:
     printer = TeXPrinter(page.whole)
-    blocks = [f"# {page.title}", *page.paragraphs]
-    for section in page.sections:
-        blocks.append(f"## {section.heading}")
-        for part in section.parts:
-            if isinstance(part, Block):
-                rows = " \\\\\n".join(_numbered(s, printer) for s in part.lines)
-                blocks.append(f"$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$")
-            else:
-                blocks.append("".join(p if isinstance(p, str) else f"${tex(p, printer)}$" for p in part))
+    blocks = [headings[0].format(plain(page.title)), *map(plain, page.paragraphs)]
+    for part in page.parts():
+        if isinstance(part, str):
+            blocks.append(headings[1].format(plain(part)))
+        elif isinstance(part, Block):
+            blocks.append(block.format(" \\\\\n".join(row(s, printer) for s in part.lines)))
+        else:
+            words = (plain(p) if isinstance(p, str) else f"${printed(p, printer)}$" for p in part)
+            blocks.append("".join(words))
     return "\n\n".join(blocks) + "\n"
 
 
@@ -95,18 +99,6 @@ def _note(s: Shown, printer: TeXPrinter) -> str:
         return ""
     shown = "".join(rf"\text{{{p}}}" if isinstance(p, str) else printer.doprint(p) for p in s.note)
     return rf" \qquad {shown}"
-
-
-def words(parts: Words, printer: TeXPrinter) -> str:
-    """Return a paragraph."""
-    return "".join(escaped(p) if isinstance(p, str) else f"${tex(p, printer)}$" for p in parts)
-
-
-def tex(part: Expr | Shown, printer: TeXPrinter) -> str:
-    """Return an expression, or an equation in the text."""
-    if isinstance(part, Shown):
-        return f"{printer.doprint(part.left)} = {printer.doprint(part.right)}"
-    return str(printer.doprint(part))
 
 
 def escaped(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import textwrap
 
-from bptt.derive.blocks import Block, Page, Shown, Words
+from bptt.derive.blocks import Block, Page, Words, printed
 from bptt.derive.notation import TextPrinter
 
 WIDTH = 100
@@ -22,10 +22,7 @@ def text(page: Page) -> str:
 def words(parts: Words) -> str:
     """Return a paragraph on one line."""
     printer = TextPrinter()
-    return "".join(
-        p if isinstance(p, str) else _equation(p, printer) if isinstance(p, Shown) else printer.doprint(p)
-        for p in parts
-    )
+    return "".join(p if isinstance(p, str) else printed(p, printer) for p in parts)
 
 
 _TIE = "\u00a0"
@@ -42,10 +39,6 @@ def _filled(parts: Words) -> str:
     return textwrap.fill("".join(tied), WIDTH, break_long_words=False).replace(_TIE, " ")
 
 
-def _equation(s: Shown, printer: TextPrinter) -> str:
-    return f"{printer.doprint(s.left)} = {printer.doprint(s.right)}"
-
-
 def _lines(block: Block) -> str:
     """Return a block of equations; those that come from the same equation share a line while they fit."""
     printer = TextPrinter()
@@ -54,7 +47,7 @@ def _lines(block: Block) -> str:
     for s in block.lines:
         number = s.label
         note = f"    {words(s.note)}" if s.note else ""
-        equation = _equation(s, printer)
+        equation = printed(s, printer)
         key = number + s.beside
         if key and key == beside and sum(len(e) + 4 for e in rows[-1][2]) + len(equation) < _ROW:
             rows[-1][2].append(equation)

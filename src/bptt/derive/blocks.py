@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sympy import Symbol
 
@@ -111,15 +112,28 @@ class Page:
         """What the author says, each paragraph on one line."""
         return [" ".join(p.split()) for p in self.doc.split("\n\n") if p.strip()]
 
+    def parts(self) -> Iterator[str | Words | Block]:
+        """Yield all that stands on the page, in order: headings, paragraphs and blocks."""
+        for section in self.sections:
+            yield section.heading
+            yield from section.parts
+
     def lines(self, role: str) -> tuple[Shown, ...]:
         """Return the lines that have a role."""
-        blocks = [p for s in self.sections for p in s.parts if isinstance(p, Block)]
-        return tuple(line for b in blocks if b.role == role for line in b.lines)
+        blocks = (part for part in self.parts() if isinstance(part, Block) and part.role == role)
+        return tuple(line for block in blocks for line in block.lines)
 
     def remarks(self) -> tuple[Shown, ...]:
         """Return the equations that stand in the text: constants, and what functions mean."""
-        words = [p for s in self.sections for p in s.parts if not isinstance(p, Block)]
-        return tuple(p for paragraph in words for p in paragraph if isinstance(p, Shown))
+        paragraphs = (part for part in self.parts() if isinstance(part, tuple))
+        return tuple(p for words in paragraphs for p in words if isinstance(p, Shown))
+
+
+def printed(part: Expr | Shown, printer: Any) -> str:
+    """Return an expression, or an equation in the text, as a printer prints it."""
+    if isinstance(part, Shown):
+        return f"{printer.doprint(part.left)} = {printer.doprint(part.right)}"
+    return str(printer.doprint(part))
 
 
 def commas(items: Sequence[Expr | Words], last: str = " and ", between: str = ", ") -> Words:
