@@ -28,13 +28,7 @@ from bptt.derive.equations import Equations, Statement
 
 @dataclass(frozen=True)
 class Line:
-    """``name = expr``.
-
-    Attributes
-    ----------
-    numbers : tuple of int
-        The equations it comes from.
-    """
+    """``name = expr``, and the numbers of the equations that it comes from."""
 
     name: str
     expr: Expr
@@ -70,12 +64,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Derivation:
-    """A cell's backward pass, derived from its equations.
-
-    Attributes
-    ----------
-    equations : Equations
-    """
+    """A cell's backward pass, derived from its equations."""
 
     equations: Equations
 

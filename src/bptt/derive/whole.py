@@ -20,12 +20,7 @@ from bptt.derive.names import unlike
 
 @dataclass(frozen=True)
 class Whole:
-    """A step with its products, and the sums over time.
-
-    Attributes
-    ----------
-    derivation : Derivation
-    """
+    """A step with its products, and the sums over time."""
 
     derivation: Derivation
 
@@ -95,29 +90,27 @@ class Whole:
         """Return what a gate's recurrent product takes."""
         return Symbol(self.equations.operand.get(gate, f"{self.h}_prev"))
 
+    def _parts(self, gate: str, like: str) -> list[tuple[Expr, Expr | None]]:
+        """Return a gate's W, U and b, each with what it is multiplied by: the bias with nothing."""
+        parts: list[tuple[Expr, Expr | None]] = []
+        if like[0] in "ax":
+            parts.append((self.matrix("W", gate), Symbol(self.x)))
+        if like[0] in "au":
+            parts.append((self.matrix("U", gate), self.source(like)))
+        if like[0] in "ax" and self.equations.bias:
+            parts.append((self.matrix("b", gate), None))
+        return parts
+
     def gate(self, gate: str, like: str | None = None) -> Line:
         """Return what a gate is made of; of its name alone if it is `like` another."""
-        affine, like = function("affine"), like or gate
-        terms = []
-        if like[0] in "ax":
-            terms.append(affine(Symbol(self.x), self.matrix("W", gate)))
-        if like[0] in "au":
-            terms.append(affine(self.source(like), self.matrix("U", gate)))
-        if like[0] in "ax" and self.equations.bias:
-            terms.append(self.matrix("b", gate))
-        return Line(gate, sum_of(terms), ())
+        affine, parts = function("affine"), self._parts(gate, like or gate)
+        return Line(gate, sum_of([affine(by, array) if by else array for array, by in parts]), ())
 
     def sums(self, gate: str, like: str | None = None) -> list[Line]:
         """Return the sums over time and rows for a gate's W, U and b."""
-        outer, total, like = function("outer"), function("total"), like or gate
-        da, lines = Symbol(f"d{gate}"), []
-        if like[0] in "ax":
-            lines.append(Line(f"d{self.matrix('W', gate)}", total(outer(Symbol(self.x), da)), ()))
-        if like[0] in "au":
-            lines.append(Line(f"d{self.matrix('U', gate)}", total(outer(self.source(like), da)), ()))
-        if like[0] in "ax" and self.equations.bias:
-            lines.append(Line(f"d{self.matrix('b', gate)}", total(da), ()))
-        return lines
+        outer, total, da = function("outer"), function("total"), Symbol(f"d{gate}")
+        parts = self._parts(gate, like or gate)
+        return [Line(f"d{array}", total(outer(by, da) if by else da), ()) for array, by in parts]
 
     @cached_property
     def of_units(self) -> tuple[Line, ...]:
