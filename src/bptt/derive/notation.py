@@ -4,11 +4,11 @@ Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. L
 """
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sympy import Integer, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
+from sympy.printing.printer import Printer
 from sympy.printing.str import StrPrinter
 
 from bptt.derive.algebra import Expr, divides, product_of, sides
@@ -24,26 +24,13 @@ class Index(Symbol):  # type: ignore[misc]
     """Something that has no time step: an index, a size, a condition on t."""
 
 
-class _Terms:
+class _Terms(Printer):  # type: ignore[misc]
     """How sums, products and powers are written, whatever their signs are made of.
 
     A printer says how it writes brackets, factors side by side, a fraction, and what is raised.
     """
 
     _minus = "-"
-    _beside: str
-    _times: str
-    _at_most: str
-    _sign: str
-    _cases: str
-    _products: Mapping[str, str]
-    _print: Any
-    _brackets: Any
-    _over: Any
-    _raised: Any
-    _called: Any
-    _absolute: Any
-    _total: Any
 
     def _print_Add(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
         text = ""
@@ -81,11 +68,11 @@ class _Terms:
         # each argument is printed once: twice in each of a function in a function would be for ever
         arguments = [self._print(a) for a in e.args]
         if name in self._products:
-            return self._products[name].format(*arguments)
+            return str(self._products[name].format(*arguments))
         if name == "abs":
             return str(self._absolute(*arguments))
         loose = e.args[0].is_Add or _signed(e.args[0])[0]
-        return f"{self._total()} {self._brackets(arguments[0]) if loose else arguments[0]}"
+        return f"{self._total} {self._brackets(arguments[0]) if loose else arguments[0]}"
 
     _print_log = _print_exp = _print_Function
 
@@ -93,11 +80,11 @@ class _Terms:
         """Return v where u > 0, else w; of 1 and 0 Iverson's brackets: [a > b] is 1 where that holds."""
         u, v, w = e.args
         if (v, w) == (1, -1):
-            return self._sign.format(u=self._print(u))
+            return str(self._sign.format(u=self._print(u)))
         a, b = map(self._print, sides(u))
         if (v, w) in ((1, 0), (0, 1)):
             return f"[{a} {'>' if v == 1 else self._at_most} {b}]"
-        return self._cases.format(a=a, b=b, v=self._print(v), w=self._print(w))
+        return str(self._cases.format(a=a, b=b, v=self._print(v), w=self._print(w)))
 
     def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
         """Return whether a factor needs brackets."""
@@ -117,7 +104,7 @@ class _Terms:
 class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
-    _times, _beside = " · ", " "
+    _times, _beside, _total = " · ", " ", "Σ"
     _at_most, _sign, _cases = "≤", "sign({u})", "where({a} > {b}, {v}, {w})"
     _products = {"affine": "{} {}", "product": "{} {}ᵀ", "outer": "{}ᵀ {}"}  # noqa: RUF012
 
@@ -145,9 +132,6 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
 
     def _absolute(self, inside: str) -> str:
         return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"  # ||m|| would be a norm
-
-    def _total(self) -> str:
-        return "Σ"
 
 
 _PLAIN = {n: n for n in ("tanh", "relu", "exp", "log", "softplus", "max", "min")} | {
@@ -179,14 +163,12 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         eq = whole.equations
         self._timeless = {*eq.params, *eq.constants, *whole.shapes}
         self._states = set(eq.states)
-        values = [
-            *(s.name for s in eq.statements),
-            *eq.arguments,
-        ]  # of two alike the value has the plain name
+        values = [s.name for s in eq.statements]  # of two alike the value has the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
         symbols = [whole.symbols(c) for c in "tTNDH"]
         self._t = latex_name(symbols[0], "")
-        timed = map(self._timed, (*values, *others))
+        self._total = rf"\sum_{{{self._t}}}"
+        timed = map(self._timed, (*values, *eq.arguments, *others))
         self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*values, *others}
         sigma = any(shown.startswith(r"\sigma") for shown in self._known.values())
@@ -243,9 +225,6 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         if inside.startswith(r"\left|") or inside.endswith(r"\right|"):
             inside = rf"\left({inside}\right)"
         return rf"\left|{inside}\right|"
-
-    def _total(self) -> str:
-        return rf"\sum_{{{self._t}}}"
 
     def _called(self, e: Expr, raised: str = "") -> str:
         name = _name(e)
