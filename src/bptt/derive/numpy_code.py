@@ -16,6 +16,14 @@ from bptt.derive.backward import Derivation, Pass
 from bptt.derive.equations import EquationError, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
+_FORMS = {
+    "affine": "{} @ {}",
+    "product": "{} @ {}.T",
+    "outer": "{}.T @ {}",
+    "above": "({} > 0)",
+    "not_above": "({} <= 0)",
+}
+
 
 class _Printer(StrPrinter):  # type: ignore[misc]
     """Prints factors and terms in the order that they have."""
@@ -24,20 +32,13 @@ class _Printer(StrPrinter):  # type: ignore[misc]
         super().__init__({"order": "none"})
 
     def _print_Function(self, expr: Expr) -> str:  # noqa: N802  the library's names
-        name = type(expr).__name__
-        if name in _STEPS:
-            return f"({self._print(expr.args[0])} {_STEPS[name]} 0)"
+        name, arguments = type(expr).__name__, [self._print(a) for a in expr.args]
         if name == "where":
-            u, v, w = map(self._print, expr.args)
+            u, v, w = arguments
             return where(u, v, w, f"np.result_type({u}, np.float32)")  # what is left of u may be one number
-        match name:
-            case "affine":
-                return "{} @ {}".format(*map(self._print, expr.args))
-            case "product":
-                return "{} @ {}.T".format(*map(self._print, expr.args))
-            case "outer":
-                return "{}.T @ {}".format(*map(self._print, expr.args))
-        return f"{FUNCTIONS[name].numpy}({', '.join(self._print(a) for a in expr.args)})"
+        if name in _FORMS:
+            return _FORMS[name].format(*arguments)
+        return f"{FUNCTIONS[name].numpy}({', '.join(arguments)})"
 
     def _print_Float(self, expr: Expr) -> str:  # noqa: N802
         return self._number(expr)
@@ -92,9 +93,6 @@ def code(expr: Expr) -> str:
         raise EquationError("an equation of the gradient is too long: give parts of it names") from None
 
 
-_STEPS = {"above": ">", "not_above": "<="}
-
-
 def _with_steps(term: Expr) -> Expr:
     """Write where(u, 1, 0) as (u > 0) where something with a dtype is before it: dy * (u > 0)."""
     steps: list[Expr] = []
@@ -142,16 +140,6 @@ def helped(text: str) -> str:
 _HELPERS = ("sigmoid", "softplus", "relu", "absolute", "maximum", "minimum")
 
 
-def forward_lines(p: Pass) -> list[tuple[str, str, int]]:
-    """Return (name, code, number of the equation) for each statement."""
-    return [(s.name, as_written(s), s.number) for s in p.statements]
-
-
-def backward_lines(p: Pass) -> list[tuple[str, str, tuple[int, ...]]]:
-    """Return (name, code, numbers of the equations) for each line, recomputed values first."""
-    return [(line.name, code(line.expr), line.numbers) for line in (*p.again, *p.backward)]
-
-
 def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dict[str, Any]:
     """Return the functions of one step, compiled; for other numbers than NumPy's, with their functions.
 
@@ -163,19 +151,24 @@ def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dic
     """
     eq = d.equations
     namespace = {**numbers, **eq.constants}
-    for names, p in d.passes.items():
-        text = _step(*names, p, (*eq.gates, *eq.params, *eq.before))
-        exec(compile(text, f"<derived from {eq.name}>", "exec"), namespace)
+    exec(compile(step_code(d), f"<derived from {eq.name}>", "exec"), namespace)
     return {name: namespace[name] for names in d.passes for name in names}
+
+
+def step_code(d: Derivation) -> str:
+    """Return the text of these functions."""
+    eq = d.equations
+    arguments = (*eq.gates, *eq.params, *eq.before)
+    return "".join(_step(*names, p, arguments) for names, p in d.passes.items())
 
 
 def _step(forward: str, backward: str, p: Pass, arguments: Iterable[str]) -> str:
     lines = [f"def {forward}({', '.join(arguments)}, **_):"]
-    lines += [f"    {name} = {text}" for name, text, _ in forward_lines(p)]
+    lines += [f"    {s.name} = {as_written(s)}" for s in p.statements]
     lines += [f"    return {tuple_of(tuple(p.seeds))}, {tuple_of(p.kept)}"]
     lines += [f"def {backward}({', '.join(p.seeds.values())}, kept):"]
     lines += [f"    {tuple_of(p.kept)} = kept"] if p.kept else []
-    lines += [f"    {name} = {text}" for name, text, _ in backward_lines(p)]
+    lines += [f"    {line.name} = {code(line.expr)}" for line in (*p.again, *p.backward)]
     gradients = ", ".join(f"{argument!r}: {name}" for argument, name in p.gradients.items())
     lines += [f"    return {{{gradients}}}"]
     return "\n".join(lines) + "\n"
