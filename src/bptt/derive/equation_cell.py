@@ -55,7 +55,8 @@ class EquationCell(Cell):
         self.name = equations.name
         self.states = equations.states
         gates, operand = equations.gates, equations.operand
-        self.gates = tuple(_id(g) for g in (*gates, *equations.params))
+        self._columns = (*gates, *equations.params)
+        self.gates = tuple(_id(g) for g in self._columns)
         self.from_x = tuple(_id(g) for g in gates if g[0] in "ax")
         self.from_h = tuple(_id(g) for g in gates if g[0] in "au" and g not in operand)
         self.from_q = tuple(_id(g) for g in gates if g in operand)
@@ -93,7 +94,7 @@ class EquationCell(Cell):
     def idle(self) -> tuple[str, ...]:
         """The gates and units' parameters that a loss of the outputs does not train."""
         zero, unread = self._idle
-        return tuple(n for n in (*self.equations.gates, *self.equations.params) if n in (*zero, *unread))
+        return tuple(n for n in self._columns if n in (*zero, *unread))
 
     @cached_property
     def _idle(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -136,15 +137,16 @@ class EquationCell(Cell):
 
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
         """Return where parameters and biases start, those that the cell has a wish for, each (H,)."""
-        drawn: dict[str, Array] = {}
-        for name, start in self.equations.params.items():
-            drawn[name] = _start(rng, start, H)
+        drawn = {
+            name: rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
+            for name, start in self.equations.params.items()
+        }
         given = self._init(rng, H) if callable(self._init) else self._init or {}
         if not isinstance(given, Mapping):
             raise EquationError(f"{self.name}: init gives {given!r}; it must be values by gate")
         for name, value in given.items():
-            if name not in (*self.equations.gates, *self.units):
-                known = ", ".join((*self.equations.gates, *self.units))
+            if name not in self._columns:
+                known = ", ".join(self._columns)
                 raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
             try:
                 begin = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
@@ -166,32 +168,24 @@ class EquationCell(Cell):
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         if self.pickled is not None:
             return self.pickled
-        if callable(self._init):
-            self._expect_importable(self._init)
-        return _from_text, (self.equations.text, self.name, self._init)
-
-    def _expect_importable(self, init: Init) -> None:
         try:
-            pickle.dumps(init)
+            pickle.dumps(self._init)
         except Exception as error:
             raise pickle.PicklingError(
                 f"{self.name}: init= is a function that another process cannot import ({error}): "
                 'give numbers, init={"a_f": 1.0}, or define it with def in a module that can be imported'
             ) from None
+        return _from_text, (self.equations.text, self.name, self._init)
 
     def _arguments(self, a: Array, states: States) -> dict[str, Array]:
-        eq = self.equations
-        names = (*eq.gates, *eq.params)
-        return dict(zip(names, blocks(a, len(names)), strict=True)) | dict(
-            zip(eq.before, states, strict=True)
-        )
+        values = (*blocks(a, len(self.gates)), *states)
+        return dict(zip((*self._columns, *self.equations.before), values, strict=True))
 
     def _collect(self, gradients: dict[str, Array], da: Array, like: Array) -> tuple[Array, States]:
-        eq = self.equations
-        for name, block in zip((*eq.gates, *eq.params), blocks(da, len(self.gates)), strict=True):
+        for name, block in zip(self._columns, blocks(da, len(self.gates)), strict=True):
             if name in gradients:
                 block += gradients[name]
-        return da, tuple(gradients.get(s, np.zeros_like(like)) for s in eq.before)
+        return da, tuple(gradients.get(s, np.zeros_like(like)) for s in self.equations.before)
 
 
 def cell(
@@ -283,24 +277,18 @@ def _from_text(text: str, name: str, init: Any) -> EquationCell:
     return made
 
 
-def _start(rng: Generator, start: Start, H: int) -> Array:
-    return rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
-
-
 def idle_note(cell: EquationCell) -> str:
     """Return what is to be known of a cell with gates that do not learn."""
     zero, unread = cell._idle
     said = []
     if zero:
+        why = f"the gradient at {' and '.join(zero)} is zero whatever the numbers are"
         they = "it does" if len(zero) == 1 else "they do"
-        why = "is zero whatever the numbers are"
-        said.append(
-            f"the gradient at {' and '.join(zero)} {why}, so {they} not learn (bptt derive shows why)"
-        )
+        said.append(f"{why}, so {they} not learn (bptt derive shows why)")
     if unread:
+        why = f"the state of {' and '.join(unread)} never reaches the output"
         it = "it" if len(unread) == 1 else "them"
-        state = f"the state of {' and '.join(unread)} never reaches the output"
-        said.append(f"{state}, so a loss of the outputs does not train {it}")
+        said.append(f"{why}, so a loss of the outputs does not train {it}")
     return f"{cell.name}: {'; '.join(said)}"
 
 
