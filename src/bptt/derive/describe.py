@@ -1,5 +1,6 @@
 """What a derivation's page says, whatever it is printed as: headings, words, and lines of mathematics."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -51,48 +52,52 @@ class _Describer:
             else:
                 self.hoisted[Symbol(s.name)] = within
 
-    def index(self, text: str) -> Index:
-        """Return something of the page's own, as T or t < T."""
-        return Index(self.whole.symbols(text))
+    def words(self, text: str) -> Words:
+        """Return a text with the values that it names, as <c>, and the page's own symbols, as [T]."""
+        said = list[str | Expr]()
+        for piece in re.split(r"(<\w+>|\[.*?\])", text):
+            inside = piece[1:-1]
+            if piece.startswith("<"):
+                said.append(replaced(Symbol(inside), self.hoisted))
+            else:
+                said.append(Index(self.whole.symbols(inside)) if piece.startswith("[") else piece)
+        return tuple(said)
 
-    def floats(self, values: Iterable[object]) -> Words:
-        """Return how many floats they are."""
-        n = len(list(values))
-        return (f"{n} " if n > 1 else "", self.index("H"), " floats")
+    def section(self, heading: str, *parts: str | Words | Block) -> Section:
+        return Section(heading, tuple(self.words(p) if isinstance(p, str) else p for p in parts))
 
     def line(self, x: Line) -> Shown:
         return Shown(Symbol(x.name), replaced(x.expr, self.hoisted), x.numbers)
 
+    def block(self, role: str, lines: Iterable[Line]) -> Block:
+        return Block(role, tuple(map(self.line, lines)))
+
     def symbols(self) -> Section:
         whole, eq = self.whole, self.eq
-        x, h, further = Symbol(whole.x), Symbol(whole.h), _names(eq.states[1:])
-        one = " is a further state" if len(further) == 1 else " are further states"
-        states: Words = ("; ", *further, one) if further else ()
-        index = self.index
-        first: Words = (
-            "At step ", index("t"), " of ", index("1 .. T"), ", ", x, " is the input ", index("(N, D)"), ": ",
-            index("N"), " rows of ", index("D"), " numbers; ", h, " is the output ", index("(N, H)"), *states,
-            "; ",
-            *_names(eq.before), " is that" if len(eq.states) == 1 else " are those", " of the step before. ",
-            "What is multiplied is multiplied unit by unit, but for the products with the matrices ",
-            Index("W"), " ", index("(D, H)"), " and ", Index("U"), " ", index("(H, H)"), ".",
-        )  # fmt: skip
-        parts: list[Words | Block] = [first]
+        further = eq.states[1:]
+        states = f"; {_are(further, 'a further state', 'further states')}" if further else ""
+        first = (
+            f"At step [t] of [1 .. T], <{whole.x}> is the input [(N, D)]: [N] rows of [D] numbers; "
+            f"<{whole.h}> is the output [(N, H)]{states}; {_are(eq.before, 'that', 'those')} of the step "
+            "before. What is multiplied is multiplied unit by unit, but for the products with the matrices "
+            "[W] [(D, H)] and [U] [(H, H)]."
+        )
+        parts: list[str | Words | Block] = [first]
         if eq.params:
-            one = " is a parameter" if len(eq.params) == 1 else " are parameters"
-            parts.append((*_names(eq.params), one, " of each hidden unit, the same at every step."))
+            they = _are([*eq.params], "a parameter", "parameters")
+            parts.append(f"{they} of each hidden unit, the same at every step.")
         if eq.constants:
             parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
-        value = Symbol(eq.states[-1])
-        gradient = Symbol(f"d{value}")
-        parts.append((gradient, " is the gradient of the loss at ", value, ", and so on for all names."))
+        at = eq.states[-1]
+        parts.append(f"<d{at}> is the gradient of the loss at <{at}>, and so on for all names.")
         if meant := self._functions():
             parts.append(meant)
-        return Section("Symbols", tuple(parts))
+        return self.section("Symbols", *parts)
 
     def _functions(self) -> Words:
         """Return what the functions mean that not everybody writes alike."""
-        exprs = [*(s.expr for s in self.derived), *(as_written(s.expr) for s in self.eq.statements)]
+        derived = (*self.whole.backward, *self.whole.of_units, *self.whole.products)
+        exprs = [*(line.expr for line in derived), *(as_written(s.expr) for s in self.eq.statements)]
         inside = {f for e in exprs for f in _functions_in(e)}
         used = {type(f).__name__ for f in inside}
         a, b, one = Index("a"), Index("b"), Integer(1)
@@ -108,55 +113,36 @@ class _Describer:
             said.append((above, " is 1 where ", Index("a > b"), ", else 0"))
         return (*commas(said, last="; ", between="; "), ".") if said else ()
 
-    @property
-    def derived(self) -> Sequence[Line]:
-        return (*self.whole.backward, *self.whole.of_units, *self.whole.products)
-
     def forward(self) -> Section:
-        gates = []
-        for name, like, letter, members in self._grouped():
-            line = self.whole.gate(name, like)
-            gates.append(Shown(Symbol(line.name), line.expr, (), letter, members))
-        lines = [
-            Shown(Symbol(s.name), replaced(as_written(s.expr), self.hoisted), (s.number,))
-            for s in self.equations
+        gates = [
+            Shown(Symbol(name), self.whole.gate(name, like).expr, (), letter, members)
+            for name, like, letter, members in self._grouped()
         ]
+        lines = [self.line(Line(s.name, as_written(s.expr), (s.number,))) for s in self.equations]
         return Section("One step forward", (Block("forward", (*gates, *lines)),))
 
     def backward(self) -> Section:
         whole, states = self.whole, self.eq.states
         carried, rest = whole.carried, [s for s in states if s not in whole.carried]
-        every = _names(f"d{s}_next" for s in states)
-        passed: Words = (
-            Symbol(whole.out),
-            " is what the loss of this step passes to ",
-            Symbol(whole.h),
-            "; ",
-        )
+        passed = f"<{whole.out}> is what the loss of this step passes to <{whole.h}>; "
         if carried:
-            one = len(carried) == 1
-            passed += (
-                *_names(f"d{s}_next" for s in carried), " comes" if one else " come",
-                " from the step after. At an inner step, ", self.index("t < T"), ", ",
-                "that is what" if one else "those are what", " step ",
-                self.index("t + 1"), " has computed as its ", *_names(f"d{s}_prev" for s in carried),
-            )  # fmt: skip
+            comes, that = ("comes", "that is") if len(carried) == 1 else ("come", "those are")
+            passed += f"{_names(f'd{s}_next' for s in carried)} {comes} from the step after. "
+            passed += f"At an inner step, [t < T], {that} what step [t + 1] has computed as its "
+            passed += _names(f"d{s}_prev" for s in carried)
         if rest:
-            passed += ("; ",) if carried else ("at an inner step, ", self.index("t < T"), ", ")
-            passed += (*_names(f"d{s}_next" for s in rest), " is" if len(rest) == 1 else " are")
-            passed += (" zero there" if carried else " zero", ", since no step reads ")
-            passed += _names(f"{s}_prev" for s in rest)
-        parts: tuple[Words | Block, ...] = (
-            (*passed, ":"),
-            Block("backward", tuple(self.line(x) for x in (*whole.backward, *whole.products))),
-            (
-                "At the last step, ", self.index("t = T"), ", ", *every,
-                " is zero" if len(states) == 1 else " are zero",
-                " (or the gradient handed in at the final state, and then all is as above), which leaves:",
-            ),
-            Block("last", tuple(self.line(x) for x in whole.last)),
-        )  # fmt: skip
-        return Section("The same step backward", parts)
+            passed += "; " if carried else "at an inner step, [t < T], "
+            passed += _are([f"d{s}_next" for s in rest], "zero there" if carried else "zero")
+            passed += f", since no step reads {_names(f'{s}_prev' for s in rest)}"
+        zero = _are([f"d{s}_next" for s in states], "zero")
+        return self.section(
+            "The same step backward",
+            f"{passed}:",
+            self.block("backward", (*whole.backward, *whole.products)),
+            f"At the last step, [t = T], {zero} (or the gradient handed in at the final state, and then all "
+            "is as above), which leaves:",
+            self.block("last", whole.last),
+        )
 
     def sums(self) -> Section:
         lines = [
@@ -165,39 +151,33 @@ class _Describer:
             for line in self.whole.sums(name, like)
         ]
         total = function("total")
-        lines += [
-            Shown(Symbol(x.name), total(replaced(x.expr, self.hoisted)), x.numbers)
-            for x in self.whole.of_units
-        ]
-        words: Words = ("What all steps and rows share gets the sum over them:",)
-        return Section("The sums over time", (words, Block("sums", tuple(lines))))
+        lines += [self.line(replace(x, expr=total(x.expr))) for x in self.whole.of_units]
+        words = "What all steps and rows share gets the sum over them:"
+        return self.section("The sums over time", words, Block("sums", tuple(lines)))
 
     def kept(self) -> Section:
         whole, eq, step = self.whole, self.eq, self.whole.derivation.step
         kept = [n for n in step.kept if n not in eq.params and n not in eq.constants]
-        shown = [replaced(Symbol(n), self.hoisted) for n in kept]
-        parts: list[Words | Block] = []
-        if shown:
-            floats = (*self.floats(kept), " per step and row.")
-            parts.append(("The step's backward reads ", *commas(shown), ": ", *floats))
-        sources = {str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept)
-        more: Words = (*_names(sorted(sources)), " (", *self.floats(sources), ") and ") if sources else ()
+        parts: list[str | Words | Block] = []
+        if kept:
+            parts.append(f"The step's backward reads {_names(kept)}: {_floats(kept)} per step and row.")
+        sources = sorted({str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept))
+        reads = [f"{_names(sources)} ({_floats(sources)})"] if sources else []
         if any(g[0] in "ax" for g in eq.gates):
-            parts.append(("The sums over time read ", *more, Symbol(whole.x), "."))
-        elif sources:
-            parts.append(("The sums over time read ", *more[:-1], ")."))
+            reads.append(f"<{whole.x}>")
+        if reads:
+            parts.append(f"The sums over time read {' and '.join(reads)}.")
         if gates := [g for g in eq.gates if g not in kept]:
             given = ": the functions' derivatives are written by their values." if kept else "."
-            parts.append((*_names(gates), " need not be kept", given))
+            parts.append(f"{_names(gates)} need not be kept{given}")
         if any(s.function for s in eq.statements if s.name in kept):
-            parts.append(("Values of functions are kept: to compute one again costs more than to read it.",))
+            parts.append("Values of functions are kept: to compute one again costs more than to read it.")
         if step.again:
-            said = "Computed again, since it is arithmetic of what is kept: "
+            less = f"{_floats(step.again)} less in memory."
+            parts.append(f"Computed again, since it is arithmetic of what is kept: {less}")
             written = {s.name: as_written(s.expr) for s in eq.statements}
-            parts.append((said, *self.floats(step.again), " less in memory."))
-            again = (self.line(Line(x.name, written[x.name], x.numbers)) for x in step.again)
-            parts.append(Block("again", tuple(again)))
-        return Section("What is kept from the forward", tuple(parts))
+            parts.append(self.block("again", [replace(x, expr=written[x.name]) for x in step.again]))
+        return self.section("What is kept from the forward", *parts)
 
     def _grouped(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return for gates made alike one name with a letter, one of them, the letter, and which they are.
@@ -244,5 +224,15 @@ def _functions_in(e: Expr) -> set[Expr]:
     return inside | {e} if e.is_Function else inside
 
 
-def _names(names: Iterable[str]) -> Words:
-    return commas([Symbol(n) for n in names])
+def _names(names: Iterable[str]) -> str:
+    """Return a, b and c, as :meth:`_Describer.words` takes them."""
+    *first, last = (f"<{n}>" for n in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _are(names: Sequence[str], one: str, many: str = "") -> str:
+    return f"{_names(names)} is {one}" if len(names) == 1 else f"{_names(names)} are {many or one}"
+
+
+def _floats(values: Sequence[object]) -> str:
+    return f"{len(values)} [H] floats" if len(values) > 1 else "[H] floats"
