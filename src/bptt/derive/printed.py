@@ -171,7 +171,7 @@ def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tup
     is moved in all rows.
     """
     first = problems[0]
-    arrays, N = first.arrays, first.x.shape[1]
+    arrays = first.arrays
     lanes: list[tuple[str, tuple[Any, ...]]] = [
         (name, at if name in first.params else (*at[:-2], slice(None), at[-1]))
         for name, array in arrays.items()
@@ -196,10 +196,9 @@ def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tup
             terms = [*(p.dy[:, None] * np.imag(outputs) / STEP), *terms]
             rise, size = (np.sum([t.sum(axis=-1) for t in ts], axis=0) for ts in (terms, map(np.abs, terms)))
             for k, (name, at) in enumerate(some):
-                share = slice(None) if name not in first.params else ()
-                assert rise.shape == (len(some), N)
-                by_name[name][0][at] = rise[k][share] if share != () else rise[k].sum()
-                by_name[name][1][at] += size[k][share] if share != () else size[k].sum()
+                rows = np.sum if name in first.params else np.asarray
+                by_name[name][0][at] = rows(rise[k])
+                by_name[name][1][at] += rows(size[k])
     return found
 
 
