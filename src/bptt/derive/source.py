@@ -4,6 +4,7 @@ import ast
 import keyword
 import sys
 import unicodedata
+from typing import Any
 
 from bptt.characters import MOST_MARKS, crowded
 from bptt.derive.equations import EquationError
@@ -14,42 +15,34 @@ SETS = "an equation sets a name: c = f * c + i * g"
 
 _LOOP = "a loop: a step holds no loop; the one through time is outside"
 _IF = "an if: the choice is each hidden unit's own; write where(a > b, this, that)"
+_INDEX = "an index: the equations are those of one hidden unit; matrices and shifts are outside"
 
-REFUSED: dict[type[ast.AST], str] = {
-    ast.For: _LOOP,
-    ast.While: _LOOP,
-    ast.If: _IF,
-    ast.IfExp: _IF,
-    ast.Match: _IF,
-    ast.With: f"a with statement: {SETS}",
-    ast.Try: f"a try statement: {SETS}",
-    ast.Assert: f"an assert: {SETS}",
-    ast.Raise: f"a raise: {SETS}",
-    ast.ClassDef: f"a class: {SETS}",
-    ast.FunctionDef: "a function inside: write its equations out",
-    ast.AsyncFunctionDef: "a function inside: write its equations out",
-    ast.Lambda: "a lambda: write its equation out",
-    ast.NamedExpr: "a := inside an expression: give it an equation of its own",
-    ast.Subscript: "an index: the equations are those of one hidden unit; matrices and shifts are outside",
-    ast.Slice: "an index: the equations are those of one hidden unit; matrices and shifts are outside",
-    ast.BoolOp: "and/or: nest where(...) instead",
-    ast.Compare: "a comparison stands in where(...) only: where(a > b, this, that)",
-    ast.Tuple: "a tuple inside an expression: its values are equations of their own",
-    ast.List: f"a list: {ARITHMETIC}",
-    ast.ListComp: _LOOP,
-    ast.GeneratorExp: _LOOP,
-    ast.Dict: f"a dict: {ARITHMETIC}",
-    ast.JoinedStr: f"a text: {ARITHMETIC}",
-    ast.Starred: "a *: values and names are written one by one",
-    ast.Yield: "a yield: a step returns its states",
-    ast.YieldFrom: "a yield: a step returns its states",
-    ast.Await: "an await: a step is a plain function",
-    ast.Import: "an import: functions need none, and numbers are imported above",
-    ast.ImportFrom: "an import: functions need none, and numbers are imported above",
-    ast.Global: "a global: a cell has no memory but its states",
-    ast.Nonlocal: "a nonlocal: a cell has no memory but its states",
-    ast.Delete: "a del: it is not needed",
-}
+REFUSED: list[tuple[Any, str]] = [
+    (ast.For | ast.While | ast.ListComp | ast.GeneratorExp, _LOOP),
+    (ast.If | ast.IfExp | ast.Match, _IF),
+    (ast.With, f"a with statement: {SETS}"),
+    (ast.Try, f"a try statement: {SETS}"),
+    (ast.Assert, f"an assert: {SETS}"),
+    (ast.Raise, f"a raise: {SETS}"),
+    (ast.ClassDef, f"a class: {SETS}"),
+    (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside: write its equations out"),
+    (ast.Lambda, "a lambda: write its equation out"),
+    (ast.NamedExpr, "a := inside an expression: give it an equation of its own"),
+    (ast.Subscript | ast.Slice, _INDEX),
+    (ast.BoolOp, "and/or: nest where(...) instead"),
+    (ast.Compare, "a comparison stands in where(...) only: where(a > b, this, that)"),
+    (ast.Tuple, "a tuple inside an expression: its values are equations of their own"),
+    (ast.List, f"a list: {ARITHMETIC}"),
+    (ast.Dict, f"a dict: {ARITHMETIC}"),
+    (ast.JoinedStr, f"a text: {ARITHMETIC}"),
+    (ast.Starred, "a *: values and names are written one by one"),
+    (ast.Yield | ast.YieldFrom, "a yield: a step returns its states"),
+    (ast.Await, "an await: a step is a plain function"),
+    (ast.Import | ast.ImportFrom, "an import: functions need none, and numbers are imported above"),
+    (ast.Global, "a global: a cell has no memory but its states"),
+    (ast.Nonlocal, "a nonlocal: a cell has no memory but its states"),
+    (ast.Delete, "a del: it is not needed"),
+]
 """What a function can hold in Python and not as equations, and what to do instead."""
 
 _TAKEN = {*NAMESPACE, "kept", "float", "_", "__debug__"}
@@ -122,7 +115,7 @@ class FunctionText:
 
     def refused(self, node: ast.AST, otherwise: str) -> EquationError:
         """Return the error for a node that has no place in an equation."""
-        return self.error(node, REFUSED.get(type(node), otherwise))
+        return self.error(node, next((says for kind, says in REFUSED if isinstance(node, kind)), otherwise))
 
     def may_be_named(self, name: str, where: ast.AST) -> None:
         """Raise if a value cannot have this name."""
