@@ -83,7 +83,10 @@ def as_written(node: ast.expr) -> Expr:
 
 
 def _negative(e: Expr) -> Expr:
+    """Return -e, with no factor of 1."""
     first, *rest = Mul.make_args(e)
+    if first == -1 and rest:
+        return product_of(rest)
     return product_of((-first, *rest) if first.is_Number else (Integer(-1), first, *rest))
 
 
@@ -94,14 +97,8 @@ def sides(u: Expr) -> tuple[Expr, Expr]:
     for term in Add.make_args(u):
         first = Mul.make_args(term)[0]
         negative = first.is_Number and first < 0
-        (right if negative else left).append(_without_sign(term) if negative else term)
+        (right if negative else left).append(_negative(term) if negative else term)
     return sum_of(left), sum_of(right)
-
-
-def _without_sign(term: Expr) -> Expr:
-    """Return -term, for a term that begins with a negative number."""
-    first, *rest = Mul.make_args(term)
-    return product_of(rest if first == -1 and rest else (-first, *rest))
 
 
 def replaced(expr: Expr, values: Mapping[Expr, Expr]) -> Expr:
