@@ -75,11 +75,10 @@ class Statement:
     @property
     def function(self) -> str | None:
         """The function at the head of the expression, if one is."""
-        return (
-            self.expr.func.id
-            if isinstance(self.expr, ast.Call) and isinstance(self.expr.func, ast.Name)
-            else None
-        )
+        match self.expr:
+            case ast.Call(func=ast.Name(id=name)):
+                return name
+        return None
 
 
 @dataclass(frozen=True)

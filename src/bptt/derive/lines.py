@@ -7,7 +7,7 @@ import numpy as np
 
 from bptt.derive import exact
 from bptt.derive.algebra import Expr, names_in
-from bptt.derive.blocks import Page, Shown
+from bptt.derive.blocks import Page
 from bptt.derive.functions import FUNCTIONS, NAMESPACE, in_numpy
 from bptt.derive.proof import ProofError
 
@@ -66,7 +66,8 @@ class PageProgram:
         constants = {r.left.name: r.right for r in page.remarks() if r.left.is_Symbol}
         self.constants = {name: value(e, {}, functions) for name, e in constants.items()}
         self.step, self.gradients, self.last, self.sums, self.again = (
-            _each(page.lines(role)) for role in ("forward", "backward", "last", "sums", "again")
+            [named for line in page.lines(role) for named in line.each()]
+            for role in ("forward", "backward", "last", "sums", "again")
         )
         given = {self.whole.x, *self.whole.shapes, *self.constants, *self.eq.before}
         self.step = self._in_order(self.step, given)
@@ -130,7 +131,3 @@ class PageProgram:
             dstates = tuple(names.get(f"d{s}_prev", np.zeros_like(dy)) for s in self.eq.states)
             last = {}
         return grads, np.stack(dinputs[::-1]), dstates
-
-
-def _each(lines: Iterable[Shown]) -> list[tuple[str, Expr]]:
-    return [x for line in lines for x in line.each()]

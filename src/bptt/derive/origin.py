@@ -110,14 +110,8 @@ def _only_one(function: Function, first: int) -> None:
     code = function.__code__
     if "<locals>" in function.__qualname__:
         return
-    before = None
-    for k, line in enumerate(linecache.getlines(code.co_filename), 1):
-        if k >= first:
-            break
-        if line.startswith(f"def {function.__name__}("):
-            before = k
-    if before is not None and hasattr(function.__globals__.get(function.__name__), "equations"):
-        raise EquationError(
-            f"{place(function)}: a second cell is called {function.__name__}, after line {before}: "
-            "give it a name of its own"
-        )
+    name, above = function.__name__, linecache.getlines(code.co_filename)[: first - 1]
+    before = [k for k, line in enumerate(above, 1) if line.startswith(f"def {name}(")]
+    if before and hasattr(function.__globals__.get(name), "equations"):
+        says = f"a second cell is called {name}, after line {before[-1]}: give it a name of its own"
+        raise EquationError(f"{place(function)}: {says}")

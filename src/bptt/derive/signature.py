@@ -143,14 +143,10 @@ def _arguments(source: FunctionText) -> tuple[list[ast.arg], dict[ast.arg, ast.e
     given = source.function.args
     if given.vararg or given.kwarg or given.posonlyargs:
         raise source.wrong("the arguments are named one by one: no * and no /")
-    first = len(given.args) - len(given.defaults)
-    plain, defaults = given.args[:first], dict(zip(given.args[first:], given.defaults, strict=True))
-    for argument, value in zip(given.kwonlyargs, given.kw_defaults, strict=True):
-        if value is None:
-            plain.append(argument)
-        else:
-            defaults[argument] = value
-    return plain, defaults
+    without = [None] * (len(given.args) - len(given.defaults))
+    values = [*without, *given.defaults, *given.kw_defaults]
+    arguments = list(zip([*given.args, *given.kwonlyargs], values, strict=True))
+    return [a for a, value in arguments if value is None], {a: value for a, value in arguments if value}
 
 
 def _may_have_value(

@@ -59,5 +59,5 @@ def same(a: Cell, b: Cell) -> bool:
     """Return whether two cells are the same function of the same parameters."""
     if type(a) is not type(b) or a.name != b.name:
         return False
-    ours, theirs = getattr(a, "equations", None), getattr(b, "equations", None)
-    return ours is theirs or (ours is not None and theirs is not None and ours.text == theirs.text)
+    ours, theirs = (getattr(cell, "equations", None) for cell in (a, b))
+    return bool(getattr(ours, "text", None) == getattr(theirs, "text", None))
