@@ -44,8 +44,7 @@ def load(spec: str) -> EquationCell:
         from bptt.zoo.equations import ZOO
 
         return _choose(dict(ZOO), name, "the zoo")
-    values = _run(path) if path.endswith(".py") else _import(path)
-    cells = {key: value for key, value in values.items() if isinstance(value, EquationCell)}
+    cells = {key: value for key, value in _run(path).items() if isinstance(value, EquationCell)}
     return _choose(cells, name, path)
 
 
@@ -89,33 +88,30 @@ def _choose(cells: dict[str, EquationCell], name: str, place: str) -> EquationCe
 
 
 def _run(path: str) -> dict[str, Any]:
-    if not Path(path).is_file():
+    """Return what a file or a module sets."""
+    is_file = path.endswith(".py")
+    if is_file and not Path(path).is_file():
         raise ConfigError(f"there is no file {path}")
+    folder = Path(path).resolve().parent if is_file else Path.cwd()
     try:
-        with contextlib.redirect_stdout(sys.stderr), _importable(Path(path).resolve().parent):
-            return runpy.run_path(path)
+        with contextlib.redirect_stdout(sys.stderr), _importable(folder):
+            return runpy.run_path(path) if is_file else vars(importlib.import_module(path))
     except (BpttError, KeyboardInterrupt):
         raise
     except BaseException as error:  # whatever it raises, it is the file's
-        raise ConfigError(_where(error, path) + _package(error, path)) from None
+        says = _where(error, path) + _package(error, path) if is_file else _not_imported(error, path)
+        raise ConfigError(says) from None
 
 
-def _import(module: str) -> dict[str, Any]:
-    try:
-        with contextlib.redirect_stdout(sys.stderr), _importable(Path.cwd()):
-            return vars(importlib.import_module(module))
-    except (BpttError, KeyboardInterrupt):
-        raise
-    except BaseException as error:  # whatever it raises, it is the file's
-        missing = error.name if isinstance(error, ModuleNotFoundError) else None
-        if missing and f"{module}.".startswith(f"{missing}."):
-            why = f"there is no {missing} in the current folder, nor among what is installed"
-            raise ConfigError(f"{module} cannot be imported: {why}") from None
-        frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_file()]
-        places = [
-            f.filename for f in frames if not f.filename.startswith(os.fspath(Path(os.__file__).parent))
-        ]
-        raise ConfigError(_where(error, places[-1] if places[1:] else module)) from None
+def _not_imported(error: BaseException, module: str) -> str:
+    """Return what went wrong in a user's module, or in what it imports."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    if missing and f"{module}.".startswith(f"{missing}."):
+        why = f"there is no {missing} in the current folder, nor among what is installed"
+        return f"{module} cannot be imported: {why}"
+    files = [f.filename for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_file()]
+    places = [file for file in files if not Path(file).is_relative_to(Path(os.__file__).parent)]
+    return _where(error, places[-1] if places[1:] else module)
 
 
 def _package(error: BaseException, path: str) -> str:
