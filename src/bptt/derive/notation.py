@@ -163,12 +163,12 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         eq = whole.equations
         self._timeless = {*eq.params, *eq.constants, *whole.shapes}
         self._states = set(eq.states)
-        values = [s.name for s in eq.statements]  # of two alike the value has the plain name
+        values = (*(s.name for s in eq.statements), *eq.arguments)  # of two alike these have the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
         symbols = [whole.symbols(c) for c in "tTNDH"]
         self._t = latex_name(symbols[0], "")
         self._total = rf"\sum_{{{self._t}}}"
-        timed = map(self._timed, (*values, *eq.arguments, *others))
+        timed = map(self._timed, (*values, *others))
         self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*values, *others}
         sigma = any(shown.startswith(r"\sigma") for shown in self._known.values())
