@@ -14,8 +14,8 @@ from bptt.derive.equations import Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
-from bptt.derive.printed import Run, prove_page
-from bptt.derive.proof import TOLERANCE
+from bptt.derive.printed import prove_page
+from bptt.derive.proof import TOLERANCE, Proof
 from bptt.derive.whole import Whole
 
 
@@ -202,7 +202,7 @@ class _Describer:
         return shown
 
 
-def _proof(run: Run) -> Section:
+def _proof(run: Proof) -> Section:
     words = (
         f"The expressions behind the lines above were run, forward and backward through {run.steps} "
         f"step{'s' * (run.steps > 1)} with small random matrices, and all {run.compared} elements of all "

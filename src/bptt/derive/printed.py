@@ -17,7 +17,7 @@ import numpy as np
 from bptt.derive import exact
 from bptt.derive.blocks import Page
 from bptt.derive.lines import Arrays, PageProgram, States, value
-from bptt.derive.proof import DRAWS, STEP, TOLERANCE, ProofError, relative
+from bptt.derive.proof import DRAWS, STEP, TOLERANCE, Proof, ProofError, relative
 from bptt.derive.whole import Whole
 from bptt.layer.reference import unroll
 from bptt.types import Array
@@ -76,27 +76,7 @@ def _named(x: Any, states: States) -> Arrays:
     return {"x": x} | {f"{k}": s for k, s in enumerate(states)}
 
 
-@dataclass(frozen=True)
-class Run:
-    """What was compared.
-
-    Attributes
-    ----------
-    error : float
-        The largest difference, relative to the terms that are summed, where float64 decides.
-    steps, compared : int
-        Through how many steps of time, and how many elements of gradients.
-    undecided : int
-        How many of them float64 does not decide, and many digits did.
-    """
-
-    error: float
-    steps: int
-    compared: int
-    undecided: int
-
-
-def prove_page(page: Page, cell: "EquationCell") -> Run:
+def prove_page(page: Page, cell: "EquationCell") -> Proof:
     """Run a page's lines, forward and backward, and compare their gradients.
 
     Raises
@@ -106,13 +86,10 @@ def prove_page(page: Page, cell: "EquationCell") -> Run:
     """
     _prove_remarks(page)
     ends = (False, True) if page.lines("last") else (False,)
-    with np.errstate(all="ignore"):
-        return _prove(
-            cell, page.whole, lambda exactly, end: PageProgram(page, exactly=exactly, end=end), ends
-        )
+    return _prove(cell, page.whole, lambda exactly, end: PageProgram(page, exactly=exactly, end=end), ends)
 
 
-def prove_module(text: str, page: Page, cell: "EquationCell") -> Run:
+def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
     """Run a module's text as :func:`prove_page` runs the lines of a page."""
 
     def made(exactly: bool, end: bool) -> Any:
@@ -124,8 +101,7 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Run:
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
         return SimpleNamespace(forward=names["forward"], backward=names["backward"])
 
-    with np.errstate(all="ignore"):
-        return _prove(cell, page.whole, made, (False,))
+    return _prove(cell, page.whole, made, (False,))
 
 
 def _prove_remarks(page: Page) -> None:
@@ -137,7 +113,8 @@ def _prove_remarks(page: Page) -> None:
             raise ProofError(f"{page.title}: {r.left} is not {r.right}")
 
 
-def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]) -> Run:
+@np.errstate(all="ignore")  # what is no number is looked for
+def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]) -> Proof:
     made = cache(made)
     problem = _draw(cell, whole, made(False, False))
     _is_the_cell(cell, whole, problem, made)
@@ -156,7 +133,8 @@ def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]
         error = max(error, *(float(np.max(d, initial=0)) for n, d in off.items() if n not in unsure), 0.0)
         compared += sum(d.size for d in off.values())
         undecided += sum(int(np.sum(d > TOLERANCE)) for d in off.values())
-    return Run(error, len(problem.dy), compared, undecided)
+    steps, rows = problem.dy.shape[:2]
+    return Proof(error, rows, compared, steps, undecided)
 
 
 def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tuple[Array, Array]]]:

@@ -36,16 +36,22 @@ class Proof:
     Attributes
     ----------
     error : float
-        The largest difference, relative to the size of what is compared (at least 1).
+        The largest difference, relative to the size of what is compared (at least 1), where float64 decides.
     points : int
         At how many random points, of those at which the equations give numbers.
     compared : int
-        How many gradients: one at each argument, in each pass.
+        How many gradients: one at each argument, in each pass; of a page, how many elements of them.
+    steps : int
+        Through how many steps of time.
+    undecided : int
+        How many of them float64 does not decide, and many digits did.
     """
 
     error: float
     points: int
     compared: int
+    steps: int = 1
+    undecided: int = 0
 
 
 def prove(d: Derivation) -> Proof:
