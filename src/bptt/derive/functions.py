@@ -13,24 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from bptt.elementwise import absolute, maximum, minimum, relu, sigmoid, softplus
-
-__all__ = [
-    "ALIASES",
-    "FUNCTIONS",
-    "OPERATORS",
-    "Function",
-    "exp",
-    "log",
-    "max",
-    "min",
-    "relu",
-    "sigmoid",
-    "softplus",
-    "sqrt",
-    "tanh",
-    "where",
-]
+from bptt.elementwise import absolute, maximum, minimum
+from bptt.elementwise import relu as relu
+from bptt.elementwise import sigmoid as sigmoid
+from bptt.elementwise import softplus as softplus
 
 
 @dataclass(frozen=True)
