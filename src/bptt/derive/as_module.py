@@ -70,8 +70,6 @@ class _Module:
     def __init__(self, whole: Whole) -> None:
         self.whole, self.eq = whole, whole.equations
         self.step = whole.derivation.step
-        self.gates = [g for g in self.eq.gates if g in self.step.gradients]
-        self.units = [p for p in self.eq.params if p in self.step.gradients]
         used = {x.name for x in (*self.step.backward, *self.step.forward)} | set(self.eq.arguments)
         self.p = unlike("p", used)
         self.kept_argument = unlike("kept", used)
@@ -84,7 +82,9 @@ class _Module:
         lines = [self.assign(self.whole.gate(g)) for g in self.eq.gates if g not in self.eq.operand]
         for s in self.step.statements:
             lines.append(f"{s.name} = {as_written(s)}  # ({s.number})")
-            if s.name in (*self.eq.states, self.eq.q) and self._of_no_row(s.name):
+            # made of parameters and constants alone it is the same in all rows
+            of_rows = self.eq.made_of(s.name) & {*self.eq.gates, *self.eq.before}
+            if s.name in (*self.eq.states, self.eq.q) and not of_rows:
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.whole.h}_prev.shape)")
             if s.name == self.eq.q:
                 lines += [self.assign(self.whole.gate(g)) for g in self.eq.operand]
@@ -94,10 +94,6 @@ class _Module:
             f"Return the states ({', '.join(self.eq.states)}) after a step, and what its backward reads.",
             [self.taken(body), body, f"return {tuple_of(self.eq.states)}, {tuple_of(self.kept)}"],
         )
-
-    def _of_no_row(self, name: str) -> bool:
-        """Return whether a value is made of parameters and constants alone, and so the same in all rows."""
-        return not self.eq.made_of(name) & {*self.eq.gates, *self.eq.before}
 
     def step_backward(self) -> str:
         whole, states = self.whole, self.eq.states
@@ -109,8 +105,9 @@ class _Module:
         made = {x.name for x in (*whole.backward, *whole.products) if x.expr != 0}
         handed = [f"d{s}_prev" for s in states]
         zeros = [(n, f"{whole.h}_prev") for n in handed] + [(f"d{whole.x}", whole.x)]
-        grads = [item for gate in self.gates for item in self.sums(gate)]
-        grads += [f'"{name}": d{name}.sum(axis=0),' for name in self.units]
+        reached = self.step.gradients
+        grads = [item for gate in self.eq.gates if gate in reached for item in self.sums(gate)]
+        grads += [f'"{name}": d{name}.sum(axis=0),' for name in self.eq.params if name in reached]
         inside = textwrap.indent("\n".join(grads), "    ")
         arguments = [self.p, whole.out, *(f"d{s}_next" for s in states), self.kept_argument]
         return _function(

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from sympy import Add, Integer, Symbol, preorder_traversal
 
-from bptt.derive.algebra import Expr, function, product_of, replaced, sum_of
+from bptt.derive.algebra import Expr, function, names_in, product_of, replaced, sum_of
 from bptt.derive.backward import Derivation, Line
 from bptt.derive.equations import Equations
 from bptt.derive.names import unlike
@@ -142,7 +142,7 @@ class Whole:
         d, eq = self.derivation, self.equations
         lines = list(self._lines)
         for s in eq.states[1:]:  # a state that nothing of the same step reads
-            if d.step.seeds[s] == f"d{s}" and self._reads(f"d{s}"):
+            if d.step.seeds[s] == f"d{s}" and f"d{s}" in names_in(line.expr for line in self._lines):
                 lines.insert(0, Line(f"d{s}", Symbol(f"d{s}_next"), ()))
         if f"d{self.h}" not in {line.name for line in lines}:
             lines.insert(0, Line(f"d{self.h}", self._at_output, ()))
@@ -200,9 +200,6 @@ class Whole:
     def _at_output(self) -> Expr:
         """The gradient at the output from outside of the step: dy + dh_next."""
         return sum_of([Symbol(self.out), Symbol(f"d{self.h}_next")])
-
-    def _reads(self, name: str) -> bool:
-        return any(s.name == name for line in self._lines for s in line.expr.free_symbols)
 
 
 _OFTEN, _LARGE = 3, 7
