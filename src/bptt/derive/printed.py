@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -31,19 +31,10 @@ SIZES = ((3, 3), (2, 2), (1, 1))
 _LANES = 32
 
 
-class Program(Protocol):
-    """What runs through time, forward and backward; the NumPy module is one, too."""
+Program: TypeAlias = PageProgram | SimpleNamespace
+"""What runs through time, forward and backward: a page's lines, or the functions of the NumPy module."""
 
-    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
-        """Return the outputs, the final states, and what the backward reads."""
-
-    def backward(
-        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
-    ) -> tuple[Arrays, Any, States]:
-        """Return the gradients at the parameters, the inputs and the states before."""
-
-
-_Made = Callable[[bool, bool], Any]
+_Made = Callable[[bool, bool], Program]
 """Makes the program: whether in exact numbers, and whether with the last step as it is printed."""
 
 
@@ -92,7 +83,7 @@ def prove_page(page: Page, cell: "EquationCell") -> Proof:
 def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
     """Run a module's text as :func:`prove_page` runs the lines of a page."""
 
-    def made(exactly: bool, end: bool) -> Any:
+    def made(exactly: bool, end: bool) -> Program:
         names: Arrays = {"__name__": "printed"}
         source = text
         if exactly:
@@ -240,17 +231,13 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
 def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -> None:
     """Raise unless the forward, as it is printed, gives what the cell's own gives."""
     eq = whole.equations
-    gates = {
-        "W": [g for g in eq.gates if g[0] in "ax"],
-        "U": sorted((g for g in eq.gates if g[0] in "au"), key=lambda g: g in eq.operand),
-        "b": [g for g in eq.gates if g[0] in "ax" and eq.bias],
-    }
     layer = {"W": np.zeros((D, 0)), "U": np.zeros((p.dy.shape[-1], 0))} | {n: p.arrays[n] for n in eq.params}
-    layer |= {
-        kind: np.concatenate([p.arrays[whole.names[kind, g]] for g in some], axis=-1)
-        for kind, some in gates.items()
-        if some
-    }
+    for kind in "WUb":
+        gates = [g for k, g in whole.names if k == kind]
+        if kind == "U":
+            gates.sort(key=lambda g: g in eq.operand)  # these stand last in a layer's U
+        if gates:
+            layer[kind] = np.concatenate([p.arrays[whole.names[kind, g]] for g in gates], axis=-1)
 
     def both(program: Program, cell: "EquationCell", exactly: Any = np.asarray) -> list[tuple[Array, Array]]:
         arrays = {n: exactly(a) for n, a in p.arrays.items()}
