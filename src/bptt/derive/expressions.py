@@ -16,32 +16,18 @@ LARGEST_POWER = 64
 
 
 class Expressions:
-    """Reads expressions one after the other, as names stand at each line.
-
-    Attributes
-    ----------
-    stands : dict of str
-        A name as written, to the name that it stands for at this line.
-    values : dict of float
-        What is a number, by its unique name.
-    taken : set of str
-        All unique names so far.
-    sets : Counter
-        How often the text sets each name.
-    statements : list of Statement
-    number : int
-        Of the equation that is read.
-    """
+    """Reads expressions one after the other, as names stand at each line."""
 
     def __init__(
         self, source: FunctionText, known: Mapping[str, float], foreign: Collection[str], sets: Counter[str]
     ) -> None:
-        self.source, self.known, self.foreign, self.sets = source, known, foreign, sets
-        self.stands: dict[str, str] = {}
-        self.values: dict[str, float] = {}
-        self.taken: set[str] = set()
+        self.source, self.known, self.foreign = source, known, foreign
+        self.sets = sets  # how often the text sets each name
+        self.stands: dict[str, str] = {}  # a name as written, to the name that it stands for at this line
+        self.values: dict[str, float] = {}  # what is a number, by its unique name
+        self.taken: set[str] = set()  # all unique names so far
         self.statements: list[Statement] = []
-        self.number = 0
+        self.number = 0  # of the equation that is read
         self._known: dict[str, str] = {}  # a function's call, or a quotient, to the name of its value
 
     def set(self, name: str, expr: ast.expr, number: int, *, written: bool = True) -> None:

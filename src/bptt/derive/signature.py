@@ -17,23 +17,15 @@ _LAYER = ("W", "U", "b", "b_h")
 
 @dataclass(frozen=True)
 class Signature:
-    """What a cell takes, as :class:`~bptt.derive.equations.Equations` has it.
-
-    Attributes
-    ----------
-    stands : dict of str
-        Each argument as it is written, to the name of its value: a state ``c`` is ``c_prev``.
-    defaults : dict of ast.expr
-        The constants.
-    """
+    """What a cell takes, as :class:`~bptt.derive.equations.Equations` has it."""
 
     gates: tuple[str, ...]
     states: tuple[str, ...]
     params: dict[str, Start]
-    defaults: dict[str, ast.expr]
+    defaults: dict[str, ast.expr]  # the constants
     operand: dict[str, str]
     bias: bool
-    stands: dict[str, str]
+    stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 
 def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:

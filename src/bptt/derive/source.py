@@ -62,14 +62,7 @@ _TOO_DEEP = f"an equation is nested more than {DEEPEST} deep: give parts of it n
 
 
 class FunctionText:
-    """One function's text, and where it stands.
-
-    Attributes
-    ----------
-    name : str
-        The cell's: what it is called, or else the function's, with hyphens.
-    function : ast.FunctionDef
-    """
+    """One function's text, where it stands, and the cell's name: as it is called, or else the function's."""
 
     def __init__(self, text: str, name: str | None, file: str, first_line: int) -> None:
         self.file, self.offset, self.name = file, first_line - 1, ""
