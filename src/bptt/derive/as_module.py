@@ -126,14 +126,12 @@ class _Module:
     def taken(self, text: str) -> str:
         """Return a line that takes from the parameters those of the units that a text names."""
         names = [n for n in self.eq.params if re.search(rf"(?<!\w){n}(?!\w)", text)]
-        return f"{', '.join(names)} = {', '.join(self.param(n) for n in names)}" if names else ""
-
-    def param(self, name: str) -> str:
-        return f'{self.p}["{name}"]'
+        values = ", ".join(f'{self.p}["{n}"]' for n in names)
+        return f"{', '.join(names)} = {values}" if names else ""
 
     def assign(self, line: Line) -> str:
         """Return a line of code, with its matrices taken from the parameters."""
-        at = {Symbol(n): Symbol(self.param(n)) for n in self.whole.shapes if n not in self.eq.params}
+        at = {Symbol(n): Symbol(f'{self.p}["{n}"]') for n in self.whole.shapes if n not in self.eq.params}
         numbers = f"  # ({', '.join(map(str, line.numbers))})" if line.numbers else ""
         return re.sub(r"\['(\w+)'\]", r'["\1"]', f"{line.name} = {code(replaced(line.expr, at))}{numbers}")
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sympy import Add, Float, Integer, Pow, Symbol
+from sympy import Add, Float, Function, Integer, Pow, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
@@ -46,8 +46,9 @@ class _Describer:
         self.equations: list[Statement] = []
         for s in self.eq.statements:
             within = replaced(as_written(s.expr), self.hoisted)
+            is_long = len(list(preorder_traversal(within))) > _SHORT
             # a quotient's derivative reads its value, which so has a line
-            if s.written or s.function is None or f"d{s.name}" in named or _size(within) > _SHORT:
+            if s.written or s.function is None or f"d{s.name}" in named or is_long:
                 self.equations.append(s)
             else:
                 self.hoisted[Symbol(s.name)] = within
@@ -98,7 +99,7 @@ class _Describer:
         """Return what the functions mean that not everybody writes alike."""
         derived = (*self.whole.backward, *self.whole.of_units, *self.whole.products)
         exprs = [*(line.expr for line in derived), *(as_written(s.expr) for s in self.eq.statements)]
-        inside = {f for e in exprs for f in _functions_in(e)}
+        inside = {f for e in exprs for f in e.atoms(Function)}
         used = {type(f).__name__ for f in inside}
         a, b, one = Index("a"), Index("b"), Integer(1)
         exp, log, largest = function("exp"), function("log"), function("max")
@@ -213,15 +214,6 @@ def _proof(run: Proof) -> Section:
     if run.undecided:
         words += f" Of {run.undecided} elements float64 keeps too few digits to tell; {DIGITS} digits did."
     return Section("The proof", ((words,),))
-
-
-def _size(e: Expr) -> int:
-    return 1 + sum(map(_size, e.args))
-
-
-def _functions_in(e: Expr) -> set[Expr]:
-    inside = {f for a in e.args for f in _functions_in(a)}
-    return inside | {e} if e.is_Function else inside
 
 
 def _names(names: Iterable[str]) -> str:

@@ -21,8 +21,7 @@ DRAWS = 64
 TOLERANCE = 1e-12
 STEP = 1e-30
 
-Point = dict[str, Array]
-"""An array of points for each argument."""
+Point = dict[str, Array]  # an array of points for each argument
 
 
 class ProofError(BpttError):
