@@ -1,6 +1,8 @@
 """A page's lines as a program: run as they stand, forward and backward through time, in NumPy."""
 
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -40,10 +42,7 @@ def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] =
     if e.is_Pow:
         return arguments[0] ** arguments[1]
     if e.is_Add or e.is_Mul:
-        total = arguments[0]
-        for a in arguments[1:]:
-            total = total + a if e.is_Add else total * a
-        return total
+        return reduce(operator.add if e.is_Add else operator.mul, arguments)
     return functions[type(e).__name__](*arguments)
 
 
