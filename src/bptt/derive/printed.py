@@ -134,8 +134,7 @@ def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tup
     All elements are moved at once, each in a lane of its own. Rows do not meet: an element of x or of a state
     is moved in all rows.
     """
-    first = problems[0]
-    arrays = first.arrays
+    first, arrays = problems[0], problems[0].arrays
     lanes: list[tuple[str, tuple[Any, ...]]] = [
         (name, at if name in first.params else (*at[:-2], slice(None), at[-1]))
         for name, array in arrays.items()

@@ -146,19 +146,17 @@ class Reader:
         for node in lines:
             self._line(node)
         states = self.signature.states
+        names = ", ".join(states)
         if not isinstance(last, ast.Return):
             self._line(last)
-            says = f"the function ends without returning its states: return {', '.join(states)}"
-            raise self.source.wrong(says)
+            raise self.source.wrong(f"the function ends without returning its states: return {names}")
         value = last.value
         outputs = list(value.elts) if isinstance(value, ast.Tuple | ast.List) else [value] if value else []
         if len(outputs) != len(states):
             got = f"returns {len(outputs)} value{'s' * (len(outputs) != 1)}"
-            wanted = f"the state is {states[0]}" if len(states) == 1 else f"the states are {len(states)}: "
-            wanted += "" if len(states) == 1 else ", ".join(states)
-            raise self.source.error(
-                last, f"{got}; {wanted}: return {', '.join(states)}, or name the states in state="
-            )
+            wanted = f"the states are {len(states)}: {names}" if len(states) > 1 else f"the state is {names}"
+            says = f"{got}; {wanted}: return {names}, or name the states in state="
+            raise self.source.error(last, says)
         return outputs
 
     def _line(self, node: ast.stmt) -> None:
@@ -240,13 +238,11 @@ class Reader:
                 names = [other if n == state else n for n in names]
         made = {s.name for s in expressions.statements} - {*states, *self.signature.operand.values()}
         for state, name, value in zip(states, names, ready, strict=True):
-            if name == state:
-                continue
             if name in made and names.count(name) == 1:
                 self._rename(name, state, ready)
-                continue
-            expressions.number += 1
-            expressions.set(state, value, expressions.number)
+            elif name != state:
+                expressions.number += 1
+                expressions.set(state, value, expressions.number)
 
     def _rename(self, old: str, new: str, outputs: list[ast.expr]) -> None:
         statements = self.expressions.statements
@@ -281,12 +277,10 @@ def _check(equations: Equations, source: FunctionText) -> None:
     operands = tuple(equations.operand.values())
     needed = equations.ancestors((*equations.states, *operands))
     read = {name for s in needed for name in s.reads}
-    for gate in equations.gates:
-        if gate not in read:
-            raise source.wrong(f"{gate} is used nowhere: its weights could not learn; remove it, or use it")
-    for param in equations.params:
-        if param not in read:
-            raise source.wrong(f"the parameter {param} is used nowhere: remove it, or use it")
+    if unread := [g for g in equations.gates if g not in read]:
+        raise source.wrong(f"{unread[0]} is used nowhere: its weights could not learn; remove it, or use it")
+    if unread := [p for p in equations.params if p not in read]:
+        raise source.wrong(f"the parameter {unread[0]} is used nowhere: remove it, or use it")
     names = {s.name for s in equations.statements}
     for name in operands:
         if name not in names:
