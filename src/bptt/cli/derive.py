@@ -4,7 +4,9 @@ from pathlib import Path, PurePath
 
 import click
 
-SUFFIXES = {".tex": "latex", ".md": "markdown", ".html": "html", ".htm": "html", ".py": "numpy"}
+from bptt.derive.render import FORMATS
+
+SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
 """What a file's name says of its form."""
 
 
@@ -13,8 +15,8 @@ SUFFIXES = {".tex": "latex", ".md": "markdown", ".html": "html", ".htm": "html",
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["text", "latex", "markdown", "html", "numpy"]),
-    help="Default: what --out ends in (.tex, .md, .html, .py), else text.",
+    type=click.Choice(list(FORMATS)),
+    help=f"Default: what --out ends in ({', '.join(SUFFIXES)}), else text.",
 )
 @click.option("--out", metavar="FILE", help="Write there, not to the terminal.")
 def derive(cell: str, form: str | None, out: str | None) -> None:

@@ -1,10 +1,29 @@
 """A cell's derivation in the forms in which it is printed."""
 
+from importlib import import_module
+from typing import NamedTuple
+
 from bptt.cells import Cell
 from bptt.derive.equation_cell import EquationCell
 from bptt.errors import ConfigError
 
-FORMATS = ("text", "latex", "markdown", "html", "numpy")
+
+class Format(NamedTuple):
+    """Which function of which module of this room prints a derivation, and what its files' names end in."""
+
+    module: str
+    function: str
+    suffixes: tuple[str, ...] = ()
+
+
+FORMATS = {
+    "text": Format("as_text", "text"),
+    "latex": Format("as_latex", "latex", (".tex",)),
+    "markdown": Format("as_latex", "markdown", (".md",)),
+    "html": Format("as_html", "html", (".html", ".htm")),
+    "numpy": Format("as_module", "module", (".py",)),
+}
+"""The forms by name; a module is loaded when it is asked for: SymPy takes its time to be imported."""
 
 
 def page(cell: Cell, format: str = "text") -> str:
@@ -34,19 +53,12 @@ def page(cell: Cell, format: str = "text") -> str:
     if not isinstance(cell, EquationCell):
         raise ConfigError(f"a derivation is of a cell made of equations (see bptt.cell), got {cell!r}")
 
-    from bptt.derive import as_html, as_latex, as_module, as_text  # SymPy takes its time to be imported
     from bptt.derive.describe import describe
     from bptt.derive.printed import prove_module
 
     made = describe(cell)
-    forms = {
-        "text": as_text.text,
-        "latex": as_latex.latex,
-        "markdown": as_latex.markdown,
-        "html": as_html.html,
-        "numpy": as_module.module,
-    }
-    text = forms[format](made)
+    where = FORMATS[format]
+    text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
     if format == "numpy":
         prove_module(text, made, cell)  # a program is run as it is handed out
     return text
