@@ -183,3 +183,10 @@ def test_a_large_cell_has_a_page() -> None:
     for body in (f"return {nested} + h", "; ".join([*lines, "return v59 * h"])):
         for form in ("text", "html"):
             assert page(cell(body, "a_h, a_g, h"), form)
+
+
+def test_a_name_that_begins_with_d_is_no_gradient() -> None:
+    tex = page(cell("return h - delta * sigmoid(a_dt) * h", "a_dt, h, delta=0.5"), "latex")
+    assert r"\delta \, \sigma(a_{\mathrm{dt},t})" in tex
+    assert r"\mathrm{d}a_{\mathrm{dt},t}" in tex
+    assert r"\mathrm{d}elta" not in tex

@@ -21,11 +21,14 @@ MASK = RNG.random((T, N)) < 0.7
 RESET = RNG.random((T, N)) < 0.3
 FLAGS = {"all": (None, None), "mask": (MASK, None), "reset": (None, RESET), "both": (MASK, RESET)}
 
+TWICE = [name for name in CELLS if name in ZOO]  # one that no equations can say is in the first alone
+assert {"rnn", "rnn-relu", "lstm", "gru", "gru-cho"} <= {*TWICE}
+
 OTHER_NAMES = {"rnn": {"h": "a"}, "rnn-relu": {"h": "a"}, "gru": {"x_n": "n", "u_n": "m"}}
 """Where equations call a gate otherwise than the cell written by hand."""
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWICE)
 def test_the_two_are_the_same_cell(name: str) -> None:
     """What they are compared by: the same states, and the same gates in the same columns of W and U."""
     by_hand, derived = CELLS[name], ZOO[name]
@@ -40,7 +43,7 @@ def test_the_two_are_the_same_cell(name: str) -> None:
     assert derived.states == by_hand.states
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWICE)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("bias", ["none", "one", "two"])
 @pytest.mark.parametrize("flags", FLAGS)
@@ -78,7 +81,7 @@ def test_the_comparison_can_fail() -> None:
         agree(derived.grads(), by_hand.grads())
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", TWICE)
 def test_a_second_call_gives_the_same(name: str) -> None:
     """A backward leaves alone what the forward kept, and what it is given."""
     layer = random_layer(np.random.default_rng(1), ZOO[name])

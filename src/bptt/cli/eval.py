@@ -19,6 +19,7 @@ def evaluate(folder: str, path: str | None, as_json: bool, last: bool) -> int:
     text. For a generated task: whether its criterion is met. Exit code 1: it is not, or a figure is not
     finite.
     """
+    from bptt.data.text.tokenizers import tokenizer
     from bptt.training.trained import Trained
 
     trained = Trained.load(folder, "last" if last else "best")
@@ -36,11 +37,12 @@ def evaluate(folder: str, path: str | None, as_json: bool, last: bool) -> int:
         return code
 
     kind = trained.vocabulary.kind
-    unit, other = ("word", "perplexity") if kind == "word" else (kind, f"bits per {kind}")
+    is_words = tokenizer(kind).unknown is not None
+    other = "perplexity" if is_words else f"bits per {kind}"
     for score in scores:
         if score.start == scores[0].start:
-            click.echo(f"{score.text}: {score.tokens:,} {unit}s predicted")
-            click.echo(f"  {'state':22} {f'nats per {unit}':>14} {other:>14}")
-        second = score.perplexity if kind == "word" else score.bits
+            click.echo(f"{score.text}: {score.tokens:,} {kind}s predicted")
+            click.echo(f"  {'state':22} {f'nats per {kind}':>14} {other:>14}")
+        second = score.perplexity if is_words else score.bits
         click.echo(f"  {score.start:22} {score.nats:14.4f} {second:14.4g}")
     return code

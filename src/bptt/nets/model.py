@@ -8,9 +8,9 @@
     (3)  y_t = h_t V + b             the logits, or the forecast                 bptt.nets.output
     (4)  L = loss(y, targets)                                                    bptt.nets.losses
 
-Each part has the same four functions, ``shapes``, ``init``, ``forward`` and ``backward``; a model chains
-them. It is a description and holds no arrays: parameters, gradients and states are flat dicts of arrays that
-the caller owns.
+Each part has the same four functions, ``shapes``, ``init``, ``forward``, and ``backward`` of what the forward
+returned; a model chains them. It is a description and holds no arrays: parameters, gradients and states are
+flat dicts of arrays that the caller owns.
 """
 
 from dataclasses import dataclass

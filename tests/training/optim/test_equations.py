@@ -168,3 +168,14 @@ def test_a_hyper_parameter_has_bounds_of_its_own() -> None:
     ):
         with pytest.raises(ConfigError, match=f"power: {says}"):
             Power(**options)
+
+
+@pytest.mark.parametrize("given", ["p = p - lr*g", ["p = p - lr*g"]])
+def test_equations_are_a_tuple(given: Any) -> None:
+    with pytest.raises(ConfigError, match="equations must be a tuple of str"):
+        type("Own", (Optimizer,), {"equations": given})()
+
+
+def test_an_equation_sets_one_name() -> None:
+    with pytest.raises(ConfigError, match="an equation is name = expression"):
+        type("Own", (Optimizer,), {"slots": ("v",), "equations": ("p = v = p - lr*g",)})()

@@ -168,8 +168,9 @@ def _counterpart(cell: Cell) -> Cell:
     name = {"lstm-no-bias": "lstm", "lstm-chrono": "lstm"}.get(cell.name, cell.name)
     if name in CELLS and cell.name in ZOO and record.same(cell, ZOO[cell.name]):
         return CELLS[name]
+    known = dict.fromkeys(name for cells in SYSTEMS.values() for name in cells)
     raise ConfigError(
-        f"the cell {cell.name} has no counterpart in other systems: what they have is {', '.join(CELLS)}"
+        f"the cell {cell.name} has no counterpart in other systems: what they have is {', '.join(known)}"
     )
 
 

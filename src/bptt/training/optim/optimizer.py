@@ -89,6 +89,9 @@ class Optimizer(ABC):
     @property
     def rule(self) -> Rule:
         """The equations, read."""
+        for name, names in (("equations", self.equations), ("slots", self.slots)):
+            if not isinstance(names, tuple):
+                raise ConfigError(f"{self.name}: {name} must be a tuple of str, got {names!r}")
         return read(self.name, self.equations, self.slots, tuple(field.name for field in fields(self)))
 
     def update(
