@@ -38,7 +38,7 @@ def _option(declared: Setting, taken: object) -> click.Parameter:
     """Return the option of a setting; in brackets what is taken for text when no preset is named."""
     if declared.argument:
         return click.Argument([declared.name], metavar=f"[{declared.metavar}]", required=False)
-    help = declared.says + ("" if taken is None or taken is False else f"  [{shown(taken)}]")
+    help = declared.says + ("" if taken is None or isinstance(taken, bool) else f"  [{shown(taken)}]")
     kind: dict[str, Any] = {"type": declared.types[0], "metavar": declared.metavar}
     if bool in declared.types:
         kind = {"is_flag": True, "flag_value": not declared.default}

@@ -81,7 +81,8 @@ class Setting:
     @property
     def says(self) -> str:
         """What it is, and what it goes with, as a sentence."""
-        return f"{self.help}, for {' and '.join(self.needs[1])}." if self.needs else f"{self.help}."
+        what = f"Without {self.help[0].lower()}{self.help[1:]}" if self.default is True else self.help
+        return f"{what}, for {' and '.join(self.needs[1])}." if self.needs else f"{what}."
 
     @property
     def wanted(self) -> str:

@@ -56,7 +56,7 @@ class Settings:
     dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
-    output_bias: bool = setting(True, "Biases of the output", "model")
+    output_bias: bool = setting(True, "A bias of the output", "model")
     init: InitName = setting(
         "uniform", f"Initial weights: {', '.join(get_args(InitName))}", "model", keyword="init_name"
     )
