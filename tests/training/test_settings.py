@@ -71,7 +71,11 @@ def test_a_value_of_another_type_is_said_by_the_setting_s_name(name: str) -> Non
 
 SHOWN = {"layers": ".  [1]", "clip_norm": ".  [1]", "steps": ".  [3000]", "momentum": ", for sgd.  [0]"}
 SHOWN |= {"init": ".  [orthogonal]", "dropout": ".  [0.1]", "lr": ".  [0.01]"}  # what is taken for text
-SHOWN |= {"output_bias": ".  [yes]", "tied": "transposed.", "epochs": "instead of steps."}
+SHOWN |= {
+    "output_bias": "Without a bias of the output.",
+    "tied": "transposed.",
+    "epochs": "instead of steps.",
+}
 
 
 @pytest.mark.parametrize("name", SETTINGS)

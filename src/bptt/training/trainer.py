@@ -309,6 +309,8 @@ class Trainer:
                 raise RunError(
                     f"the checkpoint in {self.run.folder} does not hold the {what} of its config.json"
                 )
+        if int(slots["t"]) != progress.step:
+            raise RunError(f"the checkpoint in {self.run.folder} is of another step than its optimiser")
         if any(array.dtype != np.float32 for array in self.params.values()):
             raise RunError(f"the checkpoint in {self.run.folder} has parameters that are not float32")
         self.params = {name: self.params[name] for name in self.model.shapes}

@@ -139,3 +139,15 @@ def test_a_checkpoint_that_lacks_a_value_is_said(trained: Path, tmp_path: Path) 
         with pytest.raises(RunError, match=f"missing required field `{key}`") as error:
             Trainer.resume(run.folder)
         assert_one_line(error)
+
+
+def test_an_optimiser_of_another_step_is_said(trained: Path, tmp_path: Path) -> None:
+    """As where its count is so far from the step that its equations overflow."""
+    run = Run(copied(trained, tmp_path / "run"))
+    whole = run.load("last")
+    for t in (0, whole.values["step"] - 1, -(2**63)):
+        slots = whole.arrays["optimizer"] | {"t": np.array(t)}
+        run.save("last", Checkpoint(whole.arrays | {"optimizer": slots}, whole.values))
+        with pytest.raises(RunError, match="of another step than its optimiser") as error:
+            Trainer.resume(run.folder)
+        assert_one_line(error)
