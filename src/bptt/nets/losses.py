@@ -196,7 +196,7 @@ def softmax(logits: Array) -> Array:
     return p
 
 
-class Named(NamedTuple):
+class LossFunction(NamedTuple):
     """A loss that has a name: its function, what it makes of outputs when they are read, and its unit."""
 
     function: Callable[..., Loss]
@@ -209,9 +209,9 @@ class Named(NamedTuple):
 
 
 LOSSES = {
-    "cross_entropy": Named(cross_entropy, softmax),
-    "squared_error": Named(squared_error, np.asarray, "half squared error"),
-    "sigmoid_cross_entropy": Named(sigmoid_cross_entropy, sigmoid),
+    "cross_entropy": LossFunction(cross_entropy, softmax),
+    "squared_error": LossFunction(squared_error, np.asarray, "half squared error"),
+    "sigmoid_cross_entropy": LossFunction(sigmoid_cross_entropy, sigmoid),
 }
 """The losses by the name that a model has."""
 
