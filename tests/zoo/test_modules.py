@@ -36,13 +36,13 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (folder / "__init__.py").write_text("from .cells import leaky as exported\n")
     (folder / "rates.py").write_text("KEEP = 0.25\n")
     (folder / "cells.py").write_text(CELLS)
-    (tmp_path / "beside.py").write_text(CELLS.replace("from .rates", "from wonderpkg.inner.rates"))
+    (tmp_path / "nearby.py").write_text(CELLS.replace("from .rates", "from wonderpkg.inner.rates"))
     (tmp_path / "text.txt").write_text("to be or not to be, that is the question. " * 200)
     monkeypatch.chdir(tmp_path)
     path = list(sys.path)
     yield folder
     assert sys.path == path
-    for name in [n for n in sys.modules if n.split(".")[0] in ("wonderpkg", "beside")]:
+    for name in [n for n in sys.modules if n.split(".")[0] in ("wonderpkg", "nearby")]:
         del sys.modules[name]
 
 
@@ -53,7 +53,7 @@ def test_a_module_has_the_cell(capfd: pytest.CaptureFixture[str]) -> None:
     assert (out, err) == ("", "a module may print\n")
     assert bptt.zoo.get("wonderpkg.inner.cells:leaky") is cell
     assert bptt.zoo.get("wonderpkg.inner:exported") is cell
-    assert load("beside:leaky").equations.text == cell.equations.text
+    assert load("nearby:leaky").equations.text == cell.equations.text
     assert load("wonderpkg.inner.cells:Other_one").name == "Other-one"
     assert bptt.Model(inputs=3, outputs=3, hidden=4, cell="wonderpkg.inner.cells:leaky").stack.cell is cell
 
