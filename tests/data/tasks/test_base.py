@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bptt.data.batches import Batches
-from bptt.data.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, TemporalOrder, make
+from bptt.data.tasks import AR2, TASKS, Adding, Copy, EmbeddedReber, Task, TemporalOrder, make
 from bptt.data.tasks.base import counted
 from bptt.errors import ConfigError, RunError, ShapeError
 from bptt.types import Batch
@@ -192,3 +192,9 @@ def test_the_smallest_sizes_work() -> None:
     Copy(batch=1, seed=0, delay=1, length=1, symbols=2).next()
     assert AR2(batch=1, seed=0, T=2).next().inputs.shape == (2, 1, 1)
     EmbeddedReber(batch=1, seed=0, strings=1).next()
+
+
+def test_a_task_that_says_not_what_is_right_is_told() -> None:
+    task = Adding(batch=2, seed=0)
+    with pytest.raises(TypeError, match=r"adding: a task defines right\(\), or a criterion\(\) of its own"):
+        Task.right(task, task.next(), np.zeros((1, 2, 1)))

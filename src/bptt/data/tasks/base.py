@@ -165,7 +165,7 @@ class Task(ABC):
 
     def right(self, batch: Batch, y: Array) -> Array:
         """Return, as (T, N) bool, where outputs (T, N, K) are right."""
-        raise NotImplementedError
+        raise TypeError(f"{self.name}: a task defines right(), or a criterion() of its own")
 
     def next(self) -> Batch:
         """Return the next training batch."""
