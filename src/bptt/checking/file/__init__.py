@@ -1,0 +1,25 @@
+"""A file of any kind, read: what stands in it, what it defines, and how it is written back. Nothing runs."""
+
+from bptt.checking.file.defining import bound, definitions, leading_constants, overridden, reads_file
+from bptt.checking.file.imports import Neighbours, neighbours
+from bptt.checking.file.missing import Missing, SubjectError, stand_ins
+from bptt.checking.file.precision import in_double
+from bptt.checking.file.source import Source, read
+from bptt.checking.file.syntax import LeftOut
+
+__all__ = [
+    "LeftOut",
+    "Missing",
+    "Neighbours",
+    "Source",
+    "SubjectError",
+    "bound",
+    "definitions",
+    "in_double",
+    "leading_constants",
+    "neighbours",
+    "overridden",
+    "read",
+    "reads_file",
+    "stand_ins",
+]

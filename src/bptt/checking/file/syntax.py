@@ -1,0 +1,128 @@
+"""What can be read of a text: the statements that no Python reads are left out, and nothing shifts."""
+
+import ast
+import re
+import sys
+import textwrap
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from bptt.checking.file.python2 import as_python3, is_python2, statements
+
+UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
+
+_MOST = 200  # statements that are left out; what has more is no Python
+_OLD = re.compile(r"\b(?:print|exec|except|raise)\b|[`\t]|<>|\d[lL]\b")
+_NEWER = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+\w+\s*\[|\s*type\s+\w+.*=")
+_MAGIC = re.compile(r"(\s*)(?:%{1,2}[a-zA-Z]|[!?]|[\w, ]+=\s*[%!]|[^#'\"]*\?\s*$)")
+
+
+class LeftOut(NamedTuple):
+    """A statement that could not be read: the line of the text where it begins, how it begins, and why."""
+
+    line: int
+    what: str
+    why: str
+
+
+def readable(lines: Sequence[str]) -> tuple[list[str], list[LeftOut], bool]:
+    """Return as many lines of Python 3, what has been left out of them, and whether some was Python 2."""
+    lines, gone, python2 = list(lines), dict[int, tuple[int, LeftOut]](), False
+    error = failure(lines)
+    if error is not None:
+        lines = textwrap.dedent("\n".join(lines)).split("\n")  # a piece of something indented
+        error = failure(lines)
+    while (error is not None or (is_python2("\n".join(lines)) and not python2)) and len(gone) < _MOST:
+        rewritten = as_python3(lines) if error is None or _is_old(lines, error) else lines
+        after = failure(rewritten) if rewritten != lines else error
+        if rewritten != lines and (after is None or (error is not None and _line(after) > _line(error))):
+            lines, error, python2 = rewritten, after, True
+            continue
+        if error is None:
+            break
+        done = {k for start, (end, _) in gone.items() for k in range(start, end)}
+        left = [k for k, line in enumerate(lines) if k not in done and _has_code(line)]
+        if not left:
+            break
+        start, end = _statement(lines, error, left)
+        what, indent = " ".join(lines[start].split()), re.match(r"\s*", lines[start])
+        one = LeftOut(start + 1, what[:57] + "..." * (len(what) > 57), _why(error, lines[start]))
+        gone[start] = end, one
+        is_indent = isinstance(error, IndentationError) and "expected an" not in str(error)
+        lines[start:end] = ["" if is_indent or not indent else f"{indent[0]}pass", *[""] * (end - start - 1)]
+        error = failure(lines)
+    told, last = list[LeftOut](), -1
+    for start, (end, one) in sorted(gone.items()):  # what goes on with what was left out is not told again
+        told += [one] if last < 0 or any(map(_has_code, lines[last:start])) else []
+        last = max(last, end)
+    return lines, told, python2
+
+
+def _is_old(lines: Sequence[str], error: SyntaxError) -> bool:
+    """Return whether an error may be one of Python 2: to rewrite a text takes long."""
+    return isinstance(error, IndentationError) or bool(_OLD.search("".join(lines[_line(error) - 1 :][:1])))
+
+
+def _statement(lines: Sequence[str], error: SyntaxError, left: Sequence[int]) -> tuple[int, int]:
+    """Return the lines of the statement that an error is in, with what is indented below it."""
+    header = re.search(r"expected an indented block after .* on line (\d+)", str(error.msg))
+    at = int(header[1]) - 1 if header else _line(error) - 1
+    at = max((k for k in left if k <= at), default=left[0])
+    parts = ((part[0].start[0] - 1, part[-1].end[0]) for part in statements(lines))
+    start, end = next((part for part in parts if at in range(*part)), (at, at + 1))
+    start, more = (start if start in left else at), "unexpected indent" in str(error.msg)
+    while end < len(lines) and (
+        not _has_code(lines[end]) or _indent(lines[end]) + more > _indent(lines[start])
+    ):
+        end += 1
+    return start, max(k for k in range(start, end) if _has_code(lines[k]) or k == start) + 1
+
+
+def failure(lines: Sequence[str]) -> SyntaxError | None:
+    """Return why lines cannot be parsed and compiled; None where they can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "\d" is no escape: the file's own affair
+            tree = ast.parse("\n".join(lines) + "\n")
+            tree.body = [node for node in tree.body if not is_future(node)]  # a notebook's are anywhere
+            compile(tree, "", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        return error
+    except UNREADABLE as error:
+        return SyntaxError(str(error) or type(error).__name__)
+    return None
+
+
+def is_future(node: ast.stmt) -> bool:
+    """Return whether a statement is ``from __future__ import ...``, which stands before all others."""
+    return isinstance(node, ast.ImportFrom) and node.module == "__future__"
+
+
+def without_magics(lines: Sequence[str]) -> list[str]:
+    """Return a notebook cell without what only IPython reads."""
+    first = re.match(r"\s*%%(\w+)", "\n".join(lines))
+    if first and first[1] not in ("time", "timeit", "capture", "prun"):
+        return [""] * len(lines)  # another language, or a file to write
+    if failure(lines) is None:
+        return list(lines)
+    return [f"{found[1]}pass" if (found := _MAGIC.match(line)) else line for line in lines]
+
+
+def _why(error: SyntaxError, line: str) -> str:
+    says = re.sub(r" (?:on line|\(detected at line) \d+\)?", "", " ".join(str(error.msg).split()))
+    if sys.version_info[:2] < (3, 12) and (says.startswith("f-string") or _NEWER.match(line)):
+        return f"this Python, {sys.version_info[0]}.{sys.version_info[1]}, cannot read it: {says}"
+    return says
+
+
+def _line(error: SyntaxError) -> int:
+    return error.lineno or 1
+
+
+def _has_code(line: str) -> bool:
+    return line.strip(" \t\f\\")[:1] not in ("", "#")
+
+
+def _indent(line: str) -> int:
+    return len(line[: len(line) - len(line.lstrip(" \t\f"))].replace("\f", "").expandtabs(8))
