@@ -1,0 +1,167 @@
+"""Outputs times the arrays that an example hands to the backward."""
+
+import ast
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bptt.checking.adjoints.point import Point
+from bptt.checking.adjoints.record import Record
+from bptt.checking.adjoints.terms import Term
+from bptt.checking.taps.program import Call, Outcome
+from bptt.checking.taps.values import Path, entries, flat, get, identity, leaves, shape, written
+
+
+@dataclass(eq=False)
+class _Output:
+    text: str
+    step: int
+    read: Callable[[Outcome], Any]
+    value: Any
+    call: int = -1
+
+    def before(self, call: int, step: int) -> bool:
+        """Return whether it is there when a call is made."""
+        return self.call < call if self.call >= 0 else self.step < step
+
+
+def handed(point: Point, record: Record) -> Iterator[tuple[Term, ...]]:
+    """Yield the sums of outputs times the arrays that a later call gets."""
+    assert record.outcome is not None
+    calls = record.outcome.calls
+    outputs = list(_outputs(point, record, calls))
+    earlier: set[tuple[Any, ...]] = {identity(record.held[-1][p]) for p in point.made if p in record.held[-1]}
+    for n, call in enumerate(calls):
+        parts, kept = ([part for one in own for part in _parts(one)] for own in (call.arguments, call.given))
+        handed = [
+            (value, was)
+            for value, was in zip(parts, kept, strict=False)
+            if not any(identity(one) in earlier for _, one in leaves(value))
+        ]
+        earlier |= {identity(one) for value in [*call.arguments, call.result] for _, one in leaves(value)}
+        choices = []
+        for value, was in handed:
+            fits = [
+                o for o in outputs if o.before(n, call.at) and _alike(o.value, value) and o.value is not value
+            ]
+            choices.append([*((o, was) for o in fits[:6]), None])
+        if not any(len(c) > 1 for c in choices):
+            continue
+        for chosen in itertools.product(*choices):
+            pairs = [pair for pair in chosen if pair is not None]
+            if pairs and len({id(o) for o, _ in pairs}) == len(pairs):
+                yield tuple(_contracted(o, value) for o, value in pairs)
+    yield from _groups(point, record, outputs)
+
+
+def _parts(value: Any) -> list[Any]:
+    """Return an argument's arrays: itself, or the members of a tuple or a list of unlike ones."""
+    if flat(value) is not None:
+        return [value] if shape(value) else []
+    if isinstance(value, tuple) or (
+        isinstance(value, list) and len({shape(v) for _, v in leaves(value)}) > 1
+    ):
+        return [part for one in value for part in _parts(one)]
+    return [value] if isinstance(value, list | dict) and entries(value) is not None else []
+
+
+def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Output]:
+    held = record.held[-1]
+    started = {identity(held[p]) for p in (*point.made, *point.given) if p in held}
+    for n, call in enumerate(calls):
+        members = list(call.result) if isinstance(call.result, tuple) else [call.result]
+        for i, one in enumerate(members):
+            if entries(one) is None or call.at < point.start or identity(one) in started:
+                continue
+            index = i if isinstance(call.result, tuple) else None
+            text = call.text if index is None else f"{call.text}[{index}]"
+            for pattern, value in _views(one):
+
+                def read(
+                    outcome: Outcome, n: int = n, index: int | None = index, pattern: Path | None = pattern
+                ) -> Any:
+                    result = outcome.calls[n].result
+                    result = result if index is None else result[index]
+                    return result if pattern is None else dict(_views(result)).get(pattern)
+
+                name = "" if pattern is None else "".join(f"[{s}]" for _, s in pattern)
+                yield _Output(f"what {text} returns{name}", call.at, read, value, n)
+    seen: set[int] = set()
+    for step in range(point.start + 1, len(record.held)):
+        assert record.outcome is not None
+        for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
+            try:
+                value = get(record.outcome.names, parent)
+            except (LookupError, AttributeError, TypeError):
+                continue
+            if parent[0][1] == "_" or id(value) in seen or entries(value) is None:
+                continue
+            if not isinstance(value, list) and flat(value) is None:
+                continue
+            if (
+                any(p[: len(parent)] == parent for p in (*point.made, *point.given))
+                or identity(value) in started
+            ):
+                continue
+            seen.add(id(value))
+            yield _Output(written(parent), step - 1, lambda outcome, p=parent: get(outcome.names, p), value)  # type: ignore[misc]
+
+
+def _views(value: Any) -> Iterator[tuple[Path | None, Any]]:
+    """Yield what in a result may be an output: itself, or its members of one name, all times together."""
+    plain = flat(value) is not None or (isinstance(value, list) and all(flat(v) is not None for v in value))
+    if plain or isinstance(value, dict):
+        yield None, value
+        return
+    groups: dict[Path, list[Any]] = {}
+    for path, one in leaves(value):
+        first = next((i for i, (_, s) in enumerate(path) if isinstance(s, int)), len(path))
+        groups.setdefault(
+            (*path[:first], *((k, "*") for k, _ in path[first : first + 1]), *path[first + 1 :]), []
+        ).append(one)
+    for pattern, members in groups.items():
+        yield pattern, members if len(members) > 1 else members[0]
+
+
+def _groups(point: Point, record: Record, outputs: list[_Output]) -> Iterator[tuple[Term, ...]]:
+    """Yield the sums for code that is called step by step: lists of outputs with lists of the example's."""
+    assert record.outcome is not None
+    tops, steps = {p[:1] for p in point.given}, point.case.program.statements
+    for top in tops:
+        value = record.outcome.names.get(top[0][1])
+        if entries(value) is None:
+            continue
+        first = min((i for i, one in enumerate(steps) if _reads(one, str(top[0][1]))), default=len(steps))
+        for o in outputs:
+            if o.step >= first or o.text.startswith("what") or not _alike(o.value, value, loosely=True):
+                continue
+            yield (_contracted(o, value, name=str(top[0][1])),)
+
+
+def _reads(statement: ast.stmt, name: str) -> bool:
+    return any(
+        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for n in ast.walk(statement)
+    )
+
+
+def _alike(a: Any, b: Any, *, loosely: bool = False) -> bool:
+    first, second = entries(a), entries(b)
+    if first is None or second is None or first.size != second.size:
+        return False
+    if flat(a) is not None and flat(b) is not None:
+        return [n for n in shape(a) if n > 1] == [n for n in shape(b) if n > 1]
+    counts = [shape(v)[0] if flat(v) is not None and shape(v) else len(list(leaves(v))) for v in (a, b)]
+    return counts[0] == counts[1] or loosely
+
+
+def _contracted(output: _Output, value: Any, name: str = "") -> Term:
+    weights = entries(value)
+    assert weights is not None
+    kept = weights.copy()
+
+    def read(outcome: Outcome) -> float:
+        numbers = entries(output.read(outcome))
+        return 0.0 if numbers is None or numbers.size != kept.size else float(numbers @ kept)
+
+    return Term(f"sum({output.text} * {name or 'what is handed over'})", "handed", output.step, read)

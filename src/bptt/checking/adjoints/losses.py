@@ -1,0 +1,93 @@
+"""What may be the loss: a number of the code's own, or outputs with what is handed over."""
+
+import ast
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from bptt.checking.adjoints.handed import handed
+from bptt.checking.adjoints.point import Point
+from bptt.checking.adjoints.record import Record
+from bptt.checking.adjoints.terms import LOSSLIKE, MOST, Candidate, Term
+from bptt.checking.taps.program import Outcome
+from bptt.checking.taps.values import Path, flat, get, shape, written
+
+
+def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
+    """Return all numbers that may be the loss, and the losses that they make."""
+    terms: list[Term] = []
+    candidates: list[Candidate] = []
+    for term in itertools.islice(_scalars(point, record), MOST):
+        candidates.append(Candidate(term.text, term.kind, (len(terms),)))
+        terms.append(term)
+    for combination in itertools.islice(handed(point, record), 3 * MOST):
+        numbers = []
+        for term in combination:
+            same = next((n for n, t in enumerate(terms) if t.text == term.text and t.step == term.step), None)
+            numbers.append(len(terms) if same is None else same)
+            if same is None:
+                terms.append(term)
+        candidates.append(Candidate(" + ".join(t.text for t in combination), "handed", tuple(numbers)))
+    return terms, candidates
+
+
+def _scalars(point: Point, record: Record) -> Iterator[Term]:
+    found: list[tuple[bool, int, Term]] = []
+    last = record.names[-1]
+    inside: dict[int, list[float]] = {}
+    statements = point.case.program.table.statements
+    steps: dict[int, int] = {}
+    for one in record.executions:
+        results = one.changed or one.results
+        if (
+            one.step >= point.start
+            and len(results) == 1
+            and results[0][1].size == 1
+            and statements[one.statement].function
+        ):
+            inside.setdefault(one.statement, []).append(float(results[0][1][0]))
+            steps[one.statement] = max(steps.get(one.statement, 0), one.step)
+    for path, numbers in last.items():
+        if numbers.size != 1 or path in point.made or path in point.given:
+            continue
+        value = record.held[-1][path]
+        text = written(path)
+        loose = shape(value) not in ((),)
+        if loose and not LOSSLIKE.search(text):
+            continue
+        times = (
+            i
+            for i, names in enumerate(record.names)
+            if path in names and np.array_equal(names[path], numbers)
+        )
+        step = next(times, 0)
+        if step - 1 >= point.start:
+            at = next((j for j, values in inside.items() if values[-1] == numbers[0]), None)
+            term = Term(text, "scalar", step - 1, lambda outcome, p=path: _number(outcome, p))  # type: ignore[misc]
+            if at is not None:  # the same number is there earlier: a run can end with it
+                term = Term(text, "scalar", step - 1, statement=at)
+            found.append((not LOSSLIKE.search(text), loose, term))
+    finals: set[float] = set()
+    for j, values in inside.items():
+        tree = statements[j].tree
+        if values[-1] in finals:
+            continue
+        finals.add(values[-1])
+        text = ast.unparse(tree.targets[0] if isinstance(tree, ast.Assign) else getattr(tree, "target", tree))
+        text = " ".join(text.split())[:60]
+        name = f"`{text}` of line {tree.lineno}"
+        odd = not LOSSLIKE.search(text)
+        if not isinstance(tree, ast.Expr):
+            found.append((odd, 2, Term(name, "scalar", steps[j], statement=j)))
+            if len(values) > 1 and not isinstance(tree, ast.AugAssign):
+                found.append(
+                    (odd, 3, Term(f"the sum of {name}", "scalar", steps[j], statement=j, total=True))
+                )
+    named = [f for f in found if not f[0]]
+    yield from (term for _, _, term in sorted(named or found, key=lambda f: f[:2]))
+
+
+def _number(outcome: Outcome, path: Path) -> float:
+    numbers = flat(get(outcome.names, path))
+    return 0.0 if numbers is None else float(numbers[0])

@@ -1,0 +1,165 @@
+"""The point at which a program is judged: the code's arrays are drawn anew, what the example wrote stands."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bptt.checking.adjoints.record import Bump, Case, Record, named
+from bptt.checking.file import bound
+from bptt.checking.taps.example import calls_code
+from bptt.checking.taps.program import Outcome, Program
+from bptt.checking.taps.values import Path, flat, identity, put, shape
+from bptt.types import Array
+
+STATE = re.compile(r"^_*(h|c|s|a|state|hidden|cell|prev|last|memory|short|long)", re.IGNORECASE)
+
+
+@dataclass
+class Point:
+    """Where the arrays come from.
+
+    Attributes
+    ----------
+    made : dict of Path to int
+        Arrays that the file's code made before anything was computed, each with the statement that made it.
+    given : dict of Path to int
+        Arrays that the example wrote.
+    start : int
+        The first statement of the example that computes something from them.
+    buffers : set of Path
+        Arrays of zeros that the forward pass writes into: states, memories.
+    case : Case
+        The program with the draws.
+    """
+
+    made: dict[Path, int] = field(default_factory=dict)
+    given: dict[Path, int] = field(default_factory=dict)
+    start: int = 0
+    buffers: set[Path] = field(default_factory=set)
+    case: Case = field(default=None)  # type: ignore[assignment]  # point() fills it in
+    first: Record = field(default_factory=Record)
+
+
+def point(program: Program, seed: int = 0) -> Point:
+    """Find which arrays a program starts from."""
+    plain = Case(program, seed)
+    first = plain.record()
+    bumps, seen = list[Bump](), set[Path]()
+    new: list[list[Path]] = []
+    for i, names in enumerate(first.names):
+        again = set(bound(program.statements[i - 1])) if i else set()  # names that are given another value
+        fresh = [p for p in names if p not in seen or p[0][1] in again]
+        fresh = [p for p in fresh if i == 0 or not _is_alias(p, first, i)]
+        shortest = {identity(first.held[i][p]): p for p in sorted(fresh, key=len, reverse=True)}
+        fresh = [p for p in fresh if shortest[identity(first.held[i][p])] == p]
+        seen |= set(names)
+        new.append(fresh)
+        for p in fresh:
+            if shape(first.held[i][p]):  # a number by itself is a rate, a probability, a size: it stays
+                by = 1e-3 * np.random.default_rng(len(bumps)).normal(size=names[p].size)
+                bumps.append(Bump(p, i - 1, by))
+    second = _moved(plain, bumps, first)
+    found = Point()
+    computed_at: list[int] = []
+    steps = program.statements
+    for i, fresh in enumerate(new):
+        calls = i == 0 or calls_code(steps[i - 1], program.code)
+        for p in fresh:
+            found.made.pop(p, None)
+            found.given.pop(p, None)
+            computed = p in second[i] and not np.array_equal(second[i][p], first.names[i][p])
+            if computed:
+                computed_at += [i - 1] if calls else []
+            elif not shape(first.held[i][p]):
+                continue
+            elif calls:
+                found.made[p] = i - 1
+            else:
+                found.given[p] = i - 1
+    changed = [
+        i - 1
+        for i in range(1, len(first.names))
+        if calls_code(steps[i - 1], program.code)
+        and any(
+            p in first.names[i - 1] and not np.array_equal(first.names[i - 1][p], v)
+            for p, v in first.names[i].items()
+        )
+    ]
+    found.start = min(computed_at + changed, default=max(len(steps) - 1, 0))
+    found.made = {p: i for p, i in found.made.items() if i < found.start}
+    later = first.names[min(found.start + 1, len(first.names) - 1)]
+    for p in found.made:
+        old = first.names[found.start].get(p)
+        if old is not None and not old.any() and p in later and not np.array_equal(later[p], old):
+            found.buffers.add(p)
+    found.first = first
+    found.case = plain
+    return found
+
+
+def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
+    """Return the program with the arrays drawn anew that its own code made, and on which a loss depends.
+
+    Parameters
+    ----------
+    found : Point
+    matters : callable
+        Whether a change of an array changes a loss.
+    """
+    draws, first = [], found.first
+    for n, p in enumerate(found.made):
+        old = first.names[found.start].get(p)
+        if old is None or _is_state(p, old, first, found.start):
+            continue
+        rng = np.random.default_rng([found.case.seed, n])
+        if matters(Bump(p, found.start - 1, 1e-3 * rng.normal(size=old.size))):
+            draws.append(Bump(p, found.start - 1, _drawn(old, rng), draw=True))
+    return Case(found.case.program, found.case.seed, draws)
+
+
+def _is_alias(path: Path, record: Record, i: int) -> bool:
+    """Return whether an array was there before, under another name."""
+    value = record.held[i][path]
+    return any(value is one for one in record.held[i - 1].values())
+
+
+def _moved(case: Case, bumps: list[Bump], first: Record) -> list[dict[Path, Array]]:
+    """Return the numbers after each statement where what is not computed is changed when it is made."""
+    out: list[dict[Path, Array]] = []
+    by: dict[int, list[Bump]] = {}
+    for one in bumps:
+        by.setdefault(one.after, []).append(one)
+
+    def after(i: int, outcome: Outcome) -> None:
+        held = dict(named(outcome.names))
+        out.append({p: n.copy() for p, v in held.items() if (n := flat(v)) is not None})
+        for one in by.get(i, ()):
+            now, was = out[-1].get(one.path), first.names[i + 1].get(one.path)
+            if (
+                now is not None
+                and was is not None
+                and np.array_equal(now, was)
+                and now.size == one.numbers.size
+            ):
+                put(held[one.path], now + one.numbers)
+
+    case.run(after=after)
+    return out
+
+
+def _is_state(path: Path, old: Array, record: Record, start: int) -> bool:
+    """Return whether an array of zeros is a state, which the forward pass replaces: it stays zero."""
+    if old.any():
+        return False
+    later = record.names[start + 1].get(path)
+    last = str(next((s for k, s in reversed(path) if isinstance(s, str)), ""))
+    return later is None or (not np.array_equal(later, old) and bool(STATE.match(last)))
+
+
+def _drawn(old: Array, rng: np.random.Generator) -> Array:
+    """Return random numbers for an array: positive where it is one positive number."""
+    scale = 0.7 if old.size <= 64 else min(0.7, max(0.1, float(np.std(old)) or 0.1))
+    new: Array = rng.normal(size=old.size) * scale
+    return 0.5 + np.abs(new) if (old == old[0]).all() and old[0] > 0 else new

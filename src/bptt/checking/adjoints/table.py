@@ -1,0 +1,321 @@
+"""The adjoint of every value of a forward pass, measured; and which of them a value of the backward is."""
+
+import ast
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bptt.checking.adjoints.implied import implied as implied_losses
+from bptt.checking.adjoints.losses import find
+from bptt.checking.adjoints.point import Point, drawn
+from bptt.checking.adjoints.record import Bump, E, Execution, Record, Seen, directions, sketch
+from bptt.checking.adjoints.terms import MOST as MOST_TERMS
+from bptt.checking.adjoints.terms import Candidate, Meter, Term
+from bptt.checking.taps.instrument import Node
+from bptt.checking.taps.values import Path, identity, written
+from bptt.types import Array
+
+TOLERANCE = 2e-6
+"""How far a value may be from an adjoint that it is, next to its largest entry."""
+
+NONE = 1e-7
+"""Derivatives below this part of the loss are none: what differences cannot tell from zero."""
+
+
+MOST = 1000
+"""Entries of an array that are measured one by one."""
+
+
+@dataclass(eq=False)
+class Row:
+    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole.
+
+    Attributes
+    ----------
+    kind : {"value", "use", "part", "sum", "total"}
+        Of an expression that computes; of one reading, of some, of all of an array; of a named array.
+    """
+
+    kind: str
+    size: int
+    sketch: Array
+    node: Node | None = None
+    use: int = 0
+    more: str = ""
+    path: Path = ()
+    number: int = -1
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a gradient that somebody wants, and no part of one."""
+        return self.kind in ("value", "sum", "total")
+
+    def text(self) -> str:
+        """Return it in words."""
+        if self.node is None:
+            return f"the gradient at {written(self.path)}"
+        name = " ".join(ast.unparse(self.node.tree).split())
+        name = name if len(name) < 60 else name[:57] + "..."
+        return f"the gradient at `{name}` of line {self.node.tree.lineno}{self.more}"
+
+
+@dataclass
+class Rows:
+    """Adjoints under one loss, found by their sketches."""
+
+    rows: list[Row] = field(default_factory=list)
+    by_size: dict[int, tuple[Array, list[Row]]] = field(default_factory=dict)
+
+    def freeze(self) -> "Rows":
+        """Make the tables that are searched; returns itself."""
+        sizes: dict[int, list[Row]] = {}
+        for row in self.rows:
+            sizes.setdefault(row.size, []).append(row)
+        self.by_size = {n: (np.array([r.sketch for r in rows]), rows) for n, rows in sizes.items()}
+        return self
+
+    def explain(self, numbers: Array) -> list[Row]:
+        """Return the adjoints that a vector is, the simplest first; an empty list: none."""
+        if numbers.size not in self.by_size:
+            return []
+        largest = float(np.abs(numbers).max())
+        if not 1e-9 < largest < 1e12:
+            return []
+        sketches, rows = self.by_size[numbers.size]
+        tolerance = largest * (2e-7 if numbers.size == 1 else TOLERANCE * numbers.size**0.5) + 3e-9
+        near = (np.abs(sketches - sketch(numbers)) <= tolerance).all(axis=1)
+        order = {"total": 0, "value": 1, "sum": 2, "use": 3, "part": 4}
+        return sorted((rows[i] for i in np.nonzero(near)[0]), key=lambda row: order[row.kind])
+
+
+@dataclass(eq=False)
+class Adjoints:
+    """All adjoints of a program at a point.
+
+    Attributes
+    ----------
+    uses : dict of (node, use) to array of shape (terms, 2)
+        Of each value that matters to a term, its adjoint's sketch.
+    arrays : dict of Path to array of shape (terms, 2)
+        Of each array that the program starts from.
+    """
+
+    point: Point
+    record: Record
+    terms: list[Term]
+    meter: Meter
+    base: Array
+    uses: dict[tuple[int, int], Array] = field(default_factory=dict)
+    arrays: dict[Path, Array] = field(default_factory=dict)
+    complete: bool = True
+    candidates: list[Candidate] = field(default_factory=list)
+    full: dict[Any, Array] = field(default_factory=dict)
+
+    def seen(self) -> list[Seen]:
+        """Return the values that were seen before the loss was there."""
+        return self.record.taps[self.start : self.end]
+
+    @property
+    def start(self) -> int:
+        """How many values were seen before anything was computed."""
+        return self.record.marks[self.point.start - 1] if self.point.start else 0
+
+    @property
+    def end(self) -> int:
+        """How many values were seen when the loss was there."""
+        return self.meter.end(self.record)
+
+    def entries(
+        self, terms: tuple[int, ...], size: int, *, at: tuple[int, int] = (-1, -1), path: Path = ()
+    ) -> Array:
+        """Return an adjoint's entries, measured one by one: of a use of a node, or of an array."""
+        key = (terms, at, path)
+        if key not in self.full:
+            after = (self.point.made | self.point.given).get(path, 0)
+            after = max(after, self.point.start - 1) if path in self.point.made else after
+            out, h = np.zeros(size), 1e-4
+            for i in range(min(size, MOST)):
+                by = np.zeros(size)
+                by[i] = h
+                up, down, far, deep = (
+                    self.meter.measure(at, c * by, (Bump(path, after, c * by),) if path else ())[
+                        list(terms)
+                    ].sum()
+                    for c in (1.0, -1.0, 2.0, -2.0)
+                )
+                out[i] = (8 * (up - down) - (far - deep)) / (12 * h)
+            self.full[key] = out
+        return self.full[key]
+
+    def rows(self, terms: tuple[int, ...]) -> Rows:
+        """Return the adjoints under the loss that is the sum of some terms."""
+        return _rows(self, list(terms))
+
+    def matters(self, terms: tuple[int, ...]) -> set[tuple[int, int]]:
+        """Return the uses of nodes on which that loss depends."""
+        base = max(1.0, abs(float(self.base[list(terms)].sum())))
+        return {at for at, g in self.uses.items() if np.abs(g[list(terms)].sum(axis=0)).max() > NONE * base}
+
+
+def measure(point: Point, *, seconds: float = 20.0, implied: bool = False) -> Adjoints:
+    """Measure all adjoints.
+
+    Parameters
+    ----------
+    point : Point
+    seconds : float
+        After these the rest is left out, and the result is marked incomplete.
+    implied : bool
+        The losses are those that the backward begins with, alone or with what the example hands over.
+    """
+    plain = Meter(point.case, [*find(point, point.first)[0], *implied_losses(point, point.first)])
+    base = plain.measure()
+    if plain.terms:
+        point.case = drawn(
+            point, lambda bump: bool((np.abs(plain.measure(bumps=(bump,)) - base) > 1e-12).any())
+        )
+    record = point.case.record()
+    if implied:
+        terms, candidates = find(point, record)
+        handed = [one for one in candidates if one.kind == "handed"]
+        own = list(itertools.islice(implied_losses(point, record), MOST_TERMS))
+        candidates = [Candidate(t.text, t.kind, (len(terms) + n,)) for n, t in enumerate(own)]
+        candidates += [  # a step's backward is handed the next step's gradient beside its own labels
+            Candidate(f"{one.text} + {more.text}", one.kind, (*one.terms, *more.terms))
+            for one, more in itertools.islice(itertools.product(candidates, handed), 3 * MOST_TERMS)
+        ]
+        terms += own
+    else:
+        terms, candidates = find(point, record)
+    meter = Meter(point.case, terms)
+    found = Adjoints(
+        point, record, terms, meter, meter.measure() if terms else np.zeros(0), candidates=candidates
+    )
+    if not terms:
+        return found
+    end = time.monotonic() + seconds
+    floor = 2e-14 * np.maximum(1.0, np.abs(found.base))
+    for seen in found.seen():
+        if time.monotonic() > end:
+            found.complete = False
+            break
+        g = _adjoint(found, seen.numbers.size, floor, at=(seen.node, seen.use))
+        if g is not None:
+            found.uses[seen.node, seen.use] = g
+    for path, after in (point.made | point.given).items():
+        size = record.names[-1][path].size if path in record.names[-1] else 0
+        if size:
+            g = _adjoint(
+                found,
+                size,
+                floor,
+                path=path,
+                after=max(after, point.start - 1) if path in point.made else after,
+            )
+            if g is not None:
+                found.arrays[path] = g
+    return found
+
+
+def _adjoint(
+    found: Adjoints,
+    size: int,
+    floor: Array,
+    *,
+    at: tuple[int, int] = (-1, -1),
+    path: Path = (),
+    after: int = 0,
+) -> Array | None:
+    """Return an adjoint's sketch for each term, shape (terms, 2); None where nothing depends on it."""
+
+    def moved(by: Array) -> Array:
+        bumps = (Bump(path, after, by),) if path else ()
+        return found.meter.measure(at, by, bumps)
+
+    if size == 1:  # one direction, and two steps: its adjoint is wanted to more digits
+        h = 1e-3
+        up = moved(np.array([h]))
+        if (np.abs(up - found.base) <= floor).all():
+            return None
+        near = (up - moved(np.array([-h]))) / (2 * h)
+        far = (moved(np.array([2 * h])) - moved(np.array([-2 * h]))) / (4 * h)
+        g = (4 * near - far) / 3
+        return np.stack([g, g], axis=1) if np.isfinite(g).all() else None
+    first, second = directions(size)
+    up = moved(E * first)
+    if (np.abs(up - found.base) <= floor).all():
+        return None
+    one = (up - moved(-E * first)) / (2 * E)
+    two = (moved(E * second) - moved(-E * second)) / (2 * E)
+    return np.stack([one, two], axis=1) if np.isfinite([one, two]).all() else None
+
+
+def _rows(found: Adjoints, terms: list[int]) -> Rows:
+    rows, nodes = Rows(), found.point.case.program.table.nodes
+    base = max(1.0, abs(float(found.base[terms].sum())))
+    shared: dict[tuple[Any, ...], list[tuple[Array, Seen]]] = {}
+    for seen in found.seen():
+        full = found.uses.get((seen.node, seen.use))
+        if full is None:
+            continue
+        g = full[terms].sum(axis=0)
+        if np.abs(g).max() <= NONE * base:
+            continue
+        node = nodes[seen.node]
+        if isinstance(node.tree, ast.UnaryOp):
+            continue  # a gradient with the wrong sign is none
+        reads = isinstance(node.tree, ast.Name | ast.Attribute | ast.Subscript)
+        more = "" if seen.use == 0 else f" (time {seen.use + 1})"
+        rows.rows.append(
+            Row("use" if reads else "value", seen.numbers.size, g, node, seen.use, more, number=seen.node)
+        )
+        if reads:
+            where = identity(seen.value)
+            shared.setdefault((where, seen.node), []).append((g, seen))
+            if node.terminal:
+                shared.setdefault((where,), []).append((g, seen))
+    for key, uses in shared.items():
+        gs, first = [g for g, _ in uses], uses[0][1]
+        node, size = nodes[first.node], first.numbers.size
+        whole = "sum" if len(key) == 1 else "part"
+        if len(gs) == 1:
+            if whole == "sum":
+                rows.rows.append(Row("sum", size, gs[0], node, first.use, "", number=first.node))
+            continue
+        rows.rows.append(
+            Row(whole, size, np.sum(gs, axis=0), node, 0, ", summed over its uses", number=first.node)
+        )
+        after = np.cumsum(np.array(gs)[::-1], axis=0)
+        before = np.cumsum(np.array(gs), axis=0)
+        for n in range(2, len(gs)):
+            last = uses[len(gs) - n][1].use
+            rows.rows.append(
+                Row("part", size, after[n - 1], node, last, f", over its last {n} uses", number=first.node)
+            )
+            rows.rows.append(
+                Row("part", size, before[n - 1], node, 0, f", over its first {n} uses", number=first.node)
+            )
+        if len(gs) <= 6:
+            for count in range(2, len(gs)):
+                for some in itertools.combinations(gs, count):
+                    text = f", over {count} of its uses"
+                    rows.rows.append(
+                        Row("part", size, np.sum(some, axis=0), node, 0, text, number=first.node)
+                    )
+    for path, full in found.arrays.items():
+        g = full[terms].sum(axis=0)
+        if np.abs(g).max() > NONE * base:
+            rows.rows.append(Row("total", _size(found, path), g, path=path))
+    return rows.freeze()
+
+
+def _size(found: Adjoints, path: Path) -> int:
+    return int(found.record.names[-1][path].size)
+
+
+def results(execution: Execution) -> list[tuple[Any, Array]]:
+    """Return what a statement gave: the array as it is after it."""
+    return execution.changed or execution.results
