@@ -1,0 +1,1 @@
+"""The first statement of a backward that is wrong, and what it must give."""

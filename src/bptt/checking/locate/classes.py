@@ -1,0 +1,108 @@
+"""What each statement of a backward gives, and when: a gradient, a forward value, or neither."""
+
+import ast
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bptt.checking.adjoints.choice import Chosen, backward
+from bptt.checking.adjoints.record import Execution
+from bptt.checking.adjoints.table import Adjoints, Row, results
+from bptt.checking.taps.instrument import Statement
+from bptt.types import Array
+
+
+@dataclass(eq=False)
+class Step:
+    """A statement of the backward, executed once.
+
+    Attributes
+    ----------
+    kind : {"value", "gradient", "other", "zero", "unexplained"}
+        A value of the forward pass; an adjoint; something that reads no gradient; zeros; none of these.
+    rows : list of Row
+        What it is the gradient at.
+    reads : list of Step
+        The steps whose results it reads.
+    cleared : bool
+        All that read it are gradients: it is a piece of one expression that was written in two lines.
+    """
+
+    execution: Execution
+    statement: Statement
+    kind: str
+    rows: list[Row]
+    number: int  # how many times the statement had been executed before
+    reads: list["Step"] = field(default_factory=list)
+    readers: list["Step"] = field(default_factory=list)
+    cleared: bool = False
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it takes gradients, is none, and is no piece of one."""
+        return self.kind == "unexplained" and not self.cleared
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is a gradient, and no part of one."""
+        return self.kind == "gradient" and any(row.whole for row in self.rows)
+
+    @property
+    def numbers(self) -> list[Array]:
+        """The arrays that it gives."""
+        return [numbers for _, numbers in results(self.execution)]
+
+
+def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
+    """Return the backward's steps in order, each with what it gives."""
+    statements = found.point.case.program.table.statements
+    reading: dict[int, list[Array]] = {}
+    for seen in found.record.taps[found.start :]:
+        reading.setdefault(seen.execution, []).append(seen.numbers)
+    steps: list[Step] = []
+    made: dict[bytes, Step] = {}
+    count: dict[int, int] = {}
+    for one in backward(found, chosen.forward):
+        number = count[one.statement] = count.get(one.statement, -1) + 1
+        arrays = [numbers for _, numbers in results(one)]
+        if not arrays:
+            continue
+        step = Step(one, statements[one.statement], "other", [], number)
+        step.reads = list(
+            {id(s): s for n in reading.get(one.number, ()) if (s := made.get(n.tobytes()))}.values()
+        )
+        live = [n for n in arrays if np.abs(n).max() > 1e-12]
+        rows = [_rows(n, chosen) for n in live]
+        step.rows = [row for group in rows for row in group]
+        takes = any(s.kind in ("gradient", "unexplained") for s in step.reads) or any(
+            _rows(n, chosen)
+            for n in reading.get(one.number, ())
+            if n.size > 1 and n.tobytes() not in chosen.values
+        )
+        if not live:
+            step.kind = "zero"
+        elif all(n.tobytes() in chosen.values for n in live):
+            step.kind = "value"
+        elif all(group or n.tobytes() in chosen.values for n, group in zip(live, rows, strict=True)):
+            step.kind = "gradient"
+        elif takes:
+            step.kind = "unexplained"
+        for source in step.reads:
+            source.readers.append(step)
+        steps.append(step)
+        if step.kind in ("gradient", "unexplained", "other"):
+            for n in live:
+                if n.tobytes() not in chosen.values and isinstance(step.statement.tree, ast.stmt):
+                    made.setdefault(n.tobytes(), step)
+    for step in reversed(steps):
+        step.cleared = (
+            step.kind in ("unexplained", "other")
+            and bool(step.readers)
+            and all(r.kind == "gradient" or r.cleared for r in step.readers)
+        )
+    return steps
+
+
+def _rows(numbers: Array, chosen: Chosen) -> list[Row]:
+    found = chosen.rows.explain(numbers / chosen.factor)
+    return found or (chosen.rows.explain(numbers) if chosen.factor != 1.0 else [])

@@ -1,0 +1,1 @@
+"""What is kept at the end of an example, judged."""

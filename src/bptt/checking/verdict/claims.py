@@ -1,0 +1,153 @@
+"""Which array is kept for which gradient, where it is not the right one: by name, or by shape."""
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+
+from bptt.checking.adjoints.choice import Chosen
+from bptt.checking.adjoints.record import sketch
+from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.values import Path
+from bptt.checking.verdict.gradient import Gradient, compare, cosine, harmless, hits, measured, owner_of
+from bptt.checking.verdict.kept import Kept
+
+
+def claim(
+    keeps: list[Kept], gradients: list[Gradient], found: Adjoints, chosen: Chosen, explained: set[int]
+) -> None:
+    """Give each array without a right gradient what is kept for it, by name, or else by shape."""
+    keeps = [_summed(one, owner_of(one, gradients)) for one in keeps]
+    owners = {id(one): owner_of(one, gradients) for one in keeps}
+    rates: dict[Path, tuple[Kept, float]] = {}
+    loose = [one for one in keeps if id(one) not in explained]
+    for gradient in gradients:
+        size = int(np.prod(gradient.shape or (1,)))
+        if gradient.path in found.point.buffers:
+            continue
+        named = [k for k in keeps if owners[id(k)] is gradient and k.numbers.size == size]
+        given = [k for k in named if not k.update]
+        if any(
+            gradient.path in {row.path for row, _ in hits(k, chosen.rows.explain, chosen.factor)}
+            for k in given
+        ):
+            continue
+        if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
+            given = [k for k in given if not harmless(k, gradient, found, chosen)]
+        elif gradient.verdict != "right":
+            given = given or [k for k in named if k in loose]
+        else:
+            continue
+        if given and given[0].update and (rate := _rate(given[0], gradient, chosen)):
+            gradient.verdict, gradient.where, gradient.note = "right", given[0].text, f"times {rate:.6g}"
+            rates[gradient.path] = given[0], rate
+        elif given:
+            compare(given[0], gradient, found, chosen)
+            loose = [k for k in loose if k is not given[0]]
+    usual = Counter(f"{rate:.5g}" for _, rate in rates.values()).most_common(1)
+    for path, (one, rate) in rates.items():
+        if f"{rate:.5g}" != usual[0][0]:
+            compare(one, next(g for g in gradients if g.path == path), found, chosen)
+    _one_factor(gradients, found, chosen)
+    rest = [g for g in gradients if g.verdict == "not given" and g.path not in found.point.buffers]
+    loose += [one for one in keeps if one not in loose and _among_totals(one, keeps, chosen)]
+    for match in loose:
+        same = [
+            g for g in rest if g.shape == match.shape and not match.update and owners[id(match)] in (None, g)
+        ]
+        if not same and match.place and _among_totals(match, keeps, chosen):  # it was right once, and went on
+            once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
+            same = [g for g in once if not harmless(match, g, found, chosen)]
+            rest += same
+        if not same or _looks_like_state(match):
+            continue
+        wanted = [(abs(cosine(match.numbers, measured(found, chosen, g))), g) for g in same]
+        best = max(wanted, key=lambda pair: pair[0])[1]
+        compare(match, best, found, chosen)
+        rest.remove(best)
+        loose = [k for k in loose if k is not match]
+    for match in keeps:  # a bias's gradient that still has the batch's axis
+        if len(match.shape) > 1:
+            summed = match.numbers.reshape(match.shape).sum(0).reshape(-1) / chosen.factor
+            paths = {row.path for row in chosen.rows.explain(summed) if row.kind == "total"}
+            fits = [g for g in rest if g.path in paths and g.shape == match.shape[1:]]
+            for gradient in [g for g in fits if match.place or match.named_for(g.path)]:
+                gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
+                gradient.note, gradient.error = f"is not summed over its axis of {match.shape[0]}", np.inf
+                rest.remove(gradient)
+    for match in loose:
+        if (
+            rest
+            and match.numbers.size > 1
+            and not match.update
+            and owners.get(id(match)) is None
+            and _among_totals(match, keeps, chosen, least=1)
+        ):
+            gradients.append(
+                Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf, got=match.numbers)
+            )
+            gradients[-1].note = "is the gradient at nothing that the example starts from"
+    _one_factor(gradients, found, chosen)
+
+
+def _summed(one: Kept, owner: Gradient | None) -> Kept:
+    """Return a gradient that still has an axis of time or of the batch in front, summed over it."""
+    if owner is None or len(one.shape) < 2 or one.shape[1:] != owner.shape:
+        return one
+    return replace(one, numbers=one.numbers.reshape(one.shape).sum(0).reshape(-1), shape=owner.shape)
+
+
+def _one_factor(gradients: list[Gradient], found: Adjoints, chosen: Chosen) -> None:
+    """Say wrong of a gradient that is scaled where the others are not."""
+    kept = [g for g in gradients if g.verdict == "right" and g.path in found.point.made | found.point.given]
+    scaled = [g for g in kept if g.scaled is not None]
+    plain = [g for g in kept if not g.note]
+    if scaled and (plain or len({f"{g.scaled[1]:.6g}" for g in scaled if g.scaled}) > 1):
+        for gradient in scaled:
+            assert gradient.scaled is not None
+            compare(gradient.scaled[0], gradient, found, chosen)
+
+
+def claim_locals(
+    found_inside: list[Kept], gradients: list[Gradient], found: Adjoints, chosen: Chosen
+) -> None:
+    """Compare what nothing is kept for with the local variable that has its gradient's name."""
+    updated = {g.path for g in gradients if g.where.startswith("the change of")}
+    for gradient in gradients:
+        if gradient.path in found.point.buffers or gradient.verdict == "right":
+            continue
+        if gradient.verdict == "wrong" and gradient.path not in updated:
+            continue
+        size = int(np.prod(gradient.shape or (1,)))
+        named = [k for k in found_inside if k.numbers.size == size and owner_of(k, gradients) is gradient]
+        if named:
+            compare(named[-1], gradient, found, chosen)
+
+
+def _rate(one: Kept, gradient: Gradient, chosen: Chosen) -> float | None:
+    """Return the learning rate by which an update is the gradient; None: it is none."""
+    total = next(r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
+    own = sketch(one.numbers)
+    rate = float(own @ total / (total @ total))
+    return rate if np.abs(own - rate * total).max() <= 1e-6 * np.abs(own).max() else None
+
+
+def _among_totals(one: Kept, keeps: list[Kept], chosen: Chosen, least: int = 2) -> bool:
+    """Return whether a kept array is no whole gradient and stands among such, in their list or dict."""
+
+    def total(other: Kept) -> bool:
+        return any(row.kind == "total" for row, _ in hits(other, chosen.rows.explain, chosen.factor))
+
+    place = one.place
+    return (
+        bool(place)
+        and not total(one)
+        and sum(k.place == place and total(k) for k in keeps if k is not one) >= least
+    )
+
+
+def _looks_like_state(match: Kept) -> bool:
+    """Return whether a kept array's name says that it is no gradient; in a returned tuple it has none."""
+    if not match.path or (len(match.path) > 1 and all(isinstance(s, int) for _, s in match.path[1:])):
+        return False
+    return not match.last.lower().startswith(("d", "g")) and "grad" not in match.text

@@ -1,0 +1,139 @@
+"""The verdict on one array's gradient: what is kept, compared with what is measured."""
+
+import itertools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bptt.checking.adjoints.choice import Chosen
+from bptt.checking.adjoints.table import NONE, Adjoints, Row
+from bptt.checking.taps.values import Path
+from bptt.checking.verdict.kept import Kept
+from bptt.types import Array
+
+
+@dataclass(eq=False)
+class Gradient:
+    """The verdict on the gradient at one array.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+    verdict : {"right", "wrong", "not given"}
+    where : str
+        What is taken for it.
+    error : float
+        The largest difference, next to the gradient's largest entry.
+    wanted, got : arrays of shape (size,)
+        Where it is wrong.
+    note : str
+        That it is averaged, clipped, summed.
+    """
+
+    name: str
+    path: Path
+    shape: tuple[int, ...]
+    verdict: str = "not given"
+    where: str = ""
+    error: float = 0.0
+    wanted: Array | None = None
+    got: Array | None = None
+    note: str = ""
+    scaled: tuple[Kept, float] | None = None
+
+
+@dataclass(eq=False)
+class Judged:
+    """The verdict on an example under one loss."""
+
+    chosen: Chosen
+    gradients: list[Gradient]
+    verdict: str
+    reason: str = ""
+    kept: list[Kept] = field(default_factory=list)
+
+    @property
+    def wrong(self) -> list[Gradient]:
+        """The gradients that are wrong."""
+        return [one for one in self.gradients if one.verdict == "wrong"]
+
+
+def hits(one: Kept, explain, factor: float) -> list[tuple[Row, str]]:  # type: ignore[no-untyped-def]
+    """Return the adjoints that a kept array is: as it stands, transposed, or summed over an axis."""
+    for scale in dict.fromkeys((factor, 1.0)):
+        note = "" if scale == 1.0 else f"times {scale:.6g}"
+        found = explain(one.numbers / scale)
+        if found:
+            return [(row, note) for row in found]
+        if len(one.shape) >= 2:
+            array = one.numbers.reshape(one.shape)
+            turned = (
+                []
+                if array.shape[-1] == array.shape[-2]
+                else explain(np.ascontiguousarray(array.swapaxes(-1, -2)).reshape(-1) / scale)
+            )
+            if turned:
+                return [(row, "transposed" + (", " + note if note else "")) for row in turned]
+            for axis in (0, len(one.shape) - 1):
+                summed = [row for row in explain(array.sum(axis).reshape(-1) / scale) if row.kind == "total"]
+                if summed and array.shape[axis] > 1:
+                    return [
+                        (row, f"with an axis of {array.shape[axis]} that is still to be summed")
+                        for row in summed
+                    ]
+    return []
+
+
+def owner_of(one: Kept, gradients: list[Gradient]) -> Gradient | None:
+    """Return the array whose gradient a kept array is by its name: of several, the nearest to it."""
+    named = [g for g in gradients if one.named_for(g.path)]
+
+    def near(gradient: Gradient) -> int:
+        return sum(
+            1
+            for _ in itertools.takewhile(
+                lambda pair: pair[0] == pair[1], zip(one.path, gradient.path, strict=False)
+            )
+        )
+
+    return max(named, key=near, default=None)
+
+
+def cosine(a: Array, b: Array) -> float:
+    """Return the cosine of the angle between two vectors."""
+    return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-300))
+
+
+def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
+    """Return whether what is kept is the right gradient, clipped or scaled."""
+    wanted = measured(found, chosen, gradient)
+    bound = np.abs(match.numbers).max()
+    if 0 < bound < np.abs(wanted).max() and np.allclose(
+        np.clip(wanted, -bound, bound), match.numbers, rtol=1e-5
+    ):
+        gradient.note = f"clipped to {bound:.4g} after it"
+        return True
+    if abs(cosine(match.numbers, wanted)) > 1 - 1e-9:
+        factor = float(match.numbers @ wanted / (wanted @ wanted))
+        gradient.note, gradient.scaled = f"times {factor:.6g} after it", (match, factor)
+        return True
+    return False
+
+
+def measured(found: Adjoints, chosen: Chosen, gradient: Gradient) -> Array:
+    """Return a gradient's entries under the loss."""
+    if gradient.wanted is None:
+        size = int(np.prod(gradient.shape or (1,)))
+        gradient.wanted = found.entries(chosen.candidate.terms, size, path=gradient.path)
+    return gradient.wanted
+
+
+def compare(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> None:
+    """Judge a gradient by the array that is kept for it."""
+    wanted = measured(found, chosen, gradient) * chosen.factor
+    base = max(1.0, abs(float(found.base[list(chosen.candidate.terms)].sum())))
+    largest = max(float(np.abs(wanted).max()), NONE * base)
+    gradient.error = float(np.abs(match.numbers - wanted).max() / largest)
+    gradient.verdict = "wrong" if not gradient.error < 2e-6 else "right"
+    gradient.where, gradient.got, gradient.note = match.text, match.numbers, ""

@@ -1,0 +1,147 @@
+"""Right, wrong or cannot tell: what is kept against the gradients of all that the program starts from."""
+
+import numpy as np
+
+from bptt.checking.adjoints.choice import Chosen, backward
+from bptt.checking.adjoints.table import Adjoints, Row, results
+from bptt.checking.adjoints.terms import LOSSLIKE
+from bptt.checking.taps.values import Path, shape, written
+from bptt.checking.verdict.claims import claim, claim_locals
+from bptt.checking.verdict.gradient import Gradient, Judged, hits
+from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
+from bptt.types import Array
+
+
+def judge(found: Adjoints, chosen: Chosen) -> Judged:
+    """Judge what is kept at the end of an example under a loss."""
+    rows, factor = chosen.rows, chosen.factor
+    totals = {row.path: row for row in rows.rows if row.kind == "total"}
+    keeps = kept(found, chosen)
+    gradients = [
+        Gradient(written(p), p, shape(found.record.held[-1][p])) for p in totals if p in found.record.held[-1]
+    ]
+    gradients += _without_effect(found, totals, keeps)
+    right: dict[Path, Kept] = {}
+    explained: set[int] = set()
+    for one in keeps:
+        found_as = hits(one, rows.explain, factor)
+        if one.update and not any(row.path == one.path for row, _ in found_as):
+            found_as = []
+        if found_as:
+            explained.add(id(one))
+        for row, note in found_as:
+            if row.kind == "total" and row.path not in right:
+                right[row.path] = one
+                gradient = next((g for g in gradients if g.path == row.path), None)
+                if gradient is not None:
+                    gradient.verdict, gradient.where, gradient.note = "right", one.text, note
+    _in_lists(keeps, gradients, found, chosen, explained, right)
+    _inside(found, chosen, gradients)
+    claim(keeps, gradients, found, chosen, explained)
+    claim_locals(inside(found, chosen), gradients, found, chosen)
+    verdict, reason = _overall(gradients, chosen)
+    return Judged(chosen, gradients, verdict, reason, keeps)
+
+
+def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept]) -> list[Gradient]:
+    """Return the code's arrays on which the loss does not depend and for which a gradient is kept."""
+    out = []
+    for path in found.point.made:
+        value = found.record.held[-1].get(path)
+        match = next((k for k in keeps if k.named_for(path) and not k.update), None)
+        if path in totals or value is None or match is None or not match.numbers.any():
+            continue
+        if is_gradient(path):  # a buffer for gradients
+            continue
+        if match.shape == shape(value):
+            note = "the loss does not depend on it: its gradient is zero"
+            out.append(Gradient(written(path), path, match.shape, "wrong", match.text, np.inf, note=note))
+            out[-1].got, out[-1].wanted = match.numbers, np.zeros(match.numbers.size)
+    return out
+
+
+def _in_lists(
+    keeps: list[Kept],
+    gradients: list[Gradient],
+    found: Adjoints,
+    chosen: Chosen,
+    explained: set[int],
+    right: dict[Path, Kept],
+) -> None:
+    """Find gradients of arrays that are lists on one side and one array on the other."""
+    rows = chosen.rows
+    for one in keeps:
+        if id(one) in explained:
+            continue
+        for _, parts in slices(one):
+            hits = [[row for row in rows.explain(part / chosen.factor) if row.whole] for part in parts]
+            if all(hits) and len(parts) > 1:
+                explained.add(id(one))
+                for group in hits:
+                    for row in group:
+                        gradient = next(
+                            (g for g in gradients if row.kind == "total" and g.path == row.path), None
+                        )
+                        if gradient is not None and gradient.verdict != "right":
+                            gradient.verdict, gradient.where = "right", one.text
+                            right[row.path] = one
+                break
+    groups: dict[Path, list[Kept]] = {}
+    for one in keeps:
+        if one.path and one.path[-1][0] == "item" and isinstance(one.path[-1][1], int):
+            groups.setdefault(one.path[:-1], []).append(one)
+    for listed in groups.values():
+        if len({one.shape for one in listed}) != 1 or len(listed) < 2:
+            continue
+        for order in (listed, listed[::-1]):
+            stacked = np.array([one.numbers for one in order])
+            for gradient in gradients:
+                if gradient.verdict != "right" and np.prod(gradient.shape) == stacked.size:
+                    row = next(r for r in rows.rows if r.kind == "total" and r.path == gradient.path)
+                    turned = stacked.reshape(len(listed), *listed[0].shape)
+                    for axis in range(turned.ndim):
+                        moved = np.moveaxis(turned, 0, axis).reshape(-1)
+                        if row in rows.explain(moved / chosen.factor):
+                            gradient.verdict, gradient.where = "right", f"{listed[0].text} and on"
+                            explained |= {id(one) for one in listed}
+
+
+def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
+    """Find gradients that were there in a local variable, before clipping or an update touched them."""
+    wanted = {g.path: g for g in gradients if g.verdict != "right"}
+    sizes = {int(np.prod(g.shape or (1,))) for g in wanted.values()}
+    table = found.point.case.program.table
+    values: dict[bytes, tuple[int, Array]] = {}
+    for seen in found.record.taps[found.start :]:
+        values[seen.numbers.tobytes()] = table.nodes[seen.node].tree.lineno, seen.numbers
+    for one in backward(found, chosen.forward):
+        for _, numbers in results(one):
+            values[numbers.tobytes()] = table.statements[one.statement].tree.lineno, numbers
+    for key, (line, numbers) in values.items():
+        if numbers.size not in sizes or key in chosen.values:
+            continue
+        for scale in dict.fromkeys((1.0, chosen.factor)):
+            for row in chosen.rows.explain(numbers / scale):
+                gradient = wanted.get(row.path) if row.kind == "total" else None
+                if gradient is not None and gradient.verdict != "right":
+                    gradient.verdict, gradient.where = "right", f"line {line}"
+                    gradient.note = "inside" + ("" if scale == 1.0 else f", times {scale:.6g}")
+
+
+def _overall(gradients: list[Gradient], chosen: Chosen) -> tuple[str, str]:
+    wrong = [g for g in gradients if g.verdict == "wrong"]
+    right = [g for g in gradients if g.verdict == "right"]
+    if wrong:
+        sure = (
+            chosen.candidate.kind != "scalar"
+            or LOSSLIKE.search(chosen.candidate.text)
+            or chosen.explained >= 3
+        )
+        if not sure:
+            return "cannot tell", f"nothing says that {chosen.candidate.text} is the loss"
+        return "wrong", ""
+    if right and (chosen.explained >= 0.25 * chosen.of or len(right) == len(gradients)):
+        return "right", ""
+    if right:
+        return "cannot tell", "little of the backward is the gradient of anything in the forward"
+    return "cannot tell", "no gradient of an array that the example starts from was found"

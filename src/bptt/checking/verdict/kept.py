@@ -1,0 +1,170 @@
+"""What a backward keeps: the arrays that are there at the end and were not before, by their names."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bptt.checking.adjoints.choice import Chosen
+from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.values import Path, flat, identity, leaves, shape, written
+from bptt.types import Array
+
+AFFIX = re.compile(
+    r"^(grads?|gradients?|delta|nabla|del|g|d|D)_?(?=.)|(?<=.)_?(grads?|gradients?|delta|nabla)$"
+)
+PLACES = re.compile(r"grad|delta|nabla|^_*d|^_*g$", re.IGNORECASE)
+
+
+@dataclass(eq=False)
+class Kept:
+    """An array that is there at the end.
+
+    Attributes
+    ----------
+    text : str
+    numbers : array of shape (size,)
+    shape : tuple of int
+    path : Path
+        Empty for what a call returned and the example gave no name.
+    update : bool
+        The change of an array that the program started from.
+    """
+
+    text: str
+    numbers: Array
+    shape: tuple[int, ...]
+    path: Path = ()
+    update: bool = False
+    place: tuple[Any, ...] = ()  # the list, tuple or dict in which it is
+
+    @property
+    def last(self) -> str:
+        """The name next to the array: of its attribute, its key."""
+        return next((str(s) for _, s in reversed(self.path) if isinstance(s, str)), "")
+
+    def named_for(self, path: Path) -> bool:
+        """Return whether its name says that it is the gradient at the array of a path."""
+        if self.update:
+            return self.path == path
+        if not self.path or self.path == path:
+            return False
+        if self.path[-1] == ("attr", "grad") and self.path[:-1] == path:
+            return True
+        name = next((str(s) for _, s in reversed(path) if isinstance(s, str)), "")
+        last = self.last.lstrip("_")
+        bare = AFFIX.sub("", last)
+        tail = self.path[-1][1] if self.path[-1][0] == "item" and isinstance(self.path[-1][1], int) else None
+        same = path[-1][1] if path[-1][0] == "item" and isinstance(path[-1][1], int) else None
+        if tail != same:
+            return False
+        if bare != last and _plain(bare) == _plain(name):
+            return True
+        inside = any(isinstance(s, str) and PLACES.search(s) for _, s in self.path[:-1])
+        return inside and _plain(self.last) == _plain(name)
+
+
+def is_gradient(path: Path) -> bool:
+    """Return whether an array's name says that it is a gradient: ``dW``, ``grads['W']``."""
+    last = next((str(s) for _, s in reversed(path) if isinstance(s, str)), "").lstrip("_")
+    return AFFIX.sub("", last) != last or any(isinstance(s, str) and PLACES.search(s) for _, s in path[:-1])
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
+    """Return what is kept at the end, without what was there before and what the forward pass computed."""
+    record, point = found.record, found.point
+    before, out = record.names[point.start], []
+    seen: set[tuple[Any, ...]] = set()
+    forward = chosen.values
+    last = record.held[-1]
+    started = {row.path for row in chosen.rows.rows if row.kind == "total"}
+    paths = sorted(last, key=lambda p: (p[0][1] == "_", len(p)))
+    given = {record.names[-1][p].tobytes() for p in point.given if p in record.names[-1]}
+    for path in paths:
+        value, numbers = last[path], record.names[-1][path]
+        start = before.get(path)
+        if start is not None and start.size == numbers.size:
+            if np.array_equal(start, numbers):
+                continue
+            if path in started:
+                out.append(
+                    Kept(f"the change of {written(path)}", start - numbers, shape(value), path, update=True)
+                )
+                continue
+        one = Kept(written(path), numbers, shape(value), path if path[0][1] != "_" else ())
+        claims = path not in point.given and any(one.named_for(at) for at in started)
+        if not claims and (
+            identity(value) in seen or numbers.tobytes() in forward or numbers.tobytes() in given
+        ):
+            continue
+        seen.add(identity(value))
+        name = "what is returned" + written(path)[1:] if path[0][1] == "_" else written(path)
+        place = path[:-1] if path[-1][0] == "item" and len(path) > 1 else ()
+        out.append(Kept(name, numbers.copy(), shape(value), path if path[0][1] != "_" else (), place=place))
+    assert record.outcome is not None
+    for call in record.outcome.calls:
+        if call.at < point.start:
+            continue
+        for path, value in leaves(call.result):
+            own = flat(value)
+            if own is None or identity(value) in seen or own.tobytes() in forward or own.tobytes() in given:
+                continue
+            seen.add(identity(value))
+            text = f"what {call.text} returns" + "".join(f"[{s!r}]" for _, s in path)
+            named = path if path and isinstance(path[-1][1], str) else ()
+            within: tuple[Any, ...] = (call.at, call.text, *path[:-1]) if path else ()
+            out.append(Kept(text, own.copy(), shape(value), named, place=within))
+    return out
+
+
+def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
+    """Return the local variables of functions that the loss does not depend on, as they were last."""
+    nodes, statements = found.point.case.program.table.nodes, found.point.case.program.table.statements
+    out: dict[tuple[int, str], Kept] = {}
+    for seen in found.record.taps[found.start :]:
+        node = nodes[seen.node]
+        function = statements[node.statement].function if node.statement >= 0 else None
+        if function is None or not isinstance(node.tree, ast.Name | ast.Attribute):
+            continue
+        if seen.numbers.tobytes() not in chosen.values:
+            name = ast.unparse(node.tree)
+            text = f"`{name}` in {function.name}"
+            path = (("item", name.split(".")[-1]),)
+            out[id(function), name] = Kept(text, seen.numbers, shape(seen.value), path)
+    for one in found.record.executions:
+        tree, function = statements[one.statement].tree, statements[one.statement].function
+        target = (
+            tree.target
+            if isinstance(tree, ast.AugAssign)
+            else tree.targets[0]
+            if isinstance(tree, ast.Assign)
+            else None
+        )
+        results = one.changed or one.results
+        if function is None or not isinstance(target, ast.Name) or len(results) != 1:
+            continue
+        value, numbers = results[0]
+        if numbers.tobytes() not in chosen.values and one.step >= found.point.start:
+            text = f"`{target.id}` in {function.name}"
+            out[id(function), target.id] = Kept(text, numbers, shape(value), (("item", target.id),))
+    return list(out.values())
+
+
+def slices(one: Kept) -> Iterator[tuple[int, list[Array]]]:
+    """Yield an array's slices along each of its axes: time may be any."""
+    if len(one.shape) < 2:
+        return
+    array = one.numbers.reshape(one.shape)
+    for axis in range(len(one.shape)):
+        if one.shape[axis] > 1:
+            yield (
+                axis,
+                [np.ascontiguousarray(np.take(array, i, axis)).reshape(-1) for i in range(one.shape[axis])],
+            )
