@@ -1,0 +1,233 @@
+"""What an edit may write at a statement: the names in scope there, their items, and factors made of them."""
+
+import ast
+import copy
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from bptt.checking.mend.edit import Text
+
+Names: TypeAlias = Mapping[str, Any]
+
+LARGEST = 5000
+"""Arrays with more elements are not looked at."""
+
+
+def array(value: Any) -> np.ndarray | None:
+    """Return a value as an array of floats, or None where it is none (or has nothing in it)."""
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.kind == "f" and 0 < value.size <= LARGEST else None
+    if isinstance(value, float):
+        return np.asarray(value)
+    if type(value).__module__ == "torch" and hasattr(value, "detach"):
+        return array(value.detach().numpy())
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What may stand in an expression: its text, its value, and what it costs."""
+
+    text: str
+    value: np.ndarray
+    cost: float
+
+
+# What activations' derivatives are made of, simple first; `{}` stands for an array in scope.
+FACTORS: list[tuple[str, float, Callable[[np.ndarray], np.ndarray]]] = [
+    ("{} * (1 - {})", 1.0, lambda v: v * (1 - v)),
+    ("(1 - {} ** 2)", 1.0, lambda v: 1 - v**2),
+    ("(1 - {})", 1.2, lambda v: 1 - v),
+    ("(1 - np.tanh({}) ** 2)", 1.4, lambda v: 1 - np.tanh(v) ** 2),
+    ("np.tanh({})", 1.4, np.tanh),
+    ("({} > 0)", 1.4, lambda v: (v > 0) * 1.0),
+    ("{} ** 2", 1.6, np.square),
+    ("np.exp({})", 1.8, np.exp),
+]
+
+
+class Scope:
+    """The names in scope at a statement: what its author would write there.
+
+    Arrays stand first that the function itself names, each with what it costs; factors are made of them;
+    indices are what the function takes items at; functions are the file's, and take one array. `pure` says
+    that calls which stand in the statement change nothing that they are given.
+    """
+
+    def __init__(self, text: Text, function: ast.AST, names: Names, *, pure: bool = True) -> None:
+        self.names, self.pure = names, pure
+        self.style = Style(text.of(function) if isinstance(function, ast.stmt) else text.text)
+        visible = _visible(text.tree, function)
+        plain = {n: v for n, v in names.items() if n in visible and not isinstance(v, ModuleType)}
+        said = list(dict.fromkeys(_mentions(function)))
+        self._lengths: dict[str, set[int]] = {}
+        for base, index in _indices(function):
+            shape = getattr(self.value(base), "shape", ())
+            self._lengths.setdefault(index, set()).update(shape[1:2] if "," in index else shape[:1])
+        self.indices = list(self._lengths)
+        named = [t for t in dict.fromkeys([*said, *plain]) if t.replace(".", "").isidentifier()]
+        self.integers = [t for t in named if type(self.value(t)) in (int, np.int64)][:20]
+        self.arrays = self._arrays(said, plain)
+        self.functions = list(self._functions(text.tree, function))
+        with np.errstate(all="ignore"):
+            self.factors = list(self._factors())
+
+    def value(self, text: str) -> Any:
+        """Return what a text stands for, or None."""
+        names = self.names if "(" not in text or self.pure else copied(self.names)
+        try:
+            with np.errstate(all="ignore"):
+                return eval(text, dict(names))
+        except Exception:
+            return None
+
+    def _arrays(self, said: list[str], plain: dict[str, Any]) -> list[Part]:
+        held = {text: (self.value(text), 1.0) for text in said}
+        for text, value in plain.items():
+            held.setdefault(text, (value, 1.2))
+            if hasattr(value, "__dict__") and not isinstance(value, type | FunctionType):
+                for name, inner in vars(value).items():
+                    held.setdefault(f"{text}.{name}", (inner, 1.5))
+        for text, (value, _) in list(held.items()):
+            for item, inner in self._items(value):
+                held.setdefault(f"{text}[{item}]", (inner, 2.0))
+                for deep, last in _keyed(inner):
+                    held.setdefault(f"{text}[{item}][{deep}]", (last, 2.5))
+        found = [Part(text, a, cost) for text, (v, cost) in held.items() if (a := array(v)) is not None]
+        kept: dict[Any, Part] = {}
+        for part in sorted(found, key=lambda p: (p.cost, len(p.text))):
+            zero = not part.value.any()  # zeros are not alike in other steps
+            kept.setdefault(part.text if zero else (part.value.shape, part.value.tobytes()), part)
+        return list(kept.values())
+
+    def _items(self, value: Any) -> Iterator[tuple[str, Any]]:
+        """Yield items of a list, a dict or an array of steps, at the indices that the function uses."""
+        yield from _keyed(value)
+        for index, lengths in self._lengths.items():
+            steps = isinstance(value, np.ndarray) and value.shape["," in index :][:1]
+            if isinstance(value, list | dict) or (steps and steps[0] in lengths):
+                try:
+                    yield index, eval(f"it_[{index}]", dict(self.names) | {"it_": value})
+                except Exception:
+                    continue
+
+    def _functions(self, tree: ast.AST, function: ast.AST) -> Iterator[str]:
+        """Yield the file's functions of one argument that store nothing: they may be called here."""
+        methods = {id(f) for c in ast.walk(tree) if isinstance(c, ast.ClassDef) for f in c.body}
+        for f in ast.walk(tree):
+            if isinstance(f, ast.FunctionDef) and f.name != getattr(function, "name", None):
+                name = f"self.{f.name}" if id(f) in methods else f.name
+                own = [a.arg for a in f.args.args[: len(f.args.args) - len(f.args.defaults)]]
+                stores = any(
+                    isinstance(n, ast.For | ast.While)
+                    or (isinstance(n, ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store))
+                    for n in ast.walk(f)
+                )
+                if len([a for a in own if a != "self"]) == 1 and not stores and callable(self.value(name)):
+                    yield name
+
+    def _factors(self) -> Iterator[Part]:
+        library = next((n for n, v in self.names.items() if v is np), "np")
+        for form, cost, f in FACTORS:
+            for part in self.arrays[:60]:
+                if "(1 - {})" not in form or part.value.any():
+                    text, value = form.replace("np.", library + ".").replace("{}", part.text), f(part.value)
+                    if value.size == 1 or np.ptp(value):  # a factor of nothing but ones does nothing
+                        yield Part(self.style(text), value, cost + part.cost / 2)
+        for name in self.functions[:12]:
+            for part in [p for p in self.arrays[:40] if p.cost < 2]:
+                result = array(self.value(f"{name}({part.text} + 0)"))  # it may change what it is given
+                if result is None or result.shape != part.value.shape:
+                    break
+                yield Part(f"{name}({part.text})", result, 1.2 + part.cost / 2)
+
+
+class Style:
+    """How an author writes operators: what is suggested is written so, too.
+
+    Parameters
+    ----------
+    text : str
+        The author's text.
+
+    Examples
+    --------
+    >>> Style("a = b*c + d**2")("x * (1 - y ** 2)")
+    'x*(1 - y**2)'
+    """
+
+    def __init__(self, text: str) -> None:
+        signs = ((" ** ", r"\*\*"), (" * ", r"(?<!\*)\*(?!\*)"), (" @ ", "@"))
+        self._tight = [s for s, p in signs if len(re.findall(rf"[\w\])]{p}[\w(]", text)) > text.count(s)]
+
+    def __call__(self, text: str) -> str:
+        """Return the text with the author's spaces."""
+        for sign in self._tight:
+            text = text.replace(sign, sign.strip())
+        return text
+
+
+def _visible(tree: ast.AST, function: ast.AST) -> set[str]:
+    """Return the names that a function may read: its own, those around it, the file's own top level's."""
+    line = getattr(function, "lineno", 0)
+    found: set[str] = set()
+
+    def look(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.FunctionDef | ast.ClassDef | ast.Lambda):
+                if child.lineno <= line <= (child.end_lineno or line):
+                    look(child)
+            elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+                found.add(child.id)
+            else:
+                found.update([child.arg] if isinstance(child, ast.arg) else [])
+                look(child)
+
+    look(tree)
+    return found
+
+
+def _mentions(function: ast.AST) -> Iterator[str]:
+    """Yield the texts of names, attributes and items that a function reads."""
+    calls = {id(n.func) for n in ast.walk(function) if isinstance(n, ast.Call)}
+    for node in ast.walk(function):
+        if isinstance(node, ast.arg):
+            yield node.arg
+        elif isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and id(node) not in calls:
+            text = ast.unparse(node)
+            if len(text) < 50 and not text.endswith((".T", ".shape")):
+                yield text
+
+
+def _indices(function: ast.AST) -> Iterator[tuple[str, str]]:
+    """Yield what a function takes items of, and at which indices: t, t - 1, (:, t), -1."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Subscript):
+            text = ast.unparse(node.slice)
+            text = text[1:-1] if isinstance(node.slice, ast.Tuple) and text[:1] == "(" else text
+            near = (text, f"{text} - 1", f"{text} + 1") if isinstance(node.slice, ast.Name) else (text,)
+            yield from ((ast.unparse(node.value), index) for index in near if len(text) < 16)
+
+
+def _keyed(value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, tuple):
+        return [(str(i), v) for i, v in enumerate(value[:20])]
+    keyed = list(value.items())[:30] if isinstance(value, dict) else []
+    return [(repr(k), v) for k, v in keyed if isinstance(k, str)]
+
+
+def copied(names: Names) -> dict[str, Any]:
+    """Return names with copies of what code may change."""
+    memo: dict[int, Any] = {}
+    made = {}
+    for name, value in names.items():
+        try:
+            made[name] = value if name.startswith("__") or callable(value) else copy.deepcopy(value, memo)
+        except Exception:
+            made[name] = value
+    return made
