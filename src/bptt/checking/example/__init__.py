@@ -1,0 +1,17 @@
+"""Examples: a few lines that call the code under judgement once, as its author would in a notebook.
+
+===================  =====================================================================================
+``given``            the user's own, from a file or from the command line
+``stated``           what the file itself has: its docstrings, its tests, its ``__main__`` block
+``candidates``       all of a file's, the best first; what the file does not have is written
+``other_sizes``      a written example once more, with other sizes
+``through_time``     the functions of a file that take gradients back in a loop
+===================  =====================================================================================
+"""
+
+from bptt.checking.example.found import candidates
+from bptt.checking.example.infile import stated
+from bptt.checking.example.made import Example, given, other_sizes
+from bptt.checking.example.pieces import through_time
+
+__all__ = ["Example", "candidates", "given", "other_sizes", "stated", "through_time"]

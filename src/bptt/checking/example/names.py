@@ -1,0 +1,83 @@
+"""What a file defines, executed plainly: the names in which an example is tried."""
+
+import __future__
+
+import ast
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt.checking.example.roles import SIZES, size_of
+from bptt.checking.file import Source, definitions, neighbours, overridden, read, stand_ins
+
+_LARGE = 12
+
+
+def namespace(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file defines, with other values of its constants; a statement that fails is passed over.
+
+    The entry ``__files__`` has the paths of the neighbours that it imports.
+    """
+    found: dict[str, Any] = {
+        "__file__": str(source.path),
+        "__name__": source.path.stem,
+        "__files__": [],
+        "np": np,
+    }
+    beside = neighbours(source)
+    found["__package__"] = beside.package
+
+    def execute(path: Path, names: dict[str, Any]) -> None:
+        found["__files__"].append(str(path))
+        one = read(path)
+        _execute(one, definitions(one), names)
+
+    with stand_ins(source), beside.importable(execute):
+        _execute(source, overridden(definitions(source), values), found)
+    return found
+
+
+def _execute(source: Source, statements: list[ast.stmt], names: dict[str, Any]) -> None:
+    names["__builtins__"] = source.builtins
+    for node in statements:
+        flags = __future__.annotations.compiler_flag
+        with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stdout(io.StringIO()):
+            exec(compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True), names)
+
+
+def small_constants(source: Source) -> dict[str, int]:
+    """Return smaller values for the sizes that a file sets at its top level, as ``hidden_size = 100``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "rnn.py")
+    ...     _ = file.write_text("hidden_size, rate = 100, 0.1; n_steps = 20")
+    ...     small_constants(read(file))
+    {'hidden_size': 5, 'n_steps': 4}
+    """
+    found: dict[str, int] = {}
+    for node in source.tree.body:
+        for target, value in _assigned(node):
+            symbol = size_of(target)
+            is_size = isinstance(value, int) and not isinstance(value, bool) and symbol in SIZES
+            if is_size and value > _LARGE:
+                found[target] = SIZES[symbol]
+    return found
+
+
+def _assigned(node: ast.stmt) -> list[tuple[str, Any]]:
+    match node:
+        case ast.Assign([ast.Name(name)], ast.Constant(value)):
+            return [(name, value)]
+        case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
+            pairs = zip(names, values, strict=False)
+            return [
+                (n.id, v.value) for n, v in pairs if isinstance(n, ast.Name) and isinstance(v, ast.Constant)
+            ]
+    return []

@@ -1,0 +1,312 @@
+"""What a file has that can be shown: forwards, their backwards, and the functions that are both, by class."""
+
+import ast
+import difflib
+import functools
+import inspect
+import re
+import types
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bptt.checking.example.roles import without_d
+from bptt.checking.example.trial import Trial
+
+_BACK = re.compile(
+    r"back|bptt|bprop|(?<!set_)grads?(?!_?(?:check|clip|num|norm|desc))|rewind|vjp|pullback|adjoint|bwd|"
+    r"reverse|y_list_is|(?<!top_)diff_is",
+    re.IGNORECASE,
+)
+_WHOLE = re.compile(
+    r"loss|train|step|fit|optimi[sz]e|learn|update|sgd|bptt|both|fb|forward_?back", re.IGNORECASE
+)
+_FORWARD = re.compile(
+    r"f(?:or|ro)w(?:ar)?d|fwd|fprop|feed|fw|propagat|call|step|run|pass|predict|comput|cell|rnn|lstm|gru|unroll|"
+    r"encode|model|network|x_list_add|activat|process",
+    re.IGNORECASE,
+)
+_LOSS = re.compile(r"loss|cost|error|cross_?entropy|nll|mse|objective", re.IGNORECASE)
+_NEVER = re.compile(
+    r"check|clip|numer|zero|reset|apply|norm|test|^_*init|plot|^get_|^set_|sampl|sigmoid|tanh|softmax|relu|"
+    r"_?deriv|print|load|save|generat|one_?hot|shuffle|summary|accuracy|evaluat|preprocess|^__(?!call)|visual|"
+    r"encode_|decode|text|optimi[sz]er|adagrad|adam|rmsprop|momentum",
+    re.IGNORECASE,
+)
+_NO_PART = {*dir(list), *dir(dict), "shape", "T", "dot", "reshape", "ndim", "size", "sum", "astype", "dtype",
+            "transpose", "flatten", "save_for_backward"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one example shows.
+
+    Attributes
+    ----------
+    owner : type or None
+        The class whose methods they are.
+    calls : tuple of str
+        The names of the functions, in the order in which they are called; the last takes gradients back.
+    """
+
+    owner: type | None
+    calls: tuple[str, ...]
+    weight: float = 0.0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names, as a person would say them."""
+        return tuple(f"{self.owner.__name__}.{name}" if self.owner else name for name in self.calls)
+
+
+class Code:
+    """A file's functions, with their syntax."""
+
+    def __init__(self, tree: ast.Module, text: str, names: dict[str, Any]) -> None:
+        self.names, self.lines = names, text.split("\n")
+        self.nodes = {
+            min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
+            for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        }  # fmt: skip
+        self.functions = {
+            n: f
+            for n, f in names.items()
+            if isinstance(f, types.FunctionType) and (node := self.node(f)) and not _is_method(node)
+        }
+        own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
+
+    def node(self, function: Any) -> ast.FunctionDef | None:
+        """Return the syntax of a function of this file."""
+        code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+        if code is None or code.co_filename != self.names.get("__file__", "<file>"):
+            return None
+        return self.nodes.get(code.co_firstlineno)
+
+    def of(self, owner: type | None) -> dict[str, Any]:
+        """Return a class's methods, its bases' among them, in the text's order; or the file's functions."""
+        if owner is None:
+            return self.functions
+        found = [(node.lineno, n, f) for n, f in inspect.getmembers(owner) if (node := self.node(f))]
+        return {n: f for _, n, f in sorted(found, key=lambda entry: entry[0])}
+
+    def reached(self, function: Any, owner: type | None) -> list[ast.FunctionDef]:
+        """Return the syntax of a function and of all functions of the file that it may call."""
+        found, waiting = [], [self.node(function)]
+        every = {
+            n: f for c in (*self.classes.values(), *[owner] * bool(owner)) for n, f in self.of(c).items()
+        }
+        while waiting:
+            node = waiting.pop()
+            if node is None or node in found:
+                continue
+            found.append(node)
+            for call in ast.walk(node):
+                match call:
+                    case ast.Call(ast.Name(name)) if name in self.classes:
+                        waiting += map(self.node, self.of(self.classes[name]).values())
+                    case ast.Call(ast.Name(name)):
+                        waiting.append(self.node(self.functions.get(name)))
+                    case ast.Call(ast.Attribute(_, name)):
+                        waiting.append(self.node(every.get(name)))
+        return found
+
+    def loops(self, function: Any, owner: type | None) -> bool:
+        """Return whether a function goes through something in a loop."""
+        every = (n for node in self.reached(function, owner) for n in ast.walk(node))
+        return any(isinstance(n, (ast.For, ast.While)) for n in every)
+
+    def suspects(self, trial: Trial) -> list[str]:
+        """Return the names in the expression that failed, and then those that these were made of."""
+        if trial.failed is None:
+            return []
+        line, to, start, end = trial.failed
+        text = self.lines[line - 1 : to]
+        text[-1:] = [text[-1].encode()[:end].decode(errors="ignore")]
+        text[0] = text[0].encode()[start:].decode(errors="ignore")
+        names = re.findall(r"\w+", "\n".join(text))
+        node = next((n for n in self.nodes.values() if n.lineno <= line <= (n.end_lineno or 0)), None)
+        origins = _origins(node) if node else {}
+        for name in names:
+            names += [n for n in origins.get(name, ()) if n not in names]
+        return names
+
+    def parts(self, function: Any, parameter: str, owner: type | None) -> tuple[str, list[str]]:
+        """Return what a parameter is made of: ``[]`` with keys, ``.`` with attributes, ``,`` with names."""
+        keys: dict[str, None] = {}
+        attributes: dict[str, None] = {}
+        for k, node in enumerate(self.reached(function, owner)):
+            names = {parameter} if k == 0 or parameter in [a.arg for a in node.args.args] else set()
+            for n in ast.walk(node):
+                match n:
+                    case ast.Assign([ast.Name(alias)], ast.Name(name)) if name in names:
+                        names.add(alias)
+                    case ast.Assign([ast.Tuple(targets)], ast.Name(name)) if name in names:
+                        return ",", [t.id for t in targets if isinstance(t, ast.Name)]
+                    case ast.Subscript(ast.Name(name), ast.Constant(str(key))) if name in names:
+                        keys[key] = None
+                    case ast.Attribute(ast.Name(name), key) if name in names:
+                        attributes[key] = None
+        if keys:
+            return "[]", list(keys)
+        return ("", []) if not attributes or _NO_PART & set(attributes) else (".", list(attributes))
+
+    def returned(self, function: Any) -> list[str]:
+        """Return names for what a function returns, as its text has them."""
+        node = self.node(function)
+        return _returned(node) if node else []
+
+
+def _is_method(node: ast.FunctionDef) -> bool:
+    return [a.arg for a in node.args.args[:1]] == ["self"]
+
+
+@functools.cache
+def _origins(node: ast.FunctionDef) -> dict[str, list[str]]:
+    """Return, by the name of a local variable, the names and keys that it is made of."""
+    found: dict[str, list[str]] = {}
+    for n in ast.walk(node):
+        match n:
+            case ast.Assign(targets, value):
+                pass
+            case ast.For(target, value) | ast.AugAssign(target, _, value):
+                targets = [target]
+            case _:
+                continue
+        inside = [m.id if isinstance(m, ast.Name) else str(m.value)
+                  for m in ast.walk(value) if isinstance(m, (ast.Name, ast.Constant))]  # fmt: skip
+        for bound in (m for t in targets for m in ast.walk(t)):
+            if isinstance(bound, ast.Name):
+                found.setdefault(bound.id, []).extend(inside)
+    return found
+
+
+def _returned(node: ast.FunctionDef) -> list[str]:
+    ends = [n.value for n in _own(node) if isinstance(n, ast.Return) and n.value]
+    if not ends:
+        return []
+    return [_name_of(value) for value in (ends[-1].elts if isinstance(ends[-1], ast.Tuple) else ends[-1:])]
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is in a function, save what is in the functions within it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from _own(child)
+
+
+def _name_of(value: ast.expr) -> str:
+    match value:
+        case ast.Name(name) | ast.Attribute(_, name):
+            return name.strip("_")
+        case ast.Subscript(inner):
+            return _name_of(inner)
+        case ast.Tuple() | ast.Dict() | ast.List():
+            return "cache"
+    return "out"
+
+
+def parameters(function: Any) -> list[inspect.Parameter]:
+    """Return a function's parameters that can be given; none if it does not say."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"]
+
+
+def pieces(code: Code) -> list[Piece]:
+    """Return what can be shown, the most telling first: what goes through time before what does not.
+
+    Each backward comes with the forwards that it may belong to, one piece for each.
+    """
+    found = [piece for owner in (*code.classes.values(), None) for piece in _of(code, owner)]
+    return sorted(found, key=lambda piece: -piece.weight)
+
+
+def _of(code: Code, owner: type | None) -> Iterator[Piece]:
+    functions = {n: f for n, f in code.of(owner).items() if not _NEVER.search(n)}
+    backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
+    forwards = [n for n in functions if n not in backs and (_FORWARD.search(n) or owner)]
+    forwards = [
+        n for n in forwards if not (owner and _LOSS.search(n)) and (n != "predict" or len(forwards) == 1)
+    ]
+    for name, weight in backs.items():
+        weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
+        inside = bool({node.name for node in code.reached(functions[name], owner)} & set(forwards))
+        if inside or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name)) or not forwards:
+            yield Piece(owner, (name,), weight + 0.2 * inside)
+        likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
+        for k, forward in enumerate(likely[:3]):
+            yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
+    for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
+        given = [p.name for p in parameters(functions[name])]
+        if _WHOLE.search(name) and not any("grad" in n or without_d(n) != n for n in given):
+            yield Piece(owner, (name,), 0.1)
+
+
+def through_time(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
+    r"""Yield the functions of a file that take gradients back in a loop: a name, and the lines of the loop.
+
+    Examples
+    --------
+    >>> text = "class Net:\n def back(self, dys):\n  for dy in dys:\n   dh = dy\n   self.dW += dh"
+    >>> list(through_time(ast.parse(text)))
+    [('Net.back', [4, 5])]
+    """
+    owners: list[ast.Module | ast.ClassDef] = [tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))]
+    for owner in owners:
+        for node in owner.body:
+            if (
+                isinstance(node, ast.FunctionDef)
+                and not _NEVER.search(node.name)
+                and _backwardness(node) >= 1
+            ):
+                name = f"{owner.name}.{node.name}" if isinstance(owner, ast.ClassDef) else node.name
+                loops = [n for n in ast.walk(node) if isinstance(n, (ast.For, ast.While))]
+                loops = [n for n in loops if len(_gradients(n.body)) > 1]
+                lines = [n.lineno for loop in loops for n in ast.walk(loop) if isinstance(n, ast.stmt)]
+                if loops:
+                    yield name, sorted({n for n in lines if n != loops[0].lineno})
+
+
+def _backwardness(node: ast.FunctionDef) -> float:
+    if node.name.startswith("__"):
+        return 0
+    if {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)} & set(_returned(node)):
+        return 1.5  # a result, and what takes its gradient back
+    count = len(_gradients(node.body))
+    if _BACK.search(node.name) or (re.search("loss", node.name, re.IGNORECASE) and count > 2):
+        return 1 + min(count, 6) / 6
+    return 0.5 if count > 3 and not _FORWARD.fullmatch(node.name) else 0
+
+
+def _gradients(body: Iterable[ast.stmt]) -> set[str]:
+    """Return the names of gradients that statements give."""
+    found = set()
+    for n in (n for statement in body for n in ast.walk(statement)):
+        match n:
+            case ast.Name(name, ast.Store()) | ast.Attribute(_, name, ast.Store()):
+                found.add(name)
+            case ast.Subscript(ast.Name(name) | ast.Attribute(_, name), _, ast.Store()):
+                found.add(name)
+    return {n for n in found if without_d(n) != n and not n.startswith(("data", "dim", "dropout", "dt"))}
+
+
+def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], owner: type | None) -> float:
+    """Return how well two names, and what the functions are, go together."""
+    affixes = r"f(?:or|ro)?ward|back(?:ward)?|prop\w*|pass|fwd|bwd|bptt"
+    stems = [re.sub(affixes, "", n.lower()).strip("_") for n in (forward, backward)]
+    likeness = difflib.SequenceMatcher(None, stems[0], stems[1]).ratio() if any(stems) else 1.0
+    both = code.loops(functions[forward], owner) == code.loops(functions[backward], owner)
+    near = list(functions)
+    distance = abs(near.index(forward) - near.index(backward)) / 50
+    return 2 * likeness + both + bool(re.search(r"f(?:or|ro)w(?:ar)?d|fwd|fprop", forward.lower())) - distance
+
+
+def losses(code: Code, piece: Piece) -> list[str]:
+    """Return the names of the functions beside a piece that say what the loss is."""
+    good = {n: f for n, f in code.of(piece.owner).items() if _LOSS.search(n) and not _NEVER.search(n)}
+    return [n for n, f in good.items()
+            if n not in piece.calls and (node := code.node(f)) and not _backwardness(node)]  # fmt: skip
