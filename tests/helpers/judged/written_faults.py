@@ -287,3 +287,25 @@ CHUNK_FAULTS = {
     "da = (1 - hs[t] ** 2) * dh": {"da = (1 + hs[t] ** 2) * dh": "rnn/da-plus"},
     "reversed(range(len(inputs)))": {"range(len(inputs))": "rnn/time-forward"},
 }
+
+OUTSIDE = {
+    "weights-updated-in-loop": (
+        "rnn",
+        "dh_next = da @ Wh.T",
+        "Wh = Wh - 0.1 * dWh\n        dh_next = da @ Wh.T",
+    ),
+    "weights-updated-in-loop by the step's own": (
+        "lstm",
+        "dh_next = da @ Wh.T",
+        "dh_next = da @ Wh.T\n        Wh = Wh + 0.05 * (h_prev.T @ da)",
+    ),
+    "dh-prev-clipped": ("rnn", "dh_next = da @ Wh.T", "dh_next = np.clip(da @ Wh.T, -0.5, 0.5)"),
+    "deltas-clipped": ("lstm", "da = np.hstack([DELTAS])", "da = np.clip(np.hstack([DELTAS]), -0.1, 0.1)"),
+    "forward-h-prev-stuck": ("rnn", "h_prev = h\n", "h_prev = h0\n"),
+    "forward-b-i-for-b-f": (
+        "lstm",
+        "i, f, o, g = sigmoid(ai)",
+        "af = af - b[H:2*H] + b[:H]\n        i, f, o, g = sigmoid(ai)",
+    ),
+}
+"""Faults that are no change of a term, by their id: a cell, the text and what stands in its place."""
