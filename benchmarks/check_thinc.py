@@ -39,12 +39,12 @@ def main() -> int:
     size = 4 * H * (D + H) + 8 * H
     point = {"X": rng.normal(size=(T * N, D)), "weights": rng.normal(0, 0.5, size)}
     print(f"thinc {thinc.__version__}, bptt {bptt.__version__}")
-    judgement = check(loss_and_grads, point)
-    print(text(judgement))
+    report = check(loss_and_grads, point)
+    print(text(report))
     dY[:] = 0
     _, grads = loss_and_grads(point)
     print(f"with a zero cotangent: largest dweights {np.abs(grads['weights']).max():.3g}, where 0 belongs")
-    return 0 if judgement.verdict == "wrong" else 1
+    return 0 if report.verdict == "wrong" else 1
 
 
 if __name__ == "__main__":

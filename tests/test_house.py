@@ -17,7 +17,6 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ["bptt", *(info.name for info in pkgutil.walk_packages(bptt.__path__, "bptt.") if info.ispkg)]
 HEAVY = "click rich pooch platformdirs safetensors threadpoolctl msgspec sympy llvmlite matplotlib torch"
 LONG = {
-    "its inside is to be redrawn": "bptt/checking",
     "a model's description, half of it documentation, and the chain of its parts": "bptt/nets/model.py",
 }
 """Why some files, or those of a folder, may be longer."""

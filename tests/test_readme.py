@@ -1,6 +1,7 @@
 """What the README shows is so: its code runs, its commands print what stands there, its links exist."""
 
 import re
+import shlex
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,13 +16,15 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def shown(first: str, page: str = README) -> str:
     """Return an indented block of a page, from a line of it on, without its indentation."""
-    (block,) = re.findall(rf"^    {re.escape(first)}\n(?:(?:    .*)?\n)*", page, re.MULTILINE)
+    (block,) = re.findall(rf"^ {{4,6}}{re.escape(first)}\n(?:(?:    .*)?\n)*", page, re.MULTILINE)
     return dedent(str(block)).rstrip()
 
 
 def steady(text: str) -> str:
     """Return a text without rounding errors and separators of folders, which are each machine's own."""
-    return re.sub(r"\d+e[-+]\d\d", "tiny", text).replace("\\", "/")
+    return re.sub(
+        r"[ \t]+$", "", re.sub(r"\d+e[-+]\d\d", "tiny", text).replace("\\", "/"), flags=re.MULTILINE
+    )
 
 
 def test_the_code_runs() -> None:
@@ -55,16 +58,32 @@ def test_the_cell_s_derivation_is_what_is_printed(
     assert lines in capsys.readouterr().out
 
 
-def test_the_page_s_adapter_does_what_is_shown(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+CHECK = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^ +\$ (bptt check .*)$", CHECK, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_the_page_on_judging_shows_is_printed(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    page = (ROOT / "docs" / "check.md").read_text(encoding="utf-8")
-    for name, code in re.findall(r"```python\n# (\S+)\n(.*?)```", page, flags=re.DOTALL):
-        Path(name).write_text(code, encoding="utf-8")
-    command, _, judgement = shown("$ bptt check theirs.py --adapter how.py", page).partition("\n")
-    assert run(command.split()[2:]) == 1
-    assert steady(capsys.readouterr().out.rstrip()) == steady(judgement)
+    for code, name in re.findall(r"```python\n(# (\S+)\n.*?)```", CHECK, flags=re.DOTALL):
+        Path(name).write_text(code.removeprefix(f"# {name}\n") if name == "how.py" else code, "utf-8")
+    wanted = steady(shown(f"$ {command}", CHECK).partition("\n")[2])
+    assert run(shlex.split(command)[1:]) == 1
+    found = steady(capsys.readouterr().out.rstrip())
+    if wanted.startswith("..."):
+        wanted = wanted[3:].strip("\n")
+        found = found[-len(wanted) :]
+    assert found == wanted
+
+
+def test_the_page_on_judging_has_commands_and_code_that_runs() -> None:
+    assert len(COMMANDS) == 3
+    code = [block for block in re.findall(r"```python\n(.*?)```", CHECK, flags=re.DOTALL) if block[0] != "#"]
+    assert len(code) == 1
+    pytest.importorskip("torch")
+    exec(code[0], {})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 =============================================  ==========================================================
 `cells`, `unroll`                              a cell's equations, forward and backward; a layer through time
-`check`, `assert_gradients`, `checking`        whether anybody's backward is right, and if not, which term
+`check`, `assert_gradients`, `checking`        whether anybody's backward is right, and what makes it so
 `cell`, :mod:`bptt.derive`, :mod:`bptt.zoo`    a cell written as its equations; its backward derived, proven
 `Model`, `losses`, `Batch`, `Gradients`        layers and losses; ``loss_and_grads``
 `Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves

@@ -3,7 +3,7 @@ from bptt import checking as checking
 from bptt import derive as derive
 from bptt import flow as flow
 from bptt import zoo as zoo
-from bptt.checking import Judgement as Judgement
+from bptt.checking import Report as Judgement  # noqa: F401  another Report is training's
 from bptt.checking import assert_gradients as assert_gradients
 from bptt.checking import check as check
 from bptt.data import tasks as tasks

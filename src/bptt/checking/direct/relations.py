@@ -1,0 +1,72 @@
+"""What a wrong gradient is instead: zero, a multiple, a transpose, another's; or where it is wrong."""
+
+import numpy as np
+
+from bptt.types import Array, Params
+
+
+def relation(name: str, got: Array, right: Params, at: Params, tolerance: float) -> str:
+    """Return in words what the gradient `got` at `name` is instead; empty where that is not known.
+
+    Parameters
+    ----------
+    name : str
+    got : array
+        The gradient to be explained.
+    right : dict of arrays
+        The numerical gradients of all names.
+    at : dict of arrays
+        The point, in case a gradient is a parameter itself.
+    tolerance : float
+        Relative, for what counts as equal.
+
+    Examples
+    --------
+    >>> right = np.array([[1.0, 2.0], [3.0, 5.0]])
+    >>> relation("U", right.T, {"U": right}, {}, 1e-9), relation("U", 2 * right, {"U": right}, {}, 1e-9)
+    ('the right one transposed', 'the right one times 2')
+    """
+    wanted = right[name]
+
+    def same(a: Array, b: Array) -> bool:
+        near = tolerance * max(float(np.abs(b).max(initial=0)), 1e-12)
+        return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= near)
+
+    if not np.isfinite(got).all():
+        return "not finite"
+    if not got.any():
+        return "exactly zero"
+    square = float((wanted * wanted).sum())
+    factor = float((got * wanted).sum()) / square if square else 0.0
+    others = [
+        (f"the right one times {factor:.6g}", factor * wanted),
+        ("the right one transposed", wanted.T),
+        *((f"the gradient at {other}", g) for other, g in right.items() if other != name),
+        *((f"the array {other} itself", array) for other, array in at.items()),
+        *((f"the right one plus {name} itself", wanted + at[name]) for _ in at if name in at),
+    ]
+    for words, array in others:
+        if same(got, array):
+            return words
+    off = np.abs(got - wanted) > tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-300)
+    where = _blocks(off, off | (wanted != 0))
+    return f"wrong only in {where}" if where else ""
+
+
+def _blocks(wrong: Array, shown: Array) -> str:
+    """Return which of 4, 3 or 2 equal blocks along an axis are wrong, if another is right.
+
+    An entry that should be zero, and is, speaks for neither: a token that does not occur has no right column.
+    """
+    for count in (4, 3, 2):
+        for axis in range(wrong.ndim):
+            size = wrong.shape[axis]
+            if size % count or size == count:
+                continue
+            bad = [bool(part.any()) for part in np.split(wrong, count, axis)]
+            seen = [bool(part.any()) for part in np.split(shown, count, axis)]
+            if 0 < sum(bad) < sum(seen):
+                step, what = size // count, "columns" if axis == wrong.ndim - 1 else "rows"
+                ranges = [f"{k * step}:{(k + 1) * step}" for k, is_bad in enumerate(bad) if is_bad]
+                return f"{what} {', '.join(ranges)} of {size}"
+    return ""

@@ -1,0 +1,137 @@
+"""A file, judged in a process of its own."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from bptt.checking.child import ChildError
+from bptt.checking.child import run as _run
+from bptt.checking.report import Report
+from bptt.errors import BpttError, ConfigError
+
+_WORK = "bptt.checking.examine:work"
+
+SECONDS = 60.0
+"""How long a file may take."""
+
+QUICK = 25.0
+"""Seconds after which no more mends are looked for, unless all the time is asked for."""
+
+
+def check_file(
+    path: str | os.PathLike[str],
+    name: str | None = None,
+    *,
+    example: str | os.PathLike[str] | None = None,
+    run: bool = False,
+    seed: int = 0,
+    mend: bool = True,
+    seconds: float = SECONDS,
+) -> list[Report]:
+    """Judge the code of a file, from an example of its use.
+
+    Parameters
+    ----------
+    path : path
+        A Python file or a notebook. Its definitions are executed, in a process of their own.
+    name : str, optional
+        Judge only this function or class.
+    example : str or path, optional
+        A few lines that call the code once, or the name of a file that holds them: they see the file's names,
+        and ``np``. Without, the file's own examples are taken, or some are written.
+    run : bool
+        Take the file's own main program for an example, too.
+    seed : int
+        Of the numbers at which it is judged.
+    mend : bool
+        Look for the change that makes a wrong gradient right, for as long as there is time.
+    seconds : float
+        The most that it may take; what was found by then is returned.
+
+    Returns
+    -------
+    list of Report
+        One for each piece of code that was judged.
+
+    Raises
+    ------
+    BpttError
+        If the file cannot be read, or the example cannot be run, or the code ends the process, or nothing was
+        found in the time.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> code = '''
+    ... import numpy as np
+    ... def f(x, W):
+    ...     y = np.tanh(x @ W)
+    ...     loss = np.sum(y * y)
+    ...     da = 2 * y * (1 - y)
+    ...     return loss, x.T @ da
+    ... '''
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "layer.py"
+    ...     _ = file.write_text(code)
+    ...     example = "x, W = np.random.randn(2, 3), np.random.randn(3, 4); loss, dW = f(x, W)"
+    ...     (report,) = check_file(file, example=example)
+    >>> report.verdict, [mend["reason"] for mend in report.mends]
+    ('wrong', ['`1 - y` stands where `1 - y ** 2` belongs'])
+    """
+    if not seconds > 0:
+        raise ConfigError(f"seconds must be more than 0, got {seconds!r}")
+    arguments = {
+        "path": os.path.abspath(path),  # noqa: PTH100 (links stay)
+        "name": name,
+        "example": None if example is None else _absolute(os.fspath(example)),
+        "run": run,
+        "seed": seed,
+        "mend": mend,
+        "seconds": max(0.8 * seconds - 1, 0.5 * seconds),
+    }
+    found: dict[int, Report] = {}
+    near = (f"{Path(str(arguments['path'])).parent}{os.sep}", str(path)[: -len(Path(path).name)])
+    try:
+        for message in _run(_WORK, arguments, seconds=seconds):
+            if message.kind == "report":  # more is known of one that has come before, or it is a new one
+                found[message.payload["number"]] = Report.of(_near(message.payload, *near))
+    except BpttError as error:
+        error.args = tuple(_near(list(error.args), *near))
+        if not found or not isinstance(error, ChildError):
+            raise
+        why = str(error)
+        if error.reason == "time":
+            why = f"the time of {seconds:g} s was up; --seconds {2 * seconds:g} gives more"
+        for report in list(found.values())[-1:]:
+            report.notes.append(f"what is said was known by then: {why}")
+    return list(found.values())
+
+
+def _absolute(example: str) -> str:
+    """Return the name of an example's file as the child finds it, which has a folder of its own."""
+    try:
+        if Path(example).is_file():
+            return str(Path(example).absolute())
+    except (OSError, ValueError):  # too long for a name: it is code
+        return example
+    if re.fullmatch(r"\S+\.py", example):
+        raise ConfigError(f"example {example!r}: there is no such file; give a file, or code")
+    return example
+
+
+def _near(value: Any, folder: str, said: str) -> Any:
+    """Return a value in which the file's folder is named as the user named it; no file's text is touched."""
+    if isinstance(value, str):
+        return value.replace(folder, said)
+    if isinstance(value, list):
+        return [_near(one, folder, said) for one in value]
+    if isinstance(value, dict):
+        near = {k: one if k in _TEXTS else _near(one, folder, said) for k, one in value.items()}
+        if "fixed" in near:
+            near["fixed"] = {_near(p, folder, said): text for p, text in near["fixed"].items()}
+        return near
+    return value
+
+
+_TEXTS = ("diff", "example", "fixed")

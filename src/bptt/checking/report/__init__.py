@@ -1,0 +1,17 @@
+"""What was found, told: to a person, to an editor or a server that reads SARIF, to a program.
+
+================  =====================================================================================
+``Report``        what is known of one example
+``worst``         the verdict on several
+``text``          a report as the command prints it
+``patch``         the diff alone, with a reason for each change
+``traced``        each statement of the backward: what it is the gradient at, from which step on it is not
+``sarif``         reports as a SARIF 2.1.0 log
+================  =====================================================================================
+"""
+
+from bptt.checking.report.log import sarif
+from bptt.checking.report.record import Report, worst
+from bptt.checking.report.words import patch, text, traced
+
+__all__ = ["Report", "patch", "sarif", "text", "traced", "worst"]
