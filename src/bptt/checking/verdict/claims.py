@@ -51,6 +51,11 @@ def claim(
     _one_factor(gradients, found, chosen)
     rest = [g for g in gradients if g.verdict == "not given" and g.path not in found.point.buffers]
     loose += [one for one in keeps if one not in loose and _among_totals(one, keeps, chosen)]
+    unnamed = [k for k in loose if owners[id(k)] is None and not k.update]
+    once = [g for g in gradients if g.verdict == "right" and g.note.startswith("inside")]
+    for match in unnamed:  # it may be the gradient of one of these, clipped or scaled
+        if any(harmless(match, g, found, chosen) for g in once if g.shape == match.shape):
+            loose.remove(match)
     for match in loose:
         same = [
             g for g in rest if g.shape == match.shape and not match.update and owners[id(match)] in (None, g)

@@ -51,8 +51,8 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
         match = next((k for k in keeps if k.named_for(path) and not k.update), None)
         if path in totals or value is None or match is None or not match.numbers.any():
             continue
-        if is_gradient(path):  # a buffer for gradients
-            continue
+        if is_gradient(path) or any(match.named_for(other) for other in totals):
+            continue  # a buffer for gradients; or a moment of an optimiser, which has its array's name
         if match.shape == shape(value):
             note = "the loss does not depend on it: its gradient is zero"
             out.append(Gradient(written(path), path, match.shape, "wrong", match.text, np.inf, note=note))
