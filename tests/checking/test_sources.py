@@ -116,6 +116,7 @@ def test_steps_of_the_thread_and_of_the_post_are_right(number: str, tmp_path: Pa
     report = judged(tmp_path, with_forward(document(number)), CALLED)
     assert report.verdict == "right", report.gradients
     assert named(report, "right") == {"x", "h", "c", "Wx", "Wh", "b"}
+    assert "lstm" in report.cell.lower()
     assert not report.located
 
 

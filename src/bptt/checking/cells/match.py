@@ -164,7 +164,8 @@ def recognise(recorded: Iterable[Recorded], cells: Sequence[EquationCell] | None
         eq = cell.equations
         same = repr([[(s.name, ast.unparse(s.expr)) for s in eq.statements], eq.states, eq.operand])
         for group, turned in product(recording.groups, senses(eq)) if same not in tried else ():
-            if len(group.series) >= len(eq.statements):
+            alone = len(group.series[0].blocks) == 1  # a single step: of so simple a cell it may be any layer
+            if len(group.series) >= len(eq.statements) and not (alone and len(eq.statements) < 3):
                 search = Search(turned, recording, group)
                 for bound, parts in search.solutions():
                     return Match(cell.name, turned, bound, parts, recording)

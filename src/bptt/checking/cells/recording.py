@@ -136,7 +136,7 @@ class Recording:
             key = tuple(keys[:1] if len({*keys}) == 1 else keys)
             found.setdefault(key, Series((*its.values(),)[: len(key)], place)).texts.append(site)
         self.series = list(found.values())
-        sizes = Counter((s.blocks[0].size, len(s.blocks)) for s in self.series if len(s.blocks) > 1)
+        sizes = Counter((s.blocks[0].size, len(s.blocks)) for s in self.series)
         self.groups = [Group(self, *key) for key, n in sizes.most_common() if key[0] > 1 and n > 1]
         self.product = cache(self._product)
 
