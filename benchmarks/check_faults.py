@@ -10,9 +10,14 @@ import argparse
 import sys
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
+
+from bptt.checking.examine import check_source
+from bptt.checking.file import read
+from bptt.errors import BpttError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
@@ -20,6 +25,9 @@ from judged.faults import SEEDS, Fault, Planted, gradients, plant_in
 from judged.generated import styles
 from judged.truth import Truth, apart, unlike
 from judged.unlike_truths import TRUTHS
+
+SECONDS = 15.0
+"""How long a file may take."""
 
 
 class Judged(NamedTuple):
@@ -32,7 +40,15 @@ class Judged(NamedTuple):
 
 def judge(text: str, example: str) -> Judged:
     """Judge a file's text with an example: the one place that knows the checker."""
-    raise NotImplementedError("call bptt.checking here")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "code.py")
+        path.write_text(text, encoding="utf-8")
+        try:
+            report = check_source(read(path), example, seconds=SECONDS)
+        except BpttError:
+            return Judged("cannot tell")
+    line = report.located[0]["line"] if report.located else None
+    return Judged(report.verdict, line, report.fixed.get(str(path)) if report.whole else None)
 
 
 def main() -> int:

@@ -74,7 +74,8 @@ def _in_place(taps: list[Seen]) -> Iterator[tuple[Seen, Array]]:
         for i in range(1, len(seen_first) if size > 1 else 0):
             scales = {1.0, *map(float, shape(seen_first[i].value)[:1])}  # a mean over the batch, too
             for scale in scales:
-                difference = matrix[:i] - scale * matrix[i]
+                with np.errstate(all="ignore"):  # a value may be infinite: it is no probability
+                    difference = matrix[:i] - scale * matrix[i]
                 labels = np.round(difference)
                 hot = np.abs(difference - labels).max(axis=1) < 1e-9
                 hot &= (labels.min(axis=1) == 0) & (labels.max(axis=1) == 1)

@@ -67,7 +67,7 @@ class Meter:
     """Measures all terms in one run, at a point that is changed or not."""
 
     def __init__(self, case: Case, terms: list[Term]) -> None:
-        self.case, self.terms, self.runs = case, terms, 0
+        self.case, self.terms = case, terms
         self.stop = max((t.step for t in terms), default=0)
         self.last_step = max((t.step for t in terms if t.at_step is not None), default=-1)
         self.by_step: dict[int, list[int]] = {}
@@ -140,7 +140,6 @@ class Meter:
         hooks = Hooks(tap_and_read if by_node else tap)
         if by_statement:
             hooks.put, hooks.post = given, result
-        self.runs += 1
         try:
             self.case.run(hooks, stop=self.stop, bumps=bumps, after=done)
         except _Enough:

@@ -88,7 +88,7 @@ class Tapped(ast.NodeTransformer):
         self.current = -1
         self.terminal = False
         self.original: dict[int, Any] = {}  # the node as it was, by the id of the one that is rewritten
-        self.keep: list[ast.stmt] = []
+        self.keep: list[ast.stmt] = []  # these live as long as their ids are looked up
 
     @property
     def tapping(self) -> bool:
