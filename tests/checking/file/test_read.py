@@ -131,7 +131,7 @@ class TestLeftOut:
             text += "\nH = 3\n"
             source = read(write(text))
             assert source.text.count("\n") == len(source.lines)
-            assert source.stored.encoded(source.lines) == text.encode()
+            assert source.encoded() == text.encode()
             rest = {one.line for one in source.left_out}
             assert len(rest) == len(source.left_out)
 

@@ -44,10 +44,7 @@ class Message(NamedTuple):
 class ChildError(BpttError):
     """The child did not come to its end; the text says why, in one line.
 
-    Attributes
-    ----------
-    reason : str
-        ``time``, ``memory``, ``processes``, ``crash``, ``exit``, or ``failed`` where the function has raised.
+    The reason is ``time``, ``memory``, ``processes``, ``crash``, ``exit``, or ``failed`` where it has raised.
     """
 
     def __init__(self, text: str, reason: str = "failed") -> None:
@@ -65,72 +62,43 @@ def run(
 ) -> Iterator[Message]:
     """Call ``target(arguments, send)`` in a child process, and yield what it sends as it comes.
 
+    The target is ``"module:function"``, called with the arguments and ``send(kind, payload)``; both are JSON,
+    with NumPy's numbers and arrays. `seconds` is how long it may take, the imports of its module apart, and
+    runs on while the caller thinks; `memory` is how many bytes its processes may hold together.
+
     The child has an empty current folder, no input, one thread of BLAS, no GPU, our ``sys.path``; sets are
     in the same order each time. Whatever has been started there has ended when this returns, raises or is
-    closed; on macOS all but what has left the process group. The time runs on while the caller thinks.
-
-    Parameters
-    ----------
-    target : str
-        ``"module:function"``; called with `arguments` and ``send(kind, payload)``. Payloads are JSON, with
-        NumPy's numbers and arrays as numbers and lists.
-    arguments : mapping
-        JSON, too.
-    seconds, memory, processes : float, int, int
-        How long the function may take, not counting the imports of its module; how many bytes its processes
-        may hold together, and how many they may be.
-
-    Yields
-    ------
-    Message
-
-    Raises
-    ------
-    ChildError
-        If the child has ended otherwise than by the function's return.
-    BpttError
-        Such a one as the function has raised.
-    ConfigError
-        If a bound is none.
-
-    Examples
-    --------
-    >>> for kind, payload in run("bptt.checking.child.worker:echo", {"wrong": 2}, seconds=20.0):
-    ...     print(kind, payload)
-    wrong 2
+    closed; on macOS all but what has left the process group. Raises ChildError where the function does not
+    return, errors of ours as it has raised them, and ConfigError if a bound is none.
     """
     if not (0 < seconds < 1e6 and memory > 0 and processes > 0):
         got = f"{seconds!r}, {memory!r} and {processes!r}"
         raise ConfigError(f"run: seconds (< 1e6), memory and processes must be above 0, got {got}")
+    mark = os.urandom(8).hex()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory("", "bptt-", ignore_cleanup_errors=True))
         for name in ("here", "tmp"):
             Path(folder, name).mkdir()
-        mark = os.urandom(8).hex()
         pipe = f"{folder}/messages"  # it has a name: the code finds no descriptor to close or to write to
         os.mkfifo(pipe, 0o600)
         messages = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
         stack.callback(os.close, messages)
         stack.callback(os.close, os.open(pipe, os.O_WRONLY))  # or the pipe ends whenever the child closes it
+        bounds = {"seconds": seconds, "memory": memory, "processes": processes, "parent": os.getpid()}
+        path = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 ("" is the current folder)
+        said = {"target": target, "arguments": dict(arguments), "folder": folder, "mark": mark, "path": path}
+        Path(folder, "said").write_text(json.dumps(bounds | said))
         supervisor = subprocess.Popen(
-            [sys.executable, str(_SUPERVISOR)],
+            [sys.executable, str(_SUPERVISOR), folder],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            bufsize=0,
             start_new_session=True,  # Ctrl-C is ours
             cwd="/",
             env={**os.environ, **_ENVIRONMENT, "TMPDIR": f"{folder}/tmp"},
         )
         stack.callback(_ended, supervisor)
-        said: dict[str, Any] = {"seconds": seconds, "memory": memory, "processes": processes}
-        said |= {"target": target, "arguments": dict(arguments), "folder": folder, "mark": mark}
-        said["parent"] = os.getpid()
-        said["path"] = [os.path.abspath(entry) for entry in sys.path]  # noqa: PTH100 ("" is the current folder)
         assert supervisor.stdin is not None
-        with suppress(BrokenPipeError):
-            supervisor.stdin.write(json.dumps(said).encode() + b"\n")
-        status = bytearray()
-        reason = text = ""
+        status, reason, text = bytearray(), "", ""
         for kind, payload in _messages(messages, supervisor, mark, seconds + GRACE, status):
             if kind is not None:
                 yield Message(kind, payload)
@@ -138,7 +106,7 @@ def run(
             reason, text = payload
             supervisor.stdin.close()  # the function has returned or raised: the rest is to end, too
         if reason != "returned":
-            raise _error(reason, text, json.loads(status or "{}"), said)
+            raise _error(reason, text, json.loads(status or "{}"), bounds)
 
 
 def _messages(
@@ -177,15 +145,14 @@ def _ended(supervisor: "subprocess.Popen[bytes]") -> None:
 def _error(reason: str, text: str, status: Mapping[str, Any], bounds: Mapping[str, Any]) -> BpttError:
     """Return what is raised where the function has not returned."""
     if hasattr(errors, reason):
-        error: BpttError = getattr(errors, reason)(text)
-        return error
+        return getattr(errors, reason)(text)  # type: ignore[no-any-return]
     code = status.get("status") or 0
     if not reason:  # the worker has not said it
         reason, text = status.get("how", "crash"), "the process that watches it was ended"
-    if reason == "ended":
-        names = {-one: one.name for one in signal.Signals}
-        reason = "crash" if code < 0 else "exit"
-        text = names.get(code, f"signal {-code}") if code < 0 else f"exit code {code}"
+    if reason == "ended" and code < 0:
+        reason, text = "crash", {-one: one.name for one in signal.Signals}.get(code, f"signal {-code}")
+    elif reason == "ended":
+        reason, text = "exit", f"exit code {code}"
     says = {
         "time": f"the code did not finish within {bounds['seconds']:g} s: a smaller example is quicker",
         "memory": f"the code took more than {bounds['memory'] / 2**30:.3g} GiB: a smaller example takes less",

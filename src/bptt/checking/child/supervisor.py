@@ -1,8 +1,7 @@
 """The supervisor: starts the worker, keeps its bounds, ends all that it has started.
 
-Run as a script by `run`, with nothing but the standard library: the worker is forked from it before there
-are threads. It ends all when the worker has ended, when a bound is passed, and when our process closes the
-standard input or dies; then it prints how the worker has ended, as JSON.
+Run as a script by `run`, with nothing but the standard library. It ends all when the worker has ended, when a
+bound is passed, and when our process closes the standard input or dies; then it prints how it was, as JSON.
 """
 
 import json
@@ -15,6 +14,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, NoReturn
 
 START = 60.0  # seconds that the imports of our function may take; they are not its time
@@ -26,14 +26,10 @@ _STATUS: list[int] = []  # the worker's, once it has ended
 
 
 def main() -> None:
-    """Supervise what the first line of the standard input says."""
-    line = b""
-    while not line.endswith(b"\n"):
-        data = os.read(0, 1 << 16)
-        if not data:
-            return
-        line += data
-    bounds = json.loads(line)
+    """Supervise what is said in a folder."""
+    said = Path(sys.argv[1], "said")
+    bounds = json.loads(said.read_text())
+    said.unlink()  # the code is not to know the mark
     _prctl(_SUBREAPER, 1)  # the worker's orphans become our children
     begun, begin = os.pipe()  # closed when our function is called
     pid = os.getpid()

@@ -1,7 +1,6 @@
 """The worker: calls the function that runs the strangers' code, and sends what it has to say.
 
-What is used here after that code has begun was taken before, so that code that replaces functions of the
-standard library for its own ends harms nobody.
+What is used here after that code has begun was taken before: the code may replace the standard library's.
 """
 
 import importlib
@@ -54,9 +53,3 @@ def _said(error: BaseException) -> tuple[str, str]:
         if kind.__module__ == "bptt.errors":
             return kind.__name__, text
     return "failed", type(error).__name__ + (f": {text}" if text else "")
-
-
-def echo(arguments: Mapping[str, Any], send: Send) -> None:
-    """Send each argument back, by its name: something that `run` can be tried with."""
-    for name, value in arguments.items():
-        send(name, value)

@@ -1,7 +1,7 @@
 """A file of any kind, read: what stands in it, what it defines, and how it is written back. Nothing runs."""
 
-from bptt.checking.file.defining import bound, definitions, leading_constants, overridden, reads_file
-from bptt.checking.file.imports import Neighbours, neighbours
+from bptt.checking.file.defining import bound, definitions, leading_constants, overridden, root
+from bptt.checking.file.imports import Neighbours, modules, neighbours
 from bptt.checking.file.missing import Missing, SubjectError, stand_ins
 from bptt.checking.file.precision import in_double
 from bptt.checking.file.source import Source, read
@@ -17,9 +17,10 @@ __all__ = [
     "definitions",
     "in_double",
     "leading_constants",
+    "modules",
     "neighbours",
     "overridden",
     "read",
-    "reads_file",
+    "root",
     "stand_ins",
 ]

@@ -4,25 +4,28 @@ import ast
 import builtins
 import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
-from bptt.checking.file.missing import MISSING, READ, missing, reading
+from bptt.checking.file.imports import importer
+from bptt.checking.file.missing import MISSING, missing, opener
 from bptt.checking.file.syntax import is_future
 
 _DIVISION, _LIST = "__division__", "__list__"
+_NEW = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "in1d": "isin", "float_": "float64"}
+_NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128"}
 
 
 def names(path: Path, *, python2: bool) -> dict[str, Any]:
     """Return the built-in names as a text means them: Python 2's, too; with `python2` as they were."""
     found = vars(builtins) | {"xrange": range, "unicode": str, "basestring": str, "long": int}
     found |= {"raw_input": input, "unichr": chr, "reduce": functools.reduce}
-    found |= {MISSING: missing, READ: reading(path)}
+    found |= {MISSING: missing, "open": opener(path), "__import__": importer(path)}
     if python2:
-        found |= {f.__name__: functools.partial(_listed, f) for f in (range, map, filter, zip)}
+        found |= {make.__name__: functools.partial(_listed, make) for make in (range, map, filter, zip)}
         found |= {_DIVISION: _divided, _LIST: list}
     return found
 
@@ -33,7 +36,7 @@ def _divided(a: Any, b: Any) -> Any:
     return a // b if whole else a / b
 
 
-def _listed(make: Callable[..., Iterable[Any]], *args: Any) -> list[Any]:
+def _listed(make: Callable[..., Any], *args: Any) -> list[Any]:
     return list(make(*args))
 
 
@@ -64,37 +67,43 @@ def parsed(text: str, *, python2: bool) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "\d" is no escape: the file's own affair
         tree = ast.parse(text)
-    _Meanings(python2=python2, whole=python2 and "import division" not in text).visit(tree)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(ast.Name("np" | "numpy"), attr) if attr in _NEW and not hasattr(np, attr):
+                node.attr = _NEW[attr]
+    if python2:
+        _Python2(whole="import division" not in text).visit(tree)
     first = tree.body[:1]  # it may be a docstring
     tree.body.sort(key=lambda node: node not in first and not is_future(node))
     return tree
 
 
-class _Meanings(ast.NodeTransformer):
-    """Gives NumPy's old names, and ``/``, ``d.has_key(k)`` and ``d.items()`` as Python 2 has them."""
+class _Python2(ast.NodeTransformer):
+    """Gives ``/`` and a dict's methods as Python 2 has them; what is printed, into a file too, is a call."""
 
-    NEW: ClassVar = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "in1d": "isin"}
-    NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128", "float_": "float64"}
-
-    def __init__(self, *, python2: bool, whole: bool) -> None:
-        self.python2, self.whole = python2, whole
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
 
     def generic_visit(self, node: ast.AST) -> ast.AST:
         super().generic_visit(node)
-        new: ast.expr | None = None
         match node:
-            case ast.Attribute(ast.Name("np" | "numpy"), attr) if attr in self.NEW and not hasattr(np, attr):
-                node.attr = self.NEW[attr]
-            case ast.BinOp(left, ast.Div(), right) if self.whole and not (
-                _is_float(left) or _is_float(right)
+            case ast.Attribute(attr="iteritems" | "itervalues" | "iterkeys" as name):
+                node.attr = name.removeprefix("iter")
+                return node
+            case ast.Expr(
+                ast.Tuple([ast.Name("print" | "exec") | ast.BinOp(ast.Name("print"), ast.RShift()), *args])
             ):
+                new: ast.AST = ast.Expr(ast.Call(ast.Name("print", ast.Load()), args, []))
+            case ast.Expr(ast.BinOp(ast.Name("print"), ast.RShift())):
+                new = ast.Pass()
+            case ast.BinOp(ast.Constant(float()), ast.Div()) | ast.BinOp(_, ast.Div(), ast.Constant(float())):
+                return node
+            case ast.BinOp(left, ast.Div(), right) if self.whole:
                 new = ast.Call(ast.Name(_DIVISION, ast.Load()), [left, right], [])
-            case ast.Call(ast.Attribute(table, "has_key"), [key], []) if self.python2:
+            case ast.Call(ast.Attribute(table, "has_key"), [key], []):
                 new = ast.Compare(key, [ast.In()], [table])
-            case ast.Call(ast.Attribute(_, "keys" | "values" | "items"), [], []) if self.python2:
+            case ast.Call(ast.Attribute(_, "keys" | "values" | "items"), [], []):
                 new = ast.Call(ast.Name(_LIST, ast.Load()), [node], [])
-        return ast.fix_missing_locations(ast.copy_location(new, node)) if new else node
-
-
-def _is_float(node: ast.expr) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, float)
+            case _:
+                return node
+        return ast.fix_missing_locations(ast.copy_location(new, node))

@@ -1,6 +1,5 @@
 """What is not there: names are an error where they are used, and for files something stands in."""
 
-import ast
 import contextlib
 import io
 import sys
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
 
 MISSING = "__missing__"
 """The name by which the built-ins of a `Source` have `missing`."""
+
+TEXT = "a cab bead\ndecade a bad ace\nadd a bee cab\n"
+"""Seven distinct characters, in three lines."""
 
 _OPERATORS = """
 iter next len getitem setitem delitem contains bool float int index array enter exit neg pos abs matmul
@@ -63,87 +65,34 @@ for _name in _OPERATORS:
 
 def missing(what: str, error: Exception | None = None) -> Any:
     """Return what stands for a name whose import failed: for CuPy's, NumPy's."""
-    root, *parts = what.split(".")
-    if root == "cupy" and hasattr(np, (parts or ["ndarray"])[0]):
-        return getattr(np, parts[0]) if parts else np
+    library, _, name = what.partition(".")
+    if library == "cupy" and hasattr(np, name or "ndarray"):
+        return getattr(np, name) if name else np
     if isinstance(error, ModuleNotFoundError) and what.startswith(str(error.name)):
         return Missing(f"needs {error.name}, which is not installed")
     because = f" ({type(error).__name__}: {error})" if error else ""
     return Missing(" ".join(f"needs {what}, which is not there{because}".split()))
 
 
-READ = "__read__"
-"""The name by which the built-ins of a `Source` have what its calls that read a file are handed to."""
-
-READS = frozenset({"open", "loadtxt", "genfromtxt", "read_text", "read_bytes", "urlopen"})
-"""Calls that read a file."""
-
-_MODULES = ("io", "_io", "codecs", "numpy", "urllib", "pathlib")
-
-TEXT = "a cab bead\ndecade a bad ace\nadd a bee cab\n"
-"""Seven distinct characters, in three lines."""
-
-TABLE = np.round(np.sin(np.arange(18.0)).reshape(6, 3), 3)
-
-
-def reading(path: Path) -> Callable[..., Any]:
-    """Return what makes a file's calls that read: where nothing is, they read something small."""
+def opener(path: Path) -> Callable[..., Any]:
+    """Return a file's ``open``: what is not there reads as something small, and nothing is written."""
     notes: list[str] = []
 
-    def read(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if str(getattr(call, "__module__", "")).partition(".")[0] not in _MODULES:
-            return call(*args, **kwargs)  # another that has the name
-        name, is_method = call.__name__, call.__name__ in ("read_text", "read_bytes")
-        file, *more = [call.__self__, *args] if is_method else args  # type: ignore[attr-defined]
-        mode = kwargs.get("mode", [*more, ""][0]) if name == "open" else ""
-        is_bytes = "b" in mode or name in ("read_bytes", "urlopen")
-        if set(mode) & set("wax+"):
-            return io.BytesIO() if is_bytes else io.StringIO()  # nothing is written
-        for place in (path.parent / str(file), Path(str(file))) if name != "urlopen" else ():
-            if place.is_file():
-                return getattr(place, name)(*more) if is_method else call(place, *more, **kwargs)
-        is_table = name in ("loadtxt", "genfromtxt")
-        what = "table of numbers" if is_table else "text"
-        note = f"{getattr(file, 'full_url', file)} is not here: a small {what} stands in for it"
-        notes.extend([note] if note not in notes else [])
-        if is_table:
-            return TABLE.copy()
-        opened = io.BytesIO(TEXT.encode()) if is_bytes else io.StringIO(TEXT)
-        return opened.read() if is_method else opened
+    def opened(file: Any, mode: str = "r", *args: Any, **kwargs: Any) -> Any:
+        for place in (path.parent / str(file), Path(str(file))):
+            if place.is_file() and not set(mode) & set("wax+"):
+                return place.open(mode, *args, **kwargs)
+        text = "" if set(mode) & set("wax+") else TEXT
+        note = f"{file} is not here: a small text stands in for it"
+        notes.extend([note] if text and note not in notes else [])
+        return io.BytesIO(text.encode()) if "b" in mode else io.StringIO(text)
 
-    read.notes = notes  # type: ignore[attr-defined]
-    return read
-
-
-class Read(ast.NodeTransformer):
-    """Hands the calls that read a file to `READ`."""
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """Rewrite ``open(x)`` as ``__read__(open, x)``."""
-        self.generic_visit(node)
-        if getattr(node.func, "attr", getattr(node.func, "id", "")) in READS:
-            new = ast.Call(ast.Name(READ, ast.Load()), [node.func, *node.args], node.keywords)
-            return ast.fix_missing_locations(ast.copy_location(new, node))
-        return node
+    opened.notes = notes  # type: ignore[attr-defined]
+    return opened
 
 
 @contextlib.contextmanager
 def stand_ins(source: "Source") -> Iterator[list[str]]:
-    """Have a file find no options in ``sys.argv``; yield what has stood in for files, said in words.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from bptt.checking.file import definitions, read
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     file = Path(folder) / "rnn.py"
-    ...     _ = file.write_text("chars = sorted(set(open('input.txt').read()))")
-    ...     source = read(file)
-    ...     names = {"__builtins__": source.builtins}
-    ...     with stand_ins(source) as notes:
-    ...         exec(compile(ast.Module(definitions(source), []), "", "exec"), names)
-    >>> len(names["chars"]), notes
-    (7, ['input.txt is not here: a small text stands in for it'])
-    """
+    """Have a file find no options in ``sys.argv``; yield what has stood in for files, said in words."""
     with mock.patch.object(sys, "argv", [str(source.path)]):
-        yield source.builtins[READ].notes
+        yield source.builtins["open"].notes

@@ -8,12 +8,11 @@ import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bptt.checking.file.python2 import as_python3, is_python2, statements
+from bptt.checking.file.python2 import as_python3, is_python2
 
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 
 _MOST = 200  # statements that are left out; what has more is no Python
-_OLD = re.compile(r"\b(?:print|exec|except|raise)\b|[`\t]|<>|\d[lL]\b")
 _NEWER = re.compile(r"\s*(?:(?:async\s+)?def|class)\s+\w+\s*\[|\s*type\s+\w+.*=")
 _MAGIC = re.compile(r"(\s*)(?:%{1,2}[a-zA-Z]|[!?]|[\w, ]+=\s*[%!]|[^#'\"]*\?\s*$)")
 
@@ -29,14 +28,15 @@ class LeftOut(NamedTuple):
 def readable(lines: Sequence[str]) -> tuple[list[str], list[LeftOut], bool]:
     """Return as many lines of Python 3, what has been left out of them, and whether some was Python 2."""
     lines, gone, python2 = list(lines), dict[int, tuple[int, LeftOut]](), False
-    error = failure(lines)
-    if error is not None:
+    if failure(lines) is not None:
         lines = textwrap.dedent("\n".join(lines)).split("\n")  # a piece of something indented
-        error = failure(lines)
+    error = failure(lines)
     while (error is not None or (is_python2("\n".join(lines)) and not python2)) and len(gone) < _MOST:
-        rewritten = as_python3(lines) if error is None or _is_old(lines, error) else lines
-        after = failure(rewritten) if rewritten != lines else error
-        if rewritten != lines and (after is None or (error is not None and _line(after) > _line(error))):
+        rewritten = as_python3(lines)
+        at = slice(None) if error is None or isinstance(error, IndentationError) else _line(error) - 1
+        is_new = rewritten[at] != lines[at]
+        after = failure(rewritten) if is_new else error
+        if is_new and (after is None or (error is not None and _line(after) > _line(error))):
             lines, error, python2 = rewritten, after, True
             continue
         if error is None:
@@ -59,24 +59,18 @@ def readable(lines: Sequence[str]) -> tuple[list[str], list[LeftOut], bool]:
     return lines, told, python2
 
 
-def _is_old(lines: Sequence[str], error: SyntaxError) -> bool:
-    """Return whether an error may be one of Python 2: to rewrite a text takes long."""
-    return isinstance(error, IndentationError) or bool(_OLD.search("".join(lines[_line(error) - 1 :][:1])))
-
-
 def _statement(lines: Sequence[str], error: SyntaxError, left: Sequence[int]) -> tuple[int, int]:
-    """Return the lines of the statement that an error is in, with what is indented below it."""
+    """Return the lines that an error is in: what is left, up to it, and what is indented below that."""
     header = re.search(r"expected an indented block after .* on line (\d+)", str(error.msg))
     at = int(header[1]) - 1 if header else _line(error) - 1
-    at = max((k for k in left if k <= at), default=left[0])
-    parts = ((part[0].start[0] - 1, part[-1].end[0]) for part in statements(lines))
-    start, end = next((part for part in parts if at in range(*part)), (at, at + 1))
-    start, more = (start if start in left else at), "unexpected indent" in str(error.msg)
-    while end < len(lines) and (
-        not _has_code(lines[end]) or _indent(lines[end]) + more > _indent(lines[start])
-    ):
-        end += 1
-    return start, max(k for k in range(start, end) if _has_code(lines[k]) or k == start) + 1
+    start = end = max((k for k in left if k <= at), default=left[0])
+    least = _indent(lines[start]) - ("unexpected indent" in str(error.msg))
+    for k in range(start + 1, len(lines)):
+        if _has_code(lines[k]):
+            if _indent(lines[k]) <= least:
+                break
+            end = k
+    return start, end + 1
 
 
 def failure(lines: Sequence[str]) -> SyntaxError | None:

@@ -4,33 +4,12 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from bptt.checking.file import (
-    Source,
-    bound,
-)
-from bptt.checking.taps.names import root
+from bptt.checking.file import Source, bound, modules, root
+from bptt.checking.taps.names import LIBRARIES
 from bptt.errors import DataError
 
-LIBRARIES = frozenset(
-    [
-        "np",
-        "numpy",
-        "torch",
-        "math",
-        "random",
-        "F",
-        "nn",
-        "jnp",
-        "jax",
-        "os",
-        "sys",
-        "time",
-        "copy",
-        "itertools",
-        "functools",
-        "collections",
-    ]
-)
+_MADE = (ast.Call, ast.BinOp, ast.List, ast.ListComp, ast.Subscript, ast.UnaryOp)
+_OWN_NAMES = (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
 class ExampleError(DataError):
@@ -50,35 +29,28 @@ def with_names(statements: list[ast.stmt], tree: ast.Module, code: frozenset[str
 
     The name is the parameter's, where the file says it and nothing else has it.
     """
-    functions = {f.name: f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef)}
+    functions = {one.name: one for one in ast.walk(tree) if isinstance(one, ast.FunctionDef)}
     for one in ast.walk(tree):
         if isinstance(one, ast.ClassDef):
-            made = [f for f in one.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"]
-            functions |= dict.fromkeys([one.name], made[0]) if made else {}
-    taken = {n.id for one in statements for n in ast.walk(one) if isinstance(n, ast.Name)}
+            methods = {method.name: method for method in one.body if isinstance(method, ast.FunctionDef)}
+            functions |= {one.name: methods["__init__"]} if "__init__" in methods else {}
+    taken = {part.id for one in statements for part in ast.walk(one) if isinstance(part, ast.Name)}
     taken |= {name for one in tree.body for name in bound(one)}
     for one in statements:
-        for call in list(_calls(one))[::-1] if isinstance(one, ast.Assign | ast.Expr) else []:
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
-            if root(call.func) not in code:
-                continue
-            function = functions.get(name)
-            names = [a.arg for a in function.args.args] if function else []
+        calls = [*_calls(one)] if isinstance(one, ast.Assign | ast.Expr) else []
+        for call in reversed([call for call in calls if root(call.func) in code]):
+            function = functions.get(getattr(call.func, "attr", getattr(call.func, "id", "")))
+            names = [arg.arg for arg in function.args.args] if function else []
             names = names[1:] if names[:1] in (["self"], ["cls"], ["ctx"]) else names
             for i, argument in enumerate(call.args):
-                if not isinstance(
-                    argument, ast.Call | ast.BinOp | ast.List | ast.ListComp | ast.Subscript | ast.UnaryOp
-                ):
-                    continue
-                if _constant(argument) or any(isinstance(n, ast.Lambda) for n in ast.walk(argument)):
+                if not isinstance(argument, _MADE) or _is_constant(argument):
                     continue
                 new = names[i] if i < len(names) else "given"
                 while new in taken:
                     new += "_"
                 taken.add(new)
-                yield ast.fix_missing_locations(
-                    ast.copy_location(ast.Assign([ast.Name(new, ast.Store())], argument), one)
-                )
+                made = ast.Assign([ast.Name(new, ast.Store())], argument)
+                yield ast.fix_missing_locations(ast.copy_location(made, one))
                 call.args[i] = ast.copy_location(ast.Name(new, ast.Load()), argument)
         yield one
 
@@ -88,11 +60,14 @@ def _calls(tree: ast.AST) -> Iterator[ast.Call]:
     if isinstance(tree, ast.Call):
         yield tree
     for child in ast.iter_child_nodes(tree):
-        if not isinstance(child, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        if not isinstance(child, _OWN_NAMES):
             yield from _calls(child)
 
 
-def _constant(tree: ast.expr) -> bool:
+def _is_constant(tree: ast.expr) -> bool:
+    """Return whether an argument is no array: a constant, or something with a function in it."""
+    if any(isinstance(part, ast.Lambda) for part in ast.walk(tree)):
+        return True
     try:
         ast.literal_eval(tree)
     except ValueError:
@@ -106,21 +81,17 @@ def code_names(
     """Return the names that stand for the file's code: what it defines, and what an example makes of that."""
     names: set[str] = set()
     for one in source.tree.body:
-        if isinstance(one, ast.Import | ast.ImportFrom):
-            module = one.names[0].name if isinstance(one, ast.Import) else one.module or one.names[0].name
-            if not resolve(module) and not (isinstance(one, ast.ImportFrom) and one.level):
-                continue
-        names |= set(bound(one))
+        is_beside = any(resolve(module) for _, module, _ in modules(one))
+        is_relative = isinstance(one, ast.ImportFrom) and one.level
+        if is_beside or is_relative or not isinstance(one, ast.Import | ast.ImportFrom):
+            names |= set(bound(one))
     for one in statements:
-        parts: list[ast.AST] = [one]
-        if (
-            isinstance(one, ast.Assign)
-            and isinstance(one.value, ast.Tuple)
-            and isinstance(one.targets[0], ast.Tuple)
-        ):
-            parts = [ast.Assign([t], v) for t, v in zip(one.targets[0].elts, one.value.elts, strict=False)]
+        parts: list[ast.stmt] = [one]
+        match one:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                parts = [ast.Assign([t], v) for t, v in zip(targets, values, strict=False)]
         for part in parts:
-            if any(isinstance(n, ast.Name) and n.id in names for n in ast.walk(part)):
+            if any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(part)):
                 names |= set(bound(part))
     return frozenset(names - LIBRARIES)
 

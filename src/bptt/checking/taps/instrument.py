@@ -6,12 +6,14 @@ when the code runs, so that the same code serves to record, to change one value 
 """
 
 import ast
-import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from bptt.checking.taps.names import CHANGES, METHODS, MUTATORS, PLAIN_CALLS, SHAPES, root
+from bptt.checking.file import root
+from bptt.checking.taps.names import CHANGES, LIBRARIES, METHODS, MUTATORS, PLAIN_CALLS, SHAPES
+
+_VALUED = (ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
 
 
 @dataclass(eq=False)
@@ -26,25 +28,13 @@ class Node:
 
 @dataclass(eq=False)
 class Statement:
-    """A statement of somebody's function.
-
-    Attributes
-    ----------
-    tree : ast.stmt
-    file : Path
-    function : ast.FunctionDef or None
-        None: at the top level, or of the example.
-    owner : ast.ClassDef or None
-        The class whose method it stands in.
-    loops : tuple of ast.For or ast.While
-        The loops around it, the innermost last.
-    """
+    """A statement of somebody's function."""
 
     tree: ast.stmt
     file: Path
-    function: ast.FunctionDef | None
-    owner: ast.ClassDef | None
-    loops: tuple[ast.stmt, ...]
+    function: ast.FunctionDef | None  # None: at the top level, or of the example
+    owner: ast.ClassDef | None  # the class whose method it stands in
+    loops: tuple[ast.stmt, ...]  # around it, the innermost last
 
 
 @dataclass
@@ -55,249 +45,173 @@ class Table:
     statements: list[Statement] = field(default_factory=list)
 
 
-class Tapped(ast.NodeTransformer):
-    """Puts the taps in.
+class Scope(NamedTuple):
+    """Where a statement stands."""
 
-    Parameters
-    ----------
-    table : Table
-        Gets an entry for each expression and statement.
-    file : Path
-        Where the code comes from.
-    top : bool
-        Also the statements outside of functions: the example's, or those of a file that is run.
-    calls : frozenset of str, optional
-        Calls of these names at the top level are told to ``CALL_``: what is handed over, and comes back.
-    modules : frozenset of str
-        Names that are modules, and never values.
+    taps: bool
+    function: ast.FunctionDef | None = None
+    owner: ast.ClassDef | None = None
+    loops: tuple[ast.stmt, ...] = ()
+
+
+class Tapped:
+    """Makes code with taps out of statements, which are left as they are.
+
+    Each expression and statement gets an entry in `table`; with `top`, those outside of functions, too, as
+    the example's. There, calls of the names `calls` are told to ``CALL_``: what they are given, and return.
     """
 
     def __init__(
-        self,
-        table: Table,
-        file: Path,
-        *,
-        top: bool = False,
-        calls: frozenset[str] | None = None,
-        modules: frozenset[str] = frozenset(),
+        self, table: Table, file: Path, *, top: bool = False, calls: frozenset[str] = frozenset()
     ) -> None:
-        self.table, self.file, self.top, self.calls, self.modules = table, file, top, calls, modules
-        self.functions: list[ast.FunctionDef] = []
-        self.owners: list[ast.ClassDef] = []
-        self.loops: list[ast.stmt] = []
-        self.current = -1
-        self.terminal = False
-        self.original: dict[int, Any] = {}  # the node as it was, by the id of the one that is rewritten
-        self.keep: list[ast.stmt] = []  # these live as long as their ids are looked up
+        self.table, self.file, self.calls = table, file, calls
+        self.top = self.scope = Scope(top)  # where the file begins, and where we are
 
-    @property
-    def tapping(self) -> bool:
-        return self.top or bool(self.functions)
+    def module(self, body: list[ast.stmt]) -> ast.Module:
+        """Return statements with taps in them."""
+        return ast.fix_missing_locations(ast.Module(self._body(body, self.top), []))
 
-    # statements
+    def _body(self, body: list[ast.stmt], scope: Scope) -> list[ast.stmt]:
+        return [one for statement in body for one in self._statement(statement, scope)]
 
-    def statements(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        """Return statements with taps in them; the ones given are left as they are."""
-        twins = copy.deepcopy(body)
-        for one, twin in zip(body, twins, strict=True):
-            self.original |= {id(b): a for a, b in zip(ast.walk(one), ast.walk(twin), strict=True)}
-        self.keep += twins
-        return self._body(twins)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        self.functions.append(self.original[id(node)])
-        loops, self.loops, current = self.loops, [], self.current
-        node.body = self._body(node.body)
-        self.loops, self.current = loops, current
-        self.functions.pop()
-        return node
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.ClassDef:
-        self.owners.append(self.original[id(node)])
-        functions, self.functions, top, self.top = self.functions, [], self.top, False
-        node.body = self._body(node.body)
-        self.functions, self.top = functions, top
-        self.owners.pop()
-        return node
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AsyncFunctionDef:
-        return node
-
-    def _body(self, body: list[ast.stmt]) -> list[ast.stmt]:
-        return [one for statement in body for one in self._statement(statement)]
-
-    def _statement(self, node: ast.stmt) -> list[ast.stmt]:
-        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
-            return [self.visit(node)]
-        if not self.tapping:
-            return [self.generic_visit(node)]  # type: ignore[list-item]  # a statement stays one
-        before, original, number = self.current, self.original[id(node)], len(self.table.statements)
-        self.current = number
-        function = self.functions[-1] if self.functions else None
-        owner = self.owners[-1] if self.owners else None
-        self.table.statements.append(Statement(original, self.file, function, owner, tuple(self.loops)))
-        out = [self._at(ast.Expr(self._hook("PRE_", ast.Constant(number))), node)]
-        if isinstance(node, ast.For | ast.While | ast.If | ast.With | ast.Try | ast.Match):
-            self._compound(node, original)
-        elif isinstance(node, ast.Return):
-            if node.value is not None:
-                node.value = self._hook("PUT_", ast.Constant(number), self.visit(node.value))
-        elif (
-            isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and node.value is not None
-        ) or isinstance(node, ast.Expr):
-            assert node.value is not None
-            node.value = self._hook("PUT_", ast.Constant(number), self.visit(node.value))
-        elif isinstance(node, ast.Assert | ast.Raise):
-            pass
+    def _statement(self, node: ast.stmt, scope: Scope) -> list[ast.stmt]:
+        match node:
+            case ast.FunctionDef():
+                within = scope._replace(taps=True, function=node, loops=())
+                return [_with(node, body=self._body(node.body, within))]
+            case ast.ClassDef():
+                return [_with(node, body=self._body(node.body, Scope(taps=False, owner=node)))]
+            case ast.AsyncFunctionDef():
+                return [node]
+        if not scope.taps:
+            return [self._compound(node, scope)]
+        self.scope, number = scope, len(self.table.statements)
+        self.table.statements.append(Statement(node, self.file, scope.function, scope.owner, scope.loops))
+        if isinstance(node, _VALUED) and node.value is not None:
+            new: ast.stmt = _with(node, value=_hook("PUT_", node.value, number, self._expression(node.value)))
         else:
-            self.generic_visit(node)
-        out.append(node)
-        changed = self._changed(original)
+            new = self._compound(node, scope)
+        found = [ast.Expr(_hook("PRE_", node, number)), new]
+        changed = _changed(node)
         if changed is not None:
-            out.append(self._at(ast.Expr(self._hook("POST_", ast.Constant(number), changed)), node))
-        self.current = before
-        return out
+            found.append(ast.Expr(_hook("POST_", node, number, changed)))
+        return found
 
-    def _compound(self, node: Any, original: ast.stmt) -> None:
-        if isinstance(node, ast.For):
-            node.iter = self.visit(node.iter)
-        elif isinstance(node, ast.If | ast.While):
-            node.test = self.visit(node.test)
-        elif isinstance(node, ast.Match):
-            for case in node.cases:
-                case.body = self._body(case.body)
-        looping = isinstance(node, ast.For | ast.While)
-        if looping:
-            self.loops.append(original)
+    def _compound(self, node: ast.stmt, scope: Scope) -> Any:
+        """Return a statement whose heads and bodies have taps in them, as far as it has some."""
+        new: dict[str, Any] = {}
+        head = {ast.For: "iter", ast.While: "test", ast.If: "test"}.get(type(node))
+        if head and scope.taps:
+            new[head] = self._expression(getattr(node, head))
+        if isinstance(node, ast.For | ast.While):
+            scope = scope._replace(loops=(*scope.loops, node))
         for part in ("body", "orelse", "finalbody"):
             if getattr(node, part, None):
-                setattr(node, part, self._body(getattr(node, part)))
-        for handler in getattr(node, "handlers", []):
-            handler.body = self._body(handler.body)
-        if looping:
-            self.loops.pop()
+                new[part] = self._body(getattr(node, part), scope)
+        for part in ("handlers", "cases"):
+            if hasattr(node, part):
+                new[part] = [_with(one, body=self._body(one.body, scope)) for one in getattr(node, part)]
+        return _with(node, **new)
 
-    def _changed(self, node: ast.stmt) -> ast.expr | None:
-        """Return the expression that reads what a statement changed in place, or None."""
-        target: ast.expr | None = None
-        if isinstance(node, ast.AugAssign):
-            target = node.target
-        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-            func = node.value.func
-            if isinstance(func, ast.Attribute) and func.attr in CHANGES:
-                target = func.value
-            elif isinstance(func, ast.Attribute) and func.attr == "at" and node.value.args:
-                target = node.value.args[0]
-            elif out := next((k.value for k in node.value.keywords if k.arg == "out"), None):
-                target = out
-        if target is None or any(
-            isinstance(n, ast.Call | ast.Starred | ast.NamedExpr) for n in ast.walk(target)
-        ):
-            return None
-        read = copy.deepcopy(target)
-        for n in ast.walk(read):
-            if isinstance(n, ast.Name | ast.Attribute | ast.Subscript):
-                n.ctx = ast.Load()
-        return read
-
-    # expressions
-
-    def _hook(self, name: str, *arguments: ast.expr) -> ast.Call:
-        return ast.Call(ast.Name(name, ast.Load()), list(arguments), [])
-
-    def _at(self, new: Any, old: ast.AST) -> Any:
-        return ast.fix_missing_locations(ast.copy_location(new, old))
-
-    def _tap(self, node: ast.expr, original: ast.expr) -> ast.expr:
-        terminal = self.terminal and isinstance(original, ast.Name | ast.Attribute | ast.Subscript)
-        self.table.nodes.append(Node(original, self.file, self.current, terminal))
-        new: ast.expr = self._at(self._hook("TAP_", ast.Constant(len(self.table.nodes) - 1), node), original)
-        return new
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
-        if self.tapping:
-            node.body = self.visit(node.body)
-        return node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.expr:
-        return node
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        if not self.tapping or not isinstance(node, ast.expr):
-            return super().generic_visit(node)
-        if not isinstance(getattr(node, "ctx", None) or ast.Load(), ast.Load):
+    def _expression(self, node: Any, *, terminal: bool = False) -> Any:
+        """Return an expression with taps; terminal: its value goes into arithmetic as it is."""
+        new = node
+        if not isinstance(getattr(node, "ctx", None), ast.Load | None):
             return node
-        original = self.original[id(node)]
         match node:
-            case ast.Name():
-                return (
-                    node
-                    if node.id in self.modules or node.id in ("self", "cls")
-                    else self._tap(node, original)
-                )
-            case ast.Subscript():
-                node.value = self._inner(node.value)
-                return self._tap(node, original)
-            case ast.Attribute():
-                if (
-                    isinstance(node.value, ast.Name) and node.value.id in self.modules
-                ) or node.attr in SHAPES:
-                    return node
-                node.value = self._inner(node.value)
-                return self._tap(node, original)
-            case ast.Call():
-                return self._call(node, original)
-            case ast.BinOp() | ast.UnaryOp():
-                terminal, self.terminal = self.terminal, True
-                super().generic_visit(node)
-                self.terminal = terminal
-                return self._tap(node, original)
-            case ast.IfExp():
-                super().generic_visit(node)
-                return self._tap(node, original)
-            case ast.Constant():
+            case ast.Constant() | ast.JoinedStr():
                 return node
+            case ast.Name(name):
+                if name in LIBRARIES or name in ("self", "cls"):
+                    return node
+            case ast.Attribute(value, name):
+                if name in SHAPES or (isinstance(value, ast.Name) and value.id in LIBRARIES):
+                    return node
+                new = _with(node, value=self._expression(value))
+            case ast.Subscript(value):
+                new = _with(node, value=self._expression(value))
+            case ast.Call(func):
+                new = self._call(node)
+                if isinstance(func, ast.Name) and func.id in PLAIN_CALLS:
+                    return new
+            case ast.BinOp() | ast.UnaryOp():
+                new = self._parts(node, terminal=True)
+            case ast.IfExp():
+                new = self._parts(node, terminal=terminal)
             case ast.Tuple() | ast.List():
-                return super().generic_visit(node)
-        terminal, self.terminal = self.terminal, False
-        super().generic_visit(node)
-        self.terminal = terminal
-        return node
+                return self._parts(node, terminal=terminal)
+            case ast.Lambda(body=body):
+                return _with(node, body=self._expression(body, terminal=terminal))
+            case ast.expr() | ast.comprehension():
+                return self._parts(node, terminal=False)
+            case _:
+                return node
+        terminal = terminal and isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
+        self.table.nodes.append(Node(node, self.file, len(self.table.statements) - 1, terminal))
+        return _hook("TAP_", node, len(self.table.nodes) - 1, new)
 
-    def _inner(self, node: ast.expr) -> ast.expr:
-        terminal, self.terminal = self.terminal, False
-        new: ast.expr = self.visit(node)
-        self.terminal = terminal
-        return new
+    def _parts(self, node: ast.AST, *, terminal: bool) -> Any:
+        new: dict[str, Any] = {}
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                new[name] = [self._expression(one, terminal=terminal) for one in value]
+            else:
+                new[name] = self._expression(value, terminal=terminal)
+        return _with(node, **new)
 
-    def _call(self, node: ast.Call, original: ast.expr) -> ast.expr:
-        func, begins = node.func, root(node.func)
-        library = isinstance(func, ast.Attribute) and (self._module(func.value) or func.attr in METHODS)
-        plain = isinstance(func, ast.Name) and func.id in PLAIN_CALLS
-        terminal, self.terminal = self.terminal, library
-        name = func.attr if isinstance(func, ast.Attribute) else ""
-        mutates = name in MUTATORS
-        for i, argument in enumerate(node.args):
-            if isinstance(argument, ast.Starred) or (mutates and library and name == "at" and i == 0):
-                continue
-            node.args[i] = self.visit(argument)
-        for keyword in node.keywords:
-            if keyword.arg not in (None, "out"):
-                keyword.value = self.visit(keyword.value)
-        if isinstance(func, ast.Attribute) and not self._module(func.value) and not mutates:
-            func.value = self.visit(func.value)
-        self.terminal = terminal
-        if plain:
-            return node
-        backward = isinstance(func, ast.Attribute) and func.attr == "backward"  # torch.autograd.backward, too
-        if self.calls is not None and not self.functions and (backward or begins in self.calls):
-            number = ast.Constant(len(self.table.nodes))
-            node = self._at(
-                ast.Call(ast.Name("CALL_", ast.Load()), [number, node.func, *node.args], node.keywords), node
-            )
-        return self._tap(node, original)
+    def _call(self, node: ast.Call) -> Any:
+        func: Any = node.func
+        name = getattr(func, "attr", "")
+        is_method = isinstance(func, ast.Attribute) and not _is_module(func.value)
+        library = isinstance(func, ast.Attribute) and (not is_method or name in METHODS)
+        as_is = node.args[: library and name == "at"]  # np.add.at changes it
+        args = as_is + [
+            one if isinstance(one, ast.Starred) else self._expression(one, terminal=library)
+            for one in node.args[len(as_is) :]
+        ]
+        keywords = [
+            one
+            if one.arg in (None, "out")
+            else _with(one, value=self._expression(one.value, terminal=library))
+            for one in node.keywords
+        ]
+        if is_method and name not in MUTATORS:
+            func = _with(func, value=self._expression(func.value, terminal=library))
+        if self.scope.function is None and (name == "backward" or root(node.func) in self.calls):
+            number = ast.Constant(len(self.table.nodes))  # of the call's own tap
+            func, args = ast.Name("CALL_", ast.Load()), [number, func, *args]
+        return _with(node, func=func, args=args, keywords=keywords)
 
-    def _module(self, node: ast.expr) -> bool:
-        while isinstance(node, ast.Attribute):
-            node = node.value
-        return isinstance(node, ast.Name) and node.id in self.modules
+
+def _is_module(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in LIBRARIES
+
+
+def _with(node: Any, **parts: Any) -> Any:
+    """Return a node with other parts; it stays as it is."""
+    return type(node)(**{**vars(node), **parts})
+
+
+def _hook(name: str, at: ast.AST, number: int, *arguments: ast.expr) -> ast.Call:
+    call = ast.Call(ast.Name(name, ast.Load()), [ast.Constant(number), *arguments], [])
+    return ast.copy_location(call, at)
+
+
+def _changed(node: ast.stmt) -> ast.expr | None:
+    """Return the expression that reads what a statement changed in place, or None."""
+    match node:
+        case ast.AugAssign(target):
+            pass
+        case ast.Expr(ast.Call(ast.Attribute(target, name))) if name in CHANGES:
+            pass
+        case ast.Expr(ast.Call(ast.Attribute(_, "at"), [target, *_])):
+            pass
+        case ast.Expr(ast.Call(keywords=[*_, ast.keyword("out", target)])):
+            pass
+        case _:
+            return None
+    if any(isinstance(part, ast.Call | ast.Starred | ast.NamedExpr) for part in ast.walk(target)):
+        return None
+    return ast.parse(ast.unparse(target), mode="eval").body

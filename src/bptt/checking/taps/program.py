@@ -4,14 +4,14 @@ import __future__
 
 import ast
 import contextlib
-import functools
 import importlib
+import inspect
 import io
 import random
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,18 +23,15 @@ from bptt.checking.file import (
     definitions,
     in_double,
     leading_constants,
+    modules,
     neighbours,
     overridden,
     read,
-    reads_file,
-    stand_ins,
 )
-from bptt.checking.taps.example import LIBRARIES, ExampleError, code_names, parsed, with_names
+from bptt.checking.taps.example import ExampleError, code_names, parsed, with_names
 from bptt.checking.taps.instrument import Table, Tapped
 
 EXAMPLE = Path("the example")
-
-
 NAME = "judged"
 
 
@@ -53,11 +50,27 @@ class Call:
     """A call that the example makes: what it hands over, and what it gets."""
 
     at: int  # the example's statement
-    text: str
-    arguments: list[Any]
-    result: Any
     tree: ast.Call
+    arguments: list[Any]
     given: list[Any]  # the arguments as they were before the call, which may change them
+    result: Any
+    function: Any = None
+    keywords: tuple[str, ...] = ()  # the names of the last arguments
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the arguments, as the function calls them; empty where it does not say."""
+        try:
+            own = list(inspect.signature(self.function).parameters)
+        except (TypeError, ValueError):
+            own = []
+        count = len(self.arguments) - len(self.keywords)
+        return [*(own + [""] * count)[:count], *self.keywords]
+
+    @property
+    def text(self) -> str:
+        """What is called, as it is written."""
+        return ast.unparse(self.tree.func)
 
 
 @dataclass
@@ -69,7 +82,7 @@ class Outcome:
 
 
 @dataclass
-class _File:
+class File:
     """A file's statements, compiled one by one: those that may fail are left out where they do."""
 
     source: Source
@@ -78,47 +91,27 @@ class _File:
 
 
 class Program:
-    """Somebody's file with an example, each expression of it tapped.
+    """Somebody's file with an example, statements that call its code once; each expression is tapped."""
 
-    Parameters
-    ----------
-    source : Source
-        The file.
-    example : str
-        Statements that call its code once; they see its names, and ``np``.
-    own : sequence of ast.stmt
-        The file's own statements, run in place of an example.
-
-    Attributes
-    ----------
-    table : Table
-        The expressions and statements that are tapped.
-    sources : dict
-        The files, by their paths; those beside it appear when they are first imported.
-    """
-
-    def __init__(self, source: Source, example: str = "", *, own: Sequence[ast.stmt] = ()) -> None:
-        self.source, self.table, self.example, self.own = source, Table(), example, tuple(own)
-        self.files: dict[Path, _File] = {}
-        self.left_out: dict[str, str] = {}
-        self.notes: list[str] = []
+    def __init__(self, source: Source, example: str = "") -> None:
+        self.source, self.table, self.example = source, Table(), example
+        self.files: dict[Path, File] = {}  # those beside it appear when they are first imported
+        self.left_out: dict[str, str] = {}  # statements that fail when the file is read, by their places
         self._cache: dict[tuple[Path, str], Any] = {}
-        if any(name.partition(".")[0] == "torch" for name in _imported(source.tree)):
-            with contextlib.suppress(ImportError):
-                importlib.import_module(
-                    "torch"
-                )  # before the first run, so that its random numbers are seeded
         self.neighbours = neighbours(source)
-        self.neighbours.resolve = functools.lru_cache(None)(self.neighbours.resolve)  # type: ignore[method-assign]
-        given = list(own) or parsed(example)
-        self.code = frozenset() if own else code_names(source, given, self.neighbours.resolve)
+        imported = {module for _, module, _ in modules(source.tree)}
+        if any(module.partition(".")[0] == "torch" for module in imported):
+            with contextlib.suppress(ImportError):  # before a run, so that its random numbers are seeded
+                importlib.import_module("torch")
+        given = parsed(example)
+        self.code = code_names(source, given, self.neighbours.resolve)
         in_double(ast.Module(given, []))
-        self.statements = given if own else list(with_names(given, source.tree, self.code))
-        self.imports = any(self.neighbours.resolve(name) for name in _imported(source.tree))
-        self.reads = any(reads_file(one) for one in ast.walk(source.tree) if isinstance(one, ast.stmt))
-        self.constants = {} if own else leading_constants(example)
+        self.statements = list(with_names(given, source.tree, self.code))
+        self.imports = any(map(self.neighbours.resolve, imported))
+        self.constants = leading_constants(example)
         self.main = self._file(source, overridden(definitions(source), self.constants))
-        self.steps = [self._step(one) for one in self.statements]
+        tapped = Tapped(self.table, EXAMPLE, top=True, calls=self.code)
+        self.steps = [self._compiled(tapped, one) for one in map(_kept, self.statements)]
 
     def replaced(self, sources: dict[Path, Source]) -> "Program":
         """Return the same program with other texts of some files; what stays is not compiled again."""
@@ -137,35 +130,25 @@ class Program:
         """The files, by their paths."""
         return {path: file.source for path, file in self.files.items()}
 
-    def _file(self, source: Source, statements: list[ast.stmt]) -> _File:
+    @property
+    def notes(self) -> list[str]:
+        """What has stood in for files that are not there."""
+        return self.source.builtins["open"].notes  # type: ignore[no-any-return]
+
+    def _file(self, source: Source, statements: list[ast.stmt]) -> File:
         doubled = in_double(ast.Module(statements, []))
-        codes = []
+        tapped, codes = Tapped(self.table, source.path), []
         for one in statements:
             key = (source.path, f"{one.lineno}:{ast.unparse(one)}")
             if key not in self._cache:
-                self._cache[key] = self._code(source.path, [one])
+                self._cache[key] = self._compiled(tapped, one)
             codes.append((self._cache[key], one))
-        self.files[source.path] = file = _File(source, codes, doubled)
+        self.files[source.path] = file = File(source, codes, doubled)
         return file
 
-    def _code(self, path: Path, body: list[ast.stmt], *, example: bool = False) -> Any:
-        modules = LIBRARIES | {
-            (alias.asname or alias.name.split(".")[0])
-            for one in ast.walk(ast.Module(body, []))
-            if isinstance(one, ast.Import)
-            for alias in one.names
-        }
-        tapped = Tapped(self.table, path, top=example, calls=self.code if example else None, modules=modules)
-        module = ast.fix_missing_locations(ast.Module(tapped.statements(body), []))
-        return compile(
-            module, str(path), "exec", flags=__future__.annotations.compiler_flag, dont_inherit=True
-        )
-
-    def _step(self, one: ast.stmt) -> Any:
-        if isinstance(one, ast.Expr):  # what a call returns is looked at, too
-            kept = ast.Assign([ast.Name("_", ast.Store())], one.value)
-            one = ast.fix_missing_locations(ast.copy_location(kept, one))
-        return self._code(self.source.path if self.own else EXAMPLE, [one], example=True)
+    def _compiled(self, tapped: Tapped, statement: ast.stmt) -> Any:
+        flags, module = __future__.annotations.compiler_flag, tapped.module([statement])
+        return compile(module, str(tapped.file), "exec", flags=flags, dont_inherit=True)
 
     def run(
         self,
@@ -173,89 +156,74 @@ class Program:
         *,
         seed: int = 0,
         stop: int | None = None,
-        after: Callable[[int, Outcome], None] | None = None,
+        after: Callable[[int, Outcome], None] = lambda _i, _outcome: None,
     ) -> Outcome:
-        """Execute the definitions, then the example.
+        """Execute the definitions, then the example, up to its statement `stop`; ExampleError if one fails.
 
-        Parameters
-        ----------
-        hooks : Hooks, optional
-        seed : int
-            Of all random numbers; a seed that the code sets itself is moved by it.
-        stop : int, optional
-            The example's last statement to be executed; None: all.
-        after : callable, optional
-            Called with the number of the statement that was executed (-1: the definitions) and what is there.
-
-        Raises
-        ------
-        ExampleError
-            If a statement of the example fails.
+        The seed is that of all random numbers; one that the code sets itself is moved by it. `after` is told
+        the number of each statement that was executed (-1: the definitions), and what is there.
         """
         hooks = hooks or Hooks()
         module = types.ModuleType(NAME)
         module.__file__ = str(self.source.path)
-        names = module.__dict__
+        names, nodes, step = module.__dict__, self.table.nodes, 0
         outcome = Outcome(names)
-        table = self.table
-        current = [0]
 
         def call(k: int, function: Any, *arguments: Any, **keywords: Any) -> Any:
             handed = [*arguments, *keywords.values()]
             given = [_copied(one) for one in handed]
             result = function(*arguments, **keywords)
-            tree = table.nodes[k].tree
+            tree = nodes[k].tree
             assert isinstance(tree, ast.Call)
-            outcome.calls.append(Call(current[0], ast.unparse(tree.func), handed, result, tree, given))
+            outcome.calls.append(Call(step, tree, handed, given, result, function, tuple(keywords)))
             return result
 
         taps = {"TAP_": hooks.tap, "PRE_": hooks.pre, "PUT_": hooks.put, "POST_": hooks.post, "CALL_": call}
-        with _held(self, seed, module, taps):
+
+        def beside(path: Path, names: dict[str, Any]) -> None:
+            if path not in self.files:
+                source = read(path)
+                self._file(source, definitions(source))
+            self._fill(self.files[path], names, taps)
+
+        imports = self.neighbours.importable(beside) if self.imports else contextlib.nullcontext()
+        with _held(str(self.source.path), seed, module), imports:
             self._fill(self.main, names, taps)
-            if after:
-                after(-1, outcome)
-            for i, code in enumerate(self.steps):
-                if stop is not None and i > stop:
-                    break
-                current[0] = i
+            after(-1, outcome)
+            for step, code in enumerate(self.steps[: None if stop is None else stop + 1]):
                 try:
                     exec(code, names)
                 except Exception as error:
-                    raise ExampleError(self._told(error, i)) from error
-                if after:
-                    after(i, outcome)
+                    raise ExampleError(self._told(error, step)) from error
+                after(step, outcome)
         return outcome
 
-    def _fill(self, file: _File, names: dict[str, Any], taps: dict[str, Any]) -> None:
-        names.update(taps, np=np)
-        names["__builtins__"] = file.source.builtins
+    def _fill(self, file: File, names: dict[str, Any], taps: dict[str, Any]) -> None:
+        names.update(taps, np=np, __builtins__=file.source.builtins)
         for code, one in file.codes:
             try:
                 exec(code, names)
+            except NameError:
+                continue  # it reads what was left out
             except Exception as error:
                 self.left_out.setdefault(file.source.place(one.lineno), f"{type(error).__name__}: {error}")
-
-    def beside(self, taps: dict[str, Any]) -> Callable[[Path, dict[str, Any]], None]:
-        """Return what executes a module beside the file, with taps."""
-
-        def execute(path: Path, names: dict[str, Any]) -> None:
-            file = self.files.get(path)
-            if file is None:
-                source = read(path)
-                file = self._file(source, definitions(source))
-            self._fill(file, names, taps)
-
-        return execute
 
     def _told(self, error: BaseException, step: int) -> str:
         """Return what happened in one line: the innermost place in somebody's file."""
         where, trace = f"line {self.statements[step].lineno} of the example", error.__traceback__
         while trace is not None:
-            for path, file in self.files.items():
-                if trace.tb_frame.f_code.co_filename == str(path):
-                    where = file.source.place(trace.tb_lineno)
+            file = self.files.get(Path(trace.tb_frame.f_code.co_filename))
+            where = file.source.place(trace.tb_lineno) if file else where
             trace = trace.tb_next
         return f"{where}: {type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
+
+
+def _kept(one: ast.stmt) -> ast.stmt:
+    """Return a statement that keeps what it returns, so that it is looked at, too."""
+    if not isinstance(one, ast.Expr):
+        return one
+    kept = ast.Assign([ast.Name("_", ast.Store())], one.value)
+    return ast.fix_missing_locations(ast.copy_location(kept, one))
 
 
 def _copied(value: Any) -> Any:
@@ -266,23 +234,9 @@ def _copied(value: Any) -> Any:
     return {key: _copied(one) for key, one in value.items()} if type(value) is dict else value
 
 
-def _imported(tree: ast.AST) -> Iterator[str]:
-    """Yield the modules that a file imports."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield node.module or node.names[0].name
-
-
 @contextlib.contextmanager
-def _held(program: Program, seed: int, module: types.ModuleType, taps: dict[str, Any]) -> Iterator[None]:
+def _held(path: str, seed: int, module: types.ModuleType) -> Iterator[None]:
     """Everything that a run sets for the code, and takes back: seeds, modules, the current output."""
-    changed: list[tuple[Any, str, Any]] = []
-
-    def change(owner: Any, name: str, new: Any) -> None:
-        changed.append((owner, name, getattr(owner, name)))
-        setattr(owner, name, new)
 
     def moved(make: Any) -> Any:
         def seeded(given: Any = None, *more: Any) -> Any:
@@ -291,33 +245,23 @@ def _held(program: Program, seed: int, module: types.ModuleType, taps: dict[str,
         return seeded
 
     torch = sys.modules.get("torch")
-    module.__dict__["__package__"] = program.neighbours.package
+    changes: list[tuple[Any, str, Any]] = [(sys, "argv", [path]), (random, "seed", moved(random.seed))]
+    changes += [(np.random, name, moved(getattr(np.random, name))) for name in ("seed", "default_rng")]
+    before = [getattr(owner, name) for owner, name, _ in changes]
+    np.random.seed(seed)  # noqa: NPY002  the code under judgement draws from it
+    random.seed(seed)
     sys.modules[NAME] = module
+    if torch is not None:
+        torch.manual_seed(seed)
+        torch.set_default_dtype(torch.float64)
+    for owner, name, new in changes:
+        setattr(owner, name, new)
     try:
-        np.random.seed(seed)  # noqa: NPY002  the code under judgement draws from it
-        random.seed(seed)
-        change(np.random, "seed", moved(np.random.seed))
-        change(np.random, "default_rng", moved(np.random.default_rng))
-        change(random, "seed", moved(random.seed))
-        if torch is not None:
-            torch.manual_seed(seed)
-            torch.set_default_dtype(torch.float64)
-        change(sys, "argv", [str(program.source.path)])
-        out = io.StringIO()
-        beside: Any = program.neighbours.importable(program.beside(taps)) if program.imports else None
-        files: Any = stand_ins(program.source) if program.reads else None
-        with (
-            beside or contextlib.nullcontext(),
-            files or contextlib.nullcontext([]) as notes,
-            contextlib.redirect_stdout(out),
-            np.errstate(all="ignore"),
-            warnings.catch_warnings(),
-        ):
+        with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-            program.notes = notes
     finally:
-        for owner, name, old in reversed(changed):
+        for (owner, name, _), old in zip(changes, before, strict=True):
             setattr(owner, name, old)
         sys.modules.pop(NAME, None)
         if torch is not None:

@@ -2,7 +2,8 @@
 
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -22,13 +23,6 @@ def flat(value: Any) -> Array | None:
     """Return a value's floating-point numbers as a vector, or None if it is no array of them.
 
     NumPy's arrays and numbers, PyTorch's tensors, Python's floats and lists of them (nested, too) are arrays.
-
-    Examples
-    --------
-    >>> flat([[1.0, 2.0], [3.0, 4.0]])
-    array([1., 2., 3., 4.])
-    >>> flat("text") is None
-    True
     """
     kind = type(value)
     if kind is np.ndarray or isinstance(value, np.ndarray):
@@ -60,14 +54,7 @@ def _numbers(value: Any) -> Array | None:
 
 
 def bump(value: Any, by: Array) -> Any:
-    """Return a value of the same kind and shape, changed by a vector.
-
-    Parameters
-    ----------
-    value : object
-        What :func:`flat` takes for an array.
-    by : array of shape (size,)
-    """
+    """Return an array of the same kind and shape, changed by a vector."""
     if isinstance(value, np.ndarray):
         return value + by.reshape(value.shape)
     if isinstance(value, float | np.floating):
@@ -88,18 +75,17 @@ def put(value: Any, numbers: Array) -> None:
         if value.flags.writeable:
             value[...] = numbers.reshape(value.shape)
     elif isinstance(value, list):
-        put_list(value, iter(numbers.tolist()))
+        _put_list(value, iter(numbers.tolist()))
     elif type(value).__module__.startswith("torch"):
         torch = sys.modules["torch"]
         with torch.no_grad():
             value.copy_(torch.tensor(numbers.reshape(tuple(value.shape)), dtype=value.dtype))
 
 
-def put_list(value: list[Any], numbers: Iterator[float]) -> None:
-    """Write numbers into a nested list, one after the other."""
+def _put_list(value: list[Any], numbers: Iterator[float]) -> None:
     for i, one in enumerate(value):
         if isinstance(one, list):
-            put_list(one, numbers)
+            _put_list(one, numbers)
         elif isinstance(one, float):
             value[i] = next(numbers)
 
@@ -138,42 +124,29 @@ def leaves(
     if deep > 6 or id(value) in seen:
         return
     seen.add(id(value))
-    found: Iterator[tuple[tuple[str, Any], Any]]
-    if isinstance(value, list | tuple) or type(value).__name__ == "deque":
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            found = ((("attr", name), getattr(value, name)) for name in value._fields)
-        else:
-            found = ((("item", i), one) for i, one in enumerate(list(value)[:400]))
-    elif isinstance(value, dict):
-        found = ((("item", key), one) for key, one in list(value.items())[:400])
-    elif isinstance(value, np.ndarray) and value.dtype == object:
-        found = (
-            ((("item", i), one) for i, one in enumerate(value.reshape(-1)[:400]))
-            if value.ndim == 1
-            else iter(())
-        )
-    elif type(value).__module__.startswith("torch") and hasattr(value, "named_parameters"):
-        found = ((("attr", name), one) for name, one in _module(value))
-    elif hasattr(value, "__dict__") and not type(value).__module__.startswith(("numpy", "torch")):
-        found = ((("attr", name), one) for name, one in list(vars(value).items()))
-    elif hasattr(value, "__slots__"):
-        found = (
-            (("attr", n), getattr(value, n))
-            for n in value.__slots__
-            if isinstance(n, str) and hasattr(value, n)
-        )
-    else:
-        return
-    for step, one in found:
-        yield from leaves(one, (*path, step), deep=deep + 1, seen=seen)
+    kind, members = _members(value)
+    for step, one in members:
+        yield from leaves(one, (*path, (kind, step)), deep=deep + 1, seen=seen)
 
 
-def _module(value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield a torch module's own members: parameters, buffers, children, and what else it keeps."""
-    yield from value._parameters.items()
-    yield from value._buffers.items()
-    yield from value._modules.items()
-    yield from ((n, v) for n, v in vars(value).items() if not n.startswith("_"))
+def _members(value: Any) -> tuple[str, Iterable[tuple[Any, Any]]]:
+    """Return what a value is made of, by names or by indices."""
+    library = type(value).__module__.partition(".")[0]
+    if isinstance(value, dict):
+        return "item", list(value.items())[:400]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return "attr", zip(value._fields, value, strict=False)
+    objects = isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1
+    if isinstance(value, list | tuple | deque) or objects:
+        return "item", enumerate(list(value)[:400])
+    if library == "torch" and hasattr(value, "named_parameters"):
+        own = {name: one for name, one in vars(value).items() if not name.startswith("_")}
+        return "attr", {**value._parameters, **value._buffers, **value._modules, **own}.items()
+    if library in ("numpy", "torch"):
+        return "attr", ()
+    slots = getattr(type(value), "__slots__", None) or ()
+    kept = {name: getattr(value, name) for name in slots if hasattr(value, name)}
+    return "attr", {**kept, **getattr(value, "__dict__", {})}.items()
 
 
 def get(names: dict[str, Any], path: Path) -> Any:
@@ -185,18 +158,12 @@ def get(names: dict[str, Any], path: Path) -> Any:
 
 
 def written(path: Path) -> str:
-    """Return a path as Python writes it.
-
-    Examples
-    --------
-    >>> written((("item", "net"), ("attr", "W"), ("item", 0)))
-    'net.W[0]'
-    """
+    """Return a path as Python writes it: ``net.W[0]``."""
     (_, first), *rest = path
     return str(first) + "".join(f".{step}" if kind == "attr" else f"[{step!r}]" for kind, step in rest)
 
 
-def entries(value: Any, at: Callable[[Any], bool] | None = None) -> Array | None:
+def entries(value: Any) -> Array | None:
     """Return all numbers that are reachable from a value, one after the other; None if there are none."""
     found = [flat(one) for _, one in leaves(value)]
     kept = [one for one in found if one is not None]
