@@ -7,7 +7,8 @@ import numpy as np
 
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Execution, sketch
-from bptt.checking.adjoints.table import Adjoints, Rows, measure, results
+from bptt.checking.adjoints.rows import Rows
+from bptt.checking.adjoints.table import Adjoints, measure, results
 from bptt.checking.adjoints.terms import LOSSLIKE, Candidate
 from bptt.checking.taps.values import Path, shape
 from bptt.types import Array
@@ -91,6 +92,10 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         rest, count = totals[0] - totals[1], len(totals[1])
         averaged = bool(rest and totals[1]) and _has_axis(found, rest, 1 / factor)
         more = (scaled > chosen.explained + 1 and count >= len(totals[0])) or count > max(len(totals[0]), 1)
+        more = more and (count > 1 or any(abs(r - round(r)) < 1e-9 for r in (factor, 1 / factor)))
+        of = sum(row.kind == "total" for row in rows.rows)
+        if chosen.explained >= 3 and 2 * count < of:
+            more = False  # it comes in on the way, and not for all: it is a fault
         if averaged or (more and not rest):
             chosen.factor, chosen.explained = factor, max(scaled, chosen.explained)
     return chosen

@@ -1,7 +1,9 @@
 """Outputs times the arrays that an example hands to the backward."""
 
 import ast
+import functools
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +14,15 @@ from bptt.checking.adjoints.terms import Term
 from bptt.checking.taps.program import Call, Outcome
 from bptt.checking.taps.values import Path, entries, flat, get, identity, leaves, shape, written
 
+COTANGENT = re.compile(
+    r"^_*(d|grad|delta|up|g)(?![a-z])|^_*d_?[a-zA-Z]{1,3}(_|\d|$)|^_*(grad|delta|upstream)"
+)
+"""Names of arguments that are gradients at outputs, whatever else fits."""
+
+
+LABEL = re.compile(r"targ|label|true|expected|gold|truth", re.IGNORECASE)
+"""Names of arguments that are what an output must be, and no gradient at it."""
+
 
 @dataclass(eq=False)
 class _Output:
@@ -20,39 +31,60 @@ class _Output:
     read: Callable[[Outcome], Any]
     value: Any
     call: int = -1
+    deep: bool = False  # it is kept in something, and no result by itself
+    names: frozenset[str] = frozenset()
 
     def before(self, call: int, step: int) -> bool:
         """Return whether it is there when a call is made."""
         return self.call < call if self.call >= 0 else self.step < step
 
 
-def handed(point: Point, record: Record) -> Iterator[tuple[Term, ...]]:
-    """Yield the sums of outputs times the arrays that a later call gets."""
+def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], bool]]:
+    """Yield the sums of outputs times the arrays that a later call gets, and whether these must be in it."""
     assert record.outcome is not None
     calls = record.outcome.calls
-    outputs = list(_outputs(point, record, calls))
+    outputs = _distinct(_outputs(point, record, calls))
+    whole: set[int] = set()  # what is handed over as it is: no list of what is handed over step by step
     earlier: set[tuple[Any, ...]] = {identity(record.held[-1][p]) for p in point.made if p in record.held[-1]}
     for n, call in enumerate(calls):
-        parts, kept = ([part for one in own for part in _parts(one)] for own in (call.arguments, call.given))
+        named = zip(call.names, call.arguments, call.given, strict=True)
         handed = [
-            (value, was)
-            for value, was in zip(parts, kept, strict=False)
+            (value, was, name)
+            for name, one, kept in named
+            if not LABEL.search(name)
+            for value, was in zip(_parts(one), _parts(kept), strict=False)
             if not any(identity(one) in earlier for _, one in leaves(value))
         ]
         earlier |= {identity(one) for value in [*call.arguments, call.result] for _, one in leaves(value)}
         choices = []
-        for value, was in handed:
-            fits = [
-                o for o in outputs if o.before(n, call.at) and _alike(o.value, value) and o.value is not value
-            ]
-            choices.append([*((o, was) for o in fits[:6]), None])
-        if not any(len(c) > 1 for c in choices):
+        for value, was, name in handed:
+            fits = _fits([o for o in outputs if o.before(n, call.at)], value, name)
+            none = [] if COTANGENT.match(name) and fits else [None]
+            choices.append([*((o, was) for o in fits[:6]), *none])
+        if not any(c != [None] for c in choices):
             continue
+        whole |= {id(value) for (value, _, _), own in zip(handed, choices, strict=True) if None not in own}
         for chosen in itertools.product(*choices):
             pairs = [pair for pair in chosen if pair is not None]
             if pairs and len({id(o) for o, _ in pairs}) == len(pairs):
-                yield tuple(_contracted(o, value) for o, value in pairs)
-    yield from _groups(point, record, outputs)
+                yield tuple(_contracted(o, value) for o, value in pairs), any(None not in c for c in choices)
+    yield from ((terms, False) for terms in _groups(point, record, outputs, whole))
+
+
+def _fits(outputs: list[_Output], value: Any, name: str) -> list[_Output]:
+    """Return the outputs at which an argument may be the gradient: those of its name, or results first."""
+    fits = [o for o in outputs if _alike(o.value, value) and o.value is not value]
+    if COTANGENT.match(name):
+        own = _bare(name)
+        fits = [o for o in fits if own in o.names] or fits
+        fits = [o for o in fits if own.partition("_")[0] in {n.partition("_")[0] for n in o.names}] or fits
+        fits = [o for o in fits if not o.deep] or fits
+    return fits
+
+
+def _bare(name: str) -> str:
+    """Return the name of what something is the gradient at: ``h_last`` of ``dh_last``."""
+    return re.sub(r"^_*(grad|delta|d)_?|_?(grad|delta)$", "", name).lower()
 
 
 def _parts(value: Any) -> list[Any]:
@@ -64,6 +96,15 @@ def _parts(value: Any) -> list[Any]:
     ):
         return [part for one in value for part in _parts(one)]
     return [value] if isinstance(value, list | dict) and entries(value) is not None else []
+
+
+def _distinct(outputs: Iterator[_Output]) -> list[_Output]:
+    """Return outputs without those that are the same numbers in memory under another name."""
+    found: dict[tuple[Any, ...], _Output] = {}
+    for one in outputs:
+        first = found.setdefault(identity(one.value), one)
+        first.names |= {one.text.lower()}
+    return list(found.values())
 
 
 def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Output]:
@@ -86,13 +127,15 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                     return result if pattern is None else dict(_views(result)).get(pattern)
 
                 name = "" if pattern is None else "".join(f"[{s}]" for _, s in pattern)
-                yield _Output(f"what {text} returns{name}", call.at, read, value, n)
+                deep = pattern is not None or isinstance(one, dict)
+                yield _Output(f"what {text} returns{name}", call.at, read, value, n, deep)
     seen: set[int] = set()
     for step in range(point.start + 1, len(record.held)):
         assert record.outcome is not None
         for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
-            try:
-                value = get(record.outcome.names, parent)
+            try:  # an array as it was then; what holds arrays as it is at the end
+                value = record.held[step].get(parent)
+                value = get(record.outcome.names, parent) if value is None else value
             except (LookupError, AttributeError, TypeError):
                 continue
             if parent[0][1] == "_" or id(value) in seen or entries(value) is None:
@@ -105,7 +148,12 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
             ):
                 continue
             seen.add(id(value))
-            yield _Output(written(parent), step - 1, lambda outcome, p=parent: get(outcome.names, p), value)  # type: ignore[misc]
+            read = functools.partial(_held, parent)
+            yield _Output(written(parent), step - 1, read, value, deep=len(parent) > 1)
+
+
+def _held(path: Path, outcome: Outcome) -> Any:
+    return get(outcome.names, path)
 
 
 def _views(value: Any) -> Iterator[tuple[Path | None, Any]]:
@@ -124,13 +172,15 @@ def _views(value: Any) -> Iterator[tuple[Path | None, Any]]:
         yield pattern, members if len(members) > 1 else members[0]
 
 
-def _groups(point: Point, record: Record, outputs: list[_Output]) -> Iterator[tuple[Term, ...]]:
+def _groups(
+    point: Point, record: Record, outputs: list[_Output], whole: set[int]
+) -> Iterator[tuple[Term, ...]]:
     """Yield the sums for code that is called step by step: lists of outputs with lists of the example's."""
     assert record.outcome is not None
     tops, steps = {p[:1] for p in point.given}, point.case.program.statements
     for top in tops:
         value = record.outcome.names.get(top[0][1])
-        if entries(value) is None:
+        if entries(value) is None or id(value) in whole:
             continue
         first = min((i for i, one in enumerate(steps) if _reads(one, str(top[0][1]))), default=len(steps))
         for o in outputs:
@@ -164,4 +214,5 @@ def _contracted(output: _Output, value: Any, name: str = "") -> Term:
         numbers = entries(output.read(outcome))
         return 0.0 if numbers is None or numbers.size != kept.size else float(numbers @ kept)
 
-    return Term(f"sum({output.text} * {name or 'what is handed over'})", "handed", output.step, read)
+    text = f"sum({output.text} * {name or 'what is handed over'})"
+    return Term(text, "handed", output.step, read, weights=kept)

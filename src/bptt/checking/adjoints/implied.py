@@ -23,6 +23,7 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
     nodes = point.case.program.table.nodes
     start = record.marks[point.start - 1] if point.start else 0
     pairs: dict[tuple[int, str], dict[int, Array]] = {}
+    gradients: dict[int, dict[int, Array]] = {}
     known = np.unique(np.round(np.concatenate([[0.0], *record.names[point.start].values()]), 9))
     for a, target in itertools.chain(
         _differences(record.taps[start:], nodes), _in_place(record.taps[start:])
@@ -37,12 +38,18 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
             kinds = ["softmax"] if whole else ["sigmoid", "square"]
         for kind in kinds:
             pairs.setdefault((a.node, kind), {})[a.use] = target
+            gradients.setdefault(a.node, {})[a.use] = a.numbers - target
     for (k, kind), uses in pairs.items():
-        of = [_implied(kind, uses.get(u)) for u in range(max(uses) + 1)]
+        if all((target == 1).all() for target in uses.values()):
+            continue  # `1 - p`, with ones for 1
+        none = np.zeros(1) if kind == "sigmoid" else None  # labels that are all zero leave no trace
+        count = max(uses) + 1 if none is None else sum(seen.node == k for seen in record.taps)
+        of = [_implied(kind, uses.get(u, none)) for u in range(count)]
         tree = nodes[k].tree
         name = {"softmax": "cross-entropy", "sigmoid": "binary cross-entropy", "square": "half squares"}[kind]
         text = f"the {name} of `{ast.unparse(tree)[:40]}` (line {tree.lineno})"
-        yield Term(text, "implied", record.executions[-1].step, node=k, of=of)
+        weights = np.concatenate([gradients[k][use] for use in sorted(uses)])
+        yield Term(text, "implied", record.executions[-1].step, node=k, of=of, weights=weights)
 
 
 def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Array]]:
@@ -78,7 +85,7 @@ def _in_place(taps: list[Seen]) -> Iterator[tuple[Seen, Array]]:
                     difference = matrix[:i] - scale * matrix[i]
                 labels = np.round(difference)
                 hot = np.abs(difference - labels).max(axis=1) < 1e-9
-                hot &= (labels.min(axis=1) == 0) & (labels.max(axis=1) == 1)
+                hot &= (labels.min(axis=1) >= 0) & (labels.max(axis=1) == 1)
                 yield from ((seen_first[n], labels[n]) for n in np.nonzero(hot)[0])
 
 

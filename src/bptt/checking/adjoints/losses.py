@@ -21,14 +21,15 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
     for term in itertools.islice(_scalars(point, record), MOST):
         candidates.append(Candidate(term.text, term.kind, (len(terms),)))
         terms.append(term)
-    for combination in itertools.islice(handed(point, record), 3 * MOST):
+    for combination, sure in itertools.islice(handed(point, record), 3 * MOST):
         numbers = []
         for term in combination:
             same = next((n for n, t in enumerate(terms) if t.text == term.text and t.step == term.step), None)
             numbers.append(len(terms) if same is None else same)
             if same is None:
                 terms.append(term)
-        candidates.append(Candidate(" + ".join(t.text for t in combination), "handed", tuple(numbers)))
+        text = " + ".join(t.text for t in combination)
+        candidates.append(Candidate(text, "handed", tuple(numbers), sure))
     return terms, candidates
 
 

@@ -122,14 +122,19 @@ class Case:
 
         return self.program.run(hooks, seed=self.seed, stop=stop, after=done)
 
-    def record(self, put: Callable[[int, Any], Any] | None = None) -> Record:
-        """Run it, and write everything down; ``put`` may replace statements' values."""
+    def record(
+        self,
+        put: Callable[[int, Any], Any] | None = None,
+        tapped: Callable[[int, Any], Any] | None = None,
+    ) -> Record:
+        """Run it, and write everything down; ``put`` may replace statements' values, ``tapped`` others'."""
         record, uses, latest = Record(), dict[int, int](), dict[int, int]()
         taps, executions = record.taps, record.executions
         frames: dict[int, int] = {}
         step = [0]
 
         def tap(k: int, value: Any) -> Any:
+            value = tapped(k, value) if tapped is not None else value
             numbers = flat(value)
             if numbers is not None:
                 use = uses[k] = uses.get(k, -1) + 1

@@ -3,7 +3,7 @@
 import ast
 import itertools
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,12 @@ import numpy as np
 from bptt.checking.adjoints.implied import implied as implied_losses
 from bptt.checking.adjoints.losses import find
 from bptt.checking.adjoints.point import Point, drawn
-from bptt.checking.adjoints.record import Bump, E, Execution, Record, Seen, directions, sketch
+from bptt.checking.adjoints.record import Bump, E, Execution, Record, Seen, directions
+from bptt.checking.adjoints.rows import Row, Rows, sums
 from bptt.checking.adjoints.terms import MOST as MOST_TERMS
 from bptt.checking.adjoints.terms import Candidate, Meter, Term
-from bptt.checking.taps.instrument import Node
-from bptt.checking.taps.values import Path, identity, written
+from bptt.checking.taps.values import Path, identity
 from bptt.types import Array
-
-TOLERANCE = 2e-6
-"""How far a value may be from an adjoint that it is, next to its largest entry."""
 
 NONE = 1e-7
 """Derivatives below this part of the loss are none: what differences cannot tell from zero."""
@@ -27,68 +24,6 @@ NONE = 1e-7
 
 MOST = 1000
 """Entries of an array that are measured one by one."""
-
-
-@dataclass(eq=False)
-class Row:
-    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole.
-
-    Attributes
-    ----------
-    kind : {"value", "use", "part", "sum", "total"}
-        Of an expression that computes; of one reading, of some, of all of an array; of a named array.
-    """
-
-    kind: str
-    size: int
-    sketch: Array
-    node: Node | None = None
-    use: int = 0
-    more: str = ""
-    path: Path = ()
-    number: int = -1
-
-    @property
-    def whole(self) -> bool:
-        """Whether it is a gradient that somebody wants, and no part of one."""
-        return self.kind in ("value", "sum", "total")
-
-    def text(self) -> str:
-        """Return it in words."""
-        if self.node is None:
-            return f"the gradient at {written(self.path)}"
-        name = " ".join(ast.unparse(self.node.tree).split())
-        name = name if len(name) < 60 else name[:57] + "..."
-        return f"the gradient at `{name}` of line {self.node.tree.lineno}{self.more}"
-
-
-@dataclass
-class Rows:
-    """Adjoints under one loss, found by their sketches."""
-
-    rows: list[Row] = field(default_factory=list)
-    by_size: dict[int, tuple[Array, list[Row]]] = field(default_factory=dict)
-
-    def freeze(self) -> "Rows":
-        """Make the tables that are searched; returns itself."""
-        sizes: dict[int, list[Row]] = {}
-        for row in self.rows:
-            sizes.setdefault(row.size, []).append(row)
-        self.by_size = {n: (np.array([r.sketch for r in rows]), rows) for n, rows in sizes.items()}
-        return self
-
-    def explain(self, numbers: Array) -> list[Row]:
-        """Return the adjoints that a vector is, the simplest first; an empty list: none."""
-        if numbers.size not in self.by_size:
-            return []
-        largest = float(np.abs(numbers).max())
-        if not 1e-9 < largest < 1e12:
-            return []
-        sketches, rows = self.by_size[numbers.size]
-        tolerance = largest * (2e-7 if numbers.size == 1 else TOLERANCE * numbers.size**0.5) + 3e-9
-        near = (np.abs(sketches - sketch(numbers)) <= tolerance).all(axis=1)
-        order = {"total": 0, "value": 1, "sum": 2, "use": 3, "part": 4}
-        return sorted((rows[i] for i in np.nonzero(near)[0]), key=lambda row: order[row.kind])
 
 
 @dataclass(eq=False)
@@ -128,6 +63,13 @@ class Adjoints:
         """How many values were seen when the loss was there."""
         return self.meter.end(self.record)
 
+    def at(self, terms: tuple[int, ...], row: Row) -> Array:
+        """Return the entries of a row's adjoint."""
+        if row.path:
+            return self.entries(terms, row.size, path=row.path)
+        total: Array = np.sum([self.entries(terms, row.size, at=at) for at in row.parts], axis=0)
+        return total
+
     def entries(
         self, terms: tuple[int, ...], size: int, *, at: tuple[int, int] = (-1, -1), path: Path = ()
     ) -> Array:
@@ -136,17 +78,18 @@ class Adjoints:
         if key not in self.full:
             after = (self.point.made | self.point.given).get(path, 0)
             after = max(after, self.point.start - 1) if path in self.point.made else after
-            out, h = np.zeros(size), 1e-4
+            out, h = np.zeros(size), 1e-4 if path else E
+
+            def moved(by: Array) -> float:
+                bumps = (Bump(path, after, by),) if path else ()
+                return float(self.meter.measure(at, by, bumps)[list(terms)].sum())
+
             for i in range(min(size, MOST)):
                 by = np.zeros(size)
                 by[i] = h
-                up, down, far, deep = (
-                    self.meter.measure(at, c * by, (Bump(path, after, c * by),) if path else ())[
-                        list(terms)
-                    ].sum()
-                    for c in (1.0, -1.0, 2.0, -2.0)
-                )
-                out[i] = (8 * (up - down) - (far - deep)) / (12 * h)
+                near = (moved(by) - moved(-by)) / (2 * h)
+                # a gradient that is judged is wanted to more digits than a statement's result
+                out[i] = (4 * near - (moved(2 * by) - moved(-2 * by)) / (4 * h)) / 3 if path else near
             self.full[key] = out
         return self.full[key]
 
@@ -183,14 +126,32 @@ def measure(point: Point, *, seconds: float = 20.0, implied: bool = False) -> Ad
         handed = [one for one in candidates if one.kind == "handed"]
         own = list(itertools.islice(implied_losses(point, record), MOST_TERMS))
         candidates = [Candidate(t.text, t.kind, (len(terms) + n,)) for n, t in enumerate(own)]
-        candidates += [  # a step's backward is handed the next step's gradient beside its own labels
-            Candidate(f"{one.text} + {more.text}", one.kind, (*one.terms, *more.terms))
-            for one, more in itertools.islice(itertools.product(candidates, handed), 3 * MOST_TERMS)
+        sure = {n for one in handed if one.sure for n in one.terms}
+        own_alone = [
+            one
+            for one, term in zip(candidates, own, strict=True)
+            if all(_same(terms[n].weights, term.weights) for n in sure)
         ]
-        terms += own
+        candidates = (
+            own_alone
+            + [  # a step's backward is handed the next step's gradient beside its own labels
+                Candidate(f"{one.text} + {more.text}", one.kind, (*one.terms, *more.terms))
+                for one, more in itertools.islice(itertools.product(candidates, handed), 3 * MOST_TERMS)
+            ]
+        )
+        terms = terms + own if own else []
     else:
         terms, candidates = find(point, record)
     meter = Meter(point.case, terms)
+    if terms and not (finite := np.isfinite(meter.measure())).all():
+        kept = {int(old): new for new, old in enumerate(np.nonzero(finite)[0])}
+        candidates = [
+            replace(one, terms=tuple(kept[n] for n in one.terms))
+            for one in candidates
+            if all(n in kept for n in one.terms)
+        ]
+        terms = [terms[n] for n in kept]
+        meter = Meter(point.case, terms)
     found = Adjoints(
         point, record, terms, meter, meter.measure() if terms else np.zeros(0), candidates=candidates
     )
@@ -218,6 +179,13 @@ def measure(point: Point, *, seconds: float = 20.0, implied: bool = False) -> Ad
             if g is not None:
                 found.arrays[path] = g
     return found
+
+
+def _same(handed: Array | None, own: Array | None) -> bool:
+    """Say whether what is handed over is the gradient of a loss that the backward begins with."""
+    if handed is None or own is None or handed.size != own.size:
+        return False
+    return bool(np.allclose(np.sort(handed), np.sort(own)))  # in whatever order of time
 
 
 def _adjoint(
@@ -269,8 +237,18 @@ def _rows(found: Adjoints, terms: list[int]) -> Rows:
             continue  # a gradient with the wrong sign is none
         reads = isinstance(node.tree, ast.Name | ast.Attribute | ast.Subscript)
         more = "" if seen.use == 0 else f" (time {seen.use + 1})"
+        at = seen.node, seen.use
         rows.rows.append(
-            Row("use" if reads else "value", seen.numbers.size, g, node, seen.use, more, number=seen.node)
+            Row(
+                "use" if reads else "value",
+                seen.numbers.size,
+                g,
+                node,
+                at[1],
+                more,
+                number=at[0],
+                parts=(at,),
+            )
         )
         if reads:
             where = identity(seen.value)
@@ -278,33 +256,7 @@ def _rows(found: Adjoints, terms: list[int]) -> Rows:
             if node.terminal:
                 shared.setdefault((where,), []).append((g, seen))
     for key, uses in shared.items():
-        gs, first = [g for g, _ in uses], uses[0][1]
-        node, size = nodes[first.node], first.numbers.size
-        whole = "sum" if len(key) == 1 else "part"
-        if len(gs) == 1:
-            if whole == "sum":
-                rows.rows.append(Row("sum", size, gs[0], node, first.use, "", number=first.node))
-            continue
-        rows.rows.append(
-            Row(whole, size, np.sum(gs, axis=0), node, 0, ", summed over its uses", number=first.node)
-        )
-        after = np.cumsum(np.array(gs)[::-1], axis=0)
-        before = np.cumsum(np.array(gs), axis=0)
-        for n in range(2, len(gs)):
-            last = uses[len(gs) - n][1].use
-            rows.rows.append(
-                Row("part", size, after[n - 1], node, last, f", over its last {n} uses", number=first.node)
-            )
-            rows.rows.append(
-                Row("part", size, before[n - 1], node, 0, f", over its first {n} uses", number=first.node)
-            )
-        if len(gs) <= 6:
-            for count in range(2, len(gs)):
-                for some in itertools.combinations(gs, count):
-                    text = f", over {count} of its uses"
-                    rows.rows.append(
-                        Row("part", size, np.sum(some, axis=0), node, 0, text, number=first.node)
-                    )
+        rows.rows += sums(uses, nodes[uses[0][1].node], "sum" if len(key) == 1 else "part")
     for path, full in found.arrays.items():
         g = full[terms].sum(axis=0)
         if np.abs(g).max() > NONE * base:

@@ -48,6 +48,7 @@ class Term:
     total: bool = False
     node: int = -1
     of: list[Callable[[Array], float]] = field(default_factory=list)
+    weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient
 
 
 @dataclass(eq=False)
@@ -57,6 +58,7 @@ class Candidate:
     text: str
     kind: str
     terms: tuple[int, ...]
+    sure: bool = False  # by its name what is handed over is a gradient
 
 
 class _Enough(BaseException):

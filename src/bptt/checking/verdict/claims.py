@@ -1,5 +1,6 @@
 """Which array is kept for which gradient, where it is not the right one: by name, or by shape."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -11,6 +12,9 @@ from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path
 from bptt.checking.verdict.gradient import Gradient, compare, cosine, harmless, hits, measured, owner_of
 from bptt.checking.verdict.kept import Kept
+
+GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
+"""Names of arrays that may be gradients, and are no words that begin like one."""
 
 
 def claim(
@@ -33,6 +37,8 @@ def claim(
         ):
             continue
         if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
+            kept = gradient.match is not None  # that is no local variable: what only stands near is another's
+            given = [k for k in given if not kept or k.named_for(gradient.path) > 1]
             given = [k for k in given if not harmless(k, gradient, found, chosen)]
         elif gradient.verdict != "right":
             given = given or [k for k in named if k in loose]
@@ -40,6 +46,7 @@ def claim(
             continue
         if given and given[0].update and (rate := _rate(given[0], gradient, chosen)):
             gradient.verdict, gradient.where, gradient.note = "right", given[0].text, f"times {rate:.6g}"
+            gradient.match = given[0]
             rates[gradient.path] = given[0], rate
         elif given:
             compare(given[0], gradient, found, chosen)
@@ -78,6 +85,7 @@ def claim(
             fits = [g for g in rest if g.path in paths and g.shape == match.shape[1:]]
             for gradient in [g for g in fits if match.place or match.named_for(g.path)]:
                 gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
+                gradient.match = match
                 gradient.note, gradient.error = f"is not summed over its axis of {match.shape[0]}", np.inf
                 rest.remove(gradient)
     for match in loose:
@@ -155,4 +163,4 @@ def _looks_like_state(match: Kept) -> bool:
     """Return whether a kept array's name says that it is no gradient; in a returned tuple it has none."""
     if not match.path or (len(match.path) > 1 and all(isinstance(s, int) for _, s in match.path[1:])):
         return False
-    return not match.last.lower().startswith(("d", "g")) and "grad" not in match.text
+    return not GRADIENT.match(match.last) and "grad" not in match.text

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
-from bptt.checking.adjoints.table import NONE, Adjoints, Row
+from bptt.checking.adjoints.rows import Row
+from bptt.checking.adjoints.table import NONE, Adjoints
 from bptt.checking.taps.values import Path
 from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
@@ -29,6 +30,8 @@ class Gradient:
         Where it is wrong.
     note : str
         That it is averaged, clipped, summed.
+    match : Kept, optional
+        What is taken for it, where that is one array.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Gradient:
     got: Array | None = None
     note: str = ""
     scaled: tuple[Kept, float] | None = None
+    match: Kept | None = None
 
 
 @dataclass(eq=False)
@@ -136,4 +140,4 @@ def compare(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) ->
     largest = max(float(np.abs(wanted).max()), NONE * base)
     gradient.error = float(np.abs(match.numbers - wanted).max() / largest)
     gradient.verdict = "wrong" if not gradient.error < 2e-6 else "right"
-    gradient.where, gradient.got, gradient.note = match.text, match.numbers, ""
+    gradient.where, gradient.got, gradient.note, gradient.match = match.text, match.numbers, "", match

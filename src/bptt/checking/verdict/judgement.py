@@ -1,10 +1,15 @@
 """Right, wrong or cannot tell: what is kept against the gradients of all that the program starts from."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
-from bptt.checking.adjoints.table import Adjoints, Row, results
+from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.rows import Row
+from bptt.checking.adjoints.table import Adjoints, measure, results
 from bptt.checking.adjoints.terms import LOSSLIKE
+from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
@@ -35,12 +40,30 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
                 gradient = next((g for g in gradients if g.path == row.path), None)
                 if gradient is not None:
                     gradient.verdict, gradient.where, gradient.note = "right", one.text, note
+                    gradient.match = one
     _in_lists(keeps, gradients, found, chosen, explained, right)
     _inside(found, chosen, gradients)
     claim(keeps, gradients, found, chosen, explained)
     claim_locals(inside(found, chosen), gradients, found, chosen)
     verdict, reason = _overall(gradients, chosen)
     return Judged(chosen, gradients, verdict, reason, keeps)
+
+
+def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
+    """Judge a program at another point, where the same executions are the forward pass.
+
+    Raises
+    ------
+    IndexError
+        If the loss is not there.
+    """
+    implied = chosen.candidate.kind == "implied"
+    found = measure(point(program, seed), seconds=0, implied=implied)  # the parameters' adjoints are enough
+    alike = [c for c in found.candidates if c.text == chosen.candidate.text]
+    candidate = ([c for c in alike if c.terms == chosen.candidate.terms] or alike)[0]
+    values = {s.numbers.tobytes() for s in found.seen() if s.execution in chosen.forward}
+    rows = found.rows(candidate.terms)
+    return judge(found, replace(chosen, candidate=candidate, rows=rows, values=values))
 
 
 def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept]) -> list[Gradient]:
@@ -57,6 +80,7 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
             note = "the loss does not depend on it: its gradient is zero"
             out.append(Gradient(written(path), path, match.shape, "wrong", match.text, np.inf, note=note))
             out[-1].got, out[-1].wanted = match.numbers, np.zeros(match.numbers.size)
+            out[-1].match = match
     return out
 
 

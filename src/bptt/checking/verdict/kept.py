@@ -40,31 +40,34 @@ class Kept:
     path: Path = ()
     update: bool = False
     place: tuple[Any, ...] = ()  # the list, tuple or dict in which it is
+    source: tuple[int, Path] = (-1, ())  # the call that returns it (-1: a name holds it), and its path there
+    local: tuple[str, str] = ("", "")  # the function and the name, of a local variable
 
     @property
     def last(self) -> str:
         """The name next to the array: of its attribute, its key."""
         return next((str(s) for _, s in reversed(self.path) if isinstance(s, str)), "")
 
-    def named_for(self, path: Path) -> bool:
-        """Return whether its name says that it is the gradient at the array of a path."""
+    def named_for(self, path: Path) -> int:
+        """Return whether its name says that it is the gradient at the array of a path: 2; or its place: 1."""
         if self.update:
-            return self.path == path
+            return 2 * (self.path == path)
         if not self.path or self.path == path:
-            return False
+            return 0
         if self.path[-1] == ("attr", "grad") and self.path[:-1] == path:
-            return True
+            return 2
         name = next((str(s) for _, s in reversed(path) if isinstance(s, str)), "")
         last = self.last.lstrip("_")
         bare = AFFIX.sub("", last)
         tail = self.path[-1][1] if self.path[-1][0] == "item" and isinstance(self.path[-1][1], int) else None
         same = path[-1][1] if path[-1][0] == "item" and isinstance(path[-1][1], int) else None
         if tail != same:
-            return False
+            return 0
         if bare != last and _plain(bare) == _plain(name):
-            return True
-        inside = any(isinstance(s, str) and PLACES.search(s) for _, s in self.path[:-1])
-        return inside and _plain(self.last) == _plain(name)
+            return 2
+        shared = next((n for n, (a, b) in enumerate(zip(self.path, path, strict=False)) if a != b), 0)
+        inside = any(isinstance(s, str) and PLACES.search(s) for _, s in self.path[shared:-1])
+        return int(inside and _plain(self.last) == _plain(name))
 
 
 def is_gradient(path: Path) -> bool:
@@ -95,7 +98,14 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
                 continue
             if path in started:
                 out.append(
-                    Kept(f"the change of {written(path)}", start - numbers, shape(value), path, update=True)
+                    Kept(
+                        f"the change of {written(path)}",
+                        start - numbers,
+                        shape(value),
+                        path,
+                        update=True,
+                        source=(-1, path),
+                    )
                 )
                 continue
         one = Kept(written(path), numbers, shape(value), path if path[0][1] != "_" else ())
@@ -107,20 +117,23 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
         seen.add(identity(value))
         name = "what is returned" + written(path)[1:] if path[0][1] == "_" else written(path)
         place = path[:-1] if path[-1][0] == "item" and len(path) > 1 else ()
-        out.append(Kept(name, numbers.copy(), shape(value), path if path[0][1] != "_" else (), place=place))
+        own = path if path[0][1] != "_" else ()
+        out.append(Kept(name, numbers.copy(), shape(value), own, place=place, source=(-1, path)))
     assert record.outcome is not None
-    for call in record.outcome.calls:
+    for n, call in enumerate(record.outcome.calls):
         if call.at < point.start:
             continue
         for path, value in leaves(call.result):
-            own = flat(value)
-            if own is None or identity(value) in seen or own.tobytes() in forward or own.tobytes() in given:
+            entries = flat(value)
+            if entries is None or identity(value) in seen:
+                continue
+            if entries.tobytes() in forward or entries.tobytes() in given:
                 continue
             seen.add(identity(value))
             text = f"what {call.text} returns" + "".join(f"[{s!r}]" for _, s in path)
             named = path if path and isinstance(path[-1][1], str) else ()
             within: tuple[Any, ...] = (call.at, call.text, *path[:-1]) if path else ()
-            out.append(Kept(text, own.copy(), shape(value), named, place=within))
+            out.append(Kept(text, entries.copy(), shape(value), named, place=within, source=(n, path)))
     return out
 
 
@@ -137,7 +150,8 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
             name = ast.unparse(node.tree)
             text = f"`{name}` in {function.name}"
             path = (("item", name.split(".")[-1]),)
-            out[id(function), name] = Kept(text, seen.numbers, shape(seen.value), path)
+            local = function.name, name
+            out[id(function), name] = Kept(text, seen.numbers, shape(seen.value), path, local=local)
     for one in found.record.executions:
         tree, function = statements[one.statement].tree, statements[one.statement].function
         target = (
@@ -153,7 +167,8 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
         value, numbers = results[0]
         if numbers.tobytes() not in chosen.values and one.step >= found.point.start:
             text = f"`{target.id}` in {function.name}"
-            out[id(function), target.id] = Kept(text, numbers, shape(value), (("item", target.id),))
+            path, local = (("item", target.id),), (function.name, target.id)
+            out[id(function), target.id] = Kept(text, numbers, shape(value), path, local=local)
     return list(out.values())
 
 

@@ -1,0 +1,123 @@
+"""What must be kept at the end of a run: read and compared in one plain run, with nothing written down."""
+
+import ast
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bptt.checking.adjoints.record import Case
+from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.program import Hooks, Outcome, Program
+from bptt.checking.taps.values import flat, get
+from bptt.checking.verdict.gradient import Judged, measured
+from bptt.checking.verdict.kept import Kept
+from bptt.types import Array
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A gradient's place, and the numbers that belong there."""
+
+    name: str
+    kept: Kept
+    numbers: Array
+    start: Array | None  # of an array that is updated by a rate that nobody knows: its change is parallel
+    was_right: bool
+
+    def met(self, value: Any) -> float:
+        """Return which part of the entries is right; of an update, whether all are."""
+        numbers = flat(value)
+        if numbers is None:
+            return 0.0
+        if self.start is not None:
+            if numbers.size != self.start.size:
+                return 0.0
+            change = self.start - numbers
+            sizes = float(np.linalg.norm(change) * np.linalg.norm(self.numbers))
+            return float(sizes > 0 and change @ self.numbers > (1 - 1e-11) * sizes)
+        wanted = self.numbers
+        if numbers.size != wanted.size:
+            if numbers.size == 0 or wanted.size == 0 or numbers.size % wanted.size:
+                return 0.0
+            numbers = numbers.reshape(-1, wanted.size).sum(0)  # an axis that is still to be summed
+        largest, bound = float(np.abs(wanted).max()), float(np.abs(numbers).max())
+        slack = 2e-6 * max(largest, 1e-7)
+        if (
+            0 < bound < largest - slack
+            and (np.abs(np.clip(wanted, -bound, bound) - numbers) <= 2e-6 * bound).all()
+        ):
+            return 1.0  # it is clipped after it
+        return float((np.abs(numbers - wanted) <= slack).mean())
+
+
+class Goal:
+    """All gradients that are kept, as they must be.
+
+    Parameters
+    ----------
+    found : Adjoints
+    judged : Judged
+        The verdict on the run as it is: where each gradient is kept, and which are right.
+    """
+
+    def __init__(self, found: Adjoints, judged: Judged) -> None:
+        self.wanted = list[Wanted]()
+        for gradient in judged.gradients:
+            match = gradient.match
+            if match is None or gradient.verdict not in ("right", "wrong"):
+                continue
+            right = gradient.verdict == "right"
+            if right:
+                numbers = match.numbers
+            else:
+                numbers = measured(found, judged.chosen, gradient) * judged.chosen.factor
+            start = found.record.names[found.point.start].get(match.path) if match.update else None
+            self.wanted.append(Wanted(gradient.name, match, numbers, start, right))
+
+    def reached(self, case: Case, hooks: Hooks | None = None) -> list[float]:
+        """Return which part of each gradient is right after a run; raises what the run raises."""
+        held: dict[tuple[str, str], Any] = {}
+        hooks = self._watching(case.program, hooks or Hooks(), held)
+        outcome = case.run(hooks)
+        return [one.met(_read(one.kept, outcome, held)) for one in self.wanted]
+
+    def _watching(self, program: Program, hooks: Hooks, held: dict[tuple[str, str], Any]) -> Hooks:
+        """Return hooks that also note the local variables in which gradients are wanted."""
+        local = {one.kept.local for one in self.wanted if one.kept.local[0]}
+        if not local:
+            return hooks
+        put, post = dict[int, tuple[str, str]](), dict[int, tuple[str, str]]()
+        for j, statement in enumerate(program.table.statements):
+            tree, function = statement.tree, statement.function
+            single = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else []
+            targets = single or getattr(tree, "targets", [])
+            for target in targets:
+                key = function.name if function is not None else "", ast.unparse(target)
+                if key in local:
+                    (post if isinstance(tree, ast.AugAssign) else put)[j] = key
+
+        def noted(j: int, value: Any) -> Any:
+            value = hooks.put(j, value)
+            if j in put:
+                held[put[j]] = value
+            return value
+
+        def after(j: int, value: Any) -> None:
+            if j in post:
+                held[post[j]] = value
+            hooks.post(j, value)
+
+        return replace(hooks, put=noted, post=after)
+
+
+def _read(kept: Kept, outcome: Outcome, held: dict[tuple[str, str], Any]) -> Any:
+    if kept.local[0]:
+        return held.get(kept.local)
+    call, path = kept.source
+    try:
+        if call < 0:
+            return get(outcome.names, path)
+        return get({"": outcome.calls[call].result}, (("item", ""), *path))
+    except (LookupError, AttributeError, TypeError):
+        return None

@@ -1,0 +1,86 @@
+"""Which arguments are gradients at which outputs: by their names, where these say it."""
+
+from pathlib import Path
+
+import pytest
+
+from bptt.checking.adjoints.choice import best
+from bptt.checking.adjoints.point import point
+from bptt.checking.file import read
+from bptt.checking.taps.program import Program
+from bptt.checking.verdict.judgement import Judged, judge
+from small_files import changed
+
+CODE = """
+import numpy as np
+
+def forward(xs, h, c, W, U):
+    kept, hs = [], []
+    for x in xs:
+        before, h_before = c, h
+        f, g = 1 / (1 + np.exp(-(h @ U))), np.tanh(x @ W)
+        c = f * before + (1 - f) * g
+        h = np.tanh(c)
+        hs.append(h)
+        kept.append((x, h_before, before, f, g, h))
+    return np.array(hs), h, c, (kept, W, U)
+
+def backward(dhs, dh_last, dc_last, cache):
+    kept, W, U = cache
+    dW, dU, dh, dc = np.zeros_like(W), np.zeros_like(U), dh_last, dc_last
+    for d, (x, h_before, before, f, g, h) in zip(dhs[::-1], kept[::-1]):
+        dh = dh + d
+        dc = dc + dh * (1 - h**2)
+        da = dc * (before - g) * f * (1 - f)
+        db = dc * (1 - f) * (1 - g**2)
+        dW += x.T @ db
+        dU += h_before.T @ da
+        dh, dc = da @ U.T, dc * f
+    return dW, dU, dh, dc
+"""
+EXAMPLE = """
+xs, h0, c0 = np.random.randn(3, 2, 3), np.random.randn(2, 4), np.random.randn(2, 4)
+hs, h_last, c_last, cache = forward(xs, h0, c0, np.random.randn(3, 4), np.random.randn(4, 4))
+dW, dU, dh0, dc0 = backward(np.random.randn(3, 2, 4), np.random.randn(2, 4), np.random.randn(2, 4), cache)
+"""
+LOSS = "sum(what forward[0] returns * what is handed over) + "
+LOSS += "sum(what forward[1] returns * what is handed over) + "
+LOSS += "sum(what forward[2] returns * what is handed over)"
+
+
+def judged(folder: Path, code: str) -> Judged:
+    path = folder / "code.py"
+    path.write_text(code)
+    found, chosen = best(point(Program(read(path), EXAMPLE)))
+    assert chosen[0].candidate.sure
+    return judge(found, chosen[0])
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("dh_last, dc_last\n", "dh_last, dc_last\n"),
+        ("dh_last, dc_last\n", "0, dc_last\n"),
+        ("dh_last, dc_last\n", "dh_last, 0\n"),
+        ("dh_last, dc_last\n", "dc_last, dh_last\n"),
+        ("dh = dh + d\n", "dh = dh\n"),
+    ],
+)
+def test_every_gradient_that_is_handed_over_counts(old: str, new: str, tmp_path: Path) -> None:
+    told = judged(tmp_path, changed((old, new), code=CODE))
+    assert told.chosen.candidate.text == LOSS
+    assert told.verdict == ("right" if old == new else "wrong")
+
+
+def test_labels_are_no_gradient_at_an_output(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(
+        "def forward(x, W):\n    y = x @ W\n    return y\n\n"
+        "def backward(x, y, target):\n    dy = y - target\n    return x.T @ dy\n"
+    )
+    example = (
+        "x = np.random.randn(3, 2)\ny = forward(x, np.random.randn(2, 4))\ndW = backward(x, y, np.eye(4)[:3])"
+    )
+    found, chosen = best(point(Program(read(path), example)))
+    assert chosen[0].candidate.text.startswith("the half squares of")
+    assert judge(found, chosen[0]).verdict == "right"
