@@ -1,12 +1,16 @@
-"""The first statement that is wrong is found, with what it must give; right code raises no suspicion."""
+"""The first place that is wrong is found, with what it must give; right code raises no suspicion."""
 
+import ast
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bptt.checking.locate.classes import classify
-from bptt.checking.locate.search import locate
+from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.telling import Examined
+from bptt.checking.verdict.goal import Goal
 from small_files import CODE, changed, examined, line
 
 TWO = changed(
@@ -19,35 +23,113 @@ TWO = changed(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("code", "old", "new", "at"),
-    [
-        (CODE, "da = dh * (1 - h**2)", "da = dh * (1 + h**2)", "da ="),
-        (CODE, "da = dh * (1 - h**2)", "slope = 1 - h\n        da = dh * slope", ""),
-        (CODE, "dW += x.T @ da", "dW += x.T @ dh", "dW +="),
-        (CODE, "dU += before.T @ da", "dU += h.T @ da", "dU +="),
-        (CODE, "dh = da @ U.T", "dh = da @ U", "dh ="),
-        (CODE, "dh = da @ U.T", "dh = dh @ U.T", "dh ="),
-        (TWO, "step(x, before, h, W, U, dh)", "step(x, before, h, W, U, dh * h)", "dW_, dU_"),
-    ],
+CARRIED = changed(
+    ("    for x, before", "    later = 0 * dh\n    for x, before"),
+    ("        da = dh *", "        dh = dh + later\n        da = dh *"),
+    ("        dh = da @ U.T\n", "        dh, later = 0, da @ U.T\n"),
+    ("return np.array(dxs), dh,", "return np.array(dxs), later,"),
 )
-def test_the_first_statement_that_is_wrong(code: str, old: str, new: str, at: str, tmp_path: Path) -> None:
+CALL = changed(
+    ("        dh = da @ U.T\n", "        dh = into(da, U)\n"),
+    ("def backward", "def into(d, weight):\n    return d @ weight.T\n\ndef backward"),
+)
+
+
+def locator(one: Examined) -> Locator:
+    return Locator(one.found, one.chosen, Goal(one.found, one.judged), seconds=30)
+
+
+def told(places: Iterable[Hypothesis]) -> list[tuple[int, str]]:
+    """Return places as lines and texts."""
+    return [(one.unit.statement.tree.lineno, ast.unparse(one.unit.tree)) for one in places]
+
+
+ONE = [
+    (CODE, "da = dh * (1 - h**2)", "da = dh * (1 + h**2)", "da =", "dh * (1 + h ** 2)"),
+    (CODE, "da = dh * (1 - h**2)", "slope = 1 - h\n        da = dh * slope", "da =", "dh * slope"),
+    (CODE, "dW += x.T @ da", "dW += x.T @ dh", "dW +=", "x.T @ dh"),
+    (CODE, "dU += before.T @ da", "dU += h.T @ da", "dU +=", "h.T @ da"),
+    (CODE, "dh = da @ U.T", "dh = da @ U", "dh =", "da @ U"),
+    (CODE, "dh = da @ U.T", "dh = dh @ U.T", "dh =", "dh @ U.T"),
+    (CODE, "insert(0, da @ W.T)", "insert(0, dh @ W.T)", "dxs.insert", "dh @ W.T"),
+    (CODE, "dh, dW, dU", "dh, 2 * dW, dU", "return np.array", "2 * dW"),
+    (CARRIED, "dh = dh + later", "dh = dh", "da =", "dh * (1 - h ** 2)"),
+    (CARRIED, "dh = dh + later", "dh = dh - later", "dh = dh", "dh - later"),
+    (CALL, "into(da, U)", "into(dh, U)", "dh =", "dh"),
+    (CALL, "into(da, U)", "into(da, U.T)", "dh =", "into(da, U.T)"),
+    (TWO, "step(x, before, h, W, U, dh)", "step(x, before, h, W, U, dh * h)", "dW_, dU_", "dh * h"),
+]
+
+
+@pytest.mark.parametrize(("code", "old", "new", "at", "text"), ONE)
+def test_the_first_place_that_is_wrong(
+    code: str, old: str, new: str, at: str, text: str, tmp_path: Path
+) -> None:
     wrong = changed((old, new), code=code)
     one = examined(tmp_path, wrong)
     assert one.judged.verdict == "wrong"
-    first = locate(one.found, one.chosen, one.judged, seconds=30)[0]
-    statement = first.caller or first.statement
-    fits = [line(wrong, at)] if at else [line(wrong, "slope ="), line(wrong, "da =")]
-    assert statement.tree.lineno in fits
+    first = next(locator(one).single())
+    assert told([first]) == [(line(wrong, at), text)]
+
+
+def test_later_places_that_would_do_come_later(tmp_path: Path) -> None:
+    """What is handed over is wrong; what comes of it may be put right as well, and then all is right, too."""
+    wrong = changed(("into(da, U)", "into(dh, U)"), code=CALL)
+    one = examined(tmp_path, wrong)
+    found = list(locator(one).single())
+    lines = [line(wrong, "dh ="), line(wrong, "dh ="), line(wrong, "return d @")]
+    assert told(found) == list(zip(lines, ["dh", "into(dh, U)", "d @ weight.T"], strict=True))
+    assert [place.when for place in found] == sorted(place.when for place in found)
+
+
+def test_the_step_at_which_it_first_goes_wrong(tmp_path: Path) -> None:
+    """Without the carry the last step of time, which is the backward's first, is right."""
+    one = examined(tmp_path, changed(("dh = dh + later", "dh = dh"), code=CARRIED))
+    places = locator(one)
+    first = next(places.single())
+    assert first.first == 1
+    assert first.text() == "must be the gradient at `x @ W` of line 7 (time 2)"
+    np.testing.assert_allclose(places.targets(first)[0], first.unit.times[0].numbers, rtol=1e-6, atol=1e-8)
 
 
 def test_what_it_must_give_is_what_the_right_one_gives(tmp_path: Path) -> None:
     one = examined(tmp_path, changed(("dh = da @ U.T", "dh = da @ U")))
-    first = locate(one.found, one.chosen, one.judged, seconds=30)[0]
-    kept, _, U = one.found.point.case.run().names["cache"]
-    dout = one.found.point.case.run().names["dout"]
-    _, _, h = kept[-1]
-    np.testing.assert_allclose(first.targets[0], (dout * (1 - h**2) @ U.T).reshape(-1), rtol=1e-6, atol=1e-8)
+    places = locator(one)
+    targets = places.targets(next(places.single()))
+    names = one.found.point.case.run().names
+    kept, _, U = names["cache"]
+    d = names["dout"]
+    for step, (_, _, h) in enumerate(reversed(kept)):
+        d = d * (1 - h**2) @ U.T
+        np.testing.assert_allclose(targets[step], d.reshape(-1), rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("edits", "at"),
+    [
+        ([("1 - h**2", "1 + h**2"), ("before.T @ da", "h.T @ da")], ["da =", "dU +="]),
+        ([("dW += x.T @", "dW += 2 * x.T @"), ("before.T @ da", "h.T @ da")], ["dW +=", "dU +="]),
+        ([("1 - h**2", "1 + h**2"), ("x.T @ da", "x.T @ dh"), ("before.T @ da", "h.T @ da")],
+         ["da =", "dW +=", "dU +="]),
+    ],
+)  # fmt: skip
+def test_several_places_that_are_wrong(edits: list[tuple[str, str]], at: list[str], tmp_path: Path) -> None:
+    wrong = changed(*edits)
+    one = examined(tmp_path, wrong)
+    places = locator(one)
+    assert list(places.single()) == []
+    found = places.several()
+    assert {n for n, _ in told(found)} == {line(wrong, start) for start in at}
+    assert places.tried(found) == [1.0] * 4
+    assert min(places.tried(found[1:])) < 1.0
+    assert min(places.tried(found[:-1])) < 1.0
+
+
+def test_without_time_nothing_is_tried(tmp_path: Path) -> None:
+    one = examined(tmp_path, changed(("dh = da @ U.T", "dh = da @ U")))
+    places = Locator(one.found, one.chosen, Goal(one.found, one.judged), seconds=0)
+    assert list(places.single()) == []
+    assert places.several() == []
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,9 @@ from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import read
 from bptt.checking.mend.search import mend
 from bptt.checking.taps.program import Program
+from bptt.checking.verdict.gradient import Judged
+from bptt.checking.verdict.judgement import judge
+from small_files import changed, line
 
 RIGHT = """
 import numpy as np
@@ -50,11 +53,11 @@ dWx, dWh, dV = net.backward(dys)
 """
 
 
-def examined(folder: Path, text: str, example: str = EXAMPLE) -> tuple[Adjoints, Chosen]:
+def examined(folder: Path, text: str, example: str = EXAMPLE) -> tuple[Adjoints, Chosen, Judged]:
     file = folder / "net.py"
     file.write_text(text)
     found, chosen = best(point(Program(read(file), example)))
-    return found, chosen[0]
+    return found, chosen[0], judge(found, chosen[0])
 
 
 FAULTS = {
@@ -62,40 +65,67 @@ FAULTS = {
     "transpose": [("self.Wh.T @ da", "self.Wh @ da")],
     "cache of another step": [("self.hs[t].T", "self.hs[t + 1].T")],
     "term": [("self.V.T @ dys[t] + later", "self.V.T @ dys[t]")],
+    "other term": [("self.V.T @ dys[t] + later", "later")],
+    "sum": [("            dWh += da @ self.hs[t].T\n", "")],
+    "cut": [("later = self.Wh.T @ da", "later = np.zeros_like(later)")],
+    "carry": [("            later = self.Wh.T @ da\n", "")],
     "assigned": [("dWx += da", "dWx = da")],
     "order": [("in reversed(range(len(dys)))", "in range(len(dys))")],
     "returned": [("return dWx, dWh, dV", "return dWh, dWx, dV")],
+    "turned": [("return dWx, dWh, dV", "return dWx, dWh.T, dV")],
+    "handed": [
+        ("self.Wh.T @ da\n", "self.back(dh)\n"),
+        ("    def backward", "    def back(self, d):\n        return self.Wh.T @ d\n\n    def backward"),
+    ],
     "read too early": [
         ("            da = ", "            dWx += dh @ self.xs[t].T\n            da = "),
         ("            dWx += da @ self.xs[t].T\n", ""),
     ],
     "wraps": [
-        ("self.hs = xs, [h]", "self.hs = xs, []"),
+        ("ys = xs, [h]", "ys = xs, []"),
         ("self.hs[t + 1]", "self.hs[t]"),
-        ("self.hs[t].T\n            later", "self.hs[t - 1].T\n            later"),
+        ("da @ self.hs[t].T", "da @ self.hs[t - 1].T"),
+        ("self.hs[0]", "self.hs[-1]"),
     ],
     "reset": [("            dV += dys", "            dV = np.zeros_like(self.V)\n            dV += dys")],
     "seeded": [("np.zeros_like(self.Wx)", "self.Wx.copy()")],
+    "two": [("- h**2", "+ h**2"), ("self.hs[t].T", "self.hs[t + 1].T")],
+    "two caches": [("self.hs[t + 1]", "self.hs[t]"), ("da @ self.hs[t].T", "da @ self.hs[t - 1].T")],
+    "two that meet": [("- h**2", "+ h**2"), ("self.Wh.T @ da", "self.Wh @ da")],
     "three": [("- h**2", "+ h**2"), ("self.Wh.T @ da", "self.Wh @ da"), ("dV += dys", "dV -= dys")],
 }
+
+LINES = {
+    "slope": "            da = dh * (1 - h ** 2)  # through tanh",
+    "term": "            dh = self.V.T @ dys[t] + later",
+    "assigned": "            dWx += da @ self.xs[t].T",
+    "handed": "            later = self.back(da)",
+    "turned": "        return dWx, dWh, dV",
+}
+"""What is offered, where the author's own line was right."""
 
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_is_mended(tmp_path: Path, kind: str) -> None:
-    text = RIGHT
-    for right, wrong in FAULTS[kind]:
-        text = text.replace(right, wrong)
-    square = EXAMPLE.replace("3", "4") if kind == "returned" else EXAMPLE  # else it is told by the shape
-    found, chosen = examined(tmp_path, text, square)
-    mended = mend(found, chosen, seconds=60)
+    text = changed(*FAULTS[kind], code=RIGHT)
+    square = EXAMPLE.replace("3", "4") if kind == "returned" else EXAMPLE  # else the shape tells
+    mended = mend(*examined(tmp_path, text, square), seconds=30)
     assert mended.whole
-    assert mended.right == mended.of
     (source,) = mended.sources.values()
-    again, chosen = examined(tmp_path, source.text, square)
-    assert mend(again, chosen).mends == []
+    again = examined(tmp_path, source.text, square)
+    assert again[2].verdict == "right"
+    assert mend(*again).mends == []
     assert source.text.count("# through tanh") == 1
     for one in mended.mends:
-        assert one.before.split("\n")[0] in text.split("\n")[one.line - 1]
+        assert one.before in text
+        assert one.reason
+    old, new = text.split("\n"), source.text.split("\n")
+    first = next(n for n, (a, b) in enumerate(zip(old, new, strict=False), 1) if a != b)
+    assert min(one.line for one in mended.mends) == first - (
+        kind in ("carry", "sum")
+    )  # told with the line before it
+    if kind in LINES:
+        assert [one.after for one in mended.mends] == [LINES[kind]]
 
 
 def test_right_code_is_left_alone(tmp_path: Path) -> None:
@@ -105,13 +135,17 @@ def test_right_code_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_what_no_edit_makes_right_is_not_offered(tmp_path: Path) -> None:
-    wrong = RIGHT.replace("dh = self.V.T @ dys[t] + later", "dh = np.cos(np.sin(dys[t].sum(0)) + later)")
-    mended = mend(*examined(tmp_path, wrong), seconds=3)
+    """What came in is kept nowhere."""
+    wrong = changed(("ys = xs, [h], []", "ys = [np.cos(x) for x in xs], [h], []"), code=RIGHT)
+    mended = mend(*examined(tmp_path, wrong), seconds=12)
     assert not mended.whole
-    assert mended.right < mended.of
+    assert not mended.mends
+    assert not mended.sources
+    assert [place.unit.statement.tree.lineno for place in mended.places] == [line(wrong, "dWx +=")]
 
 
 def test_another_example_must_be_right_too(tmp_path: Path) -> None:
     """With one example alone the edit would do; the other's size is none that the code can take."""
-    found, chosen = examined(tmp_path, RIGHT.replace("(1 - h**2)", "(1 - h)"))
-    assert not mend(found, chosen, seconds=4, examples=[EXAMPLE.replace("(4, 3, 5)", "(4, 2, 5)")]).whole
+    one = examined(tmp_path, RIGHT.replace("(1 - h**2)", "(1 - h)"))
+    assert mend(*one, seconds=10, examples=[EXAMPLE.replace(", 5)", ", 7)")]).whole
+    assert not mend(*one, seconds=3, examples=[EXAMPLE.replace("(4, 3, 5)", "(4, 2, 5)")]).whole

@@ -7,7 +7,8 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.record import Execution
-from bptt.checking.adjoints.table import Adjoints, Row, results
+from bptt.checking.adjoints.rows import Row
+from bptt.checking.adjoints.table import Adjoints, results
 from bptt.checking.taps.instrument import Statement
 from bptt.types import Array
 

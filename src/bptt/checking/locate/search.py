@@ -1,279 +1,272 @@
-"""The statement that is wrong: the one after whose result is put right the rest comes right."""
+"""The statements that are wrong: those after whose results are put right every gradient is.
 
-import ast
+Nothing is assumed of the code: an expression of the backward is made to give the adjoints of an expression of
+the forward, in every step of time, and the program is run. Where all gradients that are kept are right then,
+the fault is there, or before it; the first such place in the order of execution is where it is.
+"""
+
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
-from bptt.checking.adjoints.record import Record
-from bptt.checking.adjoints.table import Adjoints, Row
-from bptt.checking.locate.classes import Step, classify
-from bptt.checking.taps.instrument import Statement
-from bptt.checking.taps.program import EXAMPLE
-from bptt.checking.taps.values import bump, flat, shape
-from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import judge
-from bptt.types import Array
+from bptt.checking.adjoints.record import sketch
+from bptt.checking.adjoints.rows import TOLERANCE, Row
+from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.locate.classes import classify
+from bptt.checking.locate.units import Targets, Time, Unit, overriding, units
+from bptt.checking.taps.values import written
+from bptt.checking.verdict.goal import Goal
+
+MOST_FAULTS = 6
+"""Statements that may be wrong at once."""
 
 
 @dataclass(eq=False)
-class Located:
-    """A statement that is wrong.
+class Hypothesis:
+    """What a unit may have to give: a row for each of its evaluations (None: zeros).
 
     Attributes
     ----------
-    statement : Statement
-    number : int
-        Its number in the program's table.
-    step : Step
-        Its first execution that is wrong.
-    row : Row
-        What it must be then.
-    targets : dict of int to array
-        What it must give at each of its executions (an ``+=``: what it must add).
-    got : array of shape (size,)
-        What it gives at the first that is wrong.
-    score : tuple of int
-        Gradients that are wrong, right and results explained once it is put right.
-    caller : Statement, optional
-        Where what this statement is given is itself no gradient: the call that hands it over.
-    cause : Step, optional
-        Where this statement is right as long as what it reads is: the step that gives it what is wrong.
+    unit : Unit
+    rows : tuple of Row or None
+    first : int
+        The first evaluation that gives something else.
+    against : int
+        Evaluations that are whole gradients and would not be what they are.
+    off : int
+        Evaluations that give something else.
     """
 
-    statement: Statement
-    number: int
-    step: Step
-    row: Row
-    targets: dict[int, Array]
-    got: Array
-    score: tuple[int, int, int]
-    caller: Statement | None = None
-    cause: Step | None = None
+    unit: Unit
+    rows: tuple[Row | None, ...]
+    first: int
+    against: int
+    off: int = 0
+    targets: Targets | None = None
+
+    @property
+    def when(self) -> int:
+        """How many values were seen when it first gives something else."""
+        return self.unit.times[self.first].when
+
+    @property
+    def row(self) -> Row:
+        """What it must be where it first gives something else."""
+        return self.rows[self.first] or next(row for row in self.rows if row is not None)
 
     def text(self) -> str:
         """Return what it must be, in words."""
         return f"must be {self.row.text()}"
 
 
-def score(judged: Judged, explained: int) -> tuple[int, int, int]:
-    """Return how right a backward is, comparable: the larger the better."""
-    return (-len(judged.wrong), sum(g.verdict == "right" for g in judged.gradients), explained)
+class Locator:
+    """Puts units right, one or several, until every gradient that is kept is right."""
 
+    def __init__(self, found: Adjoints, chosen: Chosen, goal: Goal, seconds: float) -> None:
+        self.found, self.chosen, self.goal = found, chosen, goal
+        self.end = time.monotonic() + seconds
+        self.case = found.point.case
 
-def scored(found: Adjoints, chosen: Chosen, record: Record) -> tuple[tuple[int, int, int], Judged]:
-    """Judge another run of the same forward pass."""
-    other = replace(found, record=record)
-    judged = judge(other, chosen)
-    values = {
-        (n.size, round(float(np.abs(n).sum()), 7))
-        for step in classify(other, chosen)
-        if step.kind == "gradient"
-        for n in step.numbers
-        if n.tobytes() not in chosen.values
-    }
-    return score(judged, len(values)), judged
+    def single(self) -> Iterator[Hypothesis]:
+        """Yield the units of which one is to be put right, the first to be executed first."""
+        by_time = sorted(self.hypotheses(self.found), key=lambda one: (one.when, one.against))
+        plain = [one for one in by_time if not one.against]
+        first = next(self._right(plain), None)
+        # what is a gradient may be that of another expression than it must be
+        odd = [one for one in by_time if one.against and (first is None or one.when < first.when)]
+        rest = plain[plain.index(first) :] if first else []
+        told: set[tuple[bool, int]] = set()
+        for one in itertools.chain(self._right(odd), self._right(rest)):
+            key = one.unit.tapped, one.unit.number
+            if key not in told:
+                told.add(key)
+                # parts of a sum may be right in any order: as few as can be are wrong
+                fewer = [h for h in by_time if h.unit is one.unit and h.off <= one.off]
+                yield min(self._right(fewer), key=lambda h: (h.off, h.rows.count(None)), default=one)
 
+    def _right(self, some: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+        for one in itertools.takewhile(lambda _: time.monotonic() < self.end, some):
+            if min(self.tried([one]), default=0.0) == 1.0:
+                yield one
 
-def locate(found: Adjoints, chosen: Chosen, judged: Judged, *, seconds: float = 10.0) -> list[Located]:
-    """Return the statements after whose correction the backward is more right, the best first."""
-    end = time.monotonic() + seconds
-    steps = classify(found, chosen)
-    now, _ = scored(found, chosen, found.record)
-    out: list[Located] = []
-    for statement in _suspects(steps, judged):
-        group = [s for s in steps if s.execution.statement == statement]
-        for targets, row, first in _hypotheses(found, chosen, group):
-            if time.monotonic() > end:
+    def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
+        """Return units that are put right together, each time the one that makes most of the rest right.
+
+        Parameters
+        ----------
+        given : sequence of Hypothesis
+            Some that are: others may be wrong whose results these hide.
+        """
+        given = list(given)
+        found = self._with(given)
+        best = self._explained(found)
+        while len(given) < MOST_FAULTS and time.monotonic() < self.end:
+            weighed: list[tuple[tuple[bool, int, float, int], Hypothesis, Adjoints]] = []
+            for one in itertools.takewhile(lambda _: time.monotonic() < self.end, self._first(found, given)):
+                reached = self.tried([*given, one])
+                if reached:
+                    then = self._with([*given, one])
+                    when = (
+                        one.when if one.row.path else -one.when
+                    )  # what is returned, rather than what it begins with
+                    rank = min(reached) == 1.0, self._explained(then), sum(reached), when
+                    weighed.append((rank, one, then))
+            top = max(weighed, key=lambda item: item[0], default=None)
+            if top is None:
                 break
-            try:
-                after, _ = scored(found, chosen, _overridden(found, statement, targets))
-            except Exception:
+            (whole, explained, _, _), one, then = top
+            if explained <= best and not whole:
+                break
+            best, found = explained, then
+            given.append(one)
+            if whole and not self._first(found, given):
+                break
+        return given
+
+    def _with(self, given: Sequence[Hypothesis]) -> Adjoints:
+        """Return what a run with some units put right gives, written down."""
+        hooks = overriding({h.unit: self.targets(h) for h in given})
+        return replace(self.found, record=self.case.record(put=hooks.put, tapped=hooks.tap))
+
+    def tried(self, some: Sequence[Hypothesis]) -> list[float]:
+        """Return how much of each gradient is right with some units put right; empty: it does not run."""
+        try:
+            return self.goal.reached(self.case, overriding({h.unit: self.targets(h) for h in some}))
+        except Exception:
+            return []
+
+    def targets(self, one: Hypothesis) -> Targets:
+        """Return the numbers that a unit must give."""
+        if one.targets is None:
+            terms, factor = self.chosen.candidate.terms, self.chosen.factor * one.unit.sign
+            size = next(row.size for row in one.rows if row is not None)
+            one.targets = {
+                at.count: np.zeros(size) if row is None else self.found.at(terms, row) * factor
+                for at, row in zip(one.unit.times, one.rows, strict=True)
+            }
+        return one.targets
+
+    def hypotheses(self, found: Adjoints) -> list[Hypothesis]:
+        """Return all that units may have to give, where that is not what they give."""
+        out = []
+        families = list(self._families())
+        for unit in units(found, self.chosen):
+            sizes = {int(np.prod(at.like)) if unit.adds and at.like else at.numbers.size for at in unit.times}
+            if len(sizes) != 1:
                 continue
-            if after > now and (after[0], after[1]) >= (now[0], now[1]):
-                got = next((n for n in first.numbers if n.size == row.size), first.numbers[0])
-                out.append(Located(group[0].statement, statement, first, row, targets, got, after))
-        if out and max(o.score for o in out)[0] == 0 and len(out) > 3:
-            break
-    for one in out:
-        one.caller = _caller(found, chosen, one.step)
-        one.cause = _cause(one.step, steps)
-    order = {id(o): i for i, o in enumerate(out)}
-    return sorted(out, key=lambda o: (tuple(-v for v in o.score), order[id(o)]))
-
-
-def _cause(step: Step, steps: list[Step]) -> Step | None:
-    """Return the first of the steps through which a statement is wrong that is right at other times."""
-    seen: set[int] = set()
-    cause = None
-    while id(step) not in seen:
-        seen.add(id(step))
-        right_before = any(s.execution.statement == step.execution.statement and s.whole for s in steps)
-        reads = [r for r in step.reads if r.suspect and r.statement.file != EXAMPLE]
-        if not right_before or not reads:
-            break
-        cause = step = reads[0]
-    return cause
-
-
-def _caller(found: Adjoints, chosen: Chosen, step: Step) -> Statement | None:
-    """Return the statement that hands a wrong gradient to the function in which a statement stands."""
-    function, statements = step.statement.function, found.point.case.program.table.statements
-    caller = step.execution.caller
-    if function is None or caller < 0 or any(r.suspect for r in step.reads):
-        return None
-    given = {a.arg for a in function.args.args}
-    table = found.point.case.program.table.nodes
-    for seen in found.record.taps[step.execution.start :]:
-        if seen.execution != step.execution.number:
-            continue
-        tree = table[seen.node].tree
-        if isinstance(tree, ast.Name) and tree.id in given and seen.numbers.tobytes() not in chosen.values:
-            rows = chosen.rows.explain(seen.numbers / chosen.factor)
-            if not any(row.whole for row in rows) and seen.numbers.any():
-                above = statements[found.record.executions[caller].statement]
-                return above if above.file != EXAMPLE else None
-    return None
-
-
-def _suspects(steps: list[Step], judged: Judged) -> list[int]:
-    """Return the numbers of statements, the most suspect first."""
-    wrong = [g.got for g in judged.wrong if g.got is not None]
-    first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)]
-    first = [p for s in first for p in (*(r for r in s.reads if r.kind == "gradient" and not r.whole), s)]
-    writers = [s for s in steps if any(np.array_equal(n, w) for n in s.numbers for w in wrong)]
-    later = [s for s in steps if s.suspect]
-    zeros = [
-        s
-        for s in steps
-        if s.kind == "zero" and any(not w.any() and w.size == n.size for w in wrong for n in s.numbers)
-    ]
-    return list(
-        dict.fromkeys(
-            s.execution.statement for s in (*first, *writers, *later, *zeros) if s.statement.file != EXAMPLE
-        )
-    )
-
-
-Hypothesis = tuple[dict[int, Array], Row, Step]
-
-
-def _hypotheses(found: Adjoints, chosen: Chosen, group: list[Step]) -> Iterator[Hypothesis]:
-    """Yield what a statement may have to give at its executions: the adjoints of one expression."""
-    wrong = [s for s in group if not s.whole] or group
-    first = wrong[0]
-    augmented = isinstance(first.statement.tree, ast.AugAssign)
-    sizes = {n.size for n in first.numbers}
-    if augmented:
-        sizes |= {n.size for _, n in first.execution.results}
-    rows = [row for row in chosen.rows.rows if row.size in sizes]
-    by_node: dict[int, dict[int, Row]] = {}
-    for row in rows:
-        if row.kind in ("value", "use") and row.number >= 0:
-            by_node.setdefault(row.number, {})[row.use] = row
-    seen: set[tuple[Any, ...]] = set()
-    count = len(group)
-    known = {s.number: s.rows for s in group if s.whole}
-    for node, uses in by_node.items():
-        times = sorted(uses)
-        for order in (times[::-1], times):
-            for aligned in _alignments(order, count):
-                pairs = {n: uses[u] for n, u in enumerate(aligned) if u is not None}
-                none = np.zeros(next(iter(uses.values())).size)  # a use on which nothing depends
-                key = tuple((n, round(float(r.sketch[0]), 9)) for n, r in pairs.items())
-                if key in seen or not pairs:
+            (size,) = sizes
+            right = [self._is_right(unit, at) for at in unit.times]
+            seen: set[tuple[float, ...]] = set()
+            for rows in self._rows(families, size, unit):
+                key = tuple(0.0 if row is None else round(float(row.sketch[0]), 8) for row in rows)
+                if key in seen:
                     continue
                 seen.add(key)
-                if not augmented and any(
-                    n in pairs and not _same(pairs[n], rows) for n, rows in known.items()
-                ):
-                    continue
-                targets = {
-                    n: _entries(found, chosen, pairs[n], node) if n in pairs else none for n in range(count)
-                }
-                row = pairs.get(first.number) or next(iter(pairs.values()))
-                yield targets, row, first
-    if count == 1 or not augmented:
-        last = group[-1]
-        for row in rows:
-            if row.kind == "total" and row.size in sizes:
-                wanted = found.entries(chosen.candidate.terms, row.size, path=row.path) * chosen.factor
-                yield {last.number: wanted}, row, last
+                given = zip(unit.times, rows, strict=True)
+                off = [not self._is(at, row, unit.sign) for at, row in given]
+                if any(off):
+                    against = sum(o and r for o, r in zip(off, right, strict=True))
+                    out.append(Hypothesis(unit, rows, off.index(True), against, sum(off)))
+        return out
+
+    def _families(self) -> Iterator[list[Row]]:
+        """Yield the adjoints of each expression of the forward, in the order of time."""
+        groups: dict[tuple[str, int], dict[int, Row]] = {}
+        for row in self.chosen.rows.rows:
+            if row.kind in ("value", "use", "sum"):
+                groups.setdefault((row.kind, row.number), {})[row.use] = row
+            elif row.kind == "total":
+                yield [row]
+        for (kind, _), group in groups.items():
+            family = [group[use] for use in sorted(group)]
+            yield family
+            if kind == "use" and len(family) > 1:  # what adds them up, in either order of time
+                yield list(_added(family[::-1]))[::-1]
+                yield list(_added(family))
+
+    def _rows(self, families: list[list[Row]], size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
+        count = len(unit.times)
+        for family in families:
+            if family[0].size == size:
+                for order in (family[::-1], family) if count > 1 else (family,):
+                    yield from aligned(order, count)
+
+    def _is(self, at: Time, row: Row | None, sign: float) -> bool:
+        if row is None:
+            return not at.numbers.any()
+        numbers = at.numbers
+        if numbers.size != row.size:
+            try:
+                numbers = np.broadcast_to(numbers.reshape(at.shape), at.like).reshape(-1)
+            except ValueError:
+                return False
+        largest = max(float(np.abs(numbers).max()), 1e-9)
+        slack = largest * TOLERANCE * row.size**0.5 + 3e-9
+        return bool((np.abs(sketch(numbers) - row.sketch * self.chosen.factor * sign) <= slack).all())
+
+    def _is_right(self, unit: Unit, at: Time) -> bool:
+        rows = self.chosen.rows.explain(at.numbers / self.chosen.factor * unit.sign)
+        return bool(rows) if unit.adds else any(row.whole for row in rows)
+
+    # several faults: one after the other
+
+    def _first(self, found: Adjoints, given: list[Hypothesis]) -> list[Hypothesis]:
+        """Return what the first suspects may have to give, and those that give them parts of gradients."""
+        steps = classify(found, self.chosen)
+        first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)][:3]
+        parts = [r for s in first for r in s.reads if r.kind == "gradient" and not r.whole]
+        numbers = {s.execution.statement for s in (*parts, *first)}
+        done = {(h.unit.tapped, h.unit.number) for h in given}
+        pairs = zip(self.goal.wanted, self.tried(given), strict=False)
+        unmet = {one.name for one, reached in pairs if reached < 1.0}
+        near = [
+            one
+            for one in self.hypotheses(found)
+            if (one.unit.tapped, one.unit.number) not in done
+            and (
+                (one.unit.number in numbers and not one.unit.tapped)
+                or (one.row.path and written(one.row.path) in unmet)
+            )
+        ]
+        return sorted(near, key=lambda one: (one.against, one.when))
+
+    def _explained(self, found: Adjoints) -> int:
+        values = {
+            (n.size, round(float(np.abs(n).sum()), 7))
+            for step in classify(found, self.chosen)
+            if step.kind == "gradient"
+            for n in step.numbers
+            if n.tobytes() not in self.chosen.values
+        }
+        return len(values)
 
 
-def _same(row: Row, rows: list[Row]) -> bool:
-    return any(
-        np.allclose(row.sketch, other.sketch, rtol=1e-6, atol=1e-9)
-        for other in rows
-        if other.size == row.size
-    )
+def _added(family: Sequence[Row]) -> Iterator[Row]:
+    """Yield the sums of the first one, two, three adjoints."""
+    for n in range(1, len(family) + 1):
+        some, total = family[:n], np.sum([row.sketch for row in family[:n]], axis=0)
+        parts = tuple(at for row in some for at in row.parts)
+        more = "" if n == 1 else f", over {n} of its uses"
+        yield replace(family[0], kind="part", sketch=total, more=more, parts=parts)
 
 
-def _alignments(order: list[int], count: int) -> Iterator[list[int | None]]:
-    """Yield the times of an expression beside a statement's executions."""
+def aligned(order: Sequence[Row], count: int) -> Iterator[tuple[Row | None, ...]]:
+    """Yield the times of an expression beside a unit's evaluations."""
     if len(order) == count:
-        yield list(order)
+        yield tuple(order)
     elif len(order) == count - 1:
-        yield [*order, None]
-        yield [None, *order]
+        yield (*order, None)
+        yield (None, *order)
     elif len(order) == count + 1:
-        yield list(order[1:])
-        yield list(order[:-1])
+        yield tuple(order[1:])
+        yield tuple(order[:-1])
     elif len(order) < count:
-        yield [*order, *[None] * (count - len(order))]
+        yield (*order, *itertools.repeat(None, count - len(order)))
     elif len(order) % count == 0 and len(order) // count <= 4:
         per = len(order) // count
         for offset in range(per):
-            yield list(order[offset::per])
-
-
-def _entries(found: Adjoints, chosen: Chosen, row: Row, node: int) -> Array:
-    numbers: Array = found.entries(chosen.candidate.terms, row.size, at=(node, row.use)) * chosen.factor
-    return numbers
-
-
-def _overridden(found: Adjoints, statement: int, targets: dict[int, Array]) -> Record:
-    """Run the program with a statement's results replaced."""
-    count = -1
-
-    def put(j: int, value: Any) -> Any:
-        nonlocal count
-        if j != statement:
-            return value
-        count += 1
-        return replaced(value, targets[count], shapes.get(count, ())) if count in targets else value
-
-    shapes = {}
-    times = [one for one in found.record.executions if one.statement == statement]
-    for n, one in enumerate(times):
-        if one.changed:
-            shapes[n] = shape(one.changed[0][0])
-    return found.point.case.record(put=put)
-
-
-def replaced(value: Any, numbers: Array, like: tuple[int, ...] = ()) -> Any:
-    """Return a value of the same kind with other numbers; of a tuple, the first array that fits.
-
-    What an ``+=`` adds may be broadcast: then the numbers have the shape of what it is added to.
-    """
-    now = flat(value)
-    if now is not None and now.size != numbers.size and int(np.prod(like)) == numbers.size:
-        return numbers.reshape(like)
-    if now is None:
-        if isinstance(value, tuple | list):
-            parts = list(value)
-            for i, part in enumerate(parts):
-                old = flat(part)
-                if old is not None and old.size == numbers.size:
-                    parts[i] = replaced(part, numbers)
-                    return type(value)(parts)
-        return value
-    if now.size != numbers.size:
-        raise ValueError("sizes differ")
-    if isinstance(value, np.ndarray):
-        return numbers.reshape(value.shape).astype(value.dtype)
-    return bump(value, numbers - now)
+            yield tuple(order[offset::per])

@@ -3,7 +3,7 @@
 import ast
 import warnings
 from bisect import bisect
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import accumulate
@@ -92,36 +92,24 @@ class Text:
 
 @dataclass(frozen=True)
 class Place:
-    """A statement of a file, and the expression in it that is edited."""
+    """An expression that is edited, the function in which it stands, and the file's text.
 
-    node: ast.stmt
+    `forward` are the values of the forward pass, as bytes: what else there is, are gradients.
+    """
+
+    value: ast.expr
     function: ast.AST
     text: Text
-
-    @property
-    def value(self) -> ast.expr | None:
-        """What is assigned, returned, yielded or appended."""
-        value = getattr(self.node, "value", None)
-        if isinstance(value, ast.Yield):
-            return value.value
-        if isinstance(self.node, ast.Expr):
-            return value.args[-1] if isinstance(value, ast.Call) and value.args else None
-        return value
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether the edited expression is all that stands on the right."""
-        return self.value is getattr(self.node, "value", None)
+    forward: Collection[bytes] = ()
 
     def edited(self, edit: Edit) -> str:
         """Return the text of the value with an edit of it made."""
-        assert self.value is not None
         start, end = self.text.span(self.value)
         return edit.applied(self.text.text[start:end], start)
 
 
 def evaluate(edit: Edit, place: Place, names: Mapping[str, Any]) -> Any:
-    """Return the value that an edited statement has where its names stand for `names`.
+    """Return the value that an edited expression has where its names stand for `names`.
 
     Raises
     ------

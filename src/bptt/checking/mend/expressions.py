@@ -191,6 +191,8 @@ def _bare(text: str) -> str:
 
 
 def _turned(text: str) -> str:
+    if isinstance(_parsed(text), ast.Constant):
+        return text
     if text.endswith(".T"):
         return text[:-2]
     return f"{text}.T" if _is_atom(text) else f"({text}).T"

@@ -1,21 +1,21 @@
-"""Which edits of a statement give a value that it may have: nothing is run again for it."""
+"""Which expressions give what a place must give, at all of its times: nothing is run again for it."""
 
 import ast
 import itertools
 import operator
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.record import sketch
 from bptt.checking.mend.edit import Edit, Place, compiled, evaluate
 from bptt.checking.mend.expressions import Option, holes, joined, joining, options
 from bptt.checking.mend.scope import Names, Scope, copied
-from bptt.checking.taps.values import entries, flat, leaves, shape
+from bptt.checking.mend.terms import sums
+from bptt.checking.taps.values import entries, flat, shape
 from bptt.types import Array
 
 HOLE = "hole_"
@@ -27,86 +27,94 @@ SIGNS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-@dataclass
-class Goal:
-    """What a statement's value may be: one of some arrays, by the sketches of those of a size.
+@dataclass(frozen=True)
+class Instance:
+    """One time of a place: the names as they are then, what it must give, and in which shape."""
 
-    `kept` says how many parts of a value, of a tuple, are right already: none of them may be lost.
-    """
-
-    sketches: dict[int, Array]
-    kept: Callable[[Any], int] = lambda value: 0
-    shapes: list[tuple[int, ...]] = field(default_factory=list)
-    least: int = 0
-
-    def start(self, value: Any) -> "Goal":
-        """Note what the statement gives as it is."""
-        self.least, self.shapes = self.kept(value), [shape(v) for _, v in leaves(value)]
-        return self
+    names: Names
+    wanted: Array
+    shape: tuple[int, ...]
 
     def met(self, value: Any) -> bool:
-        """Say whether a value is what is wanted."""
-        parts = [value] if isinstance(value, np.ndarray) else [v for _, v in leaves(value)]
-        return any(self._met(part) for part in parts) and self.kept(value) >= self.least
-
-    def _met(self, part: Any) -> bool:
-        numbers = flat(part)
-        if numbers is None or numbers.size not in self.sketches:
+        """Say whether a value is what is wanted (what is added may be broadcast)."""
+        numbers = flat(value)
+        if numbers is None:
             return False
-        largest = float(np.abs(numbers).max())
-        slack = largest * 2e-6 * numbers.size**0.5 + 3e-9
-        near = np.abs(self.sketches[numbers.size] - sketch(numbers)) <= slack
-        return 1e-9 < largest < 1e12 and bool(near.all(axis=1).any())
+        if numbers.size != self.wanted.size:
+            try:
+                numbers = np.broadcast_to(np.asarray(value, float), self.shape).reshape(-1)
+            except (ValueError, TypeError):
+                return False
+        slack = 2e-6 * float(np.abs(self.wanted).max()) + 1e-9
+        return numbers.size == self.wanted.size and bool((np.abs(numbers - self.wanted) <= slack).all())
 
 
 class Matching:
-    """The edits of one statement that give a value which it may have, where its names stand for `names`."""
+    """The edits of one expression after which it gives what it must."""
 
-    def __init__(self, place: Place, names: Names, goal: Goal, seconds: float = 3.0) -> None:
-        self.place, self.text, self.goal, self.seconds = place, place.text, goal, seconds
-        self.names, self.pure = dict(names), self._leaves_alone(names)
-        self.scope = Scope(self.text, place.function, names, pure=self.pure)
+    def __init__(self, place: Place, times: Sequence[Instance], seconds: float = 3.0) -> None:
+        self.place, self.text, self.seconds = place, place.text, seconds
+        # the most telling time is looked at first: neither the first nor the last step, and nothing zero
+        middle = len(times) / 2
+        order = sorted(range(len(times)), key=lambda k: (not times[k].wanted.any(), abs(k - middle)))
+        self.times = [times[k] for k in order]
+        self.main = self.times[0]
+        self.names, self.pure = dict(self.main.names), self._leaves_alone(self.main.names)
+        self.scope = Scope(self.text, place.function, self.main.names, pure=self.pure)
 
     @np.errstate(all="ignore")
-    def one(self, blind: float = 0.0) -> list[Edit]:
-        """Return the small edits of one expression that give what is wanted, the simplest first.
-
-        What is read here may be wrong, too: up to a cost edits are returned `blind`, whatever they give.
-        """
+    def edits(self) -> list[Edit]:
+        """Return the edits that give what is wanted at all times, the simplest first."""
         found: dict[str, Edit] = {}
-        for node, option in self._options(blind):
-            if (edit := self._written(node, option, anything=bool(blind))) is not None:
+        for node, option in itertools.chain(self._small(), self._whole()):
+            if (edit := self._written(node, option)) is not None:
                 said = edit.applied(self.text.text)
                 found[said] = min(edit, found.get(said, edit), key=lambda e: e.cost)
-        return sorted(found.values(), key=lambda e: e.cost)
+        return sorted(found.values(), key=lambda e: (round(e.cost, 2), len(e.applied(self.text.text))))
 
-    def _options(self, blind: float) -> Iterator[tuple[ast.expr, Option]]:
-        assert self.place.value is not None
-        until = time.monotonic() + self.seconds
+    @np.errstate(all="ignore")
+    def blind(self, most: float) -> Iterator[Edit]:
+        """Yield the small edits up to a cost, whatever they give: what is read here may be wrong, too."""
+        for node, parent, _ in holes(self.place.value):
+            for option in options(node, parent, self.text, self.scope):
+                edit = Edit(((*self.text.span(node), option.texts[-1]),), option.reason, option.cost)
+                if option.cost <= most and not _vanishes(self.place.edited(edit)):
+                    yield edit
+
+    def _small(self) -> Iterator[tuple[ast.expr, Option]]:
+        until = time.process_time() + self.seconds
         for node, parent, bound in holes(self.place.value):
             code, now = self._with_hole(node), self.text.of(node)
             here = self.scope.value(now)
             for option in options(node, parent, self.text, self.scope):
-                if time.monotonic() > until:
+                if time.process_time() > until:
                     return
-                if blind:
-                    yield from [(node, option)] if option.cost <= blind else []
-                    continue
                 value = None if bound else self.scope.value(option.texts[-1])
-                if bound or (value is not None and self.goal.met(self._filled(code, value))):
+                if bound or (value is not None and self.main.met(self._filled(code, value))):
                     yield node, option  # names of a comprehension have values in it alone
-            if blind or bound or (isinstance(parent, ast.Subscript) and node is parent.slice):
+            if bound or (isinstance(parent, ast.Subscript) and node is parent.slice):
                 continue
             for part, sign, cost in joined(node, parent, here, now, self.scope):
-                if time.monotonic() > until:
+                if time.process_time() > until:
                     return
                 try:
                     value = SIGNS[sign](here, part.value)
                 except Exception:
                     continue
                 numbers = flat(value)
-                if (numbers is None or numbers.any()) and self.goal.met(self._filled(code, value)):
+                if (numbers is None or numbers.any()) and self.main.met(self._filled(code, value)):
                     yield node, joining(now, part, sign, cost, self.scope)
+
+    def _whole(self) -> Iterator[tuple[ast.expr, Option]]:
+        """Yield what may stand in the place of the whole: it, and sums of products of what is in scope."""
+        now = self.text.of(self.place.value)
+        try:
+            here = np.broadcast_to(np.asarray(self.scope.value(now), float), self.main.shape)
+        except (ValueError, TypeError):
+            here = np.zeros(self.main.shape)
+        wanted = self.main.wanted.reshape(self.main.shape)
+        for text, reason, cost in sums(wanted, here, now, self.scope, self.place.forward, self.seconds):
+            yield self.place.value, Option((text, f"({text})"), reason, cost)
 
     def _with_hole(self, node: ast.expr) -> CodeType:
         return compiled(self.place.edited(Edit(((*self.text.span(node), f"({HOLE})"),), "", 0.0)))
@@ -118,9 +126,8 @@ class Matching:
         except Exception:
             return None
 
-    def _written(self, node: ast.expr, option: Option, *, anything: bool = False) -> Edit | None:
-        """Return an option as an edit with as few parentheses as have the right value, or None."""
-        assert self.place.value is not None
+    def _written(self, node: ast.expr, option: Option) -> Edit | None:
+        """Return an option as an edit with as few parentheses as have the right values, or None."""
         (low, high), (start, end) = self.text.span(self.place.value), self.text.span(node)
         closed = low < start and end < high and self.text.text[start - 1] + self.text.text[end] == "()"
         spans = [(start - 1, end + 1), (start, end)] if closed else [(start, end)]
@@ -130,15 +137,17 @@ class Matching:
                 if _vanishes(self.place.edited(edit)):
                     continue
                 value = evaluate(edit, self.place, self.names if self.pure else copied(self.names))
+                if self.main.met(value) and all(
+                    one.met(evaluate(edit, self.place, copied(one.names))) for one in self.times[1:]
+                ):
+                    same = shape(value) == self.main.shape
+                    return edit if same else replace(edit, cost=edit.cost + 0.6)
             except Exception:
                 continue
-            same = [shape(v) for _, v in leaves(value)] == self.goal.shapes
-            if (anything and same) or self.goal.met(value):
-                return edit if same else replace(edit, cost=edit.cost + 0.6)
         return None
 
     def _leaves_alone(self, names: Names) -> bool:
-        """Say whether evaluating the statement changes nothing that it is given."""
+        """Say whether evaluating the place changes nothing that it is given."""
         trial = copied(names)
         try:
             evaluate(Edit((), "", 0.0), self.place, trial)

@@ -36,6 +36,7 @@ class Part:
     text: str
     value: np.ndarray
     cost: float
+    of: bytes = b""  # the array that it is a factor made of
 
 
 # What activations' derivatives are made of, simple first; `{}` stands for an array in scope.
@@ -46,7 +47,7 @@ FACTORS: list[tuple[str, float, Callable[[np.ndarray], np.ndarray]]] = [
     ("(1 - np.tanh({}) ** 2)", 1.4, lambda v: 1 - np.tanh(v) ** 2),
     ("np.tanh({})", 1.4, np.tanh),
     ("({} > 0)", 1.4, lambda v: (v > 0) * 1.0),
-    ("{} ** 2", 1.6, np.square),
+    ("{} ** 2", 0.8, np.square),
     ("np.exp({})", 1.8, np.exp),
 ]
 
@@ -62,6 +63,8 @@ class Scope:
     def __init__(self, text: Text, function: ast.AST, names: Names, *, pure: bool = True) -> None:
         self.names, self.pure = names, pure
         self.style = Style(text.of(function) if isinstance(function, ast.stmt) else text.text)
+        own = text.of(function) if isinstance(function, ast.stmt) else text.text
+        self.dots = "@" not in own and "dot(" in own
         visible = _visible(text.tree, function)
         plain = {n: v for n, v in names.items() if n in visible and not isinstance(v, ModuleType)}
         said = list(dict.fromkeys(_mentions(function)))
@@ -72,10 +75,22 @@ class Scope:
         self.indices = list(self._lengths)
         named = [t for t in dict.fromkeys([*said, *plain]) if t.replace(".", "").isidentifier()]
         self.integers = [t for t in named if type(self.value(t)) in (int, np.int64)][:20]
+        bounds = [
+            ast.unparse(b)
+            for n in ast.walk(function)
+            if isinstance(n, ast.Slice)
+            for b in (n.lower, n.upper)
+            if b
+        ]
+        self.sizes = {v: t for t in [*self.integers, *bounds][::-1] if isinstance(v := self.value(t), int)}
         self.arrays = self._arrays(said, plain)
         self.functions = list(self._functions(text.tree, function))
         with np.errstate(all="ignore"):
             self.factors = list(self._factors())
+
+    def product(self, left: str, right: str) -> str:
+        """Return a matrix product, as the author writes them."""
+        return f"np.dot({left}, {right})" if self.dots else f"{left} @ {right}"
 
     def value(self, text: str) -> Any:
         """Return what a text stands for, or None."""
@@ -138,13 +153,13 @@ class Scope:
                 if "(1 - {})" not in form or part.value.any():
                     text, value = form.replace("np.", library + ".").replace("{}", part.text), f(part.value)
                     if value.size == 1 or np.ptp(value):  # a factor of nothing but ones does nothing
-                        yield Part(self.style(text), value, cost + part.cost / 2)
+                        yield Part(self.style(text), value, cost + part.cost / 2, part.value.tobytes())
         for name in self.functions[:12]:
             for part in [p for p in self.arrays[:40] if p.cost < 2]:
                 result = array(self.value(f"{name}({part.text} + 0)"))  # it may change what it is given
                 if result is None or result.shape != part.value.shape:
                     break
-                yield Part(f"{name}({part.text})", result, 1.2 + part.cost / 2)
+                yield Part(f"{name}({part.text})", result, 1.2 + part.cost / 2, part.value.tobytes())
 
 
 class Style:

@@ -4,32 +4,39 @@ import ast
 import itertools
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
-from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
 from bptt.checking.locate.classes import Step, classify
-from bptt.checking.mend.edit import Edit, evaluate
-from bptt.checking.mend.matching import Goal, Matching
+from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.units import Unit, overriding
+from bptt.checking.mend.edit import Edit, Place, Text
+from bptt.checking.mend.insertions import added, carries
+from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.scope import copied
-from bptt.checking.mend.statements import rewrites
-from bptt.checking.mend.trials import Mend, State, Trials, place_of
-from bptt.checking.taps.program import Hooks
-from bptt.checking.taps.values import flat, leaves
+from bptt.checking.mend.statements import operators, rewrites
+from bptt.checking.mend.trials import Mend, Trials
+from bptt.checking.taps.program import EXAMPLE, Hooks
+from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
+from bptt.checking.verdict.judgement import judge
 
-TRIALS = 12
-"""Edits of one statement that are tried in the whole program, of those that give a value it may have."""
+PLACES = 4
+"""Places at which one fault may be, that are looked at."""
 
-QUICK = 1.5
-"""Edits of whole statements that cost no more are tried before all others."""
+QUICK = 1.9
+"""An edit that costs no more is taken at once; otherwise one of a whole statement may be meant."""
+
+
+EXECUTIONS = 60
+"""Executions of a statement that are looked at."""
 
 
 @dataclass
@@ -39,238 +46,258 @@ class Mended:
     Attributes
     ----------
     mends : list of Mend
-        In the order in which they were found.
+        By file and line.
     sources : dict
         The files that were changed, by their paths.
     whole : bool
         Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
         steps on the way and not to be offered as a correction.
-    right, of : int
-        Gradients that are right with them, of so many.
+    places : list of Hypothesis
+        What must give other numbers.
     """
 
     mends: list[Mend] = field(default_factory=list)
     sources: dict[Path, Source] = field(default_factory=dict)
     whole: bool = False
-    right: int = 0
-    of: int = 0
+    places: list[Hypothesis] = field(default_factory=list)
 
 
-def mend(found: Adjoints, chosen: Chosen, *, seconds: float = 20.0, examples: Iterable[str] = ()) -> Mended:
-    """Search for edits after which every gradient that is kept is right.
+def mend(
+    found: Adjoints, chosen: Chosen, judged: Judged, *, seconds: float = 20.0, examples: Iterable[str] = ()
+) -> Mended:
+    """Search for what is wrong, and for edits after which every gradient that is kept is right.
 
     Parameters
     ----------
-    found, chosen
-        The program at a point, and the loss.
+    found, chosen, judged
+        The program at a point, the loss, and the verdict.
     seconds : float
         When the search is given up.
     examples : iterable of str
         Further examples, with other sizes: what is found must be right with them, too.
     """
-    return Search(Trials(found, chosen, tuple(examples)), seconds).run()
+    return Search(found, chosen, judged, seconds, tuple(examples)).run()
+
+
+Found = tuple[float, dict[Path, list[Edit]], list[Hypothesis]]
 
 
 class Search:
-    """States of a program, the most promising first, each tried with ever costlier edits."""
+    """Places that are wrong, then what they must say; and edits of whole statements, tried one by one."""
 
-    def __init__(self, trials: Trials, seconds: float) -> None:
-        self.trials, self.chosen = trials, trials.chosen
-        self.end = time.monotonic() + seconds
-        self.known: dict[tuple[State, int], Matching] = {}
-        self.classes: dict[State, list[Step]] = {}
-        self.edits: dict[State, list[tuple[Path, Edit]]] = {}
+    def __init__(
+        self, found: Adjoints, chosen: Chosen, judged: Judged, seconds: float, examples: tuple[str, ...] = ()
+    ) -> None:
+        self.found, self.chosen, self.judged = found, chosen, judged
+        self.start, self.seconds = time.monotonic(), seconds
+        self.goal = Goal(found, judged)
+        self.trials = Trials(found, chosen, self.goal, examples)
+        self.locator = Locator(found, chosen, self.goal, seconds / 2)
+        self.program = found.point.case.program
+        self.steps = classify(found, chosen)
+        self.places: list[Hypothesis] = []
+
+    @property
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self.start + self.seconds
 
     def run(self) -> Mended:
         """Return what was found."""
-        start = best = self.trials.start
-        if self.trials.is_whole(start):
-            return self._result(start, False)
-        stages = (self._expressions, self._quick, self._rest)
-        agenda: list[tuple[tuple[int, int, int], State, int]] = [((0, 0, 0), start, 0)]
-        while agenda and time.monotonic() < self.end:
-            agenda.sort(key=lambda item: item[0])
-            _, state, stage = agenda.pop()
-            better: list[State] = []
-            for one in stages[stage](state):
-                if self.trials.is_whole(one) and self.trials.holds(one):
-                    return self._result(one, True)
-                better.append(one)
-            better.sort(key=lambda one: one.score, reverse=True)
-            best = max([best, *better], key=lambda one: one.score)
-            if stage + 1 < len(stages):
-                better.append(state)
-            for one in better[:3] if state not in better[:3] else [*better[:2], state]:
-                at = stage + 1 if one is state else 0
-                whole = len(self.trials.before) if one is start and at == 1 else 0  # one edit before several
-                agenda.append(((whole or one.score[0], -at - 2 * one.idle, one.score[1]), one, at))
-        return self._result(best, False)
-
-    # what is tried, stage by stage
-
-    def _expressions(self, state: State) -> Iterator[State]:
-        """Yield what is better with one small edit of a statement, and with those of all statements."""
-        best: dict[int, tuple[Edit, State]] = {}
-        for number, matching in self._matchings(state, _suspects(self._steps(state), state.judged)[:12]):
-            for edit, after in self._values(state, number, matching.one()[:TRIALS]):
-                yield after
-                if number not in best or after.score > best[number][1].score:
-                    best[number] = edit, after
-                if after.score[0] > state.score[0]:
+        if all(one.was_right for one in self.goal.wanted):
+            return Mended()
+        fallback: list[Found] = []
+        for some in self._one_place():
+            for cost, edits, places in some:
+                if cost > QUICK:
+                    fallback.append((cost, edits, places))
+                elif done := self._done(edits, places):
+                    return done
+        least = min((cost for cost, _, _ in fallback), default=QUICK)
+        rewritten = list(self._rewrites())
+        for quick in (True, False):
+            for cost, edits in rewritten if quick else itertools.chain(rewritten, self._caches()):
+                if self.late:
                     break
-            if len(best) > 3:
-                break
-        by_file: dict[Path, list[Edit]] = {}
-        for number, (edit, _) in best.items():
-            by_file.setdefault(state.program.table.statements[number].file, []).append(edit)
-        for path, edits in by_file.items():
-            yield from self._texts(state, [(path, edits)] if len(edits) > 1 else [])
+                right = (cost <= least) == quick and self._right(self.trials.text(edits))
+                if right and (done := self._done(edits, self.places[:1])):
+                    return done
+            for _, edits, places in fallback if quick else ():  # those of the first place first
+                if done := self._done(edits, places):
+                    return done
+        for start in (*([one] for one in self.places[:2]), []):
+            if not self.late and (done := self._several(start)):
+                return done
+        return Mended(places=self.places[:1] or self.locator.several())
 
-    def _quick(self, state: State) -> Iterator[State]:
-        """Yield what is better with a likely edit of a whole statement, or with the cache of another step."""
-        steps = self._steps(state)
-        fetching = [s for s in steps if s.kind in ("value", "other") and _fetches(s.statement.tree)]
-        reads = [r for s in steps if s.suspect for r in s.reads if r in fetching]
-        caches = {s.execution.statement: s for s in (*reads, *fetching)}
-        yield from self._blind(state, list(caches.values())[:6], 1.4)
-        yield from self._blind(state, _suspects(steps, state.judged)[:2], 0.8)
-        yield from self._texts(state, ((p, [e]) for p, e in self._rewrites(state) if e.cost <= QUICK))
+    def _done(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
+        if not self.trials.holds(edits):
+            return None
+        return Mended(self.trials.told(edits), self.trials.edited(edits), True, places)
 
-    def _rest(self, state: State) -> Iterator[State]:
-        """Yield what is better with any other edit of a statement."""
-        yield from self._blind(state, _suspects(self._steps(state), state.judged)[:6], 1.0)
-        yield from self._texts(state, ((p, [e]) for p, e in self._rewrites(state) if e.cost > QUICK))
+    def _right(self, reached: list[float]) -> bool:
+        return bool(reached) and min(reached) == 1.0
 
-    def _blind(self, state: State, order: Sequence[Step], most: float) -> Iterator[State]:
-        for number, matching in self._matchings(state, order):
-            edits = matching.one(most)[: 3 * TRIALS]
-            yield from (after for _, after in self._values(state, number, edits))
+    # one place
 
-    def _values(self, state: State, number: int, edits: Iterable[Edit]) -> Iterator[tuple[Edit, State]]:
-        """Yield the edits of a statement's value that are better, and what is so with them."""
-        for edit in itertools.takewhile(lambda _: time.monotonic() < self.end, edits):
-            if (after := self.trials.value(state, number, edit)) is not None:
-                yield edit, after
+    def _one_place(self) -> Iterator[list[Found]]:
+        """Yield the corrections of each place at which the one fault may be."""
+        for one in itertools.islice(self.locator.single(), PLACES):
+            self.places.append(one)
+            out: list[Found] = []
+            for edit in itertools.chain(self._operators(one), self._edits(one, [])[:6], self._missing(one)):
+                edits = {one.unit.statement.file: [edit]}
+                if self._right(self.trials.text(edits)):
+                    out.append((edit.cost, edits, [one]))
+            yield out
+            if self.late:
+                return
 
-    def _texts(self, state: State, edits: Iterable[tuple[Path, list[Edit]]]) -> Iterator[State]:
-        """Yield what is better with some edits of a file."""
-        for path, some in itertools.takewhile(lambda _: time.monotonic() < self.end, edits):
-            if (after := self.trials.text(state, path, some)) is not None:
-                yield after
+    def _operators(self, one: Hypothesis) -> list[Edit]:
+        """Return the edits of the operator of a place's statement."""
+        statement, source = one.unit.statement, self.program.sources.get(one.unit.statement.file)
+        if source is None or statement.function is None or one.unit.tapped:
+            return []
+        loop = next(iter(statement.loops[-1:]), None)
+        return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
 
-    def _rewrites(self, state: State) -> list[tuple[Path, Edit]]:
-        if state not in self.edits:
-            steps = self._steps(state)
-            backward = [s for s in steps if s.kind in ("unexplained", "gradient")]
-            lines = [s.statement.tree.lineno for s in steps if s.suspect][:6]
-            files: dict[Path, dict[int, ast.FunctionDef]] = {}
-            for step in (*backward, *steps):  # what only computes values comes last
-                function = step.statement.function
-                if function is not None and step.statement.file in state.program.sources:
-                    files.setdefault(step.statement.file, {})[function.lineno] = function
-            self.edits[state] = [
-                (path, edit)
-                for path, functions in files.items()
-                for edit in rewrites(state.source(path), list(functions.values()), lines)
-            ]
-        return self.edits[state]
+    def _edits(self, one: Hypothesis, given: Sequence[Hypothesis]) -> list[Edit]:
+        """Return the edits by which a place gives what it must, where others do."""
+        place, times = self._times(one, given)
+        return Matching(place, list(times.values())).edits() if place and times else []
 
-    # statements and what they may give
+    def _times(
+        self, one: Hypothesis, given: Sequence[Hypothesis] = ()
+    ) -> tuple[Place | None, dict[int, Instance]]:
+        """Return a place, and what it must give at each execution of its statement."""
+        unit, targets = one.unit, self.locator.targets(one)
+        source = self.program.sources.get(unit.statement.file)
+        if source is None:
+            return None, {}
+        number = self.program.table.nodes[unit.number].statement if unit.tapped else unit.number
+        names = self._names(number, {h.unit: self.locator.targets(h) for h in (*given, one)})
+        times = {
+            at.within: Instance(
+                names[at.within], targets[at.count], at.like if unit.adds and at.like else at.shape
+            )
+            for at in unit.times
+            if at.within in names
+        }
+        function = unit.statement.function or source.tree
+        return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
-    def _steps(self, state: State) -> list[Step]:
-        if state not in self.classes:
-            self.classes[state] = classify(state.found, self.chosen)
-        return self.classes[state]
+    def _missing(self, one: Hypothesis, others: Sequence[Hypothesis] = ()) -> Iterator[Edit]:
+        """Yield statements that are missing: at the end of the loop in which a place is; a sum's."""
+        place, times = self._times(one, others)
+        table, statement = self.program.table.statements, one.unit.statement
+        given = {h.unit: self.locator.targets(h) for h in (*others, one)}
+        if place is None or not times:
+            return
+        if statement.loops:
+            first = statement.loops[-1].body[0]  # type: ignore[attr-defined]
+            number = next((j for j, s in enumerate(table) if s.tree is first), None)
+            before = self._names(number, given) if number is not None else {}
+            yield from carries(place, statement, times, before)
+        beside = {
+            s: self._names(j, given)
+            for j, s in enumerate(table)
+            if isinstance(s.tree, ast.AugAssign) and s.loops and s.function is statement.function
+        }
+        yield from added(self.found, self.chosen, one, place.text, {s: n for s, n in beside.items() if n})
 
-    def _matchings(self, state: State, order: Sequence[Step]) -> Iterator[tuple[int, Matching]]:
-        """Yield the numbers of statements, each with the search for its edits."""
-        new = {(s.execution.statement, s.number) for s in order}
-        new = {at for at in new if (state, at[0]) not in self.known}
-        snapshots = _snapshots(state, new) if new else {}
-        for step in itertools.takewhile(lambda _: time.monotonic() < self.end, order):
+    def _names(self, statement: int, overridden: Mapping[Unit, Any]) -> dict[int, dict[str, Any]]:
+        """Return the names that a statement sees at its first executions, where some units are right."""
+        out: dict[int, dict[str, Any]] = {}
+        count, running = itertools.count(), True
+
+        def pre(j: int) -> None:
+            if j == statement and running and (at := next(count)) < EXECUTIONS:
+                frame = sys._getframe(1)
+                hidden = frame.f_code.co_varnames if frame.f_locals is not frame.f_globals else ()
+                outer = {name: v for name, v in frame.f_globals.items() if name not in hidden}
+                out[at] = {**outer, **copied(frame.f_locals)}
+
+        try:
+            self.found.point.case.run(overriding(overridden, Hooks(pre=pre)))
+        except Exception:
+            return {}
+        finally:
+            running = False
+        return out
+
+    # edits of whole statements
+
+    def _rewrites(self) -> Iterator[tuple[float, dict[Path, list[Edit]]]]:
+        """Yield edits of whole statements, the likeliest first."""
+        near = [h.unit.statement.tree.lineno for h in self.places[:2]]
+        near += [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
+        files: dict[Path, dict[int, Any]] = {}
+        backward = [s for s in self.steps if s.kind in ("unexplained", "gradient")]
+        for step in (*backward, *self.steps):  # what only computes values comes last
+            function = step.statement.function
+            if function is not None and step.statement.file in self.program.sources:
+                files.setdefault(step.statement.file, {})[function.lineno] = function
+        for path, functions in files.items():
+            text = Text(self.program.sources[path].text)
+            yield from ((e.cost, {path: [e]}) for e in rewrites(text, list(functions.values()), near))
+
+    def _caches(self) -> Iterator[tuple[float, dict[Path, list[Edit]]]]:
+        """Yield edits of what is only fetched: the cache of another step."""
+        fetching = [s for s in self.steps if s.kind in ("value", "other") and _fetches(s)]
+        for step in {s.execution.statement: s for s in fetching}.values():
+            source = self.program.sources.get(step.statement.file)
+            tree = getattr(step.statement.tree, "value", None)
+            if source is None or tree is None or step.statement.file == EXAMPLE:
+                continue
             number = step.execution.statement
-            if (state, number) not in self.known:
-                place, names = place_of(state.program, step.statement), snapshots.get((number, step.number))
-                if place is None or place.value is None or names is None:
-                    continue
-                try:
-                    value = evaluate(Edit((), "", 0.0), place, copied(names))
-                except Exception:
-                    value = step.execution.value
-                self.known[state, number] = Matching(place, names, self._goal(state, step, value))
-            yield number, self.known[state, number]
+            names = self._names(number, {})
+            if step.number not in names:
+                continue
+            place = Place(tree, step.statement.function or source.tree, Text(source.text))
+            matching = Matching(place, [Instance(names[step.number], np.zeros(0), ())])
+            for edit in matching.blind(1.4):
+                if self.late:
+                    return
+                if self._right(self.trials.value(number, place.edited(edit))):
+                    yield QUICK + edit.cost, {step.statement.file: [edit]}
 
-    def _goal(self, state: State, step: Step, value: Any) -> Goal:
-        """Return the adjoints that a statement may give and that the backward does not reach yet."""
-        explain, factor = self.chosen.rows.explain, self.chosen.factor
-        reached = {_key(n) for s in self._steps(state) if s.kind == "gradient" for n in s.numbers}
-        tree = step.statement.tree
-        stored = [ast.dump(n) for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Store)]
-        loads = [ast.dump(n) for n in ast.walk(tree) if isinstance(getattr(n, "ctx", None), ast.Load)]
-        adds_up = any(one.replace("Store", "Load") in loads for one in stored)  # a part of a sum will do
-        added = adds_up or isinstance(tree, ast.AugAssign)
-        sizes = {n.size for _, v in leaves(value) if (n := flat(v)) is not None and n.size > 1}
-        sketches: dict[int, list[Any]] = {}
-        for row in self.chosen.rows.rows:
-            if (row.kind != "part" or adds_up) and row.size in sizes:
-                wanted = row.sketch * factor
-                if added or (row.size, round(float(wanted[0]), 6)) not in reached:
-                    sketches.setdefault(row.size, []).append(wanted)
+    # several places
 
-        def kept(given: Any) -> int:
-            arrays = [n for _, v in leaves(given) if (n := flat(v)) is not None and n.size > 1]
-            return sum(bool(explain(n / factor)) for n in arrays)
+    def _several(self, start: list[Hypothesis]) -> Mended | None:
+        """Return the corrections of several places; None: they are not found."""
+        places = self.locator.several(start)
+        edits: dict[Path, list[Edit]] = {}
+        for n, one in enumerate(places):
+            others, path = places[:n] + places[n + 1 :], one.unit.statement.file
+            for edit in self._missing(one, others) if len(places) > 1 else ():
+                alone = {path: [edit]}
+                if self._right(self.trials.text(alone)) and (done := self._done(alone, places)):
+                    return done
+            for edit in self._edits(one, others)[:1]:
+                edits.setdefault(path, []).append(edit)
+        if not edits:
+            return None
+        if self._right(self.trials.text(edits)) and (done := self._done(edits, places)):
+            return done
+        return self._rest(edits, places)
 
-        return Goal({n: np.array(list(rows)) for n, rows in sketches.items()}, kept).start(value)
+    def _rest(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
+        """Return the correction of what is still wrong with some edits made, and them."""
+        first = self.trials.edited(edits)
+        case = replace(self.found.point.case, program=self.program.replaced(first))
+        found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
+        left = self.start + self.seconds - time.monotonic()
+        then = mend(
+            found, self.chosen, judge(found, self.chosen), seconds=left, examples=self.trials.examples
+        )
+        if not then.whole:
+            return None
+        mends = [*self.trials.told(edits), *then.mends]
+        return Mended(mends, first | then.sources, True, [*places, *then.places])
 
-    def _result(self, state: State, whole: bool) -> Mended:
-        sources = {}
-        for path, source in state.program.sources.items():
-            old = self.trials.start.program.sources.get(path)
-            if old is not None and old.text != source.text:
-                sources[path] = old.replaced(source.text)
-        return Mended(list(state.mends), sources, whole, state.score[0], len(self.trials.before))
 
-
-def _key(numbers: Any) -> tuple[int, float]:
-    return numbers.size, round(float(sketch(numbers)[0]), 6)
-
-
-def _fetches(tree: ast.stmt) -> bool:
+def _fetches(step: Step) -> bool:
     """Say whether a statement only takes what is kept somewhere."""
-    value = getattr(tree, "value", None)
+    value = getattr(step.statement.tree, "value", None)
     parts = value.elts if isinstance(value, ast.Tuple) else [value]
     return all(isinstance(part, ast.Name | ast.Attribute | ast.Subscript) for part in parts)
-
-
-def _suspects(steps: list[Step], judged: Judged) -> list[Step]:
-    """Return the steps whose statements may be wrong, one a statement, the likeliest first."""
-    first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)]
-    wrong = [g.got for g in judged.wrong if g.got is not None]
-    writers = [s for s in steps if any(np.array_equal(n, w) for n in s.numbers for w in wrong)]
-    sources = [r for s in first for r in s.reads if r.kind != "value"]
-    rest = [s for s in steps if s.kind in ("unexplained", "other", "gradient")]
-    out: dict[int, Step] = {}
-    for step in itertools.chain(first, writers, sources, rest):
-        out.setdefault(step.execution.statement, step)
-    return list(out.values())
-
-
-def _snapshots(state: State, wanted: set[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
-    """Return the names that statements saw at some of their executions, in one run."""
-    out: dict[tuple[int, int], dict[str, Any]] = {}
-    count: dict[int, int] = {}
-    numbers = {j for j, _ in wanted}
-    running = True
-
-    def pre(j: int) -> None:
-        if j in numbers and running:
-            at = j, count.setdefault(j, 0)
-            count[j] += 1
-            if at in wanted:
-                frame = sys._getframe(1)
-                out[at] = {**frame.f_globals, **copied(frame.f_locals)}
-
-    state.found.point.case.run(Hooks(pre=pre))
-    running = False
-    return out

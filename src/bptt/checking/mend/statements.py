@@ -40,6 +40,11 @@ def rewrites(text: Text, functions: Sequence[ast.FunctionDef], suspects: Sequenc
     return [edit for _, edit in sorted(found.values(), key=lambda item: item[0])]
 
 
+def operators(text: Text, function: ast.FunctionDef, statement: ast.stmt, loop: Loop | None) -> list[Edit]:
+    """Return the edits of a statement's operator: ``+=`` for ``=``, and the others."""
+    return list(_Rewriter(text, function)._operator(statement, loop))
+
+
 class _Rewriter:
     """The edits of one function's statements."""
 

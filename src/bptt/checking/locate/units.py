@@ -1,0 +1,153 @@
+"""The places of a backward where a number can be put right: what a statement gives, and the parts of that."""
+
+import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from bptt.checking.adjoints.choice import Chosen, backward
+from bptt.checking.adjoints.record import Record
+from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.program import EXAMPLE, Hooks
+from bptt.checking.taps.values import bump, flat, shape
+from bptt.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Time:
+    """One evaluation of a unit: its how-maniest, in which of its statement; what it gave, and when."""
+
+    count: int
+    within: int
+    numbers: Array
+    when: int
+    shape: tuple[int, ...]
+    like: tuple[int, ...] = ()  # of what an ``+=`` adds to
+
+
+@dataclass(eq=False)
+class Unit:
+    """An expression of a backward: the value of a statement, or a part of it.
+
+    Attributes
+    ----------
+    tree : ast.expr
+    statement : Statement
+    number : int
+        Of the statement, or of the tapped expression where `tapped`.
+    times : list of Time
+        Its evaluations that belong to no forward pass.
+    """
+
+    tree: ast.expr
+    statement: Statement
+    number: int
+    tapped: bool
+    times: list[Time] = field(default_factory=list)
+
+    @property
+    def adds(self) -> bool:
+        """Whether it is what a statement adds to something, or takes from it."""
+        return not self.tapped and isinstance(self.statement.tree, ast.AugAssign)
+
+    @property
+    def sign(self) -> float:
+        """Minus one where it is taken from something."""
+        return -1.0 if self.adds and isinstance(self.statement.tree.op, ast.Sub) else 1.0  # type: ignore[attr-defined]
+
+
+def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
+    """Return the places of a backward, in the order in which they are first evaluated."""
+    record, table = found.record, found.point.case.program.table
+    numbers = {one.number for one in backward(found, chosen.forward)}
+    over = _over(record)
+    out: dict[tuple[bool, int], Unit] = {}
+    counts: dict[int, int] = {}
+    within: list[int] = []  # how often the statement of each execution had been executed before
+    for one in record.executions:
+        count = counts[one.statement] = counts.get(one.statement, -1) + 1
+        within.append(count)
+        statement = table.statements[one.statement]
+        tree = getattr(statement.tree, "value", None)
+        values = [(v, n) for v, n in one.results if n is not None]
+        if one.number not in numbers or statement.file == EXAMPLE or tree is None or flat(one.value) is None:
+            continue
+        if isinstance(statement.tree, ast.AugAssign) and not isinstance(statement.tree.op, ast.Add | ast.Sub):
+            continue
+        value, entries = values[0]
+        like = shape(one.changed[0][0]) if one.changed else ()
+        unit = out.setdefault((False, one.statement), Unit(tree, statement, one.statement, False))
+        unit.times.append(Time(count, count, entries, over[one.number], shape(value), like))
+    parts = {n for statement in table.statements for n in _parts(statement.tree)}
+    for at, seen in enumerate(record.taps):
+        node = table.nodes[seen.node]
+        if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
+            statement = table.statements[node.statement]
+            unit = out.setdefault((True, seen.node), Unit(node.tree, statement, seen.node, True))
+            unit.times.append(Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value)))
+    return sorted(out.values(), key=lambda unit: unit.times[0].when)
+
+
+def _over(record: Record) -> list[int]:
+    """Return how many taps were seen when each execution was over, with what it called."""
+    over = [one.start for one in record.executions[1:]] + [len(record.taps)]
+    for one in reversed(record.executions):
+        if one.caller >= 0:
+            over[one.caller] = max(over[one.caller], over[one.number])
+    return over
+
+
+def _parts(statement: ast.stmt) -> Iterator[int]:
+    """Yield the expressions that are handed over as they are: members of displays, arguments of calls."""
+    value = getattr(statement, "value", None)
+    waiting: list[ast.AST] = [value] if value is not None else []
+    while waiting:
+        node = waiting.pop()
+        inner: list[ast.AST] = []
+        if isinstance(node, ast.Tuple | ast.List):
+            inner = list(node.elts)
+        elif isinstance(node, ast.Dict):
+            inner = list(node.values)
+        elif isinstance(node, ast.Call):
+            inner = [*node.args, *(k.value for k in node.keywords)]
+        yield from (id(one) for one in inner)
+        waiting += inner
+
+
+Targets = Mapping[int, Array]
+"""What a unit must give at some of its evaluations."""
+
+
+def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hooks:
+    """Return hooks with which units give what they must."""
+    hooks = hooks or Hooks()
+    statements = {u.number: (u, t) for u, t in given.items() if not u.tapped}
+    nodes = {u.number: (u, t) for u, t in given.items() if u.tapped}
+    counts: dict[tuple[bool, int], int] = {}
+
+    def put(j: int, value: Any) -> Any:
+        value = hooks.put(j, value)
+        return _given(statements[j], counts, value) if j in statements else value
+
+    def tap(k: int, value: Any) -> Any:
+        value = hooks.tap(k, value)
+        if k not in nodes or flat(value) is None:
+            return value
+        return _given(nodes[k], counts, value)
+
+    return replace(hooks, put=put if statements else hooks.put, tap=tap if nodes else hooks.tap)
+
+
+def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any) -> Any:
+    unit, targets = one
+    key = unit.tapped, unit.number
+    count = counts[key] = counts.get(key, -1) + 1
+    if count not in targets:
+        return value
+    numbers, now = targets[count], flat(value)
+    assert now is not None
+    if now.size != numbers.size:  # what an `+=` adds may be broadcast
+        like = next(t.like for t in unit.times if t.count == count)
+        return numbers.reshape(like)
+    return bump(value, numbers - now)

@@ -1,0 +1,254 @@
+"""Sums of products of what is in scope that are a given array: for what no small edit of a text gives."""
+
+import difflib
+import itertools
+import re
+import time
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bptt.checking.adjoints.record import directions
+from bptt.checking.mend.scope import Part, Scope
+from bptt.types import Array
+
+MOST = 160
+"""Terms of which sums are made."""
+
+
+@dataclass
+class Table:
+    """Arrays of one shape, found again by two products with fixed directions."""
+
+    texts: list[str] = field(default_factory=list)
+    sketches: list[Array] = field(default_factory=list)
+    costs: list[float] = field(default_factory=list)
+
+    def frozen(self) -> "Frozen":
+        """Return them sorted."""
+        return Frozen(self.texts, np.array(self.sketches).reshape(-1, 2), self.costs)
+
+
+@dataclass
+class Frozen:
+    """A table that is searched."""
+
+    texts: list[str]
+    sketches: Array
+    costs: list[float]
+
+    def __post_init__(self) -> None:
+        self.order = np.argsort(self.sketches[:, 0])
+        self.sorted = self.sketches[self.order, 0]
+
+    def find(self, wanted: Array, slack: float) -> list[int]:
+        """Return the numbers of the entries with a sketch."""
+        low, high = np.searchsorted(self.sorted, (wanted[0] - slack, wanted[0] + slack))
+        near = self.order[low:high]
+        return [int(i) for i in near if abs(self.sketches[i, 1] - wanted[1]) <= slack]
+
+
+def sums(
+    wanted: Array, here: Array, now: str, scope: Scope, forward: Collection[bytes], seconds: float
+) -> Iterator[tuple[str, str, float]]:
+    """Yield expressions that are an array, each with what is wrong and a cost.
+
+    Parameters
+    ----------
+    wanted, here : arrays of one shape
+        What is wanted, and what the expression gives as it is.
+    now : str
+        The expression's text.
+    scope : Scope
+        What an author would write there.
+    forward : collection of bytes
+        Values of the forward pass: a term is likely one of them times a gradient.
+    seconds : float
+        When the search ends.
+    """
+    until = time.process_time() + seconds
+    terms = sorted(_terms(wanted, scope, forward), key=lambda part: part.cost)
+    table = _table(terms, wanted.size).frozen()
+    if not len(table.texts):
+        return
+    scale = float(np.abs(wanted).max())
+    slack = scale * 2e-6 * wanted.size**0.5 + 1e-9
+    need, short = _sketch(wanted), _sketch(wanted - here)
+
+    def told(text: str, cost: float) -> tuple[str, str, float]:
+        text = text[1:-1] if re.fullmatch(r"\([^()]*\)", text) else text
+        like = difflib.SequenceMatcher(None, now, text, False).ratio()
+        return scope.style(text), f"`{scope.style(text)}` belongs here", 1.6 + cost / 3 + 1.2 * (1 - like)
+
+    for i in table.find(need, slack):
+        yield told(table.texts[i], table.costs[i])
+    if np.abs(here).max() > 0:
+        for i in table.find(short, slack):
+            text = scope.style(table.texts[i])
+            yield f"{now} + {text}", f"the term `{text}` is missing", 1.0 + table.costs[i] / 3
+        for i in table.find(-short, slack):
+            text = scope.style(table.texts[i])
+            yield f"{now} - {text}", f"the term `-{text}` is missing", 1.6 + table.costs[i] / 3
+    few = [i for i in np.argsort(table.costs, kind="stable") if table.costs[i] < 4][:MOST]
+    pairs = Table()
+    for i, j in itertools.combinations(few, 2):
+        pairs.texts.append(f"{table.texts[i]} + {table.texts[j]}")
+        pairs.sketches.append(table.sketches[i] + table.sketches[j])
+        pairs.costs.append(table.costs[i] + table.costs[j])
+    two = pairs.frozen()
+    if not len(two.texts):
+        return
+    for i in two.find(need, slack):
+        yield told(two.texts[i], two.costs[i])
+    if np.abs(here).max() > 0:
+        for i in two.find(short, slack):
+            text = scope.style(two.texts[i])
+            yield f"{now} + {text}", f"the terms `{text}` are missing", 1.2 + two.costs[i] / 3
+    products = _Products(wanted, scope)
+    for text, cost in products.find(wanted):
+        yield told(text, cost)
+    for text, cost in products.find(wanted - here) if np.abs(here).max() > 0 else ():
+        text = scope.style(text)
+        yield f"{now} + {text}", f"the term `{text}` is missing", 1.2 + cost / 3
+    for part in scope.arrays[:40] if wanted.ndim else ():
+        if time.process_time() > until:
+            return
+        if part.value.shape == wanted.shape:
+            for text, cost in products.find(wanted - part.value):
+                yield told(f"{part.text} + {text}", part.cost + cost)
+    found = 0
+    for some, sketches, costs in ((table, table.sketches, table.costs), (two, two.sketches, two.costs)):
+        for i in np.argsort(costs, kind="stable")[: 40 * MOST]:
+            if time.process_time() > until or found > 4:
+                return
+            for j in two.find(need - sketches[i], slack):
+                if len(set(f"{some.texts[i]} + {two.texts[j]}".split(" + "))) == (3 if some is table else 4):
+                    found += 1
+                    yield told(f"{some.texts[i]} + {two.texts[j]}", costs[i] + two.costs[j])
+
+
+def _sketch(numbers: Array) -> Array:
+    product: Array = directions(numbers.size) @ numbers.reshape(-1)
+    return product
+
+
+def _table(parts: list[Part], size: int) -> Table:
+    table, seen = Table(), set[tuple[float, ...]]()
+    for part in parts:
+        sketch = _sketch(part.value)
+        key = tuple(np.round(sketch, 9))
+        if key not in seen and np.isfinite(sketch).all() and part.value.any():
+            seen.add(key)
+            table.texts.append(part.text)
+            table.sketches.append(sketch)
+            table.costs.append(part.cost)
+    return table
+
+
+def _terms(wanted: Array, scope: Scope, forward: Collection[bytes]) -> Iterator[Part]:
+    """Yield arrays of a shape: those in scope, products of two, and sums over an axis."""
+    shape, arrays = wanted.shape, scope.arrays[:60]
+    alike = [p for p in arrays if p.value.shape == shape]
+    factors = [p for p in scope.factors if p.value.shape == shape and (not forward or p.of in forward)]
+    for part in (*arrays, *scope.factors):  # a row where a column is wanted
+        value = part.value
+        sizes = [[n for n in one if n > 1] for one in (value.shape, shape)]
+        if value.shape != shape and value.ndim and sizes[0] == sizes[1]:
+            axes = {(n, 1): "-1, 1" for n in shape} | {(1, n): "1, -1" for n in shape}
+            text = f"{_atom(part.text)}.reshape({axes.get(tuple(shape), str(shape)[1:-1].strip(','))})"
+            alike.append(Part(text, value.reshape(shape), part.cost + 0.6))
+
+    def odd(*parts: Part) -> float:  # a term is one gradient, times what it likes
+        return 3.0 * (bool(forward) and sum(one.value.tobytes() not in forward for one in parts) != 1)
+
+    yield from (replace(part, cost=part.cost + odd(part)) for part in alike)
+    yield from (replace(part, cost=part.cost + 3.0 * bool(forward)) for part in factors)
+    for one, other in itertools.combinations(alike, 2):
+        cost = one.cost + other.cost + odd(one, other)
+        yield Part(f"{one.text} * {other.text}", one.value * other.value, cost)
+    for one, other in itertools.product(alike, factors):
+        cost = one.cost + other.cost + odd(one)
+        yield Part(f"{one.text} * {other.text}", one.value * other.value, cost)
+    for one, other in itertools.permutations(alike[:30], 2):
+        yield Part(f"({one.text} - {other.text})", one.value - other.value, one.cost + other.cost + 0.2)
+    for part in arrays:
+        yield from _slices(part, wanted, scope)
+        if part.value.ndim == len(shape) + 1:
+            for axis in range(part.value.ndim):
+                if part.value.shape[:axis] + part.value.shape[axis + 1 :] == shape:
+                    yield Part(f"{part.text}.sum({axis})", part.value.sum(axis), part.cost + 0.5)
+        elif part.value.ndim == len(shape) and part.value.shape != shape:
+            for axis in range(part.value.ndim):
+                summed = part.value.sum(axis, keepdims=True)
+                if summed.shape == shape and part.value.shape[axis] > 1:
+                    yield Part(f"{part.text}.sum({axis}, keepdims=True)", summed, part.cost + 0.7)
+    if len(shape) == 2:
+        for product, one, other in _matrices(shape, [p for p in arrays if p.value.ndim == 2], scope):
+            yield Part(product.text, product.value, product.cost + odd(one, other))
+        rows = [p for p in arrays if p.value.shape == shape[:1]]
+        columns = [p for p in arrays if p.value.shape == shape[1:]]
+        for one, other in itertools.product(rows, columns):
+            outer = np.outer(one.value, other.value)
+            yield Part(f"np.outer({one.text}, {other.text})", outer, one.cost + other.cost)
+    elif len(shape) == 1:
+        for matrix, vector in itertools.product(arrays, arrays):
+            if matrix.value.ndim == 2 and vector.value.ndim == 1:
+                cost = matrix.cost + vector.cost
+                for text, value in ((matrix.text, matrix.value), (f"{matrix.text}.T", matrix.value.T)):
+                    if value.shape == (*shape, vector.value.size):
+                        yield Part(scope.product(text, vector.text), value @ vector.value, cost)
+
+
+def _slices(part: Part, wanted: Array, scope: Scope) -> Iterator[Part]:
+    """Yield a slice of an array along one axis that is what is wanted."""
+    shape, value = wanted.shape, part.value
+    longer = [n for n, (a, b) in enumerate(zip(value.shape, shape, strict=False)) if a != b]
+    if value.ndim != len(shape) or len(longer) != 1:
+        return
+    axis = longer[0]
+    size, slack = shape[axis], 2e-6 * float(np.abs(wanted).max()) + 1e-9
+    for start in range(value.shape[axis] - size + 1):
+        piece = np.take(value, range(start, start + size), axis)
+        if (np.abs(piece - wanted) <= slack).all():
+            last = start + size == value.shape[axis]
+            ends = [(start, start > 0), (start + size, not last)]
+            low, high = (scope.sizes.get(n, str(n)) if is_told else "" for n, is_told in ends)
+            index = ", ".join(":" if n != axis else f"{low}:{high}" for n in range(axis + 1))
+            yield Part(f"{_atom(part.text)}[{index}]", piece, part.cost + 0.5)
+
+
+def _atom(text: str) -> str:
+    return text if re.fullmatch(r"[\w.\[\]]+|\(.*\)", text) else f"({text})"
+
+
+def _matrices(shape: tuple[int, ...], arrays: list[Part], scope: Scope) -> Iterator[tuple[Part, Part, Part]]:
+    turned = [(p, p.text, p.value) for p in arrays]
+    turned += [(p, f"{p.text}.T", p.value.T) for p in arrays]
+    left = [one for one in turned if one[2].shape[0] == shape[0]]
+    right = [one for one in turned if one[2].shape[1] == shape[1]]
+    for (a, first, x), (b, second, y) in itertools.product(left, right):
+        if x.shape[1] == y.shape[0] and a is not b:
+            yield Part(scope.product(first, second), x @ y, a.cost + b.cost), a, b
+
+
+class _Products:
+    """Products of three and four: what is left after a division is looked for among products of two."""
+
+    def __init__(self, wanted: Array, scope: Scope) -> None:
+        same = [p for p in scope.arrays[:40] if p.value.shape == wanted.shape]
+        self.alike = [p for p in same if np.abs(p.value).min() > 1e-9]
+        factors = [p for p in scope.factors if p.value.shape == wanted.shape and p.cost < 2.2]
+        pairs = [
+            Part(f"{one.text} * {other.text}", one.value * other.value, one.cost + other.cost)
+            for one, other in itertools.combinations([*self.alike, *factors], 2)
+        ]
+        self.table = _table(sorted(pairs, key=lambda part: part.cost), wanted.size).frozen()
+
+    def find(self, wanted: Array) -> Iterator[tuple[str, float]]:
+        """Yield the products that are an array, each with its cost."""
+        for part in self.alike if len(self.table.texts) and wanted.any() else ():
+            rest = wanted / part.value
+            slack = float(np.abs(rest).max()) * 2e-6 * wanted.size**0.5 + 1e-9
+            for i in self.table.find(_sketch(rest), slack):
+                yield f"{part.text} * {self.table.texts[i]}", part.cost + self.table.costs[i]
