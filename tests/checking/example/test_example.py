@@ -142,7 +142,7 @@ def test_a_step_is_shown_with_rows_and_gradients_of_its_own_shapes(tmp_path: Pat
 def test_weights_of_the_module_are_small_and_tokens_repeat(tmp_path: Path) -> None:
     example = first(tmp_path, CHARS)
     assert example.text.splitlines()[0] == "hidden_size = 5"
-    assert "[0, 2, 1, 2], [0, 2, 1, 2], np.random.randn(hidden_size, 1)" in example.text
+    assert "[0, 2, 1, 2], [0, 2, 1, 2], np.random.randn(5, 1)" in example.text
     assert run(source(tmp_path, CHARS), example)["dWxh"].shape == (5, 7)
 
 
@@ -286,3 +286,31 @@ def test_what_goes_through_time_and_was_not_judged_is_named(tmp_path: Path) -> N
         assert {report["verdict"] for report in reports.values()} == verdicts
     assert reports[1]["piece"] == ("bptt",)
     assert reports[1]["reason"].startswith("bptt was not judged: no example")
+
+
+FIRST_ONLY = """
+import numpy as np
+
+class Net:
+    def __init__(self, n_in, n_hidden):
+        self.W = np.random.randn(n_hidden, n_in)
+
+    def forward(self, xs):
+        for x in xs:
+            self.x, self.h = x.reshape(-1, 1), np.tanh(self.W @ x.reshape(-1, 1))
+            return self.h
+
+    def backward(self, dh):
+        for _ in range(1):
+            self.dW = (dh * (1 - self.h**2)) @ self.x.T
+"""
+
+
+@pytest.mark.parametrize(("text", "verdict"), [(FIRST_ONLY, "cannot tell"), (LOSS, "right")])
+def test_what_is_right_for_the_first_step_only_is_not_right(tmp_path: Path, text: str, verdict: str) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(text)
+    reports: list[dict[str, Any]] = []
+    work({"path": path, "seconds": 60.0, "mend": False}, lambda _, report: reports.append(report))
+    assert {report["verdict"] for report in reports} == {verdict}
+    assert ("one step of the input only" in reports[0]["reason"]) == (verdict != "right")

@@ -10,6 +10,9 @@ from collections.abc import Iterable, Iterator
 from bptt.checking.example.made import Example
 from bptt.checking.file import Source, definitions
 
+_PLAIN = {"print", "range", "len", "zip", "enumerate", "str", "int", "float", "min", "max"}
+"""Calls of what only prints, counts or makes lists."""
+
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
 
 
@@ -98,48 +101,23 @@ class _ShortLoops(ast.NodeTransformer):
     """Makes loops at the outer level short: a training loop is an example twice over."""
 
     def visit_For(self, node: ast.For) -> ast.AST:
-        if any(
-            isinstance(n, ast.Call) and not _is_plain(n) for n in itertools.chain(*map(ast.walk, node.body))
-        ):
-            text = ast.unparse(node.iter)
+        calls = (n for part in node.body for n in ast.walk(part) if isinstance(n, ast.Call))
+        if any(ast.unparse(call.func) not in _PLAIN for call in calls):
+            text = f"list({ast.unparse(node.iter)})[:2]"
             match node.iter:
                 case ast.Call(ast.Name("range"), [stop]):
                     text = f"range(min(2, {ast.unparse(stop)}))"
-                case _:
-                    text = f"list({text})[:2]"
             node.iter = ast.parse(text, mode="eval").body
         return node
 
     def visit_While(self, node: ast.While) -> ast.AST:
-        stop = (
-            []
-            if isinstance(node.test, ast.Constant)
-            else ast.parse(f"if not ({ast.unparse(node.test)}): pass").body
-        )
-        for n in stop:
-            n.body = [ast.Break()]  # type: ignore[attr-defined]
-        return ast.For(
-            ast.Name("_", ast.Store()), ast.parse("range(1)", mode="eval").body, [*stop, *node.body], []
-        )
+        once = ast.parse(f"for _ in range(1):\n    if not ({ast.unparse(node.test)}): break").body[0]
+        assert isinstance(once, ast.For)
+        once.body = [*([] if isinstance(node.test, ast.Constant) else once.body), *node.body]
+        return once
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         return node
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         return node
-
-
-def _is_plain(call: ast.Call) -> bool:
-    """Return whether a call is of what only prints, counts or makes lists."""
-    return ast.unparse(call.func) in (
-        "print",
-        "range",
-        "len",
-        "zip",
-        "enumerate",
-        "str",
-        "int",
-        "float",
-        "min",
-        "max",
-    )

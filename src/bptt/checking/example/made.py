@@ -2,15 +2,11 @@
 
 import ast
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bptt.checking.example.roles import Sizes, rendered
+from bptt.checking.example.texts import OTHER, Sizes, rendered
 from bptt.errors import ConfigError
-
-OTHER: Mapping[str, int] = {"T": 6, "N": 3, "D": 4, "H": 7, "V": 9}
-"""The sizes of a second example: all others than those of the first, and all different."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +23,8 @@ class Example:
         The functions and methods that it shows; empty where that is not known.
     sizes : mapping
         Of a written example: the sizes of ``T``, ``N``, ``D``, ``H`` and ``V``.
+    marked : str
+        Of a written example: its text, with marks where sizes stand.
     """
 
     text: str
@@ -75,7 +73,5 @@ def other_sizes(example: Example) -> Example | None:
     """
     if not example.marked:
         return None
-    sizes = {s: OTHER.get(s, n) if isinstance(n, int) else n for s, n in example.sizes.items()}
-    if example.sizes.get("D") == example.sizes.get("H"):
-        sizes["D"] = sizes.get("H", 0)
+    sizes = {s: OTHER[s] if isinstance(n, int) else n for s, n in example.sizes.items()}
     return replace(example, text=rendered(example.marked, sizes), sizes=sizes)

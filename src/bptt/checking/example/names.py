@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.roles import SIZES, size_of
+from bptt.checking.example.roles import size_of
+from bptt.checking.example.texts import SIZES
 from bptt.checking.file import Source, definitions, neighbours, overridden, read, stand_ins
 
 _LARGE = 12
@@ -22,19 +23,18 @@ def namespace(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
 
     The entry ``__files__`` has the paths of the neighbours that it imports.
     """
+    path, beside = source.path, neighbours(source)
     found: dict[str, Any] = {
-        "__file__": str(source.path),
-        "__name__": source.path.stem,
+        "__file__": str(path),
+        "__name__": path.stem,
         "__files__": [],
         "np": np,
+        "__package__": beside.package,
     }
-    beside = neighbours(source)
-    found["__package__"] = beside.package
 
     def execute(path: Path, names: dict[str, Any]) -> None:
         found["__files__"].append(str(path))
-        one = read(path)
-        _execute(one, definitions(one), names)
+        _execute(one := read(path), definitions(one), names)
 
     with stand_ins(source), beside.importable(execute):
         _execute(source, overridden(definitions(source), values), found)
@@ -63,21 +63,13 @@ def small_constants(source: Source) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for node in source.tree.body:
-        for target, value in _assigned(node):
-            symbol = size_of(target)
-            is_size = isinstance(value, int) and not isinstance(value, bool) and symbol in SIZES
-            if is_size and value > _LARGE:
-                found[target] = SIZES[symbol]
+        match node:
+            case ast.Assign([target], value):
+                pairs = [(target, value)]
+                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+                    pairs = list(zip(target.elts, value.elts, strict=False))
+                for one, number in pairs:
+                    match one, number:
+                        case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
+                            found[name] = SIZES[size_of(name)]
     return found
-
-
-def _assigned(node: ast.stmt) -> list[tuple[str, Any]]:
-    match node:
-        case ast.Assign([ast.Name(name)], ast.Constant(value)):
-            return [(name, value)]
-        case ast.Assign([ast.Tuple(names)], ast.Tuple(values)):
-            pairs = zip(names, values, strict=False)
-            return [
-                (n.id, v.value) for n, v in pairs if isinstance(n, ast.Name) and isinstance(v, ast.Constant)
-            ]
-    return []

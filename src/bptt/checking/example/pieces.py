@@ -111,6 +111,11 @@ class Code:
                         waiting.append(self.node(every.get(name)))
         return found
 
+    def read(self, functions: list[Any], owner: type | None) -> set[str]:
+        """Return the names that functions, and those that they call, read."""
+        nodes = [node for f in functions for node in self.reached(f, owner)]
+        return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
     def loops(self, function: Any, owner: type | None) -> bool:
         """Return whether a function goes through something in a loop."""
         every = (n for node in self.reached(function, owner) for n in ast.walk(node))
@@ -227,23 +232,30 @@ def pieces(code: Code) -> list[Piece]:
 
 def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     functions = {n: f for n, f in code.of(owner).items() if not _NEVER.search(n)}
+    handed = {n for n, f in functions.items() if any(_is_gradient(p.name) for p in parameters(f))}
     backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
-    forwards = [n for n in functions if n not in backs and (_FORWARD.search(n) or owner)]
+    forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     forwards = [
         n for n in forwards if not (owner and _LOSS.search(n)) and (n != "predict" or len(forwards) == 1)
     ]
     for name, weight in backs.items():
         weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
         inside = bool({node.name for node in code.reached(functions[name], owner)} & set(forwards))
-        if inside or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name)) or not forwards:
+        alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
+        if inside or (alone and name not in handed):
             yield Piece(owner, (name,), weight + 0.2 * inside)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
         for k, forward in enumerate(likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
-        given = [p.name for p in parameters(functions[name])]
-        if _WHOLE.search(name) and not any("grad" in n or without_d(n) != n for n in given):
+        if _WHOLE.search(name) and name not in handed:
             yield Piece(owner, (name,), 0.1)
+
+
+def _is_gradient(name: str) -> bool:
+    return "grad" in name or (
+        without_d(name) != name and not name.startswith(("data", "dim", "dropout", "dt"))
+    )
 
 
 def through_time(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
@@ -291,7 +303,7 @@ def _gradients(body: Iterable[ast.stmt]) -> set[str]:
                 found.add(name)
             case ast.Subscript(ast.Name(name) | ast.Attribute(_, name), _, ast.Store()):
                 found.add(name)
-    return {n for n in found if without_d(n) != n and not n.startswith(("data", "dim", "dropout", "dt"))}
+    return set(filter(_is_gradient, found))
 
 
 def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], owner: type | None) -> float:

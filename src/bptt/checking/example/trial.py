@@ -1,5 +1,6 @@
 """One example is run: how far it comes, and what it makes."""
 
+import ast
 import contextlib
 import copy
 import io
@@ -31,11 +32,12 @@ class Trial:
     ----------
     names : dict
         The names that the example bound, and the file's.
+    start : dict
+        Arrays as they were before the last line.
     lines : int
         How many lines of functions were executed: the further a run comes, the better are its arguments.
     done : int
         How many of the example's lines were, less how many it has.
-    error : BaseException, optional
     odd : int
         Arrays with the same size on two axes, as a wrong broadcast makes them, and those not finite.
     score : float
@@ -47,28 +49,29 @@ class Trial:
     """
 
     names: dict[str, Any] = field(default_factory=dict)
+    start: dict[str, Any] = field(default_factory=dict)
     lines: int = 0
     done: int = 0
     error: BaseException | None = None
     odd: int = 0
-    score: float = 0.0
+    score: float = 1.0
     failed: tuple[int, int, int, int] | None = None
     place: int = 0
 
     @property
-    def ran(self) -> bool:
-        """Whether it ended without an error."""
-        return self.error is None
-
-    @property
     def rank(self) -> tuple[float, ...]:
         """The greater, the better."""
-        if self.ran:
-            return self.done, self.score - self.odd, self.lines
+        if self.error is None:
+            return self.done, self.score - self.odd, 0
         return self.done, self.lines - 4 * self.odd, self.place
 
 
-def run(text: str, names: dict[str, Any], watched: Callable[[Trial], None] | None = None) -> Trial:
+def run(
+    text: str,
+    names: dict[str, Any],
+    watched: Callable[[Trial], None] | None = None,
+    roots: tuple[str, ...] = (),
+) -> Trial:
     """Execute an example in a file's names, which are as before afterwards.
 
     Parameters
@@ -78,17 +81,23 @@ def run(text: str, names: dict[str, Any], watched: Callable[[Trial], None] | Non
         What the file defines: the very dict that its functions read, so that they see what the example binds.
     watched : function, optional
         Is called with the trial, before the file's arrays are put back.
+    roots : tuple of str
+        Names whose arrays are kept as they are before the last line.
     """
     count, before = text.count("\n") + 1, dict(names)
     trial = Trial(done=-count - 1)
-    kept = {n: copy.deepcopy(value) for n, value in names.items() if n[:2] != "__" and _is_data(value)}
+    data = (np.ndarray, dict, list, int, float)
+    kept = {n: copy.deepcopy(v) for n, v in names.items() if n[:2] != "__" and isinstance(v, data)}
     file = str(names.get("__file__", "<file>"))
     files = {file, *names.get("__files__", ())}
     np.random.seed(0)  # noqa: NPY002 - examples draw from it
     try:
-        code = compile(text, "<example>", "exec")
+        *lines, last = ast.parse(text).body or [ast.Pass()]
+        codes = [compile(ast.Module(part, []), "<example>", "exec") for part in (lines, [last])]
         with _limited(trial, files), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
-            exec(code, names)
+            exec(codes[0], names)
+            trial.start = {p: a.copy() for n in roots for p, a in arrays(names.get(n), n)}
+            exec(codes[1], names)
         trial.done = 0
     except (Exception, SystemExit, _TooLongError) as error:
         trial.error = error
@@ -96,7 +105,7 @@ def run(text: str, names: dict[str, Any], watched: Callable[[Trial], None] | Non
     trial.names = dict(names)
     names.clear()
     names.update(before)
-    if watched is not None and trial.ran:
+    if watched is not None and trial.error is None:
         watched(trial)
     names.update(kept)
     return trial
@@ -107,16 +116,12 @@ def odd(value: Any, known: Collection[int] = (), depth: int = 2) -> int:
     if isinstance(value, np.ndarray):
         if id(value) in known:
             return 0
-        if value.dtype == object or (value.dtype.kind == "f" and not np.isfinite(value).all()):
-            return 1
         large = [n for n in value.shape if n > 1]
-        return int(len(large) != len(set(large)))
-    inside: list[Any] = []
-    if depth and isinstance(value, dict):
-        inside = [v for k, v in value.items() if not _MATRIX.match(str(k))]
-    elif depth and isinstance(value, (list, tuple)):
-        inside = list(value)
-    return sum(odd(v, known, depth - 1) for v in inside)
+        return int(value.dtype == object or (value.dtype.kind == "f" and not np.isfinite(value).all())
+                   or len(large) != len(set(large)))  # fmt: skip
+    if isinstance(value, dict):
+        value = [v for k, v in value.items() if not _MATRIX.match(str(k))]
+    return sum(odd(v, known, depth - 1) for v in value) if depth and isinstance(value, (list, tuple)) else 0
 
 
 def arrays(
@@ -130,7 +135,7 @@ def arrays(
     ["p['W']", "p['more'][0]"]
     """
     seen = set() if seen is None else seen
-    if type(value).__module__ == "torch":
+    if type(value).__name__ == "Tensor":
         yield path, value.detach().numpy()
     elif isinstance(value, np.ndarray):
         if value.dtype.kind == "f" and value.ndim:
@@ -146,10 +151,6 @@ def arrays(
             entries = {f".{key}": entry for key, entry in getattr(value, "__dict__", {}).items()}
         for where, entry in entries.items():
             yield from arrays(entry, path + where, depth - 1, seen)
-
-
-def _is_data(value: Any) -> bool:
-    return isinstance(value, (np.ndarray, dict, list, int, float)) and not isinstance(value, bool)
 
 
 def _look(
@@ -183,15 +184,12 @@ def _limited(trial: Trial, files: Collection[str]) -> Iterator[None]:
             raise _TooLongError
         return line
 
-    def call(frame: types.FrameType, event: str, _: Any) -> Any:
-        return line if frame.f_code.co_filename in files else None
-
     def alarm(*_: Any) -> None:
         raise _TooLongError
 
     before, handler = sys.gettrace(), signal.signal(signal.SIGVTALRM, alarm)
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
-    sys.settrace(call)
+    sys.settrace(lambda frame, event, _: line if frame.f_code.co_filename in files else None)
     try:
         yield
     finally:

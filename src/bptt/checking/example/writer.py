@@ -5,61 +5,91 @@ Each call's holes are filled in turn (`search`); a backward may be given what it
 
 import ast
 import inspect
+import itertools
 import re
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.options import Options, aligned, class_of, last_name, takes_arrays
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
-from bptt.checking.example.roles import LAYOUTS, Sizes, is_cotangent, kinds, matrix_sizes, size_of
-from bptt.checking.example.search import Call, Found, fill, fresh
+from bptt.checking.example.roles import LAYOUTS, is_cotangent, kinds, size_of, texts
+from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
+from bptt.checking.example.texts import Sizes
 from bptt.checking.example.trial import Trial, arrays, odd
-
-SECONDS = 2.0
-"""The calls of a piece get so much time each."""
+from bptt.checking.example.wording import (
+    BEFORE,
+    KINDS,
+    NAMED,
+    SAID,
+    UNKNOWN,
+    WIDER,
+    adapted,
+    aligned,
+    cotangent,
+    last_name,
+    nearness,
+    required,
+    said,
+    telling,
+)
 
 
 class Writer:
-    """Writes the examples of a piece of a file.
+    """Writes the examples of a piece of a file, until an end in terms of `time.monotonic`."""
 
-    Parameters
-    ----------
-    code : Code
-    file : dict
-        What the file defines.
-    sizes : mapping
-        Of the symbols, numbers or the file's own names for them.
-    piece : Piece
-    """
-
-    def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece) -> None:
-        self.code, self.file, self.sizes, self.piece = code, file, sizes, piece
-        self.options = Options(code, sizes)
-        self.deadline = time.process_time() + SECONDS
-        self.made: dict[str, list[str]] = {}
+    def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece, end: float) -> None:
+        self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
         name = piece.owner.__name__.lower() if piece.owner else ""
         name = next((n for n in ("cell", "layer", "model") if n in name), "net")
         self.instance = fresh(name, set(file)) if piece.owner else ""
+        self.first: set[str] = set()
+        last = self._function(piece.calls[-1])
+        self.through_time = code.loops(last, piece.owner)
+        read = code.read([self._function(f) for f in piece.calls], piece.owner)
+        self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
+        self.made: dict[str, list[str]] = {}
 
-    def write(self) -> list[Found]:
-        """Return the ways to show the piece, the best first; none if no way was found."""
-        starts, first = [Found([], {}, Trial(names=self.file))], Call()
-        if self.piece.owner:
-            starts, first = self._objects(starts[0])
-            self._adapt(starts[:1])
-        found: list[Found] = []
-        for start in starts[:3]:
-            found += self._shown(start, first)
-            if any(f.trial.score >= 1 and not f.trial.odd for f in found):
-                break
-        unique = {"\n".join(f.lines): f for f in found}
-        return sorted(unique.values(), key=lambda f: (f.trial.odd > 0, -f.trial.score))
+    def write(self) -> Iterator[Found]:
+        """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
+        *forwards, last = self.piece.calls
+        nothing, making = Found([], {}, Trial(names=self.file)), self._constructor()
+        for made in itertools.islice(
+            self._fill(nothing, making), bool(making.lines)
+        ):  # its sizes may be its own
+            first = dict(arrays(made.trial.names.get(self.instance), self.instance))
+            self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
+            for hole, text in made.chosen.items():
+                making.holes[hole] = [text] * len(LAYOUTS) + making.holes[hole]
+        if not forwards and self._is_closure(last):
+            forwards = [last]
+        ways: Iterable[Found] = [nothing]
+        for forward in forwards:
+            ways = self._forward(forward, making)
+            if forward != last:
+                ways = (found for way in ways for found in (*self._with_loss(way), way))
+        for way in ways:
+            backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
+            for name in backs:
+                found = self._backward(way, name, Call() if forwards else making, alone=not forwards)
+                yield from itertools.islice(found, 1 if forwards else None)
 
-    def _fill(self, before: Found, call: Call, **more: Any) -> list[Found]:
-        return fill(before.lines, call, self.file, self.code.suspects, self.deadline, self.sizes, **more)
+    def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
+        return fill(before, call, self.file, self.code.suspects, self.end, self.sizes, **more)
+
+    def _function(self, name: str) -> Any:
+        return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
+
+    def _named(self, name: str) -> str:
+        return f"{self.instance}.{name}" if self.instance else name
+
+    def _is_closure(self, name: str) -> bool:
+        """Return whether a function returns the one that takes gradients back."""
+        node = self.code.node(function := self._function(name))
+        inner = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)} if node else set()
+        return bool(inner & set(self.code.returned(function)))
+
+    # --- what is given
 
     def _call(
         self, call: Call, target: str, function: Any, option: Callable[[Call, inspect.Parameter], str]
@@ -69,128 +99,114 @@ class Writer:
         inside = ", ".join(t if p.default is p.empty else f"{p.name}={t}" for p, t in given)
         call.lines.append(f"{target}({inside})")
 
-    # --- the object
-
-    def _objects(self, nothing: Found) -> tuple[list[Found], Call]:
-        """Return how to make the object, or the call of its constructor, if it is given its weights."""
-        owner = self.piece.owner
-        assert owner is not None
-        given = parameters(owner)
-        symbols = [size_of(p.name) for p in given]
-        self.options.wide = "V D" if "V" in symbols and "D" not in symbols else "D V"
-        call = self._constructor(owner, f"{self.instance} = {owner.__name__}")
-        if takes_arrays(given):
-            return [nothing], call
-        return self._fill(nothing, call, enough=3), Call()
-
-    def _adapt(self, starts: list[Found]) -> None:
-        """Take the sizes of the object's matrices where it has none of those that were asked for."""
-        values = [a for f in starts for _, a in arrays(f.trial.names.get(self.instance))]
-        sizes = matrix_sizes([a.shape for a in values if a.ndim == 2])
-        if not sizes:
-            return
-        new: dict[str, int | str] = {}
-        if str(sizes["H"]) != str(self.sizes["H"]):
-            new["H"] = str(sizes["H"])
-        if str(sizes["D"]) not in [str(self.sizes[symbol]) for symbol in "DVH"]:
-            new |= {"D": str(sizes["D"]), "V": str(sizes["V"])}
-        if str(self.sizes["T"]) in new.values():
-            new["T"] = 6
-        self.sizes = {**self.sizes, **new}
-        self.options.sizes = self.sizes
-
-    def _constructor(self, owner: type, target: str) -> Call:
-        call, making = Call(), not takes_arrays(parameters(owner))
-        self._call(call, target, owner, lambda call, p: self._argument(call, p, owner.__init__, making))  # type: ignore[misc]
+    def _constructor(self) -> Call:
+        call, owner = Call(), self.piece.owner
+        if owner is not None:
+            self._make(call, self.instance, owner)
         return call
+
+    def _make(self, call: Call, target: str, owner: type) -> None:
+        init = owner.__init__  # type: ignore[misc]
+        self._call(call, f"{target} = {owner.__name__}", owner, lambda c, p: self._argument(c, p, init, True))
 
     def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
         """Return what stands for a parameter of which nothing but the function is known."""
         loops = not making and self.code.loops(function, self.piece.owner)
-        name, empty = class_of(p, self.code.classes), p.default is p.empty
-        if name and not making and takes_arrays(inner := parameters(self.code.classes[name])):
-            return self._of_parts(call, p.name, [part.name for part in inner], name + "({})", "<{0}>", False)
-        texts = self._of_class(name) if name else []
-        sort, parts = ("", []) if making or texts or not empty else self._parts(function, p.name)
-        if parts:
-            texts = self.options.makers(p.name)
-            if not texts and sort == "[]":
-                return self._of_parts(call, p.name, parts, "{{{}}}", '"{0}": <{0}>', loops)
-            if not texts and sort == ",":
-                return self._of_parts(call, p.name, parts, "[{}]", "<{0}>", loops)
-        call.holes[p.name] = aligned(texts or self.options.texts(p, loops, making))
-        return f"<{p.name}>"
+        is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
+        own = self._of_class(p)
+        if not own and p.default is p.empty and not (making and size_of(p.name)):
+            sort, parts = self.code.parts(function, p.name, self.piece.owner)
+            makers = self._makers(p.name) if parts or kinds(p.name)[:1] == ("params",) else []
+            if parts and sort != "." and not makers:
+                whole, part = ("{{{}}}", '"{0}": <{0}>') if sort == "[]" else ("[{}]", "<{0}>")
+                for key in parts:
+                    call.holes[key] = aligned(self._by_name(key, loops))
+                free = fresh(p.name, {*self.file, *call.holes})
+                call.lines.append(f"{free} = " + whole.format(", ".join(part.format(key) for key in parts)))
+                return free
+            own = makers
+        key = f"{self.instance}.{p.name}" if making and not is_array else p.name
+        call.holes[key] = aligned(own or self._texts(p, loops, making))
+        return f"<{key}>"
 
-    def _parts(self, function: Any, name: str) -> tuple[str, list[str]]:
-        sort, parts = self.code.parts(function, name, self.piece.owner)
-        return sort, parts if sort != "," or len(parts) > 1 else []
+    def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
+        size = size_of(p.name)
+        found = self._by_name(p.name, through_time, making)
+        if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
+            return [f"«size {size if size in (*'DHV',) else 'H'}»", *found[:3], LEFT_OUT]
+        if not kinds(p.name):
+            found = [*SAID.get(said(p), found)]
+        return found if p.default is p.empty else [LEFT_OUT, *dict.fromkeys(found[:4])]
 
-    def _of_parts(self, call: Call, name: str, parts: list[str], whole: str, part: str, loops: bool) -> str:
-        for key in parts:
-            call.holes[key] = aligned(self.options.named(key, loops))
-        free = fresh(name, {*self.file, *call.holes})
-        call.lines.append(f"{free} = " + whole.format(", ".join(part.format(key) for key in parts)))
-        return free
+    def _by_name(self, name: str, through_time: bool, making: bool = False) -> list[str]:
+        """Return what to try for a name."""
+        own = kinds(name)
+        # a constructor's n, d or h is a size, and no other function's, if it can be anything else
+        own = tuple(k for k in own if (k[:5] == "size:") == making) or own
+        is_array = bool(own) and own[0][0] in "Wb"
+        found = list[str]()
+        for kind in own or (() if making else KINDS):
+            if making and kind[:5] == "size:":
+                found += [f"«size {s}»" for s in WIDER.get(kind[5:], (kind[5:],))]
+            elif kind == "x":
+                found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
+            elif kind not in ("cache", "params"):
+                found += texts(kind)
+            if kind[:2] == "W:":
+                found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
+        found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
+        if "np.tanh" in found or (making and not own):  # what the file has of it
+            has = {f"{n}()": n for n, c in self.code.classes.items() if not required(c)}
+            has |= {n: n for n in self.code.functions}
+            named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
+            found = [*(t for t, n in has.items() if named.match(n)), *found]
+        if making or not own:
+            found += [] if is_array else UNKNOWN
+        if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
+            found = ["0"] * len(LAYOUTS) + found
+        rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
+        return found + [t for t in rest if t not in found]
 
-    def _of_class(self, name: str) -> list[str]:
-        """Return how to make an object of a class in one line."""
-        if name not in self.made:
-            self.made[name] = [f"={name}"]
-            call = self._constructor(self.code.classes[name], "made = " + name)
-            found = self._fill(Found([], {}, Trial()), call)[:2]
-            lines = [f.lines[0].removeprefix("made ") for f in found if len(f.lines) == 1]
-            self.made[name] = [*(f"={line.removeprefix('= ')}" for line in lines), f"={name}"]
-        return self.made[name]
+    def _makers(self, name: str) -> list[str]:
+        """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
+        found, owner = [], self.piece.owner
+        for maker, function in (self.code.functions | (self.code.of(owner) if owner else {})).items():
+            symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
+            if re.match(r"_*(init|create|make|build|random)", maker) and symbols and all(symbols):
+                called = maker if maker in self.code.functions else f"{owner.__name__}.{maker}"  # type: ignore[union-attr]
+                found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
+        return sorted(found, key=lambda t: name[:4] not in t)
 
-    # --- the forward
+    def _of_class(self, p: inspect.Parameter) -> list[str]:
+        """Return how to make an object of the class that a parameter is said to be of, or is named after."""
+        bare = p.name.replace("_", "").lower()
+        like = {c: c.replace("_", "").lower() for c in self.code.classes}
+        exact = [c for c in like if c == said(p) or like[c] == bare]
+        name = next(iter([*exact, *(c for c in like if len(bare) > 3 and bare in like[c])]), "")
+        if name and name not in self.made:
+            self.made[name], call, owner = [name], Call(), self.code.classes[name]
+            self._make(call, "made", owner)
+            found = itertools.islice(self._fill(Found([], {}, Trial(names=self.file)), call), 1)
+            lines = [f.lines[0].removeprefix("made = ") for f in found if len(f.lines) == 1]
+            self.made[name] = [*lines, name]
+        return self.made.get(name, [])
 
-    def _shown(self, start: Found, first: Call) -> list[Found]:
-        *forwards, last = self.piece.calls
-        self.start = {p: a.copy() for p, a in arrays(start.trial.names.get(self.instance), self.instance)}
-        ways = [start]
-        if not forwards and self._is_closure(last):
-            forwards = [last]
-        for forward in forwards:
-            ways = [found for way in ways for found in self._forward(way, forward, first)]
-        if forwards and forwards != [last]:
-            ways = [found for way in ways for found in (*self._with_loss(way), way)]
-        self.deadline = time.process_time() + SECONDS
-        found: list[Found] = []
-        for way in ways:
-            backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
-            for name in backs:
-                found += self._backward(way, name, first if way is start else Call(), alone=not forwards)
-            if time.process_time() > self.deadline:
-                break
-        return found
+    # --- the calls
 
-    def _is_closure(self, name: str) -> bool:
-        """Return whether a function returns the one that takes gradients back."""
-        node = self.code.node(function := self._function(name))
-        inner = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)} if node else set()
-        return bool(inner & set(self.code.returned(function)))
-
-    def _function(self, name: str) -> Any:
-        return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
-
-    def _named(self, name: str) -> str:
-        return f"{self.instance}.{name}" if self.instance else name
-
-    def _forward(self, start: Found, name: str, first: Call) -> list[Found]:
-        function, call = self._function(name), Call(list(first.lines), dict(first.holes))
+    def _forward(self, name: str, making: Call) -> Iterator[Found]:
+        function, call = self._function(name), Call(list(making.lines), dict(making.holes))
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
-        known = {id(a) for n, v in start.trial.names.items() for _, a in arrays(v, n)}
+        started = {id(v) for v in self.file.values()}
 
         def watched(trial: Trial) -> None:
             given = {id(a) for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
-            trial.odd += odd(trial.names.get("out"), known | given)
+            trial.odd += odd(trial.names.get("out"), started | given)
             trial.score = 1.0
 
-        more = {"layouts": len(LAYOUTS), "varied": _varied(call), "watched": watched, "enough": 8}
-        found = self._fill(start, call, **more)
-        for one in found:
+        nothing = Found([], {}, Trial(names=self.file))
+        for one in self._fill(nothing, call, varied=telling(call), watched=watched):
             self._bind(one, function)
-        return found
+            yield one
 
     def _bind(self, found: Found, function: Any) -> None:
         """Name what a forward returned: by the text for it, each value."""
@@ -207,93 +223,126 @@ class Writer:
         found.lines[-1] = call
         found.trial.names |= found.outputs
 
-    # --- the backward
-
-    def _backward(self, way: Found, name: str, first: Call, alone: bool) -> list[Found]:
-        function = way.outputs.get(name) or self._function(name)
-        call = Call(list(first.lines), dict(first.holes))
-
-        option = self._after(way)
-        if alone:
-            option = lambda call, p: self._argument(call, p, function)  # noqa: E731
-        target = name if name in way.outputs else self._named(name)
-        self._call(call, f"grads = {target}", function, option)
-        more = {"layouts": len(LAYOUTS), "varied": _varied(call), "enough": 6} if alone else {"enough": 1}
-        found = [f for f in self._fill(way, call, watched=self._scorer(), **more) if f.trial.score > 0]
-        for f in found:
-            f.chosen = way.chosen | f.chosen
-            value, names = f.trial.names.get("grads"), self.code.returned(function)
-            taken = {*self.file, *re.findall(r"\w+", "\n".join(f.lines)), "out"}
-            if value is None:
-                f.lines[-1] = f.lines[-1].removeprefix("grads = ")
-            elif isinstance(value, tuple) and len(set(names)) == len(value) <= 12 and not taken & set(names):
-                f.lines[-1] = f"{', '.join(names)} = " + f.lines[-1].removeprefix("grads = ")
-        return found
-
-    def _scorer(self) -> Callable[[Trial], None]:
-        """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
-        start, instance = self.start, self.instance
-        weights = {path: a for path, a in start.items() if not is_cotangent(path.split(".")[-1])}
-        functions = [self._function(f) for f in self.piece.calls]
-        nodes = [node for f in functions for node in self.code.reached(f, self.piece.owner)]
-        read = {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-        held = {n: v for n, v in self.file.items() if n in read and isinstance(v, (np.ndarray, dict, list))}
-        through_time = self.code.loops(functions[-1], self.piece.owner)
-
-        def watched(trial: Trial) -> None:
-            new = {n: v for n, v in trial.names.items() if n not in self.file and n != instance}
-            own = {
-                n
-                for n in new
-                if n != "grads" and (k := kinds(n)[:1]) and (k[0][0] in "Wb" or k[0] == "params")
-            }
-            wanted = {p: a for n in own for p, a in arrays(new[n], n)}
-            wanted |= {p: a for n, v in held.items() for p, a in arrays(v, n) if not is_cotangent(n)}
-            after = dict(arrays(trial.names.get(instance), instance)) if instance else {}
-            moved = {p for p, a in weights.items() if p in after and not np.array_equal(after[p], a)}
-            got = [a.shape for _, a in arrays(new.get("grads"))]
-            got += [a.shape for p, a in after.items() if p not in weights and (p not in start or a.any())]
-            got += [a.shape for n, v in new.items() for p, a in arrays(v, n) if is_cotangent(last_name(p))]
-            count = 0
-            for path, array in (wanted | weights).items():
-                if path not in moved and array.shape in got:
-                    got.remove(array.shape)
-                    count += 1
-                count += path in moved
-            several = len(wanted | weights)
-            trial.score = count / several if several else 0.5 * (bool(got) and through_time)
-
-        return watched
-
-    def _with_loss(self, way: Found) -> list[Found]:
-        """Return an example with a line that asks for the loss, where the code says what it is."""
-        taken = {*self.file, *re.findall(r"\w+", "\n".join(way.lines))}
-        target = fresh("loss", taken)
+    def _with_loss(self, way: Found) -> Iterator[Found]:
+        """Yield an example with a line that asks for the loss, where the code says what it is."""
+        target = fresh("loss", {*self.file, *re.findall(r"\w+", "\n".join(way.lines))})
 
         def watched(trial: Trial) -> None:
             value = trial.names.get(target)
-            trial.score = float(isinstance(value, (float, np.floating)) and bool(np.isfinite(value)))
+            trial.score = float(isinstance(value, float) and bool(np.isfinite(value)))
 
         for name in losses(self.code, self.piece):
             call = Call()
             self._call(call, f"{target} = {self._named(name)}", self._function(name), self._after(way))
-            end, self.deadline = self.deadline, min(self.deadline, time.process_time() + SECONDS / 4)
-            found = [f for f in self._fill(way, call, watched=watched, enough=2) if f.trial.score]
-            self.deadline = end
-            for f in found:
+            found = (f for f in self._fill(way, call, watched=watched) if f.trial.score)
+            for f in itertools.islice(found, 1):
                 f.outputs, f.chosen = way.outputs, way.chosen | f.chosen
-            if found:
-                return found
-        return []
+                yield f
+                return
+
+    def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
+        function = way.outputs.get(name) or self._function(name)
+        call = Call(list(making.lines), dict(making.holes))
+        option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
+        self._call(call, "grads = " + (name if name in way.outputs else self._named(name)), function, option)
+        roots = (*[self.instance] * bool(self.instance), *self.held)
+        varied = telling(call) if alone else ""
+        for f in self._fill(way, call, varied=varied, watched=self._scorer(roots), roots=roots):
+            if not f.trial.score:
+                continue
+            f.chosen = way.chosen | f.chosen
+            value, names = f.trial.names.get("grads"), self.code.returned(function)
+            taken = {*self.file, *re.findall(r"\w+", "\n".join(f.lines)), "out"}
+            line = f.lines[-1].removeprefix("grads = ")
+            if value is None:
+                f.lines[-1] = line
+            elif isinstance(value, tuple) and len(set(names)) == len(value) <= 12 and not taken & set(names):
+                f.lines[-1] = f"{', '.join(names)} = {line}"
+            yield f
+
+    def _scorer(self, roots: tuple[str, ...]) -> Callable[[Trial], None]:
+        """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
+
+        def is_weight(path: str) -> bool:
+            kind = "" if is_cotangent(last_name(path)) else (kinds(last_name(path)) or ("",))[0]
+            return (
+                path in self.first
+                or kind[:1] in ("W", "b")
+                or kind == "params"
+                or path.split("[")[0] in self.file
+            )
+
+        def watched(trial: Trial) -> None:
+            new = {n: v for n, v in trial.names.items() if n not in (*self.file, self.instance)}
+            after = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
+            before = {p: a for p, a in trial.start.items() if p in after and not is_cotangent(last_name(p))}
+            moved = {p for p, a in before.items() if is_weight(p) and not np.array_equal(after[p], a)}
+            wanted = [a.shape for p, a in before.items() if is_weight(p) and p not in moved]
+            wanted += [
+                a.shape for n, v in new.items() if n != "grads" and (is_weight(n)) for _, a in arrays(v, n)
+            ]
+            got = [a.shape for _, a in arrays(new.get("grads"))]
+            got += [
+                a.shape
+                for p, a in after.items()
+                if is_cotangent(last_name(p)) or "grad" in p or p not in trial.start
+            ]
+            got += [a.shape for n, v in new.items() for p, a in arrays(v, n) if is_cotangent(last_name(p))]
+            count = len(moved)
+            for shape in wanted:
+                if shape in got:
+                    got.remove(shape)
+                    count += 1
+            several = len(wanted) + len(moved)
+            trial.score = count / several if several else 0.5 * (bool(got) and self.through_time)
+
+        return watched
+
+    # --- what a backward is handed
 
     def _after(self, way: Found) -> Callable[[Call, inspect.Parameter], str]:
         def option(call: Call, p: inspect.Parameter) -> str:
-            call.holes[p.name] = aligned(self.options.handed(p, way, self.file, self.instance, self.start))
+            call.holes[p.name] = aligned(self._handed(p, way))
             return f"<{p.name}>"
 
         return option
 
+    def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
+        """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
+        outputs, names = way.outputs, way.trial.names
+        given = {
+            n: v for n, v in names.items() if n not in self.file and n != self.instance and n not in outputs
+        }
+        inline = {f: t for f, t in way.chosen.items() if f not in given and t}
+        pool = {**outputs, **given}
+        if p.name in pool or p.name in inline:
+            return [p.name if p.name in pool else inline[p.name]]
+        if p.default is not p.empty:
+            return [LEFT_OUT]
+        held = dict(arrays(names.get(self.instance), self.instance)) if self.instance else {}
+        floats = {n: v for n, v in pool.items() if isinstance(v, float) or next(arrays(v), None)}
+        states = [n for n in floats if n in outputs or (kinds(n)[:1] == ("h",) and nearness(p.name, n) >= 3)]
+        states.sort(key=lambda n: -nearness(p.name, n) - (3.2 if re.fullmatch("out_*", n) else n in outputs))
+        held = {q: a for q, a in held.items() if q not in self.first and not is_cotangent(last_name(q))}
+        changed = sorted(held, key=lambda q: -nearness(p.name, q))[:6]
+        gradients = [cotangent(n, floats[n]) for n in states] + [cotangent(n, held[n]) for n in changed]
+        before = bool(BEFORE.search(p.name))
 
-def _varied(call: Call) -> str:
-    """Return the hole that says most of how the sequences are laid out."""
-    return next((h for h in call.holes if set(kinds(h)[:1]) & {"x", "tokens"}), next(iter(call.holes), ""))
+        def likeness(n: str) -> float:
+            when = (n not in outputs and bool(BEFORE.search(n))) == before
+            unnamed = 2.5 * (n in outputs and n.startswith("out") and not before)
+            return max(unnamed, nearness(p.name, n)) + 0.9 * when
+
+        passed = sorted(pool, key=lambda n: -likeness(n))
+        kind = (kinds(p.name) or ("",))[0]
+        if "target" in kinds(p.name):
+            like = [f"np.random.rand(*{n}.shape)" for n in outputs if isinstance(floats.get(n), np.ndarray)]
+            return [*texts("target"), *like, *gradients, *(t for t in passed if t in given)]
+        if is_cotangent(p.name):
+            return [*gradients, "1.0"] if gradients else passed
+        if kind == "cache":
+            made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
+            return [*made[::-1], *passed, *gradients]
+        if kind in ("rate", "layers") or size_of(p.name):
+            return [*self._by_name(p.name, True, True)[:3], *passed]
+        return [*passed, *gradients, *self._by_name(p.name, True)]

@@ -1,0 +1,75 @@
+"""How values are written in an example: Python in which «marks» stand for what depends on its sizes.
+
+``«T N D»`` is an array of random numbers, ``«zeros N H»`` one of zeros, ``«onehot T V»`` labels,
+``«tokens T N»`` words as nested lists, ``«size H»`` a number. ``T`` is the number of steps, ``N`` of
+sequences, ``D`` of features, ``H`` of units and ``V`` of classes or words.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+SIZES: Mapping[str, int] = {"T": 4, "N": 2, "D": 3, "H": 5, "V": 7}
+"""The sizes of a first example: all differ, and so do the sums and the products that occur in weights."""
+
+OTHER: Mapping[str, int] = {"T": 6, "N": 3, "D": 4, "H": 7, "V": 9}
+"""The sizes of a second example: all others than those of the first, and all different."""
+
+Sizes: TypeAlias = Mapping[str, int | str]
+"""What the symbols stand for; a text is a size that the code itself has, and stays as it is."""
+
+AXES = re.compile(r"(?:onehot |tokens |zeros |size )?[-+*\dTNDHV]*[TNDHV1](?: [-+*\dTNDHV]+)*")
+
+
+def marked(text: str) -> str:
+    """Return the entry of a table as marked Python: axes alone are a mark."""
+    return f"«{text}»" if AXES.fullmatch(text) else text
+
+
+def rendered(text: str, sizes: Sizes) -> str:
+    """Return marked Python at some sizes.
+
+    Examples
+    --------
+    >>> rendered("x, h = «T N D», «zeros N H»", SIZES)
+    'x, h = np.random.randn(4, 2, 3), np.zeros((2, 5))'
+    >>> rendered("np.array(«tokens T N»), «onehot T V 1», «size 4*H»", SIZES)
+    'np.array([[0, 2], [2, 1], [1, 2], [2, 1]]), np.eye(7)[[0, 2, 1, 2]][:, :, None], 20'
+    """
+    return re.sub("«([^«»]*)»", lambda m: _made(m[1].split(), sizes), text)
+
+
+def _made(mark: list[str], sizes: Sizes) -> str:
+    kind, axes = (mark[0], mark[1:]) if mark[0].islower() else ("randn", mark)
+    known = {symbol: int(size) for symbol, size in sizes.items()}
+    shape = [int(eval(axis, {}, known)) for axis in axes]
+    text = ", ".join(map(str, shape))
+    match kind:
+        case "size":
+            return text
+        case "zeros":
+            return f"np.zeros(({text},))" if len(shape) == 1 else f"np.zeros(({text}))"
+        case "tokens":
+            return str(_tokens(shape))
+        case "onehot":
+            return _onehot(axes, shape)
+    return f"np.random.randn({text})"
+
+
+def _tokens(shape: Sequence[int]) -> list[int] | list[list[int]]:
+    """Return words of three, some of which occur twice: a list, or one of lists."""
+    row = [(0, 2, 1, 2, 1, 0)[k % 6] for k in range(sum(shape))]
+    return row[: shape[0]] if len(shape) == 1 else [row[k : k + shape[1]] for k in range(shape[0])]
+
+
+def _onehot(axes: Sequence[str], shape: Sequence[int]) -> str:
+    """Return one-hot vectors along the axis of the classes, written as rows of the identity."""
+    classes = axes.index("V")
+    others = [n for n in range(len(axes)) if axes[n] not in ("V", "1")]
+    picked = _tokens([shape[n] for n in others]) if others else 2
+    text = f"np.eye({shape[classes]})[{f'np.array({picked})' if len(others) > 1 else picked}]"
+    order = [*others, classes]
+    wanted = [n for n in range(len(axes)) if axes[n] != "1"]
+    if wanted != order:
+        text += f".transpose({', '.join(str(order.index(n)) for n in wanted)})"
+    return text + (f"[{', '.join('None' if a == '1' else ':' for a in axes)}]" if "1" in axes else "")
