@@ -47,6 +47,7 @@ def wrong(folder: Path) -> Report:
         located=[
             {
                 "place": place,
+                "path": str(file),
                 "line": 7,
                 "text": text,
                 "must": "the gradient at `x @ W` of line 5",
@@ -68,7 +69,5 @@ def wrong(folder: Path) -> Report:
         whole=True,
         diff=source.diff(source.replaced(MENDED)),
         fixed={str(file): MENDED},
-        trace=[
-            {"place": place, "line": 7, "time": 0, "text": text, "kind": "not explained", "is": ""},
-        ],
+        trace=[{"place": place, "line": 7, "text": text, "is": "a part of one", "times": [False]}],
     )

@@ -4,29 +4,41 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
+import contextlib
+import functools
 import itertools
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from bptt.checking.adjoints.choice import best
 from bptt.checking.adjoints.point import point
+from bptt.checking.besides import add_truncation, shortest, side_effects
+from bptt.checking.cells import Match
 from bptt.checking.example import Example, candidates, given, other_sizes, through_time
 from bptt.checking.file import Source, read
-from bptt.checking.locate.search import locate
 from bptt.checking.mend.search import mend
 from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
+from bptt.checking.taps.values import shape, written
 from bptt.checking.telling import Examined, add_mends, known_cell, located, located_by_mend, reported
-from bptt.checking.verdict.judgement import judge
+from bptt.checking.verdict.gradient import Judged
+from bptt.checking.verdict.judgement import again, judge
 
 Send = Callable[[str, Any], None]
 
 
-TRIED = 4
+TRIED = 3
 """Examples of one piece of code that are looked at, of those that the tool writes."""
 
+
+ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
+ONE_STEP = "the loss depends on one step of the input only"
 
 WRITING = 0.6
 """For how much of the time examples are written and judged; what is wrong is mended in the rest."""
@@ -64,27 +76,30 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
-    found = candidates(source, name, bool(arguments.get("run")), seconds)
-    for _, examples in itertools.groupby(found, lambda example: example.piece):
+    settled = set[tuple[str, ...]]()
+    found = candidates(source, name, bool(arguments.get("run")), seconds, settled)
+    for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
-        for example in itertools.islice(examples, TRIED):
-            if tried and time.monotonic() > end:
+        for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
+            for example in itertools.islice(alike, TRIED):
+                try:
+                    one = examine(source, example, seed, end - time.monotonic())
+                except ExampleError as error:
+                    failed = failed or str(error)
+                    continue
+                if isinstance(one, Report):
+                    failed = failed or one.reason
+                    continue
+                one.judged.verdict, one.judged.reason = _written(one, tried)
+                tried.append(one)
+                if _is_settled(one) and piece:
+                    settled.add(piece)
+                if _is_settled(one) or time.monotonic() > end:
+                    break
+            if any(map(_is_settled, tried)) or time.monotonic() > end:
                 break
-            try:
-                one = examine(source, example, seed)
-            except ExampleError as error:
-                failed = failed or str(error)
-                continue
-            if isinstance(one, Report):
-                failed = failed or one.reason
-                continue
-            if example.marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
-                one.judged.verdict = "cannot tell"
-                one.judged.reason = "no gradient is right: the example that was written may call it wrongly"
-            tried.append(one)
-            if {g.verdict for g in one.judged.gradients} == {one.judged.verdict} == {"right"}:
-                break
-        best_one = max(tried, key=lambda one: one.weight, default=None)
+        told = [one for one in tried if one.judged.reason in (ONE_SEQUENCE, ONE_STEP)]
+        best_one = max(told or tried, key=lambda one: one.weight, default=None)
         if best_one and best_one.judged.verdict != "cannot tell":
             shown |= best_one.executed
             yield best_one
@@ -107,8 +122,45 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
         yield untold[0] if untold else Report("cannot tell", path, reason=reason)
 
 
-def examine(source: Source, example: Example, seed: int = 0) -> Examined | Report:
-    """Run an example of a file's use, and judge the gradients that it keeps.
+def _is_settled(one: Examined) -> bool:
+    """Return whether no other example can tell more."""
+    right = sum(g.verdict == "right" for g in one.judged.gradients)
+    all_right = one.judged.verdict == "right" and 2 * right >= len(one.judged.gradients)
+    return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
+
+
+def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
+    """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
+    marked, verdict = one.example.marked, one.judged.verdict
+    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+        return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
+    rows = re.search(r"«(T )?N (T )?D", marked)
+    if verdict == "right" and rows and any(other.example.marked == marked for other in before):
+        return "cannot tell", ONE_SEQUENCE
+    if verdict == "right" and marked and _steps_used(one) == 1:
+        return "cannot tell", ONE_STEP
+    return verdict, one.judged.reason
+
+
+def _steps_used(one: Examined) -> int:
+    """Return on how many steps of an input through time the loss depends; 0 where there is none."""
+    found, steps = one.found, int(one.example.sizes["T"])
+    for path in found.point.given:
+        value, name = found.record.held[-1].get(path), re.escape(written(path))
+        axis = [n for n, size in enumerate(shape(value)) if size == steps] if value is not None else []
+        if path in found.arrays and len(axis) == 1 and re.search(rf"\b{name}\b.*=.*«T", one.example.marked):
+            size = int(np.prod(shape(value)))
+            entries = found.entries(one.chosen.candidate.terms, size, path=path).reshape(shape(value))
+            used = np.abs(np.moveaxis(entries, axis[0], 0)).reshape(steps, -1).max(axis=1) > 1e-9
+            if used.any():
+                return int(used.sum())
+    return 0
+
+
+def examine(
+    source: Source, example: Example, seed: int = 0, seconds: float = 80.0, *, sure: bool = False
+) -> Examined | Report:
+    """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
     Raises
     ------
@@ -116,7 +168,7 @@ def examine(source: Source, example: Example, seed: int = 0) -> Examined | Repor
         If it cannot be run.
     """
     program = Program(source, example.text)
-    found, chosen = best(point(program, seed))
+    found, chosen = best(point(program, seed), seconds=min(max(seconds / 4, 1.0), 20.0))
     if not chosen:
         return Report(
             "cannot tell",
@@ -127,36 +179,47 @@ def examine(source: Source, example: Example, seed: int = 0) -> Examined | Repor
             reason="nothing in the example is a loss: no number that the code returns or keeps, no array "
             "that is handed to a backward in the shape of an output",
         )
-    judged = [judge(found, one) for one in chosen[:1]]
-    return Examined(source, example, found, chosen[0], judged[0])
+    judged = judge(found, chosen[0])
+    if judged.verdict == "right" and not sure:
+        with contextlib.suppress(LookupError, ExampleError):
+            if again(chosen[0], program, seed + 1).wrong:  # it was right by chance
+                return examine(source, example, seed + 1, sure=True)
+    if judged.verdict == "wrong" and not found.complete:
+        judged.verdict = "cannot tell"
+        judged.reason = "the example is large: not every value was followed; smaller sizes would do"
+    return Examined(source, example, found, chosen[0], judged)
 
 
 def _told(one: Examined) -> Report:
     report = reported(one)
     if report.verdict == "wrong":
         _agree(one, report)
+    with contextlib.suppress(Exception):  # what a stranger's values do to it costs a note
+        report.notes += side_effects(one)
+        if report.verdict == "wrong":
+            add_truncation(one, report)
     return report
 
 
 def _agree(one: Examined, report: Report) -> None:
     """Judge once more at other numbers, and a written example at other sizes: wrong needs both."""
-    seed = one.found.point.case.seed + 1
-    examples = [one.example, *([other] if (other := other_sizes(one.example)) else [])]
-    names = {g.name for g in one.judged.wrong}
-    for example in examples:
+    seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
+    try:
+        verdicts = [again(one.chosen, one.found.point.case.program, seed)]
+    except LookupError:
+        verdicts = []
+    if other := other_sizes(one.example):
         try:
-            again = examine(one.source, example, seed)
+            sized = examine(one.source, other, seed, 20.0)
         except ExampleError as error:
-            if example is not one.example:
-                report.verdict = "cannot tell"
-                report.reason = f"the example that was written runs at these sizes only ({error})"
-                return
-            raise
-        if not isinstance(again, Examined) or not again.judged.wrong:
             report.verdict = "cannot tell"
-            report.reason = "a second run, with other numbers, does not agree"
-        elif not names & {g.name for g in again.judged.wrong}:
-            report.verdict, report.reason = "cannot tell", "other gradients are wrong in a second run"
+            report.reason = f"the example that was written runs at these sizes only ({error})"
+            return
+        verdicts += [sized.judged] if isinstance(sized, Examined) else []
+    if len(verdicts) <= bool(other) or not all(judged.wrong for judged in verdicts):
+        report.verdict, report.reason = "cannot tell", "a second run, with other numbers, does not agree"
+    elif not all(names & {g.name for g in judged.wrong} for judged in verdicts):
+        report.verdict, report.reason = "cannot tell", "other gradients are wrong in a second run"
 
 
 def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end: float) -> Iterator[None]:
@@ -167,17 +230,30 @@ def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end:
         yield
     if report.verdict != "wrong":
         return
-    if arguments.get("mend", True):
-        other = other_sizes(one.example)
-        seconds = max((end - time.monotonic()) * 0.6, 1.0)
-        mended = mend(one.found, one.chosen, seconds=seconds, examples=[other.text] if other else [])
-        add_mends(one, report, mended)
-        if mended.whole:
-            report.located = [located_by_mend(one, mended, match)]
-            yield
-            return
-    places = locate(one.found, one.chosen, one.judged, seconds=max((end - time.monotonic()) * 0.8, 1.0))
-    report.located = [located(one, place, match) for place in places[:1]]
+    yield from _placed(one, report, match, end)
+    if time.monotonic() < end and (note := shortest(one, functools.partial(_judged, one))):
+        report.notes.append(note)
+        yield
+
+
+def _judged(one: Examined, text: str) -> Judged | None:
+    """Judge another text of an example."""
+    with contextlib.suppress(ExampleError):
+        found = examine(one.source, replace(one.example, text=text), one.found.point.case.seed)
+        return found.judged if isinstance(found, Examined) else None
+    return None
+
+
+def _placed(one: Examined, report: Report, match: Match | None, end: float) -> Iterator[None]:
+    """Add the mends and the places to a report."""
+    other = other_sizes(one.example)
+    seconds = max((end - time.monotonic()) * 0.8, 1.0)
+    found = mend(one.found, one.chosen, one.judged, seconds=seconds, examples=[other.text] if other else [])
+    add_mends(one, report, found)
+    if found.whole:
+        report.located = [located_by_mend(one, found, match)]
+    else:
+        report.located = [located(one, place, match) for place in found.places[:1]]
     yield
 
 

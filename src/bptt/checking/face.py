@@ -1,7 +1,7 @@
 """A file, judged in a process of its own."""
 
+import contextlib
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -81,17 +81,19 @@ def check_file(
     """
     if not seconds > 0:
         raise ConfigError(f"seconds must be more than 0, got {seconds!r}")
-    arguments = {
-        "path": os.path.abspath(path),  # noqa: PTH100 (links stay)
+    target = os.path.abspath(path)  # noqa: PTH100 (links stay)
+    how = None if example is None else _absolute(os.fspath(example))
+    arguments: dict[str, Any] = {
+        "path": target,
         "name": name,
-        "example": None if example is None else _absolute(os.fspath(example)),
+        "example": how,
         "run": run,
         "seed": seed,
         "mend": mend,
-        "seconds": max(0.8 * seconds - 1, 0.5 * seconds),
     }
+    arguments["seconds"] = max(0.8 * seconds - 1, 0.5 * seconds)
+    near = target[: -len(Path(target).name)], os.fspath(path)[: -len(Path(path).name)]
     found: dict[int, Report] = {}
-    near = (f"{Path(str(arguments['path'])).parent}{os.sep}", str(path)[: -len(Path(path).name)])
     try:
         for message in _run(_WORK, arguments, seconds=seconds):
             if message.kind == "report":  # more is known of one that has come before, or it is a new one
@@ -100,38 +102,25 @@ def check_file(
         error.args = tuple(_near(list(error.args), *near))
         if not found or not isinstance(error, ChildError):
             raise
-        why = str(error)
-        if error.reason == "time":
-            why = f"the time of {seconds:g} s was up; --seconds {2 * seconds:g} gives more"
-        for report in list(found.values())[-1:]:
-            report.notes.append(f"what is said was known by then: {why}")
+        is_late = error.reason == "time"
+        why = f"the time of {seconds:g} s was up; --seconds {2 * seconds:g} gives more" if is_late else error
+        [*found.values()][-1].notes.append(f"what is said was known by then: {why}")
     return list(found.values())
 
 
 def _absolute(example: str) -> str:
     """Return the name of an example's file as the child finds it, which has a folder of its own."""
-    try:
+    with contextlib.suppress(OSError, ValueError):  # too long for a name: it is code
         if Path(example).is_file():
             return str(Path(example).absolute())
-    except (OSError, ValueError):  # too long for a name: it is code
-        return example
-    if re.fullmatch(r"\S+\.py", example):
-        raise ConfigError(f"example {example!r}: there is no such file; give a file, or code")
     return example
 
 
-def _near(value: Any, folder: str, said: str) -> Any:
+def _near(value: Any, folder: str, said: str, key: str = "") -> Any:
     """Return a value in which the file's folder is named as the user named it; no file's text is touched."""
-    if isinstance(value, str):
-        return value.replace(folder, said)
+    if isinstance(value, dict):
+        return {_near(k, folder, said): _near(v, folder, said, k) for k, v in value.items()}
     if isinstance(value, list):
         return [_near(one, folder, said) for one in value]
-    if isinstance(value, dict):
-        near = {k: one if k in _TEXTS else _near(one, folder, said) for k, one in value.items()}
-        if "fixed" in near:
-            near["fixed"] = {_near(p, folder, said): text for p, text in near["fixed"].items()}
-        return near
-    return value
-
-
-_TEXTS = ("diff", "example", "fixed")
+    is_text = not isinstance(value, str) or key == "example" or "\n" in value
+    return value if is_text else value.replace(folder, said)

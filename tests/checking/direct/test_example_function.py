@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bptt.checking import assert_gradients, check
@@ -61,6 +62,10 @@ def asking(x):
 short = lambda: layer(np.random.randn(2, 3), np.random.randn(3, 4))
 two = [lambda: 1, lambda: 2]
 
+def squares(p):
+    loss, dW = layer(p["x"], p["W"])
+    return loss, {"W": dW}
+
 def closing(n):
     def inner():
         return layer(np.random.randn(2, n), np.random.randn(n, 4))
@@ -89,6 +94,17 @@ def test_a_function_beside_the_code_is_judged_and_mended(load: Load) -> None:
     assert "+    da = 2 * y * (1 - y ** 2)" in report.diff
 
 
+def test_a_function_of_parameters_in_a_file_is_mended(load: Load) -> None:
+    """The numbers judge it; which statement it is, its file shows."""
+    own, rng = load("own", CODE + OWN), np.random.default_rng(0)
+    point = {"x": rng.normal(size=(2, 3)), "W": rng.normal(size=(3, 4))}
+    report = check(own.squares, point, seconds=30)
+    assert (report.verdict, report.names("wrong"), report.names("not given")) == ("wrong", ["W"], ["x"])
+    assert "+    da = 2 * y * (1 - y ** 2)" in report.diff
+    assert report.located[0]["line"] == 7
+    assert not check(lambda p: own.squares(p), point).diff  # it is in no file's names
+
+
 def test_a_right_one_passes_and_a_wrong_one_s_report_is_the_failure(load: Load) -> None:
     assert_gradients(load("mended", MENDED + OWN).short)
     with pytest.raises(AssertionError, match=r"(?s)the backward pass is wrong.*W +wrong"):
@@ -101,7 +117,7 @@ def test_code_of_another_file_is_what_is_shown(load: Load) -> None:
     assert lines(theirs.by_name) == (
         "layers.py",
         [
-            "from bptt.checking.direct.closed import ROWS",
+            "from bptt.checking.direct.example import ROWS",
             "it = layer",
             "loss, dW = it(np.random.randn(ROWS, 3), np.random.randn(3, 4))",
         ],
@@ -115,7 +131,7 @@ def test_code_of_another_file_is_what_is_shown(load: Load) -> None:
 def test_what_it_closes_over_is_there_and_copied(load: Load) -> None:
     own = load("own", CODE + OWN)
     first, *_ = lines(own.closing(3))[1]
-    assert first == "from bptt.checking.direct.closed import n"
+    assert first == "from bptt.checking.direct.example import n"
     report = check(own.closing(3), seconds=1)
     assert (report.verdict, report.names("wrong")) == ("wrong", ["W"])
 

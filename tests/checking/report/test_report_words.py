@@ -61,25 +61,18 @@ def test_that_no_change_or_no_place_was_found_is_said(tmp_path: Path) -> None:
 
 
 def test_a_statement_s_times_are_one_line_of_the_trace() -> None:
-    steps = [
-        {"place": "a/f.py:9", "line": 9, "time": n, "text": "da = dh", "kind": kind, "is": says}
-        for n, (kind, says) in enumerate(
-            [("gradient", "the gradient at `a` (time 3)"), ("gradient", ""), ("not explained", "")]
-        )
+    times = ([True, True, False], [False], [True], [False, True], [False, False])
+    trace = [
+        {"place": f"a/f.py:{n}", "line": n, "text": "da = dh", "is": "`a`", "times": one}
+        for n, one in enumerate(times, 7)
     ]
-    other = {
-        "place": "a/f.py:10",
-        "line": 10,
-        "time": 0,
-        "text": "dW += da",
-        "kind": "not explained",
-        "is": "",
-    }
-    said = traced(Report("wrong", "a/f.py", trace=[steps[0], other, *steps[1:]])).splitlines()
-    assert said == [
-        "  statement           is the gradient at",
-        "  f.py:9   da = dh    `a`, the first 2 times alone",
-        "  f.py:10  dW += da   nothing",
+    assert traced(Report("wrong", "a/f.py", trace=trace)).splitlines() == [
+        "  statement          is the gradient at",
+        "  f.py:7   da = dh   `a`, the first 2 times alone",
+        "  f.py:8   da = dh   nothing",
+        "  f.py:9   da = dh   `a`",
+        "  f.py:10  da = dh   `a`, 1 of 2 times",
+        "  f.py:11  da = dh   nothing, 2 times",
     ]
 
 

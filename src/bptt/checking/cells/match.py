@@ -132,17 +132,10 @@ class Match:
         return {x.name[1:]: _renamed(code(x.expr), inner) for x in lines}
 
 
-class _Renamer(ast.NodeTransformer):
-    def __init__(self, known: Mapping[str, str]) -> None:
-        self.known = known
-
-    def visit_Name(self, node: ast.Name) -> ast.expr:
-        return ast.parse(self.known.get(node.id, node.id), mode="eval").body
-
-
 def _renamed(text: str, known: Mapping[str, str]) -> str:
     """Return an expression with others in the place of names."""
-    return ast.unparse(_Renamer(known).visit(ast.parse(text, mode="eval")))
+    put = re.sub(r"(?<![\w.])[A-Za-z_]\w*", lambda name: f"({known.get(name[0], name[0])})", text)
+    return ast.unparse(ast.parse(put, mode="eval"))
 
 
 @np.errstate(all="ignore")  # much of what is tried is no number

@@ -82,7 +82,7 @@ class Group:
         self.series = list(found.values())[:LARGEST]
         self.row = {s: k for k, s in enumerate(self.series)}
         self.matrix = np.array([s.flat for s in self.series]).reshape(-1, size * count)
-        self.summands, self.activations = cache(self._summands), cache(self._activations)
+        self.summands = cache(self._summands)
         rng = np.random.default_rng(0)
         self.sample = rng.permutation(size * count)[:8]
         self.sampled = self.matrix[:, self.sample]
@@ -112,12 +112,6 @@ class Group:
             left |= terms - every
             last |= set() if terms else {one}
         return every, last
-
-    def _activations(self, function: str) -> dict[Series, Series]:
-        """Return the values of a function in the group, each with its argument."""
-        made = FUNCTIONS[function](self.matrix)
-        pairs = [(y, k) for k, y in enumerate(self.find(made[:, self.sample])) if y != k]
-        return {self.series[y]: self.series[k] for y, k in pairs if self.is_row(made[k], y)}
 
 
 class Recording:

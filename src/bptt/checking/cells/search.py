@@ -39,34 +39,28 @@ class Search:
         self.eq, self.recording, self.group = equations, recording, group
         self.equations = {s.name: s.expr for s in equations.statements}
         read = [n for s in equations.statements for n in s.reads]
-        self.gate: dict[str, tuple[str, ast.expr | None]] = {}
-        """Of y = f(a + ...) the gate a that is read nowhere else, and what is added to it."""
+        self.gate: dict[str, tuple[str, ast.expr, ast.expr | None]] = {}
+        """Of y = f(a + ...) the gate a that is read nowhere else, f(whole), and what is added to the gate."""
         for name, expr in self.equations.items():
             match expr:
-                case ast.Call(args=[ast.Name(a)]) if a in equations.gates and read.count(a) == 1:
-                    self.gate[name] = a, None
-                case ast.Call(args=[ast.BinOp(ast.Name(a), ast.Add(), more)]) if a in equations.gates:
-                    self.gate[name] = a, more
-        self.candidates, self._code = cache(self._candidates), cache(_code)
+                case ast.Call(f, [ast.Name(a)]) if a in equations.gates and read.count(a) == 1:
+                    self.gate[name] = a, ast.Call(f, [ast.Name("whole")], []), None
+                case ast.Call(f, [ast.BinOp(ast.Name(a), ast.Add(), more)]) if a in equations.gates:
+                    self.gate[name] = a, ast.Call(f, [ast.Name("whole")], []), more
+        self._code = cache(_code)
+        self._params = [s for s in group.series if len(s.wholes[0][0].blocks) == 1]
         self._nodes = 0
 
     def solutions(self) -> Iterator[tuple[Bound, list[Part]]]:
         """Yield a series for each name, and the gates' parts."""
-        if all(self.candidates(name) for name in (*self.gate, *self.eq.params)):
-            for bound in self._solve({}, list(self.equations)):
-                yield from self._recurrent(bound)
+        for bound in self._solve({}, list(self.equations)):
+            yield from self._recurrent(bound)
 
     def _run(self, expr: ast.expr, values: Mapping[str, Any]) -> Any:
         return eval(self._code(expr), {"__builtins__": {}}, {**FUNCTIONS, **self.eq.constants, **values})
 
-    def _arguments(self, name: str) -> dict[Series, Series]:
-        return self.group.activations(self.equations[name].func.id)  # type: ignore[attr-defined]
-
     def _candidates(self, name: str) -> list[Series]:
-        if name in self.gate:
-            return list(self._arguments(name))
-        params = [s for s in self.group.series if len(s.wholes[0][0].blocks) == 1]
-        return params if name in self.eq.params else self.group.series
+        return self._params if name in self.eq.params else self.group.series
 
     def _solve(self, bound: Bound, left: list[str]) -> Iterator[Bound]:
         self._nodes += 1
@@ -80,19 +74,19 @@ class Search:
                     yield from self._solve(more, [n for n in left if n != name])
 
     def _cost(self, name: str, bound: Bound) -> float:
-        free = self._free(self.equations[name], bound)
-        if name in self.gate:
-            free = [n for n in free if n != self.gate[name][0]] + [name] * (name not in bound)
+        _, function, further = self.gate.get(name, ("", self.equations[name], None))
+        free = {n for expr in (function, further) if expr for n in self._free(expr, bound)}
         chosen = _names(self.equations[name]) & {"max", "min", "where"}  # what is chosen fits much
-        return float(np.prod([len(self.candidates(n)) for n in free])) * (10 if chosen else 1)
+        return float(np.prod([len(self._candidates(n)) for n in free])) * (10 if chosen else 1)
 
     def _free(self, expr: ast.expr, bound: Bound) -> list[str]:
         return sorted(_names(expr) - {*bound, *FUNCTIONS, *self.eq.constants})
 
     def _activation(self, name: str, bound: Bound) -> Iterator[Bound]:
         """Yield series for y = f(a + ...): y, a, and what the further term is made of."""
-        gate, further = self.gate[name]
-        for y, whole in self._arguments(name).items():
+        gate, function, further = self.gate[name]
+        for found, y in self._fits(function, bound):
+            whole = found["whole"]
             if bound.get(name, y) is not y:
                 continue
             if further is None:
@@ -111,7 +105,7 @@ class Search:
     def _fits(self, expr: ast.expr, bound: Bound) -> Iterator[tuple[Bound, Series]]:
         """Yield series for the names of an expression that have none, and the series that it then is."""
         names, group = self._free(expr, bound), self.group
-        options = [self.candidates(n) for n in names]
+        options = [self._candidates(n) for n in names]
         grid = {n: s.flat[group.sample] for n, s in bound.items()}
         for k, (name, series) in enumerate(zip(names, options, strict=True)):
             shape = (*(len(series) if j == k else 1 for j in range(len(names))), len(group.sample))
@@ -145,7 +139,7 @@ class Search:
         wanted, seen = bound[self.eq.operand.get(gate, f"{self.eq.states[0]}_prev")], gate[0] == "x"
         inner = {s for n, s in bound.items() if n not in (*self.eq.gates, *self.eq.params)}
         first = min(bound[y].place for y in (*self.gate, self.eq.states[0]))
-        further = next((term for a, term in self.gate.values() if a == gate and term), None)
+        further = next((term for a, _, term in self.gate.values() if a == gate and term), None)
         own = self._run(further, {n: s.flat for n, s in bound.items()}) if further else None
         for leaf in self.group.summands(bound[gate])[1]:
             if own is not None and self.group.is_row(own, self.group.row[leaf]):

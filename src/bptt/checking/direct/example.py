@@ -1,8 +1,9 @@
-"""A function without arguments as an example: its lines, for the file in which the code that it calls is."""
+"""A function as an example: its lines, or the call of it, for the file in which the code is."""
 
 import ast
-import builtins
 import contextlib
+import copy
+import re
 import sys
 import sysconfig
 import types
@@ -10,112 +11,111 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bptt.checking.direct import closed
 from bptt.checking.file import Source, bound, read
 from bptt.errors import ConfigError
 
 _STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 
+_held: dict[str, Any] = {}
+"""What an example needs that is not in the file: its first line imports it from here, as copies."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _held:
+        raise AttributeError(name)
+    with contextlib.suppress(TypeError):  # as a module cannot be copied, and needs not
+        return copy.deepcopy(_held[name])
+    return _held[name]
+
 
 @contextlib.contextmanager
-def example_of(function: Callable[..., Any]) -> Iterator[tuple[Source, str]]:
+def example_of(function: Callable[..., Any], params: Any = None) -> Iterator[tuple[Source, str]]:
     """Return the file that a function shows, and the function's lines as an example of it.
 
     Parameters
     ----------
     function : callable
         It takes no arguments. What it closes over is there for the example's lines.
+    params : object, optional
+        What it takes; the function itself is then what is shown, and the example is the call.
 
     Raises
     ------
     ConfigError
-        If it takes arguments, or its text is not to be found.
+        If it takes other arguments, or its text is not to be found.
     """
     function = getattr(function, "__func__", function)
     code: types.CodeType | None = getattr(function, "__code__", None)
-    if code is None or code.co_argcount + code.co_posonlyargcount > len(
-        getattr(function, "__defaults__", None) or ()
-    ):
+    needed = code.co_argcount - len(getattr(function, "__defaults__", None) or ()) if code else 1
+    if code is None or needed > (params is not None):
         raise ConfigError(
             "an example is a function without arguments; one of parameters needs them: check(f, params)"
         )
-    own = Path(code.co_filename)
+    own = Path(code.co_filename).resolve()
     if not own.is_file():
         raise ConfigError(
             f"the example's lines are in no file ({code.co_filename}): write them into one, or use check_file"
         )
-    body = _body(read(own).tree, code, own)
-    used = {node.id for one in body for node in ast.walk(one) if isinstance(node, ast.Name)}
-    cells = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
-    values = {name: value for name, value in function.__globals__.items() if name in used}
-    values |= {name: cell.cell_contents for name, cell in cells}
+    if params is None:
+        body = _body(read(own).tree, code, own)
+        names = {node.id for one in body for node in ast.walk(one) if isinstance(node, ast.Name)}
+        cells = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
+        values = {name: value for name, value in function.__globals__.items() if name in names}
+        values |= {name: cell.cell_contents for name, cell in cells}
+    elif function.__globals__.get(code.co_name) is function:
+        body = ast.parse(f"loss, gradients = {code.co_name}(params)").body
+        values = {code.co_name: function, "params": params}
+    else:
+        raise ConfigError(f"{own}:{code.co_firstlineno}: {code.co_name} is no function of a file")
     files = [file for value in values.values() if (file := _file_of(value))]
-    path = own if not files or own.resolve() in files else max(files, key=files.count)
+    path = own if not files or own in files else max(files, key=files.count)
     source = read(path)
-    for name, value in values.items():
-        if isinstance(value, types.ModuleType) and _file_of(value) == path.resolve():
-            body = [ast.fix_missing_locations(_Without(name).visit(one)) for one in body]
     there = {name for one in source.tree.body for name in bound(one)}
-    before, held = [], {}
+    text = "\n".join(map(ast.unparse, body))
     for name, value in values.items():
         its = getattr(value, "__name__", "")
-        if _file_of(value) == path.resolve():
-            if its != name and its in there:
-                before.append(f"{name} = {its}")
-        elif name in code.co_freevars or (path != own and name not in there and name != "np"):
-            held[name] = value
-    if held:
-        before.insert(0, f"from {closed.__name__} import {', '.join(sorted(held))}")
-    with closed.hold(held):
-        yield source, "\n".join([*before, *(ast.unparse(one) for one in body)])
+        if _file_of(value) != path:
+            outside = path != own and name not in there and name != "np"
+            if outside or name in code.co_freevars or value is params:
+                _held[name] = value
+        elif isinstance(value, types.ModuleType):
+            text = re.sub(rf"(?<![\w.]){name}\.", "", text)
+        elif its != name and its in there:
+            text = f"{name} = {its}\n{text}"
+    if _held:
+        text = f"from {__name__} import {', '.join(sorted(_held))}\n{text}"
+    try:
+        yield source, text
+    finally:
+        _held.clear()
 
 
 def _body(tree: ast.Module, code: types.CodeType, path: Path) -> list[ast.stmt]:
-    """Return the statements of the function whose code it is."""
-    if code.co_name == "<lambda>":
-        found = [
-            n.body for n in ast.walk(tree) if isinstance(n, ast.Lambda) and n.lineno == code.co_firstlineno
-        ]
-        if len(found) > 1:
-            raise ConfigError(
-                f"{path}:{code.co_firstlineno}: two lambdas in one line; the example needs its own"
-            )
-        return [ast.Expr(one) for one in found] or _not_found(code, path)
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.FunctionDef) or node.name != code.co_name:
-            continue
-        if min([node.lineno, *(one.lineno for one in node.decorator_list)]) == code.co_firstlineno:
-            body = node.body[ast.get_docstring(node) is not None :]
-            return [ast.Expr(n.value) if isinstance(n, ast.Return) and n.value else n for n in body]
-    return _not_found(code, path)
+    """Return the statements of the function whose code it is; what it returns is computed alone."""
+    name, first = code.co_name, code.co_firstlineno
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+    found = [
+        node for node in nodes if (_first_line(node), getattr(node, "name", "<lambda>")) == (first, name)
+    ]
+    if len(found) != 1:
+        why = "two lambdas in one line; the example needs its own" if found else "it is gone; run it again"
+        raise ConfigError(f"{path}:{first}: {name}: {why}")
+    if isinstance(found[0], ast.Lambda):
+        return [ast.Expr(found[0].body)]
+    body = found[0].body[ast.get_docstring(found[0]) is not None :]
+    return [ast.Expr(n.value) if isinstance(n, ast.Return) and n.value else n for n in body]
 
 
-def _not_found(code: types.CodeType, path: Path) -> list[ast.stmt]:
-    raise ConfigError(f"{path}:{code.co_firstlineno}: {code.co_name} is not there any more; run it again")
+def _first_line(node: ast.FunctionDef | ast.Lambda) -> int:
+    above: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(one.lineno for one in above)])
 
 
 def _file_of(value: Any) -> Path | None:
     """Return the file in which a function, a class or a module is, unless it is a library's."""
-    module = value if isinstance(value, types.ModuleType) else None
     if isinstance(value, types.FunctionType | type):
-        module = sys.modules.get(value.__module__)
-    file = getattr(module, "__file__", None)
-    if file is None or module is builtins:
-        return None
-    path = Path(file).resolve()
-    library = {"site-packages", "dist-packages"} & set(path.parts) or path.is_relative_to(_STANDARD)
-    return None if library else path
-
-
-class _Without(ast.NodeTransformer):
-    """Takes the module's name from before its names."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        """Return ``RNN`` for ``rnn.RNN``."""
-        self.generic_visit(node)
-        if isinstance(node.value, ast.Name) and node.value.id == self.name:
-            return ast.copy_location(ast.Name(node.attr, node.ctx), node)
-        return node
+        value = sys.modules.get(value.__module__)
+    file = getattr(value, "__file__", None) if isinstance(value, types.ModuleType) else None
+    path = Path(file or "").resolve()
+    library = path.is_relative_to(_STANDARD) or {"site-packages", "dist-packages"} & {*path.parts}
+    return path if file and not library else None

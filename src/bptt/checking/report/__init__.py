@@ -7,11 +7,13 @@
 ``patch``         the diff alone, with a reason for each change
 ``traced``        each statement of the backward: what it is the gradient at, from which step on it is not
 ``sarif``         reports as a SARIF 2.1.0 log
+``relation``      what a wrong gradient is instead
 ================  =====================================================================================
 """
 
+from bptt.checking.report.instead import relation
 from bptt.checking.report.log import sarif
 from bptt.checking.report.record import Report, worst
 from bptt.checking.report.words import patch, text, traced
 
-__all__ = ["Report", "patch", "sarif", "text", "traced", "worst"]
+__all__ = ["Report", "patch", "relation", "sarif", "text", "traced", "worst"]

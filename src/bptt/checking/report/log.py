@@ -15,6 +15,8 @@ RULES = {
     "not-judged": "Whether the gradients are right cannot be told.",
     "right": "The gradients are right.",
 }
+KINDS = {"right": ("pass", "none"), "not-judged": ("open", "none")}
+"""What SARIF calls a result's kind and level; of the others: a failure, an error."""
 
 
 def sarif(reports: Sequence[Report]) -> dict[str, Any]:
@@ -32,60 +34,43 @@ def sarif(reports: Sequence[Report]) -> dict[str, Any]:
     'da = dh * h must be the gradient at `a`'
     """
     rules = [{"id": name, "shortDescription": {"text": says}} for name, says in RULES.items()]
-    driver = {"name": "bptt", "version": __version__, "rules": rules}
-    return {
-        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": driver},
-                "columnKind": "unicodeCodePoints",
-                "results": [result for report in reports for result in _results(report)],
-            }
-        ],
+    run = {
+        "tool": {"driver": {"name": "bptt", "version": __version__, "rules": rules}},
+        "columnKind": "unicodeCodePoints",
+        "results": [result for report in reports for result in _results(report)],
     }
+    return {"$schema": "https://json.schemastore.org/sarif-2.1.0.json", "version": "2.1.0", "runs": [run]}
 
 
 def _results(report: Report) -> Iterator[dict[str, Any]]:
+    whole = {"path": report.file, "line": 0, "place": ""}
     if report.verdict == "right":
-        names = ", ".join(report.names("right"))
-        yield _result("right", f"the gradients are right: {names}", report.file, kind="pass", level="none")
-    elif report.verdict == "cannot tell":
-        yield _result("not-judged", report.reason or "cannot tell", report.file, kind="open", level="none")
-    else:
-        fixes = _fixes(report)
-        mended = {(m["path"], m["line"]): m for m in report.mends}
-        for one in report.located:
-            says = one["must"].removeprefix("must be ")
-            says = f"{one['text']} must be {says}" if says.startswith("the gradient") else says
-            if one.get("equation"):
-                says += f": {one['equation']}"
-            path = next((p for p, line in mended if line == one["line"]), report.file)
-            mended.pop((path, one["line"]), None)
-            yield _result("wrong-statement", says, path, one["line"], one["place"]) | fixes
-        for (path, line), one in mended.items():
-            yield _result("wrong-statement", one["reason"], path, line, one["place"]) | fixes
-        if not report.located and not report.mends:
-            for name in report.names("wrong"):
-                yield _result("wrong-gradient", f"the gradient at {name} is wrong", report.file)
+        yield _result("right", f"the gradients are right: {', '.join(report.names('right'))}", whole)
+        return
+    if report.verdict == "cannot tell":
+        yield _result("not-judged", report.reason or "cannot tell", whole)
+        return
+    told: dict[str, tuple[str, dict[str, Any]]] = {}
+    for one in report.located:
+        says = f"{one['text']} must be " * one["must"].startswith("the gradient") + one["must"]
+        told[one["place"]] = ": ".join(filter(None, (says, one.get("equation")))), whole | one
+    for one in report.mends:
+        told.setdefault(one["place"], (one["reason"], one))
+    for says, one in told.values():
+        yield _result("wrong-statement", says, one) | _fixes(report)
+    for name in () if told else report.names("wrong"):
+        says = f"the gradient at {name} is wrong" + f": {report.reason}" * bool(report.reason)
+        yield _result("wrong-gradient", says, whole)
 
 
-def _result(
-    rule: str,
-    says: str,
-    path: str,
-    line: int = 0,
-    place: str = "",
-    *,
-    kind: str = "fail",
-    level: str = "error",
-) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(path)}}
+def _result(rule: str, says: str, at: dict[str, Any]) -> dict[str, Any]:
+    kind, level = KINDS.get(rule, ("fail", "error"))
+    physical: dict[str, Any] = {"artifactLocation": {"uri": _uri(at["path"])}}
     location: dict[str, Any] = {"physicalLocation": physical}
-    if ": cell " in place:  # a notebook's cells have lines, and the file has others
-        location["message"] = {"text": place}
-    elif line:
-        physical["region"] = {"startLine": line}
+    if ": cell " in at["place"]:  # a notebook's cells have lines, and the file has others
+        location["message"] = {"text": at["place"]}
+    elif at["line"]:
+        physical["region"] = {"startLine": at["line"]}
     return {"ruleId": rule, "kind": kind, "level": level, "message": {"text": says}, "locations": [location]}
 
 
@@ -95,31 +80,20 @@ def _uri(path: str) -> str:
 
 
 def _fixes(report: Report) -> dict[str, Any]:
-    """Return the diff as SARIF's replacements: one fix, for only together they make it right."""
+    """Return the diff as one fix, a replacement for each of its hunks; of a notebook there is none."""
     paths = {Path(m["path"]).name: m["path"] for m in report.mends}
-    changes: list[dict[str, Any]] = []
-    own: list[dict[str, Any]] = []
-    line, fresh = 0, True
-    for row in report.diff.split("\n"):
-        if row.startswith("--- a/"):
-            own = []
-            if row[6:] in paths:
-                changes.append({"artifactLocation": {"uri": _uri(paths[row[6:]])}, "replacements": own})
-        elif row.startswith("@@"):
-            line, fresh = int(re.findall(r"-(\d+)", row)[0]), True
-        elif row[:1] in ("-", "+") and not row.startswith("+++ b/"):
-            if fresh:
-                region = {"startLine": line, "startColumn": 1, "endLine": line, "endColumn": 1}
-                own.append({"deletedRegion": region, "insertedContent": {"text": ""}})
-            fresh = False
-            if row[0] == "-":
-                line += 1
-                own[-1]["deletedRegion"]["endLine"] = line
-            else:
-                own[-1]["insertedContent"]["text"] += row[1:] + "\n"
-        elif row.startswith(" "):
-            line, fresh = line + 1, True
-    if not changes or not all(change["replacements"] for change in changes):
-        return {}
+    changes = []
+    for file in re.split(r"^--- a/", report.diff, flags=re.MULTILINE)[1:]:
+        name, _, rest = file.partition("\n")
+        replacements = []
+        for first, text in re.findall(r"^@@ -(\d+).*\n((?:[ +-].*\n)+)", rest, re.MULTILINE):
+            rows = text.splitlines(keepends=True)
+            end = int(first) + sum(row[0] != "+" for row in rows)
+            region = {"startLine": int(first), "startColumn": 1, "endLine": end, "endColumn": 1}
+            new = {"text": "".join(row[1:] for row in rows if row[0] != "-")}
+            replacements.append({"deletedRegion": region, "insertedContent": new})
+        if name in paths:
+            at = {"uri": _uri(paths[name])}
+            changes.append({"artifactLocation": at, "replacements": replacements})
     reasons = "; ".join(f"line {m['line']}: {m['reason']}" for m in report.mends)
-    return {"fixes": [{"description": {"text": reasons}, "artifactChanges": changes}]}
+    return {"fixes": [{"description": {"text": reasons}, "artifactChanges": changes}]} if changes else {}

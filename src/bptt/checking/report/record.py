@@ -1,5 +1,6 @@
-"""What is known of one example, as data."""
+"""What is known of one example, as data: from it the words, the log and the JSON are written."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -13,10 +14,8 @@ class Report:
     verdict : {"right", "wrong", "cannot tell"}
     file : str
         What was judged: a file, or a function.
-    example : str
-        The lines that were run.
-    origin : str
-        Where they come from.
+    example, origin : str
+        The lines that were run, and where they come from.
     piece : tuple of str
         The functions that they show.
     loss : str
@@ -26,13 +25,14 @@ class Report:
     factor : float
         All gradients are this times the loss's.
     reason : str
-        Why it cannot be told.
+        Why it cannot be told; or that what is wrong is truncated.
     gradients : list of dict
         Each with ``name``, ``verdict``, ``where``, ``error``, ``note``; a wrong one also with ``at``, ``got``
         and ``wanted``.
     notes : list of str
     located : list of dict
-        Each with ``place``, ``line``, ``text``, ``must``, ``step``, ``got``, ``wanted``, ``equation``.
+        Each with ``place``, ``path``, ``line``, ``text``, ``must``, ``step``, ``got``, ``wanted``,
+        ``equation``.
     mends : list of dict
         Each with ``place``, ``path``, ``line``, ``before``, ``after``, ``reason``.
     whole : bool
@@ -42,7 +42,7 @@ class Report:
     cell : str
         Which known cell the forward is; empty: none that is known.
     trace : list of dict
-        What each statement of the backward gives.
+        What each statement of the backward is (``is``), and at which of its times (``times``).
     fixed : dict of str
         By the path of a file, its text with the mends.
 
@@ -82,13 +82,13 @@ class Report:
         return {key: value for key, value in asdict(self).items() if key not in left}
 
     @classmethod
-    def of(cls, fields: dict[str, Any]) -> "Report":
+    def of(cls, fields: Mapping[str, Any]) -> "Report":
         """Return the report of its fields, as JSON has them; of others nothing is kept."""
         known = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
         return cls(**known | {"piece": tuple(known.get("piece", ()))})
 
 
-def worst(reports: list[Report]) -> str:
+def worst(reports: Sequence[Report]) -> str:
     """Return the verdict on all: wrong if one is, right if all are.
 
     Examples

@@ -1,5 +1,6 @@
 """A report in words, for a terminal: short, plain, on one screen."""
 
+import itertools
 import re
 from typing import Any
 
@@ -36,19 +37,19 @@ def text(report: Report, *, diff: bool = True) -> str:
       gradient at  verdict  off by
       W            right    3e-10   (dW)
     """
-    name = report.file + (f", {', '.join(report.piece)}" if report.piece else "")
     says = SAYS[report.verdict]
-    roots = {re.split(r"[.\[]", name)[0] for name in report.names("right")}
-    without = [name for name in report.names("not given") if re.split(r"[.\[]", name)[0] in roots]
-    if report.verdict == "right" and without:  # of what an input needs none, an object's weights need all
+    roots, bare = ({re.split(r"[.\[]", n)[0] for n in report.names(v)} for v in ("right", "not given"))
+    if (
+        report.verdict == "right" and roots & bare
+    ):  # of what an input needs none, an object's weights need all
         says = "the gradients that there are, are right"
-    blocks = [[f"{name}: {says}"]]
-    blocks.append([f"  {report.reason}"] if report.reason else [])
-    blocks.append(_asked(report))
-    blocks.append(_table(report))
-    blocks.append(_places(report))
-    if report.located and not report.mends:
-        blocks.append(["  No change was found that makes every gradient right; --fix searches longer."])
+    blocks = [
+        [f"{', '.join([report.file, *report.piece])}: {says}"],
+        [f"  {report.reason}"] * bool(report.reason),
+        _asked(report),
+        _table(report),
+        _places(report),
+    ]
     if report.diff and diff:
         blocks.append(["  With these changes every gradient is right:", *_reasons(report)])
         blocks.append(report.diff.rstrip("\n").split("\n"))
@@ -61,51 +62,44 @@ def patch(report: Report) -> str:
     return "\n".join([*_reasons(report), report.diff])
 
 
+def _reasons(report: Report) -> list[str]:
+    return [f"  {_place(one)}: {one['reason']}" for one in report.mends]
+
+
+def _place(one: dict[str, Any]) -> str:
+    return re.sub(r"^.*[/\\]", "", str(one["place"]))
+
+
 def _asked(report: Report) -> list[str]:
     """Return what was judged: the example, the loss, the cell."""
     lines = []
     if report.example:
-        lines += [
-            f"  example ({report.origin}):",
-            *(f"      {line}" for line in report.example.rstrip().split("\n")),
-        ]
+        lines += [f"  example ({report.origin}):"]
+        lines += [f"      {line}" for line in report.example.rstrip().split("\n")]
     if report.loss:
         terms = re.sub(r"\bwhat (\w[\w.]*)(\S*) returns\b", r"\1(...)\2", report.loss).split(" + sum(")
         lines += [f"  {'      + sum(' * (k > 0) or 'loss: '}{term}" for k, term in enumerate(terms)]
         lines[-1] += ", of which the backward begins with the gradient" * (report.kind == "implied")
     if report.cell:
-        cell, _, equations = report.cell.removeprefix("the forward is the cell ").partition(": ")
-        lines.append(f"  the forward is the cell {cell}:" if equations else f"  {report.cell}")
-        lines += [f"      {line}" for line in _wrapped(equations)]
-    return lines
-
-
-def _wrapped(equations: str, width: int = 96) -> list[str]:
-    lines: list[str] = []
-    for part in re.split(r", (?=\w+ = )", equations):
-        if lines and len(lines[-1]) + len(part) + 2 <= width:
-            lines[-1] += f", {part}"
-        elif part:
-            lines.append(part)
+        first, colon, equations = report.cell.partition(": ")
+        found = re.findall(r"(?:.{1,96}|.+?)(?:, (?=\w+ = )|$)", equations)
+        lines += [f"  {first}{colon.rstrip()}", *(f"      {line.removesuffix(', ')}" for line in found)]
     return lines
 
 
 def _table(report: Report) -> list[str]:
     given = [g for g in report.gradients if g["verdict"] != "not given"]
-    missing = report.names("not given")
-    lines = []
-    if given:
-        wide = max(11, *(len(g["name"]) for g in given))
-        lines.append(f"  {'gradient at':{wide}}  verdict  off by")
-        for g in given:
-            line = f"  {g['name']:{wide}}  {g['verdict']:7}  {_error(g['error']):6}"
-            if "at" in g:
-                line += f"  at {g['at']} {_number(g['got'])}, must be {_number(g['wanted'])}"
-            told = "; ".join(part for part in (g["where"], g["note"]) if part)
-            lines.append(line + f"  ({told})" * bool(told))
-    if missing:
+    wide = max([11, *(len(g["name"]) for g in given)])
+    lines = [f"  {'gradient at':{wide}}  verdict  off by"] * bool(given)
+    for g in given:
+        line = f"  {g['name']:{wide}}  {g['verdict']:7}  {_error(g['error']):6}"
+        if "at" in g:
+            line += f"  at {g['at']} {_number(g['got'])}, must be {_number(g['wanted'])}"
+        told = "; ".join(part for part in (g["where"], g["note"]) if part)
+        lines.append((line + f"  ({told})" * bool(told)).rstrip())
+    if missing := report.names("not given"):
         lines.append(f"  without a gradient: {_listed(missing)}")
-    return [line.rstrip() for line in lines]
+    return lines
 
 
 def _listed(names: list[str]) -> str:
@@ -116,13 +110,8 @@ def _listed(names: list[str]) -> str:
     >>> _listed(["xs[0]", "xs[1]", "xs[2]", "h"])
     'xs[0] to xs[2], h'
     """
-    groups: list[list[str]] = []
-    for name in names:
-        base = re.sub(r"\[\d+\]$", "", name)
-        if groups and base != name and groups[-1][0].startswith(f"{base}["):
-            groups[-1].append(name)
-        else:
-            groups.append([name])
+    lists = itertools.groupby(names, key=lambda name: re.sub(r"\[\d+\]$", "[", name))
+    groups = [list(members) for _, members in lists]
     return ", ".join(g[0] if len(g) == 1 else f"{g[0]} to {g[-1]}" for g in groups)
 
 
@@ -136,35 +125,23 @@ def _number(value: float | None) -> str:
 
 def _places(report: Report) -> list[str]:
     lines = []
-    if report.verdict == "wrong" and report.example and not report.located:
+    if report.verdict == "wrong" and report.example and not (report.located or report.reason):
         lines.append("  Which statement is wrong was not found.")
     for one in report.located:
+        says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
         lines += [f"  The first wrong statement is {one['place']}", f"      {one['text']}"]
-        says = one["must"].removeprefix("must be ")
-        is_gradient = says.startswith("the gradient")
-        lines.append(f"  It must be {says}." if is_gradient else f"  What is wrong: {says}.")
-        if one["wanted"]:
-            more = " ..." if len(one["wanted"]) > SHOWN else ""
-            pair = list(zip(one["got"], one["wanted"], strict=False))[:SHOWN]
-            texts = [(_number(g), _number(w)) for g, w in pair]
-            wide = [max(map(len, pair)) for pair in texts]
-            for what, k in (("it is", 0), ("must be", 1)):
-                lines.append(
-                    f"      {what:8}"
-                    + "  ".join(t[k].rjust(n) for t, n in zip(texts, wide, strict=True))
-                    + more
-                )
+        lines.append(f"  {says} {one['must']}.")
+        rows = [("it is", one["got"]), ("must be", one["wanted"])] if one["wanted"] else []
+        texts = [[_number(value) for value in values[:SHOWN]] for _, values in rows]
+        wide = [max(map(len, pair)) for pair in zip(*texts, strict=False)]
+        for (what, values), own in zip(rows, texts, strict=True):
+            entries = "  ".join(t.rjust(n) for t, n in zip(own, wide, strict=False))
+            lines.append(f"      {what:8}{entries}" + " ..." * (len(values) > SHOWN))
         if one.get("equation"):
             lines.append(f"  In the cell's terms: {one['equation']}")
+    if report.located and not report.mends:
+        lines += ["", "  No change was found that makes every gradient right; --fix searches longer."]
     return lines
-
-
-def _reasons(report: Report) -> list[str]:
-    return [f"  {_place(one)}: {one['reason']}" for one in report.mends]
-
-
-def _place(one: dict[str, Any]) -> str:
-    return re.sub(r"^.*[/\\]", "", str(one["place"]))
 
 
 def traced(report: Report) -> str:
@@ -172,35 +149,29 @@ def traced(report: Report) -> str:
 
     Examples
     --------
-    >>> step = {"place": "rnn.py:9", "line": 9, "text": "da = dh * h"}
-    >>> first = step | {"time": 0, "kind": "gradient", "is": "the gradient at `a` of line 4 (time 1)"}
-    >>> then = step | {"time": 1, "kind": "not explained", "is": ""}
-    >>> print(traced(Report("wrong", "rnn.py", trace=[first, then])))
+    >>> step = {"place": "rnn.py:9", "line": 9, "text": "da = dh * h", "is": "`a` of line 4"}
+    >>> print(traced(Report("wrong", "rnn.py", trace=[step | {"times": [True, False]}])))
       statement               is the gradient at
       rnn.py:9  da = dh * h   `a` of line 4, the first time alone
     """
-    rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for step in report.trace:
-        rows.setdefault((_place(step), step["text"]), []).append(step)
-    if not rows:
+    if not report.trace:
         return "  no statement of a backward was seen"
-    first, wide = max(len(place) for place, _ in rows), min(max(len(text) for _, text in rows), 48)
+    first = max(len(_place(one)) for one in report.trace)
+    wide = min(max(len(one["text"]) for one in report.trace), 48)
     lines = [f"  {'statement':{first + 2 + wide}}   is the gradient at"]
-    for (place, text), steps in rows.items():
-        cut = text if len(text) <= wide else f"{text[: wide - 3]}..."
-        lines.append(f"  {place:{first}}  {cut:{wide}}   {_is(steps)}")
+    for one in report.trace:
+        cut = one["text"] if len(one["text"]) <= wide else f"{one['text'][: wide - 3]}..."
+        lines.append(f"  {_place(one):{first}}  {cut:{wide}}   {_when(one['is'], one['times'])}")
     return "\n".join(lines)
 
 
-def _is(steps: list[dict[str, Any]]) -> str:
+def _when(what: str, times: list[bool]) -> str:
     """Return what a statement is the gradient at, and when it is not."""
-    good = [n for n, step in enumerate(steps) if step["kind"] == "gradient"]
+    good = sum(times)
     if not good:
-        return "nothing" + f", {len(steps)} times" * (len(steps) > 1)
-    what = next((steps[n]["is"] for n in good if steps[n]["is"]), "a part of one")
-    what = re.sub(r" \(time \d+\)$", "", what.removeprefix("the gradient at "))
-    if len(good) == len(steps):
+        return "nothing" + f", {len(times)} times" * (len(times) > 1)
+    if good == len(times):
         return what
-    if good != list(range(len(good))):
-        return f"{what}, {len(good)} of {len(steps)} times"
-    return f"{what}, the first {'time' if len(good) == 1 else f'{len(good)} times'} alone"
+    if any(times[good:]):
+        return f"{what}, {good} of {len(times)} times"
+    return f"{what}, the first {'time' if good == 1 else f'{good} times'} alone"

@@ -27,30 +27,28 @@ def relation(name: str, got: Array, right: Params, at: Params, tolerance: float)
     ('the right one transposed', 'the right one times 2')
     """
     wanted = right[name]
-
-    def same(a: Array, b: Array) -> bool:
-        near = tolerance * max(float(np.abs(b).max(initial=0)), 1e-12)
-        return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= near)
-
     if not np.isfinite(got).all():
         return "not finite"
     if not got.any():
         return "exactly zero"
-    square = float((wanted * wanted).sum())
-    factor = float((got * wanted).sum()) / square if square else 0.0
+    factor = float((got * wanted).sum()) / (float((wanted * wanted).sum()) or 1.0)
     others = [
         (f"the right one times {factor:.6g}", factor * wanted),
         ("the right one transposed", wanted.T),
-        *((f"the gradient at {other}", g) for other, g in right.items() if other != name),
+        *((f"the gradient at {other}", array) for other, array in right.items() if other != name),
         *((f"the array {other} itself", array) for other, array in at.items()),
-        *((f"the right one plus {name} itself", wanted + at[name]) for _ in at if name in at),
+        *((f"the right one plus {other} itself", wanted + at[other]) for other in at if other == name),
     ]
     for words, array in others:
-        if same(got, array):
+        if array.shape == got.shape and not _off(got, array, tolerance).any():
             return words
-    off = np.abs(got - wanted) > tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-300)
-    where = _blocks(off, off | (wanted != 0))
-    return f"wrong only in {where}" if where else ""
+    wrong = _off(got, wanted, tolerance)
+    return _blocks(wrong, wrong | (wanted != 0))
+
+
+def _off(got: Array, wanted: Array, tolerance: float) -> Array:
+    off: Array = np.abs(got - wanted) > tolerance * max(float(np.abs(wanted).max(initial=0)), 1e-300)
+    return off
 
 
 def _blocks(wrong: Array, shown: Array) -> str:
@@ -59,14 +57,11 @@ def _blocks(wrong: Array, shown: Array) -> str:
     An entry that should be zero, and is, speaks for neither: a token that does not occur has no right column.
     """
     for count in (4, 3, 2):
-        for axis in range(wrong.ndim):
-            size = wrong.shape[axis]
-            if size % count or size == count:
-                continue
-            bad = [bool(part.any()) for part in np.split(wrong, count, axis)]
-            seen = [bool(part.any()) for part in np.split(shown, count, axis)]
-            if 0 < sum(bad) < sum(seen):
-                step, what = size // count, "columns" if axis == wrong.ndim - 1 else "rows"
-                ranges = [f"{k * step}:{(k + 1) * step}" for k, is_bad in enumerate(bad) if is_bad]
-                return f"{what} {', '.join(ranges)} of {size}"
+        for axis, size in enumerate(wrong.shape):
+            if size % count == 0 and size != count:
+                bad, seen = ([part.any() for part in np.split(a, count, axis)] for a in (wrong, shown))
+                if 0 < sum(bad) < sum(seen):
+                    step, what = size // count, "columns" if axis == wrong.ndim - 1 else "rows"
+                    ranges = [f"{k * step}:{(k + 1) * step}" for k, is_bad in enumerate(bad) if is_bad]
+                    return f"only in {what} {', '.join(ranges)} of {size}"
     return ""
