@@ -8,7 +8,8 @@ from bptt.checking.adjoints.choice import best
 from bptt.checking.adjoints.point import point
 from bptt.checking.file import read
 from bptt.checking.taps.program import Program
-from bptt.checking.verdict.judgement import Judged, judge
+from bptt.checking.verdict.gradient import Judged
+from bptt.checking.verdict.judgement import judge
 from small_files import changed
 
 CODE = """
