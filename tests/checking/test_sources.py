@@ -346,7 +346,6 @@ def test_notes_have_a_derivative_too_many_and_one_tanh_derivative_wrong(reading:
     )
 
 
-@pytest.mark.xfail(reason="cotangents in a tuple beside labels: the loss is not found yet", strict=False)
 def test_notes_with_both_mended_are_right(tmp_path: Path) -> None:
     code = notes(document("003"), *READINGS["derivatives of values"])
     code = re.sub(r"\n +(\w+) = \w+_derivative\(\1\)\n", "\n", code)

@@ -77,7 +77,7 @@ def check_file(
     ...     example = "x, W = np.random.randn(2, 3), np.random.randn(3, 4); loss, dW = f(x, W)"
     ...     (report,) = check_file(file, example=example)
     >>> report.verdict, [mend["reason"] for mend in report.mends]
-    ('wrong', ['`1 - y` stands where `1 - y ** 2` belongs'])
+    ('wrong', ['`y` stands where `y ** 2` belongs'])
     """
     if not seconds > 0:
         raise ConfigError(f"seconds must be more than 0, got {seconds!r}")
