@@ -196,3 +196,11 @@ def test_columns_count_bytes_and_offsets_characters() -> None:
     node = statement.value.right
     assert text.of(node) == "c"
     assert Edit(((*text.span(node), "d"),), "", 1.0).applied(text.text) == "Δ = 'é'; b = Δ + d\n"
+
+
+def test_a_slice_in_parentheses_is_no_expression() -> None:
+    """An option for a slice may be none in this place; it is passed over."""
+    text = Text("def f(a, n):\n    return a[-n:, :]\n")
+    here: dict[str, Any] = {"a": np.ones((3, 2)), "n": 2, "np": np}
+    found = Matching(place(text), [Instance(here, np.ones(4), (2, 2))])
+    assert all(compile(place(text).edited(edit), "edit", "eval") for edit in found.blind(3.0))

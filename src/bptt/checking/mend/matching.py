@@ -159,8 +159,12 @@ class Matching:
 
 
 def _vanishes(text: str) -> bool:
-    """Say whether an expression takes something from itself, or by zero: nobody means that."""
-    for node in ast.walk(ast.parse(f"({text}\n)", mode="eval")):
+    """Say whether an expression takes something from itself, or by zero, or is none: nobody means that."""
+    try:
+        tree = ast.parse(f"({text}\n)", mode="eval")
+    except SyntaxError:
+        return True
+    for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub | ast.Mult):
             sides = [ast.dump(node.left), ast.dump(node.right)]
             if ast.dump(ast.Constant(0)) in sides or (isinstance(node.op, ast.Sub) and sides[0] == sides[1]):

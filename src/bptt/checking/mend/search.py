@@ -92,10 +92,11 @@ class Search:
         self.start, self.seconds = time.monotonic(), seconds
         self.goal = Goal(found, judged)
         self.trials = Trials(found, chosen, self.goal, examples)
-        self.locator = Locator(found, chosen, self.goal, seconds / 2)
+        self.locator = Locator(found, chosen, self.goal, 0.8 * seconds)
         self.program = found.point.case.program
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
+        self.together: list[Hypothesis] = []
 
     @property
     def late(self) -> bool:
@@ -117,7 +118,7 @@ class Search:
         rewritten = list(self._rewrites())
         for quick in (True, False):
             for cost, edits in rewritten if quick else itertools.chain(rewritten, self._caches()):
-                if self.late:
+                if self.late or (not self.places and time.monotonic() > self.start + 0.6 * self.seconds):
                     break
                 right = (cost <= least) == quick and self._right(self.trials.text(edits))
                 if right and (done := self._done(edits, self.places[:1])):
@@ -128,7 +129,7 @@ class Search:
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
                 return done
-        return Mended(places=self.places[:1] or self.locator.several())
+        return Mended(places=(self.places or self.together)[:1])
 
     def _done(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):
@@ -265,7 +266,7 @@ class Search:
 
     def _several(self, start: list[Hypothesis]) -> Mended | None:
         """Return the corrections of several places; None: they are not found."""
-        places = self.locator.several(start)
+        places = self.together = self.locator.several(start)
         edits: dict[Path, list[Edit]] = {}
         for n, one in enumerate(places):
             others, path = places[:n] + places[n + 1 :], one.unit.statement.file
