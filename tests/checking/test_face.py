@@ -23,6 +23,8 @@ def test_a_file_is_judged_mended_and_named_as_the_user_does(
     assert (report.verdict, report.file, report.names("wrong")) == ("wrong", "sub/layer.py", ["W"])
     assert report.located[0]["place"] == "sub/layer.py:7"
     assert report.fixed == {"sub/layer.py": MENDED}
+    [place] = check_file("sub/layer.py", example=Path("how.py"), mend=False)
+    assert (place.located[0]["line"], place.mends, place.fixed) == (7, [], {})
     Path("sub/layer.py").write_text(MENDED, encoding="utf-8")
     assert [one.verdict for one in check_file("sub/layer.py", example=EXAMPLE)] == ["right"]
 

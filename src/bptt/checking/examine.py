@@ -21,7 +21,7 @@ from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
 from bptt.checking.example import Example, candidates, given, other_sizes, through_time
 from bptt.checking.file import Source, read
-from bptt.checking.mend.search import mend
+from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
@@ -230,7 +230,7 @@ def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end:
         yield
     if report.verdict != "wrong":
         return
-    yield from _placed(one, report, match, end)
+    yield from _placed(one, report, match, end, mends=bool(arguments.get("mend", True)))
     if time.monotonic() < end and (note := shortest(one, functools.partial(_judged, one))):
         report.notes.append(note)
         yield
@@ -244,11 +244,12 @@ def _judged(one: Examined, text: str) -> Judged | None:
     return None
 
 
-def _placed(one: Examined, report: Report, match: Match | None, end: float) -> Iterator[None]:
+def _placed(one: Examined, report: Report, match: Match | None, end: float, *, mends: bool) -> Iterator[None]:
     """Add the mends and the places to a report."""
     other = other_sizes(one.example)
     seconds = max((end - time.monotonic()) * 0.8, 1.0)
-    found = mend(one.found, one.chosen, one.judged, seconds=seconds, examples=[other.text] if other else [])
+    search = Search(one.found, one.chosen, one.judged, seconds, (other.text,) if other else ())
+    found = search.run() if mends else search.where()
     add_mends(one, report, found)
     if found.whole:
         report.located = [located_by_mend(one, found, match)]

@@ -131,6 +131,12 @@ class Search:
                 return done
         return Mended(places=(self.places or self.together)[:1])
 
+    def where(self) -> Mended:
+        """Return what must give other numbers, and no edits."""
+        if all(one.was_right for one in self.goal.wanted):
+            return Mended()
+        return Mended(places=list(itertools.islice(self.locator.single(), 1)) or self.locator.several()[:1])
+
     def _done(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):
             return None
