@@ -2,8 +2,9 @@
 
     python benchmarks/check_faults.py --right 200 --faults 300 --most 3
 
-Right code is that of tests/helpers/judged/unlike and implementations in generated styles; each has a truth
-of its own, by differences. Faults are planted in both; each of them changes a gradient.
+Right code is that of tests/helpers/judged/unlike, and implementations that are generated: of one cell in a
+style of its own, or composed of layers. Each has a truth of its own, by differences. Faults are planted in
+both; each of them changes a gradient.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from bptt.errors import BpttError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "helpers"))
 
+from judged.composed import composed
 from judged.faults import SEEDS, Fault, Planted, gradients, plant_in
 from judged.generated import styles
 from judged.truth import Truth, apart, unlike
@@ -63,12 +65,17 @@ def main() -> int:
 
 
 def drawn(rng: np.random.Generator) -> tuple[str, str, Truth]:
-    """Return the name, text and truth of right code: of a person's style or of a generated one."""
-    if rng.random() < 0.5:
+    """Return the name, text and truth of right code: of a person's style, or generated."""
+    kind = rng.random()
+    if kind < 0.4:
         name = str(rng.choice(list(TRUTHS)))
         return name, unlike(name), TRUTHS[name]
-    seed = int(rng.integers(1_000_000))
-    return f"style {seed}", *styles(seed)
+    return made(int(rng.integers(1_000_000)), kind < 0.7)
+
+
+def made(seed: int, layers: bool) -> tuple[str, str, Truth]:
+    """Return the name, text and truth of a model composed of layers, or of one cell in a style of its own."""
+    return (f"composed {seed}", *composed(seed)) if layers else (f"style {seed}", *styles(seed))
 
 
 def right(rng: np.random.Generator, count: int) -> int:
@@ -76,7 +83,8 @@ def right(rng: np.random.Generator, count: int) -> int:
     found: Counter[str] = Counter()
     generated = count - len(TRUTHS)
     codes = [(name, unlike(name), TRUTHS[name]) for name in list(TRUTHS)[:count]]
-    codes += [(f"style {seed}", *styles(seed)) for seed in rng.integers(1_000_000, size=max(generated, 0))]
+    seeds = rng.integers(1_000_000, size=max(generated, 0))
+    codes += [made(int(seed), k % 2 == 0) for k, seed in enumerate(seeds)]
     for name, text, truth in codes:
         judged = judge(text, truth.example)
         found[judged.verdict] += 1

@@ -140,6 +140,41 @@ def test_chunks_that_the_example_calls_one_after_the_other_are_meant(tmp_path: P
     assert "are right if `h` of line 5 is held constant" in report.notes[-1]
 
 
+EPOCH = """
+import numpy as np
+
+def chunk(xs, h, U):
+    hs = [h]
+    for x in xs:
+        hs.append(np.tanh(x + hs[-1] @ U))
+    d, dU = np.zeros(3), np.zeros((3, 3))
+    for t in range(len(xs), 0, -1):
+        d = (d + hs[t]) * (1 - hs[t] ** 2)
+        dU += np.outer(hs[t - 1], d)
+        d = U @ d
+    return sum(h @ h for h in hs[1:]) / 2, dU, hs[-1]
+
+def epoch(xs, h, U):
+    loss, dU = 0.0, 0.0
+    for k in range(0, len(xs), 2):
+        one, slope, h = chunk(xs[k:k + 2], h, U)
+        loss, dU = loss + one, dU + slope
+    return loss, dU
+"""
+
+
+def test_chunks_that_the_code_itself_makes_are_meant_if_it_says_so(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "epoch.py"
+    example = "xs, h, U = [np.random.randn(*n) for n in ((6, 3), (3,), (3, 3))]\nloss, dU = epoch(xs, h, U)"
+    for more, verdict in (("", "cannot tell"), ("# truncated", "right")):
+        file.write_text(EPOCH + more, encoding="utf-8")
+        report = check_source(read(file), example)
+        assert report.verdict == verdict
+        assert "is held constant" in " ".join([report.reason, *report.notes])
+
+
 def test_the_shortest_sequence_that_is_wrong(tmp_path: Path) -> None:
     one = examined(tmp_path, changed(("dh = da @ U.T", "dh = da @ U")))
     asked: list[str] = []

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from judged.composed import composed
 from judged.faults import plant, plant_in
 from judged.generated import styles
 from judged.truth import Run, Truth, apart, exact, unlike
@@ -31,8 +32,14 @@ def test_a_generated_implementation_is_right(seed: int) -> None:
     assert_right(*styles(seed))
 
 
-def test_generated_implementations_are_unlike() -> None:
-    assert len({styles(seed)[0] for seed in range(200)}) == 200
+@pytest.mark.parametrize("seed", range(10))
+def test_a_composed_model_is_right(seed: int) -> None:
+    assert_right(*composed(seed))
+
+
+@pytest.mark.parametrize("generate", [styles, composed])
+def test_generated_implementations_are_unlike(generate) -> None:  # type: ignore[no-untyped-def]
+    assert len({generate(seed)[0] for seed in range(200)}) == 200
 
 
 @pytest.mark.parametrize(("name", "count"), [("weather", 1), ("bare", 2), ("tape", 3), ("phrases", 5)])

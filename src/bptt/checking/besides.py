@@ -120,14 +120,21 @@ def _tell(
     held = [record.executions[s.execution].step for s in one.found.seen() if (s.node, s.use) in cuts]
     calls = record.outcome.calls if record.outcome else []
     called_before = any(call.text in texts and call.at < min(held) for call in calls)
-    if (said and steps > 1) or (chunks and called_before):
+    function = {k: program.table.statements[n.statement].function for k, n in enumerate(program.table.nodes)}
+    own = {function[k] for k, _ in states[-1]}
+    matters = one.found.matters(one.chosen.candidate.terms)
+    repeated = Counter(k for k, _ in matters if function[k] in own)
+    between = len(states) + 1 < max(repeated.values(), default=0)  # it is carried from chunk to chunk
+    if (said and (steps > 1 or between)) or (chunks and called_before):
         report.verdict = "right"
         for gradient in report.gradients:
             if gradient["verdict"] == "wrong":
                 meant = {"verdict": "right", "note": "truncated, as is meant"}
                 none = {"verdict": "not given", "where": "", "note": ""}
                 gradient |= meant if gradient["name"] in names else none
-    if report.verdict == "wrong" and steps > 1:  # there is no one statement that is wrong
+    if report.verdict == "wrong" and between:
+        report.verdict, report.reason = "cannot tell", says
+    elif report.verdict == "wrong" and steps > 1:  # there is no one statement that is wrong
         report.reason = says
     else:
         report.notes.append(says)

@@ -19,7 +19,7 @@ from bptt.checking.adjoints.choice import best
 from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
-from bptt.checking.example import Example, candidates, given, other_sizes, through_time
+from bptt.checking.example import Example, backwards, candidates, given, other_sizes, sibling
 from bptt.checking.file import Source, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
@@ -109,15 +109,19 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
             break
     reason = "no example of its use was found in it, and none that was written runs: give one with --example"
     reason += f" ({failed})" if failed else ""
-    for piece, lines in through_time(source.tree) if name is None else ():
+    left = list[str]()
+    for piece, lines in backwards(source.tree) if name is None else ():
         if shown.isdisjoint((path, line) for line in lines):  # nor any that calls it
             tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in lines)]
             if tried:
                 shown |= tried[0].executed
                 yield tried[0]
             else:
-                shown.add((path, lines[0]))
-                yield Report("cannot tell", path, piece=(piece,), reason=f"{piece} was not judged: {reason}")
+                left.append(piece)
+    if left:
+        shown.add((path, 0))
+        reason = f"{', '.join(left)} {'was' if len(left) == 1 else 'were'} not judged: {reason}"
+        yield Report("cannot tell", path, piece=tuple(left), reason=reason)
     if not shown:
         yield untold[0] if untold else Report("cannot tell", path, reason=reason)
 
@@ -158,7 +162,13 @@ def _steps_used(one: Examined) -> int:
 
 
 def examine(
-    source: Source, example: Example, seed: int = 0, seconds: float = 80.0, *, sure: bool = False
+    source: Source,
+    example: Example,
+    seed: int = 0,
+    seconds: float = 80.0,
+    *,
+    sure: bool = False,
+    guarded: bool = True,
 ) -> Examined | Report:
     """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
@@ -167,9 +177,14 @@ def examine(
     ExampleError
         If it cannot be run.
     """
-    program = Program(source, example.text)
-    found, chosen = best(point(program, seed), seconds=min(max(seconds / 4, 1.0), 20.0))
-    if not chosen:
+    program = Program(source, example.text, guarded=guarded)
+    some = min(max(seconds / 4, 1.0), 20.0)
+    found, chosen = best(point(program, seed), seconds=some, quick=True)
+    judged = judge(found, chosen[0]) if chosen else None
+    if judged and judged.verdict != "right" and not found.complete:
+        found, chosen = best(point(program, seed), seconds=some)
+        judged = judge(found, chosen[0])
+    if not judged:
         return Report(
             "cannot tell",
             str(source.path),
@@ -179,12 +194,15 @@ def examine(
             reason="nothing in the example is a loss: no number that the code returns or keeps, no array "
             "that is handed to a backward in the shape of an output",
         )
-    judged = judge(found, chosen[0])
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
             if again(chosen[0], program, seed + 1).wrong:  # it was right by chance
-                return examine(source, example, seed + 1, sure=True)
-    if judged.verdict == "wrong" and not found.complete:
+                return examine(source, example, seed + 1, sure=True, guarded=guarded)
+    if judged.verdict != "right" and guarded and any(file.guarded for file in program.files.values()):
+        other = examine(source, example, seed, seconds, guarded=False)
+        if isinstance(other, Examined) and other.judged.verdict == "right":
+            return other
+    if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
     return Examined(source, example, found, chosen[0], judged)
@@ -198,6 +216,10 @@ def _told(one: Examined) -> Report:
         report.notes += side_effects(one)
         if report.verdict == "wrong":
             add_truncation(one, report)
+            note = next((note for note in report.notes if note.startswith("truncated:")), "")
+            if note and one.example.marked and (other := sibling(one.source.tree, one.example.piece[-1])):
+                report.verdict = "cannot tell"  # which of them is called is the tool's choice
+                report.reason = f"{note}; it may be meant, as {other} takes the same arguments"
     return report
 
 

@@ -72,12 +72,16 @@ def reported(one: Examined) -> Report:
     report.notes += [f"{place}: left out: {why}" for place, why in program.left_out.items()]
     if any(file.doubled for file in program.files.values()):
         report.notes.append("judged in double precision: float32 stands as float64")
+    if not program.guarded:
+        report.notes.append(
+            "judged with its constants of 1e-05 and less at nothing: they guard a quotient or a log"
+        )
     if chosen.factor != 1.0:
         inverse = round(1 / chosen.factor)
         is_part = abs(chosen.factor) < 1 and abs(1 / chosen.factor - inverse) < 1e-9
         factor = f"1/{inverse}" if is_part else f"{chosen.factor:.6g}"
         report.notes.append(f"the gradients are {factor} times those of {chosen.candidate.text}")
-    if not one.found.complete:
+    if not one.found.complete and report.verdict != "right":
         report.notes.append("the example is large: not every value was followed")
     report.trace = _trace(one)
     return report
@@ -88,7 +92,12 @@ def _gradients(judged: Judged, factor: float) -> list[dict[str, Any]]:
     out = []
     for g in judged.gradients:
         out.append({"name": g.name, "verdict": g.verdict, "where": g.where, "error": g.error, "note": g.note})
-        if g.verdict == "wrong" and g.name in wanted and g.got is not None:
+        if (
+            g.verdict == "wrong"
+            and g.name in wanted
+            and g.got is not None
+            and g.got.size == wanted[g.name].size
+        ):
             got, right = g.got.reshape(g.shape), wanted[g.name]
             at = np.unravel_index(int(np.abs(got - right).argmax()), g.shape)
             out[-1] |= {"at": [int(i) for i in at], "got": float(got[at]), "wanted": float(right[at])}
@@ -162,6 +171,10 @@ def _told(
 def add_mends(one: Examined, report: Report, mended: Mended) -> None:
     """Add a correction to a report."""
     report.whole = mended.whole
+    for m in () if mended.whole else mended.mends:
+        report.notes.append(
+            f"{one.place(m.path, m.line)}: {m.reason}: a part of the correction; more is wrong"
+        )
     if mended.whole:
         sources = one.found.point.case.program.sources
         report.mends = [

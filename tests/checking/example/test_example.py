@@ -129,42 +129,42 @@ def test_a_step_is_shown_with_rows_and_gradients_of_its_own_shapes(tmp_path: Pat
     example = next(candidates(file))
     assert example.piece == ("rnn_step_forward", "rnn_step_backward")
     assert (
-        "x, prev_h, Wx = np.random.randn(2, 3), np.random.randn(2, 5), np.random.randn(3, 5)" in example.text
+        "x, prev_h, Wx = np.random.randn(2, 3), np.random.randn(2, 6), np.random.randn(3, 6)" in example.text
     )
     assert "dnext_h = np.random.randn(*next_h.shape)" in example.text
     again = other_sizes(example)
     assert again is not None
     names = run(file, again)
-    assert names["x"].shape == (3, 4)
-    assert names["prev_h"].shape == (3, 7)
+    assert names["x"].shape == (3, 5)
+    assert names["prev_h"].shape == (3, 8)
 
 
 def test_weights_of_the_module_are_small_and_tokens_repeat(tmp_path: Path) -> None:
     example = first(tmp_path, CHARS)
-    assert example.text.splitlines()[0] == "hidden_size = 5"
-    assert "[0, 2, 1, 2], [0, 2, 1, 2], np.random.randn(5, 1)" in example.text
-    assert run(source(tmp_path, CHARS), example)["dWxh"].shape == (5, 7)
+    assert example.text.splitlines()[0] == "hidden_size = 6"
+    assert "[0, 2, 1, 2], [2, 1, 2, 1], np.random.randn(6, 1)" in example.text
+    assert run(source(tmp_path, CHARS), example)["dWxh"].shape == (6, 7)
 
 
 def test_columns_and_a_backward_of_another_name(tmp_path: Path) -> None:
     example = first(tmp_path, COLUMNS)
-    assert example.text.startswith("net = Net(3, 5, 7, 0.1)\ncolumns = np.random.randn(4, 3, 2)")
+    assert example.text.startswith("net = Net(3, 6, 7, 0.1)\ncolumns = np.random.randn(4, 3, 2)")
     assert example.piece == ("Net.forward", "Net.rewind")
     assert "net.rewind(dy)" in example.text
 
 
 def test_four_gates_and_a_closure(tmp_path: Path) -> None:
     example = first(tmp_path, GATES)
-    assert "np.random.randn(2, 4, 3), np.random.randn(2, 5), np.random.randn(3, 20)" in example.text
+    assert "np.random.randn(2, 4, 3), np.random.randn(2, 6), np.random.randn(3, 24)" in example.text
     assert example.text.splitlines()[-1].endswith("= back(dhs)")
 
 
 def test_parameters_in_a_dict(tmp_path: Path) -> None:
     file = source(tmp_path, PARTS)
     example = next(candidates(file))
-    assert 'parameters = {"Wax": Wax, "Waa": Waa, "ba": ba}' in example.text
+    assert "parameters = {'Wax': np.random.randn(6, 3), 'Waa'" in example.text
     names = run(file, example)
-    assert [names[n].shape for n in ("xt", "Wax", "Waa", "ba")] == [(3, 2), (5, 3), (5, 5), (5, 1)]
+    assert [a.shape for a in (names["xt"], *names["parameters"].values())] == [(3, 2), (6, 3), (6, 6), (6, 1)]
 
 
 def test_what_is_not_there_and_what_never_ends_yield_nothing(tmp_path: Path) -> None:
@@ -269,9 +269,9 @@ def test_the_loss_says_what_a_target_is_and_the_object_says_its_sizes(tmp_path: 
     file = source(tmp_path, LOSS)
     first, *_, last = candidates(file)
     assert first.text.splitlines()[-2:] == ["loss = net.loss(p, 2)", "net.backward(p, 2)"]
-    assert run(file, first)["net"].W.shape == (5, 5)
+    assert run(file, first)["net"].W.shape == (6, 6)
     assert run(file, first)["net"].xs[0].shape == (4, 1)
-    assert "np.zeros((5, 1))" in last.text
+    assert "np.zeros((6, 1))" in last.text
 
 
 def test_what_goes_through_time_and_was_not_judged_is_named(tmp_path: Path) -> None:
@@ -314,3 +314,79 @@ def test_what_is_right_for_the_first_step_only_is_not_right(tmp_path: Path, text
     work({"path": path, "seconds": 60.0, "mend": False}, lambda _, report: reports.append(report))
     assert {report["verdict"] for report in reports} == {verdict}
     assert ("one step of the input only" in reports[0]["reason"]) == (verdict != "right")
+
+
+BATCH = """
+import numpy as np
+
+class Words:
+    def __init__(self, n_words, n_hidden):
+        self.U, self.W = np.random.randn(n_hidden, n_words), np.random.randn(n_hidden, n_hidden)
+
+    def forward(self, batch, begin):
+        states, count = [begin], len(batch)
+        assert begin.shape[1] == count
+        for t in range(len(batch[0])):
+            x = np.zeros((self.U.shape[1], count))
+            for n in range(count):
+                x[batch[n][t], n] = 1
+            states.append(np.tanh(self.U @ x + self.W @ states[-1]))
+        return states
+
+    def backward(self, dh, states):
+        dW, dU = 0 * self.W, 0 * self.U
+        return dW, dU
+"""
+HISTORY = """
+import numpy as np
+
+def forward(size, xs, begin, weights):
+    assert begin.shape == (size, 1)
+    Wx, Wh, b = weights
+    h_s, a_s = [begin], []
+    for x in xs:
+        a_s.append(np.dot(Wx, np.vstack((h_s[-1], x))) + b)
+        h_s.append(np.tanh(a_s[-1]) + np.dot(Wh, h_s[-1]))
+    return a_s, h_s
+
+def backward(h, a, weights):
+    Wx, Wh, b = weights
+    dWh = 0 * Wh
+    for k in reversed(range(len(a))):
+        dWh += h[k + 1] @ h[k].T
+    return dWh
+"""
+
+
+def test_what_a_value_is_shows_in_its_use(tmp_path: Path) -> None:
+    file = source(tmp_path, BATCH)
+    example = next(candidates(file))
+    names = run(file, example)
+    assert "batch, begin = [[0, 2, 1, 2], [2, 1, 2, 1]], np.random.randn(6, 2)" in example.text
+    assert len(names["states"]) == 5
+    again = other_sizes(example)
+    assert again is not None
+    assert run(file, again)["begin"].shape == (8, 3)
+
+
+def test_histories_go_by_their_names_and_weights_by_those_they_are_unpacked_into(tmp_path: Path) -> None:
+    example = first(tmp_path, HISTORY)
+    assert "weights = (np.random.randn(6, 9), np.random.randn(6, 6), np.random.randn(6, 1))" in example.text
+    assert example.text.splitlines()[-1].endswith("backward(h_s, a_s, weights)")
+
+
+def test_a_backward_is_handed_nothing_that_the_forward_has_not_seen(tmp_path: Path) -> None:
+    text = STEP.replace("(dnext_h, cache):", "(dnext_h, cache, Emb):") + "    dEmb = 0 * Emb\n"
+    for example in candidates(source(tmp_path, text)):
+        assert not example.text.splitlines()[-2].startswith("dnext_h, Emb")
+
+
+def test_a_layer_that_was_not_judged_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(
+        STEP + "\ndef pool_backward(dout, net):\n    dx = net.go(dout)\n    dw = dx\n    return dx, dw\n"
+    )
+    reports: dict[int, dict[str, Any]] = {}
+    work({"path": path, "seconds": 60.0}, lambda _, report: reports.update({report["number"]: report}))
+    assert [report["verdict"] for report in reports.values()] == ["right", "cannot tell"]
+    assert reports[1]["piece"] == ("pool_backward",)

@@ -13,6 +13,7 @@ from bptt.checking.file import (
     leading_constants,
     overridden,
     read,
+    without_unread,
 )
 from subject_files import Write, defined, execute
 from subject_files import write as write
@@ -265,3 +266,35 @@ def test_an_activation_that_nobody_defines_is_the_usual_one(write: Write) -> Non
     assert names["g"](np.zeros((2, 1))).tolist() == [[0.5], [0.5]]
     assert names["g"](np.zeros((2, 2))).tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert read(write("from activations import *\n" + text)).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("example", "kept"),
+    [
+        ("", {"size", "step"}),
+        ("net = f(3)\nnet.go()", {"size", "step"}),  # it sets the name before it reads it
+        ("y = f(rows)", {"size", "step", "rows", "table"}),
+        ("net.go()", {"size", "step", "net", "rows", "table"}),
+    ],
+)
+def test_what_neither_a_file_nor_an_example_reads_is_not_executed(example: str, kept: set[str]) -> None:
+    file = (
+        "size = 3\nstep = 1\nrows = [0] * 99\nrows[0] = table = size\nnet = f(rows)\nunread = net\n"
+        "def f(net):\n    global step\n    step = step + size\n"
+        "    rows = net\n    return lambda x=step: rows\n"
+    )
+    found = without_unread(ast.parse(file).body, ast.parse(example).body)
+    names = {part.id for one in found[:-1] for part in ast.walk(one) if isinstance(part, ast.Name)}
+    assert names - {"f"} == kept
+    every = without_unread(ast.parse(file).body, ast.parse("eval(example)").body)
+    assert len(every) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("np.log(x + 1e-6)", 0.0), ("np.log(x - 1 + 1e-6)", np.log(1e-6)), ("np.log(x + 1.0)", np.log(2.0))],
+)
+def test_a_guard_of_a_logarithm_is_for_zero(text: str, value: float) -> None:
+    tree = ast.parse(text, mode="eval")
+    assert not in_double(tree)
+    assert eval(compile(tree, "guarded", "eval"), {"np": np, "x": 1.0}) == pytest.approx(value, abs=1e-12)

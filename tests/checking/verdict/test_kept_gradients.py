@@ -112,6 +112,123 @@ def test_a_guard_in_a_logarithm_is_no_fault(tmp_path: Path) -> None:
     assert wrong.verdict == "wrong"
 
 
+SATURATED = """
+import numpy as np
+
+def loss_and_gradients(x, t, W):
+    p = 1 / (1 + np.exp(-3 * x @ W))
+    loss = -np.sum(t * np.log(p + 1e-6) + (1 - t) * np.log(1 - p + 1e-6))
+    return loss, 3 * x.T @ (p - t)
+"""
+
+
+def test_a_guard_that_is_felt_is_no_fault(tmp_path: Path) -> None:
+    example = (
+        "x, t, W = np.random.randn(4, 3), np.eye(4)[[1, 3, 0, 2]], np.random.randn(3, 4)\n"
+        "loss, dW = loss_and_gradients(x, t, W)"
+    )
+    assert examined(tmp_path, SATURATED, example).judged.verdict == "right"
+    faulty = SATURATED.replace("p - t", "p - 0.99 * t")
+    assert examined(tmp_path, faulty, example).judged.verdict == "wrong"
+
+
+SLICES = """
+import numpy as np
+
+class Layer:
+    def __init__(self):
+        self.W = np.random.randn(3, 4)
+
+    def loss(self, xs):
+        self.ys = np.tanh(xs @ self.W)
+        return (self.ys**2).sum() / 2
+
+    def step(self, xs):
+        dxs, dW = np.zeros_like(xs), np.zeros_like(self.W)
+        for t in range(len(xs)):
+            da = self.ys[t] * (1 - self.ys[t] ** 2)
+            dxs[t] = da @ self.W.T
+            dW += np.outer(xs[t], da)
+        self.W -= 0.1 * dW
+"""
+
+
+def test_an_array_that_is_filled_entry_by_entry_and_not_returned_is_read_at_the_end(tmp_path: Path) -> None:
+    example = "net, xs = Layer(), np.random.randn(5, 3)\nloss = net.loss(xs)\nnet.step(xs)"
+    right = examined(tmp_path, SLICES, example).judged
+    assert {g.name: g.verdict for g in right.gradients} == {"net.W": "right", "xs": "right"}
+    wrong = examined(tmp_path, SLICES.replace("self.W.T", "self.W.T / 2"), example).judged
+    assert {g.name for g in wrong.wrong} == {"xs"}
+
+
+FORWARD_MODE = """
+import numpy as np
+
+def trace(w, u, xs):
+    h, p, q, loss, gw, gu = np.zeros(3), np.zeros((3, 3, 3)), np.zeros((3, 3)), 0.0, 0 * w, 0 * u
+    for x in xs:
+        z = np.tanh(w @ h + u * x)
+        p = np.einsum("ij,jkl->ikl", w, p) + np.eye(3)[:, :, None] * h
+        q = w @ q + np.eye(3) * x
+        p, q = p * (1 - z**2)[:, None, None], q * (1 - z**2)[:, None]
+        h = z
+        loss += h @ h / 2
+        gw += np.tensordot(h, p, 1)
+        gu += h @ q
+    return loss, gw, gu
+"""
+
+
+def test_gradients_that_are_carried_forward_are_right_where_all_that_is_kept_is(tmp_path: Path) -> None:
+    example = (
+        "w, u, xs = np.random.randn(3, 3), np.random.randn(3), np.random.randn(5)\n"
+        "loss, gw, gu = trace(w, u, xs)"
+    )
+    assert examined(tmp_path, FORWARD_MODE, example).judged.verdict == "right"
+    wrong = examined(tmp_path, FORWARD_MODE.replace("gu += h @ q", "gu += h @ q * 2"), example).judged
+    assert wrong.verdict != "right"
+
+
+SCALARS = """
+import math, random
+
+class Number:
+    def __init__(self, value, made_of=()):
+        self.value, self.made_of, self.grad = value, made_of, 0.0
+
+    def __add__(self, other):
+        return Number(self.value + other.value, ((self, 1.0), (other, 1.0)))
+
+    def __mul__(self, other):
+        return Number(self.value * other.value, ((self, other.value), (other, self.value)))
+
+    def tanh(self):
+        return Number(math.tanh(self.value), ((self, 1 - math.tanh(self.value) ** 2),))
+
+    def back(self, grad=1.0):
+        self.grad += grad
+        for one, slope in self.made_of:
+            one.back(grad * slope)
+
+def net():
+    return [Number(random.gauss(0, 1)) for _ in range(3)]
+
+def run(w, xs):
+    h = Number(0.5)
+    for x in xs:
+        h = (w[0] * h + w[1] * Number(x) + w[2]).tanh()
+    return h * h
+"""
+
+
+def test_a_number_beside_its_gradient_is_a_parameter(tmp_path: Path) -> None:
+    example = "w = net()\nloss = run(w, [0.3, -0.5, 0.9])\nloss.back()"
+    right = examined(tmp_path, SCALARS, example).judged
+    assert {g.name: g.verdict for g in right.gradients} == {f"w[{k}].value": "right" for k in range(3)}
+    wrong = examined(tmp_path, SCALARS.replace("self.grad += grad", "self.grad = grad"), example).judged
+    assert {g.name for g in wrong.wrong} == {f"w[{k}].value" for k in range(3)}
+
+
 def test_a_weight_under_a_gradient_s_name_is_wrong(tmp_path: Path) -> None:
     judged = examined(tmp_path, changed((RETURN, "return np.array(dxs), dh, W, dU"))).judged
     assert {g.name for g in judged.wrong} == {"W"}
@@ -125,3 +242,48 @@ def test_code_that_changes_what_it_is_handed_is_judged_by_what_it_was(tmp_path: 
     judged = examined(tmp_path, code).judged
     assert judged.verdict == "right"
     assert {g.verdict for g in judged.gradients} == {"right"}
+
+
+UNUSED = """
+import numpy as np
+
+def run(x, t, W, U):
+    h, before = np.tanh(x @ W), np.zeros((2, 4))
+    d = np.tanh(h + before @ U) - t
+    da = d * (1 - np.tanh(h) ** 2)
+    return (d**2).sum() / 2, [x.T @ (da * (1 - h**2)), before.T @ da]
+"""
+
+
+def test_a_gradient_of_zeros_at_what_the_loss_does_not_depend_on_is_right(tmp_path: Path) -> None:
+    example = (
+        "x, t, W, U = [np.random.randn(*n) for n in ((2, 3), (2, 4), (3, 4), (4, 4))]\n"
+        "loss, grads = run(x, t, W, U)"
+    )
+    assert examined(tmp_path, UNUSED, example).judged.verdict == "right"
+
+
+LAYERS = """
+import numpy as np
+
+def net(ps, x):
+    zs = [x]
+    for p in ps:
+        zs.append(np.tanh(zs[-1] @ p["W"] + p["b"]))
+    d, gs = zs[-1], []
+    for p, a, z in zip(ps[::-1], zs[-2::-1], zs[:0:-1]):
+        d = d * (1 - z**2)
+        gs.insert(0, {"W": a.T @ d, "b": d.sum(0)})
+        d = d @ p["W"].T
+    return (zs[-1] ** 2).sum() / 2, gs
+"""
+
+
+def test_the_gradients_of_layers_whose_arrays_have_the_same_names_are_told_apart(tmp_path: Path) -> None:
+    example = (
+        "ps = [{'W': np.random.randn(n, m), 'b': np.random.randn(m)} for n, m in ((3, 4), (4, 2), (2, 5))]\n"
+        "loss, grads = net(ps, np.random.randn(2, 3))"
+    )
+    assert examined(tmp_path, LAYERS, example).judged.verdict == "right"
+    faulty = LAYERS.replace('"W": a.T @ d', '"W": a.T @ (d if len(gs) != 1 else d**2)')
+    assert {g.name for g in examined(tmp_path, faulty, example).judged.wrong} == {"ps[1]['W']"}

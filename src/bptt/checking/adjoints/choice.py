@@ -1,14 +1,15 @@
 """Which loss the backward is the gradient of: the one under which most of it is explained."""
 
 import ast
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Execution, sketch
 from bptt.checking.adjoints.rows import Rows
-from bptt.checking.adjoints.table import Adjoints, measure, results
+from bptt.checking.adjoints.table import NONE, Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE, Candidate
 from bptt.checking.taps.values import Path, shape
 from bptt.types import Array
@@ -40,19 +41,72 @@ class Chosen:
     values: set[bytes] = field(default_factory=set)
 
 
-def best(at: Point, *, seconds: float = 20.0) -> tuple[Adjoints, list[Chosen]]:
-    """Measure the adjoints under the code's or the example's loss, or an implied one."""
-    found = measure(at, seconds=seconds)
+def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjoints, list[Chosen]]:
+    """Measure the adjoints under the losses that may be meant, and say which is.
+
+    One that the backward begins with is not taken before the code's own without much that speaks for it.
+    Quick: where all that the code made has its gradient, the rest is not followed for long.
+    """
+    every = totals(at)
+    few, own = leading(every), sum(path in every.arrays for path in at.made)
+    is_done = quick and max((one.whole for one in few), default=0) >= max(own, 1)
+    found = follow(every, few, seconds=seconds / 5 if is_done else seconds)
     chosen = choose(found)
-    if chosen and chosen[0].explained >= 0.4 * chosen[0].of:
-        return found, chosen
-    other = measure(at, seconds=seconds, implied=True)
-    more = choose(other)
-    own = chosen and chosen[0].candidate.kind == "scalar" and LOSSLIKE.search(chosen[0].candidate.text)
-    least = chosen[0].explained + (max(3, 0.3 * chosen[0].of) if own else 1) if chosen else -1
-    if more and more[0].explained > least:
-        return other, more
+    first = next((one for one in chosen if one.candidate.kind != "implied"), None)
+    if first is not None and chosen[0].candidate.kind == "implied":
+        margin = max(3.0, 0.3 * first.of) if _is_own(first.candidate) else 1.0
+        if first.explained >= 0.4 * first.of or chosen[0].explained <= first.explained + margin:
+            chosen = [first, *(one for one in chosen if one is not first)]
     return found, chosen
+
+
+def _is_own(candidate: Candidate) -> bool:
+    return candidate.kind == "scalar" and bool(LOSSLIKE.search(candidate.text))
+
+
+def leading(found: Adjoints) -> list[Candidate]:
+    """Return the losses for most of whose gradients there is an array; all, where there is none for any."""
+    produced = _produced(found)
+    every = [replace(one, whole=_whole(found, one, produced)) for one in found.candidates]
+    own = [one for one in every if _is_own(one)]
+    some = [one for one in every if one.kind != "implied"] if any(one.whole for one in own) else every
+    most = max((one.whole for one in some), default=0)
+    return [one for one in some if one.whole == most or one in own]
+
+
+def _produced(found: Adjoints) -> dict[int, Array]:
+    """Return the sketches of all arrays and changes of arrays that a run computes, by their size."""
+    point, record = found.point, found.record
+    last, first = record.names[-1], record.names[point.start]
+    arrays = [n for one in record.executions if one.step >= point.start for _, n in results(one)]
+    arrays += [
+        *last.values(),
+        *(first[p] - last[p] for p in first if p in last and first[p].size == last[p].size),
+    ]
+    by_size: dict[int, dict[bytes, Array]] = {}
+    for numbers in arrays:
+        if numbers.size > 1:
+            by_size.setdefault(numbers.size, {})[numbers.tobytes()] = sketch(numbers)
+    return {size: np.array([*sketches.values()]) for size, sketches in by_size.items()}
+
+
+def _whole(found: Adjoints, candidate: Candidate, produced: dict[int, Array]) -> int:
+    """Return of how many arrays the gradient is there, as it is or times one factor."""
+    point, terms, ratios = found.point, list(candidate.terms), Counter[str]()
+    handed = [found.terms[n].weights for n in terms]
+    base = max(1.0, abs(float(found.base[terms].sum())))
+    for path, full in found.arrays.items():
+        total, numbers = full[terms].sum(axis=0), found.record.names[-1][path]
+        values = produced.get(numbers.size)
+        own = path in point.given and any(w is not None and numbers.tobytes() in w.tobytes() for w in handed)
+        if values is None or own or np.abs(total).max() <= NONE * base:
+            continue
+        size = np.abs(values).max(axis=1) * np.abs(total).max()
+        parallel = np.abs(values[:, 0] * total[1] - values[:, 1] * total[0]) <= 1e-6 * size
+        with np.errstate(all="ignore"):
+            near = values[parallel & (size > 0)] @ total / (total @ total)
+        ratios.update({f"{ratio:.4g}" for ratio in near})
+    return max((n for ratio, n in ratios.items() if n > 1 or ratio in ("1", "-1")), default=0)
 
 
 def choose(found: Adjoints) -> list[Chosen]:

@@ -45,14 +45,14 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
     calls = record.outcome.calls
     outputs = _distinct(_outputs(point, record, calls))
     whole: set[int] = set()  # what is handed over as it is: no list of what is handed over step by step
-    earlier: set[tuple[Any, ...]] = {identity(record.held[-1][p]) for p in point.made if p in record.held[-1]}
+    earlier = _started(record, point.made)
     for n, call in enumerate(calls):
         named = zip(call.names, call.arguments, call.given, strict=True)
         handed = [
             (value, was, name)
             for name, one, kept in named
             if not LABEL.search(name)
-            for value, was in zip(_parts(one), _parts(kept), strict=False)
+            for value, was in _pairs(one, kept, outputs)
             if not any(identity(one) in earlier for _, one in leaves(value))
         ]
         earlier |= {identity(one) for value in [*call.arguments, call.result] for _, one in leaves(value)}
@@ -87,6 +87,15 @@ def _bare(name: str) -> str:
     return re.sub(r"^_*(grad|delta|d)_?|_?(grad|delta)$", "", name).lower()
 
 
+def _pairs(value: Any, was: Any, outputs: list[_Output]) -> Iterator[tuple[Any, Any]]:
+    """Yield an argument's arrays as they are and were; a list that is no output's gradient by its members."""
+    for one, kept in zip(_parts(value), _parts(was), strict=False):
+        if type(one) is list and not any(_alike(o.value, one) for o in outputs):
+            yield from zip(one, kept, strict=True)
+        else:
+            yield one, kept
+
+
 def _parts(value: Any) -> list[Any]:
     """Return an argument's arrays: itself, or the members of a tuple or a list of unlike ones."""
     if flat(value) is not None:
@@ -108,8 +117,7 @@ def _distinct(outputs: Iterator[_Output]) -> list[_Output]:
 
 
 def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Output]:
-    held = record.held[-1]
-    started = {identity(held[p]) for p in (*point.made, *point.given) if p in held}
+    started = _started(record, point.made | point.given)
     for n, call in enumerate(calls):
         members = list(call.result) if isinstance(call.result, tuple) else [call.result]
         for i, one in enumerate(members):
@@ -142,14 +150,17 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                 continue
             if not isinstance(value, list) and flat(value) is None:
                 continue
-            if (
-                any(p[: len(parent)] == parent for p in (*point.made, *point.given))
-                or identity(value) in started
-            ):
+            within = (p for p in (*point.made, *point.given) if len(p) > len(parent))
+            if any(p[: len(parent)] == parent for p in within) or identity(value) in started:
                 continue
             seen.add(id(value))
             read = functools.partial(_held, parent)
             yield _Output(written(parent), step - 1, read, value, deep=len(parent) > 1)
+
+
+def _started(record: Record, paths: dict[Path, int]) -> set[tuple[Any, ...]]:
+    """Return the arrays that the program starts from: a name may hold another one at the end."""
+    return {identity(record.held[after + 1][path]) for path, after in paths.items()}
 
 
 def _held(path: Path, outcome: Outcome) -> Any:

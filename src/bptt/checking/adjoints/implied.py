@@ -40,8 +40,8 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
             pairs.setdefault((a.node, kind), {})[a.use] = target
             gradients.setdefault(a.node, {})[a.use] = a.numbers - target
     for (k, kind), uses in pairs.items():
-        if all((target == 1).all() for target in uses.values()):
-            continue  # `1 - p`, with ones for 1
+        if any(all((target == one).all() for target in uses.values()) for one in (0, 1)):
+            continue  # `1 - p`, with ones for 1; a sum that begins at zero
         none = np.zeros(1) if kind == "sigmoid" else None  # labels that are all zero leave no trace
         count = max(uses) + 1 if none is None else sum(seen.node == k for seen in record.taps)
         of = [_implied(kind, uses.get(u, none)) for u in range(count)]
@@ -76,8 +76,9 @@ def _in_place(taps: list[Seen]) -> Iterator[tuple[Seen, Array]]:
     for seen in taps:
         by_size.setdefault(seen.numbers.size, {}).setdefault(seen.numbers.tobytes(), seen)
     for size, values in by_size.items():
-        seen_first = list(values.values())[:200]
+        seen_first = list(values.values())[: max(200, 20_000 // size)]
         matrix = np.array([seen.numbers for seen in seen_first])
+        inside = (matrix.min(axis=1) > 0) & (matrix.max(axis=1) < 1)
         for i in range(1, len(seen_first) if size > 1 else 0):
             scales = {1.0, *map(float, shape(seen_first[i].value)[:1])}  # a mean over the batch, too
             for scale in scales:
@@ -85,7 +86,7 @@ def _in_place(taps: list[Seen]) -> Iterator[tuple[Seen, Array]]:
                     difference = matrix[:i] - scale * matrix[i]
                 labels = np.round(difference)
                 hot = np.abs(difference - labels).max(axis=1) < 1e-9
-                hot &= (labels.min(axis=1) >= 0) & (labels.max(axis=1) == 1)
+                hot &= inside[:i] & (labels.min(axis=1) >= 0) & (labels.max(axis=1) == 1)
                 yield from ((seen_first[n], labels[n]) for n in np.nonzero(hot)[0])
 
 

@@ -1,17 +1,20 @@
-"""What may be the loss: a number of the code's own, or outputs with what is handed over."""
+"""What may be the loss: the code's own number, outputs with what is handed over, or what is implied."""
 
 import ast
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from bptt.checking.adjoints.handed import handed
+from bptt.checking.adjoints.implied import implied
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Record
 from bptt.checking.adjoints.terms import LOSSLIKE, MOST, Candidate, Term
 from bptt.checking.taps.program import Outcome
 from bptt.checking.taps.values import Path, flat, get, shape, written
+from bptt.types import Array
 
 
 def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
@@ -30,7 +33,29 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
                 terms.append(term)
         text = " + ".join(t.text for t in combination)
         candidates.append(Candidate(text, "handed", tuple(numbers), sure))
-    return terms, candidates
+    own = list(itertools.islice(implied(point, record), MOST))
+    alone = [Candidate(t.text, t.kind, (len(terms) + n,)) for n, t in enumerate(own)]
+    errors = [np.abs(t.weights) for t in own if t.weights is not None]
+    candidates = [  # a difference of an output and its label is no loss
+        one
+        for one in candidates
+        if one.kind != "scalar" or not any(_same(w, terms[one.terms[0]].weights) for w in errors)
+    ]
+    over = [one for one in candidates if one.kind == "handed"]
+    given = [terms[n].weights for one in over if one.sure for n in one.terms]
+    candidates += [one for one, t in zip(alone, own, strict=True) if all(_same(w, t.weights) for w in given)]
+    candidates += [  # a step's backward is handed the next step's gradient beside its own labels
+        Candidate(f"{one.text} + {more.text}", one.kind, (*one.terms, *more.terms))
+        for one, more in itertools.islice(itertools.product(alone, over), 3 * MOST)
+    ]
+    return terms + own, [replace(one, number=n) for n, one in enumerate(candidates)]
+
+
+def _same(handed: Array | None, own: Array | None) -> bool:
+    """Say whether what is handed over is the gradient of a loss that the backward begins with."""
+    if handed is None or own is None or handed.size != own.size:
+        return False
+    return bool(np.allclose(np.sort(handed), np.sort(own)))  # in whatever order of time
 
 
 def _scalars(point: Point, record: Record) -> Iterator[Term]:
@@ -80,7 +105,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
         name = f"`{text}` of line {tree.lineno}"
         odd = not LOSSLIKE.search(text)
         if not isinstance(tree, ast.Expr):
-            found.append((odd, 2, Term(name, "scalar", steps[j], statement=j)))
+            sizes = np.abs(values)
+            found.append((odd, 2, Term(name, "scalar", steps[j], statement=j, weights=sizes)))
             if len(values) > 1 and not isinstance(tree, ast.AugAssign):
                 found.append(
                     (odd, 3, Term(f"the sum of {name}", "scalar", steps[j], statement=j, total=True))

@@ -10,10 +10,12 @@ from bptt.checking.adjoints.record import Bump, Case, Record, named
 from bptt.checking.file import bound
 from bptt.checking.taps.example import calls_code
 from bptt.checking.taps.program import Outcome, Program
-from bptt.checking.taps.values import Path, flat, identity, put, shape
+from bptt.checking.taps.values import Path, flat, get, identity, shape
 from bptt.types import Array
 
 STATE = re.compile(r"^_*(h|c|s|a|state|hidden|cell|prev|last|memory|short|long)", re.IGNORECASE)
+
+GRADIENT = re.compile(r"_*(grad|gradient|deriv|derivative|adjoint|g|d)_?", re.IGNORECASE)
 
 
 @dataclass
@@ -57,7 +59,7 @@ def point(program: Program, seed: int = 0) -> Point:
         seen |= set(names)
         new.append(fresh)
         for p in fresh:
-            if shape(first.held[i][p]):  # a number by itself is a rate, a probability, a size: it stays
+            if shape(first.held[i][p]) or _is_entry(p, first):
                 by = 1e-3 * np.random.default_rng(len(bumps)).normal(size=names[p].size)
                 bumps.append(Bump(p, i - 1, by))
     second = _moved(plain, bumps, first)
@@ -72,7 +74,7 @@ def point(program: Program, seed: int = 0) -> Point:
             computed = p in second[i] and not np.array_equal(second[i][p], first.names[i][p])
             if computed:
                 computed_at += [i - 1] if calls else []
-            elif not shape(first.held[i][p]):
+            elif not shape(first.held[i][p]) and not _is_entry(p, first):
                 continue
             elif calls:
                 found.made[p] = i - 1
@@ -83,7 +85,7 @@ def point(program: Program, seed: int = 0) -> Point:
         for i in range(1, len(first.names))
         if calls_code(steps[i - 1], program.code)
         and any(
-            p in first.names[i - 1] and not np.array_equal(first.names[i - 1][p], v)
+            p in first.names[i - 1] and p not in new[i] and not np.array_equal(first.names[i - 1][p], v)
             for p, v in first.names[i].items()
         )
     ]
@@ -119,6 +121,23 @@ def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
     return Case(found.case.program, found.case.seed, draws)
 
 
+def _is_entry(path: Path, record: Record) -> bool:
+    """Return whether a number is a parameter: beside it, its object keeps its gradient.
+
+    Any other number by itself is a rate, a probability, a size: it stays as it is.
+    """
+    if path[-1][0] != "attr" or GRADIENT.fullmatch(path[-1][1]):
+        return False
+    assert record.outcome is not None
+    try:
+        owner = get(record.outcome.names, path[:-1])
+    except (LookupError, AttributeError, TypeError):
+        return False
+    beside = [*getattr(owner, "__dict__", ()), *getattr(type(owner), "__slots__", ())]
+    gradients = (getattr(owner, name, None) for name in beside if GRADIENT.fullmatch(name))
+    return any(isinstance(one, float | int) for one in gradients)
+
+
 def _is_alias(path: Path, record: Record, i: int) -> bool:
     """Return whether an array was there before, under another name."""
     value = record.held[i][path]
@@ -133,17 +152,11 @@ def _moved(case: Case, bumps: list[Bump], first: Record) -> list[dict[Path, Arra
         by.setdefault(one.after, []).append(one)
 
     def after(i: int, outcome: Outcome) -> None:
-        held = dict(named(outcome.names))
-        out.append({p: n.copy() for p, v in held.items() if (n := flat(v)) is not None})
+        out.append({p: n.copy() for p, v in named(outcome.names) if (n := flat(v)) is not None})
         for one in by.get(i, ()):
             now, was = out[-1].get(one.path), first.names[i + 1].get(one.path)
-            if (
-                now is not None
-                and was is not None
-                and np.array_equal(now, was)
-                and now.size == one.numbers.size
-            ):
-                put(held[one.path], now + one.numbers)
+            if now is not None and was is not None and np.array_equal(now, was):
+                one.make(outcome.names)
 
     case.run(after=after)
     return out

@@ -82,6 +82,19 @@ class Bump:
     numbers: Array
     draw: bool = False  # the numbers replace those that are there
 
+    def make(self, names: dict[str, Any]) -> None:
+        """Change what is there now, if it is of that size."""
+        try:
+            value = get(names, self.path)
+        except (LookupError, AttributeError, TypeError):
+            return
+        now = flat(value)
+        if now is not None and now.size == self.numbers.size:
+            if isinstance(value, float | np.floating):
+                _set(names, self.path, bump(value, self.numbers - (now if self.draw else 0)))
+            else:
+                put(value, self.numbers if self.draw else now + self.numbers)
+
 
 @dataclass
 class Case:
@@ -107,16 +120,7 @@ class Case:
         def done(i: int, outcome: Outcome) -> None:
             names = outcome.names
             for one in changes.get(i, ()):
-                try:
-                    value = get(names, one.path)
-                except (LookupError, AttributeError, TypeError):
-                    continue
-                now = flat(value)
-                if now is not None and now.size == one.numbers.size:
-                    if isinstance(value, float | np.floating):
-                        _set(names, one.path, bump(value, one.numbers - (now if one.draw else 0)))
-                    else:
-                        put(value, one.numbers if one.draw else now + one.numbers)
+                one.make(names)
             if after is not None:
                 after(i, outcome)
 

@@ -56,6 +56,7 @@ class Rows:
 
     rows: list[Row] = field(default_factory=list)
     by_size: dict[int, tuple[Array, list[Row]]] = field(default_factory=dict)
+    known: dict[bytes, list[Row]] = field(default_factory=dict)  # most values are the same in many runs
 
     def freeze(self) -> "Rows":
         """Make the tables that are searched; returns itself."""
@@ -69,6 +70,12 @@ class Rows:
         """Return the adjoints that a vector is, the simplest first; an empty list: none."""
         if numbers.size not in self.by_size:
             return []
+        key = numbers.tobytes() if numbers.size < 500 else b""
+        if key not in self.known or not key:
+            self.known[key] = self._explain(numbers)
+        return self.known[key]
+
+    def _explain(self, numbers: Array) -> list[Row]:
         largest = float(np.abs(numbers).max())
         if not 1e-9 < largest < 1e12:
             return []

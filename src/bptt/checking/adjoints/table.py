@@ -1,19 +1,16 @@
 """The adjoint of every value of a forward pass, measured; and which of them a value of the backward is."""
 
 import ast
-import itertools
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.implied import implied as implied_losses
 from bptt.checking.adjoints.losses import find
 from bptt.checking.adjoints.point import Point, drawn
 from bptt.checking.adjoints.record import Bump, E, Execution, Record, Seen, directions
 from bptt.checking.adjoints.rows import Row, Rows, sums
-from bptt.checking.adjoints.terms import MOST as MOST_TERMS
 from bptt.checking.adjoints.terms import Candidate, Meter, Term
 from bptt.checking.taps.values import Path, identity
 from bptt.types import Array
@@ -36,6 +33,8 @@ class Adjoints:
         Of each value that matters to a term, its adjoint's sketch.
     arrays : dict of Path to array of shape (terms, 2)
         Of each array that the program starts from.
+    doubts : dict of Path to array of shape (size,)
+        How far two measurements of its gradient's entries are apart: by rounding, or at a kink.
     """
 
     point: Point
@@ -48,6 +47,7 @@ class Adjoints:
     complete: bool = True
     candidates: list[Candidate] = field(default_factory=list)
     full: dict[Any, Array] = field(default_factory=dict)
+    doubts: dict[Path, Array] = field(default_factory=dict)
 
     def seen(self) -> list[Seen]:
         """Return the values that were seen before the loss was there."""
@@ -78,7 +78,7 @@ class Adjoints:
         if key not in self.full:
             after = (self.point.made | self.point.given).get(path, 0)
             after = max(after, self.point.start - 1) if path in self.point.made else after
-            out, h = np.zeros(size), 1e-4 if path else E
+            out, doubt, h = np.zeros(size), np.zeros(size), 1e-4 if path else E
 
             def moved(by: Array) -> float:
                 bumps = (Bump(path, after, by),) if path else ()
@@ -88,9 +88,10 @@ class Adjoints:
                 by = np.zeros(size)
                 by[i] = h
                 near = (moved(by) - moved(-by)) / (2 * h)
-                # a gradient that is judged is wanted to more digits than a statement's result
-                out[i] = (4 * near - (moved(2 * by) - moved(-2 * by)) / (4 * h)) / 3 if path else near
-            self.full[key] = out
+                out[i] = near
+                if path:  # a gradient that is judged is wanted to more digits than a statement's result
+                    doubt[i] = near - (moved(2 * by) - moved(-2 * by)) / (4 * h)
+            self.full[key], self.doubts[path] = out + doubt / 3, np.abs(doubt)
         return self.full[key]
 
     def rows(self, terms: tuple[int, ...]) -> Rows:
@@ -103,101 +104,72 @@ class Adjoints:
         return {at for at, g in self.uses.items() if np.abs(g[list(terms)].sum(axis=0)).max() > NONE * base}
 
 
-def measure(point: Point, *, seconds: float = 20.0, implied: bool = False) -> Adjoints:
-    """Measure all adjoints.
-
-    Parameters
-    ----------
-    point : Point
-    seconds : float
-        After these the rest is left out, and the result is marked incomplete.
-    implied : bool
-        The losses are those that the backward begins with, alone or with what the example hands over.
-    """
-    plain = Meter(point.case, [*find(point, point.first)[0], *implied_losses(point, point.first)])
+def totals(point: Point) -> Adjoints:
+    """Measure the adjoints of the arrays that the program starts from, under every loss that may be meant."""
+    plain = Meter(point.case, find(point, point.first)[0])
     base = plain.measure()
     if plain.terms:
         point.case = drawn(
             point, lambda bump: bool((np.abs(plain.measure(bumps=(bump,)) - base) > 1e-12).any())
         )
     record = point.case.record()
-    if implied:
-        terms, candidates = find(point, record)
-        handed = [one for one in candidates if one.kind == "handed"]
-        own = list(itertools.islice(implied_losses(point, record), MOST_TERMS))
-        candidates = [Candidate(t.text, t.kind, (len(terms) + n,)) for n, t in enumerate(own)]
-        sure = {n for one in handed if one.sure for n in one.terms}
-        own_alone = [
-            one
-            for one, term in zip(candidates, own, strict=True)
-            if all(_same(terms[n].weights, term.weights) for n in sure)
-        ]
-        candidates = (
-            own_alone
-            + [  # a step's backward is handed the next step's gradient beside its own labels
-                Candidate(f"{one.text} + {more.text}", one.kind, (*one.terms, *more.terms))
-                for one, more in itertools.islice(itertools.product(candidates, handed), 3 * MOST_TERMS)
-            ]
-        )
-        terms = terms + own if own else []
-    else:
-        terms, candidates = find(point, record)
+    terms, candidates = find(point, record)
     meter = Meter(point.case, terms)
-    if terms and not (finite := np.isfinite(meter.measure())).all():
-        kept = {int(old): new for new, old in enumerate(np.nonzero(finite)[0])}
-        candidates = [
-            replace(one, terms=tuple(kept[n] for n in one.terms))
-            for one in candidates
-            if all(n in kept for n in one.terms)
-        ]
-        terms = [terms[n] for n in kept]
-        meter = Meter(point.case, terms)
-    found = Adjoints(
-        point, record, terms, meter, meter.measure() if terms else np.zeros(0), candidates=candidates
-    )
-    if not terms:
-        return found
-    end = time.monotonic() + seconds
-    floor = 2e-14 * np.maximum(1.0, np.abs(found.base))
-    for seen in found.seen():
-        if time.monotonic() > end:
-            found.complete = False
-            break
-        g = _adjoint(found, seen.numbers.size, floor, at=(seen.node, seen.use))
-        if g is not None:
-            found.uses[seen.node, seen.use] = g
-    for path, after in (point.made | point.given).items():
+    found = Adjoints(point, record, terms, meter, meter.measure(), candidates=candidates)
+    found = _narrowed(found, [one for one in candidates if np.isfinite(found.base[list(one.terms)]).all()])
+    for path, after in (point.made | point.given).items() if found.terms else ():
         size = record.names[-1][path].size if path in record.names[-1] else 0
-        if size:
-            g = _adjoint(
-                found,
-                size,
-                floor,
-                path=path,
-                after=max(after, point.start - 1) if path in point.made else after,
-            )
-            if g is not None:
-                found.arrays[path] = g
+        after = max(after, point.start - 1) if path in point.made else after
+        g = _adjoint(found, size, path=path, after=after) if size else None
+        if g is not None:
+            found.arrays[path] = g
     return found
 
 
-def _same(handed: Array | None, own: Array | None) -> bool:
-    """Say whether what is handed over is the gradient of a loss that the backward begins with."""
-    if handed is None or own is None or handed.size != own.size:
-        return False
-    return bool(np.allclose(np.sort(handed), np.sort(own)))  # in whatever order of time
+def follow(totals: Adjoints, candidates: list[Candidate], *, seconds: float = 20.0) -> Adjoints:
+    """Measure the adjoint of every value, too, under some of the losses.
+
+    Parameters
+    ----------
+    totals : Adjoints
+    candidates : list of Candidate
+    seconds : float
+        After these, of work, the rest is left out, and the result is marked incomplete.
+    """
+    found = _narrowed(totals, candidates)
+    end = time.process_time() + seconds
+    for seen in found.seen() if found.terms else ():
+        if time.process_time() > end:
+            found.complete = False
+            break
+        g = _adjoint(found, seen.numbers.size, at=(seen.node, seen.use))
+        if g is not None:
+            found.uses[seen.node, seen.use] = g
+    return found
+
+
+def _narrowed(found: Adjoints, candidates: list[Candidate]) -> Adjoints:
+    """Return the same with some of the losses only: a run ends once these are there."""
+    kept = sorted({n for one in candidates for n in one.terms})
+    terms, base = [found.terms[n] for n in kept], found.base[kept]
+    candidates = [replace(one, terms=tuple(map(kept.index, one.terms))) for one in candidates]
+    arrays = {path: g[kept] for path, g in found.arrays.items()}
+    meter = Meter(found.point.case, terms)
+    if terms:
+        meter.measure()  # it counts what it reads
+    return Adjoints(found.point, found.record, terms, meter, base, arrays=arrays, candidates=candidates)
 
 
 def _adjoint(
     found: Adjoints,
     size: int,
-    floor: Array,
     *,
     at: tuple[int, int] = (-1, -1),
     path: Path = (),
     after: int = 0,
 ) -> Array | None:
     """Return an adjoint's sketch for each term, shape (terms, 2); None where nothing depends on it."""
+    floor = 2e-14 * np.maximum(1.0, np.abs(found.base))
 
     def moved(by: Array) -> Array:
         bumps = (Bump(path, after, by),) if path else ()

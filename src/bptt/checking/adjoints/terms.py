@@ -48,7 +48,8 @@ class Term:
     total: bool = False
     node: int = -1
     of: list[Callable[[Array], float]] = field(default_factory=list)
-    weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient
+    weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient;
+    # of a number of the code's own, how large it was each time
 
 
 @dataclass(eq=False)
@@ -59,6 +60,8 @@ class Candidate:
     kind: str
     terms: tuple[int, ...]
     sure: bool = False  # by its name what is handed over is a gradient
+    whole: int = 0  # of how many arrays that the program starts from the gradient under it is somewhere
+    number: int = -1  # which of all that were found it is
 
 
 class _Enough(BaseException):

@@ -158,6 +158,7 @@ class Search:
             yield None
 
 
+@cache
 def _names(expr: ast.expr) -> set[str]:
     return {n.id for n in ast.walk(expr) if isinstance(n, ast.Name)}
 

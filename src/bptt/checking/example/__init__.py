@@ -2,16 +2,17 @@
 
 ===================  =====================================================================================
 ``given``            the user's own, from a file or from the command line
+``sibling``          another function that takes what one takes
 ``stated``           what the file itself has: its docstrings, its tests, its ``__main__`` block
 ``candidates``       all of a file's, the best first; what the file does not have is written
 ``other_sizes``      a written example once more, with other sizes
-``through_time``     the functions of a file that take gradients back in a loop
+``backwards``        the functions of a file that take gradients back
 ===================  =====================================================================================
 """
 
 from bptt.checking.example.found import candidates
 from bptt.checking.example.infile import stated
 from bptt.checking.example.made import Example, given, other_sizes
-from bptt.checking.example.pieces import through_time
+from bptt.checking.example.pieces import backwards, sibling
 
-__all__ = ["Example", "candidates", "given", "other_sizes", "stated", "through_time"]
+__all__ = ["Example", "backwards", "candidates", "given", "other_sizes", "sibling", "stated"]

@@ -60,7 +60,7 @@ def candidates(
         yield from stated(source, run)
     small = small_constants(source)
     names = namespace(source, small)
-    code = Code(source.tree, source.text, names)
+    code = Code(source.tree, names)
     done = set[tuple[type | None, str]]()
     for piece in pieces(code):
         last = (piece.owner, piece.calls[-1])
@@ -73,15 +73,18 @@ def candidates(
         read = code.read(functions, piece.owner)
         shapes = [a.shape for n in sorted(read) for p, a in arrays(_data(names.get(n)), n)]
         first = [f"{n} = {v}" for n, v in small.items() if n in read or shapes]
+        through_time = False
         for changed in SEVERAL:
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, end)
             texts = dict[str, None]()
             for one in writer.write():
                 if len(texts) >= MOST or last in done:
                     break
-                if mixed(one.chosen) and not changed:
-                    continue
                 marked = "\n".join([*first, *one.lines])
+                steps = bool(re.search(r"«(?!size)[^»]*\bT\b", marked))
+                if (mixed(one.chosen) and not changed) or (texts and through_time and not steps):
+                    continue
+                through_time |= writer.through_time and steps
                 for text in dict.fromkeys([marked, _at_rest(one, marked)]):
                     if text not in texts and last not in done:
                         texts[text] = None

@@ -59,15 +59,15 @@ def small_constants(source: Source) -> dict[str, int]:
     ...     file = Path(folder, "rnn.py")
     ...     _ = file.write_text("hidden_size, rate = 100, 0.1; n_steps = 20")
     ...     small_constants(read(file))
-    {'hidden_size': 5, 'n_steps': 4}
+    {'hidden_size': 6, 'n_steps': 4}
     """
     found: dict[str, int] = {}
     for node in source.tree.body:
         match node:
-            case ast.Assign([target], value):
-                pairs = [(target, value)]
-                if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-                    pairs = list(zip(target.elts, value.elts, strict=False))
+            case ast.Assign(targets, value):
+                pairs = [(target, value) for target in targets]
+                if isinstance(targets[0], ast.Tuple) and isinstance(value, ast.Tuple):
+                    pairs = list(zip(targets[0].elts, value.elts, strict=False))
                 for one, number in pairs:
                     match one, number:
                         case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:

@@ -2,7 +2,6 @@
 
 import ast
 import difflib
-import functools
 import inspect
 import re
 import types
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from bptt.checking.example.roles import without_d
-from bptt.checking.example.trial import Trial
 
 _BACK = re.compile(
     r"back|bptt|bprop|(?<!set_)grads?(?!_?(?:check|clip|num|norm|desc))|rewind|vjp|pullback|adjoint|bwd|"
@@ -33,8 +31,6 @@ _NEVER = re.compile(
     r"encode_|decode|text|optimi[sz]er|adagrad|adam|rmsprop|momentum",
     re.IGNORECASE,
 )
-_NO_PART = {*dir(list), *dir(dict), "shape", "T", "dot", "reshape", "ndim", "size", "sum", "astype", "dtype",
-            "transpose", "flatten", "save_for_backward"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -62,8 +58,8 @@ class Piece:
 class Code:
     """A file's functions, with their syntax."""
 
-    def __init__(self, tree: ast.Module, text: str, names: dict[str, Any]) -> None:
-        self.names, self.lines = names, text.split("\n")
+    def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
+        self.names = names
         self.nodes = {
             min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
             for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
@@ -121,41 +117,6 @@ class Code:
         every = (n for node in self.reached(function, owner) for n in ast.walk(node))
         return any(isinstance(n, (ast.For, ast.While)) for n in every)
 
-    def suspects(self, trial: Trial) -> list[str]:
-        """Return the names in the expression that failed, and then those that these were made of."""
-        if trial.failed is None:
-            return []
-        line, to, start, end = trial.failed
-        text = self.lines[line - 1 : to]
-        text[-1:] = [text[-1].encode()[:end].decode(errors="ignore")]
-        text[0] = text[0].encode()[start:].decode(errors="ignore")
-        names = re.findall(r"\w+", "\n".join(text))
-        node = next((n for n in self.nodes.values() if n.lineno <= line <= (n.end_lineno or 0)), None)
-        origins = _origins(node) if node else {}
-        for name in names:
-            names += [n for n in origins.get(name, ()) if n not in names]
-        return names
-
-    def parts(self, function: Any, parameter: str, owner: type | None) -> tuple[str, list[str]]:
-        """Return what a parameter is made of: ``[]`` with keys, ``.`` with attributes, ``,`` with names."""
-        keys: dict[str, None] = {}
-        attributes: dict[str, None] = {}
-        for k, node in enumerate(self.reached(function, owner)):
-            names = {parameter} if k == 0 or parameter in [a.arg for a in node.args.args] else set()
-            for n in ast.walk(node):
-                match n:
-                    case ast.Assign([ast.Name(alias)], ast.Name(name)) if name in names:
-                        names.add(alias)
-                    case ast.Assign([ast.Tuple(targets)], ast.Name(name)) if name in names:
-                        return ",", [t.id for t in targets if isinstance(t, ast.Name)]
-                    case ast.Subscript(ast.Name(name), ast.Constant(str(key))) if name in names:
-                        keys[key] = None
-                    case ast.Attribute(ast.Name(name), key) if name in names:
-                        attributes[key] = None
-        if keys:
-            return "[]", list(keys)
-        return ("", []) if not attributes or _NO_PART & set(attributes) else (".", list(attributes))
-
     def returned(self, function: Any) -> list[str]:
         """Return names for what a function returns, as its text has them."""
         node = self.node(function)
@@ -164,26 +125,6 @@ class Code:
 
 def _is_method(node: ast.FunctionDef) -> bool:
     return [a.arg for a in node.args.args[:1]] == ["self"]
-
-
-@functools.cache
-def _origins(node: ast.FunctionDef) -> dict[str, list[str]]:
-    """Return, by the name of a local variable, the names and keys that it is made of."""
-    found: dict[str, list[str]] = {}
-    for n in ast.walk(node):
-        match n:
-            case ast.Assign(targets, value):
-                pass
-            case ast.For(target, value) | ast.AugAssign(target, _, value):
-                targets = [target]
-            case _:
-                continue
-        inside = [m.id if isinstance(m, ast.Name) else str(m.value)
-                  for m in ast.walk(value) if isinstance(m, (ast.Name, ast.Constant))]  # fmt: skip
-        for bound in (m for t in targets for m in ast.walk(t)):
-            if isinstance(bound, ast.Name):
-                found.setdefault(bound.id, []).extend(inside)
-    return found
 
 
 def _returned(node: ast.FunctionDef) -> list[str]:
@@ -258,29 +199,40 @@ def _is_gradient(name: str) -> bool:
     )
 
 
-def through_time(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
-    r"""Yield the functions of a file that take gradients back in a loop: a name, and the lines of the loop.
+def backwards(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
+    r"""Yield the functions of a file that take gradients back: a name, and the lines of its loop, or all.
 
     Examples
     --------
     >>> text = "class Net:\n def back(self, dys):\n  for dy in dys:\n   dh = dy\n   self.dW += dh"
-    >>> list(through_time(ast.parse(text)))
+    >>> list(backwards(ast.parse(text)))
     [('Net.back', [4, 5])]
     """
     owners: list[ast.Module | ast.ClassDef] = [tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))]
     for owner in owners:
         for node in owner.body:
-            if (
-                isinstance(node, ast.FunctionDef)
-                and not _NEVER.search(node.name)
-                and _backwardness(node) >= 1
-            ):
-                name = f"{owner.name}.{node.name}" if isinstance(owner, ast.ClassDef) else node.name
-                loops = [n for n in ast.walk(node) if isinstance(n, (ast.For, ast.While))]
-                loops = [n for n in loops if len(_gradients(n.body)) > 1]
-                lines = [n.lineno for loop in loops for n in ast.walk(loop) if isinstance(n, ast.stmt)]
-                if loops:
-                    yield name, sorted({n for n in lines if n != loops[0].lineno})
+            if not isinstance(node, ast.FunctionDef) or _NEVER.search(node.name) or _backwardness(node) < 1:
+                continue
+            name = f"{owner.name}.{node.name}" if isinstance(owner, ast.ClassDef) else node.name
+            loops = [n for n in ast.walk(node) if isinstance(n, (ast.For, ast.While))]
+            body = next((n.body for n in loops if len(_gradients(n.body)) > 1), node.body)
+            if len(_gradients(body)) > 1:
+                yield name, sorted({n.lineno for s in body for n in ast.walk(s) if isinstance(n, ast.stmt)})
+
+
+def sibling(tree: ast.Module, name: str) -> str:
+    r"""Return another function beside one, or method of its class, that takes all that it takes; or nothing.
+
+    Examples
+    --------
+    >>> sibling(ast.parse("def back(x, dy): pass\ndef bptt(x, dy, steps): pass"), "back")
+    'bptt'
+    """
+    *owner, last = name.split(".")
+    body = next((n.body for n in tree.body if isinstance(n, ast.ClassDef) and [n.name] == owner), tree.body)
+    taken = {n.name: {a.arg for a in n.args.args} for n in body if isinstance(n, ast.FunctionDef)}
+    mine = taken.get(last, set())
+    return next((n for n, its in taken.items() if n != last and mine <= its and len(mine) > 1), "")
 
 
 def _backwardness(node: ast.FunctionDef) -> float:

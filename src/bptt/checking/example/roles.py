@@ -61,19 +61,13 @@ _MATRICES = (
 
 _FORMS = {
     "x": ("N D", "D N", "D"), "h": ("N H", "H N", "H"), "y": ("N V", "V N", "V"),
-    "b": ("g", "g 1", "g"), "b:y": ("V", "V 1", "V"), "W:x": ("D g", "g D"), "W:h": ("H g", "g H"),
+    "b": ("g", "g 1"), "b:y": ("V", "V 1"), "W:x": ("D g", "g D"), "W:h": ("H g", "g H"),
     "W:y": ("H V", "V H"), "W:g": ("H+D g", "g H+D"), "W:e": ("V D", "D V"),
 }  # fmt: skip
-LAYOUTS = tuple(
-    (fold, way, gates) for gates in ("H", "4*H", "3*H") for fold, way in ((0, 0), (1, 1), (2, 1), (0, 1))
-)
-"""Sequences as rows, columns or one vector; matrices from the right or left; one, four or three gates."""
-
 _MORE = {
     "x": ("1 N D", "N H", "H N", "2", "tokens N", "N V", "V N", "H", "V", "D"),
-    "xs": ("T D N", "T D", "T D 1", "T 1 D", "N T D", "D N T", "N D T", "D T", "D T N", "T N H", "T H N",
-           "T N V", "T V N", "T V", "T V 1", "list(«T D 1»)", "list(«T D»)", "list(«T 1 D»)",
-           "list(«T N D»)", "list(«T V 1»)", "tokens T", "np.array(«tokens T»)", "tokens T N",
+    "xs": ("T D N", "T D", "N T D", "D N T", "N D T", "D T", "T D 1", "T 1 D", "D T N", "T N H", "T H N",
+           "T N V", "T V N", "T V", "T V 1", "tokens T", "np.array(«tokens T»)", "tokens T N",
            "np.array(«tokens T N»)", "np.array(«tokens N T»)", "T", "T 1", "'acba'"),
     "h": ("1 N H", "1 1 H", "N H", "H N", "H", "{-1: «H N»}", "V N", "N V", "N D"),
     "W:x": ("H+D g", "g H+D", "H+D+1 g", "g H+D+1", "H g", "V g", "g V", "H V", "V H"),
@@ -84,34 +78,25 @@ _MORE = {
     "b": ("1 g", "g 1", "g", "V", "V 1", "1 V"),
     "b:y": ("1 V", "D", "D 1", "1 D", "H", "1 H", "H 1", "1"),
     "target": ("onehot T N V", "onehot T V", "onehot T V N", "onehot T V 1", "onehot T 1 V", "onehot N T V",
-               "onehot N V", "onehot V N", "onehot V", "onehot V N T", "onehot V T", "tokens T",
-               "np.array(«tokens T»)", "tokens T N", "np.array(«tokens T N»)", "np.array(«tokens N T»)",
-               "np.array(«tokens N»)", "2", "T N H", "T H", "T H 1", "T 1", "T 1 1", "T N D", "N T D", "N H",
+               "onehot N V", "onehot V N", "onehot V", "onehot V N T", "onehot V T", "labels T",
+               "np.array(«labels T»)", "labels T N", "np.array(«labels T N»)", "np.array(«labels N T»)",
+               "np.array(«labels N»)", "2", "T N H", "T H", "T H 1", "T 1", "T 1 1", "T N D", "N T D", "N H",
                "T D", "T", "N", "N 1", "1 N", "list(«onehot T V 1»)", "list(«onehot T V»)", "0.5", "'cbac'"),
     "tokens": ("np.array(«tokens T N»)", "np.array(«tokens N T»)", "tokens T", "np.array(«tokens T»)"),
     "token": ("2",), "rate": ("0.1",), "layers": ("1", "2", "[«size H»]"), "t": ("0",),
 }  # fmt: skip
 
-BY_LAYOUT = ("xs", "target", *_FORMS)
-"""Kinds of which there is a text for each of the layouts."""
-
 
 @functools.cache
 def texts(kind: str) -> tuple[str, ...]:
-    """Return what to try for a kind of value: an entry for each of `LAYOUTS`, and then what is rarer."""
+    """Return what to try for a kind of value, the likelier first."""
     if kind.startswith("size:"):
-        return (f"«size {kind[5:]}»",) * len(LAYOUTS)
+        return (f"«size {kind[5:]}»",)
     form, before = {"xs": ("x", "T "), "target": ("y", "onehot T ")}.get(kind, (kind, ""))
-    more = list(_MORE.get(kind, ()))
+    found = [*(before + shape for shape in _FORMS.get(form, ())), *_MORE.get(kind, ())]
     if kind[0] in "Wb":
-        more = list(dict.fromkeys(m.replace("g", gates) for m in more for gates in ("H", "4*H", "3*H")))
-    first = more[:1] * len(LAYOUTS)
-    if form in _FORMS:
-        shapes = _FORMS[form]
-        first = [
-            before + shapes[fold if len(shapes) > 2 else way].replace("g", g) for fold, way, g in LAYOUTS
-        ]
-    return tuple(map(marked, first + more))
+        found = [text.replace("g", gates) for gates in ("H", "4*H", "3*H") for text in found]
+    return tuple(dict.fromkeys(map(marked, found)))
 
 
 @functools.cache

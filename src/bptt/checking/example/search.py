@@ -1,23 +1,18 @@
-"""Arguments are found for a call: text by text, by how far the code comes with each.
-
-Nothing is known of the function. A wrong argument ends in an error, and the later the error, the better was
-the argument. So the holes of a call are filled one by one, those first whose names stand in the expression
-that failed; two at once where no single one helps.
-"""
+"""Arguments are found for a call, and it is written with them."""
 
 import ast
 import builtins
-import itertools
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from bptt.checking.example.roles import LAYOUTS, kinds
+from bptt.checking.example.learned import Learner
+from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import Sizes, rendered
 from bptt.checking.example.trial import Trial, run
-from bptt.checking.file import SubjectError
+from bptt.checking.example.unknown import Watch
 
 LEFT_OUT = ""
 MOST = 1200
@@ -35,8 +30,7 @@ class Call:
     Attributes
     ----------
     holes : dict of lists of str
-        The texts that each may have: one for each of the layouts, and then others; an empty text leaves the
-        argument out.
+        The texts that each may have, the likelier first; an empty text leaves the argument out.
     """
 
     lines: list[str] = field(default_factory=list)
@@ -77,11 +71,10 @@ def fill(
     before: Found,
     call: Call,
     file: dict[str, Any],
-    suspects: Callable[[Trial], list[str]],
     deadline: float,
     sizes: Sizes,
     *,
-    varied: str = "",
+    like: Callable[[str], list[str]],
     watched: Callable[[Trial], None] | None = None,
     roots: tuple[str, ...] = (),
 ) -> Iterator[Found]:
@@ -94,13 +87,11 @@ def fill(
     call : Call
     file : dict
         What the file defines.
-    suspects : function
-        The names that a trial's error may come from, the likeliest first.
     deadline : float
         In terms of `time.monotonic`.
     sizes : mapping
-    varied : str
-        The hole of which every text is begun with.
+    like : function
+        What a name makes likely.
     watched : function, optional
         Scores a trial that ran.
     roots : tuple of str
@@ -123,47 +114,28 @@ def fill(
     def over() -> bool:
         return time.monotonic() > deadline or len(tried) > MOST
 
-    def perfect(key: tuple[str, ...]) -> bool:
-        one = found[key]  # an object is made as its parameters' names say, if it can be
-        made = all(text == holes[hole][0] for hole, text in one.chosen.items() if "." in hole)
-        return made and not one.trial.odd and one.trial.score >= 1
+    def made_as_named(chosen: dict[str, str]) -> bool:
+        """Return whether an object is made as its parameters' names say, which is so if it can be."""
+        return all(text == holes[hole][0] for hole, text in chosen.items() if "." in hole)
 
-    found: dict[tuple[str, ...], Found] = {}
-    plain = [{hole: options[k] for hole, options in holes.items()} for k in range(len(LAYOUTS))]
-    groups = [_unlike(plain[k : k + 4]) for k in range(0, len(LAYOUTS), 4)]
-    more = _unlike(
-        {**start, varied: text} for text in holes.get(varied, ())[len(LAYOUTS) :] for start in groups[0]
-    )
-    for start in _unlike(plain):  # one of the layouts as it is, before any is changed
-        trial, key = trial_of(start), tuple(start.values())
-        if trial.error is None and not over():
-            found[key] = Found(lines_of(start), start, trial)
-            if perfect(key):
-                yield found[key]
-    for n, group in enumerate([*groups, more, groups[0][:2]]):
-        if n == len(groups) + 1 and found:
-            break  # two holes at once are for where nothing else helps
-        begun = [(trial_of(s).rank, -strangeness(s, holes), s) for s in group if not over()]
-        for _, _, start in sorted(begun, key=lambda b: b[:2], reverse=True):
-            chosen = _climbed(start, holes, trial_of, suspects, over, n == len(groups) + 1)
-            trial, key = trial_of(chosen), tuple(chosen.values())
-            if trial.error is None and key not in found:
-                found[key] = Found(lines_of(chosen), chosen, trial)
-                if perfect(key):
-                    yield found[key]
-    rest = (f for key, f in found.items() if not perfect(key))
-    yield from sorted(rest, key=lambda f: (f.trial.odd, -f.trial.score, strangeness(f.chosen, holes)))
+    def trial_with(watch: Watch, texts: dict[str, str]) -> Trial:
+        file["_watch"] = watch
+        try:
+            return trial_of(texts)
+        finally:
+            del file["_watch"]
 
-
-def _unlike(starts: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    return list({tuple(start.values()): start for start in starts}.values())
-
-
-def strangeness(chosen: dict[str, str], holes: dict[str, list[str]]) -> float:
-    """Return how many arguments are laid out unlike most; one more if only some are of several sequences."""
-    away = min(sum(holes[hole][k] != text for hole, text in chosen.items()) for k in range(len(LAYOUTS)))
-    late = sum(holes[hole].index(text) for hole, text in chosen.items()) / 1000
-    return away + mixed(chosen) + late
+    making = all("." in hole for hole in holes)
+    likely = {hole: o[:1] if "." in hole and not making else o for hole, o in holes.items()}
+    learner = Learner(trial_with, likely, sizes, over, like, "\n".join(before.lines))
+    odd: list[Found] = []
+    for chosen in learner.found():
+        one = Found(lines_of(chosen), chosen, trial_of(chosen))
+        if made_as_named(chosen) and not one.trial.odd and one.trial.score >= 1:
+            yield one
+        else:
+            odd.append(one)
+    yield from sorted(odd, key=lambda f: (f.trial.odd, -f.trial.score))
 
 
 def mixed(chosen: dict[str, str]) -> bool:
@@ -171,48 +143,9 @@ def mixed(chosen: dict[str, str]) -> bool:
     data = [
         t
         for hole, t in chosen.items()
-        if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t) and "«" in t
+        if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t) and "«" in t and "«size" not in t
     ]
     return len({bool(re.search(r"\bN\b", text)) for text in data}) > 1
-
-
-def _climbed(
-    chosen: dict[str, str],
-    holes: dict[str, list[str]],
-    trial_of: Callable[[dict[str, str]], Trial],
-    suspects: Callable[[Trial], list[str]],
-    over: Callable[[], bool],
-    pairs: bool,
-) -> dict[str, str]:
-    """Return the holes changed for as long as that takes the run further."""
-    best = trial_of(chosen)
-    while not isinstance(best.error, SubjectError):  # something is not installed
-        if best.error is None and best.odd == 0 and best.score >= 1:
-            break
-        near = suspects(best)
-        order = sorted(
-            holes, key=lambda hole: near.index(k) if (k := hole.split(".")[-1]) in near else len(near)
-        )
-        for changed in _changes(chosen, order, holes, pairs=pairs and best.error is not None):
-            if over():
-                return chosen
-            trial = trial_of(changed)
-            if trial.rank > best.rank:
-                chosen, best = changed, trial
-                break
-        else:
-            break
-    return chosen
-
-
-def _changes(
-    chosen: dict[str, str], order: list[str], holes: dict[str, list[str]], pairs: bool
-) -> Iterator[dict[str, str]]:
-    for hole in order:
-        yield from ({**chosen, hole: text} for text in dict.fromkeys(holes[hole]))
-    for one, other in itertools.islice(itertools.combinations(order, 2), 6 * pairs):
-        for text, another in itertools.product(dict.fromkeys(holes[one]), dict.fromkeys(holes[other])):
-            yield {**chosen, one: text, other: another}
 
 
 def fresh(name: str, taken: set[str]) -> str:

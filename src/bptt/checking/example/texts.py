@@ -1,24 +1,24 @@
 """How values are written in an example: Python in which «marks» stand for what depends on its sizes.
 
 ``«T N D»`` is an array of random numbers, ``«zeros N H»`` one of zeros, ``«onehot T V»`` labels,
-``«tokens T N»`` words as nested lists, ``«size H»`` a number. ``T`` is the number of steps, ``N`` of
-sequences, ``D`` of features, ``H`` of units and ``V`` of classes or words.
+``«tokens T N»`` words as nested lists, ``«labels T N»`` other ones, ``«size H»`` a number. ``T`` is the
+number of steps, ``N`` of sequences, ``D`` of features, ``H`` of units and ``V`` of classes or words.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-SIZES: Mapping[str, int] = {"T": 4, "N": 2, "D": 3, "H": 5, "V": 7}
-"""The sizes of a first example: all differ, and so do the sums and the products that occur in weights."""
+SIZES: Mapping[str, int] = {"T": 4, "N": 2, "D": 3, "H": 6, "V": 7}
+"""The sizes of a first example: all differ, and so do sums and products that occur, T + 1 among them."""
 
-OTHER: Mapping[str, int] = {"T": 6, "N": 3, "D": 4, "H": 7, "V": 9}
+OTHER: Mapping[str, int] = {"T": 6, "N": 3, "D": 5, "H": 8, "V": 9}
 """The sizes of a second example: all others than those of the first, and all different."""
 
 Sizes: TypeAlias = Mapping[str, int | str]
 """What the symbols stand for; a text is a size that the code itself has, and stays as it is."""
 
-AXES = re.compile(r"(?:onehot |tokens |zeros |size )?[-+*\dTNDHV]*[TNDHV1](?: [-+*\dTNDHV]+)*")
+AXES = re.compile(r"(?:onehot |tokens |labels |zeros |size )?[-+*\dTNDHV]*[TNDHV1](?: [-+*\dTNDHV]+)*")
 
 
 def marked(text: str) -> str:
@@ -32,9 +32,9 @@ def rendered(text: str, sizes: Sizes) -> str:
     Examples
     --------
     >>> rendered("x, h = «T N D», «zeros N H»", SIZES)
-    'x, h = np.random.randn(4, 2, 3), np.zeros((2, 5))'
+    'x, h = np.random.randn(4, 2, 3), np.zeros((2, 6))'
     >>> rendered("np.array(«tokens T N»), «onehot T V 1», «size 4*H»", SIZES)
-    'np.array([[0, 2], [2, 1], [1, 2], [2, 1]]), np.eye(7)[[0, 2, 1, 2]][:, :, None], 20'
+    'np.array([[0, 2], [2, 1], [1, 2], [2, 1]]), np.eye(7)[[0, 2, 1, 2]][:, :, None], 24'
     """
     return re.sub("«([^«»]*)»", lambda m: _made(m[1].split(), sizes), text)
 
@@ -51,14 +51,16 @@ def _made(mark: list[str], sizes: Sizes) -> str:
             return f"np.zeros(({text},))" if len(shape) == 1 else f"np.zeros(({text}))"
         case "tokens":
             return str(_tokens(shape))
+        case "labels":
+            return str(_tokens(shape, 1))
         case "onehot":
             return _onehot(axes, shape)
     return f"np.random.randn({text})"
 
 
-def _tokens(shape: Sequence[int]) -> list[int] | list[list[int]]:
+def _tokens(shape: Sequence[int], start: int = 0) -> list[int] | list[list[int]]:
     """Return words of three, some of which occur twice: a list, or one of lists."""
-    row = [(0, 2, 1, 2, 1, 0)[k % 6] for k in range(sum(shape))]
+    row = [(0, 2, 1, 2, 1, 0)[k % 6] for k in range(start, start + sum(shape))]
     return row[: shape[0]] if len(shape) == 1 else [row[k : k + shape[1]] for k in range(shape[0])]
 
 

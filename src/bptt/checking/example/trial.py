@@ -4,7 +4,6 @@ import ast
 import contextlib
 import copy
 import io
-import itertools
 import re
 import signal
 import sys
@@ -42,10 +41,6 @@ class Trial:
         Arrays with the same size on two axes, as a wrong broadcast makes them, and those not finite.
     score : float
         Which part of the parameters has a gradient of its shape.
-    failed : tuple of int, optional
-        The expression of the file that failed: its lines, from and to, and its columns.
-    place : int
-        How far on its line that is.
     """
 
     names: dict[str, Any] = field(default_factory=dict)
@@ -55,15 +50,13 @@ class Trial:
     error: BaseException | None = None
     odd: int = 0
     score: float = 1.0
-    failed: tuple[int, int, int, int] | None = None
-    place: int = 0
 
     @property
     def rank(self) -> tuple[float, ...]:
         """The greater, the better."""
         if self.error is None:
-            return self.done, self.score - self.odd, 0
-        return self.done, self.lines - 4 * self.odd, self.place
+            return self.done, self.score - self.odd
+        return self.done, self.lines - 4 * self.odd
 
 
 def run(
@@ -101,7 +94,7 @@ def run(
         trial.done = 0
     except (Exception, SystemExit, _TooLongError) as error:
         trial.error = error
-        _look(trial, error.__traceback__, count, file, files)
+        _look(trial, error.__traceback__, count, files)
     trial.names = dict(names)
     names.clear()
     names.update(before)
@@ -153,19 +146,13 @@ def arrays(
             yield from arrays(entry, path + where, depth - 1, seen)
 
 
-def _look(
-    trial: Trial, trace: types.TracebackType | None, count: int, file: str, files: Collection[str]
-) -> None:
+def _look(trial: Trial, trace: types.TracebackType | None, count: int, files: Collection[str]) -> None:
     """Note where it failed, and what the functions that were running had in hand."""
     while trace is not None:
         frame, code = trace.tb_frame, trace.tb_frame.f_code
         if code.co_filename == "<example>":
             trial.done = trace.tb_lineno - 1 - count
         elif code.co_filename in files:
-            trial.place, trial.failed = trace.tb_lasti, None
-            if code.co_filename == file:
-                positions = itertools.islice(code.co_positions(), trace.tb_lasti // 2, None)
-                trial.failed = next(positions)  # type: ignore[assignment]
             given = code.co_varnames[: code.co_argcount]
             known = {id(array) for name in given for _, array in arrays(frame.f_locals[name])}
             known |= {id(value) for value in frame.f_globals.values()}

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.example.pieces import parameters
-from bptt.checking.example.roles import BY_LAYOUT, LAYOUTS, kinds, state_name, texts, without_d
-from bptt.checking.example.search import Call
+from bptt.checking.example.roles import kinds, state_name, without_d
 from bptt.checking.example.texts import Sizes
 
+_PLURAL = re.compile(r"_?(?:s|seq|list|all|history|values?|states?)$")
 BEFORE = re.compile(r"prev|before|old|last|tm1|init|[^\d]0$|pre", re.IGNORECASE)
 KINDS = ("x", "h", "W:x", "W:y", "b", "b:y", "target")
 UNKNOWN = ("«size H»", "«size D»", "«size V»", "«size T»", "0.1", "'tanh'", "np.tanh", "None", "True", "0")
@@ -44,15 +44,6 @@ def adapted(sizes: Sizes, shapes: Iterable[tuple[int, ...]]) -> dict[str, int | 
     if squares and others and not {*others} & {int(sizes[s]) for s in "DV"}:
         new |= dict.fromkeys("DV", str(max(set(others), key=others.count)))
     return new | ({"T": 6} if str(sizes["T"]) in map(str, (new["H"], new["D"])) else {})
-
-
-def aligned(found: list[str]) -> list[str]:
-    """Return texts with an entry for each layout in front."""
-    count, found = len(LAYOUTS), found or ["None"]
-    by_layout = any(found[:count] == list(texts(k)[:count]) for k in BY_LAYOUT)
-    if not by_layout and found[:1] * count != found[:count]:
-        found = [*found[:1] * count, *found]
-    return [*found[:count], *dict.fromkeys(found[count:])]
 
 
 def said(p: inspect.Parameter) -> str:
@@ -96,7 +87,7 @@ def nearness(parameter: str, text: str) -> float:
     name, parameter = last_name(text).lower().rstrip("_"), parameter.lower()
     bare = without_d(parameter)
     pairs = ((parameter, name, 4), (bare, name, 3.5), (state_name(bare), state_name(name), 3),
-             (bare.rstrip("s"), name.rstrip("s"), 3))  # fmt: skip
+             (_PLURAL.sub("", bare), _PLURAL.sub("", name), 3))  # fmt: skip
     same = 1.0 * bool(set(kinds(bare)[:1]) & set(kinds(name)[:1]))
     return max([same, *(score for a, b, score in pairs if a and a == b)])
 
@@ -104,8 +95,3 @@ def nearness(parameter: str, text: str) -> float:
 def last_name(text: str) -> str:
     """Return the name of an attribute or of an entry: ``dW`` of ``net.grads['dW']``."""
     return re.split(r"[.\[]", text)[-1].strip("'\"]")
-
-
-def telling(call: Call) -> str:
-    """Return the hole that says most of how the sequences are laid out."""
-    return next((h for h in call.holes if set(kinds(h)[:1]) & {"x", "tokens"}), next(iter(call.holes), ""))

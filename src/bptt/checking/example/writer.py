@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
-from bptt.checking.example.roles import LAYOUTS, is_cotangent, kinds, size_of, texts
+from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
 from bptt.checking.example.texts import Sizes
 from bptt.checking.example.trial import Trial, arrays, odd
@@ -25,13 +25,11 @@ from bptt.checking.example.wording import (
     UNKNOWN,
     WIDER,
     adapted,
-    aligned,
     cotangent,
     last_name,
     nearness,
     required,
     said,
-    telling,
 )
 
 
@@ -60,7 +58,7 @@ class Writer:
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
-                making.holes[hole] = [text] * len(LAYOUTS) + making.holes[hole]
+                making.holes[hole] = [text, *making.holes[hole]]
         if not forwards and self._is_closure(last):
             forwards = [last]
         ways: Iterable[Found] = [nothing]
@@ -75,7 +73,15 @@ class Writer:
                 yield from itertools.islice(found, 1 if forwards else None)
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        return fill(before, call, self.file, self.code.suspects, self.end, self.sizes, **more)
+        return fill(
+            before,
+            call,
+            self.file,
+            self.end,
+            self.sizes,
+            like=lambda name: self._by_name(name, self.through_time),
+            **more,
+        )
 
     def _function(self, name: str) -> Any:
         return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
@@ -115,18 +121,10 @@ class Writer:
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and not (making and size_of(p.name)):
-            sort, parts = self.code.parts(function, p.name, self.piece.owner)
-            makers = self._makers(p.name) if parts or kinds(p.name)[:1] == ("params",) else []
-            if parts and sort != "." and not makers:
-                whole, part = ("{{{}}}", '"{0}": <{0}>') if sort == "[]" else ("[{}]", "<{0}>")
-                for key in parts:
-                    call.holes[key] = aligned(self._by_name(key, loops))
-                free = fresh(p.name, {*self.file, *call.holes})
-                call.lines.append(f"{free} = " + whole.format(", ".join(part.format(key) for key in parts)))
-                return free
+            makers = self._makers(p.name) if kinds(p.name)[:1] == ("params",) else []
             own = makers
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
-        call.holes[key] = aligned(own or self._texts(p, loops, making))
+        call.holes[key] = own or self._texts(p, loops, making) or ["None"]
         return f"<{key}>"
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
@@ -163,7 +161,7 @@ class Writer:
         if making or not own:
             found += [] if is_array else UNKNOWN
         if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
-            found = ["0"] * len(LAYOUTS) + found
+            found = ["0", *found]
         rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
         return found + [t for t in rest if t not in found]
 
@@ -172,8 +170,8 @@ class Writer:
         found, owner = [], self.piece.owner
         for maker, function in (self.code.functions | (self.code.of(owner) if owner else {})).items():
             symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
-            if re.match(r"_*(init|create|make|build|random)", maker) and symbols and all(symbols):
-                called = maker if maker in self.code.functions else f"{owner.__name__}.{maker}"  # type: ignore[union-attr]
+            if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
+                called = maker if maker in self.code.functions else f"{self.instance}.{maker}"
                 found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
         return sorted(found, key=lambda t: name[:4] not in t)
 
@@ -204,7 +202,7 @@ class Writer:
             trial.score = 1.0
 
         nothing = Found([], {}, Trial(names=self.file))
-        for one in self._fill(nothing, call, varied=telling(call), watched=watched):
+        for one in self._fill(nothing, call, watched=watched):
             self._bind(one, function)
             yield one
 
@@ -246,8 +244,7 @@ class Writer:
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
         self._call(call, "grads = " + (name if name in way.outputs else self._named(name)), function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        varied = telling(call) if alone else ""
-        for f in self._fill(way, call, varied=varied, watched=self._scorer(roots), roots=roots):
+        for f in self._fill(way, call, watched=self._scorer(roots), roots=roots):
             if not f.trial.score:
                 continue
             f.chosen = way.chosen | f.chosen
@@ -302,7 +299,7 @@ class Writer:
 
     def _after(self, way: Found) -> Callable[[Call, inspect.Parameter], str]:
         def option(call: Call, p: inspect.Parameter) -> str:
-            call.holes[p.name] = aligned(self._handed(p, way))
+            call.holes[p.name] = self._handed(p, way) or ["None"]
             return f"<{p.name}>"
 
         return option
@@ -337,12 +334,14 @@ class Writer:
         kind = (kinds(p.name) or ("",))[0]
         if "target" in kinds(p.name):
             like = [f"np.random.rand(*{n}.shape)" for n in outputs if isinstance(floats.get(n), np.ndarray)]
-            return [*texts("target"), *like, *gradients, *(t for t in passed if t in given)]
+            labels = [n for n in passed if n in given and "target" in kinds(n)]
+            return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
         if is_cotangent(p.name):
             return [*gradients, "1.0"] if gradients else passed
         if kind == "cache":
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
-        if kind in ("rate", "layers") or size_of(p.name):
+        if kind in ("rate", "layers") or (size_of(p.name) and all("size:" in k for k in kinds(p.name))):
             return [*self._by_name(p.name, True, True)[:3], *passed]
-        return [*passed, *gradients, *self._by_name(p.name, True)]
+        # fresh data would not be what the forward was given, and right code would seem wrong
+        return [*passed, *gradients, *UNKNOWN] if pool else self._by_name(p.name, True)

@@ -1,9 +1,16 @@
 """A file of any kind, read: what stands in it, what it defines, and how it is written back. Nothing runs."""
 
-from bptt.checking.file.defining import bound, definitions, leading_constants, overridden, root
+from bptt.checking.file.defining import (
+    bound,
+    definitions,
+    leading_constants,
+    overridden,
+    root,
+    without_unread,
+)
 from bptt.checking.file.imports import Neighbours, modules, neighbours
 from bptt.checking.file.missing import Missing, SubjectError, stand_ins
-from bptt.checking.file.precision import in_double
+from bptt.checking.file.precision import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read
 from bptt.checking.file.syntax import LeftOut
 
@@ -15,6 +22,7 @@ __all__ = [
     "SubjectError",
     "bound",
     "definitions",
+    "guards",
     "in_double",
     "leading_constants",
     "modules",
@@ -23,4 +31,6 @@ __all__ = [
     "read",
     "root",
     "stand_ins",
+    "unguarded",
+    "without_unread",
 ]

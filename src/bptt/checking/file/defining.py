@@ -83,6 +83,28 @@ def overridden(statements: Iterable[ast.stmt], values: Mapping[str, Any]) -> lis
     return found
 
 
+def without_unread(statements: list[ast.stmt], example: Iterable[ast.stmt]) -> list[ast.stmt]:
+    """Return a file's statements without the assignments whose names neither it nor an example reads.
+
+    The example may set a name before it reads it. Data that only a training loop reads need no time then.
+    """
+    needed, own = set[str](), set[str]()
+    for node in example:
+        needed |= _read(node) - own
+        own |= {*bound(node)}
+    needed |= _reads(node for node in statements if isinstance(node, _DEFINED))
+    kept: list[ast.stmt] = []
+    for node in reversed(statements):
+        parts = [
+            part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)
+        ]
+        stored = {root(part) for part in parts if isinstance(part.ctx, ast.Store)}
+        if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) or needed & stored:
+            needed |= _read(node)
+            kept.append(node)
+    return statements if needed & {"globals", "locals", "vars", "eval", "exec"} else kept[::-1]
+
+
 def leading_constants(example: str) -> dict[str, Any]:
     """Return what the first lines of an example set to constants: the `values` for `overridden`."""
     found: dict[str, Any] = {}
@@ -237,8 +259,24 @@ def _name(func: ast.expr) -> str:
 
 
 def _read(node: ast.AST) -> set[str]:
-    """Return the names that a definition reads and does not set."""
-    nodes = list(ast.walk(node))
-    names = [part for part in nodes if isinstance(part, ast.Name)]
-    own = {part.arg for part in nodes if isinstance(part, ast.arg)}
-    return {one.id for one in names} - own - {one.id for one in names if isinstance(one.ctx, ast.Store)}
+    """Return the names that a statement reads of the scope in which it stands."""
+    match node:
+        case ast.Name(name):
+            return {name} if isinstance(node.ctx, ast.Load) else set()
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
+            body = node.body if isinstance(node.body, list) else [node.body]
+            outer = [
+                *node.args.defaults,
+                *filter(None, node.args.kw_defaults),
+                *getattr(node, "decorator_list", ()),
+            ]
+            parts = [part for one in body for part in ast.walk(one)]
+            own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+            own |= {name for one in body for name in bound(one)}
+            own -= {name for part in parts if isinstance(part, ast.Global) for name in part.names}
+            return (_reads(body) - own) | _reads(outer)
+    return _reads(ast.iter_child_nodes(node))
+
+
+def _reads(nodes: Iterable[ast.AST]) -> set[str]:
+    return set[str]().union(*map(_read, nodes))

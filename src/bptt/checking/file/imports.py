@@ -108,6 +108,7 @@ class Neighbours:
 
 neighbours = Neighbours
 _active: list[Neighbours] = []
+_absent: dict[str, ModuleNotFoundError] = {}
 
 
 def importer(path: Path) -> Callable[..., Any]:
@@ -125,7 +126,14 @@ def importer(path: Path) -> Callable[..., Any]:
             init = folder / "__init__.py"
             found = [near.module(init if init.is_file() else folder)]
         if near is None or not found:
-            return __import__(name, names, local, wanted or (), level)
+            if name in _absent:  # a run is repeated many times, and a search takes long
+                raise _absent[name].with_traceback(None)
+            try:
+                return __import__(name, names, local, wanted or (), level)
+            except ModuleNotFoundError as error:
+                if not level:
+                    _absent[name] = error
+                raise
         for owner, part, module in zip(found, parts[1:], found[1:], strict=False):
             setattr(owner, part, module)
         for one in wanted or ():

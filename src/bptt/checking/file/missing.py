@@ -63,11 +63,22 @@ for _name in _OPERATORS:
     setattr(Missing, f"__{_name}__", _used)
 
 
+def _softmax(x: Any, axis: int | None = None) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
+_SPECIAL = {"scipy.special.expit": lambda x: 1 / (1 + np.exp(-x)), "scipy.special.softmax": _softmax}
+"""What of SciPy recurrent networks use."""
+
+
 def missing(what: str, error: Exception | None = None) -> Any:
-    """Return what stands for a name whose import failed: for CuPy's, NumPy's."""
+    """Return what stands for a name whose import failed: for CuPy's, NumPy's; a few of SciPy's."""
     library, _, name = what.partition(".")
     if library == "cupy" and hasattr(np, name or "ndarray"):
         return getattr(np, name) if name else np
+    if what in _SPECIAL:
+        return _SPECIAL[what]
     if isinstance(error, ModuleNotFoundError) and what.startswith(str(error.name)):
         return Missing(f"needs {error.name}, which is not installed")
     because = f" ({type(error).__name__}: {error})" if error else ""

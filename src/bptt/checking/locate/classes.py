@@ -73,10 +73,10 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
             {id(s): s for n in reading.get(one.number, ()) if (s := made.get(n.tobytes()))}.values()
         )
         live = [n for n in arrays if np.abs(n).max() > 1e-12]
-        rows = [_rows(n, chosen) for n in live]
+        rows = [explained(n, chosen) for n in live]
         step.rows = [row for group in rows for row in group]
         takes = any(s.kind in ("gradient", "unexplained") for s in step.reads) or any(
-            _rows(n, chosen)
+            explained(n, chosen)
             for n in reading.get(one.number, ())
             if n.size > 1 and n.tobytes() not in chosen.values
         )
@@ -104,6 +104,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
     return steps
 
 
-def _rows(numbers: Array, chosen: Chosen) -> list[Row]:
+def explained(numbers: Array, chosen: Chosen) -> list[Row]:
+    """Return the adjoints that a value is, as they are or times the loss's factor."""
     found = chosen.rows.explain(numbers / chosen.factor)
     return found or (chosen.rows.explain(numbers) if chosen.factor != 1.0 else [])

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.classes import classify
-from bptt.checking.locate.units import Targets, Time, Unit, overriding, units
-from bptt.checking.taps.values import written
+from bptt.checking.locate.classes import Step, classify, explained
+from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
+from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
 
 MOST_FAULTS = 6
@@ -71,19 +72,28 @@ class Locator:
         self.end = time.monotonic() + seconds
         self.case = found.point.case
 
-    def single(self) -> Iterator[Hypothesis]:
-        """Yield the units of which one is to be put right, the first to be executed first."""
+    def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
+        """Yield the units of which one is to be put right, the first to be executed first.
+
+        What is right when one unit is gives something else no later than in the first suspected statement;
+        `late` are the other units, for where that one is suspected wrongly.
+        """
+        steps = classify(self.found, self.chosen)
+        near, suspect = self._suspects(steps), next((s for s in steps if s.suspect), None)
+        end = over(self.found.record)[suspect.execution.number] if suspect else len(self.found.record.taps)
         by_time = sorted(self.hypotheses(self.found), key=lambda one: (one.when, one.against))
+        if suspect:
+            far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
+            by_time = [one for one, is_far in zip(by_time, far, strict=True) if is_far == late]
         plain = [one for one in by_time if not one.against]
         first = next(self._right(plain), None)
         # what is a gradient may be that of another expression than it must be
         odd = [one for one in by_time if one.against and (first is None or one.when < first.when)]
         rest = plain[plain.index(first) :] if first else []
-        told: set[tuple[bool, int]] = set()
+        told: set[Unit] = set()
         for one in itertools.chain(self._right(odd), self._right(rest)):
-            key = one.unit.tapped, one.unit.number
-            if key not in told:
-                told.add(key)
+            if one.unit not in told:
+                told.add(one.unit)
                 # parts of a sum may be right in any order: as few as can be are wrong
                 fewer = [h for h in by_time if h.unit is one.unit and h.off <= one.off]
                 yield min(self._right(fewer), key=lambda h: (h.off, h.rows.count(None)), default=one)
@@ -94,7 +104,7 @@ class Locator:
                 yield one
 
     def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
-        """Return units that are put right together, each time the one that makes most of the rest right.
+        """Return units that are put right together, each time the one after which most of the rest is right.
 
         Parameters
         ----------
@@ -102,30 +112,36 @@ class Locator:
             Some that are: others may be wrong whose results these hide.
         """
         given = list(given)
-        found = self._with(given)
-        best = self._explained(found)
+        best: float = 0
+        best, reached = self._weighed(given) or (0, [])
         while len(given) < MOST_FAULTS and time.monotonic() < self.end:
-            weighed: list[tuple[tuple[bool, int, float, int], Hypothesis, Adjoints]] = []
-            for one in itertools.takewhile(lambda _: time.monotonic() < self.end, self._first(found, given)):
-                reached = self.tried([*given, one])
-                if reached:
-                    then = self._with([*given, one])
-                    when = (
-                        one.when if one.row.path else -one.when
-                    )  # what is returned, rather than what it begins with
-                    rank = min(reached) == 1.0, self._explained(then), sum(reached), when
-                    weighed.append((rank, one, then))
-            top = max(weighed, key=lambda item: item[0], default=None)
-            if top is None:
-                break
-            (whole, explained, _, _), one, then = top
-            if explained <= best and not whole:
-                break
-            best, found = explained, then
+            found = self._with(given)
+            for near in (self._suspects(classify(found, self.chosen)), None):
+                top: tuple[tuple[float, ...], Hypothesis, list[float]] | None = None
+                for one in self._near(found, near, given, reached):
+                    if time.monotonic() < self.end and (weighed := self._weighed([*given, one])):
+                        # what is summed, as it is added; of what is returned and begun with, the former
+                        plain, when = not one.row.path, one.when if near is None else -one.when
+                        rank = weighed[0], sum(weighed[1]), -one.against, plain, when
+                        top = max(top or (rank, one, weighed[1]), (rank, one, weighed[1]), key=lambda t: t[0])
+                if top is not None and top[0][:2] > (best, sum(reached)):
+                    break
+            else:
+                return given
+            (best, *_), one, reached = top
             given.append(one)
-            if whole and not self._first(found, given):
-                break
         return given
+
+    def before(self, one: Hypothesis, given: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
+        """Yield what may have to be right before a place: whole gradients that its statement reads."""
+        found = self._with(given)
+        steps = [s for s in classify(found, self.chosen) if s.execution.statement == one.unit.inside]
+        reads = {r.execution.statement for s in steps for r in s.reads if r.kind != "value"}
+        done = {(h.unit.tapped, h.unit.number) for h in given}
+        for other in self.hypotheses(found, reads):
+            is_whole = all(row is None or row.whole for row in other.rows)
+            if is_whole and not other.against and (other.unit.tapped, other.unit.number) not in done:
+                yield other
 
     def _with(self, given: Sequence[Hypothesis]) -> Adjoints:
         """Return what a run with some units put right gives, written down."""
@@ -150,19 +166,21 @@ class Locator:
             }
         return one.targets
 
-    def hypotheses(self, found: Adjoints) -> list[Hypothesis]:
-        """Return all that units may have to give, where that is not what they give."""
+    def hypotheses(self, found: Adjoints, statements: set[int] | None = None) -> list[Hypothesis]:
+        """Return all that units (of some statements) may have to give, where that is not what they give."""
         out = []
         families = list(self._families())
         for unit in units(found, self.chosen):
+            if statements is not None and unit.inside not in statements:
+                continue
             sizes = {int(np.prod(at.like)) if unit.adds and at.like else at.numbers.size for at in unit.times}
             if len(sizes) != 1:
                 continue
             (size,) = sizes
             right = [self._is_right(unit, at) for at in unit.times]
-            seen: set[tuple[float, ...]] = set()
+            seen: set[tuple[str, ...]] = set()
             for rows in self._rows(families, size, unit):
-                key = tuple(0.0 if row is None else round(float(row.sketch[0]), 8) for row in rows)
+                key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
                 if key in seen:
                     continue
                 seen.add(key)
@@ -214,35 +232,53 @@ class Locator:
 
     # several faults: one after the other
 
-    def _first(self, found: Adjoints, given: list[Hypothesis]) -> list[Hypothesis]:
-        """Return what the first suspects may have to give, and those that give them parts of gradients."""
-        steps = classify(found, self.chosen)
-        first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)][:3]
-        parts = [r for s in first for r in s.reads if r.kind == "gradient" and not r.whole]
-        numbers = {s.execution.statement for s in (*parts, *first)}
-        done = {(h.unit.tapped, h.unit.number) for h in given}
-        pairs = zip(self.goal.wanted, self.tried(given), strict=False)
-        unmet = {one.name for one, reached in pairs if reached < 1.0}
-        near = [
-            one
-            for one in self.hypotheses(found)
-            if (one.unit.tapped, one.unit.number) not in done
-            and (
-                (one.unit.number in numbers and not one.unit.tapped)
-                or (one.row.path and written(one.row.path) in unmet)
-            )
+    def _suspects(self, steps: Sequence[Step]) -> set[int]:
+        """Return the first suspected statements and those whose results they read: of these one is wrong."""
+        first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)]
+        if not first:  # where the first gradient is none, nothing reads one
+            first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
+        few = list(dict.fromkeys(s.execution.statement for s in first))[
+            : 3 if first[:1] and first[0].suspect else 6
         ]
-        return sorted(near, key=lambda one: (one.against, one.when))
+        reads = (r for s in first for r in s.reads if r.kind != "value" and s.execution.statement in few)
+        return {*few, *(r.execution.statement for r in reads)}
 
-    def _explained(self, found: Adjoints) -> int:
-        values = {
-            (n.size, round(float(np.abs(n).sum()), 7))
-            for step in classify(found, self.chosen)
-            if step.kind == "gradient"
-            for n in step.numbers
-            if n.tobytes() not in self.chosen.values
+    def _near(
+        self,
+        found: Adjoints,
+        statements: set[int] | None,
+        given: Sequence[Hypothesis],
+        reached: Sequence[float],
+    ) -> list[Hypothesis]:
+        """Return what some statements may have to give; without any, what is kept and not right."""
+        done = {(h.unit.tapped, h.unit.number) for h in given}
+        near = [h for h in self.hypotheses(found, statements) if (h.unit.tapped, h.unit.number) not in done]
+        if statements is not None:
+            whole = {h.unit.inside for h in near if not h.unit.tapped}
+            return [h for h in near if not h.unit.tapped or h.unit.inside not in whole]
+        unmet = {one.name for one, r in zip(self.goal.wanted, reached, strict=False) if r < 1.0}
+        return [one for one in near if one.row.path and written(one.row.path) in unmet]
+
+    def _weighed(self, given: Sequence[Hypothesis]) -> tuple[int, list[float]] | None:
+        """Return how many gradients there are beside those put right, and how much is right at the end."""
+        own, values = {one.unit.inside for one in given}, set[bytes]()
+        hooks = overriding({h.unit: self.targets(h) for h in given})
+
+        def put(j: int, value: Any) -> Any:
+            value = hooks.put(j, value)
+            if j not in own and (numbers := flat(value)) is not None:
+                values.add(numbers.tobytes())
+            return value
+
+        try:
+            reached = self.goal.reached(self.case, replace(hooks, put=put))
+        except Exception:
+            return None
+        new = [np.frombuffer(one) for one in values - self.chosen.values]
+        known = {
+            (n.size, round(float(np.abs(n).sum()), 7)) for n in new if n.size and explained(n, self.chosen)
         }
-        return len(values)
+        return len(known), reached
 
 
 def _added(family: Sequence[Row]) -> Iterator[Row]:

@@ -44,6 +44,7 @@ class Unit:
     statement: Statement
     number: int
     tapped: bool
+    inside: int  # the number of the statement
     times: list[Time] = field(default_factory=list)
 
     @property
@@ -61,7 +62,7 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
     """Return the places of a backward, in the order in which they are first evaluated."""
     record, table = found.record, found.point.case.program.table
     numbers = {one.number for one in backward(found, chosen.forward)}
-    over = _over(record)
+    ends = over(record)
     out: dict[tuple[bool, int], Unit] = {}
     counts: dict[int, int] = {}
     within: list[int] = []  # how often the statement of each execution had been executed before
@@ -71,31 +72,37 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
         statement = table.statements[one.statement]
         tree = getattr(statement.tree, "value", None)
         values = [(v, n) for v, n in one.results if n is not None]
-        if one.number not in numbers or statement.file == EXAMPLE or tree is None or flat(one.value) is None:
+        if one.number not in numbers or statement.file == EXAMPLE or tree is None or not values:
+            continue
+        if flat(one.value) is None:
             continue
         if isinstance(statement.tree, ast.AugAssign) and not isinstance(statement.tree.op, ast.Add | ast.Sub):
             continue
         value, entries = values[0]
         like = shape(one.changed[0][0]) if one.changed else ()
-        unit = out.setdefault((False, one.statement), Unit(tree, statement, one.statement, False))
-        unit.times.append(Time(count, count, entries, over[one.number], shape(value), like))
+        unit = out.setdefault(
+            (False, one.statement), Unit(tree, statement, one.statement, False, one.statement)
+        )
+        unit.times.append(Time(count, count, entries, ends[one.number], shape(value), like))
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
     for at, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
         if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
             statement = table.statements[node.statement]
-            unit = out.setdefault((True, seen.node), Unit(node.tree, statement, seen.node, True))
+            unit = out.setdefault(
+                (True, seen.node), Unit(node.tree, statement, seen.node, True, node.statement)
+            )
             unit.times.append(Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value)))
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
 
 
-def _over(record: Record) -> list[int]:
+def over(record: Record) -> list[int]:
     """Return how many taps were seen when each execution was over, with what it called."""
-    over = [one.start for one in record.executions[1:]] + [len(record.taps)]
+    ends = [one.start for one in record.executions[1:]] + [len(record.taps)]
     for one in reversed(record.executions):
         if one.caller >= 0:
-            over[one.caller] = max(over[one.caller], over[one.number])
-    return over
+            ends[one.caller] = max(ends[one.caller], ends[one.number])
+    return ends
 
 
 def _parts(statement: ast.stmt) -> Iterator[int]:

@@ -21,6 +21,8 @@ LARGEST = 5000
 def array(value: Any) -> np.ndarray | None:
     """Return a value as an array of floats, or None where it is none (or has nothing in it)."""
     if isinstance(value, np.ndarray):
+        if value.dtype.kind in "iub" and value.ndim:  # labels
+            value = value.astype(float)
         return value if value.dtype.kind == "f" and 0 < value.size <= LARGEST else None
     if isinstance(value, float):
         return np.asarray(value)

@@ -22,7 +22,7 @@ from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.scope import copied
 from bptt.checking.mend.statements import operators, rewrites
-from bptt.checking.mend.trials import Mend, Trials
+from bptt.checking.mend.trials import Edits, Mend, Trials
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
@@ -34,6 +34,11 @@ PLACES = 4
 QUICK = 1.9
 """An edit that costs no more is taken at once; otherwise one of a whole statement may be meant."""
 
+REWRITES = 250
+"""Edits of whole statements that are tried beside others."""
+
+BEFORE = 12
+"""What may have to be right before a place that is looked at."""
 
 EXECUTIONS = 60
 """Executions of a statement that are looked at."""
@@ -51,7 +56,7 @@ class Mended:
         The files that were changed, by their paths.
     whole : bool
         Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
-        steps on the way and not to be offered as a correction.
+        steps on the way: a part of the correction.
     places : list of Hypothesis
         What must give other numbers.
     """
@@ -67,14 +72,7 @@ def mend(
 ) -> Mended:
     """Search for what is wrong, and for edits after which every gradient that is kept is right.
 
-    Parameters
-    ----------
-    found, chosen, judged
-        The program at a point, the loss, and the verdict.
-    seconds : float
-        When the search is given up.
-    examples : iterable of str
-        Further examples, with other sizes: what is found must be right with them, too.
+    It is given up after so many seconds; what is found must be right with further examples, too.
     """
     return Search(found, chosen, judged, seconds, tuple(examples)).run()
 
@@ -97,6 +95,7 @@ class Search:
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
         self.together: list[Hypothesis] = []
+        self.partly: list[Mend] = []
 
     @property
     def late(self) -> bool:
@@ -114,11 +113,25 @@ class Search:
                     fallback.append((cost, edits, places))
                 elif done := self._done(edits, places):
                     return done
+        if self.places and (done := self._rewritten(fallback)):
+            return done
+        for start in (*([one] for one in self.places[:2]), []):
+            if not self.late and (done := self._several(start)):
+                return done
+        if not self.places and (done := self._rewritten([])):
+            return done
+        for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
+            if done := self._done(edits, places):
+                return done
+        return Mended(self.partly, places=(self.places or self.together)[:1])
+
+    def _rewritten(self, fallback: list[Found]) -> Mended | None:
+        """Return the edit of a whole statement that is right alone, if it costs less than what there is."""
         least = min((cost for cost, _, _ in fallback), default=QUICK)
         rewritten = list(self._rewrites())
         for quick in (True, False):
             for cost, edits in rewritten if quick else itertools.chain(rewritten, self._caches()):
-                if self.late or (not self.places and time.monotonic() > self.start + 0.6 * self.seconds):
+                if self.late:
                     break
                 right = (cost <= least) == quick and self._right(self.trials.text(edits))
                 if right and (done := self._done(edits, self.places[:1])):
@@ -126,10 +139,7 @@ class Search:
             for _, edits, places in fallback if quick else ():  # those of the first place first
                 if done := self._done(edits, places):
                     return done
-        for start in (*([one] for one in self.places[:2]), []):
-            if not self.late and (done := self._several(start)):
-                return done
-        return Mended(places=(self.places or self.together)[:1])
+        return None
 
     def where(self) -> Mended:
         """Return what must give other numbers, and no edits."""
@@ -137,7 +147,7 @@ class Search:
             return Mended()
         return Mended(places=list(itertools.islice(self.locator.single(), 1)) or self.locator.several()[:1])
 
-    def _done(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
+    def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):
             return None
         return Mended(self.trials.told(edits), self.trials.edited(edits), True, places)
@@ -147,9 +157,9 @@ class Search:
 
     # one place
 
-    def _one_place(self) -> Iterator[list[Found]]:
+    def _one_place(self, *, late: bool = False) -> Iterator[list[Found]]:
         """Yield the corrections of each place at which the one fault may be."""
-        for one in itertools.islice(self.locator.single(), PLACES):
+        for one in itertools.islice(self.locator.single(late=late), PLACES):
             self.places.append(one)
             out: list[Found] = []
             for edit in itertools.chain(self._operators(one), self._edits(one, [])[:6], self._missing(one)):
@@ -181,8 +191,7 @@ class Search:
         source = self.program.sources.get(unit.statement.file)
         if source is None:
             return None, {}
-        number = self.program.table.nodes[unit.number].statement if unit.tapped else unit.number
-        names = self._names(number, {h.unit: self.locator.targets(h) for h in (*given, one)})
+        names = self._names(unit.inside, {h.unit: self.locator.targets(h) for h in (*given, one)})
         times = {
             at.within: Instance(
                 names[at.within], targets[at.count], at.like if unit.adds and at.like else at.shape
@@ -273,22 +282,47 @@ class Search:
     def _several(self, start: list[Hypothesis]) -> Mended | None:
         """Return the corrections of several places; None: they are not found."""
         places = self.together = self.locator.several(start)
-        edits: dict[Path, list[Edit]] = {}
+        edits: Edits = {}
+        reached = self.locator.tried([])
         for n, one in enumerate(places):
             others, path = places[:n] + places[n + 1 :], one.unit.statement.file
-            for edit in self._missing(one, others) if len(places) > 1 else ():
-                alone = {path: [edit]}
-                if self._right(self.trials.text(alone)) and (done := self._done(alone, places)):
-                    return done
-            for edit in self._edits(one, others)[:1]:
-                edits.setdefault(path, []).append(edit)
+            matched = self._edits(one, others)[:3]  # it gives what it must where the others do
+            for more in () if matched else itertools.islice(self.locator.before(one, places), BEFORE):
+                if not self.late and (matched := self._edits(one, [*others, more])[:1]):
+                    places.append(more)
+                    break
+            for edit in (*self._operators(one), *matched, *self._missing(one, others)):
+                edits, reached = self._with(
+                    path, edit, edits, reached, sure=edit in matched and not one.row.path
+                )
+                if edit in edits.get(path, ()):
+                    break
+        for _, alone in itertools.islice(self._rewrites(), REWRITES):  # each makes a gradient right
+            if self.late or self._right(reached):
+                break
+            ((path, (edit,)),) = alone.items()
+            edits, reached = self._with(path, edit, edits, reached)
         if not edits:
             return None
-        if self._right(self.trials.text(edits)) and (done := self._done(edits, places)):
+        if self._right(reached) and (done := self._done(edits, places)):
             return done
+        if _whole(reached) > _whole(self.locator.tried([])):
+            self.partly = max(self.partly, self.trials.told(edits), key=len)
         return self._rest(edits, places)
 
-    def _rest(self, edits: dict[Path, list[Edit]], places: list[Hypothesis]) -> Mended | None:
+    def _with(
+        self, path: Path, edit: Edit, edits: Edits, reached: list[float], *, sure: bool = False
+    ) -> tuple[Edits, list[float]]:
+        """Return edits with a further one, where more gradients are right with it (sure: not fewer)."""
+        low, high = edit.changes[0][0], max(end for _, end, _ in edit.changes)
+        if any(start < high and low < end for e in edits.get(path, ()) for start, end, _ in e.changes):
+            return edits, reached
+        more = {**edits, path: [*edits.get(path, ()), edit]}
+        then = self.trials.text(more)
+        kept = then and all(b == 1.0 or a < 1.0 for a, b in zip(reached, then, strict=True))
+        return (more, then) if kept and (sure or _whole(then) > _whole(reached)) else (edits, reached)
+
+    def _rest(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         """Return the correction of what is still wrong with some edits made, and them."""
         first = self.trials.edited(edits)
         case = replace(self.found.point.case, program=self.program.replaced(first))
@@ -297,10 +331,14 @@ class Search:
         then = mend(
             found, self.chosen, judge(found, self.chosen), seconds=left, examples=self.trials.examples
         )
+        mends = [*self.trials.told(edits), *then.mends]
         if not then.whole:
             return None
-        mends = [*self.trials.told(edits), *then.mends]
         return Mended(mends, first | then.sources, True, [*places, *then.places])
+
+
+def _whole(reached: Sequence[float]) -> int:
+    return sum(one == 1.0 for one in reached)
 
 
 def _fetches(step: Step) -> bool:

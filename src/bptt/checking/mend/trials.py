@@ -1,5 +1,6 @@
 """A program with some edits made, and how right it is: what is tried is run, and never only believed."""
 
+import ast
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from bptt.checking.adjoints.choice import Chosen, best
 from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
-from bptt.checking.mend.edit import Edit, Text, compiled
+from bptt.checking.mend.edit import Change, Edit, Text, compiled
 from bptt.checking.taps.program import Hooks, Program
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.judgement import again, judge
@@ -47,30 +48,48 @@ class Trials:
         self.found, self.chosen, self.goal, self.examples = found, chosen, goal, examples
         self.case, self.program = found.point.case, found.point.case.program
         self.seen: dict[Any, list[float]] = {}
+        self.texts: dict[Path, Text] = {}
 
     def edited(self, edits: Edits) -> dict[Path, Source]:
         """Return files with edits made; raises SyntaxError where that is no Python."""
         out = {}
         for path, some in edits.items():
             source = self.program.sources[path]
-            text = source.text
-            for change in sorted({c for edit in some for c in edit.changes}, reverse=True):
-                text = Edit((change,), "", 0.0).applied(text)
-            out[path] = source.replaced(text)
+            out[path] = source.replaced(Edit(tuple(_changes(some)), "", 0.0).applied(source.text))
         return out
 
     def text(self, edits: Edits) -> list[float]:
         """Return how much of each gradient is right with edits of files; empty: it does not run."""
-        try:
-            sources = self.edited(edits)
-            key = tuple((path, source.text) for path, source in sources.items())
-            if key not in self.seen:
-                self.seen[key] = []
-                case = replace(self.case, program=self.program.replaced(sources))
+        key = tuple((path, c) for path, some in edits.items() for c in sorted(_changes(some)))
+        if key not in self.seen:
+            self.seen[key] = []
+            try:
+                program = self._patched(edits) or self.program.replaced(self.edited(edits))
+                case = replace(self.case, program=program)
                 self.seen[key] = self.goal.reached(case, Hooks(put=self._bounded()))
-        except Exception:
-            return []
+            except Exception:
+                return []
         return self.seen[key]
+
+    def _patched(self, edits: Edits) -> Program | None:
+        """Return the program with edits of one function; None: they are not of one alone."""
+        ((path, some), *more), source = edits.items(), self.program.sources[next(iter(edits))]
+        text, changes = self.texts.setdefault(path, Text(source.text)), sorted(_changes(some))
+        at = text.line(changes[0][0]), text.line(max(changes[-1][1] - 1, changes[-1][0] - 1))
+        for owner in (None, *(c for c in source.tree.body if isinstance(c, ast.ClassDef))):
+            for one in (owner or source.tree).body:
+                if not isinstance(one, ast.FunctionDef) or one.decorator_list or more or source.python2:
+                    continue
+                start, end = text.lines(one.lineno, one.end_lineno or one.lineno)
+                private = one.name.startswith("__") and not one.name.endswith("__")
+                if one.lineno < at[0] and at[1] <= (one.end_lineno or 0) and not private:
+                    said = Edit(tuple(changes), "", 0.0).applied(text.text[start:end], start)
+                    (new,) = ast.parse(f"if 1:\n{said}" if one.col_offset else said).body
+                    (new,) = new.body if isinstance(new, ast.If) else (new,)
+                    assert isinstance(new, ast.FunctionDef)
+                    ast.increment_lineno(new, one.lineno - new.lineno)
+                    return self.program.patched(path, owner, new)
+        return None
 
     def value(self, statement: int, text: str) -> list[float]:
         """Return how much is right where another expression stands for a statement's value.
@@ -125,6 +144,10 @@ class Trials:
             for path, some in edits.items()
             for edit in sorted(some, key=lambda e: e.changes[0])
         ]
+
+
+def _changes(some: Sequence[Edit]) -> set[Change]:
+    return {change for edit in some for change in edit.changes}
 
 
 def _told(text: Text, path: Path, edit: Edit) -> Mend:

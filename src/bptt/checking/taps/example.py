@@ -19,9 +19,20 @@ class ExampleError(DataError):
 def parsed(example: str) -> list[ast.stmt]:
     """Return an example's statements; raises ExampleError where it is not Python."""
     try:
-        return ast.parse(example).body
+        return [part for one in ast.parse(example).body for part in _parts(one)]
     except SyntaxError as error:
         raise ExampleError(f"line {error.lineno} of the example is not Python: {error.msg}") from None
+
+
+def _parts(one: ast.stmt) -> list[ast.stmt]:
+    """Return ``net, x = Net(3), np.ones(3)`` as two statements: what the code has made, and the example."""
+    match one:
+        case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)) if len(targets) == len(values):
+            read = {part.id for value in values for part in ast.walk(value) if isinstance(part, ast.Name)}
+            if read.isdisjoint(bound(one)) and not any(isinstance(t, ast.Starred) for t in targets):
+                parts = zip(targets, values, strict=True)
+                return [ast.copy_location(ast.Assign([t], value), one) for t, value in parts]
+    return [one]
 
 
 def with_names(statements: list[ast.stmt], tree: ast.Module, code: frozenset[str]) -> Iterator[ast.stmt]:
@@ -86,13 +97,8 @@ def code_names(
         if is_beside or is_relative or not isinstance(one, ast.Import | ast.ImportFrom):
             names |= set(bound(one))
     for one in statements:
-        parts: list[ast.stmt] = [one]
-        match one:
-            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                parts = [ast.Assign([t], v) for t, v in zip(targets, values, strict=False)]
-        for part in parts:
-            if any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(part)):
-                names |= set(bound(part))
+        if any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(one)):
+            names |= set(bound(one))
     return frozenset(names - LIBRARIES)
 
 

@@ -59,12 +59,19 @@ class Tapped:
 
     Each expression and statement gets an entry in `table`; with `top`, those outside of functions, too, as
     the example's. There, calls of the names `calls` are told to ``CALL_``: what they are given, and return.
+    Where no expressions are wanted, statements alone are tapped.
     """
 
     def __init__(
-        self, table: Table, file: Path, *, top: bool = False, calls: frozenset[str] = frozenset()
+        self,
+        table: Table,
+        file: Path,
+        *,
+        top: bool = False,
+        calls: frozenset[str] = frozenset(),
+        expressions: bool = True,
     ) -> None:
-        self.table, self.file, self.calls = table, file, calls
+        self.table, self.file, self.calls, self.expressions = table, file, calls, expressions
         self.top = self.scope = Scope(top)  # where the file begins, and where we are
 
     def module(self, body: list[ast.stmt]) -> ast.Module:
@@ -116,7 +123,7 @@ class Tapped:
     def _expression(self, node: Any, *, terminal: bool = False) -> Any:
         """Return an expression with taps; terminal: its value goes into arithmetic as it is."""
         new = node
-        if not isinstance(getattr(node, "ctx", None), ast.Load | None):
+        if not self.expressions or not isinstance(getattr(node, "ctx", None), ast.Load | None):
             return node
         match node:
             case ast.Constant() | ast.JoinedStr():

@@ -30,6 +30,7 @@ def claim(
         if gradient.path in found.point.buffers:
             continue
         named = [k for k in keeps if owners[id(k)] is gradient and k.numbers.size == size]
+        named = [k for k in named if not _is_an_outputs(k, gradient, found, chosen)]
         given = [k for k in named if not k.update]
         if any(
             gradient.path in {row.path for row, _ in hits(k, chosen.rows.explain, chosen.factor)}
@@ -64,9 +65,8 @@ def claim(
         if any(harmless(match, g, found, chosen) for g in once if g.shape == match.shape):
             loose.remove(match)
     for match in loose:
-        same = [
-            g for g in rest if g.shape == match.shape and not match.update and owners[id(match)] in (None, g)
-        ]
+        same = [g for g in rest if g.shape == match.shape and not match.update]
+        same = [g for g in same if owners[id(match)] is g or _is_free(match, owners[id(match)])]
         if not same and match.place and _among_totals(match, keeps, chosen):  # it was right once, and went on
             once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
             same = [g for g in once if not harmless(match, g, found, chosen)]
@@ -88,12 +88,19 @@ def claim(
                 gradient.match = match
                 gradient.note, gradient.error = f"is not summed over its axis of {match.shape[0]}", np.inf
                 rest.remove(gradient)
+    for match in [one for one in loose if one.numbers.size == 1 and one.place]:
+        for gradient in rest:
+            whole = measured(found, chosen, gradient) * chosen.factor
+            if whole.size > 1 and np.isclose(whole.sum(), match.numbers[0], rtol=1e-6, atol=1e-9):
+                gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
+                gradient.match, gradient.note, gradient.error = match, "is summed over all entries", np.inf
     for match in loose:
         if (
             rest
             and match.numbers.size > 1
+            and np.abs(match.numbers).max() > 1e-9  # a bias before batch norm has no effect, and no gradient
             and not match.update
-            and owners.get(id(match)) is None
+            and _is_free(match, owners.get(id(match)))
             and _among_totals(match, keeps, chosen, least=1)
         ):
             gradients.append(
@@ -101,6 +108,11 @@ def claim(
             )
             gradients[-1].note = "is the gradient at nothing that the example starts from"
     _one_factor(gradients, found, chosen)
+
+
+def _is_free(one: Kept, owner: Gradient | None) -> bool:
+    """Return whether a kept array is nobody's by its name, or its owner has its gradient elsewhere."""
+    return owner is None or (owner.verdict == "right" and owner.match is not None and owner.match is not one)
 
 
 def _summed(one: Kept, owner: Gradient | None) -> Kept:
@@ -133,8 +145,15 @@ def claim_locals(
             continue
         size = int(np.prod(gradient.shape or (1,)))
         named = [k for k in found_inside if k.numbers.size == size and owner_of(k, gradients) is gradient]
+        named = [k for k in named if not _is_an_outputs(k, gradient, found, chosen)]
         if named:
             compare(named[-1], gradient, found, chosen)
+
+
+def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
+    """Return whether an array is the gradient at an output whose name labels or inputs have, too."""
+    rows = chosen.rows.explain(one.numbers / chosen.factor) if gradient.path in found.point.given else []
+    return any(row.whole for row in rows) and not any(row.path for row in rows)
 
 
 def _rate(one: Kept, gradient: Gradient, chosen: Chosen) -> float | None:

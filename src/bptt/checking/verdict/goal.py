@@ -24,6 +24,7 @@ class Wanted:
     numbers: Array
     start: Array | None  # of an array that is updated by a rate that nobody knows: its change is parallel
     was_right: bool
+    others: tuple[Kept, ...] = ()  # in which it may be as well: nothing has a name there
 
     def met(self, value: Any) -> float:
         """Return which part of the entries is right; of an update, whether all are."""
@@ -74,13 +75,26 @@ class Goal:
                 numbers = measured(found, judged.chosen, gradient) * judged.chosen.factor
             start = found.record.names[found.point.start].get(match.path) if match.update else None
             self.wanted.append(Wanted(gradient.name, match, numbers, start, right))
+        paths = {gradient.name: gradient.path for gradient in judged.gradients}
+        wrong = [
+            one.kept
+            for one in self.wanted
+            if not (one.was_right or one.kept.update or one.kept.named_for(paths[one.name]))
+        ]
+        for n, one in enumerate(self.wanted):
+            if one.kept in wrong:
+                alike = [k for k in wrong if k is not one.kept and k.shape == one.kept.shape]
+                self.wanted[n] = replace(one, others=tuple(alike))
 
     def reached(self, case: Case, hooks: Hooks | None = None) -> list[float]:
         """Return which part of each gradient is right after a run; raises what the run raises."""
         held: dict[tuple[str, str], Any] = {}
         hooks = self._watching(case.program, hooks or Hooks(), held)
         outcome = case.run(hooks)
-        return [one.met(_read(one.kept, outcome, held)) for one in self.wanted]
+        return [
+            max(one.met(_read(kept, outcome, held)) for kept in (one.kept, *one.others))
+            for one in self.wanted
+        ]
 
     def _watching(self, program: Program, hooks: Hooks, held: dict[tuple[str, str], Any]) -> Hooks:
         """Return hooks that also note the local variables in which gradients are wanted."""

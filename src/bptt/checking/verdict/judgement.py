@@ -1,5 +1,6 @@
 """Right, wrong or cannot tell: what is kept against the gradients of all that the program starts from."""
 
+from collections.abc import Container
 from dataclasses import replace
 
 import numpy as np
@@ -7,14 +8,13 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.rows import Row
-from bptt.checking.adjoints.table import Adjoints, measure, results
+from bptt.checking.adjoints.table import Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
-from bptt.types import Array
 
 
 def judge(found: Adjoints, chosen: Chosen) -> Judged:
@@ -45,7 +45,10 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     _inside(found, chosen, gradients)
     claim(keeps, gradients, found, chosen, explained)
     claim_locals(inside(found, chosen), gradients, found, chosen)
-    verdict, reason = _overall(gradients, chosen)
+    explained |= {id(g.match) for g in gradients if g.verdict == "right"}
+    explained |= {id(g.scaled[0]) for g in gradients if g.scaled is not None}
+    all_of_it = all(id(one) in explained for one in keeps if one.numbers.size > 1 or is_gradient(one.path))
+    verdict, reason = _overall(gradients, found.point.made, chosen, all_of_it)
     return Judged(chosen, gradients, verdict, reason, keeps)
 
 
@@ -54,13 +57,16 @@ def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
 
     Raises
     ------
-    IndexError
+    LookupError
         If the loss is not there.
     """
-    implied = chosen.candidate.kind == "implied"
-    found = measure(point(program, seed), seconds=0, implied=implied)  # the parameters' adjoints are enough
-    alike = [c for c in found.candidates if c.text == chosen.candidate.text]
-    candidate = ([c for c in alike if c.terms == chosen.candidate.terms] or alike)[0]
+    every = totals(point(program, seed))
+    alike = [c for c in every.candidates if c.text == chosen.candidate.text]
+    candidate = min(alike, key=lambda c: c.number != chosen.candidate.number, default=None)
+    if candidate is None:
+        raise LookupError(f"{chosen.candidate.text} is not there")
+    found = follow(every, [candidate], seconds=0)  # the parameters' adjoints are enough
+    [candidate] = found.candidates
     values = {s.numbers.tobytes() for s in found.seen() if s.execution in chosen.forward}
     rows = found.rows(candidate.terms)
     return judge(found, replace(chosen, candidate=candidate, rows=rows, values=values))
@@ -72,7 +78,13 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
     for path in found.point.made:
         value = found.record.held[-1].get(path)
         match = next((k for k in keeps if k.named_for(path) and not k.update), None)
-        if path in totals or value is None or match is None or not match.numbers.any():
+        if (
+            path in totals
+            or path in found.point.buffers
+            or value is None
+            or match is None
+            or np.abs(match.numbers).max() < 1e-9
+        ):
             continue
         if is_gradient(path) or any(match.named_for(other) for other in totals):
             continue  # a buffer for gradients; or a moment of an optimiser, which has its array's name
@@ -135,24 +147,26 @@ def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
     wanted = {g.path: g for g in gradients if g.verdict != "right"}
     sizes = {int(np.prod(g.shape or (1,))) for g in wanted.values()}
     table = found.point.case.program.table
-    values: dict[bytes, tuple[int, Array]] = {}
+    values = {one.numbers.tobytes(): (one.text, one.numbers) for one in inside(found, chosen)}
     for seen in found.record.taps[found.start :]:
-        values[seen.numbers.tobytes()] = table.nodes[seen.node].tree.lineno, seen.numbers
+        values[seen.numbers.tobytes()] = f"line {table.nodes[seen.node].tree.lineno}", seen.numbers
     for one in backward(found, chosen.forward):
         for _, numbers in results(one):
-            values[numbers.tobytes()] = table.statements[one.statement].tree.lineno, numbers
-    for key, (line, numbers) in values.items():
+            values[numbers.tobytes()] = f"line {table.statements[one.statement].tree.lineno}", numbers
+    for key, (where, numbers) in values.items():
         if numbers.size not in sizes or key in chosen.values:
             continue
         for scale in dict.fromkeys((1.0, chosen.factor)):
             for row in chosen.rows.explain(numbers / scale):
                 gradient = wanted.get(row.path) if row.kind == "total" else None
                 if gradient is not None and gradient.verdict != "right":
-                    gradient.verdict, gradient.where = "right", f"line {line}"
+                    gradient.verdict, gradient.where = "right", where
                     gradient.note = "inside" + ("" if scale == 1.0 else f", times {scale:.6g}")
 
 
-def _overall(gradients: list[Gradient], chosen: Chosen) -> tuple[str, str]:
+def _overall(
+    gradients: list[Gradient], made: Container[Path], chosen: Chosen, all_of_it: bool
+) -> tuple[str, str]:
     wrong = [g for g in gradients if g.verdict == "wrong"]
     right = [g for g in gradients if g.verdict == "right"]
     if wrong:
@@ -164,7 +178,9 @@ def _overall(gradients: list[Gradient], chosen: Chosen) -> tuple[str, str]:
         if not sure:
             return "cannot tell", f"nothing says that {chosen.candidate.text} is the loss"
         return "wrong", ""
-    if right and (chosen.explained >= 0.25 * chosen.of or len(right) == len(gradients)):
+    own = [g for g in gradients if g.path in made] or gradients  # what the code itself has made
+    enough = all_of_it or chosen.explained >= 0.25 * chosen.of or all(g in right for g in own)
+    if right and enough:
         return "right", ""
     if right:
         return "cannot tell", "little of the backward is the gradient of anything in the forward"

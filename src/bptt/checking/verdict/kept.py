@@ -138,37 +138,32 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
 
 
 def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
-    """Return the local variables of functions that the loss does not depend on, as they were last."""
+    """Return the local variables of functions that the loss does not depend on, as they are at the end."""
     nodes, statements = found.point.case.program.table.nodes, found.point.case.program.table.statements
     out: dict[tuple[int, str], Kept] = {}
+
+    def note(function: ast.FunctionDef | None, name: str, value: Any, numbers: Array) -> None:
+        if function is None or numbers.tobytes() in chosen.values:
+            return
+        last = flat(value)  # what is written into it entry by entry stands there at the end only
+        if last is not None and last.size == numbers.size and last.tobytes() not in chosen.values:
+            numbers = last.copy()
+        path, local = (("item", name.split(".")[-1]),), (function.name, name)
+        text = f"`{name}` in {function.name}"
+        out[id(function), name] = Kept(text, numbers, shape(value), path, local=local)
+
     for seen in found.record.taps[found.start :]:
         node = nodes[seen.node]
-        function = statements[node.statement].function if node.statement >= 0 else None
-        if function is None or not isinstance(node.tree, ast.Name | ast.Attribute):
-            continue
-        if seen.numbers.tobytes() not in chosen.values:
-            name = ast.unparse(node.tree)
-            text = f"`{name}` in {function.name}"
-            path = (("item", name.split(".")[-1]),)
-            local = function.name, name
-            out[id(function), name] = Kept(text, seen.numbers, shape(seen.value), path, local=local)
+        if node.statement >= 0 and isinstance(node.tree, ast.Name | ast.Attribute):
+            note(statements[node.statement].function, ast.unparse(node.tree), seen.value, seen.numbers)
     for one in found.record.executions:
-        tree, function = statements[one.statement].tree, statements[one.statement].function
-        target = (
-            tree.target
-            if isinstance(tree, ast.AugAssign)
-            else tree.targets[0]
-            if isinstance(tree, ast.Assign)
-            else None
-        )
-        results = one.changed or one.results
-        if function is None or not isinstance(target, ast.Name) or len(results) != 1:
-            continue
-        value, numbers = results[0]
-        if numbers.tobytes() not in chosen.values and one.step >= found.point.start:
-            text = f"`{target.id}` in {function.name}"
-            path, local = (("item", target.id),), (function.name, target.id)
-            out[id(function), target.id] = Kept(text, numbers, shape(value), path, local=local)
+        tree, results = statements[one.statement].tree, one.changed or one.results
+        single = [tree.target] if isinstance(tree, ast.AugAssign) else getattr(tree, "targets", [])[:1]
+        names = single[0].elts if single and isinstance(single[0], ast.Tuple) else single
+        if len(names) == len(results) and one.step >= found.point.start:
+            for target, result in zip(names, results, strict=True):
+                if isinstance(target, ast.Name):
+                    note(statements[one.statement].function, target.id, *result)
     return list(out.values())
 
 
