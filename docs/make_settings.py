@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bptt.training.presets import PRESETS, TASK_SETTINGS
+from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
 from bptt.training.setting import shown
 from bptt.training.settings import SETTINGS
 
@@ -23,6 +23,9 @@ is taken from the preset, or from what a generated task is known to need, or els
 where no preset is named, the preset is `default`. `bptt train --resume DIR` takes only
 {free}.
 
+A row that says "For ..." has an effect for these jobs only: stream is one long text, lines are sequences of
+text, labels are labelled sequences, series are to be forecast, generated is a task of `bptt.tasks`.
+
 This page is written by `python docs/make_settings.py` from
 [`settings.py`](../src/bptt/training/settings.py).
 """
@@ -39,13 +42,13 @@ def page() -> str:
                 default = shown(setting.default)
                 if name in PRESETS["default"].settings:
                     default += f"; for text {shown(PRESETS['default'].settings[name])}"
-                not_for_task = " Not for generated tasks." * setting.of_text
-                lines.append(
-                    f"| `{setting.option}` | {default} | {setting.wanted} | {setting.says}{not_for_task} |"
-                )
+                own = ((job, sets[name]) for job, sets in JOB_SETTINGS.items() if name in sets)
+                default += "".join(f"; for {job} {shown(value)}" for job, value in own)
+                jobs = f" For {', '.join(setting.jobs)}." if setting.jobs else ""
+                lines.append(f"| `{setting.option}` | {default} | {setting.wanted} | {setting.says}{jobs} |")
         lines.append("")
-    overlays = {name: preset.settings for name, preset in PRESETS.items()} | TASK_SETTINGS
-    lines += ["## What presets and generated tasks set\n", "| | |", "|---|---|"]
+    overlays = {name: preset.settings for name, preset in PRESETS.items()} | JOB_SETTINGS | TASK_SETTINGS
+    lines += ["## What presets, jobs and generated tasks set\n", "| | |", "|---|---|"]
     for name, sets in overlays.items():
         lines.append(f"| `{name}` | {', '.join(f'{key} {shown(value)}' for key, value in sets.items())} |")
     return "\n".join([*lines, ""])

@@ -31,8 +31,11 @@ from bptt.nets.stack import StackRun as StackRun
 from bptt.nets.stack import layer_params as layer_params
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
+from bptt.training.again import settings_from as settings_from
+from bptt.training.forecasting import Forecaster as Forecaster
 from bptt.training.presets import PRESETS as PRESETS
 from bptt.training.report import Report as Report
+from bptt.training.saving import save_run as save_run
 from bptt.training.settings import Settings as Settings
 from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Trainer as Trainer

@@ -101,10 +101,13 @@ def _kind(mode: int) -> str:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file beside its place, force it to the disk, put it there in one step, and force that, too.
 
-    RunError if it cannot be written; what was there is as it was.
+    RunError if it cannot be written, or what is there is no file, such as a device: to put one in the place
+    of /dev/null would take it from everybody. What was there is as it was.
     """
     temporary = path.parent / f".{path.name}.{os.urandom(6).hex()}.tmp"
     with _writing(path, "; what was there is as it was"):
+        with contextlib.suppress(FileNotFoundError):
+            _expect_file(os.stat(path), path)  # noqa: PTH116  the module's text says why
         try:
             with _opened(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as handle:
                 _write_all(handle, data)

@@ -1,10 +1,13 @@
 """The command itself: its help, its lists, and that the module runs as it does."""
 
+import re
+
 import pytest
 
 from bptt import PRESETS
 from bptt.cli import run as bptt
 from bptt.data.tasks import TASKS
+from bptt.training.settings import SETTINGS
 from command import Capture
 from processes import python
 
@@ -27,6 +30,23 @@ def test_each_verb_has_help(verb: list[str], flag: str, capsys: Capture) -> None
     output, errors = capsys.readouterr()
     assert output.startswith(" ".join(["Usage: bptt", *verb]))
     assert errors == ""
+
+
+def test_the_options_of_training_stand_with_their_jobs(capsys: Capture) -> None:
+    assert bptt(["train", "--help"]) == 0
+    groups = re.findall(r"^(\w.*):\n((?:  .*\n)+)", capsys.readouterr().out, re.MULTILINE)
+    under = {option: title for title, text in groups for option in re.findall(r"^  (--[\w-]+)", text, re.M)}
+    names = [name.replace("_", "-") for name in SETTINGS if name != "data"]
+    assert {f"--{name}" for name in names} < under.keys()
+    assert sum(len(re.findall(r"^  -", text, re.M)) for _, text in groups) == len(names) + 7  # of the run
+    for option, title in (
+        ("--lines", "Texts"),
+        ("--task", "Tables"),
+        ("--pool", "Labels"),
+        ("--gaps", "Series"),
+    ):
+        assert under[option].startswith(title)
+    assert re.search(r"--loss NAME .*\n? *\[absolute\]", dict(groups)["Series (--task forecast)"])
 
 
 def test_the_command_alone_shows_its_help(capsys: Capture) -> None:

@@ -103,7 +103,7 @@ def case(seed: int = 0, flags: Options | None = None, **options: Any) -> Case:
     if model.loss == "cross_entropy":
         targets: Array = rng.integers(model.outputs, size=(T, N))
     else:
-        targets = rng.random((T, N, model.outputs))
+        targets = rng.random((T, N, 1 if model.loss == "quantile" else model.outputs))
     return Case(model, arrays, cotangents, tokens, targets, flags or {})
 
 

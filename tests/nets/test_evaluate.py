@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from bptt import Model
+from bptt.data.sequences import Sequences
 from bptt.errors import DataError
 from bptt.nets import evaluate
-from bptt.training.trained import Score
+from bptt.training.scoring import Score
 from bptt.types import Array, Params
 
 V = 7
@@ -135,3 +136,26 @@ def test_a_score_has_its_other_units() -> None:
         {"text": "a text", "tokens": 10, "start": "cold", "nats": score.nats, "bits": 2.0, "perplexity": 4.0}
     )
     assert math.isfinite(Score("hopeless", 10, "cold", 1e9).perplexity)
+
+
+def test_each_sequence_is_read_from_its_own_start_however_it_is_cut_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, params = network(features=2)
+    rng = np.random.default_rng(0)
+    lengths = np.array([3, 40, 1, 7, 3, 25])
+    some = Sequences(text(79), lengths, text(79)[::-1], rng.normal(size=(6, 2)))
+    wanted = []
+    for k, start in enumerate(some.starts):
+        own = slice(start, start + lengths[k])
+        features = some.features[[k]] if some.features is not None else None
+        each, _ = model.losses(params, some.inputs[own, None], some.targets[own, None], features=features)
+        wanted.append(each[:, 0])
+    for most in (1, 100, 10**6):
+        monkeypatch.setattr(evaluate, "steps_at_once", lambda model, rows=1, most=most: most)
+        found = dict(evaluate.each(model, params, some))
+        assert sorted(found) == [*range(6)]
+        for k, losses in found.items():
+            np.testing.assert_allclose(losses, wanted[k], rtol=1e-12)
+        mean = evaluate.mean(model, params, some)
+        assert mean == pytest.approx(np.concatenate(wanted).mean(), rel=1e-12)

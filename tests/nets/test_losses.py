@@ -29,6 +29,8 @@ def example(name: str, seed: int = 0) -> tuple[Array, Array]:
     targets: dict[str, Array] = {
         "cross_entropy": rng.integers(K, size=(T, N)),
         "squared_error": rng.normal(size=(T, N, K)),
+        "absolute_error": rng.normal(size=(T, N, K)),
+        "quantile": rng.normal(size=(T, N, 1)),
         "sigmoid_cross_entropy": rng.random((T, N, K)),
     }
     return outputs, targets[name]
@@ -53,6 +55,11 @@ def test_gradient_is_that_of_the_value(name: str, reduction: Reduction, mask: Ar
 PLAINLY: dict[str, Callable[[Array, Any], float]] = {
     "cross_entropy": lambda z, target: -np.log(np.exp(z[target]) / sum(np.exp(z))),
     "squared_error": lambda y, target: sum((y - target) ** 2) / 2,
+    "absolute_error": lambda y, target: sum(abs(y - target)),
+    "quantile": lambda y, target: sum(
+        max(tau * (target[0] - y_k), (tau - 1) * (target[0] - y_k))
+        for tau, y_k in zip([0.1, 0.3, 0.5, 0.7, 0.9], y, strict=True)
+    ),
     "sigmoid_cross_entropy": lambda z, target: (
         -sum(target * np.log(1 / (1 + np.exp(-z))) + (1 - target) * np.log(1 - 1 / (1 + np.exp(-z))))
     ),
@@ -231,6 +238,13 @@ WRONG: dict[str, tuple[str, tuple[Any, Any], dict[str, Any], str]] = {
     "flat logits": ("cross_entropy", (y.reshape(-1, K), tokens), {}, "logits must be (T, N, V), got (12, 5)"),
     "flat outputs": ("squared_error", (y[0], y[0]), {}, "outputs must be (T, N, ·), got (3, 5)"),
     "targets of one output": ("squared_error", (y, y[..., :1]), {}, "(4, 3, 5); got (4, 3, 1)"),
+    "targets of every level": ("quantile", (y, y), {}, "targets must be (T, N, 1), got (4, 3, 5)"),
+    "levels of other outputs": (
+        "quantile",
+        (y, y[..., :1]),
+        {"levels": [0.5]},
+        "5 outputs are for as many levels, got 1",
+    ),
     "targets without K": ("sigmoid_cross_entropy", (y, tokens), {}, "of the logits, (4, 3, 5); got (4, 3)"),
 }
 WRONG |= {
@@ -263,6 +277,27 @@ def test_mask_must_be_bool() -> None:
         weights((T, N), SUM, np.full((T, N), 2))
 
 
+@pytest.mark.parametrize("name", ["absolute_error", "quantile"])
+def test_gradient_at_a_kink_is_zero(name: str) -> None:
+    loss = LOSSES[name](y, y[..., :1] if name == "quantile" else y, reduction=SUM)
+    assert loss.value == 0
+    assert not loss.grad.any()
+
+
+def test_a_constant_that_minimises_the_quantile_loss_is_the_quantile() -> None:
+    drawn = np.random.default_rng(0).normal(size=(999, 1, 1))
+    levels = np.array([0.1, 0.5, 0.9])
+    at = np.broadcast_to(np.quantile(drawn, levels), (999, 1, 3))
+    best = LOSSES["quantile"](at, drawn, levels=levels, reduction=SUM)
+    for shift in (-0.05, 0.05):
+        assert best.value < LOSSES["quantile"](at + shift, drawn, levels=levels, reduction=SUM).value
+    assert np.all(abs(best.grad.sum(axis=(0, 1))) <= 1)  # of 999 values, one may be at the kink
+
+
+def test_quantiles_are_read_in_rising_order() -> None:
+    assert LOSSES["quantile"].predict(np.array([[[3.0, 1.0, 2.0]]])).tolist() == [[[1.0, 2.0, 3.0]]]
+
+
 # ---------------------------------------------------------------------- torch
 
 
@@ -280,6 +315,11 @@ def test_torch_agrees(name: str, reduction: Reduction, mask: Array | None) -> No
         each = functional.cross_entropy(y.permute(0, 2, 1), on, reduction="none")
     elif name == "squared_error":
         each = functional.mse_loss(y, on, reduction="none").sum(2) / 2
+    elif name == "absolute_error":
+        each = functional.l1_loss(y, on, reduction="none").sum(2)
+    elif name == "quantile":  # it has none
+        tau = torch.tensor([0.1, 0.3, 0.5, 0.7, 0.9], dtype=torch.float64)
+        each = torch.maximum(tau * (on - y), (tau - 1) * (on - y)).sum(2)
     else:
         each = functional.binary_cross_entropy_with_logits(y, on, reduction="none").sum(2)
     value = (torch.tensor(weights((T, N), reduction, mask)) * each).sum()

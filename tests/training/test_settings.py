@@ -72,7 +72,8 @@ def test_a_value_of_another_type_is_said_by_the_setting_s_name(name: str) -> Non
 SHOWN = {"layers": ".  [1]", "clip_norm": ".  [1]", "steps": ".  [3000]", "momentum": ", for sgd.  [0]"}
 SHOWN |= {"init": ".  [orthogonal]", "dropout": ".  [0.1]", "lr": ".  [0.01]"}  # what is taken for text
 SHOWN |= {
-    "output_bias": "Without a bias of the output.",
+    "output_bias": "A bias of the output.  [yes]",
+    "bidirectional": "directions.  [yes]",  # what is taken for labels
     "tied": "transposed.",
     "epochs": "instead of steps.",
 }
@@ -83,8 +84,8 @@ def test_each_setting_is_an_option_with_its_default(name: str) -> None:
     declared = SETTINGS[name]
     (option,) = [found for found in train.get_params(CONTEXT) if found.name == name]
     if isinstance(option, click.Option):
-        assert option.opts == [declared.option]
-        assert str(option.help).startswith(declared.says)
+        assert declared.option in (*option.opts, *option.secondary_opts)
+        assert str(option.help).startswith(declared.help)
         assert str(option.help).endswith(SHOWN.get(name, ""))
     else:
         assert name == "data"

@@ -274,8 +274,8 @@ def test_the_cell_that_a_page_shows(desk: Path, page: str) -> None:
 
 def test_a_cell_written_by_hand_starts_without_computer_algebra(desk: Path) -> None:
     code = (
-        "import sys, bptt, bptt.cli; from bptt.training.experiment import Experiment;"
-        "Experiment.of(bptt.Settings.of(data='book.txt', cell='lstm', forget_bias=2.0, batch=2, chunk=8));"
+        "import sys, bptt, bptt.cli; from bptt.training.jobs import experiment;"
+        "experiment(bptt.Settings.of(data='book.txt', cell='lstm', forget_bias=2.0, batch=2, chunk=8));"
         "assert not {'sympy', 'bptt.zoo.equations'} & sys.modules.keys()"
     )
     assert run(code).returncode == 0

@@ -14,7 +14,7 @@ import warnings
 import click
 
 from bptt import __version__
-from bptt.cli import bench, check, corpora, derive, flow, presets, sample, train, verify
+from bptt.cli import bench, check, corpora, derive, flow, forecast, predict, presets, sample, train, verify
 from bptt.cli.eval import evaluate
 from bptt.cli.output import Visible, visible
 from bptt.errors import BpttError, BpttWarning, DivergedError
@@ -46,6 +46,8 @@ for command in (
     train.train,
     sample.sample,
     evaluate,
+    predict.predict,
+    forecast.forecast,
     flow.flow,
     verify.verify,
     corpora.corpora,

@@ -16,4 +16,6 @@ def corpora() -> None:
     click.echo("Generated tasks:")
     for name, task in TASKS.items():
         click.echo(f"  {name:16} {task.summary}")
-    click.echo("Any other name is the path of a text file, or of a folder of them, of at most 1 GiB.")
+    click.echo(
+        "Any other name is the path of a text file, of a folder of them, or of a table, of at most 1 GiB."
+    )

@@ -112,6 +112,9 @@ class Display:
             f"{report.rate:>10,.0f} {left:>8}{' best' if report.best else ''}"
         )
         self.say(line)
+        if report.figures:
+            shown = (f"{name.replace('_', ' ')} {value:.4g}" for name, value in report.figures.items())
+            self.say(f"{'':8} {', '.join(shown)}")
         if report.verdict is not None:
             self.say(f"{'':8} {report.verdict.says}")
         self._said = time.monotonic()

@@ -1,10 +1,18 @@
 """``bptt eval``: how well a trained model predicts."""
 
 import math
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from bptt.cli.output import misused, to_json
+from bptt.cli.output import expect_free, misused, to_json
+from bptt.errors import BpttWarning
+
+if TYPE_CHECKING:
+    from bptt.training.scoring import LineScore
+    from bptt.training.trained import Trained
 
 
 @click.command("eval")
@@ -12,17 +20,69 @@ from bptt.cli.output import misused, to_json
 @click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-def evaluate(folder: str, path: str | None, as_json: bool, last: bool) -> int:
+@click.option("--since", metavar="TIME", help="Of series: the first time that is forecast.")
+@click.option("--each-line", is_flag=True, help="Each line of PATH, or each document or row, by itself.")
+@click.option("--tokens", is_flag=True, help="With --each-line: the loss of each token, too.")
+@click.option(
+    "--text", metavar="COLUMN", help="With --each-line: the column of a table that holds the texts."
+)
+@click.option("--skip-unknown", is_flag=True, help="Leave out and count what the model does not know.")
+@click.option(
+    "--format", "form", type=click.Choice(["json", "csv"]), help="With --each-line: JSON lines, or CSV."
+)
+@click.option("--out", metavar="FILE", help="With --each-line: where to write.")
+def evaluate(
+    folder: str,
+    path: str | None,
+    as_json: bool,
+    last: bool,
+    since: str | None,
+    each_line: bool,
+    tokens: bool,
+    text: str | None,
+    skip_unknown: bool,
+    form: str | None,
+    out: str | None,
+) -> int:
     """Measure the model trained in DIR on its validation text, or on the text at PATH.
 
     Two figures: from a cold start in windows of 256 tokens, and with the state carried through the whole
     text. For a generated task: whether its criterion is met. Exit code 1: it is not, or a figure is not
-    finite.
+    finite. Of a model of lines or documents one figure: each from a cold start, its end counted. Of one of
+    labels: how often they are told right, and which are told for which; or how near numbers are told.
+
+    Of series: the errors of rolling windows of the part that was held out, or of FILE after the run's own
+    end, beside those of the seasonal naive forecast.
+
+    --each-line: for each line its loss in nats, in all and per token, from a cold start.
     """
     from bptt.data.text.tokenizers import tokenizer
     from bptt.training.trained import Trained
 
+    if not each_line and (tokens or text or form or out):
+        raise misused("--tokens, --text, --format and --out go with --each-line")
+    if each_line and path is None:
+        raise misused("--each-line measures the lines of a file: give its PATH")
     trained = Trained.load(folder, "last" if last else "best")
+    if since is not None and trained.settings.job != "series":
+        raise misused("--since is for series, where a window begins at a time")
+    if trained.settings.job == "series" and not each_line:
+        return _of_series(trained, path, since, as_json)
+    if trained.settings.job == "labels" and not each_line:
+        from bptt.cli.predict import shown as in_words
+
+        label_score = trained.label_score(path, skip_unknown=skip_unknown)
+        whole = {"step": trained.step, "score": label_score.to_json()}
+        click.echo(to_json(whole) if as_json else in_words(label_score))
+        return 0 if math.isfinite(label_score.loss) else 1
+    if skip_unknown and not each_line:
+        raise misused("--skip-unknown goes with --each-line, or with a model of labels")
+    if each_line:
+        assert path is not None
+        form = form or ("json" if as_json else None)
+        if out is not None:
+            expect_free("--out", out, folder, path)
+        return _each_line(trained, path, text, form, out, tokens=tokens, skip_unknown=skip_unknown)
     if trained.vocabulary is None:
         if path is not None:
             raise misused("a generated task is measured on what it generates: leave PATH out")
@@ -36,13 +96,117 @@ def evaluate(folder: str, path: str | None, as_json: bool, last: bool) -> int:
         click.echo(to_json({"step": trained.step, "scores": [score.to_json() for score in scores]}))
         return code
 
-    kind = trained.vocabulary.kind
-    is_words = tokenizer(kind).unknown is not None
-    other = "perplexity" if is_words else f"bits per {kind}"
-    for score in scores:
-        if score.start == scores[0].start:
-            click.echo(f"{score.text}: {score.tokens:,} {kind}s predicted")
-            click.echo(f"  {'state':22} {f'nats per {kind}':>14} {other:>14}")
-        second = score.perplexity if is_words else score.bits
-        click.echo(f"  {score.start:22} {score.nats:14.4f} {second:14.4g}")
+    unit = trained.vocabulary.unit
+    is_words = tokenizer(trained.vocabulary.kind).unknown is not None
+    other = "perplexity" if is_words else f"bits per {'char' if scores[0].characters else unit}"
+    wide = max(22, *(len(score.start) for score in scores))
+    for k, score in enumerate(scores):
+        if not k or score.text != scores[k - 1].text:
+            unk = "" if score.unknown is None else f", {score.unknown:.1%} of them <unk>"
+            click.echo(f"{score.text}: {score.tokens:,} {unit}s predicted{unk}")
+            click.echo(f"  {'state':{wide}} {f'nats per {unit}':>14} {other:>14}")
+        second = score.perplexity if is_words else score.bits_per_character or score.bits
+        click.echo(f"  {score.start:{wide}} {score.nats:14.4f} {second:14.4g}")
     return code
+
+
+def _of_series(trained: "Trained", path: str | None, since: str | None, as_json: bool) -> int:
+    from bptt.training.forecasting import Forecaster
+
+    found = Forecaster(trained).backtest(path, since)
+    if as_json:
+        shown = {"windows": found.windows, "values": found.values, "loss": found.loss, **found.figures}
+        click.echo(to_json({"step": trained.step, **shown}))
+    else:
+        click.echo(f"{path or trained.settings.data}: {found.says}")
+    return 0 if all(map(math.isfinite, (found.loss, *found.figures.values()))) else 1
+
+
+def _each_line(
+    trained: "Trained",
+    path: str,
+    text: str | None,
+    form: str | None,
+    out: str | None,
+    *,
+    tokens: bool,
+    skip_unknown: bool,
+) -> int:
+    """Write the scores of a file's texts, and what they are together."""
+    from bptt.errors import DataError
+    from bptt.files import write_atomically
+
+    texts = trained.texts_of(path, text)
+    if out is not None and form is None:
+        form = "json" if out.endswith((".json", ".jsonl")) else "csv"
+    try:
+        scores = list(trained.score_lines(texts, skip_unknown=skip_unknown, tokens=tokens))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+    shown = (
+        _table(scores, trained) if form is None else _as_csv(scores) if form == "csv" else _as_json(scores)
+    )
+    if out is None:
+        click.echo(shown, nl=False, color=True)
+    else:
+        write_atomically(Path(out), shown.encode())
+    if out is not None or form is None:
+        click.echo(_together(scores, trained))
+    if skip_unknown and (left_out := sum(score.unknown for score in scores)):
+        lines = sum(score.unknown > 0 for score in scores)
+        note = f"{path}: {left_out:,} unknown, in {lines:,} of {len(scores):,} lines, left out of the losses"
+        warnings.warn(note, BpttWarning, stacklevel=2)
+    return 0 if all(math.isfinite(score.total) for score in scores) else 1
+
+
+def _together(scores: "list[LineScore]", trained: "Trained") -> str:
+    """Return the scores' sum in a line."""
+    from bptt.data.text.tokenizers import tokenizer
+
+    assert trained.vocabulary is not None
+    kind, unit = trained.vocabulary.kind, trained.vocabulary.unit
+    count, total = sum(score.tokens for score in scores), math.fsum(score.total for score in scores)
+    is_words = tokenizer(kind).unknown is not None
+    share = sum(score.unknown for score in scores) / max(1, count)
+    unknown = f", of which {share:.1%} are {tokenizer(kind).unknown}" if is_words else ""
+    return (
+        f"{len(scores):,} lines, {count:,} {unit}s{unknown}: {total:,.4f} nats, "
+        f"{total / count if count else math.nan:.4f} per {unit}"
+    )
+
+
+def _table(scores: "list[LineScore]", trained: "Trained") -> str:
+    rows = [f"{'line':>8} {'tokens':>8} {'total':>12} {'mean':>9} {'unknown':>8}  text\n"]
+    for score in scores:
+        text = " ".join(score.text[:61].split())
+        text = text if len(score.text) <= 60 else f"{text[:57]}..."
+        figures = f"{score.line:>8,} {score.tokens:>8,} {score.total:>12.4f} {score.mean:>9.4f}"
+        rows.append(f"{figures} {score.unknown:>8,}  {text}\n")
+        rows += [f"{'':30} {loss:>9.4f}           {_named(token)}\n" for token, loss in score.each or []]
+    return "".join(rows)
+
+
+def _named(token: str) -> str:
+    return repr(token) if not token.isprintable() or token.isspace() else token or "(end)"
+
+
+def _as_json(scores: "list[LineScore]") -> str:
+    return "".join(to_json(score.to_json()) + "\n" for score in scores)
+
+
+def _as_csv(scores: "list[LineScore]") -> str:
+    """Return a row for each text, or for each of its tokens where their losses are asked for."""
+    import csv
+    import io
+
+    file = io.StringIO()
+    table = csv.writer(file, lineterminator="\n")
+    if any(score.each is not None for score in scores):
+        table.writerow(("line", "position", "token", "loss"))
+        table.writerows(
+            (s.line, k, token, loss) for s in scores for k, (token, loss) in enumerate(s.each or [], 1)
+        )
+        return file.getvalue()
+    table.writerow(("line", "tokens", "total", "mean", "unknown", "text"))
+    table.writerows((s.line, s.tokens, s.total, s.mean, s.unknown, s.text) for s in scores)
+    return file.getvalue()

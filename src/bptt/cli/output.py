@@ -4,11 +4,15 @@ import codecs
 import io
 import json
 import math
+import os
 import unicodedata
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import click
+
+from bptt.errors import ConfigError
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
@@ -28,6 +32,15 @@ def _form(character: str) -> str:
         return character
     code = ord(character)
     return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
+
+
+def expect_free(option: str, file: str, folder: str, *read: str) -> None:
+    """Raise a ConfigError where a file to be written is one that is read, or lies in the run's folder."""
+    place = Path(os.path.realpath(file))
+    if any(place == Path(os.path.realpath(path)) for path in read):
+        raise ConfigError(f"{option}: {file} is what is read: choose another name")
+    if place.parent == Path(os.path.realpath(folder)):
+        raise ConfigError(f"{option}: {file} would lie among the run's own files: choose another folder")
 
 
 class Visible:

@@ -12,61 +12,117 @@ import click
 from bptt.cells import Cell
 from bptt.cli.output import misused
 from bptt.errors import BpttError
-from bptt.training.setting import Part, Setting, shown
+from bptt.training.setting import Setting, shown
 from bptt.zoo import get
+
+GROUPS = {
+    "data": "Data",
+    "lines": "Texts by themselves",
+    "tables": "Tables",
+    "labels": "Labels (--task classify, regress, tag)",
+    "series": "Series (--task forecast)",
+    "model": "Model",
+    "loop": "Training",
+    "optimizer": "Optimiser",
+    "schedule": "Learning rate",
+    "run": "The run",
+}
+"""The parts of the help, by what a setting goes to: one of a single job to that, or else to its own part."""
+
+TABLES = ("task", "text", "series", "time")
+"""Settings that go to tables, whatever is learnt of them."""
 
 
 class Train(click.Command):
     """A command with an option for each setting; what declares them is loaded when they are asked for."""
 
     @cached_property
-    def _settings(self) -> list[tuple[Part, click.Parameter]]:
-        from bptt.training.presets import PRESETS
+    def _settings(self) -> list[tuple[str, click.Parameter]]:
+        from bptt.training.presets import JOB_SETTINGS, PRESETS
         from bptt.training.settings import SETTINGS
 
-        of_text = PRESETS["default"].settings
-        return [(s.part, _option(s, of_text.get(name, s.default))) for name, s in SETTINGS.items()]
+        found: list[tuple[str, click.Parameter]] = []
+        for name, s in SETTINGS.items():
+            group = "tables" if name in TABLES else s.jobs[0] if len(s.jobs) == 1 else s.part
+            taken = JOB_SETTINGS.get(group, {}) if group in s.jobs else PRESETS["default"].settings
+            found.append((group, _option(s, taken.get(name, s.default))))
+        return found
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return what it takes, in the order of its help."""
-        preset, *rest = super().get_params(ctx)
-        data = [option for part, option in self._settings if part == "data"]
-        return [*data, preset, *(option for part, option in self._settings if part != "data"), *rest]
+        """Return what it takes."""
+        return [*(option for _, option in self._settings), *super().get_params(ctx)]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those that go together under a heading."""
+        groups = {id(option): group for group, option in self._settings}
+        for key, title in GROUPS.items():
+            own = [option for option in self.get_params(ctx) if groups.get(id(option), "run") == key]
+            records = [option.get_help_record(ctx) for option in own if isinstance(option, click.Option)]
+            with formatter.section(title):
+                formatter.write_dl([record for record in records if record is not None])
 
 
 def _option(declared: Setting, taken: object) -> click.Parameter:
-    """Return the option of a setting; in brackets what is taken for text when no preset is named."""
+    """Return the option of a setting; in brackets what is taken when no preset is named."""
     if declared.argument:
-        return click.Argument([declared.name], metavar=f"[{declared.metavar}]", required=False)
+        return click.Argument([declared.name], metavar=f"[{declared.metavar}]...", nargs=-1)
     help = declared.says + ("" if taken is None or isinstance(taken, bool) else f"  [{shown(taken)}]")
     kind: dict[str, Any] = {"type": declared.types[0], "metavar": declared.metavar}
-    if bool in declared.types:
-        kind = {"is_flag": True, "flag_value": not declared.default}
-    elif not {int, float} & {*declared.types}:  # its check is that of the settings
+    if bool in declared.types:  # both ways: a job or a preset may have set it
+        name = declared.name.replace("_", "-")
+        help = f"{declared.help}.{'  [yes]' * (taken is True)}"
+        return click.Option([f"--{name}/--no-{name}", declared.name], default=None, help=help)
+    if not {int, float} & {*declared.types}:  # its check is that of the settings
         kind = {"type": str, "metavar": declared.metavar or "NAME"}
     return click.Option([declared.option, declared.name], default=None, help=help, **kind)
 
 
 @click.command(cls=Train)
-@click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets).")
 @click.option("--out", metavar="DIR", help="The run's folder; otherwise a new one in bptt-runs.")
+@click.option("--preset", metavar="NAME", help="Settings that have a name (see bptt presets).")
 @click.option("--resume", metavar="DIR", help="Go on with the run in DIR.")
+@click.option(
+    "--from", "source", metavar="DIR", help="Begin a new run with the best weights of the one in DIR."
+)
+@click.option("--from-last", is_flag=True, help="With --from: with its last weights.")
 @click.option("--samples/--no-samples", default=True, help="Show now and then what the model writes.  [show]")
-def train(out: str | None, resume: str | None, preset: str | None, samples: bool, **asked: Any) -> int:
-    """Train a recurrent network on a corpus, a text file, a folder of them, or a generated task.
+def train(
+    out: str | None,
+    resume: str | None,
+    source: str | None,
+    from_last: bool,
+    preset: str | None,
+    samples: bool,
+    **asked: Any,
+) -> int:
+    """Train a recurrent network on a corpus, text files, folders of them, a table, or a generated task.
 
+    \b
+    bptt train TEXT                                    one long text
+    bptt train LIST --lines                            each line by itself
+    bptt train TABLE --task classify --text COLUMN --label COLUMN
+    bptt train TABLE --task forecast --time COLUMN --value COLUMN --season 12
+
+    Several paths are one text; - is standard input, which the run keeps.
     Without arguments: on the help texts that come with Python. `bptt corpora` lists what has a name.
-    In brackets: what is taken for text when no preset is named; tasks and presets have their own.
-    """
+    In brackets: what is taken for one long text, or by an option's own job, when no preset is named; jobs,
+    tasks and presets have their own. A run --from another has its sizes, cell and tokens; the rest is as for
+    any new run.
+    """  # noqa: D301  click's mark for lines that are not to be filled
+    from bptt.data.text.files import INPUT, together
+    from bptt.training.again import settings_from
     from bptt.training.settings import Settings
+    from bptt.training.trained import Trained
     from bptt.training.trainer import Trainer
 
-    given = {name: value for name, value in asked.items() if value is not None}
-    if resume is not None and (out is not None or preset is not None):
+    given = {name: value for name, value in asked.items() if value not in (None, ())}
+    if resume is not None and (out, preset, source) != (None, None, None):
         raise misused("--resume names the run's folder and goes on as it was set up")
+    if from_last and source is None:
+        raise misused("--from-last goes with --from DIR")
     if "data" in given:
-        given["data"] = _lasting(given["data"])
-    if "valid" in given:
+        given["data"] = together([_lasting(data) for data in given["data"]])
+    if given.get("valid", INPUT) != INPUT:
         given["valid"] = str(Path(given["valid"]).absolute())
     if resume is not None:
         cell = given.pop("cell", None)
@@ -79,7 +135,9 @@ def train(out: str | None, resume: str | None, preset: str | None, samples: bool
     else:
         if "cell" in given:
             given["cell"] = get(given["cell"])  # once: a file is run by it
-        trainer = Trainer.start(Settings.of(preset, **given), out)
+        weights = None if source is None else Trained.load(source, "last" if from_last else "best")
+        settings = settings_from(weights, preset, **given) if weights else Settings.of(preset, **given)
+        trainer = Trainer.start(settings, out, weights)
     return watch(trainer, samples)
 
 
@@ -97,9 +155,12 @@ def _lasting(data: str) -> str:
     """Return a name as it is and a path in full, so that a run can be resumed from any folder."""
     from bptt.data.tasks import TASKS
     from bptt.data.text import describe
+    from bptt.data.text.files import INPUT
 
     named = data in TASKS or data in [info.name for info in describe()]
-    return data if named or not os.path.exists(data) else str(Path(data).absolute())  # noqa: PTH110  see load
+    if named or data == INPUT or not os.path.exists(data):  # noqa: PTH110  see load
+        return data
+    return str(Path(data).absolute())
 
 
 def watch(trainer: Any, samples: bool = True) -> int:
@@ -109,8 +170,7 @@ def watch(trainer: Any, samples: bool = True) -> int:
     from bptt.training.trainer import STOPPED
 
     vocabulary = trainer.experiment.vocabulary
-    folder = trainer.run.folder
-    unit = vocabulary.kind if vocabulary else "target"
+    folder, unit = trainer.run.folder, trainer.experiment.unit
     loss = LOSSES[trainer.model.loss].unit
     with stop_asked() as asked, Display(unit, loss) as display:
         for line in introduction(trainer):
@@ -124,55 +184,73 @@ def watch(trainer: Any, samples: bool = True) -> int:
         return 1
     display.say(f"{trainer.end}.")
     if trainer.best < float("inf"):
-        how = " (cold windows of 256)" if vocabulary else ""
-        display.say(f"best validation loss {trainer.best:.4f} {loss} per {unit}{how}; it is in {folder}")
+        how = f" ({trainer.experiment.measured})" if trainer.experiment.measured else ""
+        sampled = "" if trainer.whole is None else f" on the sample, {trainer.whole:.4f} on all"
+        display.say(
+            f"best validation loss {trainer.best:.4f} {loss} per {unit}{sampled}{how}; it is in {folder}"
+        )
+    if trainer.settings.job == "labels":
+        from bptt.cli.predict import shown
+        from bptt.training.trained import Trained
+
+        display.say(shown(Trained.load(folder).label_score()))
+        display.say(f"tell the labels of other rows with: bptt predict {folder} FILE")
+        return 0
     if vocabulary:
         display.say(f"read more of what it writes with: bptt sample {folder}")
+    if trainer.settings.job == "series":
+        from bptt.training.forecasting import Forecaster
+
+        display.say(f"of the part that was held out: {Forecaster.load(folder).backtest().says}")
+        display.say(f"see how the series go on with:    bptt forecast {folder}")
     display.say(f"measure it with:                  bptt eval {folder}")
-    return 0 if vocabulary or trainer.solved else 1
+    return 0 if trainer.settings.job != "generated" or trainer.solved else 1
 
 
 def introduction(trainer: Any) -> Iterator[str]:
     """Yield what is to be known before training."""
     from bptt.kernels.backends import running
 
-    s, model, facts = trainer.settings, trainer.model, trainer.experiment.facts
+    s, model = trainer.settings, trainer.model
     count = sum(array.size for array in trainer.params.values())
-    if trainer.experiment.vocabulary:
-        kind = facts["tokens"]
-        yield (
-            f"{s.data}: {facts['train_tokens']:,} {kind}s to train on, {facts['valid_tokens']:,} to "
-            f"validate, {facts['vocabulary']:,} different ones"
-        )
-    else:
-        yield f"{s.data}: {facts['source']}"
+    yield trainer.experiment.summary
+    yield from trainer.experiment.notes
+    if (some := trainer.experiment.sampled) is not None:
+        said = f"{some:,} of these, drawn by the seed"
+        yield f"validated on {said}, and at the end on all; --valid-sample K takes K"
     runs = running(model.backend, model.stack.cell, model.precision)
     embedding = f", embedding {model.embedding}" if model.embedding else ""
-    steps = f" of {s.chunk} steps" if trainer.experiment.vocabulary else ""
+    steps = f" of {s.chunk} steps" if s.job in ("stream", "lines") else ""
     yield (
         f"{model.stack.cell.name}: {model.layers} x {model.hidden} units{embedding}, {count:,} parameters; "
         f"{s.optimizer}, {s.batch} rows{steps}, seed {s.seed}; {runs}"
     )
     at = f", from step {trainer.step:,}" if trainer.step else ""
+    if (begun := trainer.run.config().get("from")) and not trainer.step:
+        yield f"it begins with the weights of {begun['source']} after {begun['step']:,} steps"
     yield f"{trainer.experiment.steps:,} steps{at}; the run is kept in {trainer.run.folder}"
 
 
 @contextmanager
 def stop_asked() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; a second Ctrl-C interrupts at once."""
+    """Turn the first Ctrl-C (or SIGTERM) into a wish to stop; a second says so, a third interrupts."""
     import signal
     import threading
 
-    asked = False
+    asked = 0
 
     def ask(number: int, frame: object) -> None:
         nonlocal asked
-        if asked:
+        if asked > 1:
             raise KeyboardInterrupt
-        asked = True
+        if asked == 1:  # os.write, because a print may be what is interrupted
+            os.write(
+                2, b"\nbptt: it stops after this step and saves; once more, and what is not saved is lost\n"
+            )
+        asked += 1
 
     if threading.current_thread() is not threading.main_thread():  # only the main one may set handlers
-        yield lambda: asked
+        yield lambda: bool(asked)
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     # whoever starts it may have one ignored; None is a handler that Python cannot put back
@@ -180,7 +258,7 @@ def stop_asked() -> Iterator[Callable[[], bool]]:
     for number in before:
         signal.signal(number, ask)
     try:
-        yield lambda: asked
+        yield lambda: bool(asked)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

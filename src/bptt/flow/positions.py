@@ -143,6 +143,9 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
     """
     if trained.vocabulary is None:
         raise DataError(f"a model of the task {trained.settings.data} reads no text")
+    if trained.settings.job != "stream":
+        unit = trained.form.unit
+        raise DataError(f"the model has learnt {unit}s by themselves: flow follows a model of one long text")
     kind = trained.vocabulary.kind
     if path is not None:
         return path, trained.vocabulary.encode(read(path, kind).data)

@@ -17,7 +17,7 @@ M_n those of row n):
 and w = 0 where the mask is False. There is no other factor anywhere: the gradient is that of L.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, get_args
 
 import numpy as np
@@ -52,6 +52,7 @@ def cross_entropy(
     reduction: Reduction,
     mask: Array | None = None,
     out: Array | None = None,
+    class_weights: Array | None = None,
 ) -> Loss:
     r"""Return the softmax cross-entropy, from logits, and its gradient.
 
@@ -59,6 +60,7 @@ def cross_entropy(
 
         ℓ = -log p[target]     p = softmax(logits)     dlogits = w (p - onehot(target))
 
+    and with class weights c both multiplied by c[target].
     The largest logit is subtracted first, so that nothing overflows.
 
     Parameters
@@ -71,6 +73,8 @@ def cross_entropy(
         Which steps count.
     out : (T, N, V), optional
         Where to write the gradient; `logits` itself may be given, which saves its memory.
+    class_weights : (V,), optional
+        c, what each class's loss is multiplied by.
 
     Returns
     -------
@@ -94,6 +98,7 @@ def cross_entropy(
     T, N, V = logits.shape
     targets = counted_targets(targets, (T, N), V, mask)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    c: Any = 1 if class_weights is None else class_weights[targets].astype(w.dtype)
     if out is not None and (out.shape, out.dtype) != (logits.shape, logits.dtype):
         raise ShapeError(
             f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
@@ -105,9 +110,9 @@ def cross_entropy(
     shifted = p[right]
     np.exp(p, out=p)
     total = p.sum(axis=2)
-    p *= (w / total)[..., None]
-    p[right] -= w
-    return _reduced(np.log(total) - shifted, p, w, mask)
+    p *= (w * c / total)[..., None]
+    p[right] -= w * c
+    return _reduced(c * (np.log(total) - shifted), p, w, mask)
 
 
 def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
@@ -136,6 +141,86 @@ def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask:
     error = outputs - targets
     each = 0.5 * (error * error).sum(axis=2)
     return _reduced(each, w[..., None] * error, w, mask)
+
+
+def absolute_error(
+    outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None
+) -> Loss:
+    r"""Return the absolute error, summed over the K outputs, and its gradient: the best output is the median.
+
+    ::
+
+        ℓ = Σ_k |y_k - target_k|     dy = w sign(y - target), 0 where both are equal
+
+    Parameters
+    ----------
+    outputs, targets : (T, N, K)
+    reduction : str
+        See the module's text.
+    mask : (T, N) bool, optional
+        Which steps count.
+
+    Examples
+    --------
+    >>> y, target = np.full((1, 1, 2), 3.0), np.array([[[1.0, 4.0]]])
+    >>> loss = absolute_error(y, target, reduction="sum_over_time_and_batch")
+    >>> float(loss.value), loss.grad.ravel().tolist()
+    (3.0, [1.0, -1.0])
+    """
+    T, N, targets = _sequence("outputs", outputs, targets)
+    w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
+    error = outputs - targets
+    sign = np.sign(error.real)
+    return _reduced((sign * error).sum(axis=2), w[..., None] * sign, w, mask)
+
+
+def quantile(
+    outputs: Array,
+    targets: Array,
+    *,
+    reduction: Reduction,
+    levels: Sequence[float] | None = None,
+    mask: Array | None = None,
+) -> Loss:
+    r"""Return the quantile loss, summed over the levels, and its gradient: the best outputs are quantiles.
+
+    ::
+
+        ℓ = Σ_k (1 - τ_k) max(0, y_k - target) + τ_k max(0, target - y_k)
+        dy_k = w (1 - τ_k) above the target, -w τ_k below, 0 where both are equal
+
+    Koenker and Bassett, "Regression Quantiles" (Econometrica 1978); also called the pinball loss.
+
+    Parameters
+    ----------
+    outputs : (T, N, K)
+        One for each level.
+    targets : (T, N, 1)
+    reduction : str
+        See the module's text.
+    levels : K floats between 0 and 1, optional
+        τ; by default in even steps, (k + ½) / K.
+    mask : (T, N) bool, optional
+        Which steps count.
+
+    Examples
+    --------
+    >>> y, target = np.full((1, 1, 2), 3.0), np.full((1, 1, 1), 4.0)
+    >>> loss = quantile(y, target, levels=(0.5, 0.9), reduction="sum_over_time_and_batch")
+    >>> float(loss.value), loss.grad.ravel().tolist()
+    (1.4, [-0.5, -0.9])
+    """
+    if targets.ndim != 3 or targets.shape[2] != 1:
+        raise ShapeError(f"quantile: targets must be (T, N, 1), got {targets.shape}")
+    K = outputs.shape[-1]
+    T, N, targets = _sequence("outputs", outputs, np.broadcast_to(targets, (*targets.shape[:2], K)))
+    tau = np.array((np.arange(K) + 0.5) / K if levels is None else levels, outputs.real.dtype)
+    if tau.shape != (K,):
+        raise ShapeError(f"quantile: {K} outputs are for as many levels, got {len(tau)}")
+    w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
+    error = outputs - targets
+    slope = np.where(error.real > 0, 1 - tau, np.where(error.real < 0, -tau, 0 * tau))
+    return _reduced((slope * error).sum(axis=2), w[..., None] * slope, w, mask)
 
 
 def sigmoid_cross_entropy(
@@ -211,6 +296,8 @@ class LossFunction(NamedTuple):
 LOSSES = {
     "cross_entropy": LossFunction(cross_entropy, softmax),
     "squared_error": LossFunction(squared_error, np.asarray, "half squared error"),
+    "absolute_error": LossFunction(absolute_error, np.asarray, "absolute error"),
+    "quantile": LossFunction(quantile, np.sort, "quantile loss"),  # sorted: a model's may cross
     "sigmoid_cross_entropy": LossFunction(sigmoid_cross_entropy, sigmoid),
 }
 """The losses by the name that a model has."""

@@ -5,6 +5,7 @@
     (0)  h_0                         zeros, what is carried, or from features    bptt.nets.start
     (1)  x_t = E[token_t]            or rows of W, or real features              bptt.nets.input
     (2)  h_t = layers(x_t, states)                                               bptt.nets.stack
+         h = pool(h_1 ... h_T)       where one thing is told of each sequence    bptt.nets.pool
     (3)  y_t = h_t V + b             the logits, or the forecast                 bptt.nets.output
     (4)  L = loss(y, targets)                                                    bptt.nets.losses
 
@@ -13,7 +14,7 @@ returned; a model chains them. It is a description and holds no arrays: paramete
 flat dicts of arrays that the caller owns.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Unpack
 
@@ -27,6 +28,7 @@ from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
 from bptt.nets.output import Output, OutputRun
+from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
 from bptt.types import (
@@ -68,7 +70,7 @@ class Backprop(NamedTuple):
     Attributes
     ----------
     loss : float
-    each : (T, N)
+    each : (T, N), or (1, N) with a pool
         Every step's loss, before weights; zero where it does not count.
     grads : Gradients
         At the parameters, the inputs, the initial states and the features.
@@ -108,6 +110,9 @@ class Model:
         F, the size of a feature vector from which each sequence starts: h_0 = features @ W + b in every
         layer, as in captioning an image.
     bidirectional : bool
+    pool : "last" or "mean", optional
+        One output for each sequence, (1, N, K), with targets (1, N) or (1, N, K): from the output state after
+        it, of each direction, or from the mean of h_t over its steps.
     bias, output_bias
         Biases of the layers ("none", "one", "two") and whether the output has one.
     dropout : float
@@ -116,6 +121,10 @@ class Model:
         The part dropped from x_t.
     loss, reduction : str
         See :mod:`bptt.nets.losses`.
+    quantiles : tuple of float, optional
+        The levels of the loss "quantile", one for each output; by default in even steps.
+    class_weights : tuple of K floats, optional
+        What each class's cross-entropy is multiplied by.
     init_name, init_scale, forget_bias
         See :mod:`bptt.nets.init`.
     backend : "auto", "reference" or "cpu"
@@ -152,12 +161,15 @@ class Model:
     tied: bool = False
     features: int | None = None
     bidirectional: bool = False
+    pool: PoolName | None = None
     bias: BiasCount = "one"
     output_bias: bool = True
     dropout: float = 0.0
     input_dropout: float = 0.0
     loss: str = "cross_entropy"
     reduction: Reduction = "mean_over_time_and_batch"
+    quantiles: tuple[float, ...] | None = None
+    class_weights: tuple[float, ...] | None = None
     init_name: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 0.0
@@ -166,7 +178,7 @@ class Model:
 
     def __post_init__(self) -> None:
         expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "features")
-        _ = self.stack, self.input, self.output, self._init  # their own checks
+        _ = self.stack, self.input, self.pooling, self.output, self._init  # their own checks
         if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
             raise ConfigError(
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
@@ -199,6 +211,11 @@ class Model:
         return Start(self.features, self.stack)
 
     @cached_property
+    def pooling(self) -> Pool:
+        """The part between the layers and the output."""
+        return Pool(self.pool, self.stack)
+
+    @cached_property
     def output(self) -> Output:
         """The part above the layers."""
         return Output(
@@ -209,6 +226,8 @@ class Model:
             dropout=self.dropout,
             loss=self.loss,
             reduction=self.reduction,
+            quantiles=self.quantiles,
+            class_weights=self.class_weights,
             backend=self.backend,
             precision=self.precision,
         )
@@ -290,7 +309,7 @@ class Model:
         """
         with one_blas_thread():
             run = self._run(params, batch, state, rng)
-            loss, each, above = self.output.backprop(params, run.layers.y, batch, rng)
+            loss, each, above = self.output.backprop(params, run.h, self._of_outputs(batch), rng)
             return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
 
     def losses(
@@ -307,8 +326,8 @@ class Model:
         """
         batch = Batch.of(inputs, targets, **flags)
         with one_blas_thread():
-            layers = self._run(params, batch, state, None).layers
-            return self.output.losses(params, layers.y, batch), layers.states
+            run = self._run(params, batch, state, None)
+            return self.output.losses(params, run.h, self._of_outputs(batch)), run.layers.states
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""
@@ -330,11 +349,11 @@ class Model:
         Returns
         -------
         ModelRun
-            With ``outputs`` (T, N, K), ``state``, and ``backward``.
+            With ``outputs`` (T, N, K), or (1, N, K) with a pool, ``state``, and ``backward``.
         """
         with one_blas_thread():
             run = self._run(params, Batch.of(inputs, **flags), state, rng)
-            return ModelRun(run, self.output.forward(params, run.layers.y, rng))
+            return ModelRun(run, self.output.forward(params, run.h, rng))
 
     def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
         """Run (0) to (2)."""
@@ -343,7 +362,11 @@ class Model:
         states = self.start.forward(params, batch.features, state)
         below = self.input.forward(params, batch, rng)
         layers = self.stack.forward(below.params, below.batch, states, rng=rng)
-        return _LayersRun(self, params, batch, below, layers)
+        return _LayersRun(self, params, batch, below, layers, self.pooling.forward(layers, batch.mask))
+
+    def _of_outputs(self, batch: Batch) -> Batch:
+        """Return a batch whose flags are those of the outputs: with a pool the mask is that of the steps."""
+        return batch if self.pool is None else replace(batch, mask=None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -355,12 +378,14 @@ class _LayersRun:
     batch: Batch
     below: InputRun
     layers: StackRun
+    h: Array
 
     def gradients(
         self, above: Gradients[None], dstate: Params | None, *, overwrite: bool
     ) -> Gradients[Params]:
         """Return all gradients, from those of what is above: back through (2), (1) and (0)."""
-        back = self.below.backward(self.layers.backward(above.inputs, dstate, overwrite=overwrite))
+        dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
+        back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
         first = self.model.start.backward(self.params, self.batch.features, back.states)
         found = back.params | first.params
         for name, array in above.params.items():  # a tied matrix has two
@@ -375,7 +400,7 @@ class ModelRun:
 
     Attributes
     ----------
-    outputs : (T, N, K)
+    outputs : (T, N, K), or (1, N, K) with a pool
         Logits, or forecasts.
     state : dict of (N, H)
         The states after the sequence.
@@ -392,7 +417,7 @@ class ModelRun:
 
         Parameters
         ----------
-        doutputs : (T, N, K)
+        doutputs : array of the shape of `outputs`
         dstate : dict of (N, H), optional
         overwrite : bool
             Whether what the forward kept may be lost, so that it need not be held twice.

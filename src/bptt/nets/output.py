@@ -6,8 +6,9 @@
     (4)  L = loss(y, targets)   see bptt.losses
 """
 
+import math
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 
@@ -35,6 +36,10 @@ class Output:
         The part dropped from h_t.
     loss, reduction : str
         See :mod:`bptt.losses`.
+    quantiles : tuple of float or None
+        The levels of the loss "quantile".
+    class_weights : tuple of K floats or None
+        What each class's cross-entropy is multiplied by.
     backend, precision : str
         See :mod:`bptt.kernels.backends`.
     """
@@ -46,6 +51,8 @@ class Output:
     dropout: float
     loss: str
     reduction: Reduction
+    quantiles: tuple[float, ...] | None
+    class_weights: tuple[float, ...] | None
     backend: Backend
     precision: Precision
 
@@ -56,6 +63,22 @@ class Output:
         ):
             if value not in known:
                 raise ConfigError(f"{name} must be one of {', '.join(known)}; got {value!r}")
+        if self.quantiles is not None:
+            if self.loss != "quantile" or len(self.quantiles) != self.size:
+                raise ConfigError(
+                    f"quantiles are the levels of the loss quantile, one for each of {self.size} outputs; "
+                    f"got {len(self.quantiles)} with {self.loss}"
+                )
+            if not all(0 < level < 1 for level in self.quantiles):
+                raise ConfigError(f"quantiles must be between 0 and 1, got {self.quantiles}")
+        c = self.class_weights
+        if c is not None and not (
+            self.loss == "cross_entropy" and len(c) == self.size and all(0 < x < math.inf for x in c)
+        ):
+            raise ConfigError(
+                f"class_weights are K = {self.size} finite numbers above 0, for the cross-entropy; "
+                f"got {len(c)} for {self.loss}"
+            )
 
     def shapes(self) -> Shapes:
         """Return the shape of every parameter of this part, by its name."""
@@ -88,7 +111,11 @@ class Output:
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
     ) -> Loss:
         """Return (4); `overwrite` allows the gradient to take the outputs' place."""
-        out = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
+        out: dict[str, Any] = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
+        if self.class_weights is not None:
+            out["class_weights"] = np.array(self.class_weights)
+        if self.loss == "quantile":
+            out["levels"] = self.quantiles
         return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
 
     def backprop(
@@ -108,11 +135,13 @@ class Output:
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted)
-        w = weights(h.shape[:2], self.reduction, batch.counted).ravel()
+        w, c = weights(h.shape[:2], self.reduction, batch.counted).ravel(), self._of_classes(targets)
+        w = w if c is None else w * c
         V, b = self.matrix(params), params.get("output.b")
         found = cross_entropy(rows, V, b, targets.ravel(), w, bfloat16=self.precision == "bfloat16")
         grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
-        return float(w @ found.each), found.each.reshape(h.shape[:2]), grads
+        each = found.each if c is None else (found.each * c).astype(h.dtype)
+        return float(w @ found.each), each.reshape(h.shape[:2]), grads
 
     def losses(self, params: Params, h: Array, batch: Batch) -> Array:
         """Return (4) of every step alone, (T, N); zero where it does not count."""
@@ -123,8 +152,15 @@ class Output:
 
         targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted).ravel()
         rows, V, b = h.reshape(-1, self.width), self.matrix(params), params.get("output.b")
-        each = losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16").reshape(h.shape[:2])
+        each = losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16")
+        if (c := self._of_classes(targets)) is not None:
+            each = (each * c).astype(h.dtype)
+        each = each.reshape(h.shape[:2])
         return each if batch.counted is None else np.where(batch.counted, each, each.dtype.type(0))
+
+    def _of_classes(self, targets: Array) -> Array | None:
+        """Return what each target's loss is multiplied by, in a row; None where all count alike."""
+        return None if self.class_weights is None else np.array(self.class_weights)[targets.ravel()]
 
     def _is_compiled(self, h: Array) -> bool:
         return self.loss == "cross_entropy" and uses_kernels(self.backend, h.dtype)

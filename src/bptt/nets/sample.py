@@ -30,8 +30,9 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    unk: bool = True,
 ) -> Iterator[str]:
-    """Yield text, piece by piece as it is drawn.
+    """Yield text, piece by piece as it is drawn; up to its end, where the vocabulary has one.
 
     Parameters
     ----------
@@ -51,6 +52,8 @@ def sample(
         Draw from the k likeliest tokens only.
     top_p : float, optional
         Draw from the likeliest tokens that together have probability p (Holtzman et al. 2020).
+    unk : bool
+        Whether `<unk>` may be drawn, where the tokens are words: if not, the others share its probability.
 
     Raises
     ------
@@ -69,10 +72,9 @@ def sample(
     'bcaca'
     """
     check_options(length, temperature, top_k, top_p)
-    read = vocabulary.encode(prime)
-    if not len(read):  # no text, or for words nothing but white space
-        read = np.array([vocabulary.start])
-    return _draw(model, params, vocabulary, rng, read, length, temperature, top_k, top_p)
+    begun = begin(model, params, vocabulary, prime)
+    never = never_drawn(vocabulary, unk)
+    return _draw(model, params, vocabulary, rng, begun, length, temperature, top_k, top_p, never)
 
 
 def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
@@ -87,7 +89,7 @@ def normalised(prime: str, vocabulary: Vocabulary) -> tuple[str, str | None]:
     ('café', 'NFC')
     """
     its, known = tokenizer(vocabulary.kind), set(vocabulary.tokens)
-    if its.reads_bytes:  # it knows every text
+    if its.knows_all:
         return prime, None
 
     def unknown(text: str) -> int:
@@ -120,30 +122,64 @@ def _draw(
     params: Params,
     vocabulary: Vocabulary,
     rng: Generator,
-    read: Array,
+    begun: tuple[Params, Array],
     length: int,
     temperature: float,
     top_k: int | None,
     top_p: float | None,
+    never: int | None,
 ) -> Iterator[str]:
     decoder = vocabulary.decoder()
-    state: Params | None = None
-    some = min(evaluate.WINDOW, evaluate.steps_at_once(model))
-    for start in range(0, len(read), some):  # a long prime is read in pieces
-        run = model.forward(params, read[start : start + some, None], state)
-        state = run.state
+    state, logits = begun
     stepper = Stepper(model, params, state)
-    logits = run.outputs[-1, 0]
     for k in range(length):
-        p = probabilities(logits, temperature, top_k, top_p)
-        # by the cumulative sum: one random number a token, whatever the options
-        token = int(np.searchsorted(np.cumsum(p), rng.random() * p.sum(), side="right"))
-        token = min(token, int(np.flatnonzero(p)[-1]))
+        if never is not None:
+            logits[never] = -np.inf
+        # one random number a token, whatever the options
+        token = drawn(probabilities(logits, temperature, top_k, top_p), rng.random())
+        if token == vocabulary.end:
+            break
         yield decoder.feed(token)
         if k + 1 < length:
             logits = stepper.read(np.array([token]))[0]
     if rest := decoder.finish():
         yield rest
+
+
+def never_drawn(vocabulary: Vocabulary, unk: bool) -> int | None:
+    """Return the token that is never to be drawn; ConfigError where it is `<unk>`, and there is none."""
+    if not unk and vocabulary.unknown is None:
+        raise ConfigError(f"--no-unk goes with words: a model of {vocabulary.unit}s writes no <unk>")
+    return None if unk else vocabulary.unknown
+
+
+def begin(
+    model: Model,
+    params: Params,
+    vocabulary: Vocabulary,
+    prime: str | bytes = "",
+    features: Array | None = None,
+) -> tuple[Params, Array]:
+    """Return the states and logits (V,) after the start of a sequence and a prime."""
+    read = vocabulary.encode(prime)
+    if vocabulary.end is not None or not len(read):
+        read = np.concatenate([[vocabulary.start], read]).astype(np.int32)
+    first = None if features is None else np.asarray(features, np.float32)[None]
+    model.start.expect(first, None)
+    state = model.start.forward(params, first, None)
+    some = min(evaluate.WINDOW, evaluate.steps_at_once(model))
+    for start in range(0, len(read), some):  # a long prime is read in pieces
+        run = model.forward(params, read[start : start + some, None], state)
+        state = run.state
+    assert state is not None  # something is read
+    logits: Array = run.outputs[-1, 0]
+    return state, logits
+
+
+def drawn(p: Array, u: float) -> int:
+    """Return the token that a number between 0 and 1 chooses: by the cumulative sum of probabilities."""
+    token = int(np.searchsorted(np.cumsum(p), u * p.sum(), side="right"))
+    return min(token, int(np.flatnonzero(p)[-1]))
 
 
 def probabilities(

@@ -1,29 +1,46 @@
-"""From settings to what training needs: data, model, optimiser, schedule, and the measure of success."""
+"""What a run works with: data, model, optimiser, schedule, and the measure of success.
 
-import hashlib
+What kind of data they are, and what is learnt of them, is the job's: a file each in `bptt.training.jobs`.
+"""
+
 import math
-from dataclasses import dataclass
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bptt.cells import Cell
-from bptt.data import tasks
 from bptt.data.batches import Batches
-from bptt.data.tasks import Task, Verdict
-from bptt.data.text import Corpus, TextStream, Vocabulary, load
-from bptt.data.text.tokenizers import tokenizer
-from bptt.errors import ConfigError, DataError, RunError
-from bptt.nets import evaluate
-from bptt.nets.losses import LOSSES
+from bptt.data.tasks import Verdict
+from bptt.data.text import Vocabulary
+from bptt.data.text.files import named
+from bptt.errors import ConfigError, RunError
+from bptt.nets.evaluate import Pause, go_on
 from bptt.nets.model import Model
 from bptt.training import optim, schedules
 from bptt.training.settings import Settings
-from bptt.types import Array, Params
+from bptt.types import Params
+
+
+class Validation(NamedTuple):
+    """What is measured on validation data.
+
+    Attributes
+    ----------
+    loss : float
+        Mean per target, which training brings down.
+    figures : dict of float
+        What else is worth a look, such as an accuracy, by its name in the log.
+    """
+
+    loss: float
+    figures: dict[str, float] = {}  # noqa: RUF012  a tuple's default, which nobody changes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(ABC):
     """All that a training run works with.
 
     Attributes
@@ -33,7 +50,7 @@ class Experiment:
     source : Batches
         Where batches come from.
     vocabulary : Vocabulary or None
-        None where the data are a task's.
+        Of the tokens; None where there are none, or a task generates them.
     facts : dict
         What is known of the data, as JSON values: it goes into the run's configuration, and a resumed
         run must find the same.
@@ -43,69 +60,59 @@ class Experiment:
     model: Model
     source: Batches
     vocabulary: Vocabulary | None = None
-    facts: dict[str, Any]
-    _valid: Array | None = None
-    _task: Task | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings, *, facts: dict[str, Any] | None = None) -> "Experiment":
-        """Load the data and describe the model.
+    @abstractmethod
+    def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Experiment":
+        """Load the data and describe the model; BpttError if the data cannot be used.
 
-        BpttError if the data cannot be used, a setting means nothing, or the data are no longer those of
-        `facts`, which are from the configuration of a run that is resumed.
+        Tokens that are `known` keep their ids.
         """
-        made = cls._of_task(settings) if settings.data in tasks.TASKS else cls._of_text(settings)
-        facts = made.facts if facts is None else facts
-        # the same data may lie in another place by now
-        if changed := [key for key in made.facts if key != "source" and made.facts[key] != facts.get(key)]:
-            raise RunError(
-                f"{settings.data} is no longer what the run was trained on ({', '.join(changed)} differs): "
-                "put it back, or start a new run (older versions kept carriage returns, now read as newlines)"
-            )
-        # what means nothing is said before anything is written
-        made.optimizer(), made.schedule()
-        _try_out(made.model.stack.cell)
-        return made
 
-    @classmethod
-    def _of_text(cls, settings: Settings) -> "Experiment":
-        corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
-        if settings.vocabulary is not None and tokenizer(corpus.kind).unknown is None:
-            raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
-        vocabulary = corpus.vocabulary(settings.vocabulary)
-        train, valid = (vocabulary.encode(part, compact=True) for part in (corpus.train, corpus.valid))
-        if len(valid) < 2:  # said now rather than after an hour
-            raise DataError(
-                f"{settings.valid or corpus.name}: there is nothing to predict in {len(valid)} tokens to "
-                "validate on; give a longer text, or --valid PATH"
-            )
-        return cls(
-            settings=settings,
-            model=Model(
-                inputs=len(vocabulary), outputs=len(vocabulary), **settings.of_model(token_inputs=True)
-            ),
-            source=TextStream(train, settings.batch, settings.chunk, name=corpus.name),
-            vocabulary=vocabulary,
-            facts={
-                "source": corpus.source,
-                "tokens": corpus.kind,
-                "vocabulary": len(vocabulary),
-                "train_tokens": len(train),
-                "valid_tokens": len(valid),
-                "sha256": digest(corpus),
-            },
-            _valid=valid,
-        )
+    @property
+    @abstractmethod
+    def unit(self) -> str:
+        """What a loss is taken of: the word after "per"."""
 
-    @classmethod
-    def _of_task(cls, settings: Settings) -> "Experiment":
-        task = tasks.make(settings.data, batch=settings.batch, seed=settings.seed)
-        size, tokens = task.input_tokens or task.input_size, task.input_tokens is not None
-        assert size is not None  # a task has the one or the other
-        told = settings.of_model(token_inputs=tokens)
-        model = Model(inputs=size, outputs=task.output_size, token_inputs=tokens, loss=task.loss, **told)
-        facts = {"source": f"generated: {task.summary}"}
-        return cls(settings=settings, model=model, source=task, facts=facts, _task=task)
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """What is to be known of the data before training, in one line."""
+
+    @property
+    def notes(self) -> Iterable[str]:
+        """What else is to be known of them, a line each."""
+        return ()
+
+    @property
+    def measured(self) -> str:
+        """How the validation loss is taken, where there is more than one way."""
+        return ""
+
+    @property
+    def sampled(self) -> int | None:
+        """How many tokens of the validation data are measured while training; None where all are."""
+        return None
+
+    @abstractmethod
+    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+        """Measure the model on validation data: on a sample of them if there is one, or the whole.
+
+        `pause` is called between pieces of the work, and may raise to end it.
+        """
+
+    def drawn(self) -> Params:
+        """Return the parameters that a run begins with."""
+        return self.model.init(np.random.default_rng([self.settings.seed, 0]))
+
+    def verdict(self, params: Params, pause: Pause = go_on) -> Verdict | None:
+        """Return whether a generated task is solved; None for all other data."""
+        return None
+
+    def sample(self, params: Params) -> str | None:
+        """Return some of what the model writes; None where it writes nothing."""
+        return None
 
     @property
     def steps(self) -> int:
@@ -128,24 +135,19 @@ class Experiment:
         told = self.settings.of_part("optimizer")
         return optim.get(told.pop("optimizer"), **told)
 
-    def validate(self, params: Params) -> float:
-        """Return the loss on validation data: nats per token from cold windows of 256, or a task's."""
-        if self._valid is not None:
-            return evaluate.cold(self.model, params, self._valid)
-        assert self._task is not None
-        total, count = 0.0, 0
-        for batch in self._task.test_batches():
-            outputs, mask = self.model.forward(params, batch).outputs, tasks.counted(batch)
-            total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
-            count += int(mask.sum())
-        return total / count
-
-    def verdict(self, params: Params) -> Verdict | None:
-        """Return whether the task is solved; None where the data are text."""
-        if self._task is None:
-            return None
-        predict = LOSSES[self.model.loss].predict
-        return self._task.criterion(lambda batch: predict(self.model.forward(params, batch).outputs))
+    def expect_sound(self, facts: dict[str, Any] | None) -> None:
+        """Say what means nothing, or is no longer as `facts` of a run have it, before anything is written."""
+        # the same data may lie in another place by now
+        if facts is not None and (
+            changed := [k for k in self.facts if k != "source" and k in facts and self.facts[k] != facts[k]]
+        ):
+            raise RunError(
+                f"{named(self.settings.data)} is no longer what the run was trained on ({', '.join(changed)} "
+                "differs): put it back, or start a new run (older versions kept carriage returns, now read "
+                "as newlines)"
+            )
+        self.optimizer(), self.schedule()
+        _try_out(self.model.stack.cell)
 
 
 def _try_out(cell: Cell) -> None:
@@ -159,12 +161,3 @@ def _try_out(cell: Cell) -> None:
             f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
             "one, or take its logarithm"
         )
-
-
-def digest(corpus: Corpus) -> str:
-    """Return the sha256 of a corpus's training and validation texts."""
-    summed = hashlib.sha256()
-    for part in (corpus.train, corpus.valid):
-        summed.update(part.encode() if isinstance(part, str) else part)
-        summed.update(b"\0")
-    return summed.hexdigest()

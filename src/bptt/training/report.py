@@ -1,6 +1,6 @@
 """What training has to say at a step, and the line of the log that it becomes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bptt.data.tasks import Verdict
@@ -31,6 +31,12 @@ class Report:
         Whether it is the lowest so far.
     verdict : Verdict or None
         On a generated task.
+    figures : dict of float
+        What else was measured on validation data, such as an accuracy.
+    sampled : int or None
+        How many tokens of the validation text the loss is of, where that is not all.
+    whole_loss : float or None
+        At the end: what the best parameters reach on all of it, where it was sampled until then.
     """
 
     step: int
@@ -44,6 +50,9 @@ class Report:
     valid_loss: float | None = None
     best: bool = False
     verdict: Verdict | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+    sampled: int | None = None
+    whole_loss: float | None = None
 
     def line(self) -> dict[str, Any]:
         """Return the line of the log."""
@@ -57,6 +66,11 @@ class Report:
         }
         if self.valid_loss is not None:
             line["valid_loss"] = self.valid_loss
+            line |= self.figures
+        if self.sampled is not None:
+            line["valid_tokens"] = self.sampled
+        if self.whole_loss is not None:
+            line["whole_loss"] = self.whole_loss
         if self.verdict is not None:
             line["solved"] = self.verdict.met
         return line

@@ -21,6 +21,9 @@ T = TypeVar("T")
 Part: TypeAlias = Literal["data", "model", "optimizer", "schedule", "loop"]
 """What of a run a setting goes to."""
 
+Job: TypeAlias = Literal["stream", "lines", "labels", "series", "generated"]
+"""What a run learns: of one long text, of sequences of tokens, of labelled ones, of series, or a task's."""
+
 _WORDS = {int: "a whole number", float: "a finite number", bool: "true or false", str: "a str"}
 
 
@@ -43,9 +46,10 @@ class Setting:
         Its limits, `above` and `below` themselves left out; whether infinity may be given for None.
     needs : (str, tuple of str) or None
         Another setting, and the values of it with which this one has an effect.
-    argument, of_text, may_change : bool
-        Whether the command takes it without a name; it means nothing for a generated task; it may be given
-        anew when a run is resumed.
+    jobs : tuple of str
+        The jobs that it means something for; none: all of them.
+    argument, may_change : bool
+        Whether the command takes it without a name; it may be given anew when a run is resumed.
     name, types
         From the field: what a value may be an instance of, NoneType among it, or a Literal that has it.
     """
@@ -61,8 +65,8 @@ class Setting:
     below: float = math.inf
     unlimited: bool = False
     needs: tuple[str, tuple[str, ...]] | None = None
+    jobs: tuple[Job, ...] = ()
     argument: bool = False
-    of_text: bool = False
     may_change: bool = False
     name: str = ""
     types: tuple[Any, ...] = ()

@@ -5,22 +5,24 @@ text, by the preset (``"default"`` where none is named), and then by what the us
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from bptt.cells import Cell
+from bptt.data.series import Gaps, Scaling
 from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.init import InitName
+from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
 from bptt.training.optim import OPTIMIZERS
-from bptt.training.presets import PRESETS, TASK_SETTINGS
+from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
 from bptt.training.schedules import SCHEDULES
-from bptt.training.setting import Part, declared_in, setting
+from bptt.training.setting import Job, Part, declared_in, setting
 from bptt.types import BiasCount, Reduction
 from bptt.zoo import get
 
@@ -29,6 +31,25 @@ MOST = 10**8
 
 _KINDS = f"[{'|'.join(get_args(Kind))}]"
 _FALLS = ("schedule", ("step", "plateau"))
+_READ: tuple[Job, ...] = ("stream", "lines", "labels")
+
+Task: TypeAlias = Literal["classify", "regress", "tag", "forecast"]
+"""What is learnt of a table's rows."""
+
+Error: TypeAlias = Literal["squared", "absolute", "quantile"]
+"""What a forecast is learnt by."""
+
+Weighing: TypeAlias = Literal["none", "balanced"]
+"""How labels count in the loss."""
+
+WORDS: dict[Job, str] = {
+    "stream": "one long text",
+    "lines": "sequences of text (--lines, --documents, --text)",
+    "labels": "labelled sequences (--task classify, regress, tag)",
+    "series": "series (--task forecast)",
+    "generated": "a generated task",
+}
+"""The jobs, as an error names them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,15 +57,75 @@ class Settings:
     """All that decides a run: the same settings on the same machine give the same bits."""
 
     data: str = setting(
-        "pydoc", "A corpus, a task, or a path", "data", "CORPUS or PATH", argument=True, may_change=True
+        "pydoc", "A corpus, a task, or paths", "data", "CORPUS or PATH", argument=True, may_change=True
     )
     valid: str | None = setting(
-        None, "Text to validate on; otherwise the last tenth", "data", "PATH", of_text=True, may_change=True
+        None, "What to validate on; otherwise a tenth", "data", "PATH", jobs=_READ, may_change=True
+    )
+    valid_sample: int | None = setting(
+        None, "The most tokens to validate on before the end", "data", "K", least=256, jobs=_READ
     )
     tokens: Kind | None = setting(
-        None, "What a token is; otherwise what suits the corpus", "data", _KINDS, of_text=True
+        None, "What a token is; otherwise what suits the corpus", "data", _KINDS, jobs=_READ
     )
-    vocabulary: int | None = setting(None, "The most words to know", "data", "V", least=1, of_text=True)
+    vocabulary: int | None = setting(
+        None,
+        "The most words or subwords to know; otherwise words that are there twice, or 2,000 subwords",
+        "data",
+        "V",
+        least=1,
+        jobs=_READ,
+    )
+    lines: bool = setting(False, "Each line is a sequence of its own", "data", jobs=("lines",))
+    documents: str | None = setting(
+        None,
+        "The line that stands between two documents; file: each file is one",
+        "data",
+        "LINE",
+        jobs=("lines",),
+    )
+    task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
+    text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
+    condition: str | None = setting(
+        None, "Columns that each sequence starts from", "data", "COLUMN,...", jobs=("lines",)
+    )
+    label: str | None = setting(
+        None, "A table's column: what is to be told", "data", "COLUMN", jobs=("labels",)
+    )
+    inputs: str | None = setting(
+        None, "Columns of numbers, read in place of a text", "data", "COLUMN,...", jobs=("labels",)
+    )
+    series: str | None = setting(
+        None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
+    )
+    time: str | None = setting(None, "A column: when a row is", "data", "COLUMN", jobs=("labels", "series"))
+    class_weights: Weighing = setting(
+        "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
+    )
+    value: str | None = setting(None, "A column: what is forecast", "data", "COLUMN", jobs=("series",))
+    covariates: str | None = setting(
+        None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
+    )
+    horizon: int = setting(12, "Steps to forecast", "data", "H", least=1, most=MOST, jobs=("series",))
+    window: int = setting(
+        36, "Steps that a forecast reads", "data", "T", least=1, most=MOST, jobs=("series",)
+    )
+    season: int = setting(1, "Steps of a season", "data", "S", least=1, most=MOST, jobs=("series",))
+    scaling: Scaling = setting(
+        "window", f"Of what a level and scale are: {', '.join(get_args(Scaling))}", "data", jobs=("series",)
+    )
+    gaps: Gaps = setting(
+        "refuse", f"Where rows are missing: {', '.join(get_args(Gaps))}", "data", jobs=("series",)
+    )
+    loss: Error = setting("squared", f"Of a forecast: {', '.join(get_args(Error))}", "data", jobs=("series",))
+    quantiles: str = setting(
+        "0.1,0.5,0.9",
+        "Quantiles that are forecast",
+        "data",
+        "Q,...",
+        needs=("loss", ("quantile",)),
+        jobs=("series",),
+    )
 
     cell: str | Cell = setting(
         "lstm", "The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own", "model"
@@ -57,6 +138,14 @@ class Settings:
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "A bias of the output", "model")
+    bidirectional: bool = setting(False, "Layers in both directions", "model", jobs=("labels",))
+    pool: PoolName = setting(
+        "last",
+        "Where a label is read: last, at the sequence's end, or mean, of its steps",
+        "model",
+        needs=("task", ("classify", "regress")),
+        jobs=("labels",),
+    )
     init: InitName = setting(
         "uniform", f"Initial weights: {', '.join(get_args(InitName))}", "model", keyword="init_name"
     )
@@ -66,7 +155,9 @@ class Settings:
     forget_bias: float = setting(1.0, "Where a forget gate's bias starts", "model")
 
     batch: int = setting(32, "Rows in a training step", "loop", "N", least=1, most=MOST)
-    chunk: int = setting(64, "Time steps in a training step", "loop", "T", least=1, most=MOST, of_text=True)
+    chunk: int = setting(
+        64, "Time steps in a training step", "loop", "T", least=1, most=MOST, jobs=("stream", "lines")
+    )
     steps: int | None = setting(3000, "Training steps", "loop", "S", least=0, may_change=True)
     epochs: float | None = setting(
         None, "Passes over the text, instead of steps", "loop", "E", above=0, may_change=True
@@ -103,6 +194,11 @@ class Settings:
             declared.check(getattr(self, name))
         if self.steps is None and self.epochs is None:
             raise ConfigError("say how long to train: steps or epochs")
+
+    @property
+    def job(self) -> Job:
+        """What the run learns, as the data and what is said of them have it."""
+        return _job({name: getattr(self, name) for name in ("data", "task", "lines", "documents", "text")})
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values; of a cell its name (see :mod:`bptt.zoo.record`)."""
@@ -167,17 +263,28 @@ class Settings:
             preset = "default"
         chosen = PRESETS[preset].settings if preset else {}
         data = asked.get("data", chosen.get("data", SETTINGS["data"].default))
-        overlay = TASK_SETTINGS.get(data, {}) | _ended(chosen) | asked
+        job = _job(asked | {"data": data})
+        own = JOB_SETTINGS.get(job, {}) if preset in (None, "default") else {}
+        sample = PRESETS["default"].settings["valid_sample"] if job in _READ else None
+        base = TASK_SETTINGS.get(data, {"valid_sample": sample})
+        overlay = base | _ended(chosen) | own | asked
         _expect_known(overlay)
         settings = cls(**overlay)
         settings._expect_effect(name for name, value in asked.items() if value is not None)
         return settings
 
+    def means(self, name: str) -> bool:
+        """Return whether a setting has an effect beside the others."""
+        return self._idle(name) is None
+
     def _idle(self, name: str) -> str | None:
         """Return why a setting has no effect beside the others; None where it has one."""
         option, needs = SETTINGS[name].option, SETTINGS[name].needs
-        if SETTINGS[name].of_text and self.data in TASK_SETTINGS:
-            return f"{self.data} is a generated task: {option} has no meaning for it"
+        if (jobs := SETTINGS[name].jobs) and self.job not in jobs:
+            if self.job == "generated":
+                return f"{self.data} is a generated task: {option} has no meaning for it"
+            either = " or ".join(WORDS[job] for job in jobs)
+            return f"{option} has no meaning for {WORDS[self.job]}; it goes with {either}"
         if needs is not None and (found := getattr(self, needs[0])) not in needs[1]:
             return f"{option} goes with {SETTINGS[needs[0]].option} {' or '.join(needs[1])}, not {found}"
         return None
@@ -196,6 +303,15 @@ class Settings:
                         "--forget-bias goes with a gate f that has a bias and no start of its own; "
                         f"{cell.name} has none"
                     )
+
+
+def _job(told: Mapping[str, Any]) -> Job:
+    if told["data"] in TASK_SETTINGS:
+        return "generated"
+    if (task := told.get("task")) is not None:
+        return "series" if task == "forecast" else "labels"
+    ways = ("lines", "documents", "text")  # an empty text is a line between documents, too
+    return "lines" if any(told.get(name) not in (None, False) for name in ways) else "stream"
 
 
 SETTINGS = declared_in(Settings)

@@ -1,60 +1,37 @@
 """A trained model, as its run's folder holds it."""
 
-import math
 import os
 import warnings
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
+from bptt.data.conditions import Conditions
+from bptt.data.lists import Form, Texts
+from bptt.data.tables import Table
 from bptt.data.tasks import Verdict
 from bptt.data.text import Corpus, Vocabulary, load
-from bptt.data.text.files import LIMIT, TooLongError, read
+from bptt.data.text.files import LIMIT, TooLongError, named, read
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import BpttWarning, DataError
 from bptt.kernels.backends import has_bfloat16
 from bptt.nets import evaluate
 from bptt.nets.model import Model
-from bptt.training.experiment import Experiment, digest
+from bptt.nets.writing import Written
+from bptt.training import listed
+from bptt.training.jobs import experiment
+from bptt.training.jobs.labels import held_out_score, labeller_of
+from bptt.training.jobs.lines import form_of
+from bptt.training.jobs.stream import digest
+from bptt.training.labelling import LabelScore, Predictions
 from bptt.training.runs import format as run_format
 from bptt.training.runs.folder import Run
-from bptt.training.settings import Settings
+from bptt.training.runs.format import PYTHON
+from bptt.training.scoring import LineScore, Score
+from bptt.training.settings import WORDS, Settings
 from bptt.types import Params
-
-
-@dataclass(frozen=True)
-class Score:
-    """How well a text is predicted.
-
-    Attributes
-    ----------
-    text : str
-        Which text.
-    tokens : int
-        How many were predicted.
-    start : str
-        Where the state comes from.
-    nats : float
-        Per token.
-    """
-
-    text: str
-    tokens: int
-    start: str
-    nats: float
-
-    @property
-    def bits(self) -> float:
-        """Bits per token."""
-        return self.nats / math.log(2)
-
-    @property
-    def perplexity(self) -> float:
-        """exp(nats): as if so many tokens were equally likely."""
-        return math.exp(min(self.nats, 700))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the score and its other units as JSON values."""
-        return {**asdict(self), "bits": self.bits, "perplexity": self.perplexity}
 
 
 @dataclass(frozen=True)
@@ -73,6 +50,10 @@ class Trained:
         Of the texts that it was trained and validated on.
     longest : int
         The most bytes that they can have had.
+    facts : dict
+        What is known of the data, as the run's configuration has it.
+    source : str
+        Where it comes from: its run's folder.
     """
 
     model: Model
@@ -82,6 +63,8 @@ class Trained:
     step: int
     sha256: str | None
     longest: int = LIMIT
+    facts: dict[str, Any] = field(default_factory=dict)
+    source: str = "the model"
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Trained":
@@ -112,7 +95,18 @@ class Trained:
         count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))
         most = tokenizer(vocabulary.kind if vocabulary else "char").longest
         longest = min(LIMIT, count * most + (1 << 20))
-        return cls(model, params, vocabulary, kept.settings, step, kept.facts.get("sha256"), longest)
+        if kept.settings.text is not None or kept.settings.documents is not None:
+            longest = LIMIT  # other columns, and what stands between documents, may take more than the texts
+        facts, own = kept.facts, kept.settings
+        return cls(model, params, vocabulary, own, step, facts.get("sha256"), longest, facts, str(folder))
+
+    def _of_text(self, does: str) -> Vocabulary:
+        """Return the vocabulary; DataError unless the model is one of texts."""
+        job = self.settings.job
+        if self.vocabulary is None or job not in ("stream", "lines"):
+            of = f"the task {self.settings.data}" if job == "generated" else WORDS[job]
+            raise DataError(f"a model of {of} {does} no text")
+        return self.vocabulary
 
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.
@@ -122,29 +116,188 @@ class Trained:
         DataError
             If the text cannot be read, or holds a character that the model does not know.
         """
-        if self.vocabulary is None:
-            raise DataError(f"a model of the task {self.settings.data} reads no text")
-        kind = self.vocabulary.kind
+        vocabulary = self._of_text("reads")
+        if path is None and self.settings.data == PYTHON:
+            raise DataError(f"{self.source} was saved from Python and names no text: give the PATH of one")
+        if self.settings.job == "lines":
+            return listed.scores(self, path)
+        kind = vocabulary.kind
         if path is not None:
             texts = {path: read(path, kind).data}
         else:
             corpus = self.corpus()
             if digest(corpus) != self.sha256:
-                raise self._changed()
-            texts = {f"{self.settings.data}, validation": corpus.valid}
+                raise self.changed()
+            texts = {f"{named(self.settings.data)}, validation": corpus.valid}
             if corpus.test is not None:
-                texts[f"{self.settings.data}, test"] = corpus.test
+                texts[f"{named(self.settings.data)}, test"] = corpus.test
         scores = []
         for name, text in texts.items():
-            ids = self.vocabulary.encode(text, compact=True)
+            ids = vocabulary.encode(text, compact=True)
             if len(ids) < 2:
                 raise DataError(
                     f"{name}: there is nothing to predict in {len(ids)} tokens; give a longer text"
                 )
+            unk = vocabulary.unknown
+            unknown = None if unk is None else float(np.mean(ids[1:] == unk))
+            rest = len(vocabulary.decode(ids[1:])) if kind == "bpe" else None
             window = f"cold, windows of {evaluate.WINDOW}"
             for start, measure in ((window, evaluate.cold), ("carried through", evaluate.carried)):
-                scores.append(Score(name, len(ids) - 1, start, measure(self.model, self.params, ids)))
+                nats = measure(self.model, self.params, ids)
+                scores.append(Score(name, len(ids) - 1, start, nats, rest, unknown))
         return scores
+
+    @property
+    def form(self) -> Form:
+        """How the texts that it was trained on lie in their file."""
+        return form_of(self.settings)
+
+    @property
+    def conditions(self) -> Conditions:
+        """What its sequences start from."""
+        return Conditions.from_json(self.facts.get("columns") if self.settings.job == "lines" else None)
+
+    def texts_of(self, path: str, column: str | None = None) -> Texts:
+        """Return what `score_lines` takes: a file's sequences as the model has them, or a table's column.
+
+        DataError if it cannot be read, or the model reads no text.
+        """
+        vocabulary = self._of_text("reads")
+        form = self.form if column is None else replace(self.form, documents=None, text=column)
+        return form.read(path, vocabulary.kind)
+
+    def score_lines(
+        self,
+        texts: Sequence[str | bytes] | Texts,
+        *,
+        conditions: Mapping[str, Sequence[str]] | None = None,
+        skip_unknown: bool = False,
+        tokens: bool = False,
+    ) -> Iterator[LineScore]:
+        """Yield how likely the model finds each of some texts, in their order.
+
+        Each is read by itself, from a cold state, after the token that sampling starts with. Its end counts:
+        the token that ends sequences, or the newline of a model of one long text.
+
+        Parameters
+        ----------
+        texts : M str, or bytes
+        conditions : dict of M str, optional
+            The columns that each starts from, for a model that was trained with them.
+        skip_unknown : bool
+            Leave out characters that the model does not know, and count them; of words, do not count those
+            that are `<unk>`.
+        tokens : bool
+            Give each token's loss, too.
+
+        Yields
+        ------
+        LineScore
+            ``line``, ``text``, ``tokens`` (how many count), ``total`` and ``mean`` (nats), ``unknown``, and
+            ``each``: (token, loss) where they are asked for; the end is "", or the newline.
+
+        Raises
+        ------
+        DataError
+            A character or a condition is not known, or the model reads no text.
+
+        Examples
+        --------
+        >>> import tempfile, bptt
+        >>> folder = tempfile.mkdtemp()
+        >>> settings = bptt.Settings.of(hidden=8, steps=2, batch=4, chunk=8)
+        >>> _ = list(bptt.Trainer.start(settings, folder + "/run").reports())
+        >>> [score.tokens for score in bptt.Trained.load(folder + "/run").score_lines(["one", "two words"])]
+        [4, 10]
+        """
+        self._of_text("reads")
+        if not isinstance(texts, Texts):
+            columns = {name: list(values) for name, values in (conditions or {}).items()}
+            texts = Texts(texts, range(1, len(texts) + 1), columns)
+        return listed.score(self, texts, skip_unknown=skip_unknown, tokens=tokens)
+
+    def write(
+        self,
+        count: int = 1,
+        *,
+        seed: int = 0,
+        conditions: Mapping[str, str] | None = None,
+        new: bool = False,
+        **how: Any,
+    ) -> Iterator[Written]:
+        """Yield texts that the model writes: each until its end, where it has learnt ends.
+
+        Parameters
+        ----------
+        count : int
+            How many; the k-th one is the same however many there are.
+        seed : int
+        conditions : dict of str, optional
+            What each starts from, for a model that was trained with conditions.
+        new : bool
+            Leave out what was trained on, which is read again; and come to an end where hardly any is left.
+        **how
+            ``prime``, ``length`` (the most tokens of each), ``temperature``, ``top_k``, ``top_p``, and
+            ``stop``, a text before which each ends.
+
+        Yields
+        ------
+        Written
+            ``text``, what follows the prime, and ``ended``, whether it came to its end.
+
+        Raises
+        ------
+        BpttError
+            A condition is missing or not known, an option means nothing, the model writes no text, or what it
+            was trained on has changed.
+        """
+        self._of_text("writes")
+        return listed.write(self, count, seed, conditions or {}, new, **how)
+
+    def predict(
+        self,
+        table: str | os.PathLike[str] | Mapping[str, Sequence[object]],
+        *,
+        skip_unknown: bool = False,
+    ) -> Predictions:
+        r"""Tell the labels of a table's sequences.
+
+        Parameters
+        ----------
+        table : path, or dict of columns
+            With the columns that the model reads; that of the labels is not needed.
+        skip_unknown : bool
+            Leave out characters that the model does not know, and count them.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be read, or holds what the model does not know.
+
+        Examples
+        --------
+        >>> import tempfile, bptt
+        >>> folder = tempfile.mkdtemp()
+        >>> with open(folder + "/a.csv", "w") as file:
+        ...     _ = file.write("word,long\n" + "a,no\nbbb,yes\nb,no\naaa,yes\n" * 5)
+        >>> columns = {"task": "classify", "text": "word", "label": "long"}
+        >>> settings = bptt.Settings.of(data=folder + "/a.csv", steps=40, hidden=8, **columns)
+        >>> _ = list(bptt.Trainer.start(settings, folder + "/run").reports())
+        >>> told = bptt.Trained.load(folder + "/run").predict({"word": ["b", "bba"]})
+        >>> told.labels, told.classes, told.probabilities.shape
+        (['no', 'yes'], ['no', 'yes'], (2, 2))
+        """
+        read = Table.of(table) if isinstance(table, Mapping) else os.fspath(table)
+        return labeller_of(self).predict(read, skip_unknown=skip_unknown)
+
+    def label_score(self, path: str | None = None, *, skip_unknown: bool = False) -> LabelScore:
+        """Return how well labels are told, of the sequences to validate on or of the table at `path`.
+
+        DataError if the table cannot be read, or is no longer what was trained on.
+        """
+        if path is not None:
+            return labeller_of(self).score(path, skip_unknown=skip_unknown)
+        return held_out_score(self)
 
     def corpus(self) -> Corpus:
         """Return what the text that it was trained on is now.
@@ -161,19 +314,26 @@ class Trained:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BpttWarning)
             try:
-                return load(s.data, valid=s.valid, kind=kind, fetch=False, limit=self.longest)
+                return load(
+                    Run(self.source).place_of(s.data),
+                    valid=s.valid,
+                    kind=kind,
+                    fetch=False,
+                    limit=self.longest,
+                )
             except TooLongError:
-                raise self._changed() from None
+                raise self.changed() from None
 
-    def _changed(self) -> DataError:
+    def changed(self) -> DataError:
+        """Return the error that its text is another now."""
         return DataError(
-            f"{self.settings.data} is no longer the text that the model was trained on, so what it "
+            f"{named(self.settings.data)} is no longer the text that the model was trained on, so what it "
             "has to validate may have been trained on: give the PATH of a text to measure"
         )
 
     def verdict(self) -> Verdict:
         """Return whether the model solves the task it was trained on."""
-        verdict = Experiment.of(self.settings).verdict(self.params)
+        verdict = experiment(self.settings).verdict(self.params)
         if verdict is None:
             raise DataError(f"{self.settings.data} is a text: it has scores and no verdict")
         return verdict

@@ -14,6 +14,7 @@ from a generator of its own for each step, so that it has no state to save. Time
 in the checkpoint, which therefore depends on the settings and the step alone.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -25,15 +26,16 @@ from msgspec.structs import asdict
 
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
-from bptt.nets.sample import sample
-from bptt.training import optim
-from bptt.training.experiment import Experiment
-from bptt.training.opening import begin, drawn, find, go_on
+from bptt.nets.evaluate import Pause
+from bptt.training import divergence, measure, optim
+from bptt.training.experiment import Experiment, Validation
+from bptt.training.opening import begin, expect_own, find, go_on
 from bptt.training.report import Report
 from bptt.training.runs.folder import Checkpoint, Run
 from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
 from bptt.training.settings import Settings
+from bptt.training.trained import Trained
 from bptt.types import Params
 
 SAVE_SECONDS = 30.0
@@ -76,12 +78,13 @@ class Trainer:
         self.params, self.slots = params, self.optimizer.init(params)
         self.carried: Params | None = None
         self.progress = Progress.none()
-        self._seconds = 0.0
-        self._saved_at = -1
+        self._seconds, self._saved_at = 0.0, -1
         self.end: str | None = None
 
     @classmethod
-    def start(cls, settings: Settings, folder: str | Path | None = None) -> "Trainer":
+    def start(
+        cls, settings: Settings, folder: str | Path | None = None, weights: Trained | None = None
+    ) -> "Trainer":
         """Begin a run in a new folder, and hold it: no other process writes there until training ends.
 
         Parameters
@@ -89,13 +92,16 @@ class Trainer:
         settings : Settings
         folder : path, optional
             By default a new one in ``bptt-runs``, named for the data and the cell.
+        weights : Trained, optional
+            What it begins with (see :func:`bptt.settings_from`): its tokens keep their ids,
+            and what is new to it is drawn. By default all parameters are drawn.
 
         Raises
         ------
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        trainer = cls(*begin(settings, folder))
+        trainer = cls(*begin(settings, folder, weights))
         trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
@@ -123,7 +129,7 @@ class Trainer:
         run.hold()
         try:
             experiment, kept = find(run, changed)
-            trainer = cls(experiment, run, kept.arrays["params"] if kept else drawn(experiment))
+            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn())
             if kept is not None:
                 trainer._restore(kept)
             trainer._seconds = go_on(run, experiment, trainer.progress, is_changed=bool(changed))
@@ -147,6 +153,11 @@ class Trainer:
         return math.inf if self.progress.best is None else self.progress.best
 
     @property
+    def whole(self) -> float | None:
+        """What the best parameters reach on the whole validation text, where they were chosen on a sample."""
+        return self.progress.whole
+
+    @property
     def solved(self) -> bool:
         """Whether the task is solved."""
         return self.progress.solved
@@ -162,7 +173,8 @@ class Trainer:
         Parameters
         ----------
         should_stop : callable
-            Asked after each step; True saves and ends.
+            Asked after each step, and between the pieces of an evaluation, which is then made after resuming;
+            True saves and ends.
 
         Raises
         ------
@@ -196,14 +208,19 @@ class Trainer:
             if p.count and (due or self.end not in (None, STOPPED)):
                 seconds = time.perf_counter() - begun
                 rate = (p.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
-                report = self._report(seconds, rate)
+                try:
+                    report = self._report(seconds, rate, measure.pause_of(should_stop))
+                except measure.StoppedError:  # all is as it was before
+                    self.end = STOPPED
+            if report is not None:
                 self.run.expect_held()
                 self.run.log.add(report.line())
-                last_tokens, last_seconds = p.tokens, seconds
+                last_tokens, last_seconds = p.tokens, report.seconds
                 self.end = self._why_end(self.end == STOPPED)
             late = time.perf_counter() - saved > SAVE_SECONDS
-            evaluated = report is not None and report.valid_loss is not None
-            if self._saved_at != p.step and (self.end is not None or evaluated or late):
+            due = late or (report is not None and report.valid_loss is not None)
+            # while the loss is far above its start, what was before is kept
+            if (report or self._saved_at != p.step) and (self.end is not None or (due and not p.far)):
                 self._save("last")
                 saved = time.perf_counter()
             if report is not None:
@@ -212,12 +229,9 @@ class Trainer:
                 return
             self._train_step()
 
-    def sample(self, length: int = 200) -> str | None:
-        """Return some of what the model writes now; None where the data are not text."""
-        if (vocabulary := self.experiment.vocabulary) is None:
-            return None
-        rng = np.random.default_rng([self.settings.seed, 2])
-        return "".join(sample(self.model, self.params, vocabulary, rng=rng, length=length, temperature=0.8))
+    def sample(self) -> str | None:
+        """Return some of what the model writes now; None where it writes nothing."""
+        return self.experiment.sample(self.params)
 
     def _why_end(self, stop: bool) -> str | None:
         if self.progress.solved:
@@ -245,19 +259,25 @@ class Trainer:
         lr = self.schedule.lr(self.step, self.epoch)
         self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
         targets = each.size if batch.counted is None else int(batch.counted.sum())
-        self.progress.add(float(each.sum(dtype=np.float64)), targets)
+        total = float(each.sum(dtype=np.float64))
+        self.progress.add(total, targets)
+        if why := divergence.seen(
+            self.progress, total / targets, lambda: divergence.of_nothing(model, batch)
+        ):
+            raise self._diverged(why)
 
-    def _report(self, seconds: float, rate: float) -> Report:
+    def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
         p = self.progress
-        train_loss, valid_loss, best, verdict = p.mean(), None, False, None
+        valid, best, verdict = None, False, None
         before = max(0, p.step - 1)  # the last update's
         lr = self.schedule.lr(before, before / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
-            valid_loss, verdict = self._evaluate()
-            best = valid_loss < self.best
-            if best:
-                p.best = valid_loss
-                self._save("best")
+            valid, verdict = self._evaluate(pause)
+            best = valid.loss < self.best
+        train_loss = p.mean()
+        if best and valid is not None:
+            p.best = valid.loss
+            self._save("best")
         return Report(
             step=p.step,
             steps=self.experiment.steps,
@@ -267,21 +287,29 @@ class Trainer:
             rate=rate,
             train_loss=train_loss,
             lr=lr,
-            valid_loss=valid_loss,
+            valid_loss=valid and valid.loss,
+            figures=valid.figures if valid else {},
             best=best,
             verdict=verdict,
+            sampled=valid and self.experiment.sampled,
+            whole_loss=valid and p.whole,
         )
 
-    def _evaluate(self) -> tuple[float, Verdict | None]:
-        with np.errstate(all="ignore"):
-            loss = self.experiment.validate(self.params)
-            verdict = self.experiment.verdict(self.params)
-        if not math.isfinite(loss):
-            raise self._diverged(f"the validation loss is {loss}")
-        self.schedule.observe(loss)
-        self.progress.stopped_early = self.stopping is not None and self.stopping.observe(loss)
+    def _evaluate(self, pause: Pause) -> tuple[Validation, Verdict | None]:
+        """Measure the model; what `pause` raises leaves all as it was."""
+        try:
+            valid, verdict = measure.measured(self.experiment, self.params, pause)
+        except DivergedError as error:
+            raise self._diverged(str(error)) from None
+        stopping = copy.deepcopy(self.stopping)
+        stops, whole = stopping is not None and stopping.observe(valid.loss), None
+        if stops or self.end == DONE:
+            is_best = valid.loss < self.best or not self.run.has("best.safetensors")
+            whole = measure.on_all(self.experiment, self.run, self.params if is_best else None, pause)
+        self.stopping, self.progress.stopped_early, self.progress.whole = stopping, stops, whole
+        self.schedule.observe(valid.loss)
         self.progress.solved = verdict is not None and verdict.met
-        return loss, verdict
+        return valid, verdict
 
     @property
     def _places(self) -> dict[str, Any]:
@@ -290,10 +318,8 @@ class Trainer:
 
     def _save(self, name: str) -> None:
         arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
-        whats = {"params": "parameter", "optimizer": "slot of the optimiser", "state": "state"}
-        for group, what in whats.items():
-            if not all(np.isfinite(array).all() for array in arrays[group].values()):
-                raise self._diverged(f"a {what} is not finite")
+        if odd := divergence.not_finite(arrays):
+            raise self._diverged(odd)
         for key, place in self._places.items():
             setattr(self.progress, key, place and place.state())
         self.run.save(name, Checkpoint(arrays, asdict(self.progress)))
@@ -303,16 +329,11 @@ class Trainer:
     def _restore(self, kept: Checkpoint) -> None:
         progress = convert(kept.values, Progress, str(self.run.path("last.safetensors")))
         slots, state = (kept.arrays.get(name, {}) for name in ("optimizer", "state"))
-        zeros = self.model.zero_state(self.settings.batch) if state else {}
-        for what, found, own in (("optimiser", slots, self.slots), ("states", state, zeros)):
-            if _kinds(found) != _kinds(own):
-                raise RunError(
-                    f"the checkpoint in {self.run.folder} does not hold the {what} of its config.json"
-                )
-        if int(slots["t"]) != progress.step:
-            raise RunError(f"the checkpoint in {self.run.folder} is of another step than its optimiser")
-        if any(array.dtype != np.float32 for array in self.params.values()):
-            raise RunError(f"the checkpoint in {self.run.folder} has parameters that are not float32")
+        rows = self.settings.batch
+        if state and self.settings.job not in ("stream", "generated"):  # a batch may be of fewer sequences
+            rows = min(rows, len(next(iter(state.values()))))
+        zeros = self.model.zero_state(rows) if state else {}
+        expect_own(self.run, kept, progress.step, self.slots, zeros)
         self.params = {name: self.params[name] for name in self.model.shapes}
         self.slots = {name: slots[name] for name in self.slots}
         self.carried = state or None
@@ -325,8 +346,5 @@ class Trainer:
         kept = "no checkpoint was written yet"
         if self._saved_at >= 0:
             kept = f"{self.run.path('last.safetensors')} keeps step {self._saved_at}"
-        return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr, or --clip-norm 1")
-
-
-def _kinds(arrays: Params) -> dict[str, tuple[tuple[int, ...], str]]:
-    return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
+        again = divergence.advice(self.settings, self.run.folder, self.experiment.steps - self._saved_at)
+        return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr from there: {again}")

@@ -43,11 +43,6 @@ def test_samples_while_training_can_be_turned_off(desk: Path, tmp_path: Path, ca
     assert "--- what it writes" not in capsys.readouterr().out
 
 
-def test_standard_input_is_no_text_to_train_on(capsys: Capture) -> None:
-    assert bptt(["train", "-", *FAST]) == 2
-    assert "save it to a file, and give its path" in capsys.readouterr().err
-
-
 @pytest.mark.parametrize("kind", ["char", "byte", "word"])
 def test_a_prime_from_a_file_or_standard_input_is_that_of_the_option(
     desk: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch, kind: str

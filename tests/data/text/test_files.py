@@ -268,5 +268,5 @@ def test_a_name_that_is_not_utf8_is_refused_in_a_line(tmp_path: Path) -> None:
     name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.txt")
     with pytest.raises(DataError, match="its name is not UTF-8"):
         load(name)
-    with pytest.raises(DataError, match="standard input is gone by then"):
-        load("-")
+    with pytest.raises(DataError, match="standard input is for the text to train on"):
+        load("pydoc", valid="-")

@@ -101,6 +101,17 @@ def test_characters_round_trip(text: str) -> None:
     assert vocabulary.decode(ids) == text
 
 
+@pytest.mark.parametrize("kind", ["char", "word"])
+def test_tokens_that_follow_an_end_have_their_own_places(kind: Kind) -> None:
+    known = Vocabulary.build("b a", kind).with_end()
+    grown = known.extended("c a d")
+    assert grown.tokens[: len(known)] == known.tokens
+    assert [grown.tokens[k] for k in grown.encode("d b c")] == (
+        list("d b c") if kind == "char" else ["d", "b", "c"]
+    )
+    assert grown.end not in grown.encode("a b c d")
+
+
 @given(texts)
 def test_bytes_of_a_text_round_trip(text: str) -> None:
     assert BYTE.encode(text).tolist() == list(text.encode())
@@ -199,7 +210,7 @@ def test_json_round_trips(vocabulary: Vocabulary) -> None:
     [
         (None, "got None"),
         ({"kind": "char"}, "want"),
-        ({"kind": "syllable", "tokens": ["a"]}, "char, byte, word, got 'syllable'"),
+        ({"kind": "syllable", "tokens": ["a"]}, "char, byte, word, bpe, got 'syllable'"),
         ({"kind": ["char"], "tokens": ["a"]}, "kind"),
         ({"kind": "char", "tokens": "abc"}, "list of strings"),
         ({"kind": "char", "tokens": ["a", 1]}, "list of strings"),
@@ -209,7 +220,7 @@ def test_json_round_trips(vocabulary: Vocabulary) -> None:
         ({"kind": "byte", "tokens": ["0x00"]}, "0x00 to 0xff"),
         ({"kind": "word", "tokens": [EOS, "a"]}, UNK),
         ({"kind": "word", "tokens": [EOS, UNK, "a b"]}, "white space"),
-        ({"kind": "word", "tokens": [EOS, UNK, ""]}, "empty"),
+        ({"kind": "char", "tokens": [""]}, "no char tokens"),
     ],
 )
 def test_json_that_is_no_vocabulary_is_refused(data: Any, message: str) -> None:
@@ -230,9 +241,9 @@ def test_any_json_is_a_vocabulary_or_refused_in_a_line() -> None:
 
 
 def test_what_cannot_be_built_is_refused() -> None:
-    with pytest.raises(ConfigError, match="one of char, byte, word, got 'morse'"):
+    with pytest.raises(ConfigError, match="one of char, byte, word, bpe, got 'morse'"):
         Vocabulary.build("a", "morse")  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="max_size is for word tokens"):
+    with pytest.raises(ConfigError, match="max_size is for word and bpe tokens; got char"):
         Vocabulary.build("a", "char", max_size=10)
     with pytest.raises(ConfigError, match=r"at least 3 .* got 2"):
         Vocabulary.build("a", "word", max_size=2)

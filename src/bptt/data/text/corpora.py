@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 
-from bptt.data.text.files import LIMIT, Contents, decode, read, read_file
+from bptt.data.text.files import INPUT, LIMIT, Contents, decode, named, paths, read, read_file
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.data.text.vocabulary import Vocabulary
 from bptt.errors import DataError
@@ -32,7 +32,7 @@ class Corpus:
     Attributes
     ----------
     name : str
-    kind : {"char", "byte", "word"}
+    kind : {"char", "byte", "word", "bpe"}
         The tokens that it is to be cut into.
     train, valid : str, or bytes where the tokens are bytes
     test : str, bytes or None
@@ -50,14 +50,10 @@ class Corpus:
     source: str
     passed_over: dict[str, str] = field(default_factory=dict)
 
-    def vocabulary(self, max_size: int | None = None) -> Vocabulary:
-        """Return the corpus's vocabulary: the training text's words, but the characters of all parts.
-
-        A word that is only in the other parts is `<unk>`; there is no such character.
-        """
-        rest = (self.valid, self.test) if tokenizer(self.kind).unknown is None else ()
-        parts = [self.train, *(part for part in rest if part is not None)]
-        return Vocabulary.build(parts, self.kind, max_size=max_size)
+    def vocabulary(self, max_size: int | None = None, known: Vocabulary | None = None) -> Vocabulary:
+        """Return the corpus's vocabulary (see :meth:`Vocabulary.learnt`)."""
+        rest = (part for part in (self.valid, self.test) if part is not None)
+        return Vocabulary.learnt([self.train], rest, self.kind, max_size=max_size, known=known)
 
 
 @dataclass(frozen=True)
@@ -149,7 +145,7 @@ class CorpusInfo:
     Attributes
     ----------
     name, about : str
-    kind : {"char", "byte", "word"}
+    kind : {"char", "byte", "word", "bpe"}
         The tokens that it is cut into unless others are asked for.
     size : str
     files : tuple
@@ -232,10 +228,11 @@ def load(
     ----------
     name_or_path : str or path, optional
         "pydoc" (the default), "tinyshakespeare", "ptb", or a file or folder, as `read_text` reads it. A
-        str that is a corpus's name means the corpus; for a file of that name say "./ptb".
+        str that is a corpus's name means the corpus; for a file of that name say "./ptb". Several files and
+        folders, a line of the str each, are one text; "-" is standard input.
     valid : str or path, optional
         A file or folder to validate on; no other part of the text is then split off for it.
-    kind : {"char", "byte", "word"}, optional
+    kind : {"char", "byte", "word", "bpe"}, optional
         The tokens; by default words for "ptb", characters for all others.
     fetch : bool
         Whether a named corpus that is not here is fetched.
@@ -263,18 +260,20 @@ def load(
     if entry:
         texts, source = _named(entry, kind, fetch)
     else:
-        (text, passed_over), source = _own(path, kind, limit), str(path)
+        (text, passed_over), source = _own(path, kind, limit), named(path)
         texts = [text]
         del text  # a text may fill much of the memory: none is held twice for longer than it takes to cut it
     if valid is not None:
+        if str(valid) == INPUT:
+            raise DataError("-: standard input is for the text to train on; --valid takes a path")
         own = _own(valid, kind, limit)
         texts[1:2] = [own.data]
         passed_over |= own.passed_over
-        source += f"; validation: {valid}"
+        source += f"; validation: {named(valid)}"
     elif len(texts) == 1:
-        texts = _split(texts.pop(), kind, str(path))
+        texts = _split(texts.pop(), kind, named(path))
     train, validation, *test = texts
-    return Corpus(str(path), kind, train, validation, test[0] if test else None, source, passed_over)
+    return Corpus(named(path), kind, train, validation, test[0] if test else None, source, passed_over)
 
 
 def _named(entry: CorpusInfo, kind: Kind, fetch: bool) -> tuple[list[str | bytes], str]:
@@ -288,20 +287,20 @@ def _named(entry: CorpusInfo, kind: Kind, fetch: bool) -> tuple[list[str | bytes
 
 
 def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Contents:
-    if str(path) == "-":
-        raise DataError(
-            "-: a run that goes on reads its text again, and standard input is gone by then; save it to a "
-            "file, and give its path"
-        )
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # of bytes that are not UTF-8
         raise DataError(f"{path}: its name is not UTF-8, and what is kept of a run is; rename it")
-    if not os.path.exists(path):  # noqa: PTH110  Path.exists raises where the name is too long for a file's
-        names = ", ".join(_REGISTRY)
-        raise DataError(f"{path}: no such file or corpus; the corpora are {names}")
+    for one in paths(path):
+        if one == INPUT or os.path.exists(one):  # noqa: PTH110  Path's own raises where a name is too long
+            continue
+        if one != str(path) and one in _REGISTRY:
+            raise DataError(f"{one}: has no place among several paths: what has a name is trained on alone")
+        raise DataError(f"{one}: no such file or corpus; the corpora are {', '.join(_REGISTRY)}")
     text = read(path, kind, limit)
     if len(text.data) == 1:
         one = "byte" if isinstance(text.data, bytes) else "character"
-        raise DataError(f"{path}: holds a single {one}, and nothing that follows it; give a longer text")
+        raise DataError(
+            f"{named(path)}: holds a single {one}, and nothing that follows it; give a longer text"
+        )
     return text
 
 

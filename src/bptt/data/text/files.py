@@ -2,8 +2,10 @@
 
 import codecs
 import os
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
@@ -13,6 +15,10 @@ from bptt.files import NotRegularError, TooLargeError, read_regular
 
 LIMIT = 1 << 30
 """The most bytes that a text may have, 1 GiB."""
+
+
+INPUT = "-"
+"""What stands for standard input."""
 
 
 class Contents(NamedTuple):
@@ -96,11 +102,41 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Contents:
     """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`.
 
-    Of a folder, what is passed over does not count towards the limit of bytes.
+    Of a folder, what is passed over does not count towards the limit of bytes. Several paths, a line each,
+    are read one after the other; - is standard input.
     """
+    if str(path) == INPUT:
+        return Contents(decode(standard_input(), kind, "standard input"), {})
+    if len(several := paths(path)) > 1:
+        return _read_all(several, kind, limit)
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
         return Contents(decode(read_file(path, limit), kind, path), {})
+    kept, passed_over = _read_folder(path, kind, limit)
+    as_bytes = tokenizer(kind).reads_bytes
+    ends = b"" if as_bytes else b"\n"
+    whole = [data if data.endswith(ends) else data + ends for data in kept[:-1]]
+    data = b"".join([*whole, kept[-1]])
+    del kept, whole
+    return Contents(data if as_bytes else data.decode(), passed_over)
+
+
+def read_each(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> list[str | bytes]:
+    """Read several files, or those of a folder, each by itself, as `read` reads them."""
+    if len(several := paths(path)) > 1:
+        found: list[str | bytes] = []
+        for one in several:
+            is_folder = os.path.isdir(one)  # noqa: PTH112  as above
+            found += read_each(one, kind, limit) if is_folder else [read(one, kind, limit).data]
+        return found
+    if not os.path.isdir(path):  # noqa: PTH112  as above
+        raise DataError(f"{path}: is no folder, whose files are a document each; name the line between two")
+    kept, _ = _read_folder(Path(path), kind, limit)
+    return [data if tokenizer(kind).reads_bytes else data.decode() for data in kept]
+
+
+def _read_folder(path: Path, kind: Kind, limit: int) -> tuple[list[bytes], dict[str, str]]:
+    """Return what the files of a folder hold, and what is passed over, which a BpttWarning says."""
     files, passed_over = _files(path)
     as_bytes = tokenizer(kind).reads_bytes
     kept: list[bytes] = []
@@ -112,8 +148,6 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
         except _NotTextError as error:
             passed_over[file] = error.reason
             continue
-        if kept and not as_bytes and not kept[-1].endswith(b"\n"):
-            kept.append(b"\n")
         kept.append(data)
         left -= len(data)
         if LIMIT - left > limit:
@@ -125,10 +159,60 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
         count = len(files) - sum(file in passed_over for file in files)
         taken = f"{shown(str(path))}: {count:,} {'file' if count == 1 else 'files'} read"
         says = f"{taken}, {len(passed_over):,} passed over: {_reasons(passed_over)}"
-        warnings.warn(says, BpttWarning, stacklevel=3)
-    data = b"".join(kept)
-    del kept
-    return Contents(data if as_bytes else data.decode(), dict(sorted(passed_over.items())))
+        warnings.warn(says, BpttWarning, stacklevel=4)
+    return kept, dict(sorted(passed_over.items()))
+
+
+def _read_all(several: Sequence[str], kind: Kind, limit: int) -> Contents:
+    """Read several files and folders, each beginning on a new line."""
+    parts: list[str | bytes] = []
+    passed_over: dict[str, str] = {}
+    for path in several:
+        found = read(path, kind, limit)
+        limit -= len(found.data)
+        if parts and isinstance(parts[-1], str) and not parts[-1].endswith("\n"):
+            parts.append("\n")
+        parts.append(found.data)
+        passed_over |= {f"{path}/{name}": why for name, why in found.passed_over.items()}
+    if tokenizer(kind).reads_bytes:
+        return Contents(b"".join(part for part in parts if isinstance(part, bytes)), passed_over)
+    return Contents("".join(part for part in parts if isinstance(part, str)), passed_over)
+
+
+def paths(data: str | os.PathLike[str]) -> list[str]:
+    """Return the paths that stand in one text, a line each."""
+    whole = str(data)
+    return [whole] if "\n" not in whole or os.path.exists(whole) else whole.split("\n")  # noqa: PTH110
+
+
+def together(several: Sequence[str]) -> str:
+    """Return several paths as one text, a line each; DataError where they cannot be."""
+    if len(several) > 1:
+        if odd := [path for path in several if "\n" in path or path in ("", INPUT)]:
+            raise DataError(f"{odd[0]!a}: is no path that can stand among several")
+        known: dict[str, str] = {}
+        for path in several:
+            if (place := os.path.realpath(path)) in known:
+                raise DataError(f"{path}: is named twice; what is validated would be trained on")
+            known[place] = path
+    return "\n".join(several)
+
+
+def named(data: str | os.PathLike[str]) -> str:
+    """Return how to call what stands in one text."""
+    first, *more = paths(data)
+    return "standard input" if first == INPUT else first + (f" and {len(more):,} more" if more else "")
+
+
+@cache
+def standard_input() -> bytes:
+    """Return what standard input holds, which can be read once, and as often as this is called."""
+    if sys.stdin is None:  # as it is where it was closed
+        raise DataError("standard input: is closed; name a file")
+    data = sys.stdin.buffer.read(LIMIT + 1)
+    if len(data) > LIMIT:
+        raise _too_long("standard input:", LIMIT)
+    return data
 
 
 def decode(data: bytes, kind: Kind, name: object) -> str | bytes:

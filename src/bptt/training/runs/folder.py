@@ -6,6 +6,7 @@
 ``log.jsonl``         a line per report
 ``last.safetensors``  the latest checkpoint: all that is needed to go on as if never stopped
 ``best.safetensors``  the checkpoint with the lowest validation loss
+``standard-input``    the text, where the run was given it so
 ``.lock``             which process writes here
 ===================== ============================================================================
 
@@ -24,6 +25,7 @@ from typing import Any
 
 from bptt.data.tasks import TASKS
 from bptt.data.text import Vocabulary
+from bptt.data.text.files import INPUT
 from bptt.errors import BpttError, RunError
 from bptt.files import Lock, claim_folder, is_temporary, make_folder, write_atomically
 from bptt.training.runs import checkpoints
@@ -142,13 +144,19 @@ class Run:
         return os.path.lexists(self.path(name))
 
     def write_config(self, config: dict[str, Any]) -> None:
-        """Replace the configuration; the run's name and its vocabulary's digest stay."""
-        before = self.config()
-        whole = run_format.sealed(
-            {"id": before["id"], **config} if "id" in before else config, self._tokens()
-        )
+        """Replace the configuration; the run's name, its beginning and its vocabulary's digest stay."""
+        lasting = {key: value for key, value in self.config().items() if key in ("id", "from")}
+        whole = run_format.sealed(lasting | config, self._tokens())
         write_atomically(self.path("config.json"), run_format.encode(whole, indent=2))
         self._known = whole
+
+    def keep_input(self, data: bytes) -> None:
+        """Write what came by standard input, which is read once."""
+        write_atomically(self.path("standard-input"), data)
+
+    def place_of(self, data: str) -> str:
+        """Return where the run's data lie: in its folder, if they came by standard input."""
+        return str(self.path("standard-input")) if data == INPUT else data
 
     def restore_vocabulary(self, vocabulary: dict[str, Any]) -> None:
         """Write the vocabulary where a run was stopped before it was written."""
@@ -183,8 +191,9 @@ class Run:
             return None if data is None else run_format.decode(data, dict[str, Any])
 
     def vocabulary_of(self, kept: run_format.Described) -> Vocabulary | None:
-        """Return the vocabulary, None for a task; RunError unless it is as large as the model wants it."""
-        if kept.settings.data in TASKS:
+        """Return the vocabulary, None where there is none; RunError unless it is as large as the model's."""
+        none = self.config().get("sha256", {}).get("vocabulary", "") is None
+        if kept.settings.data in TASKS or not kept.model.token_inputs or none:
             return None
         path, tokens = self.path("vocabulary.json"), self.vocabulary()
         if tokens is None:

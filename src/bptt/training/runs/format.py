@@ -20,12 +20,14 @@ import numpy as np
 from msgspec import Meta, Struct
 
 from bptt.cells import Cell
+from bptt.data.series import Step
+from bptt.data.tables import Category, Number
 from bptt.data.text import Kind
 from bptt.errors import BpttWarning, RunError
 from bptt.files import read_regular
 from bptt.nets.model import Model
 from bptt.training.settings import SETTINGS, Settings
-from bptt.types import Array
+from bptt.types import Array, Params
 from bptt.zoo import get, record
 
 FORMAT = 2
@@ -40,14 +42,18 @@ LIMITS = {
     "log.jsonl": 128 << 20,
     "last.safetensors": 8 << 30,
     "best.safetensors": 8 << 30,
+    "standard-input": 1 << 30,
 }
 """A run's files, and how many bytes each may have: what is larger is not read."""
 
 HEADER_LIMIT = 16 << 20
 """Bytes of a checkpoint's header."""
 
-PARTS = frozenset(("format", "bptt", "settings", "model", "cell", "data", "runs_on", "id", "sha256"))
+PARTS = frozenset(("format", "bptt", "settings", "model", "cell", "data", "runs_on", "from", "id", "sha256"))
 """What a configuration has."""
+
+PYTHON = "(saved from Python)"
+"""What stands for the data of a run that was trained in Python."""
 
 T = TypeVar("T")
 
@@ -80,14 +86,33 @@ class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     vocabulary: Size | None = None
     train_tokens: Count | None = None
     valid_tokens: Count | None = None
+    train_unknown: Count | None = None
+    valid_unknown: Count | None = None
     sha256: Digest | None = None
+    train_sequences: Count | None = None
+    valid_sequences: Count | None = None
+    columns: dict[Name, Category | Number] | None = None
+    series: Count | None = None
+    step: Step | None = None
+    until: Name | None = None
+    linear: list[list[float]] | None = None
+
+
+class Begun(Struct, forbid_unknown_fields=True):
+    """With which weights a run began: whose, after how many steps, and the sum of their arrays."""
+
+    source: Place
+    step: Count
+    sha256: Digest
 
 
 class Progress(Struct, forbid_unknown_fields=True):
     """How far training has come: what a trainer counts, and the values of a checkpoint.
 
     `tokens` are the targets trained on, `best` the lowest validation loss, `sum` and `count` of the losses
-    since the last report. The last three are places, as they were when the checkpoint was written.
+    since the last report. Then come three places, as they were when the checkpoint was written. `whole` is
+    what the best parameters reach on the whole validation text, once training has ended and they were chosen
+    on a sample of it; `start` and `far` are of :mod:`bptt.training.divergence`.
     """
 
     step: Count
@@ -100,11 +125,19 @@ class Progress(Struct, forbid_unknown_fields=True):
     source: dict[str, Any]
     schedule: dict[str, Any]
     stopping: dict[str, Any] | None
+    whole: float | None = None
+    start: float | None = None
+    far: Count = 0
 
     @classmethod
     def none(cls) -> "Progress":
         """Return where training begins."""
         return cls(0, 0, None, False, False, 0.0, 0, {}, {}, None)
+
+    @property
+    def reported(self) -> int:
+        """To which step the log goes: a stop may come before the line of its own step."""
+        return self.step if not self.count else max(0, self.step - 1)
 
     def add(self, loss: float, targets: int) -> None:
         """Count a training step, and the sum of its losses."""
@@ -151,6 +184,7 @@ def described(config: dict[str, Any]) -> Described:
         if getattr(model, name) != value:
             raise RunError(f"its model's {name} is not that of its settings")
     facts = convert(config.get("data"), Facts, "data")
+    convert(config.get("from"), Begun | None, "from")  # type: ignore[arg-type]
     return Described(model, settings, msgspec.to_builtins(facts))
 
 
@@ -257,7 +291,14 @@ def _name(config: dict[str, Any], vocabulary: str | None) -> str:
         if isinstance(values, dict):
             values = {key: value for key, value in values.items() if key not in changing}
         lasting.append(values)
+    if "from" in config:
+        lasting.append(config["from"])
     return hashlib.sha256(canonical(lasting)).hexdigest()[:32]
+
+
+def begun(source: str, step: int, params: Params) -> dict[str, Any]:
+    """Return what a configuration keeps of the weights that a run began with."""
+    return {"source": source, "step": step, "sha256": sum_of_arrays({}, params)}
 
 
 def sum_of_arrays(values: dict[str, Any], arrays: dict[str, Array]) -> str:

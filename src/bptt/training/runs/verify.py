@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from bptt.data.text.files import INPUT, named
 from bptt.errors import BpttError, BpttWarning
 from bptt.training.runs.folder import Run
-from bptt.training.runs.format import OLDEST, Described, Progress, convert, due
+from bptt.training.runs.format import OLDEST, PYTHON, Described, Progress, convert, due, read
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,11 @@ class _Checks:
         self.good: Literal["whole", "readable"] = "whole" if run.config()["format"] > OLDEST else "readable"
 
     def findings(self) -> Iterator[Finding]:
-        cell, data = self.kept.model.stack.cell.name, self.kept.settings.data
+        cell, data = self.kept.model.stack.cell.name, named(self.kept.settings.data)
         checks = {
             "config.json": lambda: f"describes {cell}, trained on {data}",
             "vocabulary.json": self._vocabulary,
+            "standard-input": self._input,
             "last.safetensors": self._last,
             "best.safetensors": self._best,
             "log.jsonl": self._log,
@@ -79,13 +81,22 @@ class _Checks:
 
     def _vocabulary(self) -> str | None:
         known = self.run.vocabulary_of(self.kept)
-        return None if known is None else f"{len(known):,} {known.kind}s"
+        return None if known is None else f"{len(known):,} {known.unit}s"
+
+    def _input(self) -> str | None:
+        if self.kept.settings.data != INPUT:
+            return None
+        return f"{len(read(self.run.path('standard-input'))):,} bytes"
 
     def _log(self) -> str | None:
+        if self.kept.settings.data == PYTHON:  # nothing was logged
+            return None
         found, last = self.run.log.read(), self._progress.get("last")
         if found.damaged:
             raise BpttError(f"{found.says}; bptt train --resume keeps the file aside and goes on")
-        if last and (lost := found.first_lost(last.step, *due(self.kept.settings, last.step, last.count))):
+        if last and (
+            lost := found.first_lost(last.reported, *due(self.kept.settings, last.step, last.count))
+        ):
             raise BpttError(f"it has lost the line of step {lost:,}, and maybe others")
         entries = found.entries
         return f"{len(entries):,} lines, to step {entries[-1].line.step:,}" if entries else None
@@ -100,7 +111,8 @@ class _Checks:
     def _best(self) -> str | None:
         if self.run.has("best.safetensors"):
             says, last = self._checkpoint("best"), self._progress.get("last")
-            if last and self._progress["best"].best != last.best and self._progress["best"].step <= last.step:
+            best = self._progress["best"]
+            if last and best.best != last.best and best.step <= last.reported:
                 raise BpttError(f"it is not the best of the run, whose loss was {last.best}")
             return says
         if any("valid_loss" in line for line in self.run.log.lines()):

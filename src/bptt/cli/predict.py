@@ -1,0 +1,111 @@
+"""``bptt predict``: a table, with what a model tells of its rows."""
+
+import gzip
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from bptt.cli.output import expect_free, misused
+from bptt.errors import BpttWarning
+
+if TYPE_CHECKING:
+    from bptt.training.labelling import ClassScore, LabelScore
+
+MOST_SHOWN = 12
+"""The most classes whose whole confusion is shown; of more, the largest."""
+
+LARGEST = 10
+"""Confusions of more classes that are shown."""
+
+WIDEST = 30
+"""Characters of a class that are shown."""
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+@click.argument("path", metavar="FILE")
+@click.option("--out", metavar="FILE", help="Where to write; otherwise to standard output.")
+@click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
+@click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
+def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: bool) -> None:
+    """Tell the labels of the table in FILE with the model trained in DIR.
+
+    The table is written as it is, with a column `prediction` and, for classes, `p_NAME`, the probability of
+    each. The column of the labels need not be there.
+    """
+    from bptt.files import write_atomically
+    from bptt.training.trained import Trained
+
+    if out is not None:
+        expect_free("--out", out, folder, path)
+    found = Trained.load(folder, "last" if last else "best").predict(path, skip_unknown=skip_unknown)
+    table = found.labelled.table
+    if out is None and not table.form.is_text:
+        raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")
+    data = table.written(found.columns())
+    if out is None:
+        click.echo(data, nl=False)
+    else:
+        write_atomically(Path(out), gzip.compress(data, mtime=0) if out.endswith(".gz") else data)
+        click.echo(f"{len(table):,} rows with their predictions are in {out}")
+    unknown, tokens = found.unknown
+    if unknown:
+        share = (
+            f"{path}: {unknown:,} of {tokens:,} ({unknown / tokens:.1%}) tokens are not known to the model"
+        )
+        warnings.warn(share, BpttWarning, stacklevel=2)
+
+
+def shown(score: "LabelScore") -> str:
+    """Return a score in words."""
+    from bptt.training.labelling import ClassScore
+
+    if isinstance(score, ClassScore):
+        return _of_classes(score)
+    return "\n".join(
+        [
+            f"{score.text}: {score.count:,} numbers told",
+            f"  {'':24} {'RMSE':>12} {'MAE':>12}",
+            f"  {'the model':24} {score.rmse:12.6g} {score.mae:12.6g}",
+            f"  {'always the mean':24} {score.rmse_of_mean:12.6g} {score.mae_of_mean:12.6g}",
+        ]
+    )
+
+
+def _of_classes(score: "ClassScore") -> str:
+    name, share = score.most_frequent
+    lines = [
+        f"{score.text}: {score.count:,} labels told, {score.loss:.4f} nats each",
+        f"  accuracy {score.accuracy:.4f} (always {name}: {share:.4f}), macro-F1 {score.macro_f1:.4f}",
+    ]
+    return "\n".join(lines + (_matrix(score) if len(score.classes) <= MOST_SHOWN else _largest(score)))
+
+
+def _matrix(score: "ClassScore") -> list[str]:
+    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    first = max(15, *map(len, named))
+    width = 1 + max(4, min(10, max(map(len, named))), len(f"{score.confusion.max():,}"))
+    heads = "".join(f"{name[: width - 1]:>{width}}" for name in named)
+    lines = [f"  {'is | told to be':{first}}{heads} {'recall':>8}"]
+    for name, row, (_, recall, _) in zip(named, score.confusion, score.by_class, strict=True):
+        cells = "".join(f"{count:>{width},}" for count in row)
+        lines.append(f"  {name:{first}}{cells} {recall:8.4f}")
+    return lines
+
+
+def _largest(score: "ClassScore") -> list[str]:
+    wrong = score.confusion.copy()
+    np.fill_diagonal(wrong, 0)
+    order = np.argsort(-wrong, axis=None, kind="stable")[:LARGEST]
+    pairs = [divmod(int(at), len(score.classes)) for at in order]
+    of_each = score.confusion.sum(axis=1)
+    names = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    lines = [
+        f"    {wrong[k, j]:6,} of {of_each[k]:6,} {names[k]} told to be {names[j]}"
+        for k, j in pairs
+        if wrong[k, j]
+    ]
+    return [f"  the largest confusions of {len(score.classes)} labels:", *lines] if lines else []

@@ -1,0 +1,259 @@
+"""How labelled sequences become arrays: a vocabulary or scales, and the labels' names or their scale."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bptt.data.labelled.rows import Labelled
+from bptt.data.sequences import Sequences
+from bptt.data.sequences import split as drawn
+from bptt.data.tables import Category, Number
+from bptt.data.text import Kind, Vocabulary
+from bptt.data.text.tokenizers import tokenizer
+from bptt.errors import DataError, RunError
+from bptt.types import Array
+
+LONG = 60
+"""Characters on average from which texts are read as words, where they have some."""
+
+MOST_CLASSES = 2000
+"""The most names of a label: a model has an output for each."""
+
+
+def kind_of(labelled: Labelled) -> Kind:
+    """Return the kind of token that suits texts: words where they are long and there are spaces."""
+    if labelled.texts is None:
+        return "word"
+    characters = sum(map(len, labelled.texts)) / len(labelled)
+    words = sum(len(text.split()) for text in labelled.texts) / len(labelled)
+    return "word" if characters > LONG and characters < 20 * words else "char"
+
+
+def split(labelled: Labelled, part: float = 0.1) -> tuple[Array, Array]:
+    """Return which sequences to train on and which to validate on: the same at any seed.
+
+    Each tenth, in the order of their labels, so that both have as many of each class, or as large numbers.
+    """
+    M = len(labelled)
+    if labelled.task == "tag" or labelled.labels is None or M < 2:
+        return drawn(M, part)
+    order = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(3,))).permutation(M)
+    _, ranks = np.unique(np.asarray(labelled.labels), return_inverse=True)
+    order = order[np.argsort(ranks[order], kind="stable")]
+    every = round(1 / part)
+    held = order[min(every, M) // 2 :: every]
+    return np.setdiff1d(order, held), np.sort(held)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How sequences and their labels become arrays; learnt from those to train on, and kept with the run.
+
+    Parameters
+    ----------
+    inputs : dict of Number
+        The scale of each column of numbers.
+    label : str
+        The column of the labels.
+    target : Category or Number
+        Their names, or the scale of numbers.
+    vocabulary : Vocabulary or None
+        Of the tokens, where words or texts are read.
+    """
+
+    inputs: dict[str, Number]
+    label: str
+    target: Category | Number
+    vocabulary: Vocabulary | None = None
+
+    @classmethod
+    def of(
+        cls,
+        whole: Labelled,
+        train: Array,
+        names: tuple[str, ...],
+        *,
+        kind: Kind,
+        most: int | None = None,
+        more: Labelled | None = None,
+        known: Vocabulary | None = None,
+    ) -> "Coding":
+        """Learn the coding.
+
+        Parameters
+        ----------
+        whole : Labelled
+        train : (m,) integers
+            Which of the sequences are trained on: scales and words are theirs, classes and characters those
+            of all.
+        names : tuple of str
+            Of the columns of numbers.
+        kind : str
+            Of the tokens, where there are any.
+        most : int, optional
+            The most words to know; words that stand there once are <unk>, so that it is trained.
+        more : Labelled, optional
+            What else is validated on: its characters are known, too.
+        known : Vocabulary, optional
+            Its tokens keep their ids.
+
+        Raises
+        ------
+        DataError
+            All labels are the same, or there are too many.
+        """
+        assert whole.labels is not None
+        assert whole.label is not None
+        if whole.task == "regress":
+            target: Category | Number = Number.of(np.asarray(whole.labels)[train])
+        else:
+            target = Category.of(list(whole.labels))
+            count, name = len(target.values), f"{whole.table.name}, column {whole.label}"
+            if count < 2:
+                raise DataError(
+                    f"{name}: has one label alone, {target.values[0]!r:.60}: nothing is to be told"
+                )
+            if count > MOST_CLASSES or (whole.task == "classify" and count > len(whole) / 2 and count > 20):
+                raise DataError(
+                    f"{name}: {count:,} different labels in {len(whole):,} sequences are no classes; of "
+                    "numbers --task regress"
+                )
+        if whole.numbers is not None:
+            steps = _steps(whole, train)
+            scales = {name: Number.of(whole.numbers[steps, d]) for d, name in enumerate(names)}
+            return cls(scales, whole.label, target)
+        return cls({}, whole.label, target, _vocabulary(whole, train, kind, most, more, known))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the coding but for the vocabulary as JSON values; the label is the last one."""
+        coded: dict[str, Any] = msgspec.to_builtins(self.inputs | {self.label: self.target})
+        return coded
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any], vocabulary: Vocabulary | None) -> "Coding":
+        """Return what `to_json` gave."""
+        coded = msgspec.convert(facts, dict[str, Category | Number])
+        if not coded:
+            raise RunError("it has no columns, and so no labels")
+        *names, label = coded
+        inputs = {name: coding for name in names if isinstance(coding := coded[name], Number)}
+        return cls(inputs, label, coded[label], vocabulary)
+
+    def sequences(self, labelled: Labelled, *, skip_unknown: bool = False) -> Sequences:
+        """Return the sequences as arrays, without labels with zeros for targets.
+
+        Raises
+        ------
+        DataError
+            A label or a character is not known, or nothing is left of a sequence.
+        """
+        if labelled.numbers is not None:
+            columns = [
+                c.encode(labelled.numbers[:, d], f"{labelled.table.name}, column {name}")
+                for d, (name, c) in enumerate(self.inputs.items())
+            ]
+            inputs, lengths = np.stack(columns, axis=1), labelled.lengths
+        else:
+            inputs, lengths = self._tokens(labelled, skip_unknown)
+        assert lengths is not None
+        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)))
+
+    def _targets(self, labelled: Labelled, steps: int) -> Array:
+        count = steps if labelled.task == "tag" else len(labelled)
+        if isinstance(self.target, Number):
+            values = np.zeros(count) if labelled.labels is None else np.asarray(labelled.labels)
+            return self.target.encode(values)[:, None]
+        if labelled.labels is None:
+            return np.zeros(count, np.int32)
+        known = {value: k for k, value in enumerate(self.target.values)}
+        found = np.array([known.get(value, -1) for value in labelled.labels], np.int32)
+        if (found < 0).any():
+            at = int(np.argmax(found < 0))
+            place = labelled.place_of_step(at) if labelled.task == "tag" else labelled.place(at)
+            few = ", ".join(self.target.values[:8]) + (", ..." if len(self.target.values) > 8 else "")
+            raise DataError(
+                f"{place}, column {labelled.label}: {labelled.labels[at]!r:.60} is none of the {len(known)} "
+                f"labels that were learnt ({few})"
+            )
+        return found
+
+    def _tokens(self, labelled: Labelled, skip_unknown: bool) -> tuple[Array, Array]:
+        vocabulary = self.vocabulary
+        assert vocabulary is not None
+        if labelled.words is not None:
+            assert labelled.lengths is not None
+            return _of_words(labelled, vocabulary), labelled.lengths
+        texts = labelled.texts
+        assert texts is not None
+        if odd := vocabulary.lacks("".join(texts)):
+            if not skip_unknown:
+                k = next(k for k, text in enumerate(texts) if odd & set(text))
+                which = min(odd & set(texts[k]), key=texts[k].index)
+                raise DataError(
+                    f"{labelled.place(k)}: {which!r} (U+{ord(which):04X}) is none of the characters that "
+                    "were learnt; --skip-unknown leaves such out and counts them"
+                )
+            texts = [text.translate(dict.fromkeys(map(ord, odd))) for text in texts]
+        if (its := tokenizer(vocabulary.kind)).is_each:  # at once, which for many short texts is far faster
+            inputs = vocabulary.encode("".join(texts))
+            lengths = np.array([len(text.encode() if its.reads_bytes else text) for text in texts])
+        else:
+            tokens = [vocabulary.encode(text) for text in texts]
+            inputs, lengths = np.concatenate(tokens), np.array([len(own) for own in tokens])
+        if not lengths.all():
+            raise DataError(f"{labelled.place(int(np.argmin(lengths)))}: nothing of its text is known")
+        return inputs, lengths
+
+    def unknown(self, labelled: Labelled) -> tuple[int, int]:
+        """Return how many tokens are not known, of how many: characters that are left out, words <unk>."""
+        assert self.vocabulary is not None
+        if labelled.texts is not None and (odd := self.vocabulary.lacks("".join(labelled.texts))):
+            missing = sum(character in odd for text in labelled.texts for character in text)
+            return missing, sum(map(len, labelled.texts))
+        if (unk := tokenizer(self.vocabulary.kind).unknown) is None:
+            return 0, 0
+        tokens, _ = self._tokens(labelled, skip_unknown=True)
+        return int((tokens == self.vocabulary.tokens.index(unk)).sum()), len(tokens)
+
+
+def _steps(whole: Labelled, which: Array) -> Array:
+    """Return the numbers of the steps of some sequences."""
+    assert whole.lengths is not None
+    keep = np.zeros(len(whole), bool)
+    keep[which] = True
+    return np.flatnonzero(np.repeat(keep, whole.lengths))
+
+
+def _of_words(labelled: Labelled, vocabulary: Vocabulary) -> Array:
+    known = {token: k for k, token in enumerate(vocabulary.tokens)}
+    its, words = tokenizer(vocabulary.kind), labelled.words or []
+    unknown = -1 if its.unknown is None else known[its.unknown]
+    found = np.array([known.get(word, unknown) for word in words], np.int32)
+    if (found < 0).any():
+        at = int(np.argmax(found < 0))
+        raise DataError(
+            f"{labelled.place_of_step(at)}: {words[at]!r:.20} is none of the characters that were learnt: "
+            "no label can be told of it"
+        )
+    return found
+
+
+def _vocabulary(
+    whole: Labelled,
+    train: Array,
+    kind: Kind,
+    most: int | None,
+    more: Labelled | None,
+    known: Vocabulary | None,
+) -> Vocabulary:
+    if whole.texts is not None:
+        texts = [whole.texts[k] for k in train]
+        every = whole.texts + ((more.texts or []) if more else [])
+    else:
+        assert whole.words is not None
+        texts = [whole.words[k] for k in _steps(whole, train)]
+        every = whole.words + ((more.words or []) if more else [])
+    return Vocabulary.learnt(texts, every, kind, max_size=most, known=known)

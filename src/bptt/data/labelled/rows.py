@@ -1,0 +1,311 @@
+"""Which columns of a table are what, and the sequences that its rows are.
+
+A sequence is a row, with a text, or numbers with spaces between; or it is the rows that a column (`series`)
+gives one name, a word or some numbers each. What is to be told, the label, is one for each sequence, or, for
+tagging, one for each of its steps.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from bptt.data.tables import Table, read_table
+from bptt.data.tables.conll import SENTENCE
+from bptt.data.tables.files import as_number, no_number
+from bptt.errors import ConfigError, DataError
+from bptt.types import Array
+
+Task: TypeAlias = Literal["classify", "regress", "tag"]
+
+SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+"""What the name of a file ends in that has a word a line."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a table are what.
+
+    Parameters
+    ----------
+    task : "classify", "regress" or "tag"
+    text : str, optional
+        The column of the texts; with `series` of the words.
+    inputs : tuple of str
+        Columns of numbers, in place of a text.
+    series, time : str, optional
+        The columns that say which sequence a row is of, and when it is.
+    label : str, optional
+        The column of what is to be told. Only files of sentences go without.
+
+    Raises
+    ------
+    ConfigError
+        If they do not go together.
+    """
+
+    task: Task
+    text: str | None = None
+    inputs: tuple[str, ...] = ()
+    series: str | None = None
+    time: str | None = None
+    label: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is not None and self.inputs:
+            raise ConfigError("--text and --inputs are two ways to say what is read; give one")
+        if self.is_sentences(""):
+            if self.series is not None or self.time is not None:
+                raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
+        elif self.text is None and not self.inputs:
+            raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
+        elif self.label is None:
+            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
+        if self.time is not None and self.series is None:
+            raise ConfigError("--time goes with --series: the order of a sequence's rows")
+        if self.label in (self.text, *self.inputs) and self.label is not None:
+            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+
+    def is_sentences(self, path: str) -> bool:
+        """Return whether a file has a word a line, as CoNLL's have."""
+        bare = self.text is None and not self.inputs
+        return self.task == "tag" and (bare or path.lower().removesuffix(".gz").endswith(SENTENCES))
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """M sequences of a table with R rows, S steps in all.
+
+    Attributes
+    ----------
+    table : Table
+    task : str
+    label : str or None
+        The column that the labels are from.
+    order : (R,) integers
+        The rows, one sequence after the other.
+    counts : (M,) integers
+        How many rows each sequence has.
+    texts : list of M str, or None
+        One text each.
+    words : list of S str, or None
+        Or a word for each step,
+    numbers : (S, D) or None
+        or numbers for each step,
+    lengths : (M,) integers or None
+        of so many steps each.
+    labels : list of str, (M,) numbers, or None
+        M, or for tagging S.
+    by_character : bool
+        Whether the words are the characters of a text.
+    """
+
+    table: Table
+    task: Task
+    label: str | None
+    order: Array
+    counts: Array
+    texts: list[str] | None = None
+    words: list[str] | None = None
+    numbers: Array | None = None
+    lengths: Array | None = None
+    labels: list[str] | Array | None = None
+    by_character: bool = False
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def firsts(self) -> Array:
+        """The first row of each sequence, (M,)."""
+        firsts: Array = self.order[np.cumsum(self.counts) - self.counts]
+        return firsts
+
+    def place(self, sequence: int) -> str:
+        """Return where a sequence begins, as a person finds it."""
+        return self.table.place(int(self.firsts[sequence]))
+
+    def place_of_step(self, step: int) -> str:
+        """Return where a step stands, or the sequence that it is of."""
+        if self.texts is None and len(self.order) == (self.lengths.sum() if self.lengths is not None else 0):
+            return self.table.place(int(self.order[step]))
+        assert self.lengths is not None
+        return self.place(int(np.searchsorted(np.cumsum(self.lengths), step, side="right")))
+
+
+def read_labelled(
+    table: str | Table, layout: Layout, *, by_character: bool = False, told: bool = True
+) -> Labelled:
+    """Read a table's sequences.
+
+    Parameters
+    ----------
+    table : str or Table
+        The path of one, or one that is read.
+    layout : Layout
+    by_character : bool
+        For tagging rows: whether each character has a label, rather than each word.
+    told : bool
+        Whether the labels are read, too.
+
+    Raises
+    ------
+    DataError
+        A column is missing, or a row cannot be used: it is named.
+    """
+    if isinstance(table, str):
+        table = read_table(table, sentences=layout.is_sentences(table))
+    text, label, series = layout.text, layout.label, layout.series
+    if SENTENCE in table.columns and layout.is_sentences(table.name):
+        names = [name for name in table.columns if name != SENTENCE]
+        if told and len(names) < 2:
+            raise DataError(
+                f"{table.name}: one value a line, and no label behind it: --task tag reads a word a line "
+                "with its label, or --text and --label COLUMN of a table"
+            )
+        text = text or ("form" if "form" in names else names[0])
+        label = label or ("upos" if "upos" in names else names[-1])
+        series = SENTENCE
+    label = label if told else None
+    if series is not None:
+        return _of_rows(table, layout, text, label, series)
+    every, once = np.arange(len(table)), np.ones(len(table), np.int64)
+    if layout.task == "tag":
+        return _tagged(table, text, layout.inputs, label, by_character)
+    labels = None if label is None else _labels(table, layout.task, label)
+    if layout.inputs:
+        numbers, lengths = _numbers_in_rows(table, layout.inputs)
+        return Labelled(
+            table, layout.task, label, every, once, numbers=numbers, lengths=lengths, labels=labels
+        )
+    assert text is not None
+    return Labelled(table, layout.task, label, every, once, texts=_filled(table, text), labels=labels)
+
+
+def has_label_each(table: Table, layout: Layout) -> bool:
+    """Return whether each character of a table's texts has a label, as where no text has a space in it."""
+    if layout.task != "tag" or layout.text is None or layout.series is not None or layout.label is None:
+        return False
+    rows = list(zip(table.column(layout.text), table.column(layout.label), strict=True))
+    return all(len(text) == len(label) and " " not in text.strip() for text, label in rows) and any(
+        len(text) > 1 for text, _ in rows
+    )
+
+
+def _labels(table: Table, task: Task, label: str) -> list[str] | Array:
+    return table.numbers(label) if task == "regress" else _filled(table, label)
+
+
+def _filled(table: Table, name: str) -> list[str]:
+    """Return a column's texts; DataError where one is empty."""
+    values = table.column(name)
+    if (empty := next((k for k, value in enumerate(values) if not value.strip()), None)) is not None:
+        raise table.empty(name, empty)
+    return values
+
+
+def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, series: str) -> Labelled:
+    """Return the sequences of a table in which a column says which sequence a row is of."""
+    codes: dict[str, int] = {}
+    of = np.array([codes.setdefault(name, len(codes)) for name in _filled(table, series)])
+    order, counts = np.argsort(of, kind="stable"), np.bincount(of)
+    if layout.time is not None:
+        _expect_in_order(table, layout.time, of, order)
+    words = numbers = None
+    if layout.inputs:
+        numbers = np.stack([table.numbers(name) for name in layout.inputs], axis=1)[order]
+    else:
+        assert text is not None
+        column = _filled(table, text)
+        words = ["_".join(column[k].split()) for k in order]
+    labels: list[str] | Array | None = None
+    if label is not None:
+        labels = _labels(table, layout.task, label)
+        labels = labels[order] if isinstance(labels, np.ndarray) else [labels[k] for k in order]
+        if layout.task != "tag":
+            labels = _of_each(table, labels, label, order, counts, list(codes))
+    return Labelled(table, layout.task, label, order, counts, None, words, numbers, counts, labels)
+
+
+def _of_each(
+    table: Table, labels: list[str] | Array, label: str, order: Array, counts: Array, names: list[str]
+) -> list[str] | Array:
+    """Return the one label of each sequence; DataError where there are several."""
+    firsts = np.cumsum(counts) - counts
+    of = np.repeat(np.arange(len(counts)), counts)
+    for k, at in enumerate(firsts[of]):
+        if labels[k] != labels[at]:
+            raise DataError(
+                f"{table.place(int(order[k]))}: {label} is {labels[k]!s:.40}, and was {labels[at]!s:.40} "
+                f"before in the same sequence, {names[of[k]]!r:.40}; --task tag tells each row's"
+            )
+    return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]
+
+
+def _expect_in_order(table: Table, name: str, of: Array, order: Array) -> None:
+    times = table.times(name)[order]
+    for k in np.flatnonzero((of[order][1:] == of[order][:-1]) & ~(times[1:] > times[:-1]))[:1].tolist():
+        what = "stands twice" if times[k + 1] == times[k] else f"comes after {table.columns[name][order[k]]}"
+        raise DataError(
+            f"{table.place(int(order[k + 1]))}: {name} {table.columns[name][order[k + 1]]:.40} {what} in one "
+            "sequence: put the rows in order of time"
+        )
+
+
+def _numbers_in_rows(table: Table, names: tuple[str, ...]) -> tuple[Array, Array]:
+    """Return numbers with spaces between as steps, (S, D), and how many each row has."""
+    columns = [
+        [value.replace(",", " ").strip("[]() ").split() for value in table.column(name)] for name in names
+    ]
+    lengths = np.array([len(row) for row in columns[0]])
+    for k, rows in enumerate(zip(*columns, strict=True)):
+        if len({len(row) for row in rows}) > 1 or not rows[0]:
+            raise DataError(
+                f"{table.place(k)}: {', '.join(names)} hold {', '.join(str(len(row)) for row in rows)} "
+                "numbers: want as many of each, at least one; where a row is a step, --series says of which "
+                "sequence"
+            )
+    numbers = np.empty((lengths.sum(), len(names)))
+    for d, column in enumerate(columns):
+        at = 0
+        for k, row in enumerate(column):
+            for text in row:
+                numbers[at, d] = found = as_number(text)
+                if not np.isfinite(found):
+                    raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
+                at += 1
+    return numbers, lengths
+
+
+def _tagged(
+    table: Table, text: str | None, inputs: tuple[str, ...], label: str | None, by_character: bool
+) -> Labelled:
+    """Return sequences that are a row each, with as many labels as steps."""
+    once, every = np.ones(len(table), np.int64), np.arange(len(table))
+    labels = None
+    if label is not None:
+        column = _filled(table, label)
+        labels = [list("".join(value.split())) if by_character else value.split() for value in column]
+    if inputs:
+        numbers, lengths = _numbers_in_rows(table, inputs)
+        rows = None
+    else:
+        assert text is not None
+        rows = [list(value) if by_character else value.split() for value in _filled(table, text)]
+        lengths, numbers = np.array([len(row) for row in rows]), None
+    what = "characters" if by_character else "numbers" if inputs else "words"
+    for k, (own, wanted) in enumerate(zip(labels or (), lengths.tolist(), strict=False)):
+        if len(own) != wanted:
+            raise DataError(f"{table.place(k)}: {wanted} {what} and {len(own)} labels: want a label for each")
+    return Labelled(
+        table,
+        "tag",
+        label,
+        every,
+        once,
+        words=None if rows is None else [word for row in rows for word in row],
+        numbers=numbers,
+        lengths=lengths,
+        labels=None if labels is None else [value for row in labels for value in row],
+        by_character=by_character,
+    )

@@ -1,0 +1,337 @@
+"""Series of a table, end to end: values in equal steps of time, and what is known ahead of them."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+
+from bptt.data.series.clock import Clock, Step, read_time
+from bptt.data.tables import Category, Number, Table, read_table
+from bptt.data.tables.files import as_number
+from bptt.data.tables.forms import Form
+from bptt.errors import ConfigError, DataError
+from bptt.types import Array
+
+Gaps: TypeAlias = Literal["refuse", "mask"]
+"""What is done where rows are missing."""
+
+MOST_STEPS = 1_000_000
+"""Steps that a series may have, beside `MOST_MISSING` for each row: a time that is far off is a mistake."""
+
+MOST_MISSING = 100
+
+Codes: TypeAlias = Mapping[str, Category | Number]
+"""How each covariate becomes numbers, by its column."""
+
+
+class Columns(NamedTuple):
+    """Which columns of a table are read: the value, and the others where there are any."""
+
+    value: str
+    time: str | None = None
+    series: str | None = None
+    covariates: tuple[str, ...] = ()
+
+    def expect_apart(self) -> None:
+        """Raise a ConfigError where the value is read as something else, too."""
+        if self.value in self.covariates:
+            raise ConfigError(f"{self.value} is what is forecast: it is not known ahead of time")
+        if self.value in (self.time, self.series):
+            raise ConfigError(f"{self.value} is what is forecast: it cannot be --time or --series, too")
+        if len({*self.covariates}) < len(self.covariates):
+            raise ConfigError(f"--covariates {','.join(self.covariates)} names a column twice")
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """M series, end to end.
+
+    Attributes
+    ----------
+    name : str
+        The file, as errors have it.
+    form : Form
+        How the table is written.
+    columns : Columns
+    names : list of str
+        Of the series.
+    clock : Clock
+    values : (S,) float64
+        Not a number where a value is not known.
+    covariates : (S, C) float32
+        Coded; zeros where a row is missing.
+    known : (S,) bool
+        Which steps have a row.
+    lengths : (M,) integers
+        Steps of each series, those after its last value among them.
+    ends : (M,) integers
+        Steps of each series until after its last value: where a forecast begins.
+    last : (M,) times
+        Of the last step of each.
+    codes : dict
+        By which the covariates are coded.
+    """
+
+    name: str
+    form: Form
+    columns: Columns
+    names: list[str]
+    clock: Clock
+    values: Array
+    covariates: Array
+    known: Array
+    lengths: Array
+    ends: Array
+    last: Array
+    codes: dict[str, Category | Number]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def starts(self) -> Array:
+        """Where each series begins, (M,)."""
+        return np.cumsum(self.lengths) - self.lengths
+
+    @cached_property
+    def sha256(self) -> str:
+        """The sha256 of what was read."""
+        summed = hashlib.sha256(repr((self.names, self.clock)).encode())
+        for array in (self.values, self.covariates, self.known, self.lengths, self.last):
+            summed.update(np.ascontiguousarray(array).tobytes())
+        return summed.hexdigest()
+
+    def when(self, which: int, step: int) -> float:
+        """Return when a step of a series is, as times are compared; it may lie beyond the last."""
+        return self.clock.after(self.last[which], step - int(self.lengths[which]) + 1)
+
+    def time(self, which: int, step: int) -> str:
+        """Return when a step of a series is, as the table writes it; it may lie beyond the last."""
+        return self.clock.text(self.last[which], step - int(self.lengths[which]) + 1)
+
+    def going_on(self, values: Array) -> "Panel":
+        """Return the series with `values` (M, H) after the last ones that are known."""
+        H = values.shape[1]
+        lengths = np.maximum(self.lengths, self.ends + H)
+        starts = np.cumsum(lengths) - lengths
+        parts = np.split(np.arange(len(self.values)), self.starts[1:])
+        to = np.concatenate([start + part - part[0] for start, part in zip(starts, parts, strict=True)])
+        grown = []
+        for array, empty in ((self.values, np.nan), (self.covariates, 0), (self.known, False)):
+            grown.append(np.full((int(lengths.sum()), *array.shape[1:]), empty, array.dtype))
+            grown[-1][to] = array
+        at = (starts + self.ends)[:, None] + np.arange(H)
+        grown[0][at] = values
+        last = np.array([self.when(k, int(length) - 1) for k, length in enumerate(lengths)])
+        return replace(
+            self,
+            values=grown[0],
+            covariates=grown[1],
+            known=grown[2],
+            lengths=lengths,
+            ends=self.ends + H,
+            last=last,
+        )
+
+    def whose(self, which: int) -> str:
+        """Return the name of a series, as an error has it."""
+        return f"{self.name}: series {self.names[which]!r:.60}" if self.columns.series else self.name
+
+    def expect_covariates(self, horizon: int) -> None:
+        """Raise a DataError unless what is known ahead is there for a horizon after the last values."""
+        for k in range(len(self)) if self.columns.covariates else ():
+            begin, end = int(self.ends[k]), int(self.ends[k]) + horizon
+            at = int(self.starts[k])
+            rows = self.known[at + begin : at + min(end, int(self.lengths[k]))]
+            if len(rows) < horizon or not rows.all():
+                lacks = begin + (len(rows) if rows.all() else int(np.argmin(rows)))
+                raise DataError(
+                    f"{self.whose(k)} has no row for {self.time(k, lacks)}: a forecast of {horizon} steps "
+                    f"wants {', '.join(self.columns.covariates)} for each of them, in rows without a "
+                    f"{self.columns.value}"
+                )
+
+
+def read_panel(
+    path: str,
+    columns: Columns,
+    *,
+    gaps: Gaps = "refuse",
+    step: Step | None = None,
+    codes: Codes | None = None,
+) -> Panel:
+    """Read the series of a table in long format: a row for each step of each series.
+
+    Parameters
+    ----------
+    path : str
+    columns : Columns
+    gaps : "refuse" or "mask"
+        Where rows are missing: an error, or steps without a value.
+    step : Step, optional
+        Of time, where a run has one.
+    codes : dict, optional
+        Of the covariates, where a run has them; otherwise they are made of the table's values.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, a column is missing, a value is no number, or the times of a series are
+        not in order, not in equal steps, or the same twice; the line is named.
+    """
+    table = read_table(path)
+    columns.expect_apart()
+    values = table.numbers(columns.value, absent=True)
+    given = table.column(columns.series) if columns.series is not None else [""] * len(table)
+    if columns.series is not None and "" in given:
+        where = f"{table.place(given.index(''))}, column {columns.series}"
+        raise DataError(f"{where}: is empty, and says which series a row is of")
+    coded = {name: _coded(table, name, (codes or {}).get(name)) for name in columns.covariates}
+    parts = (part for _, part in coded.values())
+    covariates = np.column_stack([np.empty((len(table), 0), np.float32), *parts]).astype(np.float32)
+    numbers = {name: k for k, name in enumerate(dict.fromkeys(given))}
+    of = np.array([numbers[name] for name in given])
+    order = np.argsort(of, kind="stable")
+    rows = np.split(order, np.cumsum(np.bincount(of))[:-1])
+    clock, places, last = _in_time(table, columns, list(numbers), rows, gaps, step)
+    lengths = np.array([place[-1] + 1 for place in places])
+    at = np.concatenate(places) + np.repeat(np.cumsum(lengths) - lengths, [len(place) for place in places])
+    S = int(lengths.sum())
+    flat, ahead, known = np.full(S, np.nan), np.zeros((S, covariates.shape[1]), np.float32), np.zeros(S, bool)
+    flat[at], ahead[at], known[at] = values[order], covariates[order], True
+    ends = np.array([_end(part) for part in np.split(flat, np.cumsum(lengths)[:-1])])
+    return Panel(
+        table.name,
+        table.form,
+        columns,
+        list(numbers),
+        clock,
+        flat,
+        ahead,
+        known,
+        lengths,
+        ends,
+        last,
+        {name: code for name, (code, _) in coded.items()},
+    )
+
+
+def _end(values: Array) -> int:
+    """Return the steps until after the last value."""
+    known = np.flatnonzero(np.isfinite(values))
+    return int(known[-1]) + 1 if len(known) else 0
+
+
+def _in_time(
+    table: Table, columns: Columns, names: list[str], rows: list[Array], gaps: Gaps, step: Step | None
+) -> tuple[Clock, list[Array], Array]:
+    """Return the clock, the step of each row of each series, and when the last ones are."""
+    if columns.time is None:  # rows are counted
+        form, _ = read_time("0")
+        last = np.array([float(len(row)) for row in rows])
+        return Clock(step or Step("number", 1.0), form), [np.arange(len(row)) for row in rows], last
+    texts = table.column(columns.time)
+    read = {}
+    for text in dict.fromkeys(texts):
+        try:
+            read[text] = read_time(text)
+        except DataError as error:
+            where = table.place(texts.index(text))
+            raise DataError(f"{where}, column {columns.time}: {error}") from None
+    forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
+    if len(forms) > 1:
+        one, other, *_ = forms.values()
+        raise DataError(
+            f"{table.place(texts.index(other))}, column {columns.time}: {other!r} is written otherwise than "
+            f"{one!r}: write all times in one form"
+        )
+    form = max((form for form, _ in read.values()), key=lambda form: (form.seconds, form.digits))
+    times = np.array([read[text][1] for text in texts])
+    for name, row in zip(names, rows, strict=True):
+        if (bad := np.flatnonzero(np.diff(times[row]) <= 0)).size:
+            raise _out_of_order(table, columns, name, row, times, int(bad[0]))
+    try:
+        clock = Clock.of([times[row] for row in rows], form, step)
+    except DataError as error:
+        raise DataError(f"{table.name}, column {columns.time}: {error}") from None
+    places = []
+    for name, row in zip(names, rows, strict=True):
+        steps = clock.count(times[row])
+        if steps.sum() > MOST_MISSING * len(steps) + MOST_STEPS:
+            k = int(steps.argmax())
+            raise _irregular(table, columns, name, (row[k], row[k + 1]), clock, float(steps[k]), far=True)
+        if (bad := np.flatnonzero((steps % 1 != 0) | ((steps > 1) & (gaps == "refuse")))).size:
+            k = int(bad[0])
+            raise _irregular(table, columns, name, (row[k], row[k + 1]), clock, float(steps[k]))
+        places.append(np.concatenate([[0], np.cumsum(steps)]).astype(np.int64))
+    return clock, places, np.array([times[row[-1]] for row in rows])
+
+
+def _out_of_order(table: Table, columns: Columns, name: str, row: Array, times: Array, at: int) -> DataError:
+    assert columns.time is not None
+    text, before = table.column(columns.time)[row[at + 1]], table.column(columns.time)[row[at]]
+    same = np.flatnonzero(times[row[: at + 1]] == times[row[at + 1]])
+    hint = "" if columns.series else "; where there are several series, --series COLUMN says a row's"
+    if same.size:
+        first = f"{table.form.row} {table.lines[row[same[0]]]}"
+        what = f"{text} stands twice{_of(columns, name)}, first in {first}: leave one out"
+    else:
+        what = f"{text} comes after {before}{_of(columns, name)}: sort the rows by {columns.time}"
+    return DataError(f"{table.place(row[at + 1])}, column {columns.time}: {what}{hint}")
+
+
+def _irregular(
+    table: Table,
+    columns: Columns,
+    name: str,
+    row: tuple[int, int],
+    clock: Clock,
+    steps: float,
+    *,
+    far: bool = False,
+) -> DataError:
+    assert columns.time is not None
+    before, after = (table.column(columns.time)[k] for k in row)
+    from_to = f"{table.place(row[1])}, column {columns.time}: from {before} to {after}{_of(columns, name)}"
+    is_day = clock.form.kind == "number" and len(before.strip()) == len(after.strip()) == 8
+    hint = "; days are written as 2020-01-31, for here they are numbers" if is_day else ""
+    if far:
+        return DataError(f"{from_to} are {steps:.3g} steps of {clock.step}: is that time right?{hint}")
+    if steps % 1 == 0:
+        return DataError(
+            f"{from_to} {'a row is' if steps == 2 else f'{steps - 1:.0f} rows are'} missing, where a step is "
+            f"{clock.step}: add rows without a value, or --gaps mask{hint}"
+        )
+    return DataError(
+        f"{from_to} is no whole number of steps of {clock.step}: times must be in equal steps{hint}"
+    )
+
+
+def _of(columns: Columns, name: str) -> str:
+    return f" in series {name!r:.60}" if columns.series else ""
+
+
+def _coded(table: Table, name: str, code: Category | Number | None) -> tuple[Category | Number, Array]:
+    """Return a covariate as numbers: where no value is one, a column for each name; and by which code.
+
+    Without a code one is made of the values.
+    """
+    if isinstance(code, Category):
+        return code, code.one_hot(table.column(name), f"{table.name}, column {name}")
+    try:
+        values = table.numbers(name)
+    except DataError:
+        column = table.column(name)
+        if code is None and all(column) and not np.isfinite([as_number(text) for text in column]).any():
+            return _coded(table, name, Category.of(column))
+        raise
+    code = code or Number.of(values)
+    return code, code.encode(values, f"{table.name}, column {name}")
+
+
+def names_of(columns: str | None) -> Sequence[str]:
+    """Return the names in a list of columns."""
+    return tuple(name.strip() for name in (columns or "").split(",") if name.strip())

@@ -1,0 +1,61 @@
+"""Sentences with a word a line and its labels behind it, a blank line between two: CoNLL's form."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from bptt.data.tables.forms import Added, Columns, Content, Form, in_text
+from bptt.errors import DataError
+
+SENTENCE = "sentence"
+"""The column that says which sentence a word is of."""
+
+UNIVERSAL = ("id", "form", "lemma", "upos", "xpos", "feats", "head", "deprel", "deps", "misc")
+"""The columns of CoNLL-U; others are called 1, 2, ..."""
+
+
+@dataclass(frozen=True)
+class Conll(Form):
+    """A word a line; lines are written again as they were."""
+
+    lines: list[str]
+    places: list[int]
+
+    def written(self, columns: Columns, added: Added) -> bytes:
+        """Return the sentences, with a value behind each word for each column that is added."""
+        lines = list(self.lines)
+        for k, place in enumerate(self.places):
+            between = "\t" if "\t" in lines[place - 1] or " " not in lines[place - 1].strip() else " "
+            parts = [lines[place - 1].rstrip(), *(in_text(values[k]) for values in added.values())]
+            lines[place - 1] = between.join(parts)
+        return ("\n".join(lines).rstrip("\n") + "\n").encode()
+
+
+def read(text: str, name: str) -> Content:
+    """Return the words of sentences, a row each; the column `SENTENCE` says of which.
+
+    Comments (# ...), the marks of documents and, of CoNLL-U, words that are written as one with others are
+    passed over.
+    """
+    lines = text.split("\n")
+    split = [line.split("\t") if "\t" in line else line.split() for line in lines]
+    counts = Counter(len(row) for row, line in zip(split, lines, strict=True) if row and line[0] != "#")
+    if not counts:
+        raise DataError(f"{name}: has no words")
+    width = counts.most_common(1)[0][0]
+    names = UNIVERSAL if width == len(UNIVERSAL) else tuple(str(k + 1) for k in range(width))
+    rows: list[tuple[str, ...]] = []
+    places: list[int] = []
+    sentence, ended = 0, True
+    for place, (row, line) in enumerate(zip(split, lines, strict=True), 1):
+        if not line.strip():
+            ended = True
+        elif line[0] == "#" and len(row) != width:
+            continue
+        elif len(row) != width:
+            raise DataError(f"{name}: line {place} has {len(row)} values, others have {width}")
+        elif row[0] != "-DOCSTART-" and not (names is UNIVERSAL and not row[0].isdigit()):
+            sentence, ended = sentence + ended, False
+            rows.append((str(sentence), *(value.strip() for value in row)))
+            places.append(place)
+    columns = zip((SENTENCE, *names), map(list, zip(*rows, strict=True)), strict=True) if rows else ()
+    return Content(dict(columns), places, Conll(lines, places))

@@ -1,0 +1,103 @@
+"""Tables of delimited values: CSV, with semicolons or bars too, and TSV."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, in_text
+from bptt.errors import DataError
+
+DELIMITERS = "\t;,|"
+"""What may stand between values; of those that are as frequent in the head, the first."""
+
+_LONGEST = (1 << 31) - 1
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+@dataclass(frozen=True)
+class Delimited(Form):
+    """Values with a delimiter between."""
+
+    delimiter: str = ","
+
+    def written(self, columns: Columns, added: Added) -> bytes:
+        """Return the table in this form, with columns added."""
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
+        writer.writerow([*columns, *added])
+        writer.writerows(zip(*columns.values(), *(map(in_text, a) for a in added.values()), strict=True))
+        return out.getvalue().encode()
+
+
+def read(text: str, name: str) -> Content:
+    """Return what a text with a head and delimited values holds."""
+    delimiter = sniffed(text.lstrip("\n").split("\n", 1)[0], name)
+    rows = _tabbed(text) if delimiter == "\t" else None
+    rows = _quoted(text, delimiter, name) if rows is None else rows
+    _, names = next(rows)
+    names = [each.strip() for each in names]
+    expect_distinct(names, name)
+    values: list[list[str]] = []
+    places: list[int] = []
+    for place, row in rows:
+        if len(row) != len(names):
+            raise DataError(
+                f"{name}: line {place} has {len(row)} values, the head has {len(names)} (a value that holds "
+                f"{delimiter!r} stands in double quotes)"
+            )
+        places.append(place)
+        values.append(row)
+    columns = zip(*values, strict=True) if values else ([] for _ in names)
+    return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter))
+
+
+def sniffed(head: str, name: str) -> str:
+    """Return what stands between the names of a head.
+
+    Examples
+    --------
+    >>> sniffed('time;"price, old";sold', "x.csv")
+    ';'
+    """
+    bare = _QUOTED.sub("", head)
+    best = max(DELIMITERS, key=bare.count)  # the first of the most frequent
+    return best if best in bare else "\t" if name.lower().endswith((".tsv", ".tab")) else ","
+
+
+def _tabbed(text: str) -> Iterator[tuple[int, list[str]]] | None:
+    """Return the rows where each line is one, as in TSV, where a quote is mostly a quote; None where not."""
+    rows = [(k, line.split("\t")) for k, line in enumerate(text.split("\n"), 1) if line]
+    if '"' not in text:
+        return iter(rows)
+    if any(len(row) != len(rows[0][1]) for _, row in rows):
+        return None
+    if all(_QUOTED.fullmatch(value) for _, row in rows for value in row if value.startswith('"')):
+        rows = [(k, [_bare(value) for value in row]) for k, row in rows]
+    return iter(rows)
+
+
+def _bare(value: str) -> str:
+    return value[1:-1].replace('""', '"') if value.startswith('"') else value
+
+
+def _quoted(text: str, delimiter: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield rows with the line that each begins at; a value in double quotes may hold anything."""
+    head = text.lstrip("\n").split("\n", 1)[0]
+    spaced = head.count(delimiter) > 0 and head.count(delimiter) == head.count(f"{delimiter} ")
+    before = csv.field_size_limit(_LONGEST)  # a document may be longer than what the module takes
+    rows = csv.reader(io.StringIO(text), delimiter=delimiter, strict=True, skipinitialspace=spaced)
+    place = 1
+    try:
+        for row in rows:
+            if row:
+                yield place, row
+            place = rows.line_num + 1
+    except csv.Error as error:
+        raise DataError(
+            f"{name}: the row that begins at line {place} has a double quote that is not closed, or not "
+            f"doubled within a quoted value ({error})"
+        ) from None
+    finally:
+        csv.field_size_limit(before)

@@ -1,0 +1,270 @@
+"""Files with named columns: CSV, TSV, JSON lines, Parquet, CoNLL's form; any of them may be gzipped."""
+
+import gzip
+import hashlib
+import io
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from bptt.data.tables import conll, delimited, jsonlines, parquet
+from bptt.data.tables.forms import Added, Columns, Content, Form
+from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
+from bptt.errors import DataError
+from bptt.types import Array
+
+ABSENT = ("", "na", "n/a", "nan", "null", "none", "?")
+"""What stands where there is no number, in small letters."""
+
+MOST = 1e150
+"""The largest number: squares are summed."""
+
+_TIME = re.compile(
+    r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
+)
+
+GZIPPED = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A file's columns, as texts.
+
+    Attributes
+    ----------
+    name : str
+        The file, as errors have it.
+    columns : dict of list of str
+        Each column's values, by its name; an absent value is an empty text.
+    lines : list of int
+        The line of the file that each row begins at, as a person finds it; of Parquet the row's number.
+    form : Form
+        How the file is written.
+    sha256 : str
+        Of the file.
+    unreadable : dict of str
+        Why a column's values are no texts, by its name: it matters to whoever reads that column.
+    """
+
+    name: str
+    columns: Columns
+    lines: list[int]
+    form: Form
+    sha256: str
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.lines)
+
+    def place(self, row: int) -> str:
+        """Return where a row stands, as a person finds it."""
+        return f"{self.name}: {self.form.row} {self.lines[row]}"
+
+    def column(self, name: str) -> list[str]:
+        """Return a column's values; DataError if there is none of that name."""
+        if name not in self.columns:
+            names = list(self.columns)
+            few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            raise DataError(f"{self.name}: has no column {name!r:.60}; it has {few}"[:1000])
+        if name in self.unreadable:
+            raise DataError(self.unreadable[name])
+        return self.columns[name]
+
+    def empty(self, name: str, row: int) -> DataError:
+        """Return the error of a row that has no value in a column, with how many others there are."""
+        more = sum(not text.strip() for text in self.column(name)) - 1
+        others = f", as {more:,} more are" if more > 1 else ", as one more is" if more else ""
+        return DataError(
+            f"{self.place(row)}, column {name}: is empty{others}; give it a value, or leave the row out"
+        )
+
+    def numbers(self, name: str, *, absent: bool = False) -> Array:
+        """Return a column as (R,) float64; DataError for a value that is no finite number.
+
+        With `absent`, what stands where there is no number (nothing, NA, NaN, null, ?) is NaN.
+        """
+        column = self.column(name)
+        values = np.empty(len(self))
+        for k, text in enumerate(column):
+            values[k] = found = self._number(text)
+            if not np.isfinite(found) and not (absent and text.strip().lower() in ABSENT):
+                if not text.strip():
+                    raise self.empty(name, k)
+                raise DataError(f"{self.place(k)}, column {name}: {no_number(text)}")
+        return values
+
+    def _number(self, text: str) -> float:
+        if self.form == delimited.Delimited(";"):  # written where the decimal point is a comma
+            text = re.sub(r"^(\s*[+-]?\d+),(\d+)", r"\1.\2", text)
+        return as_number(text)
+
+    def times(self, name: str) -> Array:
+        r"""Return a column of times: (R,) float64 where all are numbers, or else datetime64.
+
+        DataError for a value that is neither.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "a.csv")
+        >>> _ = path.write_text("day,x\n2020-02-28,1\n2020-03-01,2\n")
+        >>> np.diff(read_table(path).times("day"))
+        array([2], dtype='timedelta64[D]')
+        """
+        column = self.column(name)
+        try:
+            return self.numbers(name)
+        except DataError:
+            values, zones = [], dict[str, str]()
+            for k, text in enumerate(column):
+                found = _TIME.fullmatch(text.strip())
+                try:
+                    values.append(np.datetime64(found["moment"] if found else "NaT"))
+                except ValueError:
+                    values.append(np.datetime64("NaT"))
+                if found is None or np.isnat(values[-1]):
+                    raise DataError(
+                        f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
+                        "2020-01-31, 2020-01-31T14:00 or 2020-01"
+                    ) from None
+                if found["clock"]:
+                    zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
+                if len(zones) > 1:
+                    raise DataError(
+                        f"{self.place(k)}, column {name}: {text!r:.40} has another time zone than "
+                        f"{next(iter(zones.values()))!r:.40}: write all times in one"
+                    ) from None
+            return np.array(values)
+
+    def written(self, added: Added) -> bytes:
+        """Return the file's bytes with columns added; DataError where it has one of such a name."""
+        if both := [name for name in added if name in self.columns]:
+            raise DataError(f"{self.name}: has a column {both[0]!r:.60} already: rename it")
+        return self.form.written(self.columns, added)
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[object]]) -> "Table":
+        """Return a table that is no file's; DataError where columns are not of one length."""
+        texts = {name: [str(value) for value in values] for name, values in columns.items()}
+        lengths = {len(values) for values in texts.values()}
+        if len(lengths) != 1 or not min(lengths):
+            raise DataError(f"columns must be of one length, at least 1; got {sorted(lengths)}")
+        return cls("the columns", texts, list(range(1, max(lengths) + 1)), _Given(), "")
+
+
+class _Given(delimited.Delimited):
+    row = "row"
+
+
+def read_table(path: str | Path, *, sentences: bool = False) -> Table:
+    r"""Read a file with named columns.
+
+    Parquet and gzip are known by their first bytes, JSON lines by the first character (``{``); what else is
+    text has a head, which says what stands between values: commas, semicolons, tabs or bars. Texts are UTF-8.
+
+    Parameters
+    ----------
+    path : str or path
+    sentences : bool
+        Whether it has no head, but a word a line and a blank line between sentences, as files of CoNLL.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is empty or cut short, is in another encoding, has a row with too few or
+        too many values, two columns of one name, or no rows; the line is named.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "names.csv")
+    >>> _ = path.write_text('name;language\n"Müller";German\n', encoding="utf-8")
+    >>> read_table(path).columns
+    {'name': ['Müller'], 'language': ['German']}
+    """
+    name = str(path)
+    if name == INPUT or len(paths(name)) > 1:
+        few = "standard input" if name == INPUT else named(name)
+        raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
+    data = read_file(Path(path))
+    found = _content(_unzipped(data, name), name, sentences)
+    if not found.places:
+        raise DataError(f"{name}: has a head and no rows")
+    return Table(
+        name, found.columns, found.places, found.form, hashlib.sha256(data).hexdigest(), found.unreadable
+    )
+
+
+def as_number(text: str) -> float:
+    """Return the number that a text is; NaN where it is none, or beyond `MOST`."""
+    try:
+        found = float(text) if "_" not in text else np.nan
+    except ValueError:
+        return np.nan
+    return found if abs(found) <= MOST else np.nan
+
+
+def no_number(text: str) -> str:
+    """Return why `as_number` takes a text for none.
+
+    Examples
+    --------
+    >>> no_number(""), no_number("x"), no_number("1e308")
+    ('there is no number', "'x' is no number", "'1e308' is beyond 1e+150, the largest number")
+    """
+    if not text.strip():
+        return "there is no number"
+    try:
+        beyond = abs(float(text)) > MOST and any(map(str.isdigit, text)) and "_" not in text
+    except ValueError:
+        beyond = False
+    return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
+
+
+def _content(data: bytes, name: str, sentences: bool) -> Content:
+    if data.startswith(parquet.MAGIC):
+        return parquet.read(data, name)
+    text = _text(data, name)
+    if sentences:
+        return conll.read(text, name)
+    first = text.lstrip()[:1]
+    plain = name.lower().removesuffix(".gz")
+    if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
+        return jsonlines.read(text, name)
+    return delimited.read(text, name)
+
+
+def _unzipped(data: bytes, name: str) -> bytes:
+    if not data.startswith(GZIPPED):
+        return data
+    try:
+        with gzip.open(io.BytesIO(data)) as file:
+            plain = file.read(LIMIT + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(f"{name}: cannot be unzipped; is it cut short? ({error})") from None
+    if len(plain) > LIMIT:
+        raise DataError(f"{name}: holds more than {LIMIT >> 20:,} MiB, the most that is read; give a part")
+    return plain
+
+
+def _text(data: bytes, name: str) -> str:
+    """Return the text of a file, with lines that end in a newline."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
+        raise DataError(f"{name}: is UTF-16, or binary: save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"{name}: line {line} is not UTF-8 (byte 0x{data[error.start]:02x}), but maybe Latin-1 or "
+            f"Windows-1252: save it as UTF-8, as by iconv -f WINDOWS-1252 -t UTF-8"
+        ) from None
+    if "\0" in text:
+        raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
+    if not text.strip():
+        raise DataError(f"{name}: is empty")
+    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")

@@ -1,0 +1,72 @@
+"""What the forms of tables share: what is read of one, and how it is written again with columns added."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from bptt.errors import DataError
+
+Value: TypeAlias = str | float
+"""What stands in a column that is added."""
+
+Columns: TypeAlias = dict[str, list[str]]
+"""Each column's values as texts, by its name; an absent value is an empty text."""
+
+Added: TypeAlias = Mapping[str, Sequence[Value]]
+"""Columns that are added, a value for each row."""
+
+
+class Form(ABC):
+    """The form that a table was read in."""
+
+    row = "line"  # what a row's place counts
+    is_text = True
+
+    @abstractmethod
+    def written(self, columns: Columns, added: Added) -> bytes:
+        """Return the table in this form, with columns added."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What was read: columns, where each row begins, and the form; why a column cannot be read."""
+
+    columns: Columns
+    places: list[int]
+    form: Form
+    unreadable: dict[str, str] = field(default_factory=dict)
+
+
+def expect_distinct(names: Sequence[str], name: object) -> None:
+    """Raise a DataError where two columns have one name."""
+    if twice := sorted({column for column in names if names.count(column) > 1}):
+        raise DataError(f"{name}: two columns are called {twice[0]!r:.60}: rename one")
+
+
+def in_text(value: Value) -> str:
+    """Return a value as it stands in a text; numbers have six digits."""
+    return f"{value:.6g}" if isinstance(value, float) else value
+
+
+def in_json(value: Value) -> str:
+    """Return a value as JSON; numbers have six digits."""
+    return json.dumps(float(f"{value:.6g}") if isinstance(value, float) else value, ensure_ascii=False)
+
+
+def encodable(text: str, where: str) -> str:
+    """Return a text as it is; DataError where it is not to be written as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: holds half a character, a lone surrogate such as \\ud800") from None
+    return text
+
+
+def joined(values: Sequence[object], where: str) -> str:
+    """Return a list as a text, a space between two members; DataError where one holds white space."""
+    texts = ["" if value is None else str(value) for value in values]
+    if (odd := next((text for text in texts if text.split() != [text]), None)) is not None:
+        raise DataError(f"{where}: {odd!r:.40} in a list is empty or holds white space: lists hold words")
+    return encodable(" ".join(texts), where)

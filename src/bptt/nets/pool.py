@@ -1,0 +1,73 @@
+"""What of a sequence is read where one thing is told of all of it: a class, a number.
+
+::
+
+    "last"    h = the output state after the sequence, of each direction: the reverse one, too, has read all
+    "mean"    h = Σ_t m_t h_t / Σ_t m_t, with m the mask: over each row's own steps
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+
+from bptt.errors import ConfigError
+from bptt.nets.stack import Stack, StackRun
+from bptt.types import Array, Params
+
+PoolName: TypeAlias = Literal["last", "mean"]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The part between the layers and the output.
+
+    Parameters
+    ----------
+    name : "last", "mean" or None
+        None: every step has its output.
+    stack : Stack
+        The layers below.
+    """
+
+    name: PoolName | None
+    stack: Stack
+
+    def __post_init__(self) -> None:
+        if self.name is not None and self.name not in get_args(PoolName):
+            raise ConfigError(f"pool must be one of {', '.join(get_args(PoolName))}; got {self.name!r}")
+
+    @property
+    def _ends(self) -> tuple[str, ...]:
+        """The names of the last layer's output states, one for each direction."""
+        last, first = self.stack.layers - 1, self.stack.cell.states[0]
+        return tuple(f"layers.{last}.{direction}{first}" for direction in self.stack.directions)
+
+    def forward(self, layers: StackRun, mask: Array | None) -> Array:
+        """Return what the outputs are made from: (T, N, H), or (1, N, H) where it is pooled."""
+        if self.name is None:
+            return layers.y
+        if self.name == "last":
+            return np.concatenate([layers.states[name] for name in self._ends], axis=1)[None]
+        h: Array = (self._shares(layers, mask) * layers.y).sum(axis=0, keepdims=True)
+        return h
+
+    def backward(
+        self, layers: StackRun, mask: Array | None, dh: Array | None, dstates: Params | None
+    ) -> tuple[Array | None, Params | None]:
+        """Return the gradients at the layers' outputs and final states, from those at `h` and the latter."""
+        if self.name is None or dh is None:
+            return dh, dstates
+        if self.name == "mean":
+            return self._shares(layers, mask) * dh, dstates
+        found = {name: np.zeros_like(state) for name, state in layers.states.items()} | (dstates or {})
+        for name, part in zip(self._ends, np.split(dh[0], len(self._ends), axis=1), strict=True):
+            found[name] = found[name] + part
+        return None, found
+
+    def _shares(self, layers: StackRun, mask: Array | None) -> Array:
+        """Return what each step counts in the mean, (T, N, 1)."""
+        T, N = layers.y.shape[:2]
+        m = np.ones((T, N)) if mask is None else mask.astype(np.float64)
+        shares: Array = (m / np.maximum(m.sum(axis=0), 1))[..., None].astype(layers.y.real.dtype)
+        return shares

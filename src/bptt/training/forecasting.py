@@ -1,0 +1,211 @@
+"""What a trained model forecasts of a table's series, as columns and as a table."""
+
+import os
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bptt.data.series import Origins, Panel, Windows
+from bptt.data.tables import Delimited
+from bptt.data.tables.jsonlines import JsonLines
+from bptt.data.tables.parquet import of_columns
+from bptt.errors import DataError, RunError
+from bptt.training.backtest import Backtest, backtest, forecasts, middle_of, rows_at_once
+from bptt.training.jobs.series import held_out, panel_of, windows_of
+from bptt.training.settings import WORDS
+from bptt.training.trained import Trained
+from bptt.types import Array
+
+
+@dataclass(frozen=True, eq=False)
+class Forecasts:
+    """How series go on.
+
+    Attributes
+    ----------
+    panel : Panel
+        The series.
+    values : (M, H, K) float64
+        Of each of M series, H steps, in the table's units; K are the quantiles, or 1.
+    quantiles : tuple of float or None
+        Their levels.
+    """
+
+    panel: Panel
+    values: Array
+    quantiles: tuple[float, ...] | None = None
+
+    @property
+    def columns(self) -> dict[str, list[str] | list[float]]:
+        """A row for each step of each series: the series where they have names, the time, the forecast.
+
+        The columns have the names of the table that was read; times go on as they are written there.
+        """
+        panel, (M, H, K) = self.panel, self.values.shape
+        own = panel.columns
+        found: dict[str, list[str] | list[float]] = {}
+        if own.series is not None:
+            found[own.series] = [name for name in panel.names for _ in range(H)]
+        found[own.time or "row"] = [panel.time(k, int(panel.ends[k]) + h) for k in range(M) for h in range(H)]
+        for q in range(K):
+            name = "forecast" if self.quantiles is None else f"forecast_{self.quantiles[q]:g}"
+            found[name] = self.values[..., q].ravel().tolist()
+        return found
+
+    def written(self, suffix: str = "") -> bytes:
+        """Return the columns as a file, by the end of its name.
+
+        JSON lines for ``.jsonl`` and ``.ndjson``, Parquet for ``.parquet``, tabs between values for ``.tsv``;
+        otherwise values are delimited as in the table that was read, or by commas.
+        """
+        columns, own = self.columns, self.panel.form
+        if suffix in (".jsonl", ".ndjson"):
+            return JsonLines(["{}"] * (self.values.shape[0] * self.values.shape[1])).written({}, columns)
+        if suffix == ".parquet":
+            return of_columns(columns, f"*{suffix}").written({}, {})
+        form = Delimited("\t") if suffix == ".tsv" else own if isinstance(own, Delimited) else Delimited()
+        texts = {
+            name: [_digits(value) if isinstance(value, float) else value for value in values]
+            for name, values in columns.items()
+        }
+        return form.written({}, texts)
+
+
+def _digits(value: float) -> str:
+    """Return a number in seven digits, or all before the point, and never as a power of ten."""
+    return np.format_float_positional(value, precision=7, fractional=False, trim="-")
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    r"""A trained model of series.
+
+    Attributes
+    ----------
+    trained : Trained
+
+    Examples
+    --------
+    >>> import pathlib, tempfile, bptt
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> rows = [f"2020-{month:02},{month % 4}" for month in range(1, 13)]
+    >>> _ = (folder / "a.csv").write_text("\n".join(["month,sold", *rows]))
+    >>> asked = {"time": "month", "value": "sold", "season": 4, "horizon": 2, "window": 4}
+    >>> settings = bptt.Settings.of(data=str(folder / "a.csv"), task="forecast", hidden=4, steps=2, **asked)
+    >>> _ = list(bptt.Trainer.start(settings, folder / "run").reports())
+    >>> forecaster = Forecaster.load(folder / "run")
+    >>> forecaster.forecast(horizon=3).columns["month"]
+    ['2021-01', '2021-02', '2021-03']
+    >>> forecaster.backtest().windows
+    1
+    """
+
+    trained: Trained
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Forecaster":
+        """Read a run's model.
+
+        Parameters
+        ----------
+        folder : path
+        name : "best" or "last"
+            Which checkpoint; where there is no best one yet, the last is taken.
+
+        Raises
+        ------
+        RunError
+            If there is no run, a file of it cannot be read, or it forecasts no series.
+        """
+        trained = Trained.load(folder, name)
+        if trained.settings.job != "series":
+            raise RunError(f"{folder} holds a model of {WORDS[trained.settings.job]}: it forecasts no series")
+        return cls(trained)
+
+    def forecast(self, path: str | None = None, horizon: int | None = None) -> Forecasts:
+        """Return how the series of a table go on after their last values.
+
+        Parameters
+        ----------
+        path : str, optional
+            A table with the columns that the run was trained on; by default that very table. Its series need
+            not be known to the run. What is known ahead of time stands in rows without a value.
+        horizon : int, optional
+            Steps to forecast; by default as many as the run was trained for. More are forecast in blocks of
+            so many, each from the (middle) forecast of the one before as if it were known: quantiles are then
+            too close together.
+
+        Returns
+        -------
+        Forecasts
+            With ``values`` (M, H, K), in the table's units: of each of M series, H steps, K quantiles or 1;
+            ``columns``, as a table's columns by their names; and ``written(suffix)``, as a file's bytes.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be used, a series has no value, or what is known ahead of time is not there
+            for the whole horizon.
+        """
+        t = self.trained
+        horizon = t.settings.horizon if horizon is None else horizon
+        if horizon < 1:
+            raise DataError(f"a horizon is at least one step, got {horizon}")
+        windows = self._windows(path)
+        panel = windows.panel
+        if (none := np.flatnonzero(panel.ends == 0)).size:
+            raise DataError(f"{panel.whose(int(none[0]))} has no value: there is nothing to go on from")
+        panel.expect_covariates(horizon)
+        parts, ahead = [], horizon
+        while ahead > 0:  # beyond the horizon that was learnt, from what is forecast until there
+            parts.append(self._block(windows, min(ahead, t.settings.horizon)))
+            ahead -= t.settings.horizon
+            windows = replace(windows, panel=windows.panel.going_on(parts[-1][..., middle_of(t.model)]))
+        return Forecasts(panel, np.concatenate(parts, axis=1), t.model.quantiles)
+
+    def _block(self, windows: Windows, horizon: int) -> Array:
+        """Return how series go on for as many steps as were learnt, (M, H, K)."""
+        model, params, panel = self.trained.model, self.trained.params, windows.panel
+        origins, rows = Origins(np.arange(len(panel)), panel.ends), rows_at_once(model, windows, horizon)
+        parts = [forecasts(model, params, of) for of in windows.batches(origins, horizon, rows)]
+        return np.concatenate(parts, axis=1).swapaxes(0, 1)
+
+    def backtest(self, path: str | None = None, since: str | None = None) -> Backtest:
+        """Return how good the forecasts of rolling windows are, beside the seasonal naive ones.
+
+        Parameters
+        ----------
+        path : str, optional
+            A table with the columns that the run was trained on; by default that very table.
+        since : str, optional
+            The first time that is forecast. By default, of the run's own table the first one of the part that
+            is held out; of another, the first one after the run's own end.
+
+        Returns
+        -------
+        Backtest
+            With ``windows``, ``values`` (how many were forecast), ``loss`` (the model's, mean per value),
+            ``figures`` (``mae``, ``rmse``, ``mase``, and those of the seasonal naive forecast as
+            ``naive_mae`` and so on; of quantiles also ``quantile_loss`` and ``coverage``), and ``says``, the
+            figures in words.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be used, is no longer what the run was trained on, or has nothing to measure.
+        """
+        t, windows = self.trained, self._windows(path)
+        is_own = windows.panel.sha256 == t.sha256
+        if path is None and not is_own:
+            raise DataError(
+                f"{t.settings.data} is no longer what the run was trained on, so what it has to measure may "
+                "have been trained on: give the PATH of a table, which is measured from the run's own end on"
+            )
+        H = t.settings.horizon
+        origins = held_out(windows, H, since, None if is_own else t.facts.get("until"))
+        return backtest(t.model, t.params, windows, origins, H)
+
+    def _windows(self, path: str | None) -> Windows:
+        s = self.trained.settings
+        facts = self.trained.facts
+        return windows_of(s, panel_of(s, path or s.data, facts), facts)

@@ -1,0 +1,214 @@
+"""Labelled sequences: a class or a number is told of each, or a class of each of its steps."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bptt.data.labelled import Coding, Labelled, Layout, has_label_each, kind_of, read_labelled, split
+from bptt.data.sequences import SequenceBatches, Sequences, some
+from bptt.data.tables import Category, read_table
+from bptt.data.text import Vocabulary
+from bptt.data.text.tokenizers import Kind, tokenizer
+from bptt.errors import ConfigError, DataError
+from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.model import Model
+from bptt.training.experiment import Experiment, Validation
+from bptt.training.labelling import Labeller, LabelScore, measured
+from bptt.training.settings import WORDS, Settings
+from bptt.types import Array, Params
+
+if TYPE_CHECKING:
+    from bptt.training.trained import Trained
+
+MOST_BYTES = 1 << 30
+"""What a training step may keep for its backward pass: of longer sequences there are fewer in a batch."""
+
+
+FEW = 5
+"""A label that stands there less often is hardly learnt."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels(Experiment):
+    """Sequences with labels; those to validate on are every tenth, or a table of their own."""
+
+    valid: Sequences
+    coding: Coding
+    remarks: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Labels":
+        """Read the table, learn its coding, and describe the model."""
+        layout = layout_of(settings)
+        table = read_table(settings.data, sentences=layout.is_sentences(settings.data))
+        by_character = settings.tokens == "char" or (
+            settings.tokens is None and has_label_each(table, layout)
+        )
+        whole = read_labelled(table, layout, by_character=by_character)
+        more = None
+        if settings.valid is not None:
+            more = read_labelled(settings.valid, layout, by_character=by_character)
+        kind = settings.tokens or ("char" if whole.by_character else kind_of(whole))
+        _expect_kind(settings, whole, kind)
+        train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole)
+        coding = Coding.of(
+            whole, train, layout.inputs, kind=kind, most=settings.vocabulary, more=more, known=known
+        )
+        all_of_it = coding.sequences(whole)
+        valid = coding.sequences(more) if more else all_of_it.take(held)
+        source = all_of_it.take(train)
+        model = _model(settings, coding, source)
+        facts = {
+            "source": settings.data,
+            "sha256": hashlib.sha256(
+                "".join([table.sha256, more.table.sha256 if more else ""]).encode()
+            ).hexdigest(),
+            "train_sequences": len(source),
+            "valid_sequences": len(valid),
+            "train_tokens": len(source.inputs),
+            "valid_tokens": len(valid.inputs),
+            "columns": coding.to_json(),
+        }
+        if coding.vocabulary is not None:
+            facts |= {"tokens": kind, "vocabulary": len(coding.vocabulary)}
+        return cls(
+            settings=settings,
+            model=model,
+            source=SequenceBatches(source, settings.batch, settings.seed, most=_most_steps(model)),
+            vocabulary=coding.vocabulary,
+            facts=facts,
+            valid=valid,
+            coding=coding,
+            remarks=tuple(_remarks(whole, train, held, more, valid, coding)),
+        )
+
+    @property
+    def unit(self) -> str:
+        """What a loss is taken of."""
+        return "label"
+
+    @property
+    def summary(self) -> str:
+        """How many sequences there are, and what is told of them."""
+        facts, target = self.facts, self.coding.target
+        steps = facts["train_tokens"] / facts["train_sequences"]
+        what = f"{len(target.values):,} labels" if isinstance(target, Category) else "numbers"
+        read = f"{facts['tokens']}s, {facts['vocabulary']:,} different ones" if self.vocabulary else "steps"
+        return (
+            f"{self.settings.data}: {facts['train_sequences']:,} sequences to train on, "
+            f"{facts['valid_sequences']:,} to validate, of {steps:,.1f} {read}; {self.coding.label}: {what}"
+        )
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be known of them."""
+        return self.remarks
+
+    @cached_property
+    def _some(self) -> Sequences:
+        """What is validated on while training."""
+        return some(self.valid, self.settings.valid_sample, self.settings.seed)
+
+    @property
+    def sampled(self) -> int | None:
+        """How many steps that has; None where it is all."""
+        return None if self._some is self.valid else int(self._some.lengths.sum())
+
+    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+        """Measure the loss of each label, and how often it is right, or how near."""
+        valid = self.valid if whole else self._some
+        score = measured(self.model, params, valid, self.coding, "", pause)
+        return Validation(score.loss, score.figures)
+
+
+def layout_of(settings: Settings) -> Layout:
+    """Return which columns of the table are what."""
+    inputs = tuple(name.strip() for name in (settings.inputs or "").split(",") if name.strip())
+    assert settings.task is not None
+    assert settings.task != "forecast"
+    return Layout(settings.task, settings.text, inputs, settings.series, settings.time, settings.label)
+
+
+def labeller_of(trained: "Trained") -> Labeller:
+    """Return a trained model as one that tells labels; DataError where it is none, RunError if damaged."""
+    if trained.settings.job != "labels":
+        way_out = ": bptt forecast tells how they go on" if trained.settings.job == "series" else ""
+        raise DataError(f"a model of {WORDS[trained.settings.job]} tells no labels{way_out}")
+    coding = Coding.from_json(trained.facts.get("columns") or {}, trained.vocabulary)
+    return Labeller(trained.model, trained.params, layout_of(trained.settings), coding)
+
+
+def held_out_score(trained: "Trained") -> LabelScore:
+    """Return how well a trained model tells labels of what it was validated on; DataError if that is gone."""
+    labeller, settings = labeller_of(trained), trained.settings
+    now = Labels.of(settings)
+    if now.facts["sha256"] != trained.sha256:
+        raise DataError(
+            f"{settings.data} is no longer the table that the model was trained on, so what it has to "
+            "validate may have been trained on: give the FILE of a table to measure"
+        )
+    name = settings.valid or f"{settings.data}, validation"
+    return measured(trained.model, trained.params, now.valid, labeller.coding, name)
+
+
+def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
+    weights, size = None, 1
+    if isinstance(coding.target, Category):
+        size = len(coding.target.values)
+        if settings.class_weights == "balanced":
+            counts = np.maximum(np.bincount(source.targets, minlength=size), 1)
+            weights = tuple((len(source.targets) / (size * counts)).tolist())
+    elif settings.class_weights != "none":
+        raise ConfigError("--class-weights are for classes: --task classify or tag")
+    tokens = coding.vocabulary is not None
+    return Model(
+        inputs=len(coding.vocabulary or coding.inputs),
+        outputs=size,
+        token_inputs=tokens,
+        loss="squared_error" if settings.task == "regress" else "cross_entropy",
+        class_weights=weights,
+        **settings.of_model(token_inputs=tokens),
+    )
+
+
+def _most_steps(model: Model) -> int:
+    """Return how many steps times rows a batch may have."""
+    cell = model.stack.cell
+    kept = len(cell.gates) + 2 * len(cell.states) + 4  # of each unit, about
+    return MOST_BYTES // (4 * kept * model.layers * model.stack.width)
+
+
+def _expect_kind(settings: Settings, whole: Labelled, kind: Kind) -> None:
+    """Raise a ConfigError for tokens that the sequences cannot have."""
+    if whole.numbers is not None:
+        if settings.tokens is not None or settings.vocabulary is not None:
+            raise ConfigError("--tokens and --vocabulary are for texts; these inputs are numbers")
+        return
+    if whole.words is not None and kind != ("char" if whole.by_character else "word"):
+        raise ConfigError(f"a label for each step goes with --tokens word or char, not {kind}")
+    if settings.vocabulary is not None and tokenizer(settings.tokens or kind).unknown is None:
+        raise ConfigError(f"--vocabulary limits the words to know; the tokens are {kind}s")
+
+
+def _remarks(
+    whole: Labelled, train: Array, held: Array, more: Labelled | None, valid: Sequences, coding: Coding
+) -> Iterator[str]:
+    """Yield what of the data is to be known besides."""
+    if whole.texts is not None:
+        known = {whole.texts[k] for k in train}
+        other = (more.texts or []) if more else [whole.texts[k] for k in held]
+        if both := sum(text in known for text in other):
+            yield f"{both:,} of the {len(other):,} texts to validate on are trained on, too, which flatters"
+    if coding.vocabulary is not None and (unk := coding.vocabulary.unknown) is not None:
+        unknown = float(np.mean(valid.inputs == unk))
+        yield f"{unknown:.1%} of the words to validate on are <unk>: not twice in what is trained on"
+    if whole.task == "classify":
+        rare = [name for name, count in Counter(list(whole.labels or ())).items() if count < FEW]
+        if rare:
+            names = ", ".join(sorted(rare)[:5]) + (", ..." if len(rare) > 5 else "")
+            yield f"{len(rare):,} labels stand there less than {FEW} times ({names})"

@@ -1,0 +1,284 @@
+"""What a model tells of labelled sequences, and how often it is right."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from bptt.data.labelled import Coding, Labelled, Layout, read_labelled
+from bptt.data.sequences import Sequences
+from bptt.data.tables import Added, Category, Number, Table
+from bptt.data.tables.conll import Conll
+from bptt.errors import RunError
+from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.losses import softmax
+from bptt.nets.model import Model
+from bptt.nets.reading import read
+from bptt.types import Array, Params
+
+
+@dataclass(frozen=True, eq=False)
+class ClassScore:
+    """How often classes are told right.
+
+    Attributes
+    ----------
+    text : str
+        Which part of which file.
+    loss : float
+        Mean in nats, of classes that are weighed with their weights.
+    classes : list of K str
+    confusion : (K, K) integers
+        How many of each class (row) were told to be each (column).
+    """
+
+    text: str
+    loss: float
+    classes: Sequence[str]
+    confusion: Array
+
+    @property
+    def count(self) -> int:
+        """How many were told."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The part that was told right."""
+        return float(np.trace(self.confusion) / self.count)
+
+    @property
+    def most_frequent(self) -> tuple[str, float]:
+        """The most frequent class, and how often it would be right to tell always that one."""
+        of_each = self.confusion.sum(axis=1)
+        return self.classes[int(of_each.argmax())], float(of_each.max() / self.count)
+
+    @property
+    def by_class(self) -> Array:
+        """Precision, recall and F1 of each class, (K, 3); zero where there is none."""
+        right = np.diag(self.confusion).astype(float)
+        told, are = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        return np.stack([right / np.maximum(of, 1e-9) for of in (told, are, (told + are) / 2)], axis=1)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1 of the classes that are there or were told."""
+        some = (self.confusion.sum(axis=0) + self.confusion.sum(axis=1)) > 0
+        return float(self.by_class[some, 2].mean())
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What the log has."""
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as JSON values."""
+        name, share = self.most_frequent
+        keys = ("precision", "recall", "f1")
+        by_class = [dict(zip(keys, row, strict=True)) for row in self.by_class.tolist()]
+        return {
+            "text": self.text,
+            "count": self.count,
+            "loss": self.loss,
+            **self.figures,
+            "most_frequent": {"class": name, "accuracy": share},
+            "classes": dict(zip(self.classes, by_class, strict=True)),
+            "confusion": self.confusion.tolist(),
+        }
+
+
+@dataclass(frozen=True)
+class NumberScore:
+    """How near numbers are told, in the label's own units.
+
+    Attributes
+    ----------
+    text : str
+        Which part of which file.
+    loss : float
+        Half the squared error of the standardised label, on average.
+    count : int
+    rmse, mae : float
+        The root of the mean squared error; the mean absolute error.
+    rmse_of_mean, mae_of_mean : float
+        Those of telling always the mean of the labels that were trained on.
+    """
+
+    text: str
+    loss: float
+    count: int
+    rmse: float
+    mae: float
+    rmse_of_mean: float
+    mae_of_mean: float
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """What the log has."""
+        names = ("rmse", "mae", "rmse_of_mean", "mae_of_mean")
+        return {name: getattr(self, name) for name in names}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the score as JSON values."""
+        return {"text": self.text, "count": self.count, "loss": self.loss, **self.figures}
+
+
+LabelScore: TypeAlias = ClassScore | NumberScore
+
+
+def outputs_of(model: Model, params: Params, sequences: Sequences, pause: Pause = go_on) -> Array:
+    """Return the outputs, (M, K), or (S, K) where each step has one, in the order of the sequences."""
+    rows = len(sequences) if model.pool else len(sequences.inputs)
+    found = np.empty((rows, model.outputs), np.float32)
+    starts, lengths = sequences.starts, sequences.lengths
+    for which, some in read(model, params, sequences):
+        pause()
+        if model.pool:
+            found[which] = some[0]
+            continue
+        for n, k in enumerate(which.tolist()):
+            found[starts[k] : starts[k] + lengths[k]] = some[: lengths[k], n]
+    return found
+
+
+def measured(
+    model: Model, params: Params, sequences: Sequences, coding: Coding, text: str, pause: Pause = go_on
+) -> LabelScore:
+    """Return how well the model tells the labels of some sequences."""
+    found, targets = outputs_of(model, params, sequences, pause), sequences.targets
+    each = model.loss_of(found[None], targets[None]).each
+    loss = float(each.mean(dtype=np.float64))
+    if isinstance(coding.target, Category):
+        K = len(coding.target.values)
+        pairs = np.bincount(targets * K + found.argmax(axis=1), minlength=K * K).reshape(K, K)
+        return ClassScore(text, loss, coding.target.values, pairs)
+    right, told = coding.target.decode(targets[:, 0]), coding.target.decode(found[:, 0])
+    (rmse, mae), (rmse_of_mean, mae_of_mean) = _errors(told - right), _errors(coding.target.mean - right)
+    return NumberScore(text, loss, len(right), rmse, mae, rmse_of_mean, mae_of_mean)
+
+
+def _errors(off: Array) -> tuple[float, float]:
+    return math.sqrt(np.mean(off * off)), float(np.abs(off).mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model tells of the sequences of a table.
+
+    Attributes
+    ----------
+    labelled : Labelled
+        The sequences.
+    labels : list of str, or (M,) numbers
+        What was told of each; for tagging of each step.
+    classes : list of K str
+        None for numbers.
+    probabilities : (M, K), for tagging (S, K)
+        Of each class; of numbers without columns.
+    unknown : (int, int)
+        How many tokens the model does not know, of how many: characters that were skipped, words <unk>.
+    """
+
+    labelled: Labelled
+    labels: list[str] | Array
+    classes: list[str]
+    probabilities: Array
+    unknown: tuple[int, int] = (0, 0)
+
+    def columns(self) -> Added:
+        """Return columns for each row of the table: `prediction`, and `p_NAME` for each class.
+
+        Where a row has several steps, the labels of all, and `p`, the probability of each.
+        """
+        labelled, labels = self.labelled, self.labels
+        if labelled.task == "tag" and len(labels) != len(labelled.order):
+            return self._of_rows()
+        at = np.empty(len(labelled.order), np.int64)
+        of = (
+            np.arange(len(labels))
+            if labelled.task == "tag"
+            else np.repeat(np.arange(len(labels)), labelled.counts)
+        )
+        at[labelled.order] = of
+        if isinstance(labels, np.ndarray):
+            return {"prediction": [float(labels[k]) for k in at]}
+        told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] for k in at]}
+        if isinstance(labelled.table.form, Conll):  # it has no head to say what is what
+            return told
+        return told | {f"p_{name}": self.probabilities[at, k].tolist() for k, name in enumerate(self.classes)}
+
+    def _of_rows(self) -> Added:
+        assert self.labelled.lengths is not None
+        ends = np.cumsum(self.labelled.lengths)
+        parts = [slice(end - length, end) for end, length in zip(ends, self.labelled.lengths, strict=True)]
+        best = self.probabilities.max(axis=1)
+        between = "" if self.labelled.by_character else " "
+        return {
+            "prediction": [between.join(self.labels[part]) for part in parts],
+            "p": [" ".join(f"{p:.4g}" for p in best[part]) for part in parts],
+        }
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """A trained model that tells labels.
+
+    Parameters
+    ----------
+    model : Model
+    params : dict of arrays
+    layout : Layout
+        Which columns it reads.
+    coding : Coding
+        What they are to it.
+
+    Raises
+    ------
+    RunError
+        If they do not fit together.
+    """
+
+    model: Model
+    params: Params
+    layout: Layout
+    coding: Coding
+
+    def __post_init__(self) -> None:
+        coding, target = self.coding, self.coding.target
+        size = len(target.values) if isinstance(target, Category) else 1
+        inputs = len(coding.vocabulary or coding.inputs)
+        if (self.model.inputs, self.model.outputs) != (inputs, size):
+            raise RunError(
+                f"its model has {self.model.inputs} inputs and {self.model.outputs} outputs, its columns "
+                f"{inputs} and {size}"
+            )
+        if isinstance(target, Number) != (self.layout.task == "regress"):
+            raise RunError(f"its labels are not those of --task {self.layout.task}")
+
+    def read(self, table: str | Table, *, told: bool) -> Labelled:
+        """Read a table's sequences, with their labels or without; DataError if they cannot be read."""
+        vocabulary = self.coding.vocabulary
+        by_character = vocabulary is not None and vocabulary.kind == "char"
+        return read_labelled(table, self.layout, by_character=by_character, told=told)
+
+    def score(self, table: str | Table, *, skip_unknown: bool = False) -> LabelScore:
+        """Return how well the labels of a table are told."""
+        labelled = self.read(table, told=True)
+        sequences = self.coding.sequences(labelled, skip_unknown=skip_unknown)
+        return measured(self.model, self.params, sequences, self.coding, labelled.table.name)
+
+    def predict(self, table: str | Table, *, skip_unknown: bool = False) -> Predictions:
+        """Tell the labels of a table's sequences, which need not be in it."""
+        labelled, target = self.read(table, told=False), self.coding.target
+        found = outputs_of(
+            self.model, self.params, self.coding.sequences(labelled, skip_unknown=skip_unknown)
+        )
+        unknown = self.coding.unknown(labelled) if self.coding.vocabulary else (0, 0)
+        if isinstance(target, Number):
+            none = np.empty((len(found), 0))
+            return Predictions(labelled, target.decode(found[:, 0]), [], none, unknown)
+        best, names = found.argmax(axis=1), target.values
+        p = softmax(found.astype(np.float64))
+        return Predictions(labelled, [names[k] for k in best], names, p, unknown)

@@ -1,0 +1,181 @@
+"""Series of a table in long format: read in equal steps; what is wrong with one has its line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bptt.data.series import Columns, Panel, read_panel
+from bptt.data.tables import Category, Number
+from bptt.errors import ConfigError, DataError
+
+COLUMNS = Columns("sold", "day", "shop")
+
+
+@pytest.fixture
+def sales(tmp_path: Path) -> Path:
+    return tmp_path / "sales.csv"
+
+
+def panel_of(path: Path, text: str, columns: Columns = COLUMNS, **how: object) -> Panel:
+    path.write_text(text)
+    return read_panel(str(path), columns, **how)  # type: ignore[arg-type]
+
+
+TWO = """shop,day,sold,price
+b,2020-01-01,1,5
+a,2020-01-01,10,7
+b,2020-01-02,,6
+a,2020-01-02,20,7
+b,2020-01-03,3,5
+a,2020-01-03,,8
+"""
+
+
+def test_rows_of_several_series_may_be_mixed(sales: Path) -> None:
+    panel = panel_of(sales, TWO, COLUMNS._replace(covariates=("price",)))
+    assert panel.names == ["b", "a"]
+    assert panel.lengths.tolist() == [3, 3]
+    assert panel.ends.tolist() == [3, 2]  # a's last row is known ahead of time alone
+    assert np.array_equal(panel.values, [1, np.nan, 3, 10, 20, np.nan], equal_nan=True)
+    code = panel.codes["price"]
+    assert isinstance(code, Number)
+    assert code.decode(panel.covariates[:, 0]).round(5).tolist() == [5, 6, 5, 7, 7, 8]
+    assert [panel.time(1, step) for step in range(5)] == [f"2020-01-0{day}" for day in range(1, 6)]
+
+
+def test_names_become_a_column_for_each(sales: Path) -> None:
+    text = "day,sold,holiday\n2020-01-01,1,no\n2020-01-02,2,yes\n"
+    columns = Columns("sold", "day", covariates=("holiday",))
+    panel = panel_of(sales, text, columns)
+    assert panel.covariates.tolist() == [[1, 0], [0, 1]]
+    assert panel.codes == {"holiday": Category(["no", "yes"])}
+    with pytest.raises(DataError, match="column holiday: 'maybe' is none of the 2 that the run knows"):
+        panel_of(sales, text.replace("yes", "maybe"), columns, codes=panel.codes)
+
+
+def test_missing_rows_are_masked_where_that_is_asked_for(sales: Path) -> None:
+    text = "day,sold,price\n2020-01-01,1,4\n2020-01-02,2,4\n2020-01-04,4,6\n"
+    columns = Columns("sold", "day", covariates=("price",))
+    with pytest.raises(
+        DataError,
+        match=r"sales.csv: line 4, column day: from 2020-01-02 to 2020-01-04 a row is missing, where a step "
+        r"is 1 day: add rows without a value, or --gaps mask",
+    ):
+        panel_of(sales, text, columns)
+    panel = panel_of(sales, text, columns, gaps="mask")
+    assert np.array_equal(panel.values, [1, 2, np.nan, 4], equal_nan=True)
+    assert panel.known.tolist() == [True, True, False, True]
+    assert panel.covariates[2] == 0
+
+
+def test_without_times_rows_are_counted(sales: Path) -> None:
+    panel = panel_of(sales, "shop,sold\na,1\nb,5\na,2\n", Columns("sold", series="shop"))
+    assert panel.names == ["a", "b"]
+    assert (panel.time(0, 2), panel.time(1, 1)) == ("3", "2")
+
+
+WRONG: dict[str, tuple[str, str]] = {
+    "no such column": ("shop,day,sale\na,1,1\n", "has no column 'sold'; it has shop, day, sale"),
+    "no number": (
+        "shop,day,sold\na,1,1\na,2,many\n",
+        "line 3, column sold: 'many' is no number",
+    ),
+    "infinite": ("shop,day,sold\na,1,1\na,2,inf\n", "line 3, column sold: 'inf' is no number"),
+    "no time": ("shop,day,sold\na,1,1\na,soon,2\n", "line 3, column day: 'soon' is no time: want a number"),
+    "twice": (
+        "shop,day,sold\na,2020-01-01,1\nb,2020-01-01,1\na,2020-01-01,2\n",
+        "line 4, column day: 2020-01-01 stands twice in series 'a', first in line 2: leave one out",
+    ),
+    "out of order": (
+        "shop,day,sold\na,2020-01-02,1\na,2020-01-03,1\na,2020-01-01,2\n",
+        "line 4, column day: 2020-01-01 comes after 2020-01-03 in series 'a': sort the rows by day",
+    ),
+    "gap": (
+        "shop,day,sold\na,1,1\na,2,1\na,3,1\na,7,2\n",
+        "line 5, column day: from 3 to 7 in series 'a' 3 rows are missing, where a step is 1",
+    ),
+    "irregular": (
+        "shop,day,sold\na,2020-01-01,1\na,2020-01-08,1\na,2020-01-15,1\na,2020-01-19,2\n",
+        "from 2020-01-15 to 2020-01-19 in series 'a' is no whole number of steps of 1 week: times must be in",
+    ),
+    "two forms": (
+        "shop,day,sold\na,2020-01-01,1\na,2020-01-02T00:00,1\n",
+        "line 3, column day: '2020-01-02T00:00' is written otherwise than '2020-01-01'",
+    ),
+    "days as numbers": (
+        "shop,day,sold\na,20200130,1\na,20200131,1\na,20200201,2\n",
+        "from 20200131 to 20200201 in series 'a' 69 rows are missing, where a step is 1: add rows without a "
+        "value, or --gaps mask; days are written as 2020-01-31",
+    ),
+    "too large": ("shop,day,sold\na,1,1\na,2,1e200\n", "line 3, column sold: '1e200' is beyond 1e+150"),
+    "no name": ("shop,day,sold\na,1,1\n,2,1\n", "line 3, column shop: is empty, and says which series"),
+    "a far time": (
+        "shop,day,sold\na,1,1\na,2,1\na,3,1\na,1e15,2\n",
+        "line 5, column day: from 3 to 1e15 in series 'a' are 1e+15 steps of 1: is that time right?",
+    ),
+    "one row each": ("shop,day,sold\na,1,1\nb,1,1\n", "no series has two rows"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_with_series_is_told_in_a_line(sales: Path, name: str) -> None:
+    text, says = WRONG[name]
+    with pytest.raises(DataError) as told:
+        panel_of(sales, text)
+    assert says in str(told.value)
+    assert str(sales) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_far_time_makes_no_steps_even_where_gaps_are_masked(sales: Path) -> None:
+    far = "shop,day,sold\na,2020-01-01,1\na,2020-01-02,1\na,2200-01-01,1\n"
+    assert panel_of(sales, far, gaps="mask").lengths[0] > 60_000
+    with pytest.raises(DataError, match=r"are 1e\+15 steps of 1: is that time right"):
+        panel_of(sales, WRONG["a far time"][0], gaps="mask")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        Columns("sold", "sold", "shop"),
+        Columns("sold", "day", "sold"),
+        Columns("sold", "day", "shop", ("sold",)),
+        Columns("sold", "day", "shop", ("day", "day")),
+    ],
+)
+def test_what_is_forecast_is_nothing_else(sales: Path, columns: Columns) -> None:
+    with pytest.raises(ConfigError, match=r"sold is what is forecast|day,day names a column twice"):
+        panel_of(sales, TWO, columns)
+
+
+def test_several_series_that_are_not_named_are_pointed_at(sales: Path) -> None:
+    with pytest.raises(DataError, match="leave one out; where there are several series, --series COL"):
+        panel_of(sales, TWO, Columns("sold", "day"))
+
+
+def test_what_is_known_ahead_must_be_there_for_the_horizon(sales: Path) -> None:
+    panel = panel_of(sales, TWO, COLUMNS._replace(covariates=("price",)))
+    with pytest.raises(
+        DataError,
+        match="series 'b' has no row for 2020-01-04: a forecast of 1 steps wants price for each of them, in "
+        "rows without a sold",
+    ):
+        panel.expect_covariates(1)
+    panel_of(sales, TWO).expect_covariates(100)  # nothing need be known
+
+
+def test_series_go_on_with_values_of_another(sales: Path) -> None:
+    panel = panel_of(sales, TWO, COLUMNS._replace(covariates=("price",)))
+    longer = panel.going_on(np.array([[7.0, 8.0], [9.0, 10.0]]))
+    assert np.array_equal(longer.values, [1, np.nan, 3, 7, 8, 10, 20, 9, 10], equal_nan=True)
+    assert longer.ends.tolist() == [5, 4]
+    assert [longer.time(k, 0) for k in range(2)] == ["2020-01-01"] * 2
+    assert longer.covariates[[0, 5, 7]].tolist() == panel.covariates[[0, 3, 5]].tolist()
+
+
+def test_the_digest_is_that_of_what_is_read(sales: Path) -> None:
+    first = panel_of(sales, TWO).sha256
+    assert panel_of(sales, TWO.replace(",7\n", ",9\n")).sha256 == first  # a column that is not read
+    assert panel_of(sales, TWO.replace("10,", "11,")).sha256 != first
+    assert panel_of(sales, TWO.replace("2020", "2021")).sha256 != first
