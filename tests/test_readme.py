@@ -96,6 +96,28 @@ def test_every_file_that_is_linked_exists(page: Path) -> None:
     assert not [link for link in links if not page.parent.joinpath(link).exists()]
 
 
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))], ids=lambda p: p.name
+)
+def test_every_heading_that_is_linked_exists(page: Path) -> None:
+    for name, anchor in re.findall(r"\]\(([\w./-]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        text = (page.parent / name if name else page).read_text(encoding="utf-8")
+        headings = re.findall(
+            r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE), re.M
+        )
+        anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+        assert anchor in anchors, f"{name}#{anchor}"
+
+
+def test_the_code_of_the_page_on_training_runs() -> None:
+    page = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "page"}
+    for snippet in re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL):
+        exec(snippet, names)
+    assert names["forecaster"].backtest().windows == 3
+    assert names["loss"] < 1
+
+
 def test_every_room_has_its_line_in_the_table() -> None:
     table = README.partition("## What's where")[2].partition("\n## ")[0]
     src = ROOT / "src" / "bptt"
