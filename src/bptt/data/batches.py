@@ -1,7 +1,9 @@
 """What training asks of data: batches from a supply whose place can be saved and found again."""
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
+from bptt.errors import DataError
 from bptt.types import Batch
 
 
@@ -29,3 +31,12 @@ class Batches(Protocol):
 def is_count(value: object, bits: int = 63) -> bool:
     """Return whether a value that a file held is a whole number of so many bits, and no bool."""
     return type(value) is int and 0 <= value < 1 << bits
+
+
+def expect_place(state: object, wanted: Mapping[str, Any], fixed: Mapping[str, int], name: str) -> None:
+    """Raise a DataError unless a saved state has the wanted keys, each a count, and the fixed values."""
+    if not isinstance(state, dict) or state.keys() != wanted.keys() or not all(map(is_count, state.values())):
+        raise DataError(f"{name}: not a place among them, which has {', '.join(wanted)}, each a count")
+    for key, here in fixed.items():
+        if state[key] != here:
+            raise DataError(f"{name}: the place saved has {key} {state[key]}, here it is {here}")

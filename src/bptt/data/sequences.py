@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.data.batches import is_count
+from bptt.data.batches import expect_place
 from bptt.errors import DataError, ShapeError
 from bptt.types import Array, Batch
 
@@ -250,16 +250,7 @@ class SequenceBatches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go to a place that `state` returned; DataError if it is none in these sequences."""
-        wanted = self.state()
-        if (
-            not isinstance(state, dict)
-            or state.keys() != wanted.keys()
-            or not all(map(is_count, state.values()))
-        ):
-            raise DataError(f"sequences: not a place among them, which has {', '.join(wanted)}, each a count")
-        for key, here in self._shape.items():
-            if state[key] != here:
-                raise DataError(f"sequences: the place saved has {key} {state[key]}, here it is {here}")
+        expect_place(state, self.state(), self._shape, "sequences")
         self._epoch, self._done = state["epoch"], state["done"]
         self._order = self._drawn(self._epoch)
         if self._done > len(self._order):

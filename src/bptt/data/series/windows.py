@@ -29,10 +29,9 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
-from bptt.data.batches import is_count
+from bptt.data.batches import expect_place
 from bptt.data.series.linear import ridge
 from bptt.data.series.panel import Panel
-from bptt.errors import DataError
 from bptt.types import Array, Batch
 
 Scaling: TypeAlias = Literal["window", "series"]
@@ -322,14 +321,5 @@ class WindowBatches:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go to a place that `state` returned; DataError if it is none in these series."""
-        wanted = self.state()
-        if (
-            not isinstance(state, dict)
-            or state.keys() != wanted.keys()
-            or not all(map(is_count, state.values()))
-        ):
-            raise DataError(f"series: not a place among them, which has {', '.join(wanted)}, each a count")
-        for key, here in self._shape.items():
-            if state[key] != here:
-                raise DataError(f"series: the place saved has {key} {state[key]}, here it is {here}")
+        expect_place(state, self.state(), self._shape, "series")
         self._done = state["batches"]
