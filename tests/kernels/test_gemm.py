@@ -195,6 +195,15 @@ def test_prepared_products_keep_apart(bfloat16: bool) -> None:
         products.Packed(sets[0][1]).prepared(np.ones((74, 180), np.float32)[::2, ::2], outs[0])
 
 
+@pytest.mark.parametrize("add", [False, True])
+def test_a_product_by_its_columns(add: bool) -> None:
+    rng = np.random.default_rng(3)
+    A, B, out = rng.normal(size=(70, 5)), rng.normal(size=(5, 40)), rng.normal(size=(40, 70)).T
+    wanted = A @ B + out * add
+    assert matmul(A, B, out, add=add) is not None
+    np.testing.assert_allclose(out, wanted, rtol=0, atol=1e-13)
+
+
 def test_nan_and_infinity_reach_the_product() -> None:
     A, B = np.ones((3, 4), "f"), np.ones((4, 5), "f")
     A[1, 2], B[0, 3] = np.nan, np.inf
@@ -215,7 +224,7 @@ def test_nan_and_infinity_reach_the_product() -> None:
         (np.ones((2, 3), int), np.ones((3, 5), int), None, "all float32 or all float64, got int64"),
         (np.ones((2, 3)), np.ones((3, 5), "f"), None, "all float32 or all float64, got float64, float32"),
         (np.ones((2, 3)), np.ones((3, 5)), np.ones((5, 2)), r"out must be \(M, N\) = \(2, 5\), got \(5, 2\)"),
-        (np.ones((2, 3)), np.ones((3, 5)), np.ones((5, 2)).T, "must be neighbours"),
+        (np.ones((2, 3)), np.ones((3, 5)), np.ones((5, 4)).T[::2], "must be neighbours"),
         (np.ones((2, 3)), np.ones((3, 5)), np.broadcast_to(np.ones(5), (2, 5)), "read-only"),
         (np.ones((2, 3), ">f8"), np.ones((3, 5), ">f8"), None, "all float32 or all float64, got >f8"),
         (np.ones(3), np.ones((3, 5)), None, r"A must be \(M, K\)"),

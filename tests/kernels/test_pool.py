@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.loops import count_loop, i64, pointer
-from bptt.kernels.runtime import pool
+from bptt.kernels.runtime import pool, serving
 from bptt.layer import threads
 from bptt.types import Array
 from machine_code import cache as cache
@@ -24,8 +24,8 @@ from processes import run
 def _module() -> ir.Module:
     """Return a work that adds 1 to a number, leaves who did it, and takes its time."""
     module = ir.Module("tally")
-    with pool.work(module, "tally") as (b, words, who):
-        *places, times = (pool.word(b, words, k) for k in range(4))
+    with serving.work(module, "tally") as (b, words, who):
+        *places, times = (serving.word(b, words, k) for k in range(4))
         number, doer, rest = (b.inttoptr(place, pointer) for place in places)
         b.store(b.add(b.load(number, typ=i64), i64(1)), number)
         b.store(who, doer)
@@ -102,7 +102,7 @@ def test_threads_of_python_may_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_words_are_read_by_the_names_that_they_are_written_by() -> None:
     fields, module = pool.Fields(("to", "nothing", "number")), ir.Module("fields")
-    with pool.work(module, "f") as (b, words, _):
+    with serving.work(module, "f") as (b, words, _):
         w = fields.read(b, words)
         b.store(b.sub(w["number"], w["nothing"]), b.inttoptr(w["to"], pointer))
     out = np.zeros(2, np.int64)

@@ -45,14 +45,16 @@ class Compiled:
                 words[name] = address(value)
         return self.interface.fields[which].words(words, pieces)
 
-    def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
-        """Return arrays for what the forward writes, a row for each step of each sequence."""
+    def shapes(self, rows: int, H: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of what the forward writes and the backward reads, a row for each step."""
         k = self.interface
-        wide = {"a": (rows, k.G * H), "slots": (self.extra, rows, H)}
-        names = ["y", *(f"prev.{s}" for s in k.cell.states), *["q"] * bool(k.cell.from_q)]
-        return {name: memory.empty(shape, dtype) for name, shape in wide.items()} | {
-            name: memory.empty((rows, H), dtype) for name in names
-        }
+        names = [f"prev.{s}" for s in k.cell.states] + ["q"] * bool(k.cell.from_q)
+        return {"a": (rows, k.G * H), "slots": (self.extra, rows, H)} | dict.fromkeys(names, (rows, H))
+
+    def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """Return arrays for what the forward writes, the outputs too."""
+        shapes = self.shapes(rows, H) | {"y": (rows, H)}
+        return {name: memory.empty(shape, dtype) for name, shape in shapes.items()}
 
     def narrow(self, N: int, H: int, D: int) -> Array | None:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
@@ -64,25 +66,37 @@ class Compiled:
 
     def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the forward reads of the parameters; where tokens choose rows of W, it is a table."""
+        found = self.small(params, dtype) | self.packed(params, dtype, tokens=tokens)
+        if tokens:
+            found["table"] = self.table(params["W"].astype(dtype, copy=False), len(params["U"]))
+        return found
+
+    def table(self, W: Array, H: int) -> Array:
+        """Return W with its columns in the places of the gates that it feeds, (V, G·H)."""
+        k = self.interface
+        if len(k.cell.from_x) == k.G:
+            return np.ascontiguousarray(W)
+        wide = memory.zeros((len(W), k.G * H), W.dtype)
+        columns_of(k, H).W.add(wide, W)
+        return wide
+
+    def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """Return what the forward reads of the parameters that are no matrices."""
         k, H = self.interface, len(params["U"])
         bias, columns = np.zeros((1, k.G * H), dtype), columns_of(k, H)
         if "b" in params:
-            columns.W.add(bias, params["b"].astype(dtype))
+            columns.W.add(bias, params["b"].astype(dtype, copy=False))
         if "b_h" in params:
-            columns.U.add(bias, params["b_h"].astype(dtype))
-        found = {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
-        if tokens:
-            found["table"] = _table(k, params["W"].astype(dtype, copy=False), H)
-        return found | self._packed(params, dtype, tokens=tokens)
+            columns.U.add(bias, params["b_h"].astype(dtype, copy=False))
+        return {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
 
-    def transposed(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
-        """Return what the backward reads of the parameters: the transposes."""
-        return self._packed(params, dtype, tokens=tokens, transposed=True)
-
-    def _packed(
+    def packed(
         self, params: Params, dtype: np.dtype[Any], *, tokens: bool, transposed: bool = False
     ) -> dict[str, Array]:
-        """Return the columns of U, and of W but for tokens, for each run of gates by the kernel's names."""
+        """Return the columns of U, and of W but for tokens, for each run of gates by the kernel's names.
+
+        The forward's; or transposed, the backward's.
+        """
         k, W, U = self.interface, params["W"], params["U"]
         columns = columns_of(k, len(U))
         U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
@@ -100,12 +114,3 @@ class Compiled:
 def columns_of(interface: Interface, H: int) -> Columns:
     """Return which columns of the pre-activations belong to W, and which to U."""
     return Columns.of(interface.cell, H)
-
-
-def _table(k: Interface, W: Array, H: int) -> Array:
-    """Return W with its columns in the places of the gates that it feeds, (V, G·H)."""
-    if W.shape[1] == k.G * H:
-        return np.ascontiguousarray(W)
-    wide = memory.zeros((len(W), k.G * H), W.dtype)
-    columns_of(k, H).W.add(wide, W)
-    return wide

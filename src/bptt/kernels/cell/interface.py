@@ -2,7 +2,8 @@
 
 It is made of names alone, not of the derivation that the code is made from; so a process that finds the code
 on the disk needs no computer algebra. There are R rows, one for each step of each sequence; a call has n
-sequences of its own.
+sequences of its own. A number ``ahead`` says that all x W are in ``a`` before the loop, and that all dx come
+after it: one product of all rows, where a step has few.
 
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
@@ -18,9 +19,11 @@ sequences of its own.
 ``prev.s``    (R, H)              out: each state before the step
 ``carry.s``   (n, H)              in and out: each state
 ``y``         (R, H)              out: the outputs
+``after.s``   (R, H), or none     out: each state after the step; all of them, or none
 ``slots``     (extra, R, H)       out: what does not fit into ``a``
 ``q``         (R, H)              out: the operand of a second product
 ``dy``        (R, H)              in: the gradient at the outputs
+``dafter.s``  (R, H), or none     in: the gradient at each state after the step; all, or none
 ``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
 ``dx``        (R, D), or none     out: the gradient at the input
 ``dcarry.s``  (n, H)              in and out: the gradient at each state
@@ -63,12 +66,27 @@ class Interface:
         self.G = len(eq.gates)
         blocks = Columns.of(cell, 1)
         self.products = {"W": blocks.W.runs, "U": blocks.h.runs, "Uq": blocks.q.runs}
-        common = ["steps", "H", "D", "R", "starts", "counts", "a", "absent", "reset", "slots", "q", "narrow"]
+        common = [
+            "steps",
+            "H",
+            "D",
+            "R",
+            "starts",
+            "counts",
+            "ahead",
+            "a",
+            "absent",
+            "reset",
+            "slots",
+            "q",
+            "narrow",
+        ]
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
         products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
             "forward": Fields([*common, *products, "tokens", "table", "x", "bias", "y"]
-                              + [f"carry.{s}" for s in eq.states]),
+                              + [f"carry.{s}" for s in eq.states] + [f"after.{s}" for s in eq.states]),
             "backward": Fields([*common, *products, "da", "dy", "dx", "dq"]
-                               + [f"dcarry.{s}" for s in eq.states] + [f"dunit.{p}" for p in eq.params]),
+                               + [f"dcarry.{s}" for s in eq.states] + [f"dafter.{s}" for s in eq.states]
+                               + [f"dunit.{p}" for p in eq.params]),
         }  # fmt: skip

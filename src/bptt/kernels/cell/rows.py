@@ -75,22 +75,21 @@ def _starts(T: int, N: int, reverse: bool, first: int, last: int) -> tuple[Array
 
 
 @dataclass(frozen=True)
-class Ragged(Rows):
-    """Sequences that end early, by length."""
+class Packed(Rows):
+    """Sequences by their length, the longest first, each step's rows after those of the step before."""
 
-    order: Array  # the sequences, longest first
     running: Array  # how many run at each step
-    at: Array  # each row's place among the (T·N) steps
 
     @property
     def total(self) -> int:
         """How many rows there are."""
-        return len(self.at)
+        return int(self.running.sum())
 
     def starts(self, cut: slice) -> tuple[Array, Array]:
-        first = np.concatenate([[0], np.cumsum(self.running)[:-1]])
+        first = np.concatenate([[0], np.cumsum(self.running)[:-1]]) + cut.start
         counts = np.clip(self.running - cut.start, 0, cut.stop - cut.start)
-        return (first + cut.start).astype(np.int64), counts.astype(np.int64)
+        way = slice(None, None, -1 if self.reverse else 1)
+        return np.array(first[way], np.int64), np.array(counts[way], np.int64)
 
     def cuts(self, pieces: int) -> list[slice]:
         lengths = (np.arange(self.N)[:, None] < self.running[None, :]).sum(1)
@@ -99,6 +98,20 @@ class Ragged(Rows):
         ends = [int(np.searchsorted(done, done[-1] * k / pieces)) for k in range(1, pieces)]
         edges = [0, *ends, self.N]
         return [slice(a, b) for a, b in pairwise(edges) if b > a]
+
+    def enter(self, array: Array) -> Array:
+        return array
+
+    def leave(self, rows: Array) -> Array:
+        return rows
+
+
+@dataclass(frozen=True)
+class Ragged(Packed):
+    """Sequences that end early, of a batch in which they lie otherwise."""
+
+    order: Array  # the sequences, longest first
+    at: Array  # each row's place among the (T·N) steps
 
     def enter(self, array: Array) -> Array:
         return memory.take(array.reshape(self.T * self.N, *array.shape[2:]), self.at)
@@ -137,12 +150,10 @@ def _ragged(T: int, N: int, lengths: Array, reset: Array | None, *, reverse: boo
     running = (lengths[None, :] > np.arange(T)[:, None]).sum(axis=1)
     steps = np.repeat(np.arange(T), running)
     sequences = order[np.concatenate([np.arange(n) for n in running])] if T else order[:0]
-    if reverse:
-        steps = lengths[sequences] - 1 - steps
     crossed = _crossed(reset, reverse=reverse)
     at = steps * N + sequences
     flags = None if crossed is None else crossed.ravel()[at]
-    return Ragged(T, N, reverse, None, flags, order, running, at)
+    return Ragged(T, N, reverse, None, flags, running, order, at)
 
 
 def _crossed(reset: Array | None, *, reverse: bool) -> Array | None:

@@ -16,7 +16,7 @@ from bptt.kernels.llvm.gemm import Gemm, Product
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.llvm.loops import count_loop, i64, pointer
 from bptt.kernels.llvm.vector import Value
-from bptt.kernels.runtime import pool
+from bptt.kernels.runtime import pool, serving
 
 DEPTH, HEIGHT = 672, 480
 """Most k (of bfloat16: pairs of them) and most rows of A that are multiplied at a time."""
@@ -40,13 +40,13 @@ def module(kind: str, target: Host) -> ir.Module:
     module = ir.Module()
     gemm = Gemm16(module, target) if kind == "bfloat16" else Gemm(module, kind, target)
     for name, inner in (("pack_A", gemm.pack_rows), ("pack_B", gemm.pack)):
-        with pool.work(module, name) as (b, words, _):
-            given = [pool.word(b, words, k) for k in range(len(inner.args))]
+        with serving.work(module, name) as (b, words, _):
+            given = [serving.word(b, words, k) for k in range(len(inner.args))]
             is_address = [argument.type == pointer for argument in inner.args]
             b.call(
                 inner, [b.inttoptr(w, pointer) if p else w for w, p in zip(given, is_address, strict=True)]
             )
-    with pool.work(module, "multiply") as (b, words, who):
+    with serving.work(module, "multiply") as (b, words, who):
         _Multiply(b, gemm, FIELDS.read(b, words), who)
     return module
 

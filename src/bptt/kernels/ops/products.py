@@ -4,7 +4,6 @@ C = A B is cut into pieces of rows and columns (:mod:`.pieces`). A piece packs w
 thread's own, so that it is used while it is near; what several pieces read is packed before them.
 """
 
-import threading
 from collections.abc import Callable
 from functools import cache, lru_cache, partial
 from itertools import product
@@ -19,6 +18,7 @@ from bptt.kernels.llvm.host import Host, host
 from bptt.kernels.llvm.packing import shape
 from bptt.kernels.ops import pieces
 from bptt.kernels.runtime import memory, pool
+from bptt.kernels.runtime.tape import recording
 from bptt.layer import threads
 from bptt.types import Array
 
@@ -41,7 +41,7 @@ def matmul(
     B : (K, N)
         Of the same dtype.
     out : (M, N), optional
-        Where the product is to be; the numbers of a row are neighbours.
+        Where the product is to be; the numbers of a row are neighbours, or those of a column.
     add : bool
         Whether the product is added to what is in `out`.
     bfloat16 : bool
@@ -62,6 +62,8 @@ def matmul(
     array([[  5.,  14.,  23.,  32.],
            [ 14.,  50.,  86., 122.]])
     """
+    if out is not None and out.shape == (len(A), *B.shape[1:]) and _is_across(out):
+        return matmul(B.T, A.T, out.T, add=add, bfloat16=bfloat16).T
     _check(A, B, out)
     if out is None:
         out, add = memory.empty((A.shape[0], B.shape[1]), A.dtype), False
@@ -78,8 +80,8 @@ def matmul(
         return out
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
     A, B = readable(A), readable(B)
-    if _is_across(A) and N < M and B.strides[1] == B.itemsize:
-        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel
+    if _is_across(A) and N < M and B.strides[1] == B.itemsize and recording.tape is None:
+        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel; NumPy turns it back
         turned = memory.empty((N, M), A.dtype)
         parts.multiply(B.T, A.T, turned)()
         out[...] = turned.T + out if add else turned.T
@@ -103,17 +105,6 @@ def _check(A: Array, B: Array, out: Array | None) -> None:
         raise ShapeError("matmul: out is read-only; give an array of its own")
     if out.size and ((out.shape[1] > 1 and out.strides[1] != out.itemsize) or out.strides[0] % out.itemsize):
         raise ShapeError("matmul: the numbers of a row of out must be neighbours; give an array of its own")
-
-
-_own = threading.local()
-
-
-def _scratch(size: int) -> Array:
-    """Return this thread's own room of so many bytes or more, kept for its next product."""
-    room: Array | None = getattr(_own, "room", None)
-    if room is None or room.size < size:
-        room = _own.room = memory.empty(size, np.uint8)
-    return room
 
 
 def _strides(array: Array) -> tuple[int, ...]:
@@ -233,7 +224,7 @@ class Parts:
 def _run(work: pool.Work, words: Array, rooms: int, _: object) -> None:
     """Multiply, in room of the calling thread's; the last argument is what the words are addresses of."""
     if rooms:
-        room = _scratch(rooms * threads.count())
+        room = memory.scratch(rooms * threads.count())
         words[:, pieces.FIELDS.places["room"]] = jit.address(room)
     pool.run(work, words)
 

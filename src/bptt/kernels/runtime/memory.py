@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bptt.kernels.llvm.jit import address
+from bptt.kernels.runtime.tape import recording
 from bptt.types import Array, Dtype
 
 SMALL = 1 << 16
@@ -146,9 +147,12 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     # busy: a finaliser or a signal's handler that came in between
-    if size < SMALL or _arena.is_busy:
+    if size < SMALL or _arena.is_busy or recording.tape is not None:
         room = np.empty(size + 64, np.uint8)
-        return np.ndarray(shape, dtype, room, -address(room) % 64)
+        array = np.ndarray(shape, dtype, room, -address(room) % 64)
+        if recording.tape is not None:
+            recording.tape.scratch.append(array)
+        return array
     size += -size % 4096 + 64  # so that neighbours do not begin at the same place of a page
     try:
         _arena.is_busy = True
@@ -157,8 +161,25 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
         _arena.is_busy = False
 
 
+_own = threading.local()
+
+
+def scratch(size: int) -> Array:
+    """Return this thread's own room of so many bytes or more, for what is over before it is asked for again.
+
+    What a program keeps for its own time is another's, so while one is laid out it is an array by itself.
+    """
+    if recording.tape is not None:
+        return empty(size, np.uint8)
+    room: Array | None = getattr(_own, "room", None)
+    if room is None or room.size < size:
+        room = _own.room = empty(size, np.uint8)
+    return room
+
+
 def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:
     """Return an array of zeros."""
+    assert recording.tape is None, "they would be zeros once"
     array = empty(shape, dtype)
     array[...] = 0
     return array

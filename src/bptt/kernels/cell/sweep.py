@@ -1,0 +1,119 @@
+"""A layer over its rows: the loops, their rows shared out over the threads, and the sums over time.
+
+All arrays are given, by the names of :mod:`.interface`, and nothing but works is done with them, so that it
+may be laid out as a program (:mod:`bptt.kernels.runtime.program`). Beside these names ``W`` and ``U`` are the
+matrices as a layer has them, and ``dW``, ``dU``, ``db``, ``db_h`` are written where they are given: matrices
+by their rows or by their columns, and biases added to what is there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bptt.kernels.cell.compiled import Compiled, columns_of
+from bptt.kernels.cell.rows import Rows
+from bptt.kernels.llvm.jit import address
+from bptt.kernels.ops.products import matmul
+from bptt.kernels.ops.sums import column_sums
+from bptt.kernels.runtime import memory, pool
+from bptt.layer import threads
+from bptt.layer.columns import Columns
+from bptt.types import Array
+
+_OF_SEQUENCES = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
+"""Names of arrays that have a row for each sequence, not for each step of each."""
+
+
+FEW = 6
+"""Sequences: with fewer the input's products are made for all steps at once, as a step alone has few rows."""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A cell's loops over some sequences."""
+
+    compiled: Compiled
+    rows: Rows
+    N: int
+    H: int
+    D: int
+
+    def forward(self, arrays: Mapping[str, Array]) -> None:
+        """Run the forward, of ``x``, or of ``tokens`` and the ``table`` whose rows they choose."""
+        given = dict(arrays)
+        W, U = given.pop("W"), given.pop("U")
+        tokens = "tokens" in given
+        ahead = self.N < FEW and not tokens
+        if ahead:
+            for gates, own in self.columns.W.runs:
+                self._multiply(given["x"], W[:, own], given["a"][:, gates])
+        given |= self.compiled.packed({"W": W, "U": U}, U.dtype, tokens=tokens or ahead)
+        self._run("forward", given, ahead=ahead)
+
+    def backward(self, arrays: Mapping[str, Array]) -> None:
+        """Run the backward and, where they are given, the sums over time."""
+        given = dict(arrays)
+        params = {str(name): given.pop(name) for name in ("W", "U")}
+        sums = {str(name): given.pop(name) for name in ("dW", "dU", "db", "db_h") if name in given}
+        x = {str(name): given.pop(name) for name in ("x",) if name in given}
+        dx, dtype = given.get("dx"), params["U"].dtype
+        ahead = self.N < FEW
+        given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True)
+        if self.compiled.interface.cell.from_q:
+            given["dq"] = memory.empty((self.N, self.H), dtype)
+        self._run("backward", given, ahead=ahead)
+        if ahead and dx is not None:
+            for k, (gates, own) in enumerate(self.columns.W.runs):
+                self._multiply(given["da"][:, gates], params["W"][:, own].T, dx, add=k > 0)
+        self._sums(given | x, sums)
+
+    @property
+    def columns(self) -> Columns:
+        """Which columns of the pre-activations belong to W, and which to U."""
+        return columns_of(self.compiled.interface, self.H)
+
+    def _multiply(self, A: Array, B: Array, out: Array, *, add: bool = False) -> None:
+        matmul(A, B, out, add=add, bfloat16=self.compiled.interface.is_narrow)
+
+    def _sums(self, arrays: Mapping[str, Array], out: Mapping[str, Array]) -> None:
+        """Write dU = Σ h_prevᵀ da (qᵀ da for U_q), dW = Σ xᵀ da, db = Σ da, as far as they are asked for."""
+        columns, da = self.columns, arrays["da"]
+        if "dU" in out:
+            dU, edge = out["dU"], columns.h.width
+            for operand, part, to in (
+                (f"prev.{self.compiled.interface.cell.states[0]}", columns.h, dU[:, :edge]),
+                ("q", columns.q, dU[:, edge:]),
+            ):
+                for gates, own in part.runs:
+                    self._multiply(arrays[operand].T, da[:, gates], to[:, own])
+        if "dW" in out:
+            for gates, own in columns.W.runs:
+                self._multiply(arrays["x"].T, da[:, gates], out["dW"][:, own])
+        for name, part in (("db", columns.W), ("db_h", columns.U)):
+            if name in out:
+                for gates, own in part.runs:
+                    column_sums(da[:, gates], out[name][own])
+
+    def _run(self, which: str, arrays: Mapping[str, Array], *, ahead: bool) -> None:
+        """Run the forward or the backward, its sequences shared out over the threads."""
+        compiled, rows, places = self.compiled, self.rows, self.compiled.interface.fields[which].places
+        given: dict[str, Array | int | None] = {"steps": rows.T, "H": self.H, "D": self.D, "R": rows.total}
+        given["ahead"] = int(ahead)
+        given |= {"absent": rows.absent, "reset": rows.reset}
+        given |= arrays
+        given["narrow"] = compiled.narrow(self.N, self.H, self.D)
+        of_sequences = [
+            (places[name], array.strides[0])
+            for name, array in given.items()
+            if name.startswith(_OF_SEQUENCES) and isinstance(array, np.ndarray) and name in places
+        ]
+        cuts = rows.cuts(threads.count())
+        pieces, constants = compiled.words(which, given, len(cuts)), []
+        for piece, cut in zip(pieces, cuts, strict=True):
+            constants += [*(starts := rows.starts(cut))]
+            piece[places["starts"]], piece[places["counts"]] = map(address, starts)
+            for k, stride in of_sequences:
+                piece[k] += cut.start * stride
+        pool.run(compiled.works[which], pieces, *constants)
+        del constants, given  # whose addresses were in use
