@@ -86,7 +86,7 @@ def use(made: EquationCell) -> None:
     """Run a cell forward and back by the reference, and print its pages."""
     case = random_layer(np.random.default_rng(0), made)
     assert all(g.shape == case.arrays[name].shape for name, g in case.grads().items())
-    for form in ("text", "latex", "html", "numpy"):
+    for form in ("text", "latex", "html", "numpy", "torch"):
         assert page(made, form)
 
 

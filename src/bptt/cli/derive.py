@@ -1,13 +1,13 @@
 """``bptt derive``: a cell's backpropagation through time, derived from its equations."""
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import click
 
 from bptt.derive.render import FORMATS
 
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
-"""What a file's name says of its form."""
+"""What a file's name says of its form, by what it ends in: the longest that fits."""
 
 
 @click.command()
@@ -32,7 +32,8 @@ def derive(cell: str, form: str | None, out: str | None) -> None:
     from bptt.zoo import load
     from bptt.zoo.loading import split
 
-    text = page(load(cell), form or SUFFIXES.get(PurePath(out or "").suffix.lower(), "text"))
+    ends = max((s for s in SUFFIXES if out and out.lower().endswith(s)), key=len, default="")
+    text = page(load(cell), form or SUFFIXES.get(ends, "text"))
     if out is None:
         click.echo(text, nl=False)
         return

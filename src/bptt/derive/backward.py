@@ -98,7 +98,7 @@ class Derivation:
     def _seeds(self) -> dict[str, str]:
         """Return the gradient that is handed in at each state: d{h} if that is all of it, else d{h}_next."""
         eq = self.equations
-        read = {name for s in eq.statements for name in s.reads}
+        read = {name for s in eq.statements for name in s.reads} | {eq.q}
         return {s: f"d{s}_next" if s in read else f"d{s}" for s in eq.states}
 
 

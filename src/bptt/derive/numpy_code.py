@@ -25,7 +25,7 @@ _FORMS = {
 }
 
 
-class _Printer(StrPrinter):  # type: ignore[misc]
+class Printer(StrPrinter):  # type: ignore[misc]
     """Prints factors and terms in the order that they have."""
 
     def __init__(self) -> None:
@@ -76,8 +76,8 @@ def _has_no_name(text: str) -> bool:
     return not any(isinstance(node, ast.Name) for node in ast.walk(ast.parse(text)))
 
 
-def code(expr: Expr) -> str:
-    """Return an expression as NumPy code.
+def code(expr: Expr, printer: Printer | None = None) -> str:
+    """Return an expression as NumPy code, or as another printer has its functions.
 
     Examples
     --------
@@ -88,7 +88,7 @@ def code(expr: Expr) -> str:
     """
     expr = sum_of([_with_steps(term) for term in Add.make_args(expr)])
     try:
-        return ast.unparse(ast.parse(_Printer().doprint(expr), mode="eval"))
+        return ast.unparse(ast.parse((printer or Printer()).doprint(expr), mode="eval"))
     except (RecursionError, MemoryError):
         raise EquationError("an equation of the gradient is too long: give parts of it names") from None
 

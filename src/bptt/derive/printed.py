@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from bptt.derive import exact
+from bptt.derive.as_if_torch import Steps, namespace
+from bptt.derive.as_torch import class_name
 from bptt.derive.blocks import Page
+from bptt.derive.functions import NAMESPACE
 from bptt.derive.lines import Arrays, PageProgram, States, value
 from bptt.derive.proof import DRAWS, STEP, TOLERANCE, Proof, ProofError, relative
 from bptt.derive.whole import Whole
@@ -31,8 +34,8 @@ SIZES = ((3, 3), (2, 2), (1, 1))
 _LANES = 32
 
 
-Program: TypeAlias = PageProgram | SimpleNamespace
-"""What runs through time, forward and backward: a page's lines, or the functions of the NumPy module."""
+Program: TypeAlias = PageProgram | SimpleNamespace | Steps
+"""What runs through time, forward and backward: a page's lines, or what a module defines."""
 
 _Made = Callable[[bool, bool], Program]
 """Makes the program: whether in exact numbers, and whether with the last step as it is printed."""
@@ -93,6 +96,40 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
         return SimpleNamespace(forward=names["forward"], backward=names["backward"])
 
     return _prove(cell, page.whole, made, (False,))
+
+
+def prove_function(text: str, page: Page, cell: "EquationCell") -> Proof:
+    """Run the text of a torch.autograd.Function as :func:`prove_module` runs a module's.
+
+    It runs in NumPy under PyTorch's names, and so on every machine; where torch is installed, in it, too,
+    against autograd, as the module checks itself.
+    """
+    name, source = class_name(cell.name), text.replace("\nimport torch\n", "\n", 1)
+
+    def made(exactly: bool, end: bool) -> Program:
+        names: Arrays = {"__name__": "printed"}
+        names["torch"] = namespace(exact.NAMESPACE if exactly else NAMESPACE)
+        exec(compile(source, f"<the step of {cell.name}>", "exec"), names)
+        return Steps(page.whole, names[name])
+
+    proof = _prove(cell, page.whole, made, (False,))
+    _prove_in_torch(text, page)
+    return proof
+
+
+def _prove_in_torch(text: str, page: Page) -> None:
+    """Let the module check itself, as it does when it is run; where there is no torch, nothing is said."""
+    try:
+        import torch
+    except (ImportError, OSError):  # not there, or without a library of its own
+        return
+    names: Arrays = {"__name__": "printed"}
+    exec(compile(text, f"<the step of {page.whole.equations.name}>", "exec"), names)
+    with torch.random.fork_rng(devices=[]):
+        drawn = [names["draw"](*sizes) for sizes in ((3, 2, 2, 3), (1, 1, 1, 1))]
+    error = max((names["difference"](given) for given in drawn if given), default=0.0)
+    if not (error < TOLERANCE or page.undecided):
+        raise ProofError(f"{page.title}: autograd's gradients differ by {error:.1e} from those of the text")
 
 
 def _prove_remarks(page: Page) -> None:
@@ -229,14 +266,7 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
 
 def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -> None:
     """Raise unless the forward, as it is printed, gives what the cell's own gives."""
-    eq = whole.equations
-    layer = {"W": np.zeros((D, 0)), "U": np.zeros((p.dy.shape[-1], 0))} | {n: p.arrays[n] for n in eq.params}
-    for kind in "WUb":
-        gates = [g for k, g in whole.names if k == kind]
-        if kind == "U":
-            gates.sort(key=lambda g: g in eq.operand)  # these stand last in a layer's U
-        if gates:
-            layer[kind] = np.concatenate([p.arrays[whole.names[kind, g]] for g in gates], axis=-1)
+    layer = {"W": np.zeros((D, 0)), "U": np.zeros((p.dy.shape[-1], 0))} | whole.joined(p.arrays)
 
     def both(program: Program, cell: "EquationCell", exactly: Any = np.asarray) -> list[tuple[Array, Array]]:
         arrays = {n: exactly(a) for n, a in p.arrays.items()}

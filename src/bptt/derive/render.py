@@ -22,6 +22,7 @@ FORMATS = {
     "markdown": Format("as_latex", "markdown", (".md",)),
     "html": Format("as_html", "html", (".html", ".htm")),
     "numpy": Format("as_module", "module", (".py",)),
+    "torch": Format("as_torch", "module", ("_torch.py",)),
 }
 """The forms by name; a module is loaded when it is asked for: SymPy takes its time to be imported."""
 
@@ -33,9 +34,10 @@ def page(cell: Cell, format: str = "text") -> str:
     ----------
     cell : EquationCell
         A cell made of equations, as :func:`bptt.zoo.load` returns it.
-    format : "text", "latex", "markdown", "html" or "numpy"
+    format : "text", "latex", "markdown", "html", "numpy" or "torch"
         Unicode for a terminal; a complete LaTeX document; Markdown with LaTeX in it; one HTML file that
-        needs no network; a module of plain NumPy that checks itself when it is run.
+        needs no network; a module of plain NumPy, or one of PyTorch with the step as a
+        torch.autograd.Function, each of which checks itself when it is run.
 
     Raises
     ------
@@ -54,11 +56,11 @@ def page(cell: Cell, format: str = "text") -> str:
         raise ConfigError(f"a derivation is of a cell made of equations (see bptt.cell), got {cell!r}")
 
     from bptt.derive.describe import describe
-    from bptt.derive.printed import prove_module
+    from bptt.derive.printed import prove_function, prove_module
 
     made = describe(cell)
     where = FORMATS[format]
     text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
-    if format == "numpy":
-        prove_module(text, made, cell)  # a program is run as it is handed out
+    if format in ("numpy", "torch"):  # a program is run as it is handed out
+        (prove_module if format == "numpy" else prove_function)(text, made, cell)
     return text

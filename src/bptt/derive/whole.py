@@ -6,10 +6,12 @@ products with W and U, the gradient at the output, the carry to the step before,
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+import numpy as np
 from sympy import Add, Integer, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, function, names_in, product_of, replaced, sum_of
@@ -64,6 +66,26 @@ class Whole:
         of = {"W": ("D", "H"), "U": ("H", "H"), "b": ("H",)}
         matrices = {name: of[kind] for (kind, gate), name in self.names.items() if gate}
         return matrices | dict.fromkeys(self.equations.params, ("H",))
+
+    def columns(self, kind: str) -> list[str]:
+        """Return the names of the gates' parts of a layer's W, U or b, in the order of its columns."""
+        gates = [g for k, g in self.names if k == kind and g]
+        gates.sort(key=lambda g: kind == "U" and g in self.equations.operand)  # these stand last in U
+        return [self.names[kind, g] for g in gates]
+
+    def joined(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a layer's W, U, b, such as there are, and the units' own, by their names here."""
+        layer = {k: [arrays[n] for n in self.columns(k)] for k in "WUb" if self.columns(k)}
+        joined = {k: np.concatenate(parts, axis=-1) for k, parts in layer.items()}
+        return joined | {n: arrays[n] for n in self.equations.params}
+
+    def parted(self, layer: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what :meth:`joined` was given."""
+        arrays = {n: layer[n] for n in self.equations.params}
+        for kind in layer.keys() - arrays.keys():
+            names = self.columns(kind)
+            arrays |= dict(zip(names, np.split(layer[kind], len(names), axis=-1), strict=True))
+        return arrays
 
     def symbols(self, text: str) -> str:
         """Return words with the page's own t, T, N, D, H, unlike the cell's names: T_ beside a T."""

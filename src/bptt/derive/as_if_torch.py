@@ -1,0 +1,123 @@
+"""NumPy with the names of PyTorch that a printed Function calls, so that its text runs where no torch is."""
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from bptt.derive.functions import FUNCTIONS, in_numpy
+from bptt.derive.lines import Arrays, States
+from bptt.derive.whole import Whole
+
+
+class Tensor(np.ndarray[Any, Any]):
+    """An array with the methods of a tensor that the text calls."""
+
+    def to(self, dtype: Any) -> "Tensor":
+        """Return itself: there is one dtype."""
+        return self
+
+    def clone(self) -> "Tensor":
+        """Return a copy."""
+        return self.copy()
+
+
+def tensor(array: Any) -> Tensor:
+    """Return an array with these methods."""
+    return np.asarray(array).view(Tensor)
+
+
+class Function:
+    """What a Function is made from; its methods are called one by one."""
+
+    apply = None
+
+
+class Context:
+    """What a Function keeps of a step."""
+
+    saved_tensors: tuple[Any, ...] = ()
+    needs_input_grad = (True,) * 1000
+
+    def save_for_backward(self, *tensors: Any) -> None:
+        """Keep them."""
+        self.saved_tensors = tensors
+
+
+class Steps:
+    """A Function's forward and backward as a program that runs through time.
+
+    Parameters
+    ----------
+    whole : Whole
+        What it is printed from.
+    function : class
+        The Function, which finds :func:`namespace` under the name of torch.
+    """
+
+    def __init__(self, whole: Whole, function: Any) -> None:
+        self.whole, self.function = whole, function
+
+    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
+        """Run the step forward through time."""
+        given = [tensor(a) for a in self.whole.joined(params).values()]
+        tape, outputs = [], []
+        for x in inputs:
+            ctx = Context()
+            made = self.function.forward(ctx, tensor(x), *map(tensor, states), *given)
+            states = made if isinstance(made, tuple) else (made,)
+            tape.append((ctx, x))
+            outputs.append(states[0])
+        return np.stack(outputs), states, tape
+
+    def backward(
+        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
+    ) -> tuple[Arrays, Any, States]:
+        """Run the step backward through time."""
+        grads = {n: 0 * a for n, a in self.whole.joined(params).items()}
+        dinputs = []
+        for dy, (ctx, x) in zip(doutputs[::-1], tape[::-1], strict=True):
+            dx, *found = self.function.backward(ctx, dy + dstates[0], *dstates[1:])
+            dstates = tuple(0 * dy if d is None else d for d in found[: len(dstates)])
+            for n, d in zip(grads, found[len(dstates) :], strict=True):
+                grads[n] = grads[n] + (0 if d is None else d)
+            dinputs.append(0 * x if dx is None else dx)
+        return self.whole.parted(grads), np.stack(dinputs[::-1]), dstates
+
+
+def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
+    """Return such a torch, for the numbers of a namespace as :mod:`bptt.derive.functions` has it."""
+    functions: dict[str, Callable[..., Any]] = {n: in_numpy(n, numbers) for n in FUNCTIONS}
+    maximum, minimum, softplus = (functions[n] for n in ("max", "min", "softplus"))
+
+    def clamp(a: Any, min: Any = None, max: Any = None) -> Any:
+        return maximum(a, min) if max is None else minimum(a, max)
+
+    functions |= {
+        "maximum": maximum,
+        "minimum": minimum,
+        "clamp": clamp,
+        "where": np.where,
+        "sign": lambda a: 1 * (a > 0) - 1 * (a < 0),
+        "full_like": np.full_like,
+        "zeros_like": np.zeros_like,
+        "broadcast_to": np.broadcast_to,
+        "cat": lambda arrays, dim: np.concatenate(arrays, axis=dim),
+    }
+    several = {
+        "chunk": lambda a, count, dim: map(tensor, np.split(a, count, axis=dim)),
+        "split": lambda a, sizes, dim: map(tensor, np.split(a, np.cumsum(sizes)[:-1], axis=dim)),
+    }
+
+    def made(function: Callable[..., Any]) -> Callable[..., Tensor]:
+        return lambda *arguments, **named: tensor(function(*arguments, **named))
+
+    return SimpleNamespace(
+        **{name: made(f) for name, f in functions.items()},
+        **several,
+        nn=SimpleNamespace(functional=SimpleNamespace(softplus=made(lambda a, threshold: softplus(a)))),
+        autograd=SimpleNamespace(
+            Function=Function, function=SimpleNamespace(once_differentiable=lambda backward: backward)
+        ),
+    )

@@ -1,0 +1,134 @@
+"""A derivation's expressions as code for PyTorch."""
+
+import ast
+from collections.abc import Mapping, Set
+
+from bptt.derive.algebra import Expr
+from bptt.derive.equations import Statement
+from bptt.derive.numpy_code import Printer, code
+
+
+class _Plain(Printer):
+    """Prints a function by the name that it has in equations."""
+
+    def _print_Function(self, expr: Expr) -> str:  # noqa: N802  the library's names
+        return f"{type(expr).__name__}({', '.join(map(self._print, expr.args))})"
+
+
+class TorchCode(ast.NodeTransformer):
+    """Gives the functions of equations their names in PyTorch.
+
+    Parameters
+    ----------
+    numbers : set of str
+        The names of what is a number and no tensor.
+    names : dict of str
+        What is called otherwise in the code.
+    like : str
+        A tensor with the shape and the dtype of a value: a choice of two numbers takes them from it.
+
+    Examples
+    --------
+    >>> import ast
+    >>> written = TorchCode({"floor"}, {}, "h_prev")
+    >>> ast.unparse(written.visit(ast.parse("max(a_h, floor) + where(h - 1, softplus(h), 0)")))
+    'torch.clamp(a_h, min=floor) + torch.where(h > 1, torch.nn.functional.softplus(h, threshold=40), 0)'
+    """
+
+    def __init__(self, numbers: Set[str], names: Mapping[str, str], like: str) -> None:
+        self.numbers, self.names, self.like = numbers, names, like
+
+    def derived(self, expr: Expr) -> str:
+        """Return an expression of a gradient as code."""
+        return self._code(code(expr, _Plain()))
+
+    def written(self, statement: Statement) -> str:
+        """Return a statement's expression as code, in the user's own order."""
+        return self._code(ast.unparse(statement.expr))
+
+    def _code(self, text: str) -> str:
+        return ast.unparse(self.visit(ast.parse(text, mode="eval")))
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Return what is called so in the code."""
+        return ast.Name(self.names.get(node.id, node.id))
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """Return the sum; [a > 0] - [a < 0] is the sign of a."""
+        match node:
+            case ast.BinOp(
+                ast.Call(ast.Name("where"), [u, ast.Constant(1), ast.Constant(0)]),
+                ast.Sub(),
+                ast.Call(ast.Name("where"), [v, ast.Constant(1), ast.Constant(0)]),
+            ) if ast.unparse(v) in _negatives(u):
+                return _called("sign", self.visit(u))
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """Return a function's call."""
+        assert isinstance(node.func, ast.Name)  # as the reader leaves it
+        name, numbers = node.func.id, [self._is_number(a) for a in node.args]
+        if name in ("where", "above", "not_above"):
+            first = self._compare(node.args[0], ast.LtE() if name == "not_above" else ast.Gt())
+        else:
+            first = self.visit(node.args[0])
+        rest = [self.visit(a) for a in node.args[1:]]
+        match name:
+            case "above" | "not_above":
+                return first
+            case "where":
+                return self._choice(first, *rest, *numbers)
+            case "product":
+                return ast.BinOp(first, ast.MatMult(), ast.Attribute(rest[0], "T"))
+            case "max" | "min" if any(numbers):
+                bound, other = (first, rest[0]) if numbers[0] else (rest[0], first)
+                return _called("clamp", other, **{"min" if name == "max" else "max": bound})
+            case "max" | "min":
+                return _called(f"{name}imum", first, *rest)
+            case "softplus":  # where a is larger, log(1 + exp(a)) is a to the last bit of float64
+                return _called("nn.functional.softplus", first, threshold=ast.Constant(40))
+        return _called(name, first)
+
+    def _choice(
+        self, condition: ast.expr, v: ast.expr, w: ast.expr, fixed: bool, v_fixed: bool, w_fixed: bool
+    ) -> ast.expr:
+        """Return v where a condition holds, else w, each a number or not."""
+        if fixed:
+            return ast.IfExp(condition, v, w)
+        like = _called("full_like", ast.Name(self.like), v)
+        return _called("where", condition, like if v_fixed and w_fixed else v, w)
+
+    def _compare(self, u: ast.expr, how: ast.cmpop) -> ast.expr:
+        """Return u > 0, or u <= 0, as people write it: a > b of a - b."""
+        match u:
+            case ast.BinOp(left=left, op=ast.Sub(), right=right) if self._is_number(left):  # h < 1 of 1 - h
+                how, sides = _turned(how), (self.visit(right), self.visit(left))
+            case ast.BinOp(left=left, op=ast.Sub(), right=right):
+                sides = self.visit(left), self.visit(right)
+            case ast.UnaryOp(op=ast.USub(), operand=inside):
+                how, sides = _turned(how), (self.visit(inside), ast.Constant(0))
+            case _:
+                sides = self.visit(u), ast.Constant(0)
+        return ast.Compare(sides[0], [how], [sides[1]])
+
+    def _is_number(self, node: ast.expr) -> bool:
+        called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called}
+        return names <= self.numbers
+
+
+def _turned(how: ast.cmpop) -> ast.cmpop:
+    return ast.Lt() if isinstance(how, ast.Gt) else ast.GtE()
+
+
+def _negatives(u: ast.expr) -> tuple[str, ...]:
+    """Return how -u may be written."""
+    swapped = (
+        [ast.BinOp(u.right, u.op, u.left)] if isinstance(u, ast.BinOp) and isinstance(u.op, ast.Sub) else []
+    )
+    return tuple(map(ast.unparse, [ast.UnaryOp(ast.USub(), u), *swapped]))
+
+
+def _called(name: str, *arguments: ast.expr, **named: ast.expr) -> ast.expr:
+    function = ast.parse(f"torch.{name}", mode="eval").body
+    return ast.Call(function, list(arguments), [ast.keyword(k, v) for k, v in named.items()])
