@@ -1,9 +1,10 @@
-"""What this machine does: our training step beside the peers that are installed.
+"""What this machine does: our training step, and layers, beside the peers that are installed.
 
 The room is read in this order: :mod:`~bptt.bench.settings` (sizes, and the arithmetic they ask for),
 :mod:`~bptt.bench.contenders` (who), :mod:`~bptt.bench.ours`, :mod:`~bptt.bench.with_torch` and
-:mod:`~bptt.bench.with_jax` (how each takes the step), :mod:`~bptt.bench.worker` (in a process of its own),
-:mod:`~bptt.bench.rounds` (in turn), and :mod:`~bptt.bench.report`.
+:mod:`~bptt.bench.with_jax` (how each takes the step), :mod:`~bptt.bench.with_layers` (how each runs a layer),
+:mod:`~bptt.bench.worker` (in a process of its own), :mod:`~bptt.bench.rounds` (in turn), and
+:mod:`~bptt.bench.report`.
 """
 
 import os
@@ -16,14 +17,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bptt.bench.contenders import CONTENDERS, KINDS, PRODUCTS, Contender
+from bptt.bench.contenders import CONTENDERS, KINDS, LAYER_KINDS, PRODUCTS, Contender
 from bptt.bench.rounds import Say, Times, measure
-from bptt.bench.settings import SETTINGS, Setting
+from bptt.bench.settings import LAYER_SETTINGS, SETTINGS, Setting
 from bptt.errors import ConfigError
 from bptt.layer import threads
 from bptt.zoo import get
 
-__all__ = ["CONTENDERS", "SETTINGS", "Bench", "Place", "Setting", "bench"]
+__all__ = ["CONTENDERS", "LAYER_SETTINGS", "SETTINGS", "Bench", "Place", "Setting", "bench", "bench_layers"]
 
 Named = TypeVar("Named")
 
@@ -33,7 +34,10 @@ SQUARE = 2048
 UNSTEADY = 1.5
 """How far a contender's turns may differ before its figures are in doubt."""
 
-BASELINE = ("torch", "reference")
+LAYER_CELLS = ("lstm", "gru", "rnn", "slstm")
+"""Whose layers are measured, if nobody says."""
+
+BASELINE = ("torch", "torch.nn", "reference")
 """Whom ratios are against: the first that was measured."""
 
 
@@ -132,8 +136,8 @@ class Bench:
                 name: asdict(t) | {"ratio": place.ratio(kind, name, self.baseline)}
                 for name, t in times.items()
             }
-        for kind in ("step", "layers"):
-            for name, figures in shown.get(kind, {}).items():
+        for kind in {"step", "layers"} & place.found.keys():
+            for name, figures in shown[kind].items():
                 figures["share_of_limit"] = self.share(place, name, kind)
         return shown
 
@@ -144,21 +148,26 @@ def bench(
     contenders: Sequence[str] = (),
     seconds: float = 5.0,
     say: Say = lambda text: None,
+    *,
+    layers: bool = False,
 ) -> Bench:
     """Measure a training step here: ours, and that of the peers that are installed.
 
     Parameters
     ----------
     settings : sequence of str or Setting
-        Names in `SETTINGS`; by default all of them.
+        Names in `SETTINGS`, or in `LAYER_SETTINGS`; by default all of them.
     cell : str
         As :func:`bptt.zoo.get` takes it.
     contenders : sequence of str
-        Names in `CONTENDERS`; by default all of them. Those that are not installed are left out, with a note.
+        Names in `CONTENDERS`; by default those that are measured by default. Those that are not installed
+        are left out, with a note.
     seconds : float
         To measure each contender at each kind of work, at least; getting ready comes on top.
     say : function, optional
         Is told what is being done.
+    layers : bool
+        Measure no step but layers alone: those of :mod:`bptt.torch`, and PyTorch's own.
 
     Returns
     -------
@@ -176,34 +185,60 @@ def bench(
     ...
     bptt.errors.ConfigError: setting must be one of A, B, C, D, E, F, G; got 'H'
     """
+    kinds, places = (LAYER_KINDS, LAYER_SETTINGS) if layers else (KINDS, SETTINGS)
     chosen = [
-        s if isinstance(s, Setting) else _named("setting must be one of", SETTINGS, s)
-        for s in settings or SETTINGS
+        s if isinstance(s, Setting) else _named("setting must be one of", places, s)
+        for s in settings or places
     ]
     meant = get(cell)
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
-    names = dict.fromkeys(contenders or CONTENDERS)
-    asked = [_named("contenders must be among", CONTENDERS, name) for name in names]
+    known = {name: c for name, c in CONTENDERS.items() if set(kinds) & set(c.kinds)}
+    names = dict.fromkeys(contenders or [name for name, c in known.items() if c.by_default])
+    asked = [_named("contenders must be among", known, name) for name in names]
     here = [c for c in asked if c.is_here]
     result = Bench(cell, seconds, machine(here), tuple(c.name for c in here))
     result.notes += [f"{c.title}: {c.needs} is not installed" for c in asked if not c.is_here]
-    square = Setting("limit", V=1, E=1, H=SQUARE, layers=1, N=1, T=1)
-    found, failed = measure("product", square, cell, list(PRODUCTS.values()), seconds, say)
-    result.products = {PRODUCTS[n].title: SQUARE**3 / t.seconds for n, t in found.items()}
-    result.notes += [f"a product by {PRODUCTS[n].title}: {why}" for n, why in failed.items()]
+    if not layers:
+        square = Setting("limit", V=1, E=1, H=SQUARE, layers=1, N=1, T=1)
+        found, failed = measure("product", square, cell, list(PRODUCTS.values()), seconds, say)
+        result.products = {PRODUCTS[n].title: SQUARE**3 / t.seconds for n, t in found.items()}
+        result.notes += [f"a product by {PRODUCTS[n].title}: {why}" for n, why in failed.items()]
     for setting in chosen:
-        whole, layers = setting.multiply_adds(meant), setting.multiply_adds(meant, layers_alone=True)
-        place = Place(setting, {"step": whole, "layers": layers})
+        whole, alone = setting.multiply_adds(meant), setting.multiply_adds(meant, layers_alone=True)
+        place = Place(setting, {} if layers else {"step": whole, "layers": alone})
         result.places.append(place)
-        for kind in KINDS:
-            if kind in ("step", "layers") or getattr(setting, kind):
+        for kind in kinds:
+            if setting.has(kind):
                 able = [c for c in here if kind in c.kinds]
                 place.found[kind], failed = measure(kind, setting, cell, able, seconds, say)
                 notes = [f"{setting.name}, {kind}, {CONTENDERS[n].title}: {why}" for n, why in failed.items()]
                 result.notes += notes + _differences(setting, kind, place.found[kind])
                 result.notes += _unsteady(setting, kind, place.found[kind])
     return result
+
+
+def bench_layers(
+    settings: Sequence[str | Setting] = (),
+    cells: Sequence[str] = (),
+    contenders: Sequence[str] = (),
+    seconds: float = 5.0,
+    say: Say = lambda text: None,
+) -> list[Bench]:
+    """Measure layers alone, cell by cell: those of :mod:`bptt.torch`, and PyTorch's own.
+
+    The parameters are those of `bench`, but that there may be several cells, by default `LAYER_CELLS`.
+    """
+    for cell in cells:
+        get(cell)  # none is measured before all are found
+    found = []
+    for cell in cells or LAYER_CELLS:
+
+        def say_of(text: str, cell: str = cell) -> None:
+            say(f"{cell}, {text}")
+
+        found.append(bench(settings, cell, contenders, seconds, say_of, layers=True))
+    return found
 
 
 def machine(contenders: Sequence[Contender] = ()) -> dict[str, str]:
@@ -236,10 +271,11 @@ def _differences(setting: Setting, kind: str, found: dict[str, Times]) -> list[s
     """Return a note for each contender whose first gradient is not what it should be."""
     known = {name: t.gradient for name, t in found.items() if t.gradient is not None}
     exact = [norm for name, norm in known.items() if "bf16" not in name] or list(known.values())
-    right = known.get("reference", float(np.median(exact)) if exact else 0.0)
+    right = known.get("reference", known.get("torch.nn", float(np.median(exact)) if exact else 0.0))
+    where = "output" if kind.endswith("forward") else "gradient at the input"
     return [
-        f"{setting.name}, {kind}: {CONTENDERS[name].title} does not compute the same: its gradient at the "
-        f"embedding has norm {norm:.6g}, where {right:.6g} belongs"
+        f"{setting.name}, {kind}: {CONTENDERS[name].title} does not compute the same: its {where} "
+        f"has norm {norm:.6g}, where {right:.6g} belongs"
         for name, norm in known.items()
         if not abs(norm - right) <= (0.05 if "bf16" in name else 1e-3) * right
     ]

@@ -1,22 +1,33 @@
-"""Who is measured: ways to take the same training step."""
+"""Who is measured: ways to take the same training step, or to run the same layer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from bptt.bench.settings import Setting
 from bptt.kernels.backends import has_bfloat16
 
-Kind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
+StepKind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
 """A training step; its layers alone, forward and backward; a step of sequences of unequal length; a token
 written; a product of large matrices."""
 
+LayerKind: TypeAlias = Literal[
+    "equal", "packed", "resets", "equal forward", "packed forward", "resets forward"
+]
+"""A layer in PyTorch, forward and backward or forward alone: over sequences of equal length, over packed
+ones, over rows that begin anew within them."""
+
+Kind: TypeAlias = StepKind | LayerKind
+
 Work: TypeAlias = Callable[[], Any]
-"""Does it once. Of a training step it returns the loss and the gradient at the embedding."""
+"""Does it once. Of a training step it returns the loss and the gradient at the embedding; of a layer None and
+the gradient at its input, or its output where there is no backward."""
 
 KINDS: tuple[Kind, ...] = ("step", "layers", "lengths", "sampling")
+
+LAYER_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,8 @@ class Contender:
         What must be installed.
     kinds : tuple of str
         What it can do.
+    by_default : bool
+        Whether it is measured where nobody is named.
     """
 
     name: str
@@ -43,6 +56,7 @@ class Contender:
     option: str
     needs: str = "numpy"
     kinds: tuple[Kind, ...] = ("step", "lengths", "sampling")
+    by_default: bool = True
 
     @property
     def is_here(self) -> bool:
@@ -66,6 +80,10 @@ CONTENDERS: dict[str, Contender] = {
         Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
         Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),
         Contender("jax", "JAX", "with_jax", "float32", "jax", ("step", "sampling")),
+        Contender("bptt.torch", "bptt.torch", "with_layers", "bptt", "torch", LAYER_KINDS),
+        Contender("torch.nn", "torch.nn", "with_layers", "torch", "torch", LAYER_KINDS),
+        Contender("scripted", "scripted loop", "with_layers", "scripted", "torch", LAYER_KINDS, False),
+        Contender("compiled", "compiled loop", "with_layers", "compiled", "torch", LAYER_KINDS, False),
     )
 }
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from bptt.bench import CONTENDERS, Bench, Place
+from bptt.bench.contenders import LAYER_KINDS
 from bptt.bench.rounds import ROUNDS, Times
 
 Cell = str
@@ -15,6 +16,34 @@ def text(bench: Bench) -> str:
     parts = [_head(bench), _steps(bench), _limit(bench), _memory(bench), _lengths(bench), _sampling(bench)]
     parts.append("\n".join(f"left out or in doubt: {note}" for note in bench.notes))
     return "\n\n".join(part for part in parts if part)
+
+
+def layers(benches: Sequence[Bench]) -> str:
+    """Return the tables of layers alone, a cell each, and their notes."""
+    return "\n\n".join([_head(benches[0]), *(_layers(bench) for bench in benches)])
+
+
+def _layers(bench: Bench) -> str:
+    title = f"{bench.cell}: layers alone, ms, median of {ROUNDS} turns"
+    if bench.baseline:
+        title += f"; × against {CONTENDERS[bench.baseline].title}"
+    names = [
+        n for n in bench.contenders if any(n in found for p in bench.places for found in p.found.values())
+    ]
+    head = f"{'':{_LEFT - 27}}{'D':>6}{'H':>6}{'L':>3}{'N':>5}{'T':>5}  "
+    lines = [title, head + "".join(f"{CONTENDERS[name].title:>{_WIDTH}}" for name in names)]
+    for kind in LAYER_KINDS:
+        show = _milliseconds(bench, kind)
+        for place in bench.places:
+            found, s = place.found.get(kind), place.setting
+            if found:
+                row = f"{kind:{_LEFT - 29}}{s.name:2}{s.E:>6}{s.H:>6}{s.layers:>3}{s.N:>5}{s.T:>5}  "
+                lines.append(
+                    row
+                    + "".join(f"{show(place, n, found[n]) if n in found else '-':>{_WIDTH}}" for n in names)
+                )
+    notes = [f"left out or in doubt: {note}" for note in bench.notes]
+    return "\n".join([*lines, *notes])
 
 
 def _head(bench: Bench) -> str:

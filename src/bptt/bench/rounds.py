@@ -36,7 +36,8 @@ class Times:
     memory : int or None
         The most bytes held while it ran, above those of its libraries; None where the system does not tell.
     loss, gradient : float, optional
-        Of a training step, the first: the loss, and the norm of the gradient at the embedding.
+        Of a training step, the first: the loss, and the norm of the gradient at the embedding. Of a layer
+        the norm of the gradient at its input, or of its output where there is no backward.
     """
 
     seconds: float

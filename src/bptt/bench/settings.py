@@ -61,6 +61,18 @@ class Setting:
         """Return unequal lengths of the rows, uniform from T / 4 to T: (N,)."""
         return np.random.default_rng(2).integers(max(1, self.T // 4), self.T + 1, size=self.N)
 
+    def resets(self) -> Array:
+        """Return where rows begin anew, each once, at any of its steps: bool (T, N)."""
+        at = np.random.default_rng(3).integers(self.T, size=self.N)
+        found: Array = np.arange(self.T)[:, None] == at
+        return found
+
+    def has(self, kind: str) -> bool:
+        """Return whether a kind of work is measured here."""
+        if kind.startswith(("packed", "resets")):
+            return self.T > 1
+        return bool(getattr(self, kind)) if kind in ("lengths", "sampling") else True
+
     def multiply_adds(self, cell: Cell, *, layers_alone: bool = False) -> int:
         """Return how many multiply-adds a training step cannot do without, in matrix products.
 
@@ -104,3 +116,8 @@ SETTINGS: dict[str, Setting] = {
     )
 }
 """Seven sizes, from the tutorials' character model to the medium word model of Penn Treebank."""
+
+LAYER_SETTINGS: dict[str, Setting] = {name: SETTINGS[name] for name in "ABCD"} | {
+    "S": Setting("S", V=65, E=256, H=256, layers=1, N=1, T=1)
+}
+"""Where layers are measured alone, on inputs of size E; S is a single step of one sequence."""

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from bptt.bench.contenders import Kind, Work
-from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
 from bptt.nets.stack import layer_params
 from bptt.types import Array
+from bptt.zoo.step import step_of, with_equations
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:

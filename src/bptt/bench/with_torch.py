@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 
 from bptt.bench.contenders import Kind, Work
-from bptt.bench.equations import step_of, with_equations
 from bptt.bench.settings import Setting
 from bptt.errors import ConfigError
 from bptt.layer import threads
@@ -13,8 +12,18 @@ from bptt.nets.conventions import to_system
 from bptt.nets.stack import layer_params
 from bptt.types import Array, Params
 from bptt.zoo import get
+from bptt.zoo.step import step_of, with_equations
 
 LAYERS = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN", "rnn-relu": "RNN"}
+
+
+def layer_of(room: Any, cell: str, *sizes: int) -> Any:
+    """Return a layer by `room`, torch.nn or one with its names, or None where PyTorch has no such cell."""
+    made = get(cell)
+    if made.name not in LAYERS or made is not get(made.name):  # one of a user's file may be called lstm, too
+        return None
+    more = {"nonlinearity": "relu"} if made.name == "rnn-relu" else {}
+    return getattr(room, LAYERS[made.name])(*sizes, **more)
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
@@ -25,8 +34,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
     torch.set_num_threads(threads.count())
     params = setting.model(cell, "reference").init(np.random.default_rng(0))
-    has_cell = get(cell).name in LAYERS
-    layers = _own_layers(params, setting, cell) if has_cell else _Loop(params, setting, cell)
+    own = layer_of(torch.nn, cell, setting.E, setting.H, setting.layers)
+    layers = _Loop(params, setting, cell) if own is None else _with_weights(own, params, cell)
     E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))
     output = torch.nn.Linear(setting.H, setting.V)
     output.weight = torch.nn.Parameter(W.detach().T.contiguous())
@@ -62,7 +71,7 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
         return write
     if kind == "lengths":
-        if not has_cell:
+        if own is None:
             raise ConfigError(f"PyTorch has no {cell}, and so no packed sequences for it")
         lengths = torch.from_numpy(setting.row_lengths())
         return lambda: trained(tokens[:-1], tokens[1:], None, lengths)[:2]
@@ -77,15 +86,12 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     return step
 
 
-def _own_layers(params: Params, setting: Setting, cell: str) -> Any:
-    """Return PyTorch's own layers."""
+def _with_weights(layers: Any, params: Params, cell: str) -> Any:
+    """Return PyTorch's own layers, with the model's weights."""
     import torch
 
-    name = get(cell).name
-    more = {"nonlinearity": "relu"} if name == "rnn-relu" else {}
-    layers = getattr(torch.nn, LAYERS[name])(setting.E, setting.H, setting.layers, **more)
     with torch.no_grad():
-        for layer in range(setting.layers):
+        for layer in range(layers.num_layers):
             theirs = to_system(cell, layer_params(params, layer), "pytorch")
             for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
                 tensor = getattr(layers, f"{part}_l{layer}")
@@ -99,9 +105,11 @@ class _Loop:
     def __init__(self, params: Params, setting: Setting, cell: str) -> None:
         import torch
 
+        from bptt.torch.loop import functions
+
         made = with_equations(cell)
         self._cell, self._H = made, setting.H
-        self._step = step_of(made, _functions(), lambda a, count: a.chunk(count, -1))
+        self._step = step_of(made, functions(), lambda a, count: a.chunk(count, -1))
         self._layers = [
             {name: torch.nn.Parameter(torch.from_numpy(a)) for name, a in layer_params(params, k).items()}
             for k in range(setting.layers)
@@ -126,22 +134,3 @@ class _Loop:
                 y.append(states[0])
             x, after = torch.stack(y), after + tuple(states)
         return x, after
-
-
-def _functions() -> dict[str, Any]:
-    import torch
-
-    def as_tensors(function: Any) -> Any:
-        def called(*values: Any) -> Any:
-            like = next(v for v in values if isinstance(v, torch.Tensor))
-            return function(*(torch.as_tensor(v, dtype=like.dtype) for v in values))
-
-        return called
-
-    own = {f: getattr(torch, f) for f in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs")}
-    return own | {
-        "softplus": torch.nn.functional.softplus,
-        "max": as_tensors(torch.maximum),
-        "min": as_tensors(torch.minimum),
-        "where": as_tensors(lambda u, v, w: torch.where(u > 0, v, w)),
-    }

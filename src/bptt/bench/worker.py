@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bptt.bench import memory
-from bptt.bench.contenders import CONTENDERS, PRODUCTS, Work
+from bptt.bench.contenders import CONTENDERS, LAYER_KINDS, PRODUCTS, Work
 from bptt.bench.settings import Setting
 from bptt.errors import BpttError
 from bptt.types import Array
@@ -37,7 +37,7 @@ def main() -> None:
         _answer(answers, {"failed": str(error)})
         return
     memory.forget()  # what was held while weights were drawn and code was compiled
-    _answer(answers, _figures(first) if kind in ("step", "lengths") else {})
+    _answer(answers, _figures(first) if kind in ("step", "lengths", *LAYER_KINDS) else {})
     for line in sys.stdin:
         turn = take(work, float(line))
         most = memory.peak()
@@ -56,7 +56,7 @@ def take(work: Work, seconds: float) -> dict[str, Any]:
     return {"median": float(np.median(times)), "count": len(times)}
 
 
-def _figures(first: tuple[float, Array]) -> dict[str, float]:
+def _figures(first: tuple[float | None, Array]) -> dict[str, float | None]:
     loss, gradient = first
     return {"loss": loss, "gradient": float(np.linalg.norm(gradient.astype(np.float64)))}
 

@@ -1,4 +1,4 @@
-"""``bptt bench``: how fast this machine takes a training step, ours and its peers'."""
+"""``bptt bench``: how fast this machine takes a training step, or runs a layer, ours and its peers'."""
 
 import click
 
@@ -7,21 +7,61 @@ from bptt.cli.output import to_json
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
-@click.option("--setting", "settings", multiple=True, metavar="A..G", help="Only this; may be repeated.")
-@click.option("--cell", default="lstm", show_default=True, help="A cell's name, FILE.py:NAME or MODULE:NAME.")
-@click.option("--contenders", metavar="NAME,...", help="Only these: bptt, reference, torch, torch-bf16, jax.")
+@click.option("--layers", is_flag=True, help="Layers alone, bptt.torch's beside torch.nn's.")
+@click.option(
+    "--setting",
+    "settings",
+    multiple=True,
+    metavar="A..G",
+    help="Only this; may be repeated. Layers: A..D, S.",
+)
+@click.option(
+    "--cell",
+    "cells",
+    multiple=True,
+    metavar="CELL",
+    help="A cell's name, FILE.py:NAME or MODULE:NAME; by default lstm. Layers take several; by default lstm, "
+    "gru, rnn, slstm.",
+)
+@click.option(
+    "--contenders",
+    metavar="NAME,...",
+    help="Only these: bptt, bptt-bf16, reference, torch, torch-bf16, jax. Of layers: bptt.torch, torch.nn; "
+    "and scripted, compiled, which are measured only where they are named.",
+)
 @click.option("--seconds", default=5.0, show_default=True, help="For each contender and measurement.")
 def bench(
-    as_json: bool, settings: tuple[str, ...], cell: str, contenders: str | None, seconds: float
+    as_json: bool,
+    layers: bool,
+    settings: tuple[str, ...],
+    cells: tuple[str, ...],
+    contenders: str | None,
+    seconds: float,
 ) -> None:
     """Measure a training step of a language model at seven sizes, beside the peers that are installed.
 
     Each contender has a process of its own, and they take turns. Also measured: the memory of a step,
     sequences of unequal length (at C), and writing (at B and D). Quiet the machine first.
+
+    With --layers it is layers alone, in PyTorch, over sequences of equal length, packed ones, and rows that
+    begin anew within them; forward and backward, and forward alone; at A to D, and at S, single steps of one
+    sequence. Where torch.nn has no such cell, it is a loop of PyTorch's operations; scripted and compiled are
+    that loop by torch.jit.trace and by torch.compile, which takes minutes.
     """
     from bptt.bench import bench as measured
-    from bptt.bench import report
+    from bptt.bench import bench_layers, report
+    from bptt.errors import ConfigError
 
     names = [name.strip() for name in contenders.split(",")] if contenders else ()
-    found = measured(settings, cell, names, seconds, say=lambda text: click.echo(text, err=True))
+
+    def say(text: str) -> None:
+        click.echo(text, err=True)
+
+    if layers:
+        benches = bench_layers(settings, cells, names, seconds, say)
+        click.echo(to_json({"layers": [b.to_json() for b in benches]}) if as_json else report.layers(benches))
+        return
+    if len(cells) > 1:
+        raise ConfigError(f"one cell's step is measured at a time, got --cell {' --cell '.join(cells)}")
+    found = measured(settings, (*cells, "lstm")[0], names, seconds, say)
     click.echo(to_json(found.to_json()) if as_json else report.text(found))

@@ -1,0 +1,104 @@
+"""Any cell as a loop of PyTorch's own operations: where compiled code cannot run, and second derivatives."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from bptt.cells import Cell
+from bptt.torch.native import How, Tensor
+from bptt.zoo.step import step_of, with_equations
+
+
+def run(
+    how: How,
+    x: Tensor,
+    mask: Tensor | None,
+    resets: Tensor | None,
+    states: Sequence[Tensor],
+    params: Sequence[Tensor],
+) -> list[Tensor]:
+    """Return what :func:`bptt.torch.native.forward` does, for autograd to go through."""
+    step, named = _step(how.cell), dict(zip(how.names, params, strict=True))
+    if how.by_rows:
+        named |= {name: named[name].T for name in ("W", "U")}
+    a_x = x @ named["W"]
+    if "b" in named:
+        a_x = a_x + named["b"]
+    if how.batch_sizes is not None:
+        return _packed(how, a_x, states, named)
+    T = x.shape[0]
+    y: list[Any] = [None] * T
+    after: list[Any] = [None] * T
+    now = tuple(states)
+    for t in reversed(range(T)) if how.reverse else range(T):
+        if resets is not None and not how.reverse:
+            now = _zeroed(now, resets[t])
+        new = step(a_x[t], now, named)
+        y[t] = new[0]
+        if mask is not None:
+            is_there = mask[t, :, None]
+            y[t] = torch.where(is_there, new[0], torch.zeros_like(new[0]))
+            new = tuple(torch.where(is_there, s, before) for s, before in zip(new, now, strict=True))
+        now = after[t] = new
+        if resets is not None and how.reverse:
+            now = _zeroed(now, resets[t])
+    all_states = [torch.stack(each) for each in zip(*after, strict=True)] if how.all_states else []
+    return [torch.stack(y), *now, *all_states]
+
+
+def _packed(how: How, a_x: Tensor, states: Sequence[Tensor], named: dict[str, Tensor]) -> list[Tensor]:
+    step, now = _step(how.cell), list(states)
+    assert how.batch_sizes is not None
+    rows = list(a_x.split(how.batch_sizes))
+    after: list[Any] = [None] * len(rows)
+    for t in reversed(range(len(rows))) if how.reverse else range(len(rows)):
+        n = len(rows[t])
+        after[t] = step(rows[t], tuple(s[:n] for s in now), named)
+        now = [torch.cat([new, s[n:]]) for new, s in zip(after[t], now, strict=True)]
+    joined = [torch.cat(each) for each in zip(*after, strict=True)]
+    return [joined[0], *now, *(joined if how.all_states else [])]
+
+
+def _zeroed(states: Sequence[Tensor], where: Tensor) -> tuple[Tensor, ...]:
+    return tuple(torch.where(where[:, None], torch.zeros_like(s), s) for s in states)
+
+
+_STEPS: dict[str, Any] = {}
+
+
+def prepare(cell: Cell) -> Any:
+    """Return a cell's step, made once; what PyTorch compiles finds it by the text of its equations."""
+    made = with_equations(cell)
+    step = step_of(made, functions(), lambda a, count: a.chunk(count, -1))
+    _STEPS[made.equations.text] = step
+    return step
+
+
+def _step(cell: Cell) -> Any:
+    found = _STEPS.get(_text(cell))
+    return prepare(cell) if found is None else found
+
+
+@torch.compiler.assume_constant_result
+def _text(cell: Cell) -> str:
+    return with_equations(cell).equations.text
+
+
+def functions() -> dict[str, Any]:
+    """Return the functions of the equations' notation, over tensors."""
+
+    def as_tensors(function: Any) -> Any:
+        def called(*values: Any) -> Any:
+            like = next(v for v in values if isinstance(v, torch.Tensor))
+            return function(*(torch.as_tensor(v, dtype=like.dtype, device=like.device) for v in values))
+
+        return called
+
+    own = {f: getattr(torch, f) for f in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs")}
+    return own | {
+        "softplus": torch.nn.functional.softplus,
+        "max": as_tensors(torch.maximum),
+        "min": as_tensors(torch.minimum),
+        "where": as_tensors(lambda u, v, w: torch.where(u > 0, v, w)),
+    }

@@ -1,0 +1,349 @@
+"""What every layer does around its cell: batches of all forms, directions, dropout, and what runs it."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch.autograd import forward_ad
+from torch.nn import functional as F  # noqa: N812  as everybody calls it
+from torch.nn.utils.rnn import PackedSequence
+from torch.utils._python_dispatch import _get_current_dispatch_mode
+
+from bptt.errors import ShapeError
+from bptt.kernels import backends
+from bptt.kernels.llvm.host import host
+from bptt.layer.shapes import layer_shapes
+from bptt.torch import loop, operator
+from bptt.torch.native import How, Tensor
+
+DTYPES = (torch.float32, torch.float64, torch.bfloat16)
+"""What compiled code is for; bfloat16 is held in it and computed in float32."""
+
+
+class Reason(NamedTuple):
+    """Why compiled code does not run, and whether PyTorch's own layer cannot either."""
+
+    text: str
+    by_loop: bool = False
+
+
+SHORT, SHORTEST = 16, 4
+"""Steps: with fewer it does not pay to lay out weights for compiled code; without, and with a backward."""
+
+_FEW = Reason("so few steps that laying out the weights for compiled code would not pay")
+_OTHERS = Reason("weights that are not of the layer's sizes, or not of one type")
+_MORE = Reason("tensors that are more than numbers")
+_UNFIT = Reason("an input that compiled code has no case for")
+
+
+class Batch(NamedTuple):
+    """A sequence as layers take it: x (T, N, D), or (R, D) where it is packed; flags (T, N) or none."""
+
+    x: Tensor
+    mask: Tensor | None
+    resets: Tensor | None
+    batch_sizes: Tensor | None
+    N: int
+
+
+class Recurrent(torch.nn.Module):
+    """Layers of a cell; a subclass says which parameters there are."""
+
+    theirs: ClassVar[Any] = None  # PyTorch's own class, where it has one
+    by_rows: ClassVar[bool]
+    narrows: ClassVar[bool] = True  # whether what autocast gives is as narrow as what it computes with
+    cell: Any  # a Cell
+
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+
+    def layer_params(self, k: int) -> tuple[tuple[str, ...], Sequence[Tensor]]:
+        """Return the names and the parameters of a layer in a direction: 0, or 0 and 1 are the first's."""
+        raise NotImplementedError
+
+    def reason_against(self) -> str | None:
+        """Return why compiled code cannot run this layer, if that is its own affair."""
+        return None
+
+    @property
+    def runs_on(self) -> str:
+        """What ran the last forward, or would run one; and if it is not compiled code, why."""
+        weight = self.layer_params(0)[1][0]
+        reason: Reason | None = self.__dict__["_ran"] if "_ran" in self.__dict__ else self._reason(weight)
+        if reason is None:
+            return f"compiled for {host().cpu}"
+        theirs = self.theirs is not None and not reason.by_loop
+        return ("PyTorch's own operator" if theirs else "a loop of PyTorch's operations") + f": {reason.text}"
+
+    def forward(
+        self,
+        input: Any,
+        hx: Any = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        return_states: bool = False,
+    ) -> Any:
+        """Run over a sequence.
+
+        Parameters
+        ----------
+        input : (T, N, D), (N, T, D) with ``batch_first``, (T, D), or PackedSequence
+        hx : (L·directions, N, H), or a tuple of them where the cell has several states, optional
+            The states before the first step; without N where `input` has none. Default: zeros.
+        mask : bool, as `input` without its last axis, optional
+            Where False the step does not exist for its row: its states are held, the output is zero.
+        resets : bool, as `mask`, optional
+            Where True no state crosses the border between the step before and this: what would is zero.
+        return_states : bool
+            Whether the states after each step are returned, too.
+
+        Returns
+        -------
+        output : as `input`, with H, or 2H with both directions, for D
+        hx : as the argument
+            The states after the last step; of the other direction, after the first.
+        states : as `hx`, of (L·directions, T, N, H), with T and N as in `input`
+            Only with ``return_states``.
+        """
+        packed = input if isinstance(input, PackedSequence) else None
+        x = input if packed is None else packed.data
+        own = () if hx is None else hx if isinstance(hx, tuple | list) else (hx,)
+        extra = mask is not None or resets is not None or return_states
+        is_compiling = torch.compiler.is_compiling()
+        # asked first: around a call as short as that much else would take its time
+        if self.theirs is not None and not (extra or is_compiling) and self._is_short(x, own, packed):
+            self.__dict__["_ran"] = _FEW
+            return self.theirs.forward(self, input, hx)
+        reason = self._reason(x) if self._fits(x, own, packed) else _UNFIT
+        if not is_compiling:
+            self.__dict__["_ran"] = reason
+        if reason is not None and self.theirs and (reason is _UNFIT or not (extra or reason.by_loop)):
+            return self.theirs.forward(self, input, hx)
+        if reason is _UNFIT:
+            self._refuse(x, own, packed)
+        if packed is not None and (mask is not None or resets is not None):
+            raise ShapeError("a packed sequence takes no mask and no resets: give it padded, with its mask")
+        batch = self._batch(x, own, mask, resets, packed)
+        states = self._states(batch, own, None if packed is None else packed.sorted_indices)
+        y, final, after = self._run(batch, states, reason, all_states=return_states)
+        if packed is not None:
+            back = packed.unsorted_indices
+            y = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, back)
+            final = final if back is None else [s.index_select(1, back) for s in final]
+        elif x.dim() == 2:
+            y, final, after = y.squeeze(1), [s.squeeze(1) for s in final], [s.squeeze(2) for s in after]
+        elif self.batch_first:
+            y, after = y.transpose(0, 1), [s.transpose(1, 2) for s in after]
+        found = (y, tuple(final), tuple(after)) if len(final) > 1 else (y, final[0], *after)
+        return found if return_states else found[:2]
+
+    def _is_short(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> bool:
+        """Return whether there are so few steps that PyTorch's own operator is as quick."""
+        if packed is not None:
+            T = len(packed.batch_sizes)
+        else:
+            T = x.shape[1 if self.batch_first and x.dim() == 3 else 0] if x.dim() in (2, 3) else SHORT
+        if T >= SHORT or _transform() is not None:
+            return False
+        if T < SHORTEST or not torch.is_grad_enabled():
+            return True
+        return not any(t.requires_grad for t in (x, *states, *self.layer_params(0)[1]))
+
+    def _fits(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> bool:
+        """Return whether PyTorch's layer takes these; where not, it has its own words for it."""
+        if x.dim() not in ((2, 3) if packed is None else (2,)) or x.shape[-1] != self.input_size:
+            return False
+        if 0 in x.shape or not x.is_floating_point():
+            return False
+        if not states:
+            return True
+        if packed is not None:
+            # where this is traced, nobody knows how many
+            unknown = torch.compiler.is_compiling()
+            N: tuple[int, ...] = (states[0].shape[1] if unknown else int(packed.batch_sizes[0]),)
+        else:
+            N = x.shape[:1] if self.batch_first else x.shape[1:2]
+            N = N if x.dim() == 3 else ()
+        shape = (self.num_layers * (1 + self.bidirectional), *N, self.hidden_size)
+        if len(states) != len(self.cell.states):
+            return False
+        plain = torch.compiler.is_compiling() or all(_is_plain(s) for s in states)
+        fits = all(s.shape == shape and s.dtype == x.dtype and s.device == x.device for s in states)
+        return plain and fits
+
+    def _refuse(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> None:
+        """Raise a ShapeError that says what does not fit."""
+        D, H, count = self.input_size, self.hidden_size, self.num_layers * (1 + self.bidirectional)
+        wanted = (
+            "(R, D)"
+            if packed is not None
+            else "(N, T, D) or (T, D)"
+            if self.batch_first
+            else "(T, N, D) or (T, D)"
+        )
+        raise ShapeError(
+            f"{self.cell.name}: input must be {wanted} with T, N above 0 and D = {D}, and the states "
+            f"{', '.join(self.cell.states)} each ({count}, N, {H}), all of one dtype and on one device; got "
+            f"{x.dtype} {tuple(x.shape)} and {[(s.dtype, tuple(s.shape)) for s in states] or 'no states'}"
+        )
+
+    def _reason(self, x: Tensor) -> Reason | None:
+        """Return why compiled code cannot run on an input, or None where it can."""
+        is_compiling = torch.compiler.is_compiling()
+        if not is_compiling and (transform := _transform()) is not None:
+            return transform
+        weight = self.layer_params(0)[1][0]
+        for tensor in (x, weight):
+            if tensor.device.type != "cpu":
+                return Reason(f"tensors on {tensor.device}")
+            if tensor.dtype not in DTYPES:
+                return Reason(f"{tensor.dtype}")
+        if _autocast() is None and x.dtype != weight.dtype:
+            return Reason("dtypes that differ")
+        if _autocast() == torch.float16:
+            return Reason("autocast to torch.float16")
+        if torch.jit.is_tracing() or (is_compiling and torch.onnx.is_in_onnx_export()):
+            return Reason("an export that knows PyTorch's operators alone")
+        if not is_compiling and not (_is_plain(x) and _get_current_dispatch_mode() is None):
+            return _MORE
+        return self._own_reason()
+
+    def _own_reason(self) -> Reason | None:
+        """Return why compiled code cannot run this layer with its weights as they are now."""
+        if (own := self.reason_against()) is not None:
+            return Reason(own)
+        is_compiling = torch.compiler.is_compiling()
+        sizes = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
+        known, wanted = (None, []) if is_compiling else self.__dict__.get("_wanted", (None, []))
+        if known != sizes:
+            wanted = self._shapes()
+            if not is_compiling:
+                self.__dict__["_wanted"] = sizes, wanted
+        for k, shapes in enumerate(wanted):
+            _, params = self.layer_params(k)
+            dtype = params[0].dtype
+            for param, shape in zip(params, shapes, strict=True):
+                if not (is_compiling or _is_plain(param)):
+                    return _MORE
+                if param.shape != shape or param.dtype != dtype or not param.is_cpu:
+                    return _OTHERS  # which would be read as if they were
+        return None
+
+    def _shapes(self) -> list[list[tuple[int, ...]]]:
+        """Return the shapes that the parameters have, of each layer in each direction."""
+        ways, D, H, found = 1 + self.bidirectional, self.input_size, self.hidden_size, []
+        for k in range(self.num_layers * ways):
+            shapes = layer_shapes(self.cell, D if k < ways else H * ways, H, "two")
+            names, _ = self.layer_params(k)
+            turned = slice(None, None, -1 if self.by_rows else 1)
+            found.append([shapes[name][turned] for name in names])
+        return found
+
+    def _batch(
+        self,
+        x: Tensor,
+        states: Sequence[Tensor],
+        mask: Tensor | None,
+        resets: Tensor | None,
+        packed: PackedSequence | None,
+    ) -> Batch:
+        if packed is not None:
+            # asked for before all else: where this is traced it ends a graph
+            N = states[0].shape[1] if states else int(packed.batch_sizes[0])
+            return Batch(x, None, None, packed.batch_sizes, N)
+        for name, flags in (("mask", mask), ("resets", resets)):
+            if flags is not None and (flags.shape != x.shape[:-1] or flags.dtype != torch.bool):
+                raise ShapeError(
+                    f"{name} must be bool {tuple(x.shape[:-1])}, the input's steps and rows; "
+                    f"got {flags.dtype} {tuple(flags.shape)}"
+                )
+        given = [x, mask, resets]
+        if x.dim() == 2:
+            given = [a if a is None else a.unsqueeze(1) for a in given]
+        elif self.batch_first:
+            given = [a if a is None else a.transpose(0, 1) for a in given]
+        x, mask, resets = given
+        if mask is not None:
+            x = x.masked_fill(~mask.unsqueeze(-1), 0)
+        return Batch(x, mask, resets, None, x.shape[1])
+
+    def _states(self, batch: Batch, given: Sequence[Tensor], order: Tensor | None) -> Sequence[Any]:
+        """Return each state (L·directions, N, H) before the first step, or None where it is zero."""
+        if not given:
+            return [None] * len(self.cell.states)
+        if batch.batch_sizes is None and given[0].dim() == 2:
+            return [s.unsqueeze(1) for s in given]
+        return given if order is None else [s.index_select(1, order) for s in given]
+
+    def _run(
+        self, batch: Batch, states: Sequence[Any], reason: Reason | None, *, all_states: bool
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the output, each state after the last step, and after each step where it is wanted."""
+        x, mask, resets, batch_sizes, N = batch
+        computed = _autocast() or x.dtype
+        dtype = computed if self.narrows else x.dtype
+        is_narrow = computed == torch.bfloat16 and reason is None
+        precision: backends.Precision = "bfloat16" if is_narrow and _has_bfloat16() else "float32"
+        is_known = batch_sizes is not None and not torch.compiler.is_compiling()
+        sizes = tuple(batch_sizes.tolist()) if is_known and batch_sizes is not None else None
+        if is_narrow:
+            x, states = x.float(), [s if s is None else s.float() for s in states]
+        ways, kinds, runs = 1 + self.bidirectional, len(states), []
+        for layer in range(self.num_layers):
+            if layer and self.dropout and self.training:
+                x = F.dropout(x, self.dropout)
+            for k in range(layer * ways, (layer + 1) * ways):
+                names, params = self.layer_params(k)
+                if is_narrow:
+                    params = [p.float() for p in params]
+                how = How(self.cell, names, self.by_rows, k % ways == 1, sizes, all_states)
+                own = [s if s is None or ways * self.num_layers == 1 else s[k : k + 1] for s in states]
+                if reason is None:
+                    found = list(operator.run(how, precision, x, mask, resets, own, params, N, batch_sizes))
+                else:
+                    zeros = x.new_zeros(N, self.hidden_size)
+                    found = loop.run(
+                        how, x, mask, resets, [zeros if s is None else s[0] for s in own], params
+                    )
+                    found[1 : 1 + kinds] = [s.unsqueeze(0) for s in found[1 : 1 + kinds]]
+                if how.reverse and resets is not None:
+                    cut = resets[0].unsqueeze(-1)
+                    found[1 : 1 + kinds] = [s.masked_fill(cut, 0) for s in found[1 : 1 + kinds]]
+                runs.append(found)
+            x = runs[-1][0] if ways == 1 else torch.cat([found[0] for found in runs[-ways:]], -1)
+        if len(runs) == 1:
+            final, after = runs[0][1 : 1 + kinds], [s.unsqueeze(0) for s in runs[0][1 + kinds :]]
+        else:
+            _, *each = zip(*runs, strict=True)
+            final, after = [torch.cat(s) for s in each[:kinds]], [torch.stack(s) for s in each[kinds:]]
+        if is_narrow:
+            return x.to(dtype), [s.to(dtype) for s in final], [s.to(dtype) for s in after]
+        return x, final, after
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Return whether a tensor is nothing but the numbers where it lies."""
+    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not tensor.is_neg()
+
+
+def _transform() -> Reason | None:
+    """Return which transform is under way that PyTorch's own layers do not take, if one is."""
+    if torch._C._functorch.peek_interpreter_stack() is not None:
+        return Reason("a transform of torch.func", by_loop=True)
+    if forward_ad._current_level >= 0:
+        return Reason("forward-mode derivatives", by_loop=True)
+    return None
+
+
+def _autocast() -> Any:
+    """Return the dtype to which autocast takes what it is for on the CPU, or None."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
+
+
+@torch.compiler.assume_constant_result
+def _has_bfloat16() -> bool:
+    return backends.has_bfloat16()
