@@ -14,7 +14,21 @@ import warnings
 import click
 
 from bptt import __version__
-from bptt.cli import bench, check, corpora, derive, flow, forecast, predict, presets, sample, train, verify
+from bptt.cli import (
+    bench,
+    check,
+    corpora,
+    derive,
+    export,
+    flow,
+    forecast,
+    import_,
+    predict,
+    presets,
+    sample,
+    train,
+    verify,
+)
 from bptt.cli.eval import evaluate
 from bptt.cli.output import Visible, visible
 from bptt.errors import BpttError, BpttWarning, DivergedError
@@ -49,6 +63,8 @@ for command in (
     predict.predict,
     forecast.forecast,
     flow.flow,
+    export.export,
+    import_.import_,
     verify.verify,
     corpora.corpora,
     presets.presets,

@@ -65,12 +65,14 @@ def sample(
     if how["stop"] == "":
         raise misused("--stop is the text to end before, and is empty")
     trained = Trained.load(folder, "last" if last else "best")
-    if trained.settings.job == "series":
+    job = trained.settings.job
+    if job == "series":
         raise RunError(f"{folder} holds a model of series, and writes no text: bptt forecast DIR")
-    if trained.settings.job == "labels":
+    if job == "labels":
         raise RunError(f"{folder} holds a model that tells labels, and writes no text: bptt predict DIR FILE")
     if trained.vocabulary is None:
-        raise RunError(f"{folder} holds a model of the task {trained.settings.data}, which writes no text")
+        of = "without a vocabulary" if job == "stream" else f"of the task {trained.settings.data}"
+        raise RunError(f"{folder} holds a model {of}, which writes no text")
     first: str | bytes = prime if prime_file is None else _read(prime_file, trained.vocabulary.kind)
     if isinstance(first, str):
         first, form = normalised(first, trained.vocabulary)

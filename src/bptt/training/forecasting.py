@@ -206,6 +206,7 @@ class Forecaster:
         return backtest(t.model, t.params, windows, origins, H)
 
     def _windows(self, path: str | None) -> Windows:
-        s = self.trained.settings
-        facts = self.trained.facts
+        s, facts = self.trained.settings, self.trained.facts
+        if path is None:
+            self.trained.expect_data("table")
         return windows_of(s, panel_of(s, path or s.data, facts), facts)

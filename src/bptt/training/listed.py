@@ -26,6 +26,7 @@ TRIES = 100
 
 def parts(trained: "Trained") -> Parts:
     """Return what a model was trained on, read as `Trained.corpus` is; DataError if it has changed."""
+    trained.expect_data("text")
     s, kind = trained.settings, _vocabulary(trained).kind
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", BpttWarning)

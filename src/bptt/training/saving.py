@@ -1,6 +1,7 @@
 """A run made of weights that were trained in Python."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,10 +63,6 @@ def save_run(
     >>> bptt.Trained.load(folder).vocabulary == vocabulary
     True
     """
-    expect_params(params, model.shapes)
-    for name, array in params.items():
-        if array.dtype not in (np.float32, np.float64) or not np.isfinite(array).all():
-            raise ShapeError(f"{name} must be finite float32 or float64 numbers, got {array.dtype}")
     if vocabulary is not None and not (
         len(vocabulary) == model.inputs == model.outputs and model.token_inputs
     ):
@@ -73,21 +70,47 @@ def save_run(
             f"a vocabulary of {len(vocabulary)} tokens is for a model of as many token inputs and outputs; "
             f"got {model.inputs} in, {model.outputs} out"
         )
+    return keep(folder, model, params, vocabulary, step=step)
+
+
+def settings_of(model: Model, settings: Settings) -> Settings:
+    """Return settings of a run that was made of weights, with what the model says of itself."""
     told = {
         name: getattr(model, declared.keyword or name)
         for name, declared in SETTINGS.items()
         if declared.part == "model" and not declared.jobs  # others are a job's own, and of no effect here
     }
-    told = {name: value for name, value in told.items() if value is not None}  # as a pool that is none
-    settings = Settings(**told | {"data": PYTHON, "embedding": model.embedding or 0})
-    facts: dict[str, Any] = {"source": "trained in Python"}
+    return replace(settings, **told | {"data": PYTHON, "valid": None, "embedding": model.embedding or 0})
+
+
+def keep(
+    folder: str | os.PathLike[str] | None,
+    model: Model,
+    params: Params,
+    vocabulary: Vocabulary | None,
+    *,
+    step: int,
+    settings: Settings | None = None,
+    facts: dict[str, Any] | None = None,
+    name: str = "run",
+) -> Path:
+    """Keep weights as a run, with the settings and facts that they were trained with, if these are known.
+
+    Without a folder it is the first of ``bptt-runs/NAME-1``, ... that is not there. See `save_run`.
+    """
+    expect_params(params, model.shapes)
+    for key, array in params.items():
+        if array.dtype not in (np.float32, np.float64) or not np.isfinite(array).all():
+            raise ShapeError(f"{key} must be finite float32 or float64 numbers, got {array.dtype}")
+    settings = settings_of(model, settings or Settings())
+    facts = (facts or {}) | {"source": "trained in Python"}
     if vocabulary is not None:
         facts |= {"tokens": vocabulary.kind, "vocabulary": len(vocabulary)}
     progress = Progress.none()
     progress.step = step
     checkpoint = Checkpoint({"params": params}, asdict(progress))
     config = config_of(model, settings, facts) | {"from": begun(PYTHON, step, params)}
-    run = Run.create(folder, config, None if vocabulary is None else vocabulary.to_json())
+    run = Run.create(folder, config, None if vocabulary is None else vocabulary.to_json(), name=name)
     try:
         run.save("last", checkpoint)
     finally:

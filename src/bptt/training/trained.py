@@ -108,6 +108,11 @@ class Trained:
             raise DataError(f"a model of {of} {does} no text")
         return self.vocabulary
 
+    def expect_data(self, kind: str) -> None:
+        """Raise a DataError where the run was made of weights alone, and so names no data of this kind."""
+        if self.settings.data == PYTHON:
+            raise DataError(f"{self.source} was saved from Python and names no {kind}: give the PATH of one")
+
     def scores(self, path: str | None = None) -> list[Score]:
         """Return how well the model predicts its validation (and test) text, or the text at `path`.
 
@@ -117,8 +122,6 @@ class Trained:
             If the text cannot be read, or holds a character that the model does not know.
         """
         vocabulary = self._of_text("reads")
-        if path is None and self.settings.data == PYTHON:
-            raise DataError(f"{self.source} was saved from Python and names no text: give the PATH of one")
         if self.settings.job == "lines":
             return listed.scores(self, path)
         kind = vocabulary.kind
@@ -297,6 +300,7 @@ class Trained:
         """
         if path is not None:
             return labeller_of(self).score(path, skip_unknown=skip_unknown)
+        self.expect_data("table")
         return held_out_score(self)
 
     def corpus(self) -> Corpus:
@@ -310,6 +314,7 @@ class Trained:
         DataError
             If it is not there, or cannot be that text.
         """
+        self.expect_data("text")
         s, kind = self.settings, self.vocabulary.kind if self.vocabulary else None
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BpttWarning)
@@ -333,6 +338,8 @@ class Trained:
 
     def verdict(self) -> Verdict:
         """Return whether the model solves the task it was trained on."""
+        if self.settings.data == PYTHON:
+            raise DataError(f"{self.source} was saved from Python and names no task to be solved")
         verdict = experiment(self.settings).verdict(self.params)
         if verdict is None:
             raise DataError(f"{self.settings.data} is a text: it has scores and no verdict")

@@ -1,0 +1,75 @@
+"""Files of safetensors, anybody's: arrays and texts, read within bounds."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt.errors import DataError, RunError
+from bptt.files import open_regular
+from bptt.training.runs import format as run_format
+from bptt.types import Array
+
+LIMIT = run_format.LIMITS["last.safetensors"]
+"""The most bytes of a file."""
+
+READ = ("F64", "F32", "F16", "BF16")
+"""What arrays may be of; the last two become float32, which holds them exactly."""
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return a file's arrays, float32 or float64, and its metadata.
+
+    DataError if it cannot be read, is none of safetensors, is not whole, or holds what is no finite number.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    header = _header(path)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays: dict[str, Array] = {}
+            for name in file.keys():  # noqa: SIM118 not a dict
+                kind = file.get_slice(name).get_dtype()
+                if kind not in READ:
+                    raise DataError(f"{path}: {name:.100} is of {kind}; what is read is {', '.join(READ)}")
+                array = _bfloat16(path, header, name) if kind == "BF16" else file.get_tensor(name)
+                arrays[name] = array.astype(np.float32) if kind == "F16" else array
+                if not np.isfinite(arrays[name]).all():
+                    raise DataError(f"{path}: {name:.100} holds what is no finite number")
+            return arrays, dict(file.metadata() or {})
+    except DataError:
+        raise
+    except (SafetensorError, RunError, OSError, ValueError, TypeError, KeyError) as error:
+        why = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+        raise DataError(f"{path} is not a whole file of safetensors: {why}") from None
+
+
+def _header(path: Path) -> bytes:
+    """Return the header; DataError where the file is another, or the header too long."""
+    try:
+        with open_regular(path, LIMIT) as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            if length <= run_format.HEADER_LIMIT:
+                return file.read(length)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        raise DataError(
+            f"{path} is a pickle, which is code, and is not read: in PyTorch, sd = torch.load({path.name!r}, "
+            "weights_only=True); safetensors.torch.save_file({k: v.clone() for k, v in sd.items()}, "
+            f"{path.with_suffix('.safetensors').name!r}) writes what is read"
+        )
+    if start.startswith(b"\x89HDF"):
+        raise DataError(f"{path} is HDF5, as Keras writes it: --from keras")
+    raise DataError(f"{path} is not a file of safetensors: its header would be {length:,} bytes")
+
+
+def _bfloat16(path: Path, header: bytes, name: str) -> Array:
+    """Return an array of bfloat16, which NumPy does not have, as float32."""
+    told: dict[str, Any] = run_format.decode(header, dict[str, Any])[name]
+    first, end = told["data_offsets"]
+    with open_regular(path, LIMIT) as file:
+        file.seek(8 + len(header) + first)
+        halves = np.frombuffer(file.read(end - first), "<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(told["shape"])
