@@ -29,6 +29,7 @@ GROUPS = {
         "bptt.nets.sample",
         "bptt.nets.evaluate",
         "bptt.nets.conventions",
+        "bptt.exchange",
         "bptt.flow",
     ),
     "Data": ("bptt.data",),

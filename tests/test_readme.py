@@ -1,6 +1,7 @@
 """What the README shows is so: its code runs, its commands print what stands there, its links exist."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 from textwrap import dedent
@@ -123,3 +124,13 @@ def test_every_room_has_its_line_in_the_table() -> None:
     src = ROOT / "src" / "bptt"
     rooms = {path.parent.name for path in src.glob("*/__init__.py")}
     assert rooms == set(re.findall(r"\(src/bptt/(\w+)\)", table))
+
+
+def test_the_code_of_the_page_on_pytorch_runs(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    page = (ROOT / "docs" / "torch.md").read_text(encoding="utf-8")
+    file = tmp_path / "page.py"  # for a cell is read from a file
+    file.write_text("\n".join(re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)), encoding="utf-8")
+    names = runpy.run_path(str(file))
+    assert names["model"].lstm.runs_on.startswith("compiled for ")
+    assert names["layer"].runs_on.startswith("compiled for ")

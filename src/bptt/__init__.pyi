@@ -1,6 +1,7 @@
 from bptt import cells as cells
 from bptt import checking as checking
 from bptt import derive as derive
+from bptt import exchange as exchange
 from bptt import flow as flow
 from bptt import zoo as zoo
 from bptt.checking import Report as Judgement  # noqa: F401  another Report is training's
