@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bptt.kernels.llvm.jit import address
-from bptt.kernels.runtime.tape import recording
+from bptt.kernels.runtime.tape import apart, recording
 from bptt.types import Array, Dtype
 
 SMALL = 1 << 16
@@ -146,13 +146,14 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
     shape = tuple(shape) if isinstance(shape, Sequence) else (shape,)
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
-    # busy: a finaliser or a signal's handler that came in between
-    if size < SMALL or _arena.is_busy or recording.tape is not None:
-        room = np.empty(size + 64, np.uint8)
-        array = np.ndarray(shape, dtype, room, -address(room) % 64)
-        if recording.tape is not None:
-            recording.tape.scratch.append(array)
+    if recording.tape is not None:
+        array = np.ndarray(shape, dtype, apart(size))
+        recording.tape.scratch.append(array)
         return array
+    # busy: a finaliser or a signal's handler that came in between
+    if size < SMALL or _arena.is_busy:
+        room = np.empty(size + 64, np.uint8)
+        return np.ndarray(shape, dtype, room, -address(room) % 64)
     size += -size % 4096 + 64  # so that neighbours do not begin at the same place of a page
     try:
         _arena.is_busy = True

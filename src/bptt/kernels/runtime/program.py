@@ -17,7 +17,7 @@ from bptt.errors import BpttError
 from bptt.kernels.llvm.jit import address
 from bptt.kernels.runtime import memory, pool
 from bptt.kernels.runtime.serving import JOB
-from bptt.kernels.runtime.tape import Tape, recording
+from bptt.kernels.runtime.tape import Tape, apart, recording
 from bptt.types import Array
 
 Shaped = tuple[tuple[int, ...], Any]
@@ -27,7 +27,7 @@ LINE = 64
 """Bytes of a line of the caches: room begins at one."""
 
 FIRST_ADDRESS = 1 << 32
-"""Below this a word is a size: programs do not have their arrays there."""
+"""Below this a word is a size, or the address of what stays where it is."""
 
 
 class Program:
@@ -102,8 +102,7 @@ class Program:
 def _stand_in(shape: tuple[int, ...], dtype: Any) -> Array:
     """Return an array of addresses of its own, also where it has no numbers."""
     dtype = np.dtype(dtype)
-    size = int(np.prod(shape)) * dtype.itemsize
-    return np.ndarray(shape, dtype, np.empty(size + LINE, np.uint8))
+    return np.ndarray(shape, dtype, apart(int(np.prod(shape)) * dtype.itemsize))
 
 
 def _placed(arrays: Mapping[str, Array], tape: Tape) -> tuple[list[tuple[int, int, int, int]], int]:
@@ -119,6 +118,8 @@ def _placed(arrays: Mapping[str, Array], tape: Tape) -> tuple[list[tuple[int, in
     for k, array in enumerate(arrays.values()):
         at = array.ctypes.data
         places.append((at, at + max(array.nbytes, 1), k + 2, 0))
+    if min((at for at, *_ in places), default=FIRST_ADDRESS) < FIRST_ADDRESS:
+        raise BpttError("the system gave out pages at an address that could be a size")
     for array in tape.constants:
         at = array.ctypes.data
         places.append((at, at + max(array.nbytes, 1), -1, 0))

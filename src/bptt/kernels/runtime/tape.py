@@ -1,11 +1,22 @@
 """What is written down of works while a program is laid out."""
 
+import mmap
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
+
 from bptt.types import Array
+
+
+def apart(size: int) -> Array:
+    """Return so many bytes in pages of their own, which lie where no size is as large a number.
+
+    What the system's allocator gives out may lie low: then a word would not say whether it is an address.
+    """
+    return np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)
 
 
 class Tape:
