@@ -145,6 +145,7 @@ def test_a_folder_that_is_none_is_looked_in_without_harm(
     for arguments in (["corpora"], ["train", "reber", *FAST_TASK, "--out=run"]):
         code = bptt(arguments)
         errors = capsys.readouterr().err
-        assert code in (0, 1) if not errors else code == 2
+        # Compiled code that has no folder is told once a process, as a note: training goes on without it.
+        assert code == 2 if errors and not errors.startswith("bptt: note: ") else code in (0, 1)
         assert errors.count("\n") <= 1
         assert "fault of bptt" not in errors
