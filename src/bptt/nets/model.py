@@ -16,18 +16,19 @@ flat dicts of arrays that the caller owns.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Unpack
+from typing import Literal, NamedTuple, Unpack
 
 import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import Backend, Precision
+from bptt.kernels.backends import Backend, Precision, add
+from bptt.kernels.runtime.programs import Programs
 from bptt.layer.threads import one_blas_thread
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
-from bptt.nets.output import Output, OutputRun
+from bptt.nets.output import Counted, Output, OutputRun
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
@@ -307,10 +308,30 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
-        with one_blas_thread():
-            run = self._run(params, batch, state, rng)
-            loss, each, above = self.output.backprop(params, run.h, self._of_outputs(batch), rng)
-            return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
+        batch, counted = self._checked(params, batch, state), None
+        above = self._of_outputs(batch)
+        if not self._is_compiled(params, batch, state):
+            with one_blas_thread():
+                run = self._run(params, batch, state, rng)
+                outputs = self.output.forward(params, run.h, rng)
+                loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
+                grads = run.gradients(outputs.backward(loss.grad), None, overwrite=True)
+                return Backprop(loss.value, loss.each, grads, run.layers.states)
+        counted = self.output.counted(above, self._steps(batch))
+        arrays = self._arrays(params, batch, state, counted)
+        if rng is not None and (self.dropout or self.input_dropout):
+            with one_blas_thread():
+                found = self._compute(arrays, "backprop", rng)
+        else:
+            found = self._programs(arrays, "backprop")
+        each, own = found["each"], {name: found[f"d.{name}"] for name in params}
+        loss = float(counted.w.ravel() @ each.ravel())
+        if counted.c is not None:
+            each = (each * counted.c).astype(each.dtype)
+        first = {name: found[f"d.first.{name}"] for name in self.stack.state_names}
+        last = {name: found[f"last.{name}"] for name in self.stack.state_names}
+        grads = Gradients(own, found.get("d.inputs"), first, found.get("d.features"))
+        return Backprop(loss, each, grads, last)
 
     def losses(
         self,
@@ -324,10 +345,18 @@ class Model:
 
         Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
-        batch = Batch.of(inputs, targets, **flags)
-        with one_blas_thread():
-            run = self._run(params, batch, state, None)
-            return self.output.losses(params, run.h, self._of_outputs(batch)), run.layers.states
+        batch = self._checked(params, Batch.of(inputs, targets, **flags), state)
+        above = self._of_outputs(batch)
+        if not self._is_compiled(params, batch, state):
+            run = self.forward(params, batch, state)
+            loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
+            return loss.each, run.state
+        counted = self.output.counted(above, self._steps(batch))
+        found = self._programs(self._arrays(params, batch, state, counted), "losses")
+        each = found["each"] if counted.c is None else (found["each"] * counted.c).astype(found["each"].dtype)
+        if above.counted is not None:
+            each = np.where(above.counted, each, each.dtype.type(0))
+        return each, {name: found[f"last.{name}"] for name in self.stack.state_names}
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""
@@ -351,14 +380,65 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), or (1, N, K) with a pool, ``state``, and ``backward``.
         """
+        batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
-            run = self._run(params, Batch.of(inputs, **flags), state, rng)
+            run = self._run(params, batch, state, rng)
             return ModelRun(run, self.output.forward(params, run.h, rng))
 
-    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
-        """Run (0) to (2)."""
+    def _checked(self, params: Params, batch: Batch, state: Params | None) -> Batch:
+        """Return a batch without its padding, or raise an error that names what does not fit."""
         self.start.expect(batch.features, state)
         expect_params(params, self.shapes)
+        self.stack.expect_states("states", state)
+        return self.input.checked(batch)
+
+    def _is_compiled(self, params: Params, batch: Batch, state: Params | None) -> bool:
+        """Return whether all of it, the loss too, is compiled code."""
+        arrays = [*params.values(), *(state or {}).values()]
+        arrays += [] if self.token_inputs else [batch.inputs]
+        return self.output.is_compiled(np.result_type(*arrays))
+
+    def _steps(self, batch: Batch) -> tuple[int, int]:
+        """Return how many steps the outputs have, and of how many rows."""
+        T, N = batch.inputs.shape[:2]
+        return (T, N) if self.pool is None else (1, N)
+
+    def _arrays(self, params: Params, batch: Batch, state: Params | None, counted: Counted) -> Params:
+        """Return all that a step depends on, by name."""
+        arrays = params | {"inputs": batch.inputs, "targets": counted.targets}
+        if batch.mask is not None or batch.target_mask is not None or counted.c is not None:
+            arrays["w"] = counted.w
+        for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
+            if flag is not None:
+                arrays[name] = flag
+        return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
+
+    @cached_property
+    def _programs(self) -> Programs:
+        return Programs(self._compute)
+
+    def _compute(
+        self, arrays: Params, what: Literal["backprop", "losses"], rng: Generator | None = None
+    ) -> Params:
+        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``"""
+        params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
+        flags = {name: arrays.get(name) for name in ("mask", "reset", "features")}
+        state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
+        first = {name: array for name, array in state.items() if array is not None}
+        run = self._run(params, Batch(arrays["inputs"], **flags), first or None, rng)
+        found = {f"last.{name}": array for name, array in run.layers.states.items()}
+        if what == "losses":
+            return found | {"each": self.output.losses(params, run.h, targets)}
+        w = arrays.get("w")
+        each, above = self.output.backprop(params, run.h, targets, w, rng)
+        grads = run.gradients(above, None, overwrite=True)
+        found |= {"each": each} | {f"d.{name}": array for name, array in grads.params.items()}
+        found |= {f"d.first.{name}": array for name, array in grads.states.items()}
+        others = {"d.inputs": grads.inputs, "d.features": grads.features}
+        return found | {name: array for name, array in others.items() if array is not None}
+
+    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
+        """Run (0) to (2), of what is `_checked`."""
         states = self.start.forward(params, batch.features, state)
         below = self.input.forward(params, batch, rng)
         layers = self.stack.forward(below.params, below.batch, states, rng=rng)
@@ -389,7 +469,7 @@ class _LayersRun:
         first = self.model.start.backward(self.params, self.batch.features, back.states)
         found = back.params | first.params
         for name, array in above.params.items():  # a tied matrix has two
-            found[name] = found[name] + array if name in found else array
+            found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: found[name] for name in self.params if name in found}
         return Gradients(ordered, back.inputs, back.states, first.features)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import Backend, LayerRun, Precision, expect_backend, unroll
+from bptt.kernels.backends import Backend, LayerRun, Precision, add, expect_backend, side_by_side, unroll
 from bptt.layer.shapes import layer_shapes
 from bptt.nets import dropout
 from bptt.nets.init import Init
@@ -171,7 +171,7 @@ class Stack:
                 runs.append((prefix, run))
                 outputs.append(run.y)
                 final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
-            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+            x = side_by_side(outputs, self.backend)
         return StackRun(x, final, self, runs, drops)
 
     def expect_states(self, what: str, states: Params | None) -> None:
@@ -231,7 +231,8 @@ class StackRun:
                     prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
                 }
                 if grads.inputs is not None:
-                    dx = grads.inputs if dx is None else dx + grads.inputs  # both directions read the same x
+                    # both directions read the same x
+                    dx = grads.inputs if dx is None else add(dx, grads.inputs, stack.backend)
             if dx is not None:
                 dx = dropout.apply(dx, self._drops[layer])
         return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})

@@ -19,6 +19,7 @@ from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
 from bptt.kernels.llvm.loops import count_loop, i32, i64
 from bptt.kernels.llvm.vector import Vector
+from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.ops.sums import column_sums
 from bptt.kernels.runtime import memory, pool
@@ -80,8 +81,10 @@ def cross_entropy(
         each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
         each[those], dh[those] = some.each, some.dh
         return some._replace(each=each, dh=dh)
-    each, dh, dV = np.empty(M, dtype), memory.empty((M, H), dtype), memory.empty((H, K), dtype)
-    db = np.zeros(K, dtype)
+    each, dh = memory.empty(M, dtype), memory.empty((M, H), dtype)
+    dV, db = memory.empty((H, K), dtype), rows.zeros(K, dtype)
+    if V.strides[0] == V.itemsize:  # it lies by its columns, and so does what it is added to
+        dV = memory.empty((K, H), dtype).T
     for k, (at, dz) in enumerate(_blocks(h, V, b, targets, w, each, bfloat16=bfloat16)):
         column_sums(dz, db)
         matmul(dz, V.T, dh[at], bfloat16=bfloat16)
@@ -97,7 +100,7 @@ def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: boo
     >>> losses(np.zeros((1, 2)), np.ones((2, 4)), None, np.array([2])).round(4)
     array([1.3863])
     """
-    each = np.empty(len(h), h.dtype)
+    each = memory.empty(len(h), h.dtype)
     for _ in _blocks(h, V, b, targets, np.ones(len(h)), each, bfloat16=bfloat16):
         pass
     return each
@@ -109,9 +112,8 @@ def _blocks(
     """Write the losses of some rows at a time to `each`; yield which rows, and dz for them."""
     M, K, dtype = len(h), V.shape[1], h.dtype
     targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
-    bias = np.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
-    rows = max(1, min(M, BLOCK // K))
-    blocks = -(-M // rows)
+    bias = rows.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
+    blocks = -(-M // max(1, min(M, BLOCK // K)))
     logits = memory.empty((-(-M // blocks), K), dtype)
     for at in threads.cuts(M, blocks):
         z = logits[: at.stop - at.start]
@@ -127,7 +129,7 @@ def _softmax(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> No
         (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
         for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
     ]
-    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.char, host()), np.array(words, np.int64))
+    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.char, host()), np.array(words, np.int64), w)
 
 
 def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
