@@ -84,7 +84,7 @@ class Input:
         return InputRun(replace(batch, inputs=x), below, self, params, tokens, drop)
 
     def checked(self, batch: Batch) -> Batch:
-        """Return a batch, its inputs without their padding, or raise a ShapeError that names what is wrong."""
+        """Return a batch without padding in its inputs, or raise a ShapeError that names what is wrong."""
         inputs, mask = batch.inputs, batch.mask
         kind = np.integer if self.tokens else np.inexact
         if inputs.ndim != (2 if self.tokens else 3) or not np.issubdtype(inputs.dtype, kind):
@@ -96,7 +96,8 @@ class Input:
             raise ShapeError(
                 f"tokens must be in 0 .. V-1 = {self.size - 1}, got {inputs.min()} .. {inputs.max()}"
             )
-        return replace(batch, inputs=np.ascontiguousarray(inputs, np.int64) if self.tokens else inputs)
+        inputs = np.ascontiguousarray(inputs, np.int64) if self.tokens else inputs
+        return batch if inputs is batch.inputs else replace(batch, inputs=inputs)
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return matmul(a, b, self.stack.backend, self.stack.precision)

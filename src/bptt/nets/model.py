@@ -14,6 +14,7 @@ returned; a model chains them. It is a description and holds no arrays: paramete
 flat dicts of arrays that the caller owns.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, NamedTuple, Unpack
@@ -23,12 +24,12 @@ import numpy as np
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
-from bptt.kernels.runtime.programs import Programs
 from bptt.layer.threads import one_blas_thread
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
 from bptt.nets.output import Counted, Output, OutputRun
+from bptt.nets.planned import Planned
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
@@ -308,30 +309,35 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
-        batch, counted = self._checked(params, batch, state), None
+        draws = rng is not None and (self.dropout > 0 or self.input_dropout > 0)
+        found = None if draws else self._planned.run("backprop", params, batch, state)
+        if found is not None:
+            return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
+        batch = self._checked(params, batch, state)
         above = self._of_outputs(batch)
-        if not self._is_compiled(params, batch, state):
-            with one_blas_thread():
+        with one_blas_thread():
+            if not self._is_compiled(params, batch, state):
                 run = self._run(params, batch, state, rng)
                 outputs = self.output.forward(params, run.h, rng)
                 loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
                 grads = run.gradients(outputs.backward(loss.grad), None, overwrite=True)
                 return Backprop(loss.value, loss.each, grads, run.layers.states)
-        counted = self.output.counted(above, self._steps(batch))
-        arrays = self._arrays(params, batch, state, counted)
-        if rng is not None and (self.dropout or self.input_dropout):
-            with one_blas_thread():
-                found = self._compute(arrays, "backprop", rng)
-        else:
-            found = self._programs(arrays, "backprop")
-        each, own = found["each"], {name: found[f"d.{name}"] for name in params}
-        loss = float(counted.w.ravel() @ each.ravel())
-        if counted.c is not None:
-            each = (each * counted.c).astype(each.dtype)
-        first = {name: found[f"d.first.{name}"] for name in self.stack.state_names}
-        last = {name: found[f"last.{name}"] for name in self.stack.state_names}
+            counted = self.output.counted(above, self._steps(batch))
+            found = self._compute(self._arrays(params, batch, state, counted), "backprop", rng)
+        if not draws and counted.c is None:
+            self._planned.met("backprop", params, batch, state)
+        return self._backprop_of(found, params, counted.w, counted.c)
+
+    def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
+        """Return what was found, as `_compute` names it."""
+        each, states = found["each"], self.stack.state_names
+        loss = float(w.ravel() @ each.ravel())
+        if c is not None:
+            each = (each * c).astype(each.dtype)
+        own = {name: found["d." + name] for name in params}
+        first = {name: found["d.first." + name] for name in states}
         grads = Gradients(own, found.get("d.inputs"), first, found.get("d.features"))
-        return Backprop(loss, each, grads, last)
+        return Backprop(loss, each, grads, {name: found["last." + name] for name in states})
 
     def losses(
         self,
@@ -345,18 +351,25 @@ class Model:
 
         Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
-        batch = self._checked(params, Batch.of(inputs, targets, **flags), state)
-        above = self._of_outputs(batch)
-        if not self._is_compiled(params, batch, state):
-            run = self.forward(params, batch, state)
-            loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
-            return loss.each, run.state
-        counted = self.output.counted(above, self._steps(batch))
-        found = self._programs(self._arrays(params, batch, state, counted), "losses")
-        each = found["each"] if counted.c is None else (found["each"] * counted.c).astype(found["each"].dtype)
-        if above.counted is not None:
-            each = np.where(above.counted, each, each.dtype.type(0))
-        return each, {name: found[f"last.{name}"] for name in self.stack.state_names}
+        batch = Batch.of(inputs, targets, **flags)
+        found = self._planned.run("losses", params, batch, state)
+        if found is None:
+            batch = self._checked(params, batch, state)
+            above = self._of_outputs(batch)
+            if not self._is_compiled(params, batch, state):
+                run = self.forward(params, batch, state)
+                loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
+                return loss.each, run.state
+            counted = self.output.counted(above, self._steps(batch))
+            with one_blas_thread():
+                found = self._compute(self._arrays(params, batch, state, counted), "losses")
+            if counted.c is None:
+                self._planned.met("losses", params, batch, state)
+            else:
+                found["each"] = (found["each"] * counted.c).astype(found["each"].dtype)
+            if above.counted is not None:
+                found["each"] = np.where(above.counted, found["each"], found["each"].dtype.type(0))
+        return found["each"], {name: found["last." + name] for name in self.stack.state_names}
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""
@@ -414,15 +427,17 @@ class Model:
         return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
 
     @cached_property
-    def _programs(self) -> Programs:
-        return Programs(self._compute)
+    def _planned(self) -> Planned:
+        return Planned(self._compute, self.inputs if self.token_inputs else None, self.outputs)
 
     def _compute(
         self, arrays: Params, what: Literal["backprop", "losses"], rng: Generator | None = None
     ) -> Params:
-        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``"""
+        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``."""
         params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
-        flags = {name: arrays.get(name) for name in ("mask", "reset", "features")}
+        flags: Flags = {
+            "mask": arrays.get("mask"), "reset": arrays.get("reset"), "features": arrays.get("features"),
+        }  # fmt: skip
         state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
         first = {name: array for name, array in state.items() if array is not None}
         run = self._run(params, Batch(arrays["inputs"], **flags), first or None, rng)

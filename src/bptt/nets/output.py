@@ -127,8 +127,14 @@ class Output:
         """Return the targets of a batch for outputs (T, N), and what each counts."""
         targets = counted_targets(batch.targets, shape, self.size, batch.counted)
         c = None if self.class_weights is None else np.array(self.class_weights)[targets]
-        w = weights(shape, self.reduction, batch.counted) if batch.counted is not None else _alike(shape, self.reduction)
-        return Counted(np.ascontiguousarray(targets, np.int64), w if c is None else w * c, c)
+        w = _alike(shape, self.reduction)
+        if batch.counted is not None:
+            w = weights(shape, self.reduction, batch.counted)
+        return Counted(w if c is None else w * c, c, np.ascontiguousarray(targets, np.int64))
+
+    def alike(self, shape: tuple[int, int]) -> Array:
+        """Return w where all targets count alike."""
+        return _alike(shape, self.reduction)
 
     def backprop(
         self, params: Params, h: Array, targets: Array, w: Array | None, rng: Generator | None = None
@@ -141,8 +147,7 @@ class Output:
         """
         from bptt.kernels.ops.output import cross_entropy
 
-        if w is None:
-            w = _alike(h.shape[:2], self.reduction)
+        w = self.alike(h.shape[:2]) if w is None else w
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         V, b = self.matrix(params), params.get("output.b")
@@ -169,21 +174,21 @@ class Output:
 
 
 class Counted(NamedTuple):
-    """Targets, and what they count.
+    """What targets count.
 
     Attributes
     ----------
-    targets : (T, N)
-        0 where they do not count.
     w : (T, N)
         What each one's loss counts in the whole.
     c : (T, N), optional
         What it is multiplied by for its class.
+    targets : (T, N)
+        0 where they do not count.
     """
 
-    targets: Array
     w: Array
     c: Array | None
+    targets: Array
 
 
 @lru_cache

@@ -6,6 +6,7 @@ direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import get_args
 
@@ -81,7 +82,7 @@ class Stack:
         """The size of the output: H, or 2H with both directions."""
         return self.hidden * (2 if self.bidirectional else 1)
 
-    @property
+    @cached_property
     def directions(self) -> tuple[str, ...]:
         """What stands in a parameter's name for each direction."""
         return ("", "reverse.") if self.bidirectional else ("",)
@@ -111,7 +112,7 @@ class Stack:
         """Return the states of all layers, (N, H) zeros."""
         return {name: np.zeros((batch, self.hidden), dtype) for name in self.state_names}
 
-    @property
+    @cached_property
     def state_names(self) -> tuple[str, ...]:
         """The names of all states, layer by layer."""
         return tuple(

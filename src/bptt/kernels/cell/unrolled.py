@@ -55,7 +55,7 @@ def _own(states: Array | None, N: int, H: int, dtype: np.dtype[Any]) -> Array:
 
 
 def _cut(states: Array, is_reset: Array | None) -> Array:
-    """Return final states, or their gradient: zeros, in place, where the last border of the loop is a reset."""
+    """Make final states, or their gradient, zeros where the last border of the loop is a reset."""
     if is_reset is not None:
         states[is_reset] = 0
     return states

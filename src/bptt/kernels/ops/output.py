@@ -142,12 +142,17 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
             totals = [b.alloca(v.type) for _ in range(4)]
         for total in totals:
             v.store(v.const(first), total)
-        with count_loop(b, K, 4 * v.lanes) as c:
+
+        def some(c: Any, left: Any) -> None:
             for k, total in enumerate(totals):
-                at = b.add(c, i64(k * v.lanes))
-                mask = v.tail(b.sub(K, at))
-                value = v.select(mask, body(at, mask), v.const(first))
+                at, mask = b.add(c, i64(k * v.lanes)), None
+                if left is not None:
+                    mask = v.tail(b.sub(left, i64(k * v.lanes)))
+                value = body(at, mask)
+                value = value if mask is None else v.select(mask, value, v.const(first))
                 v.store(join(v.load(total), value), total)
+
+        v.each(K, some, vectors=4)
         one = join(join(v.load(totals[0]), v.load(totals[1])), join(v.load(totals[2]), v.load(totals[3])))
         width = v.lanes
         while width > 1:  # the upper half onto the lower
@@ -179,7 +184,9 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
         loss = b.fsub(b.extract_element(v.log(total), i64(0)), shifted)
         b.store(loss, v.at(each, r))
         factor = v.div(v.broadcast(weight), total)
-        with count_loop(b, K, v.lanes) as c:
-            mask = v.tail(b.sub(K, c))
-            v.store(v.mul(v.load(v.at(row, c), mask), factor), v.at(row, c), mask)
+
+        def scaled(at: Any, mask: Any) -> None:
+            v.store(v.mul(v.load(v.at(row, at), mask), factor), v.at(row, at), mask)
+
+        v.each(K, scaled)
         b.store(b.fsub(b.load(target_at, typ=v.scalar), weight), target_at)

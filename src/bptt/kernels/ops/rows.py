@@ -76,7 +76,7 @@ def take(table: Array, index: Array) -> Array:
 
 
 def _share(what: str, out: Array, *operands: Array, index: Array | None = None) -> None:
-    """Run over `out`, whose rows are shared out over the threads; of one row with gaps nowhere, its columns."""
+    """Run over `out`, whose rows are shared out over the threads; its numbers, where none has gaps."""
     if out.size == 0:
         return
     arrays = [out, *map(_readable, operands)]
@@ -136,10 +136,12 @@ def _each(
                 values = [b.load(place, typ=v.scalar) for place in own[1:]]
                 b.store(_made(v, what, values, v.scalar(0.0)), own[0])
         else:
-            with count_loop(b, columns, v.lanes) as c:
-                mask = v.tail(b.sub(columns, c))
+
+            def some(c: Value, mask: Value | None) -> None:
                 loaded = [v.load(v.at(place, c), mask) for place in at[1:]]
                 v.store(_made(v, what, loaded, v.const(0.0)), v.at(at[0], c), mask)
+
+            v.each(columns, some)
 
 
 def _made(v: Vector, what: str, values: list[Value], zero: Value) -> Value:

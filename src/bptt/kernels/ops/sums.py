@@ -88,11 +88,13 @@ def _scatter(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
     with count_loop(b, M) as r:
         row = b.load(b.gep(tokens, [r], source_etype=i64), typ=i64)
         to, value = v.at(out, b.mul(row, K)), v.at(values, b.mul(r, ld))
-        with count_loop(b, columns, v.lanes) as c:
-            mask = v.tail(b.sub(columns, c))
+
+        def some(c: Value, mask: Value | None) -> None:
             v.prefetch(v.at(value, b.add(c, b.mul(ld, i64(AHEAD)))), to_write=False)
             total = v.add(v.load(v.at(to, c), mask), v.load(v.at(value, c), mask))
             v.store(total, v.at(to, c), mask)
+
+        v.each(columns, some)
 
 
 def _sums(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:

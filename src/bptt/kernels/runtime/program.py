@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bptt.errors import BpttError
-from bptt.kernels.llvm.jit import address
+from bptt.kernels.llvm.jit import address, quick_address
 from bptt.kernels.runtime import memory, pool
 from bptt.kernels.runtime.serving import JOB
 from bptt.kernels.runtime.tape import Room, Tape, UnplannedError, recording
@@ -26,6 +26,9 @@ Shaped = tuple[tuple[int, ...], Any]
 LINE = 64
 """Bytes of a line of the caches: room begins at one."""
 
+SMALL = 1 << 20
+"""Bytes below which results share a block: it takes longer to ask for one than to fill it."""
+
 FIRST_ADDRESS = 1 << 32
 """Below this a word is a size, or the address of what stays where it is."""
 
@@ -35,7 +38,9 @@ class _Place(NamedTuple):
 
     start: int
     stop: int
-    base: int  # 0 the words, 1 the room, then the arrays that are given, then those that are made; -1 as it is
+    base: (
+        int  # 0 the words, 1 the room, then the arrays that are given, then those that are made; -1 as it is
+    )
     offset: int
 
 
@@ -135,7 +140,7 @@ class Program:
         dict of arrays
             What the function returned.
         """
-        given = [array if isinstance(array, int) else address(array) for array in arrays]
+        given = [array if type(array) is int else quick_address(array) for array in arrays]
         words, room = self._words.copy(), memory.scratch(self._room)
         at = address(words)
         blocks = [memory.empty(size, np.uint8) for size in self._blocks]
@@ -154,10 +159,7 @@ class Program:
 def _made(
     tape: Tape, results: Mapping[str, Array]
 ) -> tuple[list[tuple[int, Room]], dict[str, _Made], list[int], list[tuple[int, int]]]:
-    """Return the rooms in which results lie, by number; each result; blocks' bytes; where each room is in them.
-
-    Small rooms share a block, for it takes longer to ask for one than to fill it.
-    """
+    """Return the rooms of results, by number; each result; the blocks' bytes; where each room is in them."""
     rooms: list[Room] = []
     found: dict[str, _Made] = {}
     blocks, starts = [0] * bool(results), []
@@ -169,7 +171,7 @@ def _made(
         if own[0] not in rooms:
             rooms.append(own[0])
             size = own[0].size + -own[0].size % LINE
-            if size < memory.SMALL:
+            if size < SMALL:
                 starts.append((0, blocks[0]))
                 blocks[0] += size
             else:
@@ -181,7 +183,7 @@ def _made(
 
 
 def _packed(rooms: Sequence[Room]) -> tuple[list[_Place], int]:
-    """Return a place for each room, and how much there must be: what is not held at once may lie in one place."""
+    """Return a place for each room, and how much there must be: what is not held at once may share one."""
     places: list[_Place] = []
     held: list[tuple[int, int, float]] = []  # start, stop, and before which work it is given back
     most = 0

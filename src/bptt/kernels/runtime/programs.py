@@ -2,7 +2,7 @@
 
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bptt.kernels.runtime.tape import UnplannedError
@@ -15,13 +15,12 @@ if TYPE_CHECKING:
 MOST = 256
 """Sets of shapes that are remembered."""
 
-_SEEN: Any = object()
+TIMES = 2
+"""How often a function runs over arrays of some shapes before they have a program."""
 
 
 class Programs:
-    """A function of arrays by name, as a program for each set of shapes and options that it meets twice.
-
-    What cannot be a program runs as it is.
+    """A function of arrays by name, as a program for each set of shapes that it meets often enough.
 
     Parameters
     ----------
@@ -31,46 +30,45 @@ class Programs:
     Attributes
     ----------
     reasons : list of str
-        Why there are some that run as they are.
+        Why there are some that have none, the last of them.
     """
 
     def __init__(self, function: Callable[..., Mapping[str, Array]]) -> None:
         self._function = function
-        self._known: OrderedDict[Hashable, Program | None] = OrderedDict()
+        self._known: OrderedDict[Hashable, Program | int | None] = OrderedDict()
         self.reasons: list[str] = []
 
     def __reduce__(self) -> Any:  # a copy, or another process, has its own
         return Programs, (self._function,)
 
-    def __call__(self, arrays: Mapping[str, Array], *options: Hashable) -> Mapping[str, Array]:
-        """Return what the function returns for these arrays."""
-        key = (
-            options, threads.count(), os.environ.get("BPTT_TARGET"),
-            *[(name, a.shape, a.dtype, a.flags.c_contiguous) for name, a in arrays.items()],
-        )  # fmt: skip
-        program = self._known.get(key, key)
-        if program is key:
-            self._remember(key, _SEEN)
-        elif program is _SEEN:
-            self._remember(key, program := self._made(arrays, options))
-        if program is None or program is key or program is _SEEN:
-            return self._function(arrays, *options)
-        return program.run(list(arrays.values()))
+    def find(self, arrays: Mapping[str, Array], *options: Hashable) -> "Program | None":
+        """Return the program for arrays of these shapes and such options, or None."""
+        found = self._known.get(_key(arrays, options))
+        return None if isinstance(found, int) else found
 
-    def _made(self, arrays: Mapping[str, Array], options: Sequence[Hashable]) -> "Program | None":
-        if odd := [name for name, a in arrays.items() if not a.flags.c_contiguous]:
-            self.reasons.append(f"{', '.join(odd)} has gaps")
-            return None
+    def met(self, arrays: Mapping[str, Array], *options: Hashable) -> None:
+        """Count that the function has run over such arrays; make the program when it is time."""
+        key = _key(arrays, options)
+        found = self._known.get(key, 0)
+        if not isinstance(found, int):
+            return
+        self._known[key] = found + 1 if found + 1 < TIMES else self._made(arrays, options)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
+
+    def _made(self, arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> "Program | None":
         from bptt.kernels.runtime.program import Program
 
         shapes = {name: (a.shape, a.dtype) for name, a in arrays.items()}
         try:
+            if odd := [name for name, a in arrays.items() if not a.flags.c_contiguous]:
+                raise UnplannedError(f"{', '.join(odd)} has gaps")
             return Program.of(lambda **given: self._function(given, *options), shapes)
         except UnplannedError as error:
-            self.reasons.append(str(error))
+            self.reasons = [*self.reasons[-MOST:], str(error)]
             return None
 
-    def _remember(self, key: Hashable, program: Any) -> None:
-        self._known[key] = program
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+
+def _key(arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> Hashable:
+    where = threads.count(), os.environ.get("BPTT_TARGET")
+    return (options, where, *arrays, *[(a.shape, a.strides, a.dtype) for a in arrays.values()])

@@ -108,7 +108,7 @@ class Tape:
         return np.ndarray(shape, dtype, lent).view(StandIn)
 
     def stand_in(self, shape: tuple[int, ...], dtype: Dtype) -> Array:
-        """Return an array that stands for one that is given, with an address of its own if it is empty, too."""
+        """Return an array that stands for one that is given, with an address of its own."""
         pages = self.apart(int(np.prod(shape)) * np.dtype(dtype).itemsize)
         return np.ndarray(shape, dtype, pages).view(StandIn)
 
