@@ -27,7 +27,7 @@ from msgspec.structs import asdict
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
 from bptt.nets.evaluate import Pause
-from bptt.training import divergence, measure, optim
+from bptt.training import divergence, measure
 from bptt.training.experiment import Experiment, Validation
 from bptt.training.opening import begin, expect_own, find, go_on
 from bptt.training.report import Report
@@ -35,6 +35,7 @@ from bptt.training.runs.folder import Checkpoint, Run
 from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
 from bptt.training.settings import Settings
+from bptt.training.step import Step
 from bptt.training.trained import Trained
 from bptt.types import Params
 
@@ -76,6 +77,7 @@ class Trainer:
         patience = self.settings.patience
         self.stopping = EarlyStopping(patience) if patience else None
         self.params, self.slots = params, self.optimizer.init(params)
+        self._take: Step | None = None
         self.carried: Params | None = None
         self.progress = Progress.none()
         self._seconds, self._saved_at = 0.0, -1
@@ -244,20 +246,18 @@ class Trainer:
 
     def _train_step(self) -> None:
         s, model = self.settings, self.model
-        batch = self.experiment.source.next()  # (1)
+        if self._take is None or self._take.params is not self.params or self._take.slots is not self.slots:
+            clips = {"clip_value": s.clip_value, "clip_norm": s.clip_norm}
+            self._take = Step(model, self.params, self.optimizer, self.slots, **clips)
+        take, batch = self._take, self.experiment.source.next()  # (1)
         drops = s.dropout or s.input_dropout
         rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
         state = self.carried if batch.carry else None
         with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
-            loss, each, (grads, *_), self.carried = model.backprop(self.params, batch, state, rng=rng)  # (2)
+            loss = take(batch, self.schedule.lr(self.step, self.epoch), state, rng=rng)  # (2) (3) (4)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
-        if s.clip_value is not None:  # (3)
-            optim.clip_values(grads, s.clip_value)
-        if s.clip_norm is not None:
-            optim.clip_norm(grads, s.clip_norm, backend=model.backend)
-        lr = self.schedule.lr(self.step, self.epoch)
-        self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
+        each, self.carried = take.each, take.state
         targets = each.size if batch.counted is None else int(batch.counted.sum())
         total = float(each.sum(dtype=np.float64))
         self.progress.add(total, targets)

@@ -77,10 +77,10 @@ def global_norm(arrays: Params, backend: Backend = "auto") -> float:
         a.flags.c_contiguous and a.dtype == np.float32 and uses_kernels(backend, a.dtype)
         for a in arrays.values()
     ):
-        from bptt.kernels.ops.update import sum_of_squares
+        from bptt.kernels.ops.update import squares
 
         # of float32 no square overflows a float64
-        return math.sqrt(math.fsum(part for array in arrays.values() for part in sum_of_squares(array)))
+        return math.sqrt(math.fsum(squares(list(arrays.values())).tolist()))
     peak = float(np.max([0.0, *(np.abs(block).max() for block in _all_blocks(arrays))]))
     if peak == 0 or not math.isfinite(peak):
         return peak
