@@ -28,11 +28,12 @@ from bptt.zoo import equations_of, get
 
 if TYPE_CHECKING:
     from bptt.kernels.cell.compiled import Compiled
+    from bptt.kernels.cell.planned import PlannedRun
     from bptt.kernels.cell.unrolled import KernelRun
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
-LayerRun: TypeAlias = "Unrolled | KernelRun"
+LayerRun: TypeAlias = "Unrolled | KernelRun | PlannedRun"
 """A layer run through time: ``y``, ``states``, ``backward``."""
 
 DTYPES = ("float32", "float64")

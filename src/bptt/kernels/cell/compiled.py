@@ -18,7 +18,7 @@ from bptt.layer.columns import Columns
 from bptt.types import Array, Params
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Compiled:
     """A cell's loops, as machine code too."""
 

@@ -1,6 +1,8 @@
 """A layer through time by a compiled kernel, with the contract of :func:`bptt.unroll`."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -8,11 +10,15 @@ import numpy as np
 from bptt.cells import States
 from bptt.errors import ConfigError
 from bptt.kernels.cell.compiled import Compiled, columns_of
+from bptt.kernels.cell.planned import USED_UP, Layer, PlannedRun
 from bptt.kernels.cell.rows import rows_of
 from bptt.kernels.cell.sweep import Sweep
 from bptt.kernels.ops.rows import copy, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory
+from bptt.kernels.runtime.program import Shaped
+from bptt.kernels.runtime.programs import Known
+from bptt.kernels.runtime.tape import recording
 from bptt.layer.columns import Part
 from bptt.layer.shapes import expect
 from bptt.types import Array, Gradients, Params
@@ -28,8 +34,53 @@ def unroll(
     mask: Array | None,
     reset: Array | None,
     reverse: bool,
-) -> "KernelRun":
+) -> "KernelRun | PlannedRun":
     """Run a cell through time; the arrays are those that :func:`bptt.unroll` has checked."""
+    if mask is not None or recording.tape is not None:  # how many rows there are is in the mask
+        return run(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
+    x = np.ascontiguousarray(x, np.int64 if x.ndim == 2 else dtype)
+    arrays = {f"p.{name}": array for name, array in params.items()} | {"x": x}
+    arrays |= {f"s.{k}": array for k, array in enumerate(states or ())}
+    if reset is not None:
+        arrays["reset"] = reset
+    known = _known(compiled)
+    layer = known.find(arrays, reverse)
+    if layer is not None:
+        return layer.run(arrays)
+    found = run(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
+    known.met(arrays, reverse)
+    return found
+
+
+@cache
+def _known(compiled: Compiled) -> Known[Layer]:
+    return Known(partial(layer_of, compiled))
+
+
+def layer_of(compiled: Compiled, shapes: Mapping[str, Shaped], reverse: bool) -> Layer:
+    """Return the programs of a layer whose arrays have these shapes, by the names of `unroll`."""
+
+    def own(arrays: Params) -> KernelRun:
+        params = {name[2:]: array for name, array in arrays.items() if name.startswith("p.")}
+        states = tuple(array for name, array in arrays.items() if name.startswith("s.")) or None
+        x, reset, dtype = arrays["x"], arrays.get("reset"), params["U"].dtype
+        return run(compiled, params, x, states, dtype, mask=None, reset=reset, reverse=reverse)
+
+    return Layer(compiled.interface.cell, own, shapes)
+
+
+def run(
+    compiled: Compiled,
+    params: Params,
+    x: Array,
+    states: States | None,
+    dtype: np.dtype[Any],
+    *,
+    mask: Array | None,
+    reset: Array | None,
+    reverse: bool,
+) -> "KernelRun":
+    """Run a cell through time as the works are laid out."""
     (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.interface.cell
     rows = rows_of(T, N, mask=mask, reset=reset, reverse=reverse)
     is_reset = reset[0] if reverse and reset is not None else None  # (N,): at the last border
@@ -104,7 +155,7 @@ class KernelRun:
         N, H, cell, tokens = sweep.N, sweep.H, sweep.compiled.interface.cell, self._x.ndim == 1
         expect(cell, dy, dstates, self.y, self.states)
         if not self._kept:
-            raise ConfigError("a backward with overwrite=True has used up this run: run the forward again")
+            raise ConfigError(USED_UP)
         arrays = dict(self._kept)
         if overwrite:
             self._kept = {}

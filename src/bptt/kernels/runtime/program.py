@@ -39,7 +39,7 @@ class _Place(NamedTuple):
     start: int
     stop: int
     base: (
-        int  # 0 the words, 1 the room, then the arrays that are given, then those that are made; -1 as it is
+        int  # 0 words, 1 room, then what is given, then what lies from before, then what is made; -1 as it is
     )
     offset: int
 
@@ -63,17 +63,30 @@ class Program:
         Of the arrays whose addresses `run` takes, in that order.
     """
 
-    def __init__(self, tape: Tape, arrays: Mapping[str, Array], results: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        tape: Tape,
+        arrays: Mapping[str, Array],
+        results: Mapping[str, Array],
+        before: "Program | None",
+        keeps: bool,
+    ) -> None:
         self.names = tuple(arrays)
-        self._constants = tuple(tape.constants)
-        rooms, self._results, self._blocks, starts = _made(tape, results)
-        self._starts = starts
-        places = [_Place(room.start, room.start + room.size, 2 + len(arrays) + k, 0) for k, room in rooms]
-        inside, self._room = _packed([room for room in tape.rooms if all(room is not r for _, r in rooms)])
-        places += inside
-        for k, array in enumerate(arrays.values()):
-            at = array.ctypes.data
-            places.append(_Place(at, at + max(array.nbytes, 1), k + 2, 0))
+        self._constants, self._pages = tuple(tape.constants), tape.pages if keeps else []
+        made, self._results, self._blocks, self._starts = _made(tape, results)
+        if keeps:  # what is held still when the function is over
+            kept = [room for room in tape.rooms if room.last is None and room not in made]
+            ends = np.cumsum([0, *(room.size + -room.size % LINE for room in kept)]).tolist()
+            self._starts += [(len(self._blocks), end) for end in ends[:-1]]
+            self._blocks.append(ends[-1])
+            made += kept
+        places, self._room = _packed([room for room in tape.rooms if room not in made])
+        self.regions = [(a.ctypes.data, max(a.nbytes, 1)) for a in arrays.values()]
+        of_before = [] if before is None else before.regions
+        of_made = [(room.start, room.size) for room in made]
+        for k, (at, size) in enumerate([*self.regions, *of_before, *of_made]):
+            places.append(_Place(at, at + size, 2 + k, 0))
+        self.regions += of_made
         if min((place.start for place in places), default=FIRST_ADDRESS) < FIRST_ADDRESS:
             raise BpttError("the system gave out pages at an address that could be a size")
         for array in tape.constants:
@@ -106,12 +119,26 @@ class Program:
 
     @classmethod
     def of(
-        cls, function: Callable[..., Mapping[str, Array] | None], shapes: Mapping[str, Shaped]
+        cls,
+        function: Callable[..., Mapping[str, Array] | None],
+        shapes: Mapping[str, Shaped],
+        *,
+        before: "Program | None" = None,
+        keeps: bool = False,
     ) -> "Program":
         """Return the works that a function runs when it is called with arrays, by name, of these shapes.
 
         What it returns are arrays by name, in room that it asked for: each run makes them anew. It must do
         nothing else with arrays: what it computed in NumPy would not be done again.
+
+        Parameters
+        ----------
+        function : callable
+        shapes : dict of (shape, dtype)
+        before : Program, optional
+            Whose arrays the function reads, too: a backward those of its forward.
+        keeps : bool
+            Whether there is to be one after it, that reads what the function has left somewhere.
 
         Raises
         ------
@@ -130,9 +157,9 @@ class Program:
         arrays = {name: tape.stand_in(shape, dtype) for name, (shape, dtype) in shapes.items()}
         with recording.on(tape):
             results = function(**arrays)
-        return cls(tape, arrays, results or {})
+        return cls(tape, arrays, results or {}, before, keeps)
 
-    def run(self, arrays: Sequence[Array | int]) -> dict[str, Array]:
+    def run(self, arrays: Sequence[Array | int], past: "Past | None" = None) -> dict[str, Array]:
         """Run the works over arrays, or those that begin at these addresses, in the order of `names`.
 
         Returns
@@ -140,11 +167,23 @@ class Program:
         dict of arrays
             What the function returned.
         """
+        _, blocks = self._play(arrays, past)
+        return self._named(blocks)
+
+    def begin(self, arrays: Sequence[Array | int]) -> tuple[dict[str, Array], "Past"]:
+        """Return what `run` returns, and what a program after this one reads."""
+        given, blocks = self._play(arrays, None)
+        lie = [address(block) for block in blocks]
+        addresses = [*given, *(lie[k] + offset for k, offset in self._starts)]
+        return self._named(blocks), Past(addresses, (arrays, blocks))
+
+    def _play(self, arrays: Sequence[Array | int], past: "Past | None") -> tuple[list[int], list[Array]]:
         given = [array if type(array) is int else quick_address(array) for array in arrays]
         blocks = [memory.empty(size, np.uint8) for size in self._blocks]
-        words = self._patched(quick_address(memory.scratch(self._room)), given, blocks)
+        known = given if past is None else given + past.addresses
+        words = self._patched(quick_address(memory.scratch(self._room)), known, blocks)
         pool.play(address(words), self._jobs, is_shared=self._is_shared)
-        return self._named(blocks)
+        return given, blocks
 
     def bind(self, arrays: Sequence[Array]) -> "Bound":
         """Return the program over arrays that stay where they are, and results that do."""
@@ -165,6 +204,13 @@ class Program:
             name: np.ndarray(shape, dtype, blocks[block], offset, strides)
             for name, (block, offset, shape, dtype, strides) in self._results.items()
         }
+
+
+class Past(NamedTuple):
+    """What a run leaves: where its arrays lie, and what holds them."""
+
+    addresses: list[int]
+    holds: tuple[Any, ...]
 
 
 class Bound:
@@ -197,8 +243,8 @@ class Bound:
 
 def _made(
     tape: Tape, results: Mapping[str, Array]
-) -> tuple[list[tuple[int, Room]], dict[str, _Made], list[int], list[tuple[int, int]]]:
-    """Return the rooms of results, by number; each result; the blocks' bytes; where each room is in them."""
+) -> tuple[list[Room], dict[str, _Made], list[int], list[tuple[int, int]]]:
+    """Return the rooms of results; each result; the blocks' bytes; where each room is in them."""
     rooms: list[Room] = []
     found: dict[str, _Made] = {}
     blocks, starts = [0] * bool(results), []
@@ -218,7 +264,7 @@ def _made(
                 blocks.append(own[0].size)
         block, offset = starts[rooms.index(own[0])]
         found[name] = _Made(block, offset + at - own[0].start, array.shape, array.dtype, array.strides)
-    return list(enumerate(rooms)), found, blocks, starts
+    return rooms, found, blocks, starts
 
 
 def _packed(rooms: Sequence[Room]) -> tuple[list[_Place], int]:

@@ -3,14 +3,14 @@
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bptt.kernels.runtime.tape import UnplannedError
 from bptt.layer import threads
 from bptt.types import Array
 
 if TYPE_CHECKING:
-    from bptt.kernels.runtime.program import Bound, Program
+    from bptt.kernels.runtime.program import Bound, Program, Shaped
 
 MOST = 256
 """Sets of shapes that are remembered."""
@@ -18,36 +18,38 @@ MOST = 256
 TIMES = 2
 """How often a function runs over arrays of some shapes before they have a program."""
 
+P = TypeVar("P")
 
-class Programs:
-    """A function of arrays by name, as a program for each set of shapes that it meets often enough.
+
+class Known(Generic[P]):
+    """What is made for each set of shapes and options that is met often enough.
 
     Parameters
     ----------
-    function : callable
-        ``function(arrays, *options)`` returns arrays by name, as for :meth:`Program.of`.
+    make : callable
+        ``make(shapes, *options)``, of shapes and dtypes by name.
 
     Attributes
     ----------
     reasons : list of str
-        Why there are some that have none, the last of them.
+        Why there are some for which it could not be made, the last of them.
     """
 
-    def __init__(self, function: Callable[..., Mapping[str, Array]]) -> None:
-        self._function = function
-        self._known: OrderedDict[Hashable, Program | int | None] = OrderedDict()
+    def __init__(self, make: "Callable[..., P]") -> None:
+        self._make = make
+        self._known: OrderedDict[Hashable, P | int | None] = OrderedDict()
         self.reasons: list[str] = []
 
     def __reduce__(self) -> Any:  # a copy, or another process, has its own
-        return Programs, (self._function,)
+        return type(self), (self._make,)
 
-    def find(self, arrays: Mapping[str, Array], *options: Hashable) -> "Program | None":
-        """Return the program for arrays of these shapes and such options, or None."""
+    def find(self, arrays: Mapping[str, Array], *options: Hashable) -> P | None:
+        """Return what there is for arrays of these shapes and such options, or None."""
         found = self._known.get(_key(arrays, options))
         return None if isinstance(found, int) else found
 
     def met(self, arrays: Mapping[str, Array], *options: Hashable) -> None:
-        """Count that the function has run over such arrays; make the program when it is time."""
+        """Count that there were such arrays; make what is made for them when it is time."""
         key = _key(arrays, options)
         found = self._known.get(key, 0)
         if not isinstance(found, int):
@@ -56,24 +58,46 @@ class Programs:
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 
-    def bind(self, arrays: Mapping[str, Array], *options: Hashable) -> "Bound":
-        """Return the function's program over arrays that stay where they are, or raise UnplannedError."""
-        from bptt.kernels.runtime.program import Program
-
-        shapes = {name: (a.shape, a.dtype) for name, a in arrays.items()}
-        return Program.of(lambda **given: self._function(given, *options), shapes).bind(list(arrays.values()))
-
-    def _made(self, arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> "Program | None":
-        from bptt.kernels.runtime.program import Program
-
-        shapes = {name: (a.shape, a.dtype) for name, a in arrays.items()}
+    def _made(self, arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> P | None:
         try:
             if odd := [name for name, a in arrays.items() if not a.flags.c_contiguous]:
                 raise UnplannedError(f"{', '.join(odd)} has gaps")
-            return Program.of(lambda **given: self._function(given, *options), shapes)
+            return self._make(shapes_of(arrays), *options)
         except UnplannedError as error:
             self.reasons = [*self.reasons[-MOST:], str(error)]
             return None
+
+
+class Programs(Known["Program"]):
+    """A function of arrays by name, as a program for each set of shapes that it meets often enough.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(arrays, *options)`` returns arrays by name, as for :meth:`Program.of`.
+    """
+
+    def __init__(self, function: Callable[..., Mapping[str, Array]]) -> None:
+        super().__init__(self.made)
+        self._function = function
+
+    def __reduce__(self) -> Any:
+        return Programs, (self._function,)
+
+    def made(self, shapes: "Mapping[str, Shaped]", *options: Hashable) -> "Program":
+        """Return the function's program for arrays of these shapes, or raise UnplannedError."""
+        from bptt.kernels.runtime.program import Program
+
+        return Program.of(lambda **given: self._function(given, *options), shapes)
+
+    def bind(self, arrays: Mapping[str, Array], *options: Hashable) -> "Bound":
+        """Return the function's program over arrays that stay where they are, or raise UnplannedError."""
+        return self.made(shapes_of(arrays), *options).bind(list(arrays.values()))
+
+
+def shapes_of(arrays: Mapping[str, Array]) -> "dict[str, Shaped]":
+    """Return the shape and dtype of each array."""
+    return {name: (a.shape, a.dtype) for name, a in arrays.items()}
 
 
 def _key(arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> Hashable:

@@ -87,13 +87,16 @@ class Room:
 
 
 class Tape:
-    """The works that were asked for, the rooms that were asked for, and arrays that stay as they are."""
+    """The works that were asked for, the rooms that were asked for, and arrays that stay as they are.
+
+    While `pages` live, no other array has an address that one of here had.
+    """
 
     def __init__(self) -> None:
         self.works: list[tuple[Any, Array]] = []
         self.rooms: list[Room] = []
         self.constants: list[Array] = []
-        self._pages: list[Array] = []
+        self.pages: list[Array] = []
 
     def add(self, work: Any, pieces: Array, constants: Sequence[Array]) -> None:
         """Write a work down, and not run it."""
@@ -118,7 +121,7 @@ class Tape:
         What the system's allocator gives out may lie low: then a word would not say whether it is an address.
         """
         pages = np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)
-        self._pages.append(pages)
+        self.pages.append(pages)
         return pages
 
 
