@@ -176,7 +176,7 @@ def bench(
     Raises
     ------
     ConfigError
-        If there is no such setting, contender or cell.
+        If there is no such setting, contender or cell, or what the contenders need is not installed.
 
     Examples
     --------
@@ -197,6 +197,9 @@ def bench(
     names = dict.fromkeys(contenders or [name for name, c in known.items() if c.by_default])
     asked = [_named("contenders must be among", known, name) for name in names]
     here = [c for c in asked if c.is_here]
+    if not here:
+        missing = " and ".join(dict.fromkeys(c.needs for c in asked))
+        raise ConfigError(f"{missing} is not installed, and nothing else was to be measured: pip install it")
     result = Bench(cell, seconds, machine(here), tuple(c.name for c in here))
     result.notes += [f"{c.title}: {c.needs} is not installed" for c in asked if not c.is_here]
     if not layers:

@@ -10,7 +10,8 @@ from bptt.bench.settings import Setting
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.sample import probabilities
 from bptt.nets.stepper import Stepper
-from bptt.types import Array, Params
+from bptt.training.step import Step
+from bptt.types import Array, Batch
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
@@ -44,14 +45,13 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
             x, params["layers.0.W"] = tokens[:-1], params["embedding"] @ params["layers.0.W"]
         dy = np.random.default_rng(1).normal(size=(setting.T, setting.N, setting.H)).astype(np.float32)
         return lambda: model.stack.forward(params, x).backward(dy, overwrite=True)
-    state: Params | None = None
+    step, batch = Step(model, params), Batch(tokens[:-1], tokens[1:])
 
-    def step() -> tuple[float, Array]:
-        nonlocal state
-        loss, grads, state = model.loss_and_grads(params, tokens[:-1], tokens[1:], state)
-        return loss, grads["embedding"]
+    def take() -> tuple[float, Array]:
+        loss = step(batch, state=step.state or None)
+        return loss, step.grads["embedding"]
 
-    return step
+    return take
 
 
 def _product(H: int, backend: str) -> Work:

@@ -81,8 +81,9 @@ class Plan:
     def run(self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None) -> None:
         """Run the works over arrays by the names of `Sweep`, and ``kept``, in which some of these are."""
         given = {name: a.reshape(-1, a.shape[-1]) if a.ndim == 3 else a for name, a in arrays.items()}
-        if which == "forward":
-            given["bias"] = given["bias"].reshape(1, -1)
+        if which == "forward" and "bias" not in given:
+            biases = {str(name): given.pop(name) for name in ("b", "b_h") if name in given}
+            given["bias"] = self.compiled.bias(biases, self.H, self.dtype)
         absent, reset = (given.pop(name, None) for name in ("absent", "reset"))
         rows = rows or Rows(self.T, self.N, self.how.reverse, absent, reset)
         shapes = self.compiled.shapes(rows.total, self.H)
@@ -292,8 +293,9 @@ def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> d
     found: dict[str, Any] = {"W": named.pop("W").contiguous(), "U": named.pop("U").contiguous()}
     if plan.adds and len(named) == 2 and "b_h" in named:
         return found | ({"bias": torch.add(named["b"], named["b_h"])} if forward else {})
-    small = {name: t.numpy() for name, t in named.items()}
-    return found | plan.compiled.small(small | {"U": np.empty((plan.H, 0))}, plan.dtype)
+    units = plan.how.cell.units
+    wanted = {name: t.contiguous() for name, t in named.items() if forward or name in units}
+    return found | {f"unit.{name}" if name in units else name: t for name, t in wanted.items()}
 
 
 def _own(state: Tensor | None, plan: Plan, like: Tensor) -> Tensor:

@@ -84,14 +84,18 @@ class Compiled:
 
     def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return what the forward reads of the parameters that are no matrices."""
-        k, H = self.interface, len(params["U"])
-        bias, columns = rows.zeros(k.G * H, dtype), columns_of(k, H)
+        units = {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in self.interface.cell.units}
+        return {"bias": self.bias(params, len(params["U"]), dtype)} | units
+
+    def bias(self, params: Params, H: int, dtype: np.dtype[Any]) -> Array:
+        """Return the sum of both biases, as far as they are there, at each gate, (G·H,)."""
+        bias, columns = rows.zeros(self.interface.G * H, dtype), columns_of(self.interface, H)
         for name, part in (("b", columns.W), ("b_h", columns.U)):
             if name in params:
                 given = params[name].astype(dtype, copy=False)
                 for gates, own in part.runs:
                     rows.add(bias[gates], given[own], bias[gates])
-        return {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
+        return bias
 
     def packed(
         self, params: Params, dtype: np.dtype[Any], *, tokens: bool, transposed: bool = False
