@@ -15,6 +15,7 @@ import bptt.bench as room
 from bptt.bench import CONTENDERS, SETTINGS, Setting, bench, report, rounds
 from bptt.bench.contenders import PRODUCTS
 from bptt.cli import run as command
+from bptt.errors import ConfigError
 from bptt.zoo import get
 from bptt.zoo.equations import ZOO
 
@@ -148,10 +149,18 @@ def test_a_bench_in_processes_of_their_own(capsys: Capture) -> None:
 def test_without_a_peer_the_others_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     real: Callable[..., Any] = importlib.util.find_spec
     monkeypatch.setattr("bptt.bench.contenders.find_spec", lambda name: None if name == "jax" else real(name))
-    found = bench([TINY], contenders=["jax"], seconds=QUICK)
-    assert found.notes == ["JAX: jax is not installed"]
-    assert found.contenders == ()
-    assert "left out or in doubt: JAX: jax is not installed" in report.text(found)
+    found = bench([TINY], contenders=["jax", "reference"], seconds=QUICK)
+    assert found.notes[0] == "JAX: jax is not installed"
+    assert found.contenders == ("reference",)
+    assert "JAX: jax is not installed" in report.text(found)
+
+
+def test_where_nothing_can_be_measured_it_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bptt.bench.contenders.find_spec", lambda _: None)
+    with pytest.raises(ConfigError, match="torch is not installed, and nothing else was to be measured"):
+        bench(["A"], contenders=["torch"])
+    with pytest.raises(ConfigError, match="torch is not installed"):
+        bench(["A"], layers=True)
 
 
 def test_a_contender_that_cannot_is_left_out_with_its_reason() -> None:
