@@ -80,7 +80,7 @@ class Input:
             else:
                 x = params["embedding"][tokens]  # (1)
         if x.ndim == 3:
-            drop = dropout.factors(rng, x.shape, self.dropout, x.dtype)
+            drop = dropout.factors(rng, x.shape, self.dropout, x.dtype, self.stack.dropout_per)
             x = dropout.apply(x, drop)
         return InputRun(replace(batch, inputs=x), below, self, params, tokens, drop)
 

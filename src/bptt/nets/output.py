@@ -15,6 +15,7 @@ import numpy as np
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
+from bptt.nets.dropout import Per
 from bptt.nets.init import Init
 from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
 from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
@@ -34,6 +35,8 @@ class Output:
         Whether there is b; whether V is the embedding transposed.
     dropout : float
         The part dropped from h_t.
+    dropout_per : "step" or "sequence"
+        What has a draw of its own.
     loss, reduction : str
         See :mod:`bptt.losses`.
     quantiles : tuple of float or None
@@ -49,6 +52,7 @@ class Output:
     bias: bool
     tied: bool
     dropout: float
+    dropout_per: Per
     loss: str
     reduction: Reduction
     quantiles: tuple[float, ...] | None
@@ -100,7 +104,7 @@ class Output:
 
     def forward(self, params: Params, h: Array, rng: Generator | None = None) -> "OutputRun":
         """Return the outputs, from h (T, N, H): (3)."""
-        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         y = self._matmul(rows, self.matrix(params))
         if self.bias:
@@ -132,7 +136,7 @@ class Output:
             return loss.value, loss.each, run.backward(loss.grad)
         from bptt.kernels.ops.output import cross_entropy
 
-        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted)
         w, c = weights(h.shape[:2], self.reduction, batch.counted).ravel(), self._of_classes(targets)

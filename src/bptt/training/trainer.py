@@ -245,8 +245,7 @@ class Trainer:
     def _train_step(self) -> None:
         s, model = self.settings, self.model
         batch = self.experiment.source.next()  # (1)
-        drops = s.dropout or s.input_dropout
-        rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
+        rng = np.random.default_rng([s.seed, 1, self.step]) if model.draws else None
         state = self.carried if batch.carry else None
         with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
             loss, each, (grads, *_), self.carried = model.backprop(self.params, batch, state, rng=rng)  # (2)

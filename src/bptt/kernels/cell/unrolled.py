@@ -43,6 +43,8 @@ def unroll(
     weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
+    for name in cell.given:
+        weights[f"unit.{name}"] = np.ascontiguousarray(rows.enter(params[name]), dtype)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
     final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), dtype, is_reset) for s in cell.states)
@@ -107,7 +109,8 @@ class KernelRun:
             else:
                 given = rows.sort(_cut(dstates[i], dtype, self._is_reset))
             arrays[f"dcarry.{s}"] = given
-        arrays |= {f"dunit.{p}": np.zeros((N, H), dtype) for p in cell.units}
+        learnt = sweep.compiled.interface.learnt
+        arrays |= {f"dunit.{p}": np.zeros((N, H), dtype) for p in learnt}
         sums = {"dU": memory.empty(params["U"].shape, dtype)}
         if not tokens:
             arrays |= {"x": self._x, "dx": memory.empty((rows.total, sweep.D), dtype)}
@@ -122,6 +125,6 @@ class KernelRun:
             if by_dW:
                 column_sums(sums["dW"], sums["db"])
         grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
-        grads |= {p: arrays[f"dunit.{p}"].sum(axis=0) for p in cell.units}
+        grads |= {p: arrays[f"dunit.{p}"].sum(axis=0) for p in learnt}
         dx = None if tokens else rows.leave(arrays["dx"])
         return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
