@@ -126,8 +126,10 @@ def test_noise_in_kernels_is_that_of_the_reference(
 
 
 def made_by(c: Case) -> Params:
-    run = c.run()
-    return {"y": run.outputs} | run.state | c.grads(run)
+    run, (params, inputs, state, options) = c.run(), c.parts(c.arrays)
+    step = c.model.loss_and_grads(params, inputs, c.targets, state, **options)
+    trained = {f"d{name}": array for name, array in step.grads.items()}
+    return {"y": run.outputs} | run.state | c.grads(run) | trained
 
 
 def test_one_step_after_another_is_the_mean_too() -> None:
@@ -167,6 +169,13 @@ def test_biases_start_where_the_cell_wants_them() -> None:
 def test_noise_that_means_nothing_is_told(options: Options, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Model(inputs=3, outputs=3, hidden=2, **options)
+
+
+def test_layers_run_the_cell_of_their_noise() -> None:
+    noise = Noise(bptt.zoo.get("gru"), zoneout=0.1)
+    assert Stack(noise.expected, inputs=2, hidden=3, noise=noise).cell.name == "gru-zoneout"
+    with pytest.raises(ConfigError, match="run its expected cell; got gru"):
+        Stack(noise.cell, inputs=2, hidden=3, noise=noise)
 
 
 def test_what_is_given_has_a_row_for_each_step() -> None:

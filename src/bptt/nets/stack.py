@@ -83,6 +83,8 @@ class Stack:
         expect_backend(self.backend, self.precision)
         dropout.expect_part("dropout", self.dropout)
         dropout.expect_per(self.dropout_per)
+        if self.noise is not None and self.noise.expected is not self.cell:
+            raise ConfigError(f"the layers of a noise run its expected cell; got {self.cell.name}")
 
     @property
     def width(self) -> int:
