@@ -34,11 +34,11 @@ def noisy(cell: Any = "lstm", flags: Options | None = None, **options: Any) -> C
 
 
 @bptt.cell(state="h zone_h", params="mask", operand={"a_new_h": "masked"})  # type: ignore[untyped-decorator]
-def crowded(a_new_h: Any, x_zone: Any, zone_h: Any, mask: Any, h: Any, new_h: float = 0.5) -> Any:
+def crowded(a_new_h: Any, x_zone: Any, zone_h: Any, mask: Any, h: Any, new_zone_h: float = 0.5) -> Any:
     """Has the names that noise would like."""
     masked = mask * h  # noqa: F841
-    zone_h = new_h * zone_h + sigmoid(x_zone)
-    h = tanh(a_new_h) * zone_h
+    zone_h = zone_h * sigmoid(x_zone)
+    h = tanh(a_new_h) * zone_h + new_zone_h
     return h, zone_h
 
 
@@ -56,6 +56,17 @@ def test_every_gradient_with_noise(cell: str) -> None:
 def test_noise_is_the_slope_of_the_loss(flags: Options) -> None:
     c = noisy(flags=flags, **ALL)
     assert_close(c.grads(), central_differences(c.projection, c.arrays), 1e-6)
+
+
+@pytest.mark.parametrize("cell", [*ZOO.values(), crowded], ids=repr)
+def test_where_nothing_is_kept_the_cell_is_the_cell(cell: Any) -> None:
+    noise = with_noise(cell, tuple(((state,), 0.0) for state in cell.states))
+    stack, rng = Stack(cell, inputs=2, hidden=3), np.random.default_rng(0)
+    params = {name: rng.normal(size=shape) for name, shape in stack.shapes().items()}
+    states = {name: rng.random((2, 3)) for name in stack.state_names}
+    x = rng.normal(size=(4, 2, 2))
+    one, other = (replace(stack, cell=cell).forward(params, x, states) for cell in (cell, noise))
+    assert_close(other.states | {"y": other.y}, one.states | {"y": one.y}, 0)
 
 
 def sigmoid_of(a: Array) -> Array:
