@@ -8,7 +8,8 @@ import pytest
 
 import bptt
 from bptt import Model, Stack
-from bptt.derive.functions import sigmoid, tanh
+from bptt.derive import EquationCell, read
+from bptt.derive.functions import sigmoid, tanh, where
 from bptt.errors import ConfigError
 from bptt.nets.noise import Noise, with_noise
 from bptt.nets.stepper import Stepper
@@ -16,6 +17,7 @@ from bptt.types import Array, Params
 from bptt.zoo.equations import ZOO
 from gradcheck import assert_close, central_differences, complex_step
 from model_cases import FLAGS, MASK, RESET, Case, N, Options, T, case
+from random_cells import random_cell
 
 ALL: Options = {"recurrent_dropout": 0.4, "zoneout": 0.3, "zoneout_cell": 0.5}
 ENDS = np.array([[1, 1], [1, 1], [1, 0], [0, 0]], bool)
@@ -38,7 +40,7 @@ def crowded(a_new_h: Any, x_zone: Any, zone_h: Any, mask: Any, h: Any, new_zone_
     """Has the names that noise would like."""
     masked = mask * h  # noqa: F841
     zone_h = zone_h * sigmoid(x_zone)
-    h = tanh(a_new_h) * zone_h + new_zone_h
+    h = tanh(a_new_h) * where(zone_h <= 0.2, 0.3, zone_h) + new_zone_h
     return h, zone_h
 
 
@@ -58,7 +60,10 @@ def test_noise_is_the_slope_of_the_loss(flags: Options) -> None:
     assert_close(c.grads(), central_differences(c.projection, c.arrays), 1e-6)
 
 
-@pytest.mark.parametrize("cell", [*ZOO.values(), crowded], ids=repr)
+RANDOM = [EquationCell(read(random_cell(seed), known={"OUTSIDE": -1.5})) for seed in range(6)]
+
+
+@pytest.mark.parametrize("cell", [*ZOO.values(), crowded, *RANDOM], ids=repr)
 def test_where_nothing_is_kept_the_cell_is_the_cell(cell: Any) -> None:
     noise = with_noise(cell, tuple(((state,), 0.0) for state in cell.states))
     stack, rng = Stack(cell, inputs=2, hidden=3), np.random.default_rng(0)

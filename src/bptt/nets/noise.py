@@ -131,7 +131,7 @@ def with_noise(
     params |= dict.fromkeys(given, 0.0)
     new = {s: fresh(f"new_{s}") for states in zone for s in states}
     for statement in eq.statements:
-        expr = _Named(new).visit(copy.deepcopy(statement.expr))
+        expr = _Written(new).visit(copy.deepcopy(statement.expr))
         lines.append(f"{new.get(statement.name, statement.name)} = {ast.unparse(expr)}")
     lines += [
         f"{s} = {z} * {s}_prev + (1 - {z}) * {new[s]}" for states, z in zone.items() for s in states
@@ -146,11 +146,17 @@ def with_noise(
     return made
 
 
-class _Named(ast.NodeTransformer):
-    """Gives values their new names."""
+class _Written(ast.NodeTransformer):
+    """Gives values their new names, and writes where(u, ...), which is how it is kept, as it is read."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        self.generic_visit(node)
+        if ast.unparse(node.func) == "where":
+            node.args[0] = ast.Compare(node.args[0], [ast.Gt()], [ast.Constant(0)])
+        return node
