@@ -169,6 +169,19 @@ def test_biases_start_where_the_cell_wants_them() -> None:
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.parametrize("cell", [c for c in ZOO.values() if c.from_h and not c.from_q], ids=repr)
+def test_where_U_reads_all_its_columns_are_the_cells(cell: EquationCell) -> None:  # noqa: N802
+    noise, rng, H = with_noise(cell, (), True), np.random.default_rng(0), 3
+    shapes = Stack(cell, inputs=2, hidden=H, bias="two").shapes()
+    params = {name.removeprefix("layers.0."): rng.normal(size=shape) for name, shape in shapes.items()}
+    x, states = rng.normal(size=(4, 2, 2)), tuple(rng.random((2, H)) for _ in cell.states)
+    one = bptt.unroll(cell, params, x, states)
+    other = bptt.unroll(noise, params | {noise.given[0]: np.ones((4, 2, H))}, x, states)
+    assert_close({"y": other.y}, {"y": one.y}, 1e-14)
+    dy = rng.normal(size=one.y.shape)
+    assert_close(other.backward(dy).params, one.backward(dy).params, 1e-12)
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
