@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import bptt
 from bptt import Batch
 from bptt.derive import EquationCell, read
 from bptt.derive.functions import FUNCTIONS
 from bptt.exchange.graphs.scan import OPERATORS
 from bptt.types import Dtype
+from bptt.zoo.equations import ZOO
 from onnx_graphs import LENGTHS, T, given, network, ran, written
 from random_cells import random_cell
 
@@ -17,11 +19,13 @@ pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
-def error(folder: Path, cell: EquationCell, dtype: Dtype, seed: int = 0, *, lengths: bool = True) -> float:
+def error(
+    folder: Path, cell: EquationCell, dtype: Dtype, seed: int = 0, *, lengths: bool = True, **options: float
+) -> float:
     """Return how far off onnxruntime's outputs and states are at most."""
     bias = ("none", "one", "two")[seed % 3]
     both = {"bidirectional": seed % 2 == 0}
-    model, params = network(cell, dtype, seed, bias=bias, backend="reference", **both)
+    model, params = network(cell, dtype, seed, bias=bias, backend="reference", **both, **options)
     x, states = given(model, np.random.default_rng(seed), dtype)
     feeds, mask = {"tokens": x} | states, None
     if lengths:
@@ -48,6 +52,13 @@ def test_each_function_is_an_operation(tmp_path: Path, name: str) -> None:
     cell = EquationCell(read(text, options={"state": "h"}))
     assert error(tmp_path, cell, np.float64) < 1e-12
     assert error(tmp_path, cell, np.float32) < 1e-5
+
+
+def test_zoneout_is_its_mean_and_comes_back(tmp_path: Path) -> None:
+    off = error(tmp_path, ZOO["lstm"], np.float64, zoneout=0.2, zoneout_cell=0.4, recurrent_dropout=0.3)
+    assert off < 1e-12
+    model = bptt.exchange.read(tmp_path / "model.onnx").model
+    assert (model.stack.cell.name, model.zoneout_cell) == ("lstm-zoneout", 0.4)
 
 
 @pytest.mark.parametrize("operator", ["+", "-", "*", "/", "**"])

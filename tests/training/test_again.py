@@ -87,6 +87,14 @@ def test_a_run_from_another_resumes_to_the_same_bits_without_it(
         Trainer.resume(tmp_path / "parts")
 
 
+def test_weights_keep_their_zoneout_unless_it_is_given_anew(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(**SMALL | {"data": book, "zoneout": 0.2}), tmp_path / "first"))
+    weights = Trained.load(tmp_path / "first")
+    assert weights.model.stack.cell.name == "lstm-zoneout"
+    assert settings_from(weights, data=book, zoneout_cell=0.3).zoneout == 0.2
+    assert settings_from(weights, data=book, zoneout=0.0).zoneout == 0.0
+
+
 def test_the_same_settings_with_other_weights_are_another_run(tmp_path: Path, book: str) -> None:
     names = set()
     for steps in (1, 2):

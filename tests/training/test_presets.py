@@ -16,6 +16,7 @@ FEW: dict[str, dict[str, Any]] = {
     "minibatch": {"steps": 20, "report_every": 4, "batch": 10},
     "shakespeare": {"steps": 20, "report_every": 4},
     "ptb": {"steps": 10, "report_every": 2},
+    "awd-lstm": {"steps": 25, "report_every": 5, "hidden": 50, "embedding": 50, "chunk": 20},
     "forecast": {"steps": 60, "report_every": 10},
 }
 

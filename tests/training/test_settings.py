@@ -169,6 +169,10 @@ def test_what_is_asked_goes_before_the_preset_and_the_preset_before_the_task() -
         ({"factor": 0.9}, "--factor goes with --schedule step or plateau, not cosine"),
         ({"data": "reber", "valid": "x"}, "reber is a generated task: --valid has no meaning for it"),
         ({"data": "reber", "tokens": "word"}, "reber is a generated task: --tokens has no meaning"),
+        (
+            {"data": "reber", "dropout_per": "sequence"},
+            "--dropout-per goes with --dropout or --input-dropout",
+        ),
         ({"steps": 3, "epochs": 2.0}, "--steps or --epochs, not both"),
         ({"hiden": 3}, "no setting is called hiden"),
         ({"preset": "frob"}, "no preset is called 'frob'; there are default"),

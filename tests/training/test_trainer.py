@@ -202,10 +202,11 @@ def test_each_step_drops_others_and_each_seed_others_again(
         return real(self, *arguments, **options)
 
     monkeypatch.setattr(Model, "backprop", step)
-    for seed, where in ((0, "dropout"), (1, "input_dropout")):
+    everywhere = ("dropout", "input_dropout", "embedding_dropout", "weight_dropout", "recurrent_dropout")
+    for seed, where in enumerate((*everywhere, "zoneout", "zoneout_cell")):
         settings = Settings(**{**SMALL, "data": book, "seed": seed, where: 0.5})
         go(Trainer.start(settings, tmp_path / str(seed)))
-    assert len(set(drawn)) == len(drawn) == 46
+    assert len(set(drawn)) == len(drawn) == 23 * (seed + 1)
 
 
 BITS = """

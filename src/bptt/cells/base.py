@@ -52,6 +52,8 @@ class Cell(ABC):
         Which gates x_t W, h_{t-1} U and q U feed (see the module's text).
     units : tuple of str
         Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
+    given : tuple of str
+        Which of these are no parameters: arrays (T, N, H), which whoever runs the layer gives beside them.
     bias : bool
         Whether the gates have biases at all.
     """
@@ -63,6 +65,7 @@ class Cell(ABC):
     from_h: tuple[str, ...]
     from_q: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     bias: bool = True
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 

@@ -269,7 +269,9 @@ def _kernel(
 
         return sequence.module(interface)
 
-    return Compiled(interface, jit.build(module, eq.text, eq.constants, kind, target=interface.host))
+    return Compiled(
+        interface, jit.build(module, eq.text, eq.constants, equations.given, kind, target=interface.host)
+    )
 
 
 def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> str:

@@ -79,12 +79,14 @@ def check(
     D, H = len(params["W"]), len(params["U"])
     shapes = layer_shapes(cell, D, H, "two")
     for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
-        if name in params:
+        if name in params and name not in cell.given:
             rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
             _expect(cell, name, params[name], shape, f"({rows}{blocks}H{'' if rows else ','})")
     if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
     T, N = x.shape[:2]
+    for name in cell.given:
+        _expect(cell, name, params[name], (T, N, H), "(T, N, H)")
     if T == 0:
         raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
     for name, flags in (("mask", mask), ("reset", reset)):

@@ -79,7 +79,7 @@ class Input:
             else:
                 x = gather(params["embedding"], tokens, self.stack.backend)  # (1)
         if x.ndim == 3:
-            drop = dropout.factors(rng, x.shape, self.dropout, x.dtype)
+            drop = dropout.factors(rng, x.shape, self.dropout, x.dtype, self.stack.dropout_per)
             x = dropout.apply(x, drop)
         return InputRun(replace(batch, inputs=x), below, self, params, tokens, drop)
 

@@ -25,14 +25,18 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
+from bptt.nets import weightdrop
+from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
+from bptt.nets.noise import Noise
 from bptt.nets.output import Counted, Output, OutputRun
 from bptt.nets.planned import Bound, Planned
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
+from bptt.nets.weightdrop import WeightDrop
 from bptt.types import (
     Array,
     Batch,
@@ -121,6 +125,15 @@ class Model:
         The part dropped from every layer's output on its way up, while training.
     input_dropout : float
         The part dropped from x_t.
+    dropout_per : "step" or "sequence"
+        Whether each step has a draw of its own of these two, or all steps of a row the same.
+    embedding_dropout, weight_dropout : float
+        The part of the words that is dropped, and of U's entries; see :mod:`bptt.nets.weightdrop`.
+    recurrent_dropout : float
+        The part dropped of what U reads of the output, the same at all steps of a row.
+    zoneout, zoneout_cell : float
+        The part of the output that keeps its value from before a step, and of all other states; see
+        :mod:`bptt.nets.noise`.
     loss, reduction : str
         See :mod:`bptt.nets.losses`.
     quantiles : tuple of float, optional
@@ -168,6 +181,12 @@ class Model:
     output_bias: bool = True
     dropout: float = 0.0
     input_dropout: float = 0.0
+    dropout_per: Per = "step"
+    embedding_dropout: float = 0.0
+    weight_dropout: float = 0.0
+    recurrent_dropout: float = 0.0
+    zoneout: float = 0.0
+    zoneout_cell: float = 0.0
     loss: str = "cross_entropy"
     reduction: Reduction = "mean_over_time_and_batch"
     quantiles: tuple[float, ...] | None = None
@@ -180,7 +199,7 @@ class Model:
 
     def __post_init__(self) -> None:
         expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "features")
-        _ = self.stack, self.input, self.pooling, self.output, self._init  # their own checks
+        _ = self.stack, self.input, self.weights, self.pooling, self.output, self._init  # their own checks
         if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
             raise ConfigError(
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
@@ -190,14 +209,17 @@ class Model:
     @cached_property
     def stack(self) -> Stack:
         """The layers alone."""
+        noise = Noise(get(self.cell), self.recurrent_dropout, self.zoneout, self.zoneout_cell)
         return Stack(
-            get(self.cell),
+            noise.expected,
             inputs=self.embedding or self.inputs,
             hidden=self.hidden,
             layers=self.layers,
             bidirectional=self.bidirectional,
             bias=self.bias,
             dropout=self.dropout,
+            dropout_per=self.dropout_per,
+            noise=noise,
             backend=self.backend,
             precision=self.precision,
         )
@@ -206,6 +228,17 @@ class Model:
     def input(self) -> Input:
         """The part below the layers."""
         return Input(self.inputs, self.token_inputs, self.embedding, self.input_dropout, self.stack)
+
+    @cached_property
+    def weights(self) -> WeightDrop:
+        """What a training step goes without."""
+        return WeightDrop(self.embedding_dropout, self.weight_dropout, self.input)
+
+    @property
+    def draws(self) -> bool:
+        """Whether a training step draws anything."""
+        parts = (self.dropout, self.input_dropout, self.embedding_dropout, self.weight_dropout)
+        return any((*parts, self.recurrent_dropout, self.zoneout, self.zoneout_cell))
 
     @cached_property
     def start(self) -> Start:
@@ -226,6 +259,7 @@ class Model:
             bias=self.output_bias,
             tied=self.tied,
             dropout=self.dropout,
+            dropout_per=self.dropout_per,
             loss=self.loss,
             reduction=self.reduction,
             quantiles=self.quantiles,
@@ -309,7 +343,7 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
-        draws = rng is not None and (self.dropout > 0 or self.input_dropout > 0)
+        draws = rng is not None and self.draws
         found = None if draws else self._planned.run("backprop", params, batch, state)
         if found is not None:
             return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
@@ -469,9 +503,12 @@ class Model:
     def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
         """Run (0) to (2), of what is `_checked`."""
         states = self.start.forward(params, batch.features, state)
-        below = self.input.forward(params, batch, rng)
+        dropped = self.weights.factors(rng, params)
+        below = self.input.forward(weightdrop.apply(params, dropped), batch, rng)
         layers = self.stack.forward(below.params, below.batch, states, rng=rng)
-        return _LayersRun(self, params, batch, below, layers, self.pooling.forward(layers, batch.mask))
+        return _LayersRun(
+            self, params, batch, dropped, below, layers, self.pooling.forward(layers, batch.mask)
+        )
 
     def _of_outputs(self, batch: Batch) -> Batch:
         """Return a batch whose flags are those of the outputs: with a pool the mask is that of the steps."""
@@ -485,6 +522,7 @@ class _LayersRun:
     model: Model
     params: Params
     batch: Batch
+    dropped: Params
     below: InputRun
     layers: StackRun
     h: Array
@@ -496,7 +534,7 @@ class _LayersRun:
         dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
         back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
         first = self.model.start.backward(self.params, self.batch.features, back.states)
-        found = back.params | first.params
+        found = weightdrop.apply(back.params, self.dropped) | first.params
         for name, array in above.params.items():  # a tied matrix has two
             found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here

@@ -16,6 +16,7 @@ import numpy as np
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
+from bptt.nets.dropout import Per
 from bptt.nets.init import Init
 from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
 from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
@@ -35,6 +36,8 @@ class Output:
         Whether there is b; whether V is the embedding transposed.
     dropout : float
         The part dropped from h_t.
+    dropout_per : "step" or "sequence"
+        What has a draw of its own.
     loss, reduction : str
         See :mod:`bptt.losses`.
     quantiles : tuple of float or None
@@ -50,6 +53,7 @@ class Output:
     bias: bool
     tied: bool
     dropout: float
+    dropout_per: Per
     loss: str
     reduction: Reduction
     quantiles: tuple[float, ...] | None
@@ -101,7 +105,7 @@ class Output:
 
     def forward(self, params: Params, h: Array, rng: Generator | None = None) -> "OutputRun":
         """Return the outputs, from h (T, N, H): (3)."""
-        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         y = self._matmul(rows, self.matrix(params))
         if self.bias:
@@ -148,7 +152,7 @@ class Output:
         from bptt.kernels.ops.output import cross_entropy
 
         w = self.alike(h.shape[:2]) if w is None else w
-        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
+        drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         V, b = self.matrix(params), params.get("output.b")
         found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=self.precision == "bfloat16")

@@ -17,7 +17,9 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, LayerRun, Precision, add, expect_backend, side_by_side, unroll
 from bptt.layer.shapes import layer_shapes
 from bptt.nets import dropout
+from bptt.nets.dropout import Per
 from bptt.nets.init import Init
+from bptt.nets.noise import Noise
 from bptt.types import Array, Batch, BiasCount, Dtype, Generator, Gradients, Params, Shapes
 
 MOST_LAYERS = 1000
@@ -42,7 +44,10 @@ class Stack:
         Biases in each layer: none, b, or b and b_h as PyTorch has them.
     dropout : float
         The part of each layer's output that is dropped on its way to the next layer, while training.
-        Nothing is dropped on the way through time (Zaremba et al. 2014).
+    dropout_per : "step" or "sequence"
+        Whether each step has a draw of its own, or all steps of a row the same.
+    noise : Noise, optional
+        What happens to the states through time while training; by default nothing (Zaremba et al. 2014).
     backend : "auto", "reference" or "cpu"
         What runs the layers (see :mod:`bptt.kernels.backends`).
     precision : "float32" or "bfloat16"
@@ -65,6 +70,8 @@ class Stack:
     bidirectional: bool = False
     bias: BiasCount = "one"
     dropout: float = 0.0
+    dropout_per: Per = "step"
+    noise: Noise | None = None
     backend: Backend = "auto"
     precision: Precision = "float32"
 
@@ -76,6 +83,9 @@ class Stack:
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {self.bias!r}")
         expect_backend(self.backend, self.precision)
         dropout.expect_part("dropout", self.dropout)
+        dropout.expect_per(self.dropout_per)
+        if self.noise is not None and self.noise.expected is not self.cell:
+            raise ConfigError(f"the layers of a noise run its expected cell; got {self.cell.name}")
 
     @property
     def width(self) -> int:
@@ -153,14 +163,19 @@ class Stack:
         runs: list[tuple[str, LayerRun]] = []
         drops: list[Array | None] = []
         for layer in range(self.layers):
-            drops.append(dropout.factors(rng, x.shape, self.dropout, x.dtype) if layer else None)
+            p = self.dropout if layer else 0.0
+            drops.append(dropout.factors(rng, x.shape, p, x.dtype, self.dropout_per))
             x = dropout.apply(x, drops[-1])
             outputs = []
             for direction in self.directions:
                 prefix, backward = f"layers.{layer}.{direction}", direction != ""
+                own, cell, given = layer_params(params, layer, reverse=backward), self.cell, Params()
+                if self.noise is not None:
+                    shape = (*x.shape[:2], self.hidden)
+                    cell, given = self.noise.draw(rng, shape, own["U"].dtype)
                 run = unroll(
-                    self.cell,
-                    layer_params(params, layer, reverse=backward),
+                    cell,
+                    own | given,
                     x,
                     None if states is None else tuple(states[prefix + s] for s in self.cell.states),
                     mask=batch.mask,

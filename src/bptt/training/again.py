@@ -27,6 +27,9 @@ from bptt.zoo import get, record
 SIZES = ("cell", "hidden", "layers", "embedding", "tied", "bias", "output_bias")
 """The settings that decide which arrays a model has."""
 
+KEPT = ("zoneout", "zoneout_cell")
+"""Those by which the same arrays mean another function; they can be given anew."""
+
 DECIDE = ("lines", "documents", "text", "task")
 """Those that decide the job."""
 
@@ -84,6 +87,7 @@ def settings_from(weights: Trained, preset: str | None = None, **asked: Any) -> 
         defaults = {name: SETTINGS[name].default for name in READS}
         theirs = {name: getattr(own, name) for name in READS if own.means(name)}
         asked = {name: value for name, value in theirs.items() if value != defaults[name]} | asked
+    asked = {name: p for name in KEPT if (p := getattr(own, name))} | asked
     if "data" not in asked and "data" not in (PRESETS[preset].settings if preset in PRESETS else {}):
         if own.data == PYTHON:
             raise ConfigError(f"{weights.source} was saved from Python and names no data: give a PATH")

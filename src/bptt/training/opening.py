@@ -26,7 +26,7 @@ from bptt.training.runs.format import FORMAT, PYTHON, Progress, begun, due, note
 from bptt.training.settings import Settings
 from bptt.training.trained import Trained
 from bptt.types import Params
-from bptt.zoo import record
+from bptt.zoo import get, record
 
 
 def begin(
@@ -68,7 +68,7 @@ def find(run: Run, changed: dict[str, Any]) -> tuple[Experiment, Checkpoint | No
     known = run.vocabulary_of(kept) if run.has("vocabulary.json") else None
     reachable = replace(settings, data=run.place_of(settings.data))
     experiment = replace(experiment_of(reachable, facts=kept.facts, known=known), settings=settings)
-    own_start = "equations" in record.to_json(experiment.model.stack.cell) or "from" in run.config()
+    own_start = "equations" in record.to_json(get(experiment.model.cell)) or "from" in run.config()
     if found is None and (own_start or run.has("best.safetensors") or run.log.lines()):
         raise RunError(  # before anything is drawn
             f"{run.folder} has no last.safetensors, so it is not known where to go on: put it back, "
@@ -138,7 +138,7 @@ def _names() -> set[str]:
 
 def config_of(model: Model, settings: Settings, facts: dict[str, Any]) -> dict[str, Any]:
     """Return what a run's configuration says of it."""
-    kept = record.to_json(model.stack.cell)
+    kept = record.to_json(get(model.cell))
     name = {"cell": kept["name"]}
     return {
         "bptt": __version__,

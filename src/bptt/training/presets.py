@@ -71,6 +71,13 @@ PRESETS: dict[str, Preset] = {
         | {"optimizer": "sgd", "lr": 1.0, "schedule": "step", "keep": 4, "factor": 0.5, "clip_norm": 5.0}
         | {"report_every": 20, "eval_every": 700},
     ),
+    "awd-lstm": Preset(
+        "the weight-dropped LSTM of words of Merity et al. 2018, 3 x 400 units, tied, with its dropouts",
+        {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 400, "layers": 3, "embedding": 400}
+        | {"tied": True, "forget_bias": 0.0, "dropout": 0.3, "input_dropout": 0.4, "dropout_per": "sequence"}
+        | {"embedding_dropout": 0.1, "weight_dropout": 0.5, "batch": 20, "chunk": 70, "epochs": 40.0}
+        | {"optimizer": "sgd", "lr": 30.0, "clip_norm": 0.25, "eval_every": 650},
+    ),
     "forecast": Preset(
         "the squared-error variant: a vanilla RNN that forecasts a noisy oscillation one step ahead",
         {"data": "ar2", "cell": "rnn", "hidden": 16, "init": "normal", "init_scale": 0.1, "forget_bias": 0.0}

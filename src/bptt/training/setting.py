@@ -133,6 +133,14 @@ def declared_in(kind: Any) -> dict[str, Setting]:
     return found
 
 
+def documented(kind: Any, declared: dict[str, Setting]) -> str:
+    """Return a dataclass's docstring with what is declared of each setting."""
+    rows = (
+        f"    {name} : {s.wanted}, default {s.default!r}\n        {s.says}" for name, s in declared.items()
+    )
+    return "\n".join((str(kind.__doc__), "\n    Attributes\n    ----------", *rows))
+
+
 def shown(value: object) -> str:
     """Return a setting's value as one reads it."""
     if isinstance(value, bool):

@@ -16,13 +16,14 @@ from bptt.data.series import Gaps, Scaling
 from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, Precision
+from bptt.nets.dropout import Per
 from bptt.nets.init import InitName
 from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
 from bptt.training.optim import OPTIMIZERS
 from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
 from bptt.training.schedules import SCHEDULES
-from bptt.training.setting import Job, Part, declared_in, setting
+from bptt.training.setting import Job, Part, declared_in, documented, setting
 from bptt.types import BiasCount, Reduction
 from bptt.zoo import get
 
@@ -136,6 +137,14 @@ class Settings:
     tied: bool = setting(False, "Output matrix = embedding transposed", "model")
     dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
+    dropout_per: Per = setting("step", "What these two draw for: each step, or a whole sequence", "model")
+    embedding_dropout: float = setting(0.0, "Part of the words dropped", "model", "P", least=0, below=1)
+    weight_dropout: float = setting(
+        0.0, "Part dropped of U's entries: weight-drop", "model", "P", least=0, below=1
+    )
+    recurrent_dropout: float = setting(0.0, "Part dropped of what U reads", "model", "P", least=0, below=1)
+    zoneout: float = setting(0.0, "Part of h that keeps its value: zoneout", "model", "P", least=0, below=1)
+    zoneout_cell: float = setting(0.0, "That of the other states, as c", "model", "P", least=0, below=1)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "A bias of the output", "model")
     bidirectional: bool = setting(False, "Layers in both directions", "model", jobs=("labels",))
@@ -294,6 +303,8 @@ class Settings:
         for name in asked:
             if why := self._idle(name):
                 raise ConfigError(why)
+            if name == "dropout_per" and not (self.dropout or self.input_dropout):
+                raise ConfigError("--dropout-per goes with --dropout or --input-dropout, and both are 0")
             if name in ("bias", "forget_bias"):
                 cell = get(self.cell)
                 if name == "bias" and self.bias != "none" and not cell.bias:
@@ -335,13 +346,4 @@ def _expect_known(names: Iterable[str]) -> None:
         raise ConfigError(f"no setting is called {', '.join(odd)}; there are {', '.join(sorted(SETTINGS))}")
 
 
-Settings.__doc__ = "\n".join(
-    [
-        str(Settings.__doc__),
-        "\n    Attributes\n    ----------",
-        *(
-            f"    {name} : {s.wanted}, default {s.default!r}\n        {s.says}"
-            for name, s in SETTINGS.items()
-        ),
-    ]
-)
+Settings.__doc__ = documented(Settings, SETTINGS)

@@ -250,8 +250,7 @@ class Trainer:
             clips = {"clip_value": s.clip_value, "clip_norm": s.clip_norm}
             self._take = Step(model, self.params, self.optimizer, self.slots, **clips)
         take, batch = self._take, self.experiment.source.next()  # (1)
-        drops = s.dropout or s.input_dropout
-        rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
+        rng = np.random.default_rng([s.seed, 1, self.step]) if model.draws else None
         state = self.carried if batch.carry else None
         with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
             loss = take(batch, self.schedule.lr(self.step, self.epoch), state, rng=rng)  # (2) (3) (4)

@@ -12,7 +12,7 @@ from bptt.derive import EquationCell, read
 from bptt.errors import BpttError, DataError
 from bptt.nets.model import Model
 from bptt.training.runs import format as run_format
-from bptt.zoo import record
+from bptt.zoo import get, record
 
 
 def to_text(model: Model) -> str:
@@ -24,7 +24,7 @@ def to_text(model: Model) -> str:
     2
     """
     own = {field.name: getattr(model, field.name) for field in fields(model)}
-    return json.dumps(own | {"cell": record.to_json(model.stack.cell)}, allow_nan=False)
+    return json.dumps(own | {"cell": record.to_json(get(model.cell))}, allow_nan=False)
 
 
 def from_text(text: str) -> Model:

@@ -84,7 +84,7 @@ class Compiled:
 
     def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return what the forward reads of the parameters that are no matrices."""
-        units = {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in self.interface.cell.units}
+        units = {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in self.interface.learnt}
         return {"bias": self.bias(params, len(params["U"]), dtype)} | units
 
     def bias(self, params: Params, H: int, dtype: np.dtype[Any]) -> Array:

@@ -11,7 +11,7 @@ after it: one product of all rows, where a step has few.
 ``reset``     (R,), or none       in: flags of steps before which states become zeros
 ``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
                                   transposes for the backward
-``unit.p``    (H,)                in: a parameter of each unit
+``unit.p``    (H,), or (R, H)     in: a parameter of each unit, or what is given to it at each step
 ``tokens``    (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
 ``x``         (R, D), or none     in: the input, else
 ``bias``      (G·H,)              in: both biases
@@ -51,6 +51,8 @@ class Interface:
 
     Attributes
     ----------
+    learnt : tuple of str
+        The units' parameters, without what is given at each step.
     products : dict of list of (slice, slice)
         For W, U, and U's part that an operand goes through, the neighbouring gates that they feed: which
         blocks of ``a``, and of the product.
@@ -60,6 +62,7 @@ class Interface:
 
     def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
         self.cell, self.host = cell, host
+        self.learnt = tuple(p for p in cell.units if p not in cell.given)
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations

@@ -98,6 +98,8 @@ class Loop(ABC):
                 continue
             if name in eq.before:
                 place = self.place(f"prev.{name.removesuffix('_prev')}", row, column)
+            elif name in self.interface.cell.given:
+                place = self.place(f"unit.{name}", row, column)
             elif name in eq.params:
                 place = self.v.at(self.pointer(f"unit.{name}"), column)
             elif name in slots.extra:

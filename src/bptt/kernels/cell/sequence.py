@@ -235,6 +235,6 @@ class _Backward(Loop):
     ) -> None:
         """Add to the gradient at units' parameters, for each sequence apart, whoever runs the others."""
         for name in self.eq.params:
-            if name in p.gradients:
+            if name in p.gradients and name not in self.interface.cell.given:
                 place = self.place(f"dunit.{name}", j, column)
                 self.v.store(self.v.add(self.v.load(place, mask), values[p.gradients[name]]), place, mask)

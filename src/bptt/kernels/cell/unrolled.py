@@ -93,6 +93,8 @@ def run(
     weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
+    for name in cell.given:
+        weights[f"unit.{name}"] = np.ascontiguousarray(rows.enter(params[name]), dtype)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
     final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset) for s in cell.states)
@@ -169,7 +171,8 @@ class KernelRun:
         for i, s in enumerate(cell.states):
             own = _own(None if dstates is None else dstates[i], N, H, dtype)
             arrays[f"dcarry.{s}"] = rows.sort(own if dstates is None else _cut(own, self._is_reset))
-        arrays |= {f"dunit.{p}": zeros((N, H), dtype) for p in cell.units}
+        learnt = sweep.compiled.interface.learnt
+        arrays |= {f"dunit.{p}": zeros((N, H), dtype) for p in learnt}
         sums = {"dU": memory.empty(params["U"].shape, dtype)}
         if not tokens:
             arrays |= {"x": self._x, "dx": memory.empty((rows.total, sweep.D), dtype)}
@@ -184,6 +187,6 @@ class KernelRun:
             if by_dW:
                 column_sums(sums["dW"], sums["db"])
         grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
-        grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in cell.units}
+        grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in learnt}
         dx = None if tokens else rows.leave(arrays["dx"])
         return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
