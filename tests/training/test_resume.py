@@ -29,6 +29,8 @@ CASES: dict[str, dict[str, Any]] = {
     "orthogonal": {"init": "orthogonal", "tied": True, "embedding": 6, "cell": "gru-cho"},
     "two biases": {"bias": "two", "embedding": 0, "clip_norm": None, "clip_value": 0.01},
     "early stop": {"lr": 1e-30, "schedule": "constant", "patience": 2, "eval_every": 5},
+    "ema": {"average": "ema", "average_decay": 0.9},
+    "nt-asgd": {"average": "nt-asgd", "average_after": 1, "eval_every": 2, "lr": 30.0, "optimizer": "sgd"},
     "vanilla": {
         **{key: value for key, value in PRESETS["vanilla"].settings.items() if key not in SMALL},
         "batch": 1,

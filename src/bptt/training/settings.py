@@ -17,6 +17,7 @@ from bptt.kernels.backends import Backend, Precision
 from bptt.nets.init import InitName
 from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
+from bptt.training.averaging import Averaging
 from bptt.training.data_settings import MOST, READ, DataSettings
 from bptt.training.optim import OPTIMIZERS
 from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
@@ -96,6 +97,19 @@ class Settings(DataSettings):
     )
     patience: int | None = setting(
         None, "Evaluations without a better one before stopping early", "loop", least=1
+    )
+    average: Averaging = setting(
+        "none", "Weights that are measured and kept, a mean of them: none, ema or nt-asgd", "loop"
+    )
+    average_decay: float = setting(
+        0.999, "Decay of the mean", "loop", "D", least=0, below=1, needs=("average", ("ema",))
+    )
+    average_after: int = setting(
+        5,
+        "Evaluations without a better one before it begins",
+        "loop",
+        least=1,
+        needs=("average", ("nt-asgd",)),
     )
     seed: int = setting(0, "Same seed, same bits", "loop", "K", least=0)
     report_every: int = setting(50, "Steps between lines of the log", "loop", "S", least=1)

@@ -91,7 +91,7 @@ class Trained:
         checkpoint = run.load(name, model.shapes)
         vocabulary = run.vocabulary_of(kept)
         step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
-        params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
+        params = {key: checkpoint.weights[key] for key in model.shapes}
         count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))
         most = tokenizer(vocabulary.kind if vocabulary else "char").longest
         longest = min(LIMIT, count * most + (1 << 20))

@@ -11,6 +11,22 @@ from bptt.training.optim.blocks import blocks
 from bptt.types import Array, Params
 
 
+def clip(grads: Params, value: float | None, norm: float | None, backend: Backend = "auto") -> None:
+    """Clip each entry, and then the norm of all, in place; None is no limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> grads = {"U": np.array([[30.0]]), "b": np.array([4.0])}
+    >>> clip(grads, 3.0, None), clip(grads, 9.0, 1.0), grads["b"]
+    (None, None, array([0.70710678]))
+    """
+    if value is not None:
+        clip_values(grads, value)
+    if norm is not None:
+        clip_norm(grads, norm, backend=backend)
+
+
 def clip_values(grads: Params, limit: float) -> int:
     """Clip each entry to [-limit, limit], in place, and return how many were beyond; nan stays nan.
 
