@@ -14,6 +14,7 @@ returned; a model chains them. It is a description and holds no arrays: paramete
 flat dicts of arrays that the caller owns.
 """
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple, Unpack
@@ -24,6 +25,7 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision
 from bptt.layer.threads import one_blas_thread
+from bptt.nets import activation
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
@@ -70,8 +72,9 @@ class Backprop(NamedTuple):
     Attributes
     ----------
     loss : float
+        L, with what is added to it: label smoothing, and what the activations cost.
     each : (T, N), or (1, N) with a pool
-        Every step's loss, before weights; zero where it does not count.
+        Every step's loss, before weights and without these; zero where it does not count.
     grads : Gradients
         At the parameters, the inputs, the initial states and the features.
     state : dict of (N, H)
@@ -125,6 +128,10 @@ class Model:
         The levels of the loss "quantile", one for each output; by default in even steps.
     class_weights : tuple of K floats, optional
         What each class's cross-entropy is multiplied by.
+    label_smoothing : float
+        The part of each target that is spread over all outputs, for the cross-entropy.
+    activation_penalty, temporal_penalty : float
+        α and β of :mod:`bptt.nets.activation`; their cost is added to the loss that is differentiated.
     init_name, init_scale, forget_bias
         See :mod:`bptt.nets.init`.
     backend : "auto", "reference" or "cpu"
@@ -170,6 +177,9 @@ class Model:
     reduction: Reduction = "mean_over_time_and_batch"
     quantiles: tuple[float, ...] | None = None
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    activation_penalty: float = 0.0
+    temporal_penalty: float = 0.0
     init_name: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 0.0
@@ -184,6 +194,12 @@ class Model:
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
                 f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
             )
+
+        for name in ("activation_penalty", "temporal_penalty"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be a finite number from 0, got {getattr(self, name)}")
+        if self.temporal_penalty and self.pool is not None:
+            raise ConfigError("temporal_penalty is of steps, and a pool leaves one of each sequence")
 
     @cached_property
     def stack(self) -> Stack:
@@ -228,6 +244,7 @@ class Model:
             reduction=self.reduction,
             quantiles=self.quantiles,
             class_weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
             backend=self.backend,
             precision=self.precision,
         )
@@ -309,7 +326,11 @@ class Model:
         """
         with one_blas_thread():
             run = self._run(params, batch, state, rng)
-            loss, each, above = self.output.backprop(params, run.h, self._of_outputs(batch), rng)
+            flags = self._of_outputs(batch)
+            loss, each, above = self.output.backprop(params, run.h, flags, rng)
+            if (alpha := self.activation_penalty) + (beta := self.temporal_penalty):
+                cost, dh = activation.penalty(run.h, alpha, beta, flags.mask, flags.reset)
+                loss, above = loss + cost, above._replace(inputs=above.inputs + dh)
             return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
 
     def losses(

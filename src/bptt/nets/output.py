@@ -16,7 +16,7 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
 from bptt.nets.init import Init
-from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
+from bptt.nets.losses import LOSSES, Loss, counted_targets, expect_smoothing, weights
 from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
 
 
@@ -40,6 +40,8 @@ class Output:
         The levels of the loss "quantile".
     class_weights : tuple of K floats or None
         What each class's cross-entropy is multiplied by.
+    label_smoothing : float
+        The part of each target that is spread over all K.
     backend, precision : str
         See :mod:`bptt.kernels.backends`.
     """
@@ -53,6 +55,7 @@ class Output:
     reduction: Reduction
     quantiles: tuple[float, ...] | None
     class_weights: tuple[float, ...] | None
+    label_smoothing: float
     backend: Backend
     precision: Precision
 
@@ -71,6 +74,9 @@ class Output:
                 )
             if not all(0 < level < 1 for level in self.quantiles):
                 raise ConfigError(f"quantiles must be between 0 and 1, got {self.quantiles}")
+        expect_smoothing(self.label_smoothing)
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise ConfigError(f"label_smoothing is for the loss cross_entropy, not {self.loss}")
         c = self.class_weights
         if c is not None and not (
             self.loss == "cross_entropy" and len(c) == self.size and all(0 < x < math.inf for x in c)
@@ -114,6 +120,8 @@ class Output:
         out: dict[str, Any] = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
         if self.class_weights is not None:
             out["class_weights"] = np.array(self.class_weights)
+        if self.label_smoothing:
+            out["smoothing"] = self.label_smoothing
         if self.loss == "quantile":
             out["levels"] = self.quantiles
         return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
@@ -126,7 +134,7 @@ class Output:
         Where it is the cross-entropy by compiled code, at most so many logits are held at a time, however
         many rows there are.
         """
-        if not self._is_compiled(h):
+        if not self._is_compiled(h) or self.label_smoothing:
             run = self.forward(params, h, rng)
             loss = self.loss_of(run.outputs, batch.targets, mask=batch.counted, overwrite=True)
             return loss.value, loss.each, run.backward(loss.grad)

@@ -51,6 +51,11 @@ class Settings(DataSettings):
     tied: bool = setting(False, "Output matrix = embedding transposed", "model")
     dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
+    label_smoothing: float = setting(
+        0.0, "Part of each target spread over all tokens or labels", "model", "P", least=0, below=1
+    )
+    activation_penalty: float = setting(0.0, "Cost of the outputs' mean square", "model", "A", least=0)
+    temporal_penalty: float = setting(0.0, "Cost of the mean square of their steps", "model", "B", least=0)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "A bias of the output", "model")
     bidirectional: bool = setting(False, "Layers in both directions", "model", jobs=("labels",))
