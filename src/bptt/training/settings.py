@@ -78,6 +78,12 @@ class Settings(DataSettings):
     chunk: int = setting(
         64, "Time steps in a training step", "loop", "T", least=1, most=MOST, jobs=("stream", "lines")
     )
+    chunk_jitter: float = setting(
+        0.0, "Deviation of chunks' lengths", "loop", "T", least=0, most=MOST, jobs=("stream",)
+    )
+    chunk_half: float = setting(
+        0.0, "Part of the chunks half as long", "loop", "P", least=0, most=1, jobs=("stream",)
+    )
     steps: int | None = setting(3000, "Training steps", "loop", "S", least=0, may_change=True)
     epochs: float | None = setting(
         None, "Passes over the text, instead of steps", "loop", "E", above=0, may_change=True
@@ -132,6 +138,11 @@ class Settings(DataSettings):
     def job(self) -> Job:
         """What the run learns, as the data and what is said of them have it."""
         return _job({name: getattr(self, name) for name in ("data", "task", "lines", "documents", "text")})
+
+    def rate_of(self, steps: int) -> float:
+        """Return what the learning rate is multiplied by in a chunk of so many steps, where lengths vary."""
+        varies = self.job == "stream" and (self.chunk_jitter or self.chunk_half)
+        return steps / self.chunk if varies else 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values; of a cell its name (see :mod:`bptt.zoo.record`)."""

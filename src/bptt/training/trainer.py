@@ -260,7 +260,7 @@ class Trainer:
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
         optim.clip(grads, s.clip_value, s.clip_norm, backend=model.backend)  # (3)
-        lr = self.schedule.lr(self.step, self.epoch)
+        lr = self.schedule.lr(self.step, self.epoch) * s.rate_of(len(batch.inputs))
         self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
         self.average.update(self.params, backend=model.backend)  # (5)
         targets = each.size if batch.counted is None else int(batch.counted.sum())
