@@ -10,6 +10,7 @@ states and everything pointwise stay float32. Only kernels do that, on processor
 """
 
 import os
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError
+from bptt.kernels.runtime.tape import recording
 from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
@@ -116,7 +118,8 @@ def unroll(
         return reference(cell, params, x, states, mask=mask, reset=reset, reverse=reverse)
     from bptt.kernels.cell import unrolled
 
-    *_, x = check(cell, params, x, states, mask, reset)
+    if recording.tape is None:  # else arrays of these shapes have come this way before
+        *_, x = check(cell, params, x, states, mask, reset)
     return unrolled.unroll(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
 
 
@@ -140,6 +143,51 @@ def scatter_add(tokens: Array, values: Array, count: int, backend: Backend = "au
 
         return sums.scatter_add(tokens, values, count)
     return scatter_rows(tokens, values, count)
+
+
+def gather(table: Array, tokens: Array, backend: Backend = "auto") -> Array:
+    """Return the rows of a table (V, E) that tokens choose, (..., E), by the backend's own code."""
+    if uses_kernels(backend, table.dtype):
+        from bptt.kernels.ops import rows
+
+        return rows.take(table, tokens)
+    return table[tokens]
+
+
+def zeros_like(array: Array, backend: Backend = "auto") -> Array:
+    """Return zeros in an array's shape and dtype, by the backend's own code."""
+    if uses_kernels(backend, array.dtype):
+        from bptt.kernels.ops import rows
+
+        return rows.zeros(array.shape, array.dtype)
+    return np.zeros_like(array)
+
+
+def add(a: Array, b: Array, backend: Backend = "auto") -> Array:
+    """Return a + b of arrays of one shape, by the backend's own code."""
+    if a.dtype == b.dtype and uses_kernels(backend, a.dtype):
+        from bptt.kernels.ops import rows
+
+        return rows.add(a, b)
+    total: Array = a + b
+    return total
+
+
+def side_by_side(arrays: Sequence[Array], backend: Backend = "auto") -> Array:
+    """Return arrays (T, N, H) side by side, (T, N, 2H) if they are two, by the backend's own code."""
+    first, *others = arrays
+    if not others:
+        return first
+    if not uses_kernels(backend, first.dtype):
+        return np.concatenate(arrays, axis=-1)
+    from bptt.kernels.ops import rows
+    from bptt.kernels.runtime import memory
+
+    H = first.shape[-1]
+    out = memory.empty((*first.shape[:-1], len(arrays) * H), first.dtype)
+    for k, array in enumerate(arrays):
+        rows.copy(array, out[..., k * H : (k + 1) * H])
+    return out
 
 
 def uses_kernels(backend: Backend, dtype: np.dtype[Any]) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import matmul, scatter_add
+from bptt.kernels.backends import add, gather, matmul, scatter_add
 from bptt.layer.shapes import without_padding
 from bptt.nets import dropout
 from bptt.nets.init import Init
@@ -71,21 +71,20 @@ class Input:
         return {name: self._matmul(params["embedding"], params[name]) for name in self.folds}
 
     def forward(self, params: Params, batch: Batch, rng: Generator | None = None) -> "InputRun":
-        """Return what the layers take of a batch."""
-        tokens = self._checked(batch)
-        x, below, drop = tokens, params, None
+        """Return what the layers take of a batch that is `checked`."""
+        x, tokens, below, drop = batch.inputs, batch.inputs, params, None
         if self.embedding is not None:
             if tokens.size > self.size and not (self.dropout and rng is not None):
                 below = params | self.folded(params)
             else:
-                x = params["embedding"][tokens]  # (1)
+                x = gather(params["embedding"], tokens, self.stack.backend)  # (1)
         if x.ndim == 3:
             drop = dropout.factors(rng, x.shape, self.dropout, x.dtype)
             x = dropout.apply(x, drop)
         return InputRun(replace(batch, inputs=x), below, self, params, tokens, drop)
 
-    def _checked(self, batch: Batch) -> Array:
-        """Return the inputs without their padding, or raise a ShapeError that names what does not fit."""
+    def checked(self, batch: Batch) -> Batch:
+        """Return a batch without padding in its inputs, or raise a ShapeError that names what is wrong."""
         inputs, mask = batch.inputs, batch.mask
         kind = np.integer if self.tokens else np.inexact
         if inputs.ndim != (2 if self.tokens else 3) or not np.issubdtype(inputs.dtype, kind):
@@ -97,7 +96,8 @@ class Input:
             raise ShapeError(
                 f"tokens must be in 0 .. V-1 = {self.size - 1}, got {inputs.min()} .. {inputs.max()}"
             )
-        return inputs
+        inputs = np.ascontiguousarray(inputs, np.int64) if self.tokens else inputs
+        return batch if inputs is batch.inputs else replace(batch, inputs=inputs)
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return matmul(a, b, self.stack.backend, self.stack.precision)
@@ -139,9 +139,11 @@ class InputRun:
     def _unfolded(self, grads: Params) -> Params:
         """Return the gradients at W and at E, from those at E W."""
         part, E = self._input, self._given["embedding"]
-        dE: Array = np.zeros_like(E)
         found: Params = {}
         for name in part.folds:
             found[name] = part._matmul(E.T, grads[name])
-            dE = dE + part._matmul(grads[name], self._given[name].T)
-        return found | {"embedding": dE}
+            dE = part._matmul(grads[name], self._given[name].T)
+            if "embedding" in found:  # of the other direction
+                dE = add(found["embedding"], dE, part.stack.backend)
+            found["embedding"] = dE
+        return found

@@ -15,21 +15,23 @@ flat dicts of arrays that the caller owns.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import Backend, Precision
+from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
 from bptt.nets import activation
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
-from bptt.nets.output import Output, OutputRun
+from bptt.nets.output import Counted, Output, OutputRun
+from bptt.nets.planned import Planned
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
@@ -324,14 +326,38 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
+        draws = rng is not None and (self.dropout > 0 or self.input_dropout > 0)
+        found = None if draws else self._planned.run("backprop", params, batch, state)
+        if found is not None:
+            return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
+        batch = self._checked(params, batch, state)
+        above = self._of_outputs(batch)
         with one_blas_thread():
-            run = self._run(params, batch, state, rng)
-            flags = self._of_outputs(batch)
-            loss, each, above = self.output.backprop(params, run.h, flags, rng)
-            if (alpha := self.activation_penalty) + (beta := self.temporal_penalty):
-                cost, dh = activation.penalty(run.h, alpha, beta, flags.mask, flags.reset)
-                loss, above = loss + cost, above._replace(inputs=above.inputs + dh)
-            return Backprop(loss, each, run.gradients(above, None, overwrite=True), run.layers.states)
+            if not self._is_compiled(params, batch, state):
+                run = self._run(params, batch, state, rng)
+                outputs = self.output.forward(params, run.h, rng)
+                loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
+                cost, back = self._with_cost(run.h, above.mask, above.reset, outputs.backward(loss.grad))
+                grads = run.gradients(back, None, overwrite=True)
+                return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
+            counted = self.output.counted(above, self._steps(batch))
+            found = self._compute(self._arrays(params, batch, state, counted), "backprop", rng)
+        if not draws and counted.c is None:
+            self._planned.met("backprop", params, batch, state)
+        return self._backprop_of(found, params, counted.w, counted.c)
+
+    def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
+        """Return what was found, as `_compute` names it."""
+        each, states = found["each"], self.stack.state_names
+        loss = float(w.ravel() @ each.ravel()) + float(found.get("cost", 0.0))
+        if "spread" in found:
+            loss += self.label_smoothing * float(w.ravel() @ found["spread"].ravel())
+        if c is not None:
+            each = (each * c).astype(each.dtype)
+        own = {name: found["d." + name] for name in params}
+        first = {name: found["d.first." + name] for name in states}
+        grads = Gradients(own, found.get("d.inputs"), first, found.get("d.features"))
+        return Backprop(loss, each, grads, {name: found["last." + name] for name in states})
 
     def losses(
         self,
@@ -346,9 +372,24 @@ class Model:
         Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
         batch = Batch.of(inputs, targets, **flags)
-        with one_blas_thread():
-            run = self._run(params, batch, state, None)
-            return self.output.losses(params, run.h, self._of_outputs(batch)), run.layers.states
+        found = self._planned.run("losses", params, batch, state)
+        if found is None:
+            batch = self._checked(params, batch, state)
+            above = self._of_outputs(batch)
+            if not self._is_compiled(params, batch, state):
+                run = self.forward(params, batch, state)
+                loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
+                return loss.each, run.state
+            counted = self.output.counted(above, self._steps(batch))
+            with one_blas_thread():
+                found = self._compute(self._arrays(params, batch, state, counted), "losses")
+            if counted.c is None:
+                self._planned.met("losses", params, batch, state)
+            else:
+                found["each"] = (found["each"] * counted.c).astype(found["each"].dtype)
+            if above.counted is not None:
+                found["each"] = np.where(above.counted, found["each"], found["each"].dtype.type(0))
+        return found["each"], {name: found["last." + name] for name in self.stack.state_names}
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""
@@ -372,14 +413,79 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), or (1, N, K) with a pool, ``state``, and ``backward``.
         """
+        batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
-            run = self._run(params, Batch.of(inputs, **flags), state, rng)
+            run = self._run(params, batch, state, rng)
             return ModelRun(run, self.output.forward(params, run.h, rng))
 
-    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
-        """Run (0) to (2)."""
+    def _checked(self, params: Params, batch: Batch, state: Params | None) -> Batch:
+        """Return a batch without its padding, or raise an error that names what does not fit."""
         self.start.expect(batch.features, state)
         expect_params(params, self.shapes)
+        self.stack.expect_states("states", state)
+        return self.input.checked(batch)
+
+    def _is_compiled(self, params: Params, batch: Batch, state: Params | None) -> bool:
+        """Return whether all of it, the loss too, is compiled code."""
+        arrays = [*params.values(), *(state or {}).values()]
+        arrays += [] if self.token_inputs else [batch.inputs]
+        return self.output.is_compiled(np.result_type(*arrays))
+
+    def _steps(self, batch: Batch) -> tuple[int, int]:
+        """Return how many steps the outputs have, and of how many rows."""
+        T, N = batch.inputs.shape[:2]
+        return (T, N) if self.pool is None else (1, N)
+
+    def _arrays(self, params: Params, batch: Batch, state: Params | None, counted: Counted) -> Params:
+        """Return all that a step depends on, by name."""
+        arrays = params | {"inputs": batch.inputs, "targets": counted.targets}
+        if batch.mask is not None or batch.target_mask is not None or counted.c is not None:
+            arrays["w"] = counted.w
+        for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
+            if flag is not None:
+                arrays[name] = flag
+        return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
+
+    @cached_property
+    def _planned(self) -> Planned:
+        return Planned(self._compute, self.inputs if self.token_inputs else None, self.outputs)
+
+    def _compute(
+        self, arrays: Params, what: Literal["backprop", "losses"], rng: Generator | None = None
+    ) -> Params:
+        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``."""
+        params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
+        flags: Flags = {
+            "mask": arrays.get("mask"), "reset": arrays.get("reset"), "features": arrays.get("features"),
+        }  # fmt: skip
+        state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
+        first = {name: array for name, array in state.items() if array is not None}
+        run = self._run(params, Batch(arrays["inputs"], **flags), first or None, rng)
+        found = {f"last.{name}": array for name, array in run.layers.states.items()}
+        if what == "losses":
+            return found | {"each": self.output.losses(params, run.h, targets)}
+        w = arrays.get("w")
+        losses, above = self.output.backprop(params, run.h, targets, w, rng)
+        cost, above = self._with_cost(run.h, None if self.pool else flags["mask"], flags["reset"], above)
+        grads = run.gradients(above, None, overwrite=True)
+        found |= losses | ({"cost": np.array(cost)} if cost else {})
+        found |= {f"d.{name}": array for name, array in grads.params.items()}
+        found |= {f"d.first.{name}": array for name, array in grads.states.items()}
+        others = {"d.inputs": grads.inputs, "d.features": grads.features}
+        return found | {name: array for name, array in others.items() if array is not None}
+
+    def _with_cost(
+        self, h: Array, mask: Array | None, reset: Array | None, above: Gradients[None]
+    ) -> tuple[Any, Gradients[None]]:
+        """Return what h costs by itself, and the gradients of what is above it with its own."""
+        alpha, beta = self.activation_penalty, self.temporal_penalty
+        if alpha + beta == 0:
+            return 0.0, above
+        cost, dh = activation.penalty(h, alpha, beta, mask, reset)
+        return cost, above._replace(inputs=above.inputs + dh)
+
+    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
+        """Run (0) to (2), of what is `_checked`."""
         states = self.start.forward(params, batch.features, state)
         below = self.input.forward(params, batch, rng)
         layers = self.stack.forward(below.params, below.batch, states, rng=rng)
@@ -410,7 +516,7 @@ class _LayersRun:
         first = self.model.start.backward(self.params, self.batch.features, back.states)
         found = back.params | first.params
         for name, array in above.params.items():  # a tied matrix has two
-            found[name] = found[name] + array if name in found else array
+            found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: found[name] for name in self.params if name in found}
         return Gradients(ordered, back.inputs, back.states, first.features)

@@ -8,7 +8,8 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any, get_args
+from functools import lru_cache
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 
@@ -126,52 +127,52 @@ class Output:
             out["levels"] = self.quantiles
         return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
 
-    def backprop(
-        self, params: Params, h: Array, batch: Batch, rng: Generator | None = None
-    ) -> tuple[float, Array, Gradients[None]]:
-        """Return (4), each step's loss (T, N), and the gradients of this part and at h: (3) and (4).
+    def is_compiled(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether (3) and (4) are compiled code, for which targets are `counted` before."""
+        return self.loss == "cross_entropy" and uses_kernels(self.backend, dtype)
 
-        Where it is the cross-entropy by compiled code, at most so many logits are held at a time, however
-        many rows there are.
+    def counted(self, batch: Batch, shape: tuple[int, int]) -> "Counted":
+        """Return the targets of a batch for outputs (T, N), and what each counts."""
+        targets = counted_targets(batch.targets, shape, self.size, batch.counted)
+        c = None if self.class_weights is None else np.array(self.class_weights)[targets]
+        w = _alike(shape, self.reduction)
+        if batch.counted is not None:
+            w = weights(shape, self.reduction, batch.counted)
+        return Counted(w if c is None else w * c, c, np.ascontiguousarray(targets, np.int64))
+
+    def alike(self, shape: tuple[int, int]) -> Array:
+        """Return w where all targets count alike."""
+        return _alike(shape, self.reduction)
+
+    def backprop(
+        self, params: Params, h: Array, targets: Array, w: Array | None, rng: Generator | None = None
+    ) -> tuple[Params, Gradients[None]]:
+        """Return each step's cross-entropy (T, N) and the gradients of this part and at h: (3) and (4).
+
+        They are ``each`` and, of smoothed labels, ``spread``, of which L has ε times as much beside `each`.
+        `w` is what each counts in the whole; by default all count alike.
+
+        By compiled code: at most so many logits are held at a time, however many rows there are.
         """
-        if not self._is_compiled(h) or self.label_smoothing:
-            run = self.forward(params, h, rng)
-            loss = self.loss_of(run.outputs, batch.targets, mask=batch.counted, overwrite=True)
-            return loss.value, loss.each, run.backward(loss.grad)
         from bptt.kernels.ops.output import cross_entropy
 
+        w = self.alike(h.shape[:2]) if w is None else w
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
-        targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted)
-        w, c = weights(h.shape[:2], self.reduction, batch.counted).ravel(), self._of_classes(targets)
-        w = w if c is None else w * c
         V, b = self.matrix(params), params.get("output.b")
-        found = cross_entropy(rows, V, b, targets.ravel(), w, bfloat16=self.precision == "bfloat16")
+        narrow, part = self.precision == "bfloat16", self.label_smoothing
+        found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
         grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
-        each = found.each if c is None else (found.each * c).astype(h.dtype)
-        return float(w @ found.each), each.reshape(h.shape[:2]), grads
+        losses = {"each": found.each} | ({"spread": found.spread} if part else {})
+        return {name: array.reshape(h.shape[:2]) for name, array in losses.items()}, grads
 
-    def losses(self, params: Params, h: Array, batch: Batch) -> Array:
-        """Return (4) of every step alone, (T, N); zero where it does not count."""
-        if not self._is_compiled(h):
-            outputs = self.forward(params, h).outputs
-            return self.loss_of(outputs, batch.targets, mask=batch.counted, overwrite=True).each
+    def losses(self, params: Params, h: Array, targets: Array) -> Array:
+        """Return every step's cross-entropy alone, (T, N), by compiled code."""
         from bptt.kernels.ops.output import losses
 
-        targets = counted_targets(batch.targets, h.shape[:2], self.size, batch.counted).ravel()
         rows, V, b = h.reshape(-1, self.width), self.matrix(params), params.get("output.b")
-        each = losses(rows, V, b, targets, bfloat16=self.precision == "bfloat16")
-        if (c := self._of_classes(targets)) is not None:
-            each = (each * c).astype(h.dtype)
-        each = each.reshape(h.shape[:2])
-        return each if batch.counted is None else np.where(batch.counted, each, each.dtype.type(0))
-
-    def _of_classes(self, targets: Array) -> Array | None:
-        """Return what each target's loss is multiplied by, in a row; None where all count alike."""
-        return None if self.class_weights is None else np.array(self.class_weights)[targets.ravel()]
-
-    def _is_compiled(self, h: Array) -> bool:
-        return self.loss == "cross_entropy" and uses_kernels(self.backend, h.dtype)
+        found = losses(rows, V, b, targets.ravel(), bfloat16=self.precision == "bfloat16")
+        return found.reshape(h.shape[:2])
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return matmul(a, b, self.backend, self.precision)
@@ -181,6 +182,31 @@ class Output:
         if self.bias:
             params["output.b"] = db
         return Gradients(params, dropout.apply(dh, drop), None)
+
+
+class Counted(NamedTuple):
+    """What targets count.
+
+    Attributes
+    ----------
+    w : (T, N)
+        What each one's loss counts in the whole.
+    c : (T, N), optional
+        What it is multiplied by for its class.
+    targets : (T, N)
+        0 where they do not count.
+    """
+
+    w: Array
+    c: Array | None
+    targets: Array
+
+
+@lru_cache
+def _alike(shape: tuple[int, int], reduction: Reduction) -> Array:
+    w = weights(shape, reduction)
+    w.flags.writeable = False
+    return w
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from bptt.errors import ConfigError
+from bptt.kernels.backends import add, side_by_side, zeros_like
 from bptt.nets.stack import Stack, StackRun
 from bptt.types import Array, Params
 
@@ -48,7 +49,7 @@ class Pool:
         if self.name is None:
             return layers.y
         if self.name == "last":
-            return np.concatenate([layers.states[name] for name in self._ends], axis=1)[None]
+            return side_by_side([layers.states[name] for name in self._ends], self.stack.backend)[None]
         h: Array = (self._shares(layers, mask) * layers.y).sum(axis=0, keepdims=True)
         return h
 
@@ -60,9 +61,10 @@ class Pool:
             return dh, dstates
         if self.name == "mean":
             return self._shares(layers, mask) * dh, dstates
-        found = {name: np.zeros_like(state) for name, state in layers.states.items()} | (dstates or {})
-        for name, part in zip(self._ends, np.split(dh[0], len(self._ends), axis=1), strict=True):
-            found[name] = found[name] + part
+        backend, H = self.stack.backend, self.stack.hidden
+        found = {name: zeros_like(state, backend) for name, state in layers.states.items()} | (dstates or {})
+        for k, name in enumerate(self._ends):
+            found[name] = add(found[name], dh[0][:, k * H : (k + 1) * H], backend)
         return None, found
 
     def _shares(self, layers: StackRun, mask: Array | None) -> Array:

@@ -79,4 +79,6 @@ def _input(model: Model, params: Params, batch: Batch, piece: slice) -> Array:
         tokens = batch.inputs[piece]
         x: Array = params["embedding"][tokens if mask is None else np.where(mask, tokens, 0)]
         return x
-    return model.input.forward(params, Batch(batch.inputs[piece], mask=mask)).batch.inputs
+    return model.input.forward(
+        params, model.input.checked(Batch(batch.inputs[piece], mask=mask))
+    ).batch.inputs

@@ -6,6 +6,7 @@ direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
 from typing import get_args
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import Backend, LayerRun, Precision, expect_backend, unroll
+from bptt.kernels.backends import Backend, LayerRun, Precision, add, expect_backend, side_by_side, unroll
 from bptt.layer.shapes import layer_shapes
 from bptt.nets import dropout
 from bptt.nets.init import Init
@@ -81,7 +82,7 @@ class Stack:
         """The size of the output: H, or 2H with both directions."""
         return self.hidden * (2 if self.bidirectional else 1)
 
-    @property
+    @cached_property
     def directions(self) -> tuple[str, ...]:
         """What stands in a parameter's name for each direction."""
         return ("", "reverse.") if self.bidirectional else ("",)
@@ -111,7 +112,7 @@ class Stack:
         """Return the states of all layers, (N, H) zeros."""
         return {name: np.zeros((batch, self.hidden), dtype) for name in self.state_names}
 
-    @property
+    @cached_property
     def state_names(self) -> tuple[str, ...]:
         """The names of all states, layer by layer."""
         return tuple(
@@ -171,7 +172,7 @@ class Stack:
                 runs.append((prefix, run))
                 outputs.append(run.y)
                 final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
-            x = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=-1)
+            x = side_by_side(outputs, self.backend)
         return StackRun(x, final, self, runs, drops)
 
     def expect_states(self, what: str, states: Params | None) -> None:
@@ -231,7 +232,8 @@ class StackRun:
                     prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
                 }
                 if grads.inputs is not None:
-                    dx = grads.inputs if dx is None else dx + grads.inputs  # both directions read the same x
+                    # both directions read the same x
+                    dx = grads.inputs if dx is None else add(dx, grads.inputs, stack.backend)
             if dx is not None:
                 dx = dropout.apply(dx, self._drops[layer])
         return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})

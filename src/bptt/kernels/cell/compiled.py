@@ -10,6 +10,7 @@ import numpy as np
 
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.llvm.jit import Library, address
+from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import parts_of, readable
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.pool import Work
@@ -45,15 +46,15 @@ class Compiled:
                 words[name] = address(value)
         return self.interface.fields[which].words(words, pieces)
 
-    def shapes(self, rows: int, H: int) -> dict[str, tuple[int, ...]]:
+    def shapes(self, total: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what the forward writes and the backward reads, a row for each step."""
         k = self.interface
         names = [f"prev.{s}" for s in k.cell.states] + ["q"] * bool(k.cell.from_q)
-        return {"a": (rows, k.G * H), "slots": (self.extra, rows, H)} | dict.fromkeys(names, (rows, H))
+        return {"a": (total, k.G * H), "slots": (self.extra, total, H)} | dict.fromkeys(names, (total, H))
 
-    def room(self, rows: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+    def room(self, total: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return arrays for what the forward writes, the outputs too."""
-        shapes = self.shapes(rows, H) | {"y": (rows, H)}
+        shapes = self.shapes(total, H) | {"y": (total, H)}
         return {name: memory.empty(shape, dtype) for name, shape in shapes.items()}
 
     def narrow(self, N: int, H: int, D: int) -> Array | None:
@@ -76,18 +77,20 @@ class Compiled:
         k = self.interface
         if len(k.cell.from_x) == k.G:
             return np.ascontiguousarray(W)
-        wide = memory.zeros((len(W), k.G * H), W.dtype)
-        columns_of(k, H).W.add(wide, W)
+        wide = rows.zeros((len(W), k.G * H), W.dtype)
+        for gates, own in columns_of(k, H).W.runs:
+            rows.copy(W[:, own], wide[:, gates])
         return wide
 
     def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return what the forward reads of the parameters that are no matrices."""
         k, H = self.interface, len(params["U"])
-        bias, columns = np.zeros((1, k.G * H), dtype), columns_of(k, H)
-        if "b" in params:
-            columns.W.add(bias, params["b"].astype(dtype, copy=False))
-        if "b_h" in params:
-            columns.U.add(bias, params["b_h"].astype(dtype, copy=False))
+        bias, columns = rows.zeros(k.G * H, dtype), columns_of(k, H)
+        for name, part in (("b", columns.W), ("b_h", columns.U)):
+            if name in params:
+                given = params[name].astype(dtype, copy=False)
+                for gates, own in part.runs:
+                    rows.add(bias[gates], given[own], bias[gates])
         return {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
 
     def packed(

@@ -9,7 +9,7 @@ from bptt.derive.backward import Derivation
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm, Product
-from bptt.kernels.llvm.loops import count_loop, i8, i64, pointer
+from bptt.kernels.llvm.loops import i8, i64, pointer
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime.serving import work
 
@@ -86,15 +86,7 @@ class Loop(ABC):
 
     def each_vector(self, body: Callable[[Value, Value | None], None], width: Value | None = None) -> None:
         """Emit `body(column, mask)` for the vectors of a row; mask is None where a vector is whole."""
-        b, L = self.b, self.v.lanes
-        width = self.H if width is None else width
-        whole = b.sdiv(width, i64(L))
-        with count_loop(b, whole) as k:
-            body(b.mul(k, i64(L)), None)
-        column = b.mul(whole, i64(L))
-        left = b.sub(width, column)
-        with b.if_then(b.icmp_signed(">", left, i64(0))):
-            body(column, self.v.tail(left))
+        self.v.each(self.H if width is None else width, body)
 
     def read(self, names: Iterable[str], row: Value, column: Value, mask: Value | None) -> dict[str, Value]:
         """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""

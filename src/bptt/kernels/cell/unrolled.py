@@ -10,8 +10,10 @@ from bptt.errors import ConfigError
 from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.rows import rows_of
 from bptt.kernels.cell.sweep import Sweep
+from bptt.kernels.ops.rows import copy, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory
+from bptt.layer.columns import Part
 from bptt.layer.shapes import expect
 from bptt.types import Array, Gradients, Params
 
@@ -36,26 +38,37 @@ def unroll(
     given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
     kept = compiled.room(rows.total, H, dtype)
     for i, s in enumerate(cell.states):
-        first = (
-            np.zeros((N, H), dtype) if states is None else np.array(rows.sort(states[i]), dtype, order="C")
-        )
-        kept[f"carry.{s}"] = first
+        kept[f"carry.{s}"] = _own(None if states is None else rows.sort(states[i]), N, H, dtype)
     weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
-    final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), dtype, is_reset) for s in cell.states)
+    final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset) for s in cell.states)
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
     return KernelRun(y, final, sweep, is_reset, params, given, kept)
 
 
-def _cut(states: Array, dtype: np.dtype[Any], is_reset: Array | None) -> Array:
-    """Return final states, or their gradient: zeros where the last border of the loop is a reset."""
-    states = np.array(states, dtype, order="C")
+def _own(states: Array | None, N: int, H: int, dtype: np.dtype[Any]) -> Array:
+    """Return a copy of states, or of their gradient, (N, H); zeros where there are none."""
+    return zeros((N, H), dtype) if states is None else copy(states.astype(dtype, copy=False))
+
+
+def _cut(states: Array, is_reset: Array | None) -> Array:
+    """Make final states, or their gradient, zeros where the last border of the loop is a reset."""
     if is_reset is not None:
         states[is_reset] = 0
     return states
+
+
+def _taken(part: Part, da: Array) -> Array:
+    """Return a product's columns of `da`, side by side."""
+    if len(part.runs) <= 1:
+        return part.take(da)
+    out = memory.empty((len(da), part.width), da.dtype)
+    for columns, own in part.runs:
+        copy(da[:, columns], out[:, own])
+    return out
 
 
 @dataclass(eq=False, repr=False)
@@ -97,31 +110,29 @@ class KernelRun:
             self._kept = {}
         arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
         if dy is None:
-            arrays["dy"] = memory.zeros((rows.total, H), dtype)
+            arrays["dy"] = zeros((rows.total, H), dtype)
         else:
-            arrays["dy"] = np.ascontiguousarray(rows.enter(dy), dtype)
+            dy = rows.enter(dy).astype(dtype, copy=False)
+            arrays["dy"] = dy if dy.flags.c_contiguous else copy(dy)
         arrays |= {name: params[name].astype(dtype, copy=False) for name in "WU"}
         for i, s in enumerate(cell.states):
-            if dstates is None:
-                given = np.zeros((N, H), dtype)
-            else:
-                given = rows.sort(_cut(dstates[i], dtype, self._is_reset))
-            arrays[f"dcarry.{s}"] = given
-        arrays |= {f"dunit.{p}": np.zeros((N, H), dtype) for p in cell.units}
+            own = _own(None if dstates is None else dstates[i], N, H, dtype)
+            arrays[f"dcarry.{s}"] = rows.sort(own if dstates is None else _cut(own, self._is_reset))
+        arrays |= {f"dunit.{p}": zeros((N, H), dtype) for p in cell.units}
         sums = {"dU": memory.empty(params["U"].shape, dtype)}
         if not tokens:
             arrays |= {"x": self._x, "dx": memory.empty((rows.total, sweep.D), dtype)}
             sums["dW"] = memory.empty(params["W"].shape, dtype)
-        sums |= {f"d{name}": np.zeros(len(params[name]), dtype) for name in ("b", "b_h") if name in params}
+        sums |= {f"d{name}": zeros(len(params[name]), dtype) for name in ("b", "b_h") if name in params}
         # each row of da is in one row of dW where tokens choose them, and these are fewer
         by_dW = tokens and "b" in params and len(params["W"]) < len(self._x)
         sweep.backward(arrays | {name: out for name, out in sums.items() if not (by_dW and name == "db")})
         if tokens:
-            da_x = columns_of(sweep.compiled.interface, H).W.take(arrays["da"])
+            da_x = _taken(columns_of(sweep.compiled.interface, H).W, arrays["da"])
             sums["dW"] = scatter_add(self._x, da_x, len(params["W"]))
             if by_dW:
                 column_sums(sums["dW"], sums["db"])
         grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
-        grads |= {p: arrays[f"dunit.{p}"].sum(axis=0) for p in cell.units}
+        grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in cell.units}
         dx = None if tokens else rows.leave(arrays["dx"])
         return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))

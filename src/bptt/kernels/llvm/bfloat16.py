@@ -79,10 +79,13 @@ class Gemm16(Gemm):
         low = v.load(v.at(at, b.mul(k, stride)), v.tail(count))
         return self._pairs(v, low, v.load(v.at(at, b.mul(after, stride)), v.tail(more)))
 
-    def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
+    def _along(self, v: Vector, column: Value, q: Value, K: Value, is_whole: bool) -> Value:
         b = v.builder
         k = b.mul(q, i64(2))
-        both = [v.load(v.at(column, at), v.tail(b.sub(K, at))) for at in (k, b.add(k, i64(v.lanes)))]
+        both = [
+            v.load(v.at(column, at), None if is_whole else v.tail(b.sub(K, at)))
+            for at in (k, b.add(k, i64(v.lanes)))
+        ]
         return b.bitcast(self._rounded(v, *both), v.type)
 
     def _narrow(self, b: Any, A: Value, ars: Value, M: Value, K: Value, to: Value, ldt: Value) -> None:
@@ -90,4 +93,4 @@ class Gemm16(Gemm):
         with count_loop(b, M) as m:
             source, target = v.at(A, b.mul(m, ars)), v.at(to, b.mul(m, ldt))
             with count_loop(b, deep, v.lanes) as q:
-                v.store(self._along(v, source, q, K), v.at(target, q), v.tail(b.sub(deep, q)))
+                v.store(self._along(v, source, q, K, False), v.at(target, q), v.tail(b.sub(deep, q)))

@@ -46,6 +46,15 @@ def address(array: Any) -> int:
     return int(array.ctypes.data)
 
 
+def quick_address(array: Any) -> int:
+    """Return the same of an array without gaps, for most in half the time."""
+    try:
+        return ctypes.addressof(_char_from(array))
+    except (TypeError, ValueError):  # nobody may write to it, or it is empty
+        return int(array.ctypes.data)
+
+
+_char_from = ctypes.c_char.from_buffer
 _libraries: dict[str, Library] = {}
 _lock = threading.RLock()
 

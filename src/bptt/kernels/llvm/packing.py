@@ -104,18 +104,32 @@ class Packing:
     ) -> None:
         """Emit the packing of a panel whose columns' numbers are neighbours: squares, transposed."""
         b, L = v.builder, v.lanes
-        with count_loop(b, deep, L) as q:
+
+        def squares(q: Value, is_whole: bool) -> None:
             for n in range(0, self.width, L):
                 columns = []
                 for c in range(n, n + L):
                     is_there = b.icmp_signed("<", i64(c), left)
                     # also a load of which no lane is wanted is slow where there is no memory
                     column = v.at(start, b.select(is_there, b.mul(bcs, i64(c)), i64(0)))
-                    columns.append(self._along(v, column, q, b.select(is_there, K, i64(0))))
+                    columns.append(self._along(v, column, q, b.select(is_there, K, i64(0)), is_whole))
                 for r, row in enumerate(_transposed(v, columns)):
                     at = b.add(q, i64(r))
-                    wanted = b.select(b.icmp_signed("<", at, deep), i64(L), i64(0))
-                    v.store(row, v.at(v.at(out, b.mul(at, i64(self.width))), n), v.tail(wanted))
+                    place = v.at(v.at(out, b.mul(at, i64(self.width))), n)
+                    if is_whole:
+                        v.store(row, place)
+                    else:
+                        with b.if_then(b.icmp_signed("<", at, deep)):
+                            v.store(row, place)
+
+        with count_loop(b, deep, L) as q:
+            is_inside = b.icmp_signed("<=", b.mul(b.add(q, i64(L)), i64(self.step)), K)
+            is_whole = b.and_(is_inside, b.icmp_signed(">=", left, i64(self.width)))
+            with b.if_else(is_whole) as (whole, edge):
+                with whole:
+                    squares(q, True)
+                with edge:
+                    squares(q, False)
 
     def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
         v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
@@ -126,7 +140,13 @@ class Packing:
                 target = v.at(out, b.mul(q, h))
                 for n in range(0, self.MR, v.lanes):
                     count = b.sub(h, i64(n))
-                    v.store(self._row(v, v.at(start, n), q, aks, K, count), v.at(target, n), v.tail(count))
+                    row = self._row(v, v.at(start, n), q, aks, K, count)
+                    behind = b.add(b.mul(q, h), i64(n + v.lanes))
+                    with b.if_else(b.icmp_signed(">", behind, b.mul(deep, h))) as (last, others):
+                        with last:
+                            v.store(row, v.at(target, n), v.tail(count))
+                        with others:  # what is written beyond its end is the next row's, which comes after
+                            v.store(row, v.at(target, n))
 
         self._by_rows(b, M, tile)
 
@@ -134,9 +154,9 @@ class Packing:
         """Return the first `count` numbers of the packed row q, of rows that begin at `at`; zeros beyond."""
         return v.load(v.at(at, v.builder.mul(q, stride)), v.tail(count))
 
-    def _along(self, v: Vector, column: Value, q: Value, K: Value) -> Value:
+    def _along(self, v: Vector, column: Value, q: Value, K: Value, is_whole: bool) -> Value:
         """Return a vector of a column's numbers from the packed row q on; zeros from K on."""
-        return v.load(v.at(column, q), v.tail(v.builder.sub(K, q)))
+        return v.load(v.at(column, q), None if is_whole else v.tail(v.builder.sub(K, q)))
 
     # ---- LLVM
 

@@ -16,9 +16,8 @@ from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host, host
 from bptt.kernels.llvm.packing import shape
-from bptt.kernels.ops import pieces
+from bptt.kernels.ops import pieces, rows
 from bptt.kernels.runtime import memory, pool
-from bptt.kernels.runtime.tape import recording
 from bptt.layer import threads
 from bptt.types import Array
 
@@ -75,17 +74,16 @@ def matmul(
         raise ShapeError(f"matmul: A and B must be float32 to be rounded to bfloat16, got {A.dtype}")
     (M, K), N = A.shape, B.shape[1]
     if K == 0 and not add:
-        out[...] = 0
+        rows.zero(out)
     if 0 in (M, K, N):
         return out
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
     A, B = readable(A), readable(B)
-    if _is_across(A) and N < M and B.strides[1] == B.itemsize and recording.tape is None:
-        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel; NumPy turns it back
+    if _is_across(A) and N < M and B.strides[1] == B.itemsize:
+        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel; it is turned back
         turned = memory.empty((N, M), A.dtype)
         parts.multiply(B.T, A.T, turned)()
-        out[...] = turned.T + out if add else turned.T
-        return out
+        return rows.add(turned.T, out, out) if add else rows.copy(turned.T, out)
     parts.multiply(A, B, out, add=add)()
     return out
 

@@ -12,7 +12,8 @@ from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
 from bptt.kernels.llvm.loops import count_loop, i64
 from bptt.kernels.llvm.vector import Value, Vector
-from bptt.kernels.runtime import memory, pool
+from bptt.kernels.ops import rows
+from bptt.kernels.runtime import pool
 from bptt.layer import threads
 from bptt.types import Array
 
@@ -48,7 +49,7 @@ def scatter_add(tokens: Array, values: Array, count: int) -> Array:
            [11.]])
     """
     to = np.ascontiguousarray(tokens, np.int64)
-    out = memory.zeros((count, values.shape[1]), values.dtype)
+    out = rows.zeros((count, values.shape[1]), values.dtype)
     _share(_scatter, jit.address(to), values, out)
     return out
 
@@ -61,7 +62,7 @@ def column_sums(values: Array, out: Array | None = None) -> Array:
     >>> column_sums(np.arange(6.0).reshape(3, 2))
     array([6., 9.])
     """
-    out = np.zeros(values.shape[1], values.dtype) if out is None else out
+    out = rows.zeros(values.shape[1], values.dtype) if out is None else out
     _share(_sums, None, values, out)
     return out
 
@@ -87,11 +88,13 @@ def _scatter(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
     with count_loop(b, M) as r:
         row = b.load(b.gep(tokens, [r], source_etype=i64), typ=i64)
         to, value = v.at(out, b.mul(row, K)), v.at(values, b.mul(r, ld))
-        with count_loop(b, columns, v.lanes) as c:
-            mask = v.tail(b.sub(columns, c))
+
+        def some(c: Value, mask: Value | None) -> None:
             v.prefetch(v.at(value, b.add(c, b.mul(ld, i64(AHEAD)))), to_write=False)
             total = v.add(v.load(v.at(to, c), mask), v.load(v.at(value, c), mask))
             v.store(total, v.at(to, c), mask)
+
+        v.each(columns, some)
 
 
 def _sums(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:

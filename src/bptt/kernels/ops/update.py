@@ -73,13 +73,15 @@ def _update(
     places = dict(zip(arrays, starts, strict=True))
     given = {name: number(k) for k, name in enumerate(numbers)}
     lines, last = _lines(equations)
-    with count_loop(b, size, v.lanes) as at:
-        mask = v.tail(b.sub(size, at))
+
+    def some(at: Value, mask: Value | None) -> None:
         loaded = {name: v.load(v.at(p, at), mask) for name, p in places.items()}
         found = pointwise.emit(v, lines, given | loaded)
         for name in last:
             if name in places:
                 v.store(found[last[name]], v.at(places[name], at), mask)
+
+    v.each(size, some)
 
 
 def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":

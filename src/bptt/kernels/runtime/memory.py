@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bptt.kernels.llvm.jit import address
-from bptt.kernels.runtime.tape import apart, recording
+from bptt.kernels.runtime.tape import UnplannedError, recording
 from bptt.types import Array, Dtype
 
 SMALL = 1 << 16
@@ -147,9 +147,7 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
     dtype = np.dtype(dtype)
     size = prod(shape) * dtype.itemsize
     if recording.tape is not None:
-        array = np.ndarray(shape, dtype, apart(size))
-        recording.tape.scratch.append(array)
-        return array
+        return recording.tape.room(shape, dtype)
     # busy: a finaliser or a signal's handler that came in between
     if size < SMALL or _arena.is_busy:
         room = np.empty(size + 64, np.uint8)
@@ -180,7 +178,8 @@ def scratch(size: int) -> Array:
 
 def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:
     """Return an array of zeros."""
-    assert recording.tape is None, "they would be zeros once"
+    if recording.tape is not None:
+        raise UnplannedError("they would be zeros once")
     array = empty(shape, dtype)
     array[...] = 0
     return array

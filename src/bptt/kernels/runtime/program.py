@@ -1,23 +1,23 @@
 """Works laid out once and then run again and again over other arrays, as one call of machine code.
 
-What Python does around a layer's works (how they are cut, which words each piece has, what is packed where)
-depends on sizes alone. `Program.of` therefore lays it out once: it calls the very function that runs the
-works, with arrays that stand for those to come, and keeps each work with its words instead of running it. A
-word that was an address within one of these arrays, or within room that the function asked for, is an offset
-from then on. A run puts the addresses of the arrays at hand in their places.
+What Python does around works (how they are cut, which words each piece has, what is packed where) depends on
+sizes alone. `Program.of` therefore lays it out once: it calls the very function that runs the works, with
+arrays that stand for those to come, and keeps each work with its words instead of running it. A word that was
+an address within one of these arrays, or within room that the function asked for, is an offset from then on.
+A run puts the addresses of the arrays at hand in their places.
 """
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bptt.errors import BpttError
-from bptt.kernels.llvm.jit import address
+from bptt.kernels.llvm.jit import address, quick_address
 from bptt.kernels.runtime import memory, pool
 from bptt.kernels.runtime.serving import JOB
-from bptt.kernels.runtime.tape import Tape, apart, recording
+from bptt.kernels.runtime.tape import Room, Tape, UnplannedError, recording
 from bptt.types import Array
 
 Shaped = tuple[tuple[int, ...], Any]
@@ -26,8 +26,32 @@ Shaped = tuple[tuple[int, ...], Any]
 LINE = 64
 """Bytes of a line of the caches: room begins at one."""
 
+SMALL = 1 << 20
+"""Bytes below which results share a block: it takes longer to ask for one than to fill it."""
+
 FIRST_ADDRESS = 1 << 32
 """Below this a word is a size, or the address of what stays where it is."""
+
+
+class _Place(NamedTuple):
+    """Where an array lies while a program is laid out, and how its addresses are found later."""
+
+    start: int
+    stop: int
+    base: (
+        int  # 0 the words, 1 the room, then the arrays that are given, then those that are made; -1 as it is
+    )
+    offset: int
+
+
+class _Made(NamedTuple):
+    """An array that a run makes: in which block, where, and of which form."""
+
+    block: int
+    offset: int
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...]
 
 
 class Program:
@@ -39,88 +63,138 @@ class Program:
         Of the arrays whose addresses `run` takes, in that order.
     """
 
-    def __init__(self, tape: Tape, arrays: Mapping[str, Array]) -> None:
+    def __init__(self, tape: Tape, arrays: Mapping[str, Array], results: Mapping[str, Array]) -> None:
         self.names = tuple(arrays)
         self._constants = tuple(tape.constants)
-        places, self._room = _placed(arrays, tape)
-        starts = [start for start, *_ in places]
+        rooms, self._results, self._blocks, starts = _made(tape, results)
+        self._starts = starts
+        places = [_Place(room.start, room.start + room.size, 2 + len(arrays) + k, 0) for k, room in rooms]
+        inside, self._room = _packed([room for room in tape.rooms if all(room is not r for _, r in rooms)])
+        places += inside
+        for k, array in enumerate(arrays.values()):
+            at = array.ctypes.data
+            places.append(_Place(at, at + max(array.nbytes, 1), k + 2, 0))
+        if min((place.start for place in places), default=FIRST_ADDRESS) < FIRST_ADDRESS:
+            raise BpttError("the system gave out pages at an address that could be a size")
+        for array in tape.constants:
+            at = array.ctypes.data
+            places.append(_Place(at, at + max(array.nbytes, 1), -1, 0))
+        places.sort()
+        starts_of = [place.start for place in places]
         jobs, pieces = len(tape.works), [words for _, words in tape.works]
         size = sum(words.size for words in pieces)
         words = np.zeros(JOB * jobs + size, np.int64)
-        at, base = [], []  # which words are addresses, and in which array
+        at_words, base = [], []  # which words are addresses, and in which array
         filled = JOB * jobs
         for k, (work, own) in enumerate(tape.works):
             words[JOB * k : JOB * (k + 1)] = work.address, filled * 8, own.strides[0], len(own), 0
-            at.append(JOB * k + 1)
+            at_words.append(JOB * k + 1)
             base.append(0)
             for value in own.ravel().tolist():
                 if value >= FIRST_ADDRESS:
-                    found = places[bisect_right(starts, value) - 1]
-                    start, stop, array, offset = found
-                    if not start <= value < stop:
-                        raise BpttError("a work reads an array that its program does not know")
-                    if array >= 0:
-                        at.append(filled)
-                        base.append(array)
-                        value += offset - start
+                    found = places[bisect_right(starts_of, value) - 1]
+                    if not found.start <= value < found.stop:
+                        raise UnplannedError("a work reads an array that its program does not know")
+                    if found.base >= 0:
+                        at_words.append(filled)
+                        base.append(found.base)
+                        value += found.offset - found.start
                 words[filled] = value
                 filled += 1
-        self._words, self._at, self._base = words, np.array(at, np.int64), np.array(base, np.int64)
+        self._words, self._at, self._base = words, np.array(at_words, np.int64), np.array(base, np.int64)
         self._jobs, self._is_shared = jobs, any(len(own) > 1 for own in pieces)
 
     @classmethod
-    def of(cls, function: Callable[..., None], shapes: Mapping[str, Shaped]) -> "Program":
+    def of(
+        cls, function: Callable[..., Mapping[str, Array] | None], shapes: Mapping[str, Shaped]
+    ) -> "Program":
         """Return the works that a function runs when it is called with arrays, by name, of these shapes.
 
-        The function must do nothing else with them: what it computed in NumPy would not be done again.
+        What it returns are arrays by name, in room that it asked for: each run makes them anew. It must do
+        nothing else with arrays: what it computed in NumPy would not be done again.
+
+        Raises
+        ------
+        UnplannedError
+            If it does.
 
         Examples
         --------
         >>> from bptt.kernels.ops.products import matmul
-        >>> shapes = {"A": ((2, 3), "f8"), "B": ((3, 4), "f8"), "out": ((2, 4), "f8")}
-        >>> program = Program.of(matmul, shapes)
-        >>> A, B, out = np.ones((2, 3)), np.ones((3, 4)), np.empty((2, 4))
-        >>> program.run([address(A), address(B), address(out)])
-        >>> out[0]
+        >>> program = Program.of(lambda A, B: {"C": matmul(A, B)}, {"A": ((2, 3), "f8"), "B": ((3, 4), "f8")})
+        >>> A, B = np.ones((2, 3)), np.ones((3, 4))
+        >>> program.run([A, B])["C"][0]
         array([3., 3., 3., 3.])
         """
-        arrays = {name: _stand_in(shape, dtype) for name, (shape, dtype) in shapes.items()}
         tape = Tape()
+        arrays = {name: tape.stand_in(shape, dtype) for name, (shape, dtype) in shapes.items()}
         with recording.on(tape):
-            function(**arrays)
-        return cls(tape, arrays)
+            results = function(**arrays)
+        return cls(tape, arrays, results or {})
 
-    def run(self, addresses: Sequence[int]) -> None:
-        """Run the works over the arrays that begin at these addresses, in the order of `names`."""
+    def run(self, arrays: Sequence[Array | int]) -> dict[str, Array]:
+        """Run the works over arrays, or those that begin at these addresses, in the order of `names`.
+
+        Returns
+        -------
+        dict of arrays
+            What the function returned.
+        """
+        given = [array if type(array) is int else quick_address(array) for array in arrays]
         words, room = self._words.copy(), memory.scratch(self._room)
         at = address(words)
-        bases = np.array((at, address(room), *addresses), np.int64)
+        blocks = [memory.empty(size, np.uint8) for size in self._blocks]
+        lie = [address(block) for block in blocks]
+        bases = np.array(
+            (at, address(room), *given, *(lie[k] + offset for k, offset in self._starts)), np.int64
+        )
         words[self._at] += bases[self._base]
         pool.play(at, self._jobs, is_shared=self._is_shared)
+        return {
+            name: np.ndarray(shape, dtype, blocks[block], offset, strides)
+            for name, (block, offset, shape, dtype, strides) in self._results.items()
+        }
 
 
-def _stand_in(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an array of addresses of its own, also where it has no numbers."""
-    dtype = np.dtype(dtype)
-    return np.ndarray(shape, dtype, apart(int(np.prod(shape)) * dtype.itemsize))
-
-
-def _placed(arrays: Mapping[str, Array], tape: Tape) -> tuple[list[tuple[int, int, int, int]], int]:
-    """Return where each array begins and ends, its base and its offset from that; and the room's bytes.
-
-    Base 0 is the words themselves, 1 the room, then the arrays in their order; -1 is where it is.
-    """
-    places, room = [], 0
-    for array in tape.scratch:
+def _made(
+    tape: Tape, results: Mapping[str, Array]
+) -> tuple[list[tuple[int, Room]], dict[str, _Made], list[int], list[tuple[int, int]]]:
+    """Return the rooms of results, by number; each result; the blocks' bytes; where each room is in them."""
+    rooms: list[Room] = []
+    found: dict[str, _Made] = {}
+    blocks, starts = [0] * bool(results), []
+    for name, array in results.items():
         at = array.ctypes.data
-        places.append((at, at + max(array.nbytes, 1), 1, room))
-        room += array.nbytes + -array.nbytes % LINE
-    for k, array in enumerate(arrays.values()):
-        at = array.ctypes.data
-        places.append((at, at + max(array.nbytes, 1), k + 2, 0))
-    if min((at for at, *_ in places), default=FIRST_ADDRESS) < FIRST_ADDRESS:
-        raise BpttError("the system gave out pages at an address that could be a size")
-    for array in tape.constants:
-        at = array.ctypes.data
-        places.append((at, at + max(array.nbytes, 1), -1, 0))
-    return sorted(places), room
+        own = [room for room in tape.rooms if room.start <= at < room.start + room.size]
+        if not own:
+            raise UnplannedError(f"{name} is not in room of the program's own")
+        if own[0] not in rooms:
+            rooms.append(own[0])
+            size = own[0].size + -own[0].size % LINE
+            if size < SMALL:
+                starts.append((0, blocks[0]))
+                blocks[0] += size
+            else:
+                starts.append((len(blocks), 0))
+                blocks.append(own[0].size)
+        block, offset = starts[rooms.index(own[0])]
+        found[name] = _Made(block, offset + at - own[0].start, array.shape, array.dtype, array.strides)
+    return list(enumerate(rooms)), found, blocks, starts
+
+
+def _packed(rooms: Sequence[Room]) -> tuple[list[_Place], int]:
+    """Return a place for each room, and how much there must be: what is not held at once may share one."""
+    places: list[_Place] = []
+    held: list[tuple[int, int, float]] = []  # start, stop, and before which work it is given back
+    most = 0
+    for room in rooms:  # in the order in which they were asked for
+        held = sorted(part for part in held if part[2] > room.first)
+        start, size = 0, room.size + -room.size % LINE
+        for left, right, _ in held:
+            if left - start >= size:
+                break
+            start = max(start, right)
+        held.append((start, start + size, np.inf if room.last is None else room.last))
+        most = max(most, start + size)
+        places.append(_Place(room.start, room.start + room.size, 1, start))
+    return places, most
