@@ -107,3 +107,17 @@ def test_what_means_nothing_is_told() -> None:
         Model(inputs=2, outputs=2, hidden=2, label_smoothing=1.0)
     with pytest.raises(ConfigError, match="label_smoothing is for the loss cross_entropy, not squared_error"):
         Model(inputs=2, outputs=2, hidden=2, label_smoothing=0.1, loss="squared_error")
+
+
+@pytest.mark.parametrize("own", [{"label_smoothing": PART}, {"activation_penalty": 2.0}])
+def test_a_step_that_is_repeated_gives_the_same_bits(own: dict[str, Any]) -> None:
+    """After some steps of the same shapes a smoothed one is a program; one with a cost is not."""
+    rng = np.random.default_rng(0)
+    model = Model(inputs=9, outputs=9, hidden=16, embedding=6, backend="cpu", **own)
+    params, tokens = model.init(rng), rng.integers(9, size=(8, 3))
+    first, *others = (model.backprop(params, Batch(tokens[:-1], tokens[1:])) for _ in range(5))
+    for other in others:
+        assert other.loss == first.loss
+        np.testing.assert_array_equal(other.each, first.each)
+        for name, array in first.grads.params.items():
+            np.testing.assert_array_equal(other.grads.params[name], array)

@@ -56,6 +56,8 @@ def test_the_plain_mean_is_of_the_weights_from_where_validation_said_so(tmp_path
     begun = next(t for t, loss in enumerate(losses) if t > 1 and loss > min(losses[: t - 1]))
     own = seen[2 * (begun + 1) :]
     assert 1 < len(own) == trainer.average.count
+    counts = [line.get("averaged") for line in trainer.run.log.lines() if "valid_loss" in line]
+    assert counts == [None if t < begun else 2 * (t - begun) + 1 for t in range(len(losses) - 1)] + [len(own)]
     for name, array in trainer.weights.items():
         wanted = np.mean([p[name] for p in own], axis=0)
         np.testing.assert_allclose(array, wanted, rtol=1e-4, atol=1e-5)

@@ -73,6 +73,11 @@ class Average:
         """Return what is measured and kept: the mean, or `params` where it has not begun."""
         return self.arrays or params
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """How many weights a plain mean is of, once it has begun: for the log."""
+        return {"averaged": self.count} if self.arrays and self.kind == "nt-asgd" else {}
+
     def update(self, params: Params, *, backend: Backend = "auto") -> None:
         """Take in the weights after an update."""
         if self.arrays:

@@ -292,7 +292,7 @@ class Trainer:
             train_loss=train_loss,
             lr=lr,
             valid_loss=valid and valid.loss,
-            figures=valid.figures if valid else {},
+            figures=valid.figures | self.average.figures if valid else {},
             best=best,
             verdict=verdict,
             sampled=valid and self.experiment.sampled,
