@@ -39,6 +39,7 @@ from bptt.training.presets import PRESETS as PRESETS
 from bptt.training.report import Report as Report
 from bptt.training.saving import save_run as save_run
 from bptt.training.settings import Settings as Settings
+from bptt.training.step import Step as Step
 from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Trainer as Trainer
 from bptt.types import Batch as Batch

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bptt import ConfigError, Settings, Trainer
-from bptt.training.optim import SGD
-from bptt.types import Params
+from bptt.training.step import Step
+from bptt.types import Batch, Params
 from small_runs import SMALL, go
 from small_runs import book as book
 
@@ -17,15 +17,17 @@ def test_the_rate_of_an_update_is_as_long_as_its_chunk(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = SMALL | {"data": book, "optimizer": "sgd", "lr": 0.5, "schedule": "constant", "chunk": 9}
-    update = SGD.update
+    take = Step.__call__
     for own in ({}, {"chunk_jitter": 3.0}, {"chunk_half": 0.5}):
         rates: list[float] = []
 
-        def seen(self: SGD, *given: Any, to: list[float] = rates, **told: Any) -> None:
-            to.append(given[3])
-            update(self, *given, **told)
+        def seen(
+            self: Step, batch: Batch, lr: float, *given: Any, to: list[float] = rates, **told: Any
+        ) -> float:
+            to.append(lr)
+            return take(self, batch, lr, *given, **told)
 
-        monkeypatch.setattr(SGD, "update", seen)
+        monkeypatch.setattr(Step, "__call__", seen)
         trainer = go(Trainer.start(Settings(**asked | own), tmp_path / f"run{[*own]}"))
         stream = trainer.experiment.source
         stream.restore(stream.state() | {"batches": 0})

@@ -31,7 +31,7 @@ from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
 from bptt.nets.output import Counted, Output, OutputRun
-from bptt.nets.planned import Planned
+from bptt.nets.planned import Bound, Planned
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
@@ -346,6 +346,13 @@ class Model:
             self._planned.met("backprop", params, batch, state)
         return self._backprop_of(found, params, counted.w, counted.c)
 
+    def bound(self, params: Params, batch: Batch, state: Params | None = None) -> Bound | None:
+        """Return `backprop` over parameters that stay where they are, for batches of a form.
+
+        None where there is no program for such batches, or not yet: they are made at the second.
+        """
+        return self._planned.bind(params, batch, state)
+
     def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
         """Return what was found, as `_compute` names it."""
         each, states = found["each"], self.stack.state_names
@@ -451,9 +458,12 @@ class Model:
         return Planned(self._compute, self.inputs if self.token_inputs else None, self.outputs)
 
     def _compute(
-        self, arrays: Params, what: Literal["backprop", "losses"], rng: Generator | None = None
+        self, arrays: Params, what: Literal["backprop", "losses", "step"], rng: Generator | None = None
     ) -> Params:
-        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``."""
+        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``.
+
+        For a step there are ``squares``, too, the sums of those of pieces of the gradients.
+        """
         params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
         flags: Flags = {
             "mask": arrays.get("mask"), "reset": arrays.get("reset"), "features": arrays.get("features"),
@@ -472,6 +482,10 @@ class Model:
         found |= {f"d.{name}": array for name, array in grads.params.items()}
         found |= {f"d.first.{name}": array for name, array in grads.states.items()}
         others = {"d.inputs": grads.inputs, "d.features": grads.features}
+        if what == "step":
+            from bptt.kernels.ops.update import squares
+
+            others["squares"] = squares(list(grads.params.values()))
         return found | {name: array for name, array in others.items() if array is not None}
 
     def _with_cost(

@@ -27,6 +27,7 @@ from bptt.training.jobs.stream import digest
 from bptt.training.optim import Optimizer
 from bptt.training.scoring import Score
 from bptt.training.settings import WORDS
+from bptt.training.step import Step
 from bptt.training.trained import Trained
 from bptt.types import Array, Batch, Params
 
@@ -238,17 +239,15 @@ def evaluate(
         most = 1 / decay if decay else math.inf
         slots |= _named("scale", {name: (r + mean).astype(r.dtype) for name, r in rms.items()})
         slots |= _named("pull", {name: np.minimum(r / mean, most).astype(r.dtype) for name, r in rms.items()})
-    model, total = _measured(model), 0.0
+    step, total = Step(_measured(model), own, rule, slots), 0.0
     state: Params | None = None
     with np.errstate(all="ignore"):
         for start in range(0, len(ids) - 1, segment):
             pause()
             part = ids[start : start + segment + 1].astype(np.int32)[:, None]
-            loss, each, grads, state = model.backprop(own, Batch(part[:-1], part[1:]), state)  # (1), (2)
-            if not math.isfinite(loss):
+            if not math.isfinite(step(Batch(part[:-1], part[1:]), rate, state)):  # (1), (2), (3)
                 return math.inf
-            total += float(each.sum(dtype=np.float64))
-            rule.update(own, grads.params, slots, rate, backend=model.backend)  # (3)
+            total, state = total + float(step.each.sum(dtype=np.float64)), step.state
     return total / (len(ids) - 1)
 
 

@@ -29,8 +29,7 @@ from msgspec.structs import asdict
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
 from bptt.nets.evaluate import Pause
-from bptt.training import divergence, measure, optim
-from bptt.training.averaging import Average
+from bptt.training import divergence, measure
 from bptt.training.experiment import Experiment, Validation
 from bptt.training.opening import begin, expect_own, find, go_on
 from bptt.training.report import Report
@@ -38,6 +37,7 @@ from bptt.training.runs.folder import Checkpoint, Run
 from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
 from bptt.training.settings import Settings
+from bptt.training.step import Step
 from bptt.training.trained import Trained
 from bptt.types import Params
 
@@ -76,10 +76,10 @@ class Trainer:
         self.experiment, self.run, self.settings = experiment, run, experiment.settings
         self.model, self.optimizer = experiment.model, experiment.optimizer()
         self.schedule = experiment.schedule()
-        s = self.settings
-        self.stopping = EarlyStopping(s.patience) if s.patience else None
-        self.average = Average(s.average, decay=s.average_decay, after=s.average_after)
+        self.stopping = EarlyStopping(p) if (p := self.settings.patience) else None
+        self.average = experiment.average()
         self.params, self.slots = params, self.optimizer.init(params)
+        self._take: Step | None = None
         self.carried: Params | None = None
         self.progress = Progress.none()
         self._seconds, self._saved_at = 0.0, -1
@@ -196,9 +196,8 @@ class Trainer:
             self.run.hold()
             if self.run.load("last").values["step"] != self._saved_at:
                 self.close()
-                raise RunError(
-                    f"{self.run.folder} has been trained by another meanwhile: Trainer.resume takes it up"
-                )
+                where = self.run.folder
+                raise RunError(f"{where} has been trained by another meanwhile: Trainer.resume takes it up")
         try:
             yield from self._reports(should_stop)
         finally:
@@ -251,18 +250,19 @@ class Trainer:
 
     def _train_step(self) -> None:
         s, model = self.settings, self.model
-        batch = self.experiment.source.next()  # (1)
-        drops = s.dropout or s.input_dropout
-        rng = np.random.default_rng([s.seed, 1, self.step]) if drops else None
+        if self._take is None or self._take.params is not self.params or self._take.slots is not self.slots:
+            clips = {"clip_value": s.clip_value, "clip_norm": s.clip_norm}
+            self._take = Step(model, self.params, self.optimizer, self.slots, **clips)
+        take, batch = self._take, self.experiment.source.next()  # (1)
+        rng = np.random.default_rng([s.seed, 1, self.step]) if s.dropout or s.input_dropout else None
         state = self.carried if batch.carry else None
         with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
-            loss, each, (grads, *_), self.carried = model.backprop(self.params, batch, state, rng=rng)  # (2)
+            lr = self.schedule.lr(self.step, self.epoch) * s.rate_of(len(batch.inputs))
+            loss = take(batch, lr, state, rng=rng)  # (2) (3) (4)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
-        optim.clip(grads, s.clip_value, s.clip_norm, backend=model.backend)  # (3)
-        lr = self.schedule.lr(self.step, self.epoch) * s.rate_of(len(batch.inputs))
-        self.optimizer.update(self.params, grads, self.slots, lr, backend=model.backend)  # (4)
         self.average.update(self.params, backend=model.backend)  # (5)
+        each, self.carried = take.each, take.state
         targets = each.size if batch.counted is None else int(batch.counted.sum())
         total = float(each.sum(dtype=np.float64))
         self.progress.add(total, targets)

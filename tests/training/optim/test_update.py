@@ -1,6 +1,6 @@
 """Optimisers move parameters and state in place, in their dtype, compiled as in NumPy; or not at all."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ def test_float32_stays_float32(optimizer: Optimizer) -> None:
     """NumPy's float64 scalars promote; neither as lr nor as options may they change a bit."""
     plain = {"W": np.random.default_rng(0).standard_normal((50, 40)).astype(np.float32)}
     numpy_scalars = copy(plain)
-    odd = replace(optimizer, **{k: np.float64(v) for k, v in vars(optimizer).items() if k != "nesterov"})
+    odd = replace(optimizer, **{k: np.float64(v) for k, v in asdict(optimizer).items() if k != "nesterov"})
     states = optimizer.init(plain), odd.init(numpy_scalars)
     for step in range(3):
         grads = {"W": np.random.default_rng(step + 1).standard_normal((50, 40)).astype(np.float32)}

@@ -5,7 +5,7 @@ a name of its own. An array is read once and written once. Arrays are shared out
 """
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,9 +13,9 @@ from llvmlite import ir
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
-from bptt.kernels.llvm.loops import count_loop, i32, i64
+from bptt.kernels.llvm.loops import i32, i64
 from bptt.kernels.llvm.vector import Value, Vector
-from bptt.kernels.runtime import pool
+from bptt.kernels.runtime import memory, pool
 from bptt.types import Array
 
 if TYPE_CHECKING:
@@ -25,7 +25,9 @@ PIECE = 1 << 16
 """Elements that one thread takes at a time."""
 
 
-def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Mapping[str, float]) -> None:
+def update(
+    equations: tuple[str, ...], arrays: Mapping[str, Array], names: tuple[str, ...], numbers: Array
+) -> None:
     """Apply equations to arrays of one shape and dtype, in place.
 
     Parameters
@@ -33,23 +35,24 @@ def update(equations: tuple[str, ...], arrays: Mapping[str, Array], numbers: Map
     equations : tuple of str
     arrays : dict of arrays
         float32 or float64, without gaps.
-    numbers : dict of float
+    names : tuple of str
+    numbers : (len(names),)
+        float64.
 
     Examples
     --------
     >>> p, g = np.array([1.0, 2.0]), np.array([0.5, -0.5])
-    >>> update(("p = p - lr*g",), {"p": p, "g": g}, {"lr": 0.1})
+    >>> update(("p = p - lr*g",), {"p": p, "g": g}, ("lr",), np.array([0.1]))
     >>> p
     array([0.95, 2.05])
     """
-    first, made_of = next(iter(arrays.values())), (equations, tuple(arrays), tuple(numbers))
+    first, made_of = next(iter(arrays.values())), (equations, tuple(arrays), names)
     work = pool.work_of(_update, len(arrays) + 1, 1, first.dtype.char, host(), *made_of)
-    values = np.array(list(numbers.values()), np.float64)
     starts = np.arange(0, first.size, PIECE)
     words = np.empty((len(starts), len(arrays) + 2), np.int64)
     for k, array in enumerate(arrays.values()):
         words[:, k] = jit.address(array) + starts * array.itemsize
-    words[:, -2], words[:, -1] = jit.address(values), np.minimum(first.size - starts, PIECE)
+    words[:, -2], words[:, -1] = jit.address(numbers), np.minimum(first.size - starts, PIECE)
     pool.run(work, words)
 
 
@@ -112,24 +115,25 @@ class _SignsAsChoices(ast.NodeTransformer):
         return ast.parse(f"where({u}, 1, where(-({u}), -1, {u}))", mode="eval").body
 
 
-def sum_of_squares(array: Array) -> list[float]:
-    """Return the sums of the squares of the pieces of an array: the same for any number of threads.
+def squares(arrays: Sequence[Array]) -> Array:
+    """Return the sums of the squares of the pieces of arrays: the same for any number of threads.
 
-    The array is float32, without gaps; the sums are float64.
+    The arrays are float32, without gaps; the sums are float64.
 
     Examples
     --------
-    >>> sum(sum_of_squares(np.full((3, 5), 2.0, np.float32)))
-    60.0
+    >>> squares([np.full((3, 5), 2.0, np.float32), np.ones(4, np.float32)])
+    array([60.,  4.])
     """
-    starts = np.arange(0, array.size, PIECE)
-    sums = np.zeros(len(starts))
-    words = np.empty((len(starts), 3), np.int64)
-    words[:, 0] = jit.address(array) + 4 * starts
-    words[:, 1] = jit.address(sums) + 8 * np.arange(len(starts))
-    words[:, 2] = np.minimum(array.size - starts, PIECE)
+    pieces = [
+        (jit.address(array) + 4 * start, 0, min(array.size - start, PIECE))
+        for array in arrays
+        for start in range(0, array.size, PIECE)
+    ]
+    sums, words = memory.empty(len(pieces), np.float64), np.array(pieces, np.int64).reshape(-1, 3)
+    words[:, 1] = jit.address(sums) + 8 * np.arange(len(pieces))
     pool.run(pool.work_of(_squares, 2, 1, "f", host()), words)
-    return list(map(float, sums))
+    return sums
 
 
 def _squares(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
@@ -137,9 +141,12 @@ def _squares(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
     wide = ir.VectorType(ir.DoubleType(), v.lanes)
     total = b.alloca(wide)
     b.store(ir.Constant(wide, [0.0] * v.lanes), total)
-    with count_loop(b, size, v.lanes) as at:
-        value = b.fpext(v.load(v.at(array, at), v.tail(b.sub(size, at))), wide)
+
+    def some(at: Value, mask: Value | None) -> None:
+        value = b.fpext(v.load(v.at(array, at), mask), wide)
         b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
+
+    v.each(size, some)
     lanes = b.load(total, typ=wide)
     one: Value = ir.Constant(ir.DoubleType(), 0.0)
     for k in range(v.lanes):

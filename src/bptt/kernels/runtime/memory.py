@@ -160,7 +160,12 @@ def empty(shape: int | Sequence[int], dtype: Dtype) -> Array:
         _arena.is_busy = False
 
 
-_own = threading.local()
+class _Own(threading.local):
+    room: Array | None = None
+
+
+own = _Own()
+"""This thread's own room, as large as anybody has asked for."""
 
 
 def scratch(size: int) -> Array:
@@ -170,10 +175,9 @@ def scratch(size: int) -> Array:
     """
     if recording.tape is not None:
         return empty(size, np.uint8)
-    room: Array | None = getattr(_own, "room", None)
-    if room is None or room.size < size:
-        room = _own.room = empty(size, np.uint8)
-    return room
+    if own.room is None or own.room.size < size:
+        own.room = empty(size, np.uint8)
+    return own.room
 
 
 def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:

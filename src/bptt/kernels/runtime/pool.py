@@ -60,14 +60,17 @@ def run(work: Work, pieces: Array, *constants: Array) -> None:
 def play(at: int, count: int, *, is_shared: bool) -> None:
     """Do jobs one after the other, as many as `count`; the words of the first begin at that address.
 
+    The player stops before a job for several threads where some have gone to sleep, so that they are woken.
     `is_shared` says whether any has pieces for several threads.
     """
     if not is_shared or threads.count() == 1:
         _player()(0, at, 0, count)
         return
-    pool, first = _pool(host(), threads.count()), 0
+    pool, player, first = _pool(host(), threads.count()), _player(), 0
     while first < count:
-        first = pool.play(at, first, count)
+        if pool.words[ASLEEP]:
+            pool.wake.set()
+        first = player(pool.at, at, first, count)
 
 
 @cache
@@ -92,44 +95,38 @@ class _Pool:
         library = jit.build(module, target=target)
         self._serve = library.function("serve", ctypes.c_void_p, ctypes.c_int64)
         self._run = library.function("run", ctypes.c_void_p, ctypes.c_int64)
-        self._words = memory.zeros(6 * LINE, np.int64)
-        self._words[YIELD] = _yield()
-        self._at = jit.address(self._words)
-        self._wake = threading.Event()
+        self.words = memory.zeros(6 * LINE, np.int64)
+        self.words[YIELD] = _yield()
+        self.at = jit.address(self.words)
+        self.wake = threading.Event()
         self._threads = [
             threading.Thread(target=self._wait, args=(who,), name=f"bptt-{who}", daemon=True)
             for who in range(1, count)
         ]
-        self._words[ASLEEP] = len(self._threads)
+        self.words[ASLEEP] = len(self._threads)
         for thread in self._threads:
             thread.start()
         atexit.register(self.close)
 
     def run(self, work: Work, pieces: Array) -> None:
         job = np.array([work.address, jit.address(pieces), pieces.strides[0], len(pieces), 0], np.int64)
-        if self._words[ASLEEP]:
-            self._wake.set()
-        self._run(self._at, jit.address(job))
+        if self.words[ASLEEP]:
+            self.wake.set()
+        self._run(self.at, jit.address(job))
         if not job[DONE]:  # another of Python's threads has the pool
             _alone(work, pieces)
 
-    def play(self, at: int, first: int, count: int) -> int:
-        """Do jobs from the first on, and return at which it stopped, so that threads are woken."""
-        if self._words[ASLEEP]:
-            self._wake.set()
-        return int(_player()(self._at, at, first, count))
-
     def _wait(self, who: int) -> None:
-        while not self._words[OVER]:
-            self._wake.wait()
-            self._wake.clear()
-            self._serve(self._at, who)
+        while not self.words[OVER]:
+            self.wake.wait()
+            self.wake.clear()
+            self._serve(self.at, who)
 
     def close(self) -> None:
         """End the threads, before the machine code that they are in is gone."""
-        self._words[OVER] = 1
+        self.words[OVER] = 1
         while any(thread.is_alive() for thread in self._threads):
-            self._wake.set()
+            self.wake.set()
             for thread in self._threads:
                 thread.join(0.01)
 

@@ -141,19 +141,58 @@ class Program:
             What the function returned.
         """
         given = [array if type(array) is int else quick_address(array) for array in arrays]
-        words, room = self._words.copy(), memory.scratch(self._room)
-        at = address(words)
         blocks = [memory.empty(size, np.uint8) for size in self._blocks]
+        words = self._patched(quick_address(memory.scratch(self._room)), given, blocks)
+        pool.play(address(words), self._jobs, is_shared=self._is_shared)
+        return self._named(blocks)
+
+    def bind(self, arrays: Sequence[Array]) -> "Bound":
+        """Return the program over arrays that stay where they are, and results that do."""
+        return Bound(self, arrays)
+
+    def _patched(self, room: int, given: Sequence[int], blocks: Sequence[Array]) -> Array:
+        """Return the words with addresses in their places."""
+        words = self._words.copy()
         lie = [address(block) for block in blocks]
-        bases = np.array(
-            (at, address(room), *given, *(lie[k] + offset for k, offset in self._starts)), np.int64
-        )
+        made = (lie[k] + offset for k, offset in self._starts)
+        bases = np.array((address(words), room, *given, *made), np.int64)
         words[self._at] += bases[self._base]
-        pool.play(at, self._jobs, is_shared=self._is_shared)
+        return words
+
+    def _named(self, blocks: Sequence[Array]) -> dict[str, Array]:
+        """Return the results, which lie in these blocks."""
         return {
             name: np.ndarray(shape, dtype, blocks[block], offset, strides)
             for name, (block, offset, shape, dtype, strides) in self._results.items()
         }
+
+
+class Bound:
+    """A program over some arrays: a run is one native call, and what it finds lies where it lay before.
+
+    Of several threads one at a time may run it.
+
+    Attributes
+    ----------
+    results : dict of arrays
+        What the last run found.
+    """
+
+    def __init__(self, program: Program, arrays: Sequence[Array]) -> None:
+        self._program, self._arrays = program, tuple(arrays)
+        self._blocks = [memory.empty(size, np.uint8) for size in program._blocks]
+        self.results = program._named(self._blocks)
+        self._jobs, self._is_shared = program._jobs, program._is_shared
+        self._room: Array | None = None
+
+    def run(self) -> None:
+        """Run the works."""
+        if self._room is None or memory.own.room is not self._room:  # it has grown, or this is another thread
+            self._room = memory.scratch(self._program._room)
+            given = [address(array) for array in self._arrays]
+            self._words = self._program._patched(address(self._room), given, self._blocks)
+            self._at = address(self._words)
+        pool.play(self._at, self._jobs, is_shared=self._is_shared)
 
 
 def _made(

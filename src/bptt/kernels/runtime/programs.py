@@ -10,7 +10,7 @@ from bptt.layer import threads
 from bptt.types import Array
 
 if TYPE_CHECKING:
-    from bptt.kernels.runtime.program import Program
+    from bptt.kernels.runtime.program import Bound, Program
 
 MOST = 256
 """Sets of shapes that are remembered."""
@@ -55,6 +55,13 @@ class Programs:
         self._known[key] = found + 1 if found + 1 < TIMES else self._made(arrays, options)
         if len(self._known) > MOST:
             self._known.popitem(last=False)
+
+    def bind(self, arrays: Mapping[str, Array], *options: Hashable) -> "Bound":
+        """Return the function's program over arrays that stay where they are, or raise UnplannedError."""
+        from bptt.kernels.runtime.program import Program
+
+        shapes = {name: (a.shape, a.dtype) for name, a in arrays.items()}
+        return Program.of(lambda **given: self._function(given, *options), shapes).bind(list(arrays.values()))
 
     def _made(self, arrays: Mapping[str, Array], options: tuple[Hashable, ...]) -> "Program | None":
         from bptt.kernels.runtime.program import Program

@@ -1,6 +1,6 @@
 """Optimisers, each its equations, and gradient clipping; over a flat dict of arrays, in place."""
 
-from bptt.training.optim.clipping import clip, clip_norm, clip_values, global_norm
+from bptt.training.optim.clipping import clip_norm, clip_values, global_norm
 from bptt.training.optim.optimizer import Optimizer
 from bptt.training.optim.rules import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, RMSProp, get
 
@@ -12,7 +12,6 @@ __all__ = [
     "AdamW",
     "Optimizer",
     "RMSProp",
-    "clip",
     "clip_norm",
     "clip_values",
     "get",

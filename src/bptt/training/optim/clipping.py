@@ -11,22 +11,6 @@ from bptt.training.optim.blocks import blocks
 from bptt.types import Array, Params
 
 
-def clip(grads: Params, value: float | None, norm: float | None, backend: Backend = "auto") -> None:
-    """Clip each entry, and then the norm of all, in place; None is no limit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> grads = {"U": np.array([[30.0]]), "b": np.array([4.0])}
-    >>> clip(grads, 3.0, None), clip(grads, 9.0, 1.0), grads["b"]
-    (None, None, array([0.70710678]))
-    """
-    if value is not None:
-        clip_values(grads, value)
-    if norm is not None:
-        clip_norm(grads, norm, backend=backend)
-
-
 def clip_values(grads: Params, limit: float) -> int:
     """Clip each entry to [-limit, limit], in place, and return how many were beyond; nan stays nan.
 
@@ -93,10 +77,10 @@ def global_norm(arrays: Params, backend: Backend = "auto") -> float:
         a.flags.c_contiguous and a.dtype == np.float32 and uses_kernels(backend, a.dtype)
         for a in arrays.values()
     ):
-        from bptt.kernels.ops.update import sum_of_squares
+        from bptt.kernels.ops.update import squares
 
         # of float32 no square overflows a float64
-        return math.sqrt(math.fsum(part for array in arrays.values() for part in sum_of_squares(array)))
+        return math.sqrt(math.fsum(squares(list(arrays.values())).tolist()))
     peak = float(np.max([0.0, *(np.abs(block).max() for block in _all_blocks(arrays))]))
     if peak == 0 or not math.isfinite(peak):
         return peak

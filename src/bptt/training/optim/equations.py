@@ -32,8 +32,8 @@ class Rule:
 
     Attributes
     ----------
-    numbers : tuple of (str, code)
-        Each number to compute from those before it, by the name that `lines` have for it.
+    numbers : code
+        Makes ``_read`` of the numbers that are known: a list of those that `reads` names.
     lines : tuple of str
         What is elementwise, each ``name = expression`` of arrays and of numbers by name.
     reads : tuple of str
@@ -42,17 +42,10 @@ class Rule:
         Of `lines`.
     """
 
-    numbers: tuple[tuple[str, CodeType], ...]
+    numbers: CodeType
     lines: tuple[str, ...]
     reads: tuple[str, ...]
     code: CodeType
-
-    def numbers_of(self, given: dict[str, float]) -> dict[str, float]:
-        """Return the numbers that the lines read, where those of `given` are known."""
-        known = FUNCTIONS | given
-        for name, code in self.numbers:
-            known[name] = float(eval(code, known))
-        return {name: known[name] for name in self.reads}
 
     def apply(self, arrays: Mapping[str, Array], numbers: Mapping[str, float]) -> None:
         """Set arrays of one shape and dtype in NumPy, in place."""
@@ -80,7 +73,9 @@ def read(owner: str, equations: tuple[str, ...], slots: tuple[str, ...], options
     body = ast.fix_missing_locations(ast.Module(steps, []))
     read = dict.fromkeys(node.id for node in ast.walk(body) if isinstance(node, ast.Name))
     reads = tuple(name for name in read if name in reader.numbers)
-    return Rule(tuple(reader.computed), tuple(reader.lines), reads, compile(body, f"<{owner}>", "exec"))
+    computed = [f"{name} = float({value})" for name, value in reader.computed]
+    numbers = compile("\n".join([*computed, f"_read = [{', '.join(reads)}]"]), f"<{owner}: numbers>", "exec")
+    return Rule(numbers, tuple(reader.lines), reads, compile(body, f"<{owner}>", "exec"))
 
 
 class _Reader(ast.NodeTransformer):
@@ -88,7 +83,7 @@ class _Reader(ast.NodeTransformer):
 
     def __init__(self, owner: str, moves: set[str], numbers: set[str]) -> None:
         self.owner, self.moves, self.numbers, self.arrays = owner, moves, numbers, {"g", *moves}
-        self.computed: list[tuple[str, CodeType]] = []
+        self.computed: list[tuple[str, str]] = []
         self.lines: list[str] = []
 
     def steps(self, text: str) -> list[ast.stmt]:
@@ -159,7 +154,7 @@ class _Reader(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def _compute(self, name: str, value: ast.expr) -> ast.Name:
-        self.computed.append((name, compile(ast.Expression(value), f"<{ast.unparse(value)}>", "eval")))
+        self.computed.append((name, ast.unparse(value)))
         self.numbers.add(name)
         return ast.Name(name, ast.Load())
 

@@ -10,14 +10,15 @@ is a dict of arrays that the caller holds, so that a checkpoint saves it as it s
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, uses_kernels
-from bptt.training.optim.equations import Rule, read
-from bptt.types import Params
+from bptt.training.optim.equations import FUNCTIONS, Rule, read
+from bptt.types import Array, Params
 
 TINY = float(np.finfo(np.float32).tiny)
 """The least eps: a smaller one is as good as zero in float32."""
@@ -86,13 +87,23 @@ class Optimizer(ABC):
     def equations(self) -> tuple[str, ...]:
         """The update, in the order in which it is computed, as in ``"p = p - lr*g"``."""
 
-    @property
+    @cached_property
+    def _options(self) -> tuple[str, ...]:
+        """The names of the hyper-parameters."""
+        return tuple(field.name for field in fields(self))
+
+    @cached_property
+    def _known(self) -> dict[str, Any]:
+        """What the code of the rule's numbers knows, but for those of an update."""
+        return FUNCTIONS | {name: getattr(self, name) for name in self._options}
+
+    @cached_property
     def rule(self) -> Rule:
         """The equations, read."""
         for name, names in (("equations", self.equations), ("slots", self.slots)):
             if not isinstance(names, tuple):
                 raise ConfigError(f"{self.name}: {name} must be a tuple of str, got {names!r}")
-        return read(self.name, self.equations, self.slots, tuple(field.name for field in fields(self)))
+        return read(self.name, self.equations, self.slots, self._options)
 
     def update(
         self, params: Params, grads: Params, state: Params, lr: float, *, backend: Backend = "auto"
@@ -118,19 +129,28 @@ class Optimizer(ABC):
         """
         self._check(params, grads, state)
         state["t"] += 1
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        given |= {"t": float(state["t"]), "lr": float(lr)}
+        self.move(params, grads, state, np.array(self.numbers(float(state["t"]), float(lr))), backend)
+
+    def numbers(self, t: float, lr: float) -> list[list[float]]:
+        """Return the numbers that the equations read at update t, (2, K): for a vector, and for a matrix."""
+        of_vector = self._known | {"t": t, "lr": lr, "matrix": 0.0}
+        of_matrix = of_vector | {"matrix": 1.0}
+        for known in (of_vector, of_matrix):
+            exec(self.rule.numbers, known)
+        return [of_vector["_read"], of_matrix["_read"]]
+
+    def move(self, params: Params, grads: Params, state: Params, numbers: Array, backend: Backend) -> None:
+        """Move `params` and the slots in `state` by `numbers`, as an `update` that has checked them does."""
         rule = self.rule
-        of_vector_and_matrix = [rule.numbers_of(given | {"matrix": matrix}) for matrix in (0.0, 1.0)]
         for name, p in params.items():
             arrays = {"p": p, "g": grads[name]} | {slot: state[f"{slot}.{name}"] for slot in self.slots}
-            numbers = of_vector_and_matrix[p.ndim >= 2]
+            own = numbers[int(p.ndim >= 2)]
             if uses_kernels(backend, p.dtype) and all(a.flags.c_contiguous for a in arrays.values()):
                 from bptt.kernels.ops.update import update
 
-                update(rule.lines, arrays, numbers)
+                update(rule.lines, arrays, rule.reads, own)
             else:
-                rule.apply(arrays, numbers)
+                rule.apply(arrays, dict(zip(rule.reads, own.tolist(), strict=True)))
 
     def _check(self, params: Params, grads: Params, state: Params) -> None:
         """Raise ShapeError unless grads and state have the names, shapes and dtypes of the parameters."""

@@ -1,0 +1,175 @@
+"""A model's programs: the bits of the path that is not planned, whatever model, batch and threads."""
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import bptt
+from bptt.errors import ShapeError
+from bptt.layer import threads
+from bptt.nets.model import Backprop
+from bptt.types import Array, Batch, Params
+
+V, RUNS = 11, 3
+"""The first two runs are not planned."""
+
+MODELS: dict[str, dict[str, Any]] = {
+    "embedding": {"embedding": 7},
+    "one-hot": {},
+    "layers": {"embedding": 7, "layers": 2},
+    "both ways": {"embedding": 7, "bidirectional": True, "layers": 2},
+    "tied": {"embedding": 12, "tied": True},
+    "two biases": {"embedding": 6, "bias": "two", "output_bias": False},
+    "pooled": {"embedding": 5, "pool": "last", "bidirectional": True},
+    "sum": {"embedding": 5, "reduction": "sum_over_time_mean_over_batch"},
+    "float64": {"embedding": 9, "backend": "cpu"},
+}
+CELLS = ["rnn", "lstm", "gru", "gru-cho", "lstm-peephole", "indrnn", "mgu", "slstm", "ugrnn"]
+
+
+def made(cell: str = "lstm", **options: Any) -> tuple[bptt.Model, Params]:
+    """Return a model, and parameters none of which is zero."""
+    rng = np.random.default_rng(0)
+    model = bptt.Model(inputs=V, outputs=V, hidden=12, cell=cell, **options)
+    dtype = np.float64 if options.get("backend") == "cpu" else np.float32
+    drawn = model.init(rng, dtype).items()
+    return model, {name: p + rng.normal(0, 0.1, p.shape).astype(dtype) for name, p in drawn}
+
+
+def batch_of(model: bptt.Model, T: int, N: int, seed: int, *, has_resets: bool) -> Batch:
+    rng = np.random.default_rng(seed)
+    tokens = rng.integers(V, size=(T + 1, N))
+    reset = rng.random((T, N)) < 0.2 if has_resets else None
+    return Batch(tokens[:-1], tokens[1:] if model.pool is None else tokens[1:2], reset=reset)
+
+
+def arrays_of(found: Backprop) -> Params:
+    states = {f"first {name}": a for name, a in found.grads.states.items()} | found.state
+    return found.grads.params | states | {"each": found.each, "loss": np.array(found.loss)}
+
+
+def expect_same(found: Params, wanted: Params) -> None:
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+@pytest.mark.parametrize("options", MODELS.values(), ids=MODELS)
+@pytest.mark.parametrize("cell", CELLS[:3])
+def test_the_same_bits(cell: str, options: dict[str, Any]) -> None:
+    model, params = made(cell, **options)
+    for T, N in ((25, 1), (9, 8), (3, 33)):
+        for has_resets in (False, True):
+            first = [
+                None,
+                {name: s + 0.5 for name, s in model.zero_state(N, params["layers.0.U"].dtype).items()},
+            ]
+            for state in first:
+                for seed in range(RUNS):
+                    batch = batch_of(model, T, N, seed, has_resets=has_resets)
+                    found = model.backprop(params, batch, state)
+                    expect_same(
+                        arrays_of(found), arrays_of(made(cell, **options)[0].backprop(params, batch, state))
+                    )
+                    each, last = model.losses(params, batch, state=state)
+                    wanted, _ = made(cell, **options)[0].losses(params, batch, state=state)
+                    np.testing.assert_array_equal(each, wanted)
+                    expect_same(last, found.state)
+                is_planned = model.bound(params, batch, state) is not None
+                # a direction that runs from the end wants the resets moved by a step, which NumPy does
+                assert is_planned != (has_resets and model.bidirectional), model._planned.reasons
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_each_cell_has_a_program(cell: str) -> None:
+    model, params = made(cell, embedding=5)
+    for seed in range(RUNS):
+        batch = batch_of(model, 6, 3, seed, has_resets=False)
+        found = model.backprop(params, batch)
+        expect_same(arrays_of(found), arrays_of(made(cell, embedding=5)[0].backprop(params, batch)))
+    assert model.bound(params, batch) is not None, model._planned.reasons
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_whatever_the_threads(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, params = made(embedding=7, layers=2)
+    batch = batch_of(model, 40, 37, 0, has_resets=False)
+    wanted = arrays_of(model.backprop(params, batch))
+    monkeypatch.setattr(threads, "count", lambda: count)
+    for _ in range(RUNS):
+        expect_same(arrays_of(model.backprop(params, batch)), wanted)
+
+
+def test_tokens_and_states_are_seen_to_each_time() -> None:
+    model, params = made(embedding=7)
+    state = model.zero_state(2)
+    batch = batch_of(model, 5, 2, 0, has_resets=False)
+    for _ in range(RUNS):
+        model.backprop(params, batch, state)
+    assert model.bound(params, batch, state) is not None
+
+    def changed(tokens: Array, value: int) -> Array:
+        tokens = tokens.copy()
+        tokens[3, 1] = value
+        return tokens
+
+    for value in (V, -1, 2**40):
+        with pytest.raises(ShapeError, match="tokens must be in 0"):
+            model.backprop(params, Batch(changed(batch.inputs, value), batch.targets), state)
+        with pytest.raises(ShapeError, match="targets must be in 0"):
+            model.backprop(params, Batch(batch.inputs, changed(batch.targets, value)), state)
+    with pytest.raises(ShapeError, match="states must hold"):
+        model.backprop(params, batch, {"layers.0.h": state["layers.0.h"]})
+    with pytest.raises(ShapeError, match="no parameter more"):
+        model.backprop(params | {"more": state["layers.0.h"]}, batch, state)
+    with pytest.raises(ShapeError, match="must be"):
+        model.backprop(params, Batch(batch.inputs.astype(np.float64), batch.targets), state)
+
+
+def test_other_types_and_arrays_that_lie_otherwise() -> None:
+    model, params = made(embedding=7)
+    batch = batch_of(model, 5, 2, 0, has_resets=False)
+    wanted = arrays_of(model.backprop(params, batch))
+    small = Batch(batch.inputs.astype(np.uint8), np.asfortranarray(batch.targets.astype(np.int16)))
+    turned = params | {"layers.0.U": np.asfortranarray(params["layers.0.U"])}
+    fixed = {name: array.copy() for name, array in params.items()}
+    for array in fixed.values():
+        array.flags.writeable = False
+    for _ in range(RUNS):
+        for own, given in ((params, small), (turned, batch), (fixed, batch)):
+            expect_same(arrays_of(model.backprop(own, given)), wanted)
+
+
+def test_what_is_found_stays() -> None:
+    model, params = made(embedding=7)
+    batches = [batch_of(model, 5, 2, seed, has_resets=False) for seed in range(6)]
+    found = [model.backprop(params, batch) for batch in batches]
+    for batch, run in zip(batches, found, strict=True):
+        expect_same(arrays_of(run), arrays_of(made(embedding=7)[0].backprop(params, batch)))
+
+
+def test_dropout_masks_and_weights_are_not_planned_and_as_before() -> None:
+    model, params = made(embedding=7, dropout=0.5)
+    batch = batch_of(model, 6, 4, 0, has_resets=False)
+    plain = [model.backprop(params, batch).loss for _ in range(RUNS)]
+    drawn = [model.backprop(params, batch, rng=np.random.default_rng(k)).loss for k in (0, 0, 1)]
+    assert plain[0] == plain[2]
+    assert drawn[0] == drawn[1] != drawn[2] != plain[0]
+    mask = np.arange(6)[:, None] < np.array([6, 2, 4, 1])
+    masked = Batch(batch.inputs, batch.targets, mask=mask)
+    assert len({model.backprop(params, masked).loss for _ in range(RUNS)}) == 1
+    assert model.bound(params, masked) is None
+
+
+def test_copies_have_programs_of_their_own() -> None:
+    model, params = made(embedding=7)
+    batch = batch_of(model, 5, 2, 0, has_resets=False)
+    wanted = [arrays_of(model.backprop(params, batch)) for _ in range(RUNS)][-1]
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        assert other.bound(params, batch) is None
+        expect_same(arrays_of(other.backprop(params, batch)), wanted)

@@ -1,0 +1,146 @@
+"""A step that is prepared once: the bits of one that is not, few calls, and nobody's arrays but its own."""
+
+import sys
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+
+import bptt
+from bptt.errors import ShapeError
+from bptt.training import optim
+from bptt.training.step import FORMS
+from bptt.types import Batch, Params
+from optimizers import every, same_bits
+
+V, STEPS = 11, 7
+
+
+def made(**options: Any) -> tuple[bptt.Model, Params]:
+    model = bptt.Model(**({"inputs": V, "outputs": V, "hidden": 12, "embedding": 7} | options))
+    return model, model.init(np.random.default_rng(1))
+
+
+def batches(T: int = 9, N: int = 3) -> list[Batch]:
+    tokens = np.random.default_rng(2).integers(V, size=(STEPS, T + 1, N))
+    return [Batch(each[:-1], each[1:]) for each in tokens]
+
+
+def by_hand(
+    model: bptt.Model, params: Params, optimizer: optim.Optimizer, slots: Params, **clips: float | None
+) -> list[float]:
+    """Return the losses of steps as one writes them: loss, gradients, clipping, update."""
+    state, losses = None, []
+    for batch in batches():
+        loss, grads, state = model.loss_and_grads(params, batch, state=state)
+        if (limit := clips["clip_value"]) is not None:
+            optim.clip_values(grads, limit)
+        if (limit := clips["clip_norm"]) is not None:
+            optim.clip_norm(grads, limit)
+        optimizer.update(params, grads, slots, 0.01)
+        losses.append(loss)
+    return losses
+
+
+@every
+@pytest.mark.parametrize("clip_value", [None, 0.01])
+@pytest.mark.parametrize("clip_norm", [None, 0.05, 1e6])
+def test_the_bits_of_a_step_by_hand(
+    optimizer: optim.Optimizer, clip_value: float | None, clip_norm: float | None
+) -> None:
+    (model, params), (other, wanted) = made(), made()
+    slots, wanted_slots = optimizer.init(params), optimizer.init(wanted)
+    clips = {"clip_value": clip_value, "clip_norm": clip_norm}
+    step = bptt.Step(model, params, optimizer, slots, **clips)
+    state, losses = None, []
+    for batch in batches():
+        losses.append(step(batch, 0.01, state))
+        state = step.state
+    assert losses == by_hand(other, wanted, optimizer, wanted_slots, **clips)
+    same_bits(params, wanted)
+    same_bits(slots, wanted_slots)
+    assert len(step._forms) == 1  # else none of it was prepared
+
+
+def test_few_calls_and_arrays_that_stay() -> None:
+    model, params = made()
+    step, (batch, *_) = bptt.Step(model, params, optim.Adam(), clip_norm=1.0), batches()
+    state = model.zero_state(3)
+    for _ in range(3):
+        step(batch, 0.01, state)
+    before = [a.ctypes.data for a in (step.each, *step.grads.values(), *step.state.values())]
+    calls: list[str] = []
+
+    def count(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and "bptt" in frame.f_globals.get("__name__", "").split("."):
+            calls.append(frame.f_code.co_name)
+
+    sys.setprofile(count)
+    step(batch, 0.01, state)
+    sys.setprofile(None)
+    assert 3 <= len(calls) < 10, calls
+    assert before == [a.ctypes.data for a in (step.each, *step.grads.values(), *step.state.values())]
+
+
+def test_parameters_that_are_exchanged_are_followed() -> None:
+    model, params = made()
+    step = bptt.Step(model, params, optim.SGD())
+    for batch in batches():
+        step(batch, 0.1)
+    params["layers.0.U"] = params["layers.0.U"] * 2
+    kept = {name: array.copy() for name, array in params.items()}
+    batch = batches()[0]
+    assert step(batch, 0.1) == model.loss_and_grads(kept, batch).loss
+    assert not np.array_equal(params["layers.0.U"], kept["layers.0.U"])
+
+
+def test_a_loss_that_is_not_finite_moves_nothing() -> None:
+    model, params = made()
+    step = bptt.Step(model, params, optim.Adam(), clip_norm=1.0)
+    for batch in batches():
+        step(batch, 0.01)
+    params["output.b"][0] = np.nan
+    kept = {name: array.copy() for name, array in (params | step.slots).items()}
+    assert np.isnan(step(batches()[0], 0.01))
+    same_bits(params | step.slots, kept)
+
+
+def test_what_does_not_fit_is_told_as_before() -> None:
+    model, params = made()
+    step, state = bptt.Step(model, params), model.zero_state(3)
+    (batch, *_) = batches()
+    for _ in range(4):
+        step(batch, state=state)
+    wrong = batch.inputs.copy()
+    wrong[2, 1] = V
+    with pytest.raises(ShapeError, match="tokens must be in 0"):
+        step(Batch(wrong, batch.targets), state=state)
+    with pytest.raises(ShapeError, match="states must hold"):
+        step(batch, state={"layers.0.h": state["layers.0.h"]})
+    with pytest.raises(ShapeError, match="the initial h"):
+        step(batch, state=model.zero_state(1))  # NumPy would repeat the one row
+    with pytest.raises(ShapeError, match="the initial h"):
+        step(batch, state=model.zero_state(4))
+
+
+def test_many_forms_and_no_optimizer() -> None:
+    model, params = made()
+    step, kept = bptt.Step(model, params), {name: array.copy() for name, array in params.items()}
+    for T in (*range(1, FORMS + 3), *range(1, FORMS + 3), *range(1, FORMS + 3)):
+        for batch in batches(T, 2)[:2]:
+            assert step(batch) == model.loss_and_grads(kept, batch).loss
+            same_bits(step.grads, model.loss_and_grads(kept, batch).grads)
+    assert len(step._forms) == FORMS
+    same_bits(params, kept)
+
+
+def test_what_cannot_be_prepared_runs_as_it_is() -> None:
+    model, params = made(dropout=0.5)
+    step = bptt.Step(model, params, optim.SGD())
+    (batch, *_) = batches()
+    losses = [step(batch, 0.0, rng=np.random.default_rng(k)) for k in (0, 0, 0, 1)]
+    assert losses[0] == losses[1] == losses[2] != losses[3]
+    assert step._forms == {}
