@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ConfigError, Settings, Trainer
+from bptt import ConfigError, Model, Settings, Trainer
 from bptt.training.step import Step
 from bptt.types import Batch, Params
 from small_runs import SMALL, go
@@ -68,3 +68,19 @@ def test_the_log_tells_the_loss_itself(tmp_path: Path, book: str, own: dict[str,
 def test_what_a_recipe_cannot_mean_is_said(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         Settings.of(**asked)
+
+
+@pytest.mark.parametrize(
+    "own", [{"label_smoothing": 0.2}, {"activation_penalty": 3.0}, {"temporal_penalty": 3.0}]
+)
+def test_a_prepared_step_has_the_loss_and_gradients_of_one_that_is_not(own: dict[str, Any]) -> None:
+    rng = np.random.default_rng(0)
+    model = Model(inputs=9, outputs=9, hidden=16, embedding=6, backend="cpu", **own)
+    params, tokens = model.init(rng), rng.integers(9, size=(8, 3))
+    batch, step = Batch(tokens[:-1], tokens[1:]), Step(model, params)
+    losses = [step(batch) for _ in range(5)]
+    wanted = model.backprop(params, batch)
+    assert losses == [wanted.loss] * 5
+    assert wanted.loss != float(wanted.each.mean())
+    for name, array in wanted.grads.params.items():
+        np.testing.assert_array_equal(step.grads[name], array)
