@@ -30,6 +30,7 @@ from bptt.nets.sample import sample as sample
 from bptt.nets.stack import Stack as Stack
 from bptt.nets.stack import StackRun as StackRun
 from bptt.nets.stack import layer_params as layer_params
+from bptt.training import dynamic as dynamic
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
 from bptt.training.again import settings_from as settings_from

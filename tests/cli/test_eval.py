@@ -10,7 +10,7 @@ import pytest
 from bptt import Trained
 from bptt.cli import run as bptt
 from bptt.data.tasks import EmbeddedReber, Verdict
-from command import Capture
+from command import Capture, contents
 
 
 def test_eval_gives_a_table_or_json(desk: Path, capsys: Capture) -> None:
@@ -80,3 +80,40 @@ def test_a_loss_that_is_not_finite_is_no_and_null(
     found = json.loads(capsys.readouterr().out, parse_constant=refuse)
     assert [score["nats"] for score in found["scores"]] == [None, None]
     assert bptt(["eval", str(desk / "run")]) == 1
+
+
+def test_dynamic_evaluation_stands_apart_and_leaves_the_run_as_it_is(desk: Path, capsys: Capture) -> None:
+    run, before = str(desk / "run"), contents(desk / "run")
+    assert bptt(["eval", run]) == 0
+    static = capsys.readouterr().out
+    assert bptt(["eval", run, "--dynamic"]) == 0
+    table = capsys.readouterr().out
+    assert table.startswith(static)
+    assert "\ndynamic evaluation, by weights that learn from what they have predicted: sgd, rate " in table
+    assert "tokens of the validation text\n" in table
+    told = ["--dynamic", "--rule=rms", "--rate=0.001", "--decay=0.01", "--segment=7", "--json"]
+    assert bptt(["eval", run, str(desk / "book.txt"), *told]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert len(found["scores"]) == 2
+    (score,) = found["dynamic"].pop("scores")
+    assert found["dynamic"] == {"rule": "rms", "rate": 0.001, "decay": 0.01, "segment": 7, "tried_on": None}
+    assert (score["start"], score["tokens"]) == ("dynamic", found["scores"][0]["tokens"])
+    assert bptt(["eval", run, "--dynamic", "--rate", "1e300", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["dynamic"]["scores"][0]["nats"] is None
+    assert contents(desk / "run") == before
+
+
+@pytest.mark.parametrize(
+    ("folder", "more", "says"),
+    [
+        ("run", ["--rate", "1"], "--rule, --rate, --decay and --segment go with --dynamic"),
+        ("task", ["--dynamic"], "--dynamic measures one long text, with a model of one"),
+        ("run", ["--dynamic", "--decay", "2", "--rate", "1"], "decay must be a number in [0, 1), got 2"),
+        ("run", ["--dynamic", "--segment", "0"], "segment must be from 1 to 16,384 tokens, got 0"),
+    ],
+)
+def test_what_dynamic_evaluation_cannot_mean_is_said(
+    desk: Path, capsys: Capture, folder: str, more: list[str], says: str
+) -> None:
+    assert bptt(["eval", str(desk / folder), *more]) == 2
+    assert says in capsys.readouterr().err

@@ -39,6 +39,22 @@ def test_equals_the_reference(dtype: str, M: int, H: int, K: int) -> None:
         assert np.abs(fast - right).max() <= 0.3 * TOLERANCE[dtype] * max(1.0, np.abs(right).max())
 
 
+@pytest.mark.parametrize(("M", "H", "K"), SIZES[1:])
+def test_smoothed_labels_equal_the_reference(M: int, H: int, K: int) -> None:
+    rng = np.random.default_rng(M)
+    h, V, b = rng.normal(size=(M, H)), rng.normal(size=(H, K)), rng.normal(size=K)
+    targets, mask = rng.integers(K, size=M), rng.random(M) < 0.8
+    mask[0] = True
+    told = {"reduction": "mean_over_time_and_batch", "mask": mask[:, None], "smoothing": 0.2}
+    wanted = losses.cross_entropy((h @ V + b)[:, None], targets[:, None], **told)  # type: ignore[arg-type]
+    w, dz = mask / mask.sum(), wanted.grad[:, 0]
+    got = output.cross_entropy(h, V, b, targets, w, smoothing=0.2)
+    assert w @ (got.each + 0.2 * got.spread) == pytest.approx(wanted.value, rel=1e-12)
+    pairs = [(got.each, wanted.each[:, 0]), (got.dh, dz @ V.T), (got.dV, h.T @ dz), (got.db, dz.sum(0))]
+    for fast, right in pairs:
+        assert np.abs(fast - right).max() <= 0.3 * TOLERANCE["float64"] * max(1.0, np.abs(right).max())
+
+
 @pytest.mark.parametrize("counting", [0, 3, 38, 40])
 def test_rows_that_count_nothing_have_no_loss_and_no_gradient(counting: int) -> None:
     rng = np.random.default_rng(counting)
@@ -51,7 +67,7 @@ def test_rows_that_count_nothing_have_no_loss_and_no_gradient(counting: int) -> 
     p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
     dz = w[:, None] * (p - np.eye(9)[targets])
     each = np.where(w > 0, -np.log(p[np.arange(40), targets]), 0)
-    for fast, right in zip(got, (each, dz @ V.T, h.T @ dz, dz.sum(0)), strict=True):
+    for fast, right in zip(got, (each, dz @ V.T, h.T @ dz, dz.sum(0), each), strict=True):
         np.testing.assert_allclose(fast, right, rtol=0, atol=TOLERANCE["float64"])
 
 

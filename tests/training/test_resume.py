@@ -32,6 +32,10 @@ CASES: dict[str, dict[str, Any]] = {
     "orthogonal": {"init": "orthogonal", "tied": True, "embedding": 6, "cell": "gru-cho"},
     "two biases": {"bias": "two", "embedding": 0, "clip_norm": None, "clip_value": 0.01},
     "early stop": {"lr": 1e-30, "schedule": "constant", "patience": 2, "eval_every": 5},
+    "ema": {"average": "ema", "average_decay": 0.9},
+    "nt-asgd": {"average": "nt-asgd", "average_after": 1, "eval_every": 2, "lr": 30.0, "optimizer": "sgd"},
+    "unlike chunks": {"chunk_jitter": 3.0, "chunk_half": 0.3, "optimizer": "sgd", "lr": 0.5},
+    "smoothed": {"label_smoothing": 0.1, "activation_penalty": 2.0, "temporal_penalty": 1.0, "dropout": 0.3},
     "vanilla": {
         **{key: value for key, value in PRESETS["vanilla"].settings.items() if key not in SMALL},
         "batch": 1,

@@ -3,7 +3,7 @@
 import math
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +11,8 @@ from bptt.cli.output import expect_free, misused, to_json
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
-    from bptt.training.scoring import LineScore
+    from bptt.data.text import Vocabulary
+    from bptt.training.scoring import LineScore, Score
     from bptt.training.trained import Trained
 
 
@@ -31,6 +32,13 @@ if TYPE_CHECKING:
     "--format", "form", type=click.Choice(["json", "csv"]), help="With --each-line: JSON lines, or CSV."
 )
 @click.option("--out", metavar="FILE", help="With --each-line: where to write.")
+@click.option("--dynamic", is_flag=True, help="Also by a model that learns from what it has predicted.")
+@click.option("--rule", type=click.Choice(["sgd", "rms"]), help="With --dynamic: how it learns.  [sgd]")
+@click.option("--rate", type=float, metavar="X", help="With --dynamic: its rate; otherwise one is chosen.")
+@click.option("--decay", type=float, metavar="X", help="With --dynamic: back to the trained weights.")
+@click.option(
+    "--segment", type=int, metavar="T", help="With --dynamic: tokens that it learns from at a time."
+)
 def evaluate(
     folder: str,
     path: str | None,
@@ -43,6 +51,8 @@ def evaluate(
     skip_unknown: bool,
     form: str | None,
     out: str | None,
+    dynamic: bool,
+    **how: Any,
 ) -> int:
     """Measure the model trained in DIR on its validation text, or on the text at PATH.
 
@@ -55,15 +65,23 @@ def evaluate(
     end, beside those of the seasonal naive forecast.
 
     --each-line: for each line its loss in nats, in all and per token, from a cold start.
+
+    --dynamic: of one long text also the figure of dynamic evaluation, where each segment, once predicted,
+    moves the weights before the next. The run stays as it is. The rate is chosen on its validation text,
+    unless it is given.
     """
-    from bptt.data.text.tokenizers import tokenizer
+    from bptt.training.dynamic import scores as dynamic_scores
     from bptt.training.trained import Trained
 
+    if not dynamic and any(value is not None for value in how.values()):
+        raise misused("--rule, --rate, --decay and --segment go with --dynamic")
     if not each_line and (tokens or text or form or out):
         raise misused("--tokens, --text, --format and --out go with --each-line")
     if each_line and path is None:
         raise misused("--each-line measures the lines of a file: give its PATH")
     trained = Trained.load(folder, "last" if last else "best")
+    if dynamic and (each_line or trained.settings.job != "stream"):
+        raise misused("--dynamic measures one long text, with a model of one")
     if since is not None and trained.settings.job != "series":
         raise misused("--since is for series, where a window begins at a time")
     if trained.settings.job == "series" and not each_line:
@@ -91,13 +109,26 @@ def evaluate(
         click.echo(to_json({**shown, "figure": verdict.figure}) if as_json else verdict.says)
         return 0 if verdict.met else 1
     scores = trained.scores(path)
-    code = 0 if all(math.isfinite(score.nats) for score in scores) else 1
+    given = {name: value for name, value in how.items() if value is not None}
+    moved = dynamic_scores(trained, path, **given) if dynamic else None
+    every = [*scores, *(moved.scores if moved else [])]
+    code = 0 if all(math.isfinite(score.nats) for score in every) else 1
     if as_json:
-        click.echo(to_json({"step": trained.step, "scores": [score.to_json() for score in scores]}))
+        shown = {"step": trained.step, "scores": [score.to_json() for score in scores]}
+        click.echo(to_json(shown | ({"dynamic": moved.to_json()} if moved else {})))
         return code
+    _show(scores, trained.vocabulary)
+    if moved is not None:
+        click.echo(f"dynamic evaluation, by weights that learn from what they have predicted: {moved.says}")
+        _show(moved.scores, trained.vocabulary)
+    return code
 
-    unit = trained.vocabulary.unit
-    is_words = tokenizer(trained.vocabulary.kind).unknown is not None
+
+def _show(scores: "list[Score]", vocabulary: "Vocabulary") -> None:
+    """Write a table of scores for each text."""
+    from bptt.data.text.tokenizers import tokenizer
+
+    unit, is_words = vocabulary.unit, tokenizer(vocabulary.kind).unknown is not None
     other = "perplexity" if is_words else f"bits per {'char' if scores[0].characters else unit}"
     wide = max(22, *(len(score.start) for score in scores))
     for k, score in enumerate(scores):
@@ -107,7 +138,6 @@ def evaluate(
             click.echo(f"  {'state':{wide}} {f'nats per {unit}':>14} {other:>14}")
         second = score.perplexity if is_words else score.bits_per_character or score.bits
         click.echo(f"  {score.start:{wide}} {score.nats:14.4f} {second:14.4g}")
-    return code
 
 
 def _of_series(trained: "Trained", path: str | None, since: str | None, as_json: bool) -> int:

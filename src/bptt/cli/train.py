@@ -43,7 +43,8 @@ class Train(click.Command):
 
         found: list[tuple[str, click.Parameter]] = []
         for name, s in SETTINGS.items():
-            group = "tables" if name in TABLES else s.jobs[0] if len(s.jobs) == 1 else s.part
+            own = s.jobs[0] if len(s.jobs) == 1 and s.jobs[0] in GROUPS else s.part
+            group = "tables" if name in TABLES else own
             taken = JOB_SETTINGS.get(group, {}) if group in s.jobs else PRESETS["default"].settings
             found.append((group, _option(s, taken.get(name, s.default))))
         return found

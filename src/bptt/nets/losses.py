@@ -18,31 +18,28 @@ and w = 0 where the mask is False. There is no other factor anywhere: the gradie
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bptt.elementwise import sigmoid, softplus
 from bptt.errors import ConfigError, ShapeError
+from bptt.nets.reduced import Loss, expect_sequence, reduced, weights
 from bptt.types import Array, Reduction
 
-
-class Loss(NamedTuple):
-    """A loss and its gradient.
-
-    Attributes
-    ----------
-    value : scalar
-        L, in nats for the cross-entropies.
-    grad : (T, N, ·)
-        dL at the outputs.
-    each : (T, N)
-        ℓ at every step, before weights; zero where the mask is False.
-    """
-
-    value: Any
-    grad: Array
-    each: Array
+__all__ = [
+    "LOSSES",
+    "Loss",
+    "LossFunction",
+    "absolute_error",
+    "counted_targets",
+    "cross_entropy",
+    "quantile",
+    "sigmoid_cross_entropy",
+    "softmax",
+    "squared_error",
+    "weights",
+]
 
 
 def cross_entropy(
@@ -53,6 +50,7 @@ def cross_entropy(
     mask: Array | None = None,
     out: Array | None = None,
     class_weights: Array | None = None,
+    smoothing: float = 0.0,
 ) -> Loss:
     r"""Return the softmax cross-entropy, from logits, and its gradient.
 
@@ -60,7 +58,13 @@ def cross_entropy(
 
         ℓ = -log p[target]     p = softmax(logits)     dlogits = w (p - onehot(target))
 
-    and with class weights c both multiplied by c[target].
+    and with class weights c both multiplied by c[target]. With smoothing ε the part ε of each target is
+    spread over all V classes (Szegedy et al., "Rethinking the Inception architecture for computer vision",
+    CVPR 2016, section 7)::
+
+        L = Σ w Σ_k q_k (-log p_k)     q = (1 - ε) onehot(target) + ε / V     dlogits = w (p - q)
+
+    `Loss.each` is ℓ all the same: what a model predicts is measured alike, however it is trained.
     The largest logit is subtracted first, so that nothing overflows.
 
     Parameters
@@ -75,6 +79,8 @@ def cross_entropy(
         Where to write the gradient; `logits` itself may be given, which saves its memory.
     class_weights : (V,), optional
         c, what each class's loss is multiplied by.
+    smoothing : float in [0, 1)
+        ε.
 
     Returns
     -------
@@ -84,6 +90,8 @@ def cross_entropy(
     ------
     ShapeError
         If the shapes do not fit, a target is not in 0 .. V-1, or no step counts.
+    ConfigError
+        If `smoothing` is not in [0, 1).
 
     Examples
     --------
@@ -104,15 +112,22 @@ def cross_entropy(
             f"cross_entropy: out must be as the logits, {logits.dtype} {logits.shape}, "
             f"got {out.dtype} {out.shape}"
         )
+    expect_smoothing(smoothing)
     # shift, exp, sum, gradient, in one array
     right = (*np.indices((T, N)), targets)
     p = np.subtract(logits, logits.real.max(axis=2, keepdims=True), out=out, order="C")
     shifted = p[right]
+    spread = shifted - p.mean(axis=2) if smoothing else None  # Σ q (-log p) = ℓ + ε spread
     np.exp(p, out=p)
     total = p.sum(axis=2)
     p *= (w * c / total)[..., None]
-    p[right] -= w * c
-    return _reduced(c * (np.log(total) - shifted), p, w, mask)
+    p[right] -= (1 - smoothing) * w * c
+    each = c * (np.log(total) - shifted)
+    if spread is None:
+        return reduced(each, p, w, mask)
+    p -= (smoothing / V * w * c)[..., None]
+    own = each if mask is None else np.where(mask, each, 0)
+    return reduced(each + smoothing * c * spread, p, w, mask)._replace(each=own)
 
 
 def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None) -> Loss:
@@ -136,11 +151,11 @@ def squared_error(outputs: Array, targets: Array, *, reduction: Reduction, mask:
     >>> float(loss.value), loss.grad.ravel().tolist()
     (1.0, [1.0, 1.0])
     """
-    T, N, targets = _sequence("outputs", outputs, targets)
+    T, N, targets = expect_sequence("outputs", outputs, targets)
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
     error = outputs - targets
     each = 0.5 * (error * error).sum(axis=2)
-    return _reduced(each, w[..., None] * error, w, mask)
+    return reduced(each, w[..., None] * error, w, mask)
 
 
 def absolute_error(
@@ -167,11 +182,11 @@ def absolute_error(
     >>> float(loss.value), loss.grad.ravel().tolist()
     (3.0, [1.0, -1.0])
     """
-    T, N, targets = _sequence("outputs", outputs, targets)
+    T, N, targets = expect_sequence("outputs", outputs, targets)
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
     error = outputs - targets
     sign = np.sign(error.real)
-    return _reduced((sign * error).sum(axis=2), w[..., None] * sign, w, mask)
+    return reduced((sign * error).sum(axis=2), w[..., None] * sign, w, mask)
 
 
 def quantile(
@@ -213,14 +228,14 @@ def quantile(
     if targets.ndim != 3 or targets.shape[2] != 1:
         raise ShapeError(f"quantile: targets must be (T, N, 1), got {targets.shape}")
     K = outputs.shape[-1]
-    T, N, targets = _sequence("outputs", outputs, np.broadcast_to(targets, (*targets.shape[:2], K)))
+    T, N, targets = expect_sequence("outputs", outputs, np.broadcast_to(targets, (*targets.shape[:2], K)))
     tau = np.array((np.arange(K) + 0.5) / K if levels is None else levels, outputs.real.dtype)
     if tau.shape != (K,):
         raise ShapeError(f"quantile: {K} outputs are for as many levels, got {len(tau)}")
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
     error = outputs - targets
     slope = np.where(error.real > 0, 1 - tau, np.where(error.real < 0, -tau, 0 * tau))
-    return _reduced((slope * error).sum(axis=2), w[..., None] * slope, w, mask)
+    return reduced((slope * error).sum(axis=2), w[..., None] * slope, w, mask)
 
 
 def sigmoid_cross_entropy(
@@ -249,14 +264,14 @@ def sigmoid_cross_entropy(
     >>> round(float(loss.value), 4), loss.grad.ravel().tolist()
     (1.3863, [-0.5, -0.5])
     """
-    T, N, targets = _sequence("logits", logits, targets)
+    T, N, targets = expect_sequence("logits", logits, targets)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
     above = logits.real > 0
     u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
     each = ((above - targets) * logits + softplus(u)).sum(axis=2)
     s = sigmoid(u)
     error = (above - targets) + np.where(above, -s, s)
-    return _reduced(each, w[..., None] * error, w, mask)
+    return reduced(each, w[..., None] * error, w, mask)
 
 
 def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array | None) -> Array:
@@ -272,6 +287,12 @@ def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array 
             f"cross_entropy: targets must be in 0 .. V-1 = {V - 1}, got {targets.min()} .. {targets.max()}"
         )
     return targets
+
+
+def expect_smoothing(smoothing: float) -> None:
+    """Raise a ConfigError unless it can be the part of a target that is spread."""
+    if not 0 <= smoothing < 1:
+        raise ConfigError(f"label_smoothing must be at least 0 and below 1, got {smoothing}")
 
 
 def softmax(logits: Array) -> Array:
@@ -301,48 +322,3 @@ LOSSES = {
     "sigmoid_cross_entropy": LossFunction(sigmoid_cross_entropy, sigmoid),
 }
 """The losses by the name that a model has."""
-
-
-def weights(shape: tuple[int, int], reduction: Reduction, mask: Array | None = None) -> Array:
-    """Return w (T, N), what each step's loss counts in the whole.
-
-    Examples
-    --------
-    >>> weights((2, 2), "mean_over_time_sum_over_batch", np.array([[True, True], [True, False]]))
-    array([[0.5, 1. ],
-           [0.5, 0. ]])
-    """
-    if reduction not in get_args(Reduction):
-        raise ConfigError(f"reduction must be one of {', '.join(get_args(Reduction))}; got {reduction!r}")
-    if mask is not None and (mask.shape != shape or mask.dtype != np.bool_):
-        raise ShapeError(f"the loss's mask must be (T, N) = {shape} bool, got {mask.dtype} {mask.shape}")
-    w: Array = np.ones(shape) if mask is None else mask.astype(np.float64)
-    kept = w.sum(axis=0)
-    if not kept.any():
-        raise ShapeError("the loss's mask keeps no step: there is nothing to take the loss of")
-    if reduction == "mean_over_time_and_batch":
-        w /= kept.sum()
-    elif reduction == "sum_over_time_mean_over_batch":
-        w /= shape[1]
-    elif reduction == "mean_over_time_sum_over_batch":
-        w /= np.maximum(kept, 1)
-    return w
-
-
-def _sequence(name: str, outputs: Array, targets: Array) -> tuple[int, int, Array]:
-    """Return T, N and the targets in the outputs' precision."""
-    if outputs.ndim != 3:
-        raise ShapeError(f"{name} must be (T, N, ·), got {outputs.shape}")
-    if targets.shape != outputs.shape:
-        raise ShapeError(f"targets must have the shape of the {name}, {outputs.shape}; got {targets.shape}")
-    T, N, _ = outputs.shape
-    return T, N, targets if np.iscomplexobj(targets) else targets.astype(outputs.real.dtype, copy=False)
-
-
-def _reduced(each: Array, grad: Array, w: Array, mask: Array | None) -> Loss:
-    if mask is not None:  # whatever stands at the steps that do not count, nan too
-        each[~mask] = 0
-        grad[~mask] = 0
-    # summed in double precision whatever the arrays are: a sum over 100,000 steps keeps its digits
-    value = np.sum(w * each, dtype=np.result_type(each, np.float64))
-    return Loss(value if np.iscomplexobj(value) else float(value), grad, each)

@@ -14,10 +14,11 @@ returned; a model chains them. It is a description and holds no arrays: paramete
 flat dicts of arrays that the caller owns.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, Unpack
+from typing import Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import weightdrop
+from bptt.nets import activation, weightdrop
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
@@ -76,8 +77,9 @@ class Backprop(NamedTuple):
     Attributes
     ----------
     loss : float
+        L, with what is added to it: label smoothing, and what the activations cost.
     each : (T, N), or (1, N) with a pool
-        Every step's loss, before weights; zero where it does not count.
+        Every step's loss, before weights and without these; zero where it does not count.
     grads : Gradients
         At the parameters, the inputs, the initial states and the features.
     state : dict of (N, H)
@@ -140,6 +142,10 @@ class Model:
         The levels of the loss "quantile", one for each output; by default in even steps.
     class_weights : tuple of K floats, optional
         What each class's cross-entropy is multiplied by.
+    label_smoothing : float
+        The part of each target that is spread over all outputs, for the cross-entropy.
+    activation_penalty, temporal_penalty : float
+        α and β of :mod:`bptt.nets.activation`; their cost is added to the loss that is differentiated.
     init_name, init_scale, forget_bias
         See :mod:`bptt.nets.init`.
     backend : "auto", "reference" or "cpu"
@@ -191,6 +197,9 @@ class Model:
     reduction: Reduction = "mean_over_time_and_batch"
     quantiles: tuple[float, ...] | None = None
     class_weights: tuple[float, ...] | None = None
+    label_smoothing: float = 0.0
+    activation_penalty: float = 0.0
+    temporal_penalty: float = 0.0
     init_name: InitName = "uniform"
     init_scale: float | None = None
     forget_bias: float = 0.0
@@ -205,6 +214,12 @@ class Model:
                 f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
                 f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
             )
+
+        for name in ("activation_penalty", "temporal_penalty"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"{name} must be a finite number from 0, got {getattr(self, name)}")
+        if self.temporal_penalty and self.pool is not None:
+            raise ConfigError("temporal_penalty is of steps, and a pool leaves one of each sequence")
 
     @cached_property
     def stack(self) -> Stack:
@@ -264,6 +279,7 @@ class Model:
             reduction=self.reduction,
             quantiles=self.quantiles,
             class_weights=self.class_weights,
+            label_smoothing=self.label_smoothing,
             backend=self.backend,
             precision=self.precision,
         )
@@ -354,8 +370,9 @@ class Model:
                 run = self._run(params, batch, state, rng)
                 outputs = self.output.forward(params, run.h, rng)
                 loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
-                grads = run.gradients(outputs.backward(loss.grad), None, overwrite=True)
-                return Backprop(loss.value, loss.each, grads, run.layers.states)
+                cost, back = self._with_cost(run.h, above.mask, above.reset, outputs.backward(loss.grad))
+                grads = run.gradients(back, None, overwrite=True)
+                return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
             counted = self.output.counted(above, self._steps(batch))
             found = self._compute(self._arrays(params, batch, state, counted), "backprop", rng)
         if not draws and counted.c is None:
@@ -372,7 +389,9 @@ class Model:
     def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
         """Return what was found, as `_compute` names it."""
         each, states = found["each"], self.stack.state_names
-        loss = float(w.ravel() @ each.ravel())
+        loss = float(w.ravel() @ each.ravel()) + float(found.get("cost", 0.0))
+        if "spread" in found:
+            loss += self.label_smoothing * float(w.ravel() @ found["spread"].ravel())
         if c is not None:
             each = (each * c).astype(each.dtype)
         own = {name: found["d." + name] for name in params}
@@ -489,9 +508,11 @@ class Model:
         if what == "losses":
             return found | {"each": self.output.losses(params, run.h, targets)}
         w = arrays.get("w")
-        each, above = self.output.backprop(params, run.h, targets, w, rng)
+        losses, above = self.output.backprop(params, run.h, targets, w, rng)
+        cost, above = self._with_cost(run.h, None if self.pool else flags["mask"], flags["reset"], above)
         grads = run.gradients(above, None, overwrite=True)
-        found |= {"each": each} | {f"d.{name}": array for name, array in grads.params.items()}
+        found |= losses | ({"cost": np.array(cost)} if cost else {})
+        found |= {f"d.{name}": array for name, array in grads.params.items()}
         found |= {f"d.first.{name}": array for name, array in grads.states.items()}
         others = {"d.inputs": grads.inputs, "d.features": grads.features}
         if what == "step":
@@ -499,6 +520,16 @@ class Model:
 
             others["squares"] = squares(list(grads.params.values()))
         return found | {name: array for name, array in others.items() if array is not None}
+
+    def _with_cost(
+        self, h: Array, mask: Array | None, reset: Array | None, above: Gradients[None]
+    ) -> tuple[Any, Gradients[None]]:
+        """Return what h costs by itself, and the gradients of what is above it with its own."""
+        alpha, beta = self.activation_penalty, self.temporal_penalty
+        if alpha + beta == 0:
+            return 0.0, above
+        cost, dh = activation.penalty(h, alpha, beta, mask, reset)
+        return cost, above._replace(inputs=above.inputs + dh)
 
     def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
         """Run (0) to (2), of what is `_checked`."""

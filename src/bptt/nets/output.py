@@ -18,7 +18,7 @@ from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init
-from bptt.nets.losses import LOSSES, Loss, counted_targets, weights
+from bptt.nets.losses import LOSSES, Loss, counted_targets, expect_smoothing, weights
 from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
 
 
@@ -44,6 +44,8 @@ class Output:
         The levels of the loss "quantile".
     class_weights : tuple of K floats or None
         What each class's cross-entropy is multiplied by.
+    label_smoothing : float
+        The part of each target that is spread over all K.
     backend, precision : str
         See :mod:`bptt.kernels.backends`.
     """
@@ -58,6 +60,7 @@ class Output:
     reduction: Reduction
     quantiles: tuple[float, ...] | None
     class_weights: tuple[float, ...] | None
+    label_smoothing: float
     backend: Backend
     precision: Precision
 
@@ -76,6 +79,9 @@ class Output:
                 )
             if not all(0 < level < 1 for level in self.quantiles):
                 raise ConfigError(f"quantiles must be between 0 and 1, got {self.quantiles}")
+        expect_smoothing(self.label_smoothing)
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise ConfigError(f"label_smoothing is for the loss cross_entropy, not {self.loss}")
         c = self.class_weights
         if c is not None and not (
             self.loss == "cross_entropy" and len(c) == self.size and all(0 < x < math.inf for x in c)
@@ -119,6 +125,8 @@ class Output:
         out: dict[str, Any] = {"out": outputs} if overwrite and self.loss == "cross_entropy" else {}
         if self.class_weights is not None:
             out["class_weights"] = np.array(self.class_weights)
+        if self.label_smoothing:
+            out["smoothing"] = self.label_smoothing
         if self.loss == "quantile":
             out["levels"] = self.quantiles
         return LOSSES[self.loss](outputs, targets, reduction=self.reduction, mask=mask, **out)
@@ -142,9 +150,10 @@ class Output:
 
     def backprop(
         self, params: Params, h: Array, targets: Array, w: Array | None, rng: Generator | None = None
-    ) -> tuple[Array, Gradients[None]]:
+    ) -> tuple[Params, Gradients[None]]:
         """Return each step's cross-entropy (T, N) and the gradients of this part and at h: (3) and (4).
 
+        They are ``each`` and, of smoothed labels, ``spread``, of which L has ε times as much beside `each`.
         `w` is what each counts in the whole; by default all count alike.
 
         By compiled code: at most so many logits are held at a time, however many rows there are.
@@ -155,9 +164,11 @@ class Output:
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop).reshape(-1, self.width)
         V, b = self.matrix(params), params.get("output.b")
-        found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=self.precision == "bfloat16")
+        narrow, part = self.precision == "bfloat16", self.label_smoothing
+        found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
         grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
-        return found.each.reshape(h.shape[:2]), grads
+        losses = {"each": found.each} | ({"spread": found.spread} if part else {})
+        return {name: array.reshape(h.shape[:2]) for name, array in losses.items()}, grads
 
     def losses(self, params: Params, h: Array, targets: Array) -> Array:
         """Return every step's cross-entropy alone, (T, N), by compiled code."""

@@ -19,8 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
+from bptt.errors import DivergedError
 from bptt.nets.model import Model
 from bptt.training.again import SIZES
+from bptt.training.experiment import Experiment
+from bptt.training.runs.folder import Run
 from bptt.training.runs.format import Progress
 from bptt.training.settings import SETTINGS, Settings
 from bptt.types import Batch, Params
@@ -54,8 +57,9 @@ def seen(progress: Progress, mean: float, of_nothing: Callable[[], float]) -> st
 def not_finite(arrays: dict[str, Params]) -> str | None:
     """Say what of a checkpoint's arrays is not finite."""
     whats = {"params": "parameter", "optimizer": "slot of the optimiser", "state": "state"}
+    whats["average"] = "averaged parameter"
     for group, what in whats.items():
-        if not all(np.isfinite(array).all() for array in arrays[group].values()):
+        if not all(np.isfinite(array).all() for array in arrays.get(group, {}).values()):
             return f"a {what} is not finite"
     return None
 
@@ -66,6 +70,15 @@ def of_nothing(model: Model, batch: Batch) -> float:
     each = model.loss_of(zeros, batch.targets, mask=batch.counted).each
     count = each.size if batch.counted is None else int(batch.counted.sum())
     return float(each.sum(dtype=np.float64)) / count
+
+
+def error(what: str, run: Run, experiment: Experiment, step: int, saved: int) -> DivergedError:
+    """Return the error that says what has come apart at a step, what is kept, and what to do; -1: none is."""
+    kept = "no checkpoint was written yet"
+    if saved >= 0:
+        kept = f"{run.path('last.safetensors')} keeps step {saved}"
+    again = advice(experiment.settings, run.folder, experiment.steps - saved)
+    return DivergedError(f"{what} at step {step}; {kept}; try a smaller --lr from there: {again}")
 
 
 def advice(settings: Settings, folder: Path, steps: int) -> str:

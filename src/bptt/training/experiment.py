@@ -20,6 +20,7 @@ from bptt.errors import ConfigError, RunError
 from bptt.nets.evaluate import Pause, go_on
 from bptt.nets.model import Model
 from bptt.training import optim, schedules
+from bptt.training.averaging import Average
 from bptt.training.settings import Settings
 from bptt.types import Params
 
@@ -129,6 +130,11 @@ class Experiment(ABC):
         if (name := told.pop("schedule")) == "plateau":
             told["patience"] = max(1, told.pop("keep"))
         return schedules.get(name, total_steps=max(1, self.steps), **told)
+
+    def average(self) -> Average:
+        """Return a mean of weights that has not begun, if one is wanted."""
+        s = self.settings
+        return Average(s.average, decay=s.average_decay, after=s.average_after)
 
     def optimizer(self) -> optim.Optimizer:
         """Return the optimiser."""

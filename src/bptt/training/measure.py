@@ -44,5 +44,5 @@ def on_all(experiment: Experiment, run: Run, params: Params | None, pause: Pause
     if experiment.sampled is None:
         return None
     if params is None:
-        params = run.load("best", experiment.model.shapes).arrays["params"]
+        params = run.load("best", experiment.model.shapes).weights
     return experiment.validate(params, pause, whole=True).loss

@@ -77,18 +77,29 @@ def find(run: Run, changed: dict[str, Any]) -> tuple[Experiment, Checkpoint | No
     return experiment, found
 
 
-def expect_own(run: Run, kept: Checkpoint, step: int, slots: Params, state: Params) -> None:
-    """Raise a RunError unless a checkpoint is of the run's optimiser and of its model."""
+def expect_own(run: Run, kept: Checkpoint, progress: Progress, experiment: Experiment, slots: Params) -> None:
+    """Raise a RunError unless a checkpoint is of the run's optimiser, of its model and of its averaging."""
 
     def kinds(arrays: Params) -> dict[str, tuple[tuple[int, ...], str]]:
         return {name: (array.shape, array.dtype.str) for name, array in arrays.items()}
 
-    for what, group, own in (("optimiser", "optimizer", slots), ("states", "state", state)):
+    params, state = kept.arrays["params"], kept.arrays.get("state", {})
+    rows = experiment.settings.batch
+    if state and experiment.settings.job not in ("stream", "generated"):  # a batch may be of fewer sequences
+        rows = min(rows, len(next(iter(state.values()))))
+    zeros = experiment.model.zero_state(rows) if state else {}
+    if (progress.average is None) != (experiment.settings.average == "none"):
+        raise RunError(f"the checkpoint in {run.folder} does not hold the averaging of its config.json")
+    for what, group, own in (
+        ("optimiser", "optimizer", slots),
+        ("states", "state", zeros),
+        ("averaged weights", "average", params if (progress.average or {}).get("count") else {}),
+    ):
         if kinds(kept.arrays.get(group, {})) != kinds(own):
             raise RunError(f"the checkpoint in {run.folder} does not hold the {what} of its config.json")
-    if int(kept.arrays["optimizer"]["t"]) != step:
+    if int(kept.arrays["optimizer"]["t"]) != progress.step:
         raise RunError(f"the checkpoint in {run.folder} is of another step than its optimiser")
-    if any(array.dtype != np.float32 for array in kept.arrays["params"].values()):
+    if any(array.dtype != np.float32 for array in params.values()):
         raise RunError(f"the checkpoint in {run.folder} has parameters that are not float32")
 
 

@@ -37,6 +37,11 @@ class _Checked:
         "min_delta": (lambda x, _: 0 <= x < math.inf, "0 or more, and finite"),
         "best": (lambda x, _: x is None or _is_finite(x), "null or a finite number"),
         "bad": (lambda x, _: is_count(x, 53), "a whole number, 0 or more"),
+        "after": (lambda x, _: index(x) > 0, "a whole number above 0"),
+        "recent": (
+            lambda x, its: type(x) is list and len(x) <= its.after and all(map(_is_finite, x)),
+            "a list of at most after finite numbers",
+        ),
         "cuts": (lambda x, _: is_count(x, 53), "a whole number, 0 or more"),
     }
     """Whether a field's value is right beside the others, and what it must be, in words."""
@@ -216,6 +221,38 @@ class EarlyStopping(_Checked):
     def observe(self, valid_loss: float) -> bool:
         """Hear of a validation loss; return whether to stop."""
         return _is_at_end(self, float(valid_loss))
+
+
+@dataclass
+class NonMonotone(_Checked):
+    """Say when a validation loss is above the lowest one, but for the last `after` before it.
+
+    Merity, Keskar and Socher, "Regularizing and optimizing LSTM language models" (ICLR 2018), algorithm 1,
+    whose n is `after`.
+
+    Parameters
+    ----------
+    after : int above 0
+
+    Examples
+    --------
+    >>> watch = NonMonotone(after=2)
+    >>> [watch.observe(loss) for loss in (3.0, 2.0, 2.5, 2.4, 2.3, 1.9)]
+    [False, False, False, False, True, False]
+    """
+
+    after: int
+    best: float | None = field(default=None, init=False)
+    recent: list[float] = field(default_factory=list, init=False)
+
+    def observe(self, valid_loss: float) -> bool:
+        """Hear of a validation loss; return whether averaging begins."""
+        begins = self.best is not None and valid_loss > self.best
+        self.recent = [*self.recent, float(valid_loss)]
+        if len(self.recent) > self.after:
+            self.best = min(self.recent[0], math.inf if self.best is None else self.best)
+            self.recent = self.recent[1:]
+        return begins
 
 
 @dataclass(kw_only=True)

@@ -48,6 +48,14 @@ class Score:
     characters: int | None = None
     unknown: float | None = None
 
+    @classmethod
+    def of(cls, text: str, start: str, nats: float, ids: Array, vocabulary: Vocabulary) -> "Score":
+        """Return the score of a text of one piece, whose first token is not predicted."""
+        unk = vocabulary.unknown
+        unknown = None if unk is None else float(np.mean(ids[1:] == unk))
+        rest = len(vocabulary.decode(ids[1:])) if vocabulary.kind == "bpe" else None
+        return cls(text, len(ids) - 1, start, nats, rest, unknown)
+
     @property
     def bits(self) -> float:
         """Bits per token."""

@@ -7,19 +7,19 @@ text, by the preset (``"default"`` where none is named), and then by what the us
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from bptt.cells import Cell
-from bptt.data.series import Gaps, Scaling
-from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.dropout import Per
 from bptt.nets.init import InitName
 from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
+from bptt.training.averaging import Averaging
+from bptt.training.data_settings import MOST, READ, DataSettings
 from bptt.training.optim import OPTIMIZERS
 from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
 from bptt.training.schedules import SCHEDULES
@@ -27,21 +27,7 @@ from bptt.training.setting import Job, Part, declared_in, documented, setting
 from bptt.types import BiasCount, Reduction
 from bptt.zoo import get
 
-MOST = 10**8
-"""A size beyond it would be more than NumPy can count, let alone keep."""
-
-_KINDS = f"[{'|'.join(get_args(Kind))}]"
 _FALLS = ("schedule", ("step", "plateau"))
-_READ: tuple[Job, ...] = ("stream", "lines", "labels")
-
-Task: TypeAlias = Literal["classify", "regress", "tag", "forecast"]
-"""What is learnt of a table's rows."""
-
-Error: TypeAlias = Literal["squared", "absolute", "quantile"]
-"""What a forecast is learnt by."""
-
-Weighing: TypeAlias = Literal["none", "balanced"]
-"""How labels count in the loss."""
 
 WORDS: dict[Job, str] = {
     "stream": "one long text",
@@ -54,79 +40,8 @@ WORDS: dict[Job, str] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(DataSettings):
     """All that decides a run: the same settings on the same machine give the same bits."""
-
-    data: str = setting(
-        "pydoc", "A corpus, a task, or paths", "data", "CORPUS or PATH", argument=True, may_change=True
-    )
-    valid: str | None = setting(
-        None, "What to validate on; otherwise a tenth", "data", "PATH", jobs=_READ, may_change=True
-    )
-    valid_sample: int | None = setting(
-        None, "The most tokens to validate on before the end", "data", "K", least=256, jobs=_READ
-    )
-    tokens: Kind | None = setting(
-        None, "What a token is; otherwise what suits the corpus", "data", _KINDS, jobs=_READ
-    )
-    vocabulary: int | None = setting(
-        None,
-        "The most words or subwords to know; otherwise words that are there twice, or 2,000 subwords",
-        "data",
-        "V",
-        least=1,
-        jobs=_READ,
-    )
-    lines: bool = setting(False, "Each line is a sequence of its own", "data", jobs=("lines",))
-    documents: str | None = setting(
-        None,
-        "The line that stands between two documents; file: each file is one",
-        "data",
-        "LINE",
-        jobs=("lines",),
-    )
-    task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
-    text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
-    condition: str | None = setting(
-        None, "Columns that each sequence starts from", "data", "COLUMN,...", jobs=("lines",)
-    )
-    label: str | None = setting(
-        None, "A table's column: what is to be told", "data", "COLUMN", jobs=("labels",)
-    )
-    inputs: str | None = setting(
-        None, "Columns of numbers, read in place of a text", "data", "COLUMN,...", jobs=("labels",)
-    )
-    series: str | None = setting(
-        None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
-    )
-    time: str | None = setting(None, "A column: when a row is", "data", "COLUMN", jobs=("labels", "series"))
-    class_weights: Weighing = setting(
-        "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
-    )
-    value: str | None = setting(None, "A column: what is forecast", "data", "COLUMN", jobs=("series",))
-    covariates: str | None = setting(
-        None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
-    )
-    horizon: int = setting(12, "Steps to forecast", "data", "H", least=1, most=MOST, jobs=("series",))
-    window: int = setting(
-        36, "Steps that a forecast reads", "data", "T", least=1, most=MOST, jobs=("series",)
-    )
-    season: int = setting(1, "Steps of a season", "data", "S", least=1, most=MOST, jobs=("series",))
-    scaling: Scaling = setting(
-        "window", f"Of what a level and scale are: {', '.join(get_args(Scaling))}", "data", jobs=("series",)
-    )
-    gaps: Gaps = setting(
-        "refuse", f"Where rows are missing: {', '.join(get_args(Gaps))}", "data", jobs=("series",)
-    )
-    loss: Error = setting("squared", f"Of a forecast: {', '.join(get_args(Error))}", "data", jobs=("series",))
-    quantiles: str = setting(
-        "0.1,0.5,0.9",
-        "Quantiles that are forecast",
-        "data",
-        "Q,...",
-        needs=("loss", ("quantile",)),
-        jobs=("series",),
-    )
 
     cell: str | Cell = setting(
         "lstm", "The recurrent cell, or FILE.py:NAME or MODULE:NAME of your own", "model"
@@ -145,6 +60,11 @@ class Settings:
     recurrent_dropout: float = setting(0.0, "Part dropped of what U reads", "model", "P", least=0, below=1)
     zoneout: float = setting(0.0, "Part of h that keeps its value: zoneout", "model", "P", least=0, below=1)
     zoneout_cell: float = setting(0.0, "That of the other states, as c", "model", "P", least=0, below=1)
+    label_smoothing: float = setting(
+        0.0, "Part of each target spread over all tokens or labels", "model", "P", least=0, below=1
+    )
+    activation_penalty: float = setting(0.0, "Cost of the outputs' mean square", "model", "A", least=0)
+    temporal_penalty: float = setting(0.0, "Cost of the mean square of their steps", "model", "B", least=0)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "A bias of the output", "model")
     bidirectional: bool = setting(False, "Layers in both directions", "model", jobs=("labels",))
@@ -166,6 +86,12 @@ class Settings:
     batch: int = setting(32, "Rows in a training step", "loop", "N", least=1, most=MOST)
     chunk: int = setting(
         64, "Time steps in a training step", "loop", "T", least=1, most=MOST, jobs=("stream", "lines")
+    )
+    chunk_jitter: float = setting(
+        0.0, "Deviation of chunks' lengths", "loop", "T", least=0, most=MOST, jobs=("stream",)
+    )
+    chunk_half: float = setting(
+        0.0, "Part of the chunks half as long", "loop", "P", least=0, most=1, jobs=("stream",)
     )
     steps: int | None = setting(3000, "Training steps", "loop", "S", least=0, may_change=True)
     epochs: float | None = setting(
@@ -192,6 +118,19 @@ class Settings:
     patience: int | None = setting(
         None, "Evaluations without a better one before stopping early", "loop", least=1
     )
+    average: Averaging = setting(
+        "none", "Weights that are measured and kept, a mean of them: none, ema or nt-asgd", "loop"
+    )
+    average_decay: float = setting(
+        0.999, "Decay of the mean", "loop", "D", least=0, below=1, needs=("average", ("ema",))
+    )
+    average_after: int = setting(
+        5,
+        "Evaluations without a better one before it begins",
+        "loop",
+        least=1,
+        needs=("average", ("nt-asgd",)),
+    )
     seed: int = setting(0, "Same seed, same bits", "loop", "K", least=0)
     report_every: int = setting(50, "Steps between lines of the log", "loop", "S", least=1)
     eval_every: int = setting(500, "Steps between evaluations", "loop", "S", least=1)
@@ -208,6 +147,11 @@ class Settings:
     def job(self) -> Job:
         """What the run learns, as the data and what is said of them have it."""
         return _job({name: getattr(self, name) for name in ("data", "task", "lines", "documents", "text")})
+
+    def rate_of(self, steps: int) -> float:
+        """Return what the learning rate is multiplied by in a chunk of so many steps, where lengths vary."""
+        varies = self.job == "stream" and (self.chunk_jitter or self.chunk_half)
+        return steps / self.chunk if varies else 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the settings as JSON values; of a cell its name (see :mod:`bptt.zoo.record`)."""
@@ -274,7 +218,7 @@ class Settings:
         data = asked.get("data", chosen.get("data", SETTINGS["data"].default))
         job = _job(asked | {"data": data})
         own = JOB_SETTINGS.get(job, {}) if preset in (None, "default") else {}
-        sample = PRESETS["default"].settings["valid_sample"] if job in _READ else None
+        sample = PRESETS["default"].settings["valid_sample"] if job in READ else None
         base = TASK_SETTINGS.get(data, {"valid_sample": sample})
         overlay = base | _ended(chosen) | own | asked
         _expect_known(overlay)

@@ -109,6 +109,8 @@ class Step:
         if form is not None and form.model.run(batch, state):
             self.each, self.grads, self.state = form.each, form.grads, form.state
             loss = float(form.w @ form.flat)
+            if form.spread is not None:
+                loss += self.model.label_smoothing * float(form.w @ form.spread)
             if math.isfinite(loss):
                 form.factor[0] = 1.0
                 if self.clip_value is not None:  # (2)
@@ -153,6 +155,7 @@ class _Form:
         self.model, found = bound, bound.results
         self.each, self.squares = found["each"], found["squares"]
         self.w, self.flat = step.model.output.alike(self.each.shape).ravel(), self.each.ravel()
+        self.spread = found["spread"].ravel() if "spread" in found else None
         self.grads = {name: found["d." + name] for name in step.params}
         self.state = {name: found["last." + name] for name in step.model.stack.state_names}
         optimizer = step.optimizer

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from bptt.data.conditions import Conditions
 from bptt.data.lists import Form, Texts
 from bptt.data.tables import Table
@@ -31,7 +29,7 @@ from bptt.training.runs.folder import Run
 from bptt.training.runs.format import PYTHON
 from bptt.training.scoring import LineScore, Score
 from bptt.training.settings import WORDS, Settings
-from bptt.types import Params
+from bptt.types import Array, Params
 
 
 @dataclass(frozen=True)
@@ -91,7 +89,7 @@ class Trained:
         checkpoint = run.load(name, model.shapes)
         vocabulary = run.vocabulary_of(kept)
         step = run_format.convert(checkpoint.values.get("step", 0), run_format.Count, "step")
-        params = {key: checkpoint.arrays["params"][key] for key in model.shapes}
+        params = {key: checkpoint.weights[key] for key in model.shapes}
         count = sum(kept.facts.get(f"{part}_tokens", LIMIT) for part in ("train", "valid"))
         most = tokenizer(vocabulary.kind if vocabulary else "char").longest
         longest = min(LIMIT, count * most + (1 << 20))
@@ -124,9 +122,21 @@ class Trained:
         vocabulary = self._of_text("reads")
         if self.settings.job == "lines":
             return listed.scores(self, path)
-        kind = vocabulary.kind
+        scores, window = [], f"cold, windows of {evaluate.WINDOW}"
+        for name, ids in self.ids_of(path).items():
+            for start, measure in ((window, evaluate.cold), ("carried through", evaluate.carried)):
+                nats = measure(self.model, self.params, ids)
+                scores.append(Score.of(name, start, nats, ids, vocabulary))
+        return scores
+
+    def ids_of(self, path: str | None = None) -> dict[str, Array]:
+        """Return the tokens of its validation (and test) text, or of the text at `path`, by name.
+
+        DataError as of `scores`.
+        """
+        vocabulary = self._of_text("reads")
         if path is not None:
-            texts = {path: read(path, kind).data}
+            texts = {path: read(path, vocabulary.kind).data}
         else:
             corpus = self.corpus()
             if digest(corpus) != self.sha256:
@@ -134,21 +144,13 @@ class Trained:
             texts = {f"{named(self.settings.data)}, validation": corpus.valid}
             if corpus.test is not None:
                 texts[f"{named(self.settings.data)}, test"] = corpus.test
-        scores = []
-        for name, text in texts.items():
-            ids = vocabulary.encode(text, compact=True)
+        found = {name: vocabulary.encode(text, compact=True) for name, text in texts.items()}
+        for name, ids in found.items():
             if len(ids) < 2:
                 raise DataError(
                     f"{name}: there is nothing to predict in {len(ids)} tokens; give a longer text"
                 )
-            unk = vocabulary.unknown
-            unknown = None if unk is None else float(np.mean(ids[1:] == unk))
-            rest = len(vocabulary.decode(ids[1:])) if kind == "bpe" else None
-            window = f"cold, windows of {evaluate.WINDOW}"
-            for start, measure in ((window, evaluate.cold), ("carried through", evaluate.carried)):
-                nats = measure(self.model, self.params, ids)
-                scores.append(Score(name, len(ids) - 1, start, nats, rest, unknown))
-        return scores
+        return found
 
     @property
     def form(self) -> Form:

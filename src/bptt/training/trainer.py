@@ -6,18 +6,20 @@
     (2)  forward, loss, backward; the state to carry
     (3)  clip
     (4)  lr = schedule(step);  optimiser moves the parameters
+    (5)  their mean, where one is wanted, takes them in
     now and then: a line of the log; a loss on validation data; a checkpoint
 
-Whatever decides a later step is in the checkpoint: parameters, the optimiser's slots, the carried state,
-the place in the data, the schedule's memory, and the running sums of the next report. Dropout draws
-from a generator of its own for each step, so that it has no state to save. Times are in the log and not
-in the checkpoint, which therefore depends on the settings and the step alone.
+Whatever decides a later step is in the checkpoint: parameters, their mean, the optimiser's slots, the
+carried state, the place in the data, the schedule's memory, and the running sums of the next report. Dropout
+draws from a generator of its own for each step, so that it has no state to save. Times are in the log and
+not in the checkpoint, which therefore depends on the settings and the step alone.
 """
 
 import copy
 import math
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +76,8 @@ class Trainer:
         self.experiment, self.run, self.settings = experiment, run, experiment.settings
         self.model, self.optimizer = experiment.model, experiment.optimizer()
         self.schedule = experiment.schedule()
-        patience = self.settings.patience
-        self.stopping = EarlyStopping(patience) if patience else None
+        self.stopping = EarlyStopping(p) if (p := self.settings.patience) else None
+        self.average = experiment.average()
         self.params, self.slots = params, self.optimizer.init(params)
         self._take: Step | None = None
         self.carried: Params | None = None
@@ -145,6 +147,11 @@ class Trainer:
         self.run.release()
 
     @property
+    def weights(self) -> Params:
+        """What is measured, sampled and kept as the best: a mean of the parameters, where one is wanted."""
+        return self.average.weights(self.params)
+
+    @property
     def step(self) -> int:
         """Training steps done."""
         return self.progress.step
@@ -189,9 +196,8 @@ class Trainer:
             self.run.hold()
             if self.run.load("last").values["step"] != self._saved_at:
                 self.close()
-                raise RunError(
-                    f"{self.run.folder} has been trained by another meanwhile: Trainer.resume takes it up"
-                )
+                where = self.run.folder
+                raise RunError(f"{where} has been trained by another meanwhile: Trainer.resume takes it up")
         try:
             yield from self._reports(should_stop)
         finally:
@@ -233,16 +239,14 @@ class Trainer:
 
     def sample(self) -> str | None:
         """Return some of what the model writes now; None where it writes nothing."""
-        return self.experiment.sample(self.params)
+        return self.experiment.sample(self.weights)
 
     def _why_end(self, stop: bool) -> str | None:
         if self.progress.solved:
             return "the task is solved"
         if self.progress.stopped_early:
             return f"no better validation loss in {self.settings.patience} evaluations"
-        if self.step >= self.experiment.steps:
-            return DONE
-        return STOPPED if stop else None
+        return DONE if self.step >= self.experiment.steps else STOPPED if stop else None
 
     def _train_step(self) -> None:
         s, model = self.settings, self.model
@@ -253,16 +257,17 @@ class Trainer:
         rng = np.random.default_rng([s.seed, 1, self.step]) if model.draws else None
         state = self.carried if batch.carry else None
         with np.errstate(all="ignore"):  # what is no longer finite is said once, as an error
-            loss = take(batch, self.schedule.lr(self.step, self.epoch), state, rng=rng)  # (2) (3) (4)
+            lr = self.schedule.lr(self.step, self.epoch) * s.rate_of(len(batch.inputs))
+            loss = take(batch, lr, state, rng=rng)  # (2) (3) (4)
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
+        self.average.update(self.params, backend=model.backend)  # (5)
         each, self.carried = take.each, take.state
         targets = each.size if batch.counted is None else int(batch.counted.sum())
         total = float(each.sum(dtype=np.float64))
         self.progress.add(total, targets)
-        if why := divergence.seen(
-            self.progress, total / targets, lambda: divergence.of_nothing(model, batch)
-        ):
+        of_nothing = partial(divergence.of_nothing, model, batch)
+        if why := divergence.seen(self.progress, total / targets, of_nothing):
             raise self._diverged(why)
 
     def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
@@ -287,7 +292,7 @@ class Trainer:
             train_loss=train_loss,
             lr=lr,
             valid_loss=valid and valid.loss,
-            figures=valid.figures if valid else {},
+            figures=valid.figures | self.average.figures if valid else {},
             best=best,
             verdict=verdict,
             sampled=valid and self.experiment.sampled,
@@ -297,26 +302,29 @@ class Trainer:
     def _evaluate(self, pause: Pause) -> tuple[Validation, Verdict | None]:
         """Measure the model; what `pause` raises leaves all as it was."""
         try:
-            valid, verdict = measure.measured(self.experiment, self.params, pause)
+            valid, verdict = measure.measured(self.experiment, self.weights, pause)
         except DivergedError as error:
             raise self._diverged(str(error)) from None
         stopping = copy.deepcopy(self.stopping)
         stops, whole = stopping is not None and stopping.observe(valid.loss), None
         if stops or self.end == DONE:
             is_best = valid.loss < self.best or not self.run.has("best.safetensors")
-            whole = measure.on_all(self.experiment, self.run, self.params if is_best else None, pause)
+            whole = measure.on_all(self.experiment, self.run, self.weights if is_best else None, pause)
         self.stopping, self.progress.stopped_early, self.progress.whole = stopping, stops, whole
         self.schedule.observe(valid.loss)
+        self.average.observe(valid.loss, self.params)
         self.progress.solved = verdict is not None and verdict.met
         return valid, verdict
 
     @property
     def _places(self) -> dict[str, Any]:
         """What has a place of its own, by the names of the checkpoint's values."""
-        return {"source": self.experiment.source, "schedule": self.schedule, "stopping": self.stopping}
+        own = {"schedule": self.schedule, "stopping": self.stopping, "average": self.average}
+        return {"source": self.experiment.source, **own}
 
     def _save(self, name: str) -> None:
         arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
+        arrays["average"] = self.average.arrays
         if odd := divergence.not_finite(arrays):
             raise self._diverged(odd)
         for key, place in self._places.items():
@@ -327,23 +335,16 @@ class Trainer:
 
     def _restore(self, kept: Checkpoint) -> None:
         progress = convert(kept.values, Progress, str(self.run.path("last.safetensors")))
-        slots, state = (kept.arrays.get(name, {}) for name in ("optimizer", "state"))
-        rows = self.settings.batch
-        if state and self.settings.job not in ("stream", "generated"):  # a batch may be of fewer sequences
-            rows = min(rows, len(next(iter(state.values()))))
-        zeros = self.model.zero_state(rows) if state else {}
-        expect_own(self.run, kept, progress.step, self.slots, zeros)
-        self.params = {name: self.params[name] for name in self.model.shapes}
-        self.slots = {name: slots[name] for name in self.slots}
-        self.carried = state or None
+        expect_own(self.run, kept, progress, self.experiment, self.slots)
+        arrays, names = kept.arrays, self.model.shapes
+        self.params = {name: self.params[name] for name in names}
+        self.slots = {name: arrays["optimizer"][name] for name in self.slots}
+        self.carried = arrays.get("state") or None
+        self.average.arrays = {name: arrays["average"][name] for name in names if "average" in arrays}
         for key, place in self._places.items():
             if place is not None and (at := getattr(progress, key)) is not None:
                 place.restore(at)
         self.progress, self._saved_at = progress, progress.step
 
     def _diverged(self, what: str) -> DivergedError:
-        kept = "no checkpoint was written yet"
-        if self._saved_at >= 0:
-            kept = f"{self.run.path('last.safetensors')} keeps step {self._saved_at}"
-        again = divergence.advice(self.settings, self.run.folder, self.experiment.steps - self._saved_at)
-        return DivergedError(f"{what} at step {self.step}; {kept}; try a smaller --lr from there: {again}")
+        return divergence.error(what, self.run, self.experiment, self.step, self._saved_at)

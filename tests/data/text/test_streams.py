@@ -74,6 +74,55 @@ def test_a_restored_stream_goes_on_as_the_saved_one(
         assert same(saved.next(), restored.next())
 
 
+VARIED: dict[str, Any] = {"jitter": 2.5, "half": 0.3, "seed": 3}
+
+
+@given(lengths, batches, chunks, st.floats(0, 50), st.floats(0, 1))
+def test_batches_of_unlike_lengths_cover_the_text_too(
+    length: int, batch: int, chunk: int, jitter: float, half: float
+) -> None:
+    assume(length > batch * chunk)
+    stream = TextStream(np.arange(length), batch, chunk, jitter=jitter, half=half)
+    for _ in range(3):
+        taken = epoch_of(stream)
+        inputs, targets = (
+            np.concatenate([getattr(b, part) for b in taken]) for part in ("inputs", "targets")
+        )
+        assert inputs.T.ravel().tolist() == list(range(inputs.size))
+        assert np.array_equal(targets, inputs + 1)
+        assert 0 <= (length - 1) - inputs.size < batch
+        assert [b.carry for b in taken] == [False] + [True] * (len(taken) - 1)
+        assert min(len(b.inputs) for b in taken) >= 1
+
+
+def test_lengths_are_drawn_anew_in_each_epoch_as_they_are_asked_for() -> None:
+    stream = TextStream(np.arange(200_001), 2, 50, jitter=5.0, half=0.05)
+    first, second = ([len(b.inputs) for b in epoch_of(stream)] for _ in range(2))
+    assert len(first) == len(second) == stream.batches_per_epoch == round(100_000 / (50 * 0.975))
+    assert first != second
+    lengths = np.array(first + second)
+    halves = lengths < 37
+    assert 0.03 < halves.mean() < 0.07
+    assert abs(lengths[~halves].mean() - 50) < 0.5
+    assert abs(lengths[halves].mean() - 25) < 1.5
+    assert abs(lengths[~halves].std() - 5) < 0.3
+    other = TextStream(np.arange(200_001), 2, 50, jitter=5.0, half=0.05, seed=1)
+    assert [len(b.inputs) for b in epoch_of(other)] != first
+    wide = TextStream(np.arange(200_001), 2, 50, jitter=1e3)
+    drawn = {len(b.inputs) for b in epoch_of(wide)}
+    assert min(drawn) >= 4
+    assert max(drawn) < 110
+
+
+def test_a_place_among_unlike_lengths_is_found_again() -> None:
+    saved, restored = (TextStream(np.arange(400), 2, 9, **VARIED) for _ in range(2))
+    for _ in range(saved.batches_per_epoch + 3):
+        saved.next()
+    restored.restore(json.loads(json.dumps(saved.state())))
+    for _ in range(60):
+        assert same(saved.next(), restored.next())
+
+
 def test_a_stream_is_a_source_of_int32_time_major_batches() -> None:
     source: Batches = TextStream(np.arange(50, dtype=np.int64), batch=3, chunk=4)
     batch = source.next()

@@ -22,6 +22,10 @@ class TextStream:
     of an epoch is shorter where T does not divide the stretch. Of the text's targets only the remainder
     of the division by N is left out: fewer than N, at the text's end.
 
+    With a jitter, or a part of halves, a batch has T steps, or T/2, with a normal deviation, drawn anew in
+    each epoch, so that borders do not fall on the same tokens always (Merity, Keskar and Socher, ICLR 2018,
+    section 4.1). Each epoch has as many batches: what was drawn is stretched a little to fill the text.
+
     Parameters
     ----------
     ids : (L,) integers
@@ -32,6 +36,12 @@ class TextStream:
         T, the steps of a batch.
     name : str
         What errors call the text.
+    jitter : float
+        The deviation, in steps; at least 5 steps, and at most 2T, are drawn.
+    half : float
+        The part of the batches that are of T/2 steps.
+    seed : int
+        Of what is drawn.
 
     Attributes
     ----------
@@ -62,7 +72,17 @@ class TextStream:
     2
     """
 
-    def __init__(self, ids: Array, batch: int, chunk: int, *, name: str = "text") -> None:
+    def __init__(
+        self,
+        ids: Array,
+        batch: int,
+        chunk: int,
+        *,
+        name: str = "text",
+        jitter: float = 0.0,
+        half: float = 0.0,
+        seed: int = 0,
+    ) -> None:
         ids = _check_ids(ids, name)
         for option, size in (("batch", batch), ("chunk", chunk)):
             if size < 1:
@@ -76,18 +96,35 @@ class TextStream:
         used = batch * self._steps
         self._inputs = ids[:used].reshape(batch, self._steps).T
         self._targets = ids[1 : used + 1].reshape(batch, self._steps).T
-        self._chunk = chunk
-        self.batches_per_epoch = -(-self._steps // chunk)
+        self._chunk, self._drawn = chunk, (jitter, half, seed)
+        mean = chunk * (1 - half / 2)
+        varied = min(self._steps, max(1, round(self._steps / mean)))
+        self.batches_per_epoch = varied if jitter or half else -(-self._steps // chunk)
+        self._cuts: tuple[int, Array] = (-1, np.zeros(0))
         self._shape = {"length": len(ids), "batch": batch, "chunk": chunk}
         self._batches = 0
 
     def next(self) -> Batch:
         """Return the next batch, (T, N) int32."""
-        start = self._batches % self.batches_per_epoch * self._chunk
+        epoch, k = divmod(self._batches, self.batches_per_epoch)
+        if self._cuts[0] != epoch:
+            self._cuts = epoch, self._cut(epoch)
+        steps = slice(*self._cuts[1][k : k + 2].tolist())
         self._batches += 1
-        steps = slice(start, start + self._chunk)
         inputs, targets = (part[steps].astype(np.int32, order="C") for part in (self._inputs, self._targets))
-        return Batch(inputs, targets, carry=start > 0)
+        return Batch(inputs, targets, carry=k > 0)
+
+    def _cut(self, epoch: int) -> Array:
+        """Return the steps at which an epoch's batches begin, and its end."""
+        (jitter, half, seed), T, count = self._drawn, self._chunk, self.batches_per_epoch
+        if not (jitter or half):
+            return np.minimum(np.arange(count + 1) * T, self._steps)
+        rng = np.random.default_rng([seed, 4, epoch])
+        lengths = np.where(rng.random(count) < half, T / 2, T) + jitter * rng.normal(size=count)
+        # one step each, and of the rest as much as its length says
+        ends = np.cumsum(np.clip(lengths, min(5, T), 2 * T) - 1)
+        rest = np.rint(ends / max(ends[-1], 1) * (self._steps - count)).astype(int)
+        return np.append(0, np.arange(1, count + 1) + rest)
 
     def state(self) -> dict[str, Any]:
         """Return the place reached, as JSON values."""

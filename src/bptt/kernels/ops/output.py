@@ -5,6 +5,9 @@
     z = h V + b        ℓ = -log softmax(z)[target]        dz = w (softmax(z) - onehot(target))
     dh = dz Vᵀ         dV = Σ hᵀ dz                       db = Σ dz
 
+and where the part ε of each target is spread over all K, ε (z[target] - mean z), the spread, is added to ℓ,
+and ε w (onehot(target) - 1/K) to dz.
+
 At most BLOCK logits are held at a time: a block's are made, turned into their gradient in place, and used for
 dh, dV and db.
 """
@@ -40,16 +43,26 @@ class Output(NamedTuple):
     dh : (M, H)
     dV : (H, K)
     db : (K,)
+    spread : (M,)
+        z[target] - mean z of every row, where labels are smoothed; else `each`.
     """
 
     each: Array
     dh: Array
     dV: Array
     db: Array
+    spread: Array
 
 
 def cross_entropy(
-    h: Array, V: Array, b: Array | None, targets: Array, w: Array, *, bfloat16: bool = False
+    h: Array,
+    V: Array,
+    b: Array | None,
+    targets: Array,
+    w: Array,
+    *,
+    bfloat16: bool = False,
+    smoothing: float = 0.0,
 ) -> Output:
     """Return each row's cross-entropy, and the gradient of their weighted sum.
 
@@ -64,6 +77,8 @@ def cross_entropy(
         What each row's loss counts; rows of weight 0 are left out.
     bfloat16 : bool
         Whether the products' operands, which are float32, are rounded to bfloat16.
+    smoothing : float
+        ε.
 
     Examples
     --------
@@ -74,22 +89,25 @@ def cross_entropy(
     (M, H), K, dtype = h.shape, V.shape[1], h.dtype
     counts = w != 0
     if not counts.any():
-        return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,))))
+        return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,), (M,))))
     if not counts.all():
         those = np.flatnonzero(counts)
-        some = cross_entropy(memory.take(h, those), V, b, targets[those], w[those], bfloat16=bfloat16)
-        each, dh = np.zeros(len(h), h.dtype), memory.zeros(h.shape, h.dtype)
-        each[those], dh[those] = some.each, some.dh
-        return some._replace(each=each, dh=dh)
+        own = memory.take(h, those), V, b, targets[those], w[those]
+        some = cross_entropy(*own, bfloat16=bfloat16, smoothing=smoothing)
+        each, spread, dh = np.zeros(M, dtype), np.zeros(M, dtype), memory.zeros(h.shape, dtype)
+        each[those], spread[those], dh[those] = some.each, some.spread, some.dh
+        return some._replace(each=each, spread=spread, dh=dh)
     each, dh = memory.empty(M, dtype), memory.empty((M, H), dtype)
     dV, db = memory.empty((H, K), dtype), rows.zeros(K, dtype)
     if V.strides[0] == V.itemsize:  # it lies by its columns, and so does what it is added to
         dV = memory.empty((K, H), dtype).T
-    for k, (at, dz) in enumerate(_blocks(h, V, b, targets, w, each, bfloat16=bfloat16)):
+    spread = memory.empty(M, dtype) if smoothing else each
+    blocks = _blocks(h, V, b, targets, w, each, spread, bfloat16=bfloat16, smoothing=smoothing)
+    for k, (at, dz) in enumerate(blocks):
         column_sums(dz, db)
         matmul(dz, V.T, dh[at], bfloat16=bfloat16)
         matmul(h[at].T, dz, dV, add=k > 0, bfloat16=bfloat16)
-    return Output(each, dh, dV, db)
+    return Output(each, dh, dV, db, spread)
 
 
 def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: bool = False) -> Array:
@@ -101,13 +119,22 @@ def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: boo
     array([1.3863])
     """
     each = memory.empty(len(h), h.dtype)
-    for _ in _blocks(h, V, b, targets, np.ones(len(h)), each, bfloat16=bfloat16):
+    for _ in _blocks(h, V, b, targets, np.ones(len(h)), each, each, bfloat16=bfloat16):
         pass
     return each
 
 
 def _blocks(
-    h: Array, V: Array, b: Array | None, targets: Array, w: Array, each: Array, *, bfloat16: bool
+    h: Array,
+    V: Array,
+    b: Array | None,
+    targets: Array,
+    w: Array,
+    each: Array,
+    spread: Array,
+    *,
+    bfloat16: bool,
+    smoothing: float = 0.0,
 ) -> Iterator[tuple[slice, Array]]:
     """Write the losses of some rows at a time to `each`; yield which rows, and dz for them."""
     M, K, dtype = len(h), V.shape[1], h.dtype
@@ -118,22 +145,25 @@ def _blocks(
     for at in threads.cuts(M, blocks):
         z = logits[: at.stop - at.start]
         matmul(h[at], V, z, bfloat16=bfloat16)
-        _softmax(z, bias, targets[at], w[at], each[at])
+        _softmax(z, bias, targets[at], w[at], each[at], spread[at], smoothing)
         yield at, z
 
 
-def _softmax(z: Array, bias: Array, targets: Array, w: Array, each: Array) -> None:
+def _softmax(
+    z: Array, bias: Array, targets: Array, w: Array, each: Array, spread: Array, smoothing: float
+) -> None:
     """Turn logits into their gradient, and write the losses of their rows, on the pool."""
     M, K = z.shape
     words = [
-        (*map(jit.address, (z[at], bias, targets[at], w[at], each[at])), at.stop - at.start, K)
+        (*map(jit.address, (z[at], bias, targets[at], w[at], each[at], spread[at])), at.stop - at.start, K)
         for at in threads.cuts(M, min(2 * threads.count(), M * K >> 13))
     ]
-    pool.run(pool.work_of(_softmax_rows, 5, 2, z.dtype.char, host()), np.array(words, np.int64), w)
+    work = pool.work_of(_softmax_rows, 6, 2, z.dtype.char, host(), smoothing)
+    pool.run(work, np.array(words, np.int64), w)
 
 
-def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
-    b, (z, bias, targets, w, each), (M, K) = v.builder, arrays, sizes
+def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: float) -> None:
+    b, (z, bias, targets, w, each, spread), (M, K) = v.builder, arrays, sizes
     lowest = float(np.finfo(v.dtype).min)
 
     def across(first: float, body: Any, join: Any) -> Any:
@@ -174,6 +204,11 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
         top = across(lowest, biased, v.max)
         shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
 
+        if smoothing:
+            below = across(0.0, lambda at, mask: v.sub(v.load(v.at(row, at), mask), top), v.add)
+            mean = b.fdiv(b.extract_element(below, i64(0)), b.sitofp(K, v.scalar))
+            b.store(b.fsub(shifted, mean), v.at(spread, r))
+
         def exponential(at: Any, mask: Any) -> Any:
             value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
             v.store(value, v.at(row, at), mask)
@@ -185,8 +220,13 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any]) -> None:
         b.store(loss, v.at(each, r))
         factor = v.div(v.broadcast(weight), total)
 
+        spreads = b.fmul(weight, v.scalar(smoothing))
+        less = v.broadcast(b.fdiv(spreads, b.sitofp(K, v.scalar)))
+
         def scaled(at: Any, mask: Any) -> None:
-            v.store(v.mul(v.load(v.at(row, at), mask), factor), v.at(row, at), mask)
+            value = v.mul(v.load(v.at(row, at), mask), factor)
+            v.store(v.sub(value, less) if smoothing else value, v.at(row, at), mask)
 
         v.each(K, scaled)
-        b.store(b.fsub(b.load(target_at, typ=v.scalar), weight), target_at)
+        own = b.fsub(weight, spreads) if smoothing else weight
+        b.store(b.fsub(b.load(target_at, typ=v.scalar), own), target_at)

@@ -46,7 +46,15 @@ class Stream(Experiment):
             )
         hint = _hint(settings.data, corpus)
         try:
-            source = TextStream(train, settings.batch, settings.chunk, name=corpus.name)
+            source = TextStream(
+                train,
+                settings.batch,
+                settings.chunk,
+                name=corpus.name,
+                jitter=settings.chunk_jitter,
+                half=settings.chunk_half,
+                seed=settings.seed,
+            )
         except DataError as error:
             raise DataError(f"{error}{f'; {hint}' if hint else ''}") from None
         return cls(

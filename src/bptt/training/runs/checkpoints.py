@@ -19,10 +19,18 @@ from bptt.types import Params, Shapes
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """Arrays by group, ``params``, ``optimizer`` and ``state`` (those carried), and a `Progress`'s values."""
+    """Arrays by group, and a `Progress`'s values.
+
+    The groups are ``params``, ``optimizer``, ``state`` (those carried) and, once it has begun, ``average``.
+    """
 
     arrays: dict[str, Params]
     values: dict[str, Any]
+
+    @property
+    def weights(self) -> Params:
+        """What the model is used with: the averaged parameters where there are any."""
+        return self.arrays.get("average") or self.arrays["params"]
 
 
 def to_bytes(checkpoint: Checkpoint, run_id: str | None) -> bytes:
@@ -58,10 +66,11 @@ def read(path: Path, shapes: Shapes | None, run_id: str | None) -> Checkpoint:
             values = _values(text)
             run_format.expect_format(path, format_ := values.pop("format", None))
             found = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118 not a dict
-            given = {
-                key.partition(".")[2]: tuple(s.get_shape()) for key, s in found.items() if _is_param(key)
-            }
-            if shapes is not None and given != shapes:
+            given: dict[str, Shapes] = {"params": {}, "average": {}}
+            for key, s in found.items():
+                if _is_param(key):
+                    given[key.partition(".")[0]][key.partition(".")[2]] = tuple(s.get_shape())
+            if shapes is not None and (given["params"] != shapes or given["average"] not in ({}, shapes)):
                 raise RunError("its parameters are not those of the model in config.json")
             if odd := {s.get_dtype() for s in found.values()} - {"F32", "F64", "I64"}:
                 raise RunError(f"it has arrays of {', '.join(sorted(odd))}; a run's are F32, F64 or I64")
@@ -105,4 +114,4 @@ def _not_whole(why: str) -> RunError:
 
 
 def _is_param(key: str) -> bool:
-    return key.startswith("params.")
+    return key.startswith(("params.", "average."))

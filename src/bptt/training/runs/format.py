@@ -112,7 +112,8 @@ class Progress(Struct, forbid_unknown_fields=True):
     `tokens` are the targets trained on, `best` the lowest validation loss, `sum` and `count` of the losses
     since the last report. Then come three places, as they were when the checkpoint was written. `whole` is
     what the best parameters reach on the whole validation text, once training has ended and they were chosen
-    on a sample of it; `start` and `far` are of :mod:`bptt.training.divergence`.
+    on a sample of it; `start` and `far` are of :mod:`bptt.training.divergence`,
+    `average` of :mod:`bptt.training.averaging`.
     """
 
     step: Count
@@ -128,6 +129,7 @@ class Progress(Struct, forbid_unknown_fields=True):
     whole: float | None = None
     start: float | None = None
     far: Count = 0
+    average: dict[str, Any] | None = None
 
     @classmethod
     def none(cls) -> "Progress":

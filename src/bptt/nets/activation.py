@@ -1,0 +1,53 @@
+"""What the layers' outputs cost by themselves: activation regularisation.
+
+::
+
+    R = α mean h²  +  β mean (h_t - h_{t-1})²                                  over steps, rows and units
+    dh_t = 2α/M h_t  +  2β/P ((h_t - h_{t-1}) - (h_{t+1} - h_t))               M, P: of how many the means are
+
+Merity, McCann and Socher, "Revisiting activation regularization for language RNNs" (2017). h is what the
+output reads, before its dropout; where the first mean of the paper is after dropout of p, on average it is
+1 / (1 - p) as large. A step that the mask leaves out counts in neither mean, nor does a pair of steps with a
+reset, or a chunk's border, between them.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from bptt.types import Array
+
+
+def penalty(
+    h: Array, alpha: float, beta: float, mask: Array | None = None, reset: Array | None = None
+) -> tuple[Any, Array]:
+    """Return R and its gradient at h.
+
+    Parameters
+    ----------
+    h : (T, N, H)
+        Zero where the mask is False.
+    alpha, beta : float
+    mask, reset : (T, N) bool, optional
+        See :class:`bptt.Batch`.
+
+    Examples
+    --------
+    >>> penalty(np.array([[[1.0]], [[3.0]]]), alpha=1.0, beta=0.5)
+    (7.0, array([[[-1.]],
+    <BLANKLINE>
+           [[ 5.]]]))
+    """
+    T, N, H = h.shape
+    exists = np.ones((T, N), bool) if mask is None else mask
+    dh = 2 * alpha / (H * max(1, int(exists.sum()))) * h
+    if beta:
+        pairs = exists[1:] & exists[:-1]
+        if reset is not None:
+            pairs &= ~reset[1:]
+        d = (h[1:] - h[:-1]) * pairs[..., None]
+        d *= 2 * beta / (H * max(1, int(pairs.sum())))
+        dh[1:] += d
+        dh[:-1] -= d
+    value = np.sum(h * dh, dtype=np.result_type(h, np.float64)) / 2  # R is quadratic in h
+    return value if np.iscomplexobj(value) else float(value), dh

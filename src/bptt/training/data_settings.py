@@ -1,0 +1,101 @@
+"""The settings that say which data a run reads, and how they lie in their files."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from bptt.data.series import Gaps, Scaling
+from bptt.data.text.tokenizers import Kind
+from bptt.training.setting import Job, setting
+
+MOST = 10**8
+"""A size beyond it would be more than NumPy can count, let alone keep."""
+
+READ: tuple[Job, ...] = ("stream", "lines", "labels")
+"""The jobs that read text."""
+
+Task: TypeAlias = Literal["classify", "regress", "tag", "forecast"]
+"""What is learnt of a table's rows."""
+
+Error: TypeAlias = Literal["squared", "absolute", "quantile"]
+"""What a forecast is learnt by."""
+
+Weighing: TypeAlias = Literal["none", "balanced"]
+"""How labels count in the loss."""
+
+_KINDS = f"[{'|'.join(get_args(Kind))}]"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSettings:
+    """The part of :class:`bptt.Settings` that goes to the data."""
+
+    data: str = setting(
+        "pydoc", "A corpus, a task, or paths", "data", "CORPUS or PATH", argument=True, may_change=True
+    )
+    valid: str | None = setting(
+        None, "What to validate on; otherwise a tenth", "data", "PATH", jobs=READ, may_change=True
+    )
+    valid_sample: int | None = setting(
+        None, "The most tokens to validate on before the end", "data", "K", least=256, jobs=READ
+    )
+    tokens: Kind | None = setting(
+        None, "What a token is; otherwise what suits the corpus", "data", _KINDS, jobs=READ
+    )
+    vocabulary: int | None = setting(
+        None,
+        "The most words or subwords to know; otherwise words that are there twice, or 2,000 subwords",
+        "data",
+        "V",
+        least=1,
+        jobs=READ,
+    )
+    lines: bool = setting(False, "Each line is a sequence of its own", "data", jobs=("lines",))
+    documents: str | None = setting(
+        None,
+        "The line that stands between two documents; file: each file is one",
+        "data",
+        "LINE",
+        jobs=("lines",),
+    )
+    task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
+    text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
+    condition: str | None = setting(
+        None, "Columns that each sequence starts from", "data", "COLUMN,...", jobs=("lines",)
+    )
+    label: str | None = setting(
+        None, "A table's column: what is to be told", "data", "COLUMN", jobs=("labels",)
+    )
+    inputs: str | None = setting(
+        None, "Columns of numbers, read in place of a text", "data", "COLUMN,...", jobs=("labels",)
+    )
+    series: str | None = setting(
+        None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
+    )
+    time: str | None = setting(None, "A column: when a row is", "data", "COLUMN", jobs=("labels", "series"))
+    class_weights: Weighing = setting(
+        "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
+    )
+    value: str | None = setting(None, "A column: what is forecast", "data", "COLUMN", jobs=("series",))
+    covariates: str | None = setting(
+        None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
+    )
+    horizon: int = setting(12, "Steps to forecast", "data", "H", least=1, most=MOST, jobs=("series",))
+    window: int = setting(
+        36, "Steps that a forecast reads", "data", "T", least=1, most=MOST, jobs=("series",)
+    )
+    season: int = setting(1, "Steps of a season", "data", "S", least=1, most=MOST, jobs=("series",))
+    scaling: Scaling = setting(
+        "window", f"Of what a level and scale are: {', '.join(get_args(Scaling))}", "data", jobs=("series",)
+    )
+    gaps: Gaps = setting(
+        "refuse", f"Where rows are missing: {', '.join(get_args(Gaps))}", "data", jobs=("series",)
+    )
+    loss: Error = setting("squared", f"Of a forecast: {', '.join(get_args(Error))}", "data", jobs=("series",))
+    quantiles: str = setting(
+        "0.1,0.5,0.9",
+        "Quantiles that are forecast",
+        "data",
+        "Q,...",
+        needs=("loss", ("quantile",)),
+        jobs=("series",),
+    )
