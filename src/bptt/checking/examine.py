@@ -19,7 +19,7 @@ from bptt.checking.adjoints.choice import best
 from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
-from bptt.checking.example import Example, backwards, candidates, given, other_sizes, sibling
+from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
 from bptt.checking.file import Source, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
@@ -75,9 +75,17 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
         return
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
+
+    def is_left(one: tuple[str, list[int]]) -> bool:
+        return shown.isdisjoint((path, line) for line in one[1])
+
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
-    settled = set[tuple[str, ...]]()
-    found = candidates(source, name, bool(arguments.get("run")), seconds, settled)
+    settled = set[str]()
+    every = [*backwards(source.tree)] if name is None else []
+    runs = (e for e in main_program(source) if name is None)
+    asked = [*runs] if arguments.get("run") else []
+    others = (e for e in runs if not shown or any(map(is_left, every)))
+    found = itertools.chain(asked, candidates(source, name, seconds, settled), others)
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
         for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
@@ -93,7 +101,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 one.judged.verdict, one.judged.reason = _written(one, tried)
                 tried.append(one)
                 if _is_settled(one) and piece:
-                    settled.add(piece)
+                    settled.add(piece[-1])
                 if _is_settled(one) or time.monotonic() > end:
                     break
             if any(map(_is_settled, tried)) or time.monotonic() > end:
@@ -102,6 +110,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
         best_one = max(told or tried, key=lambda one: one.weight, default=None)
         if best_one and best_one.judged.verdict != "cannot tell":
             shown |= best_one.executed
+            settled.update(piece[-1:])
             yield best_one
         elif best_one:
             untold.append(best_one)
@@ -110,8 +119,8 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     reason = "no example of its use was found in it, and none that was written runs: give one with --example"
     reason += f" ({failed})" if failed else ""
     left = list[str]()
-    for piece, lines in backwards(source.tree) if name is None else ():
-        if shown.isdisjoint((path, line) for line in lines):  # nor any that calls it
+    for piece, lines in every:
+        if is_left((piece, lines)):  # nor any that calls it
             tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in lines)]
             if tried:
                 shown |= tried[0].executed

@@ -31,9 +31,8 @@ WRITTEN = "written by bptt"
 def candidates(
     source: Source,
     name: str | None = None,
-    run: bool = False,
     seconds: float = 40.0,
-    settled: Collection[tuple[str, ...]] = (),
+    settled: Collection[str] = (),
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
@@ -42,12 +41,10 @@ def candidates(
     source : Source
     name : str, optional
         Only what this function, method or class takes part in.
-    run : bool
-        Whether what the file does when it is run is an example, too. It then comes first.
     seconds : float
         After which nothing more is written.
-    settled : collection of tuple of str
-        Pieces of which no more examples are wanted; the caller adds to it.
+    settled : collection of str
+        Functions that take gradients back, of which no more examples are wanted; the caller adds to it.
 
     Yields
     ------
@@ -57,17 +54,17 @@ def candidates(
     """
     end = time.monotonic() + seconds
     if name is None:
-        yield from stated(source, run)
+        yield from stated(source)
     small = small_constants(source)
     names = namespace(source, small)
     code = Code(source.tree, names)
-    done = set[tuple[type | None, str]]()
     for piece in pieces(code):
-        last = (piece.owner, piece.calls[-1])
+        last = piece.names[-1]
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
         if time.monotonic() > end:
             return
-        if last in done or (name is not None and name not in own):
+        shown = {one.rpartition(".")[2] for one in settled}
+        if last in settled or (name not in (None, *own)) or (piece.within and piece.within <= shown):
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
         read = code.read(functions, piece.owner)
@@ -78,7 +75,7 @@ def candidates(
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, end)
             texts = dict[str, None]()
             for one in writer.write():
-                if len(texts) >= MOST or last in done:
+                if len(texts) >= MOST or last in settled:
                     break
                 marked = "\n".join([*first, *one.lines])
                 steps = bool(re.search(r"«(?!size)[^»]*\bT\b", marked))
@@ -86,10 +83,9 @@ def candidates(
                     continue
                 through_time |= writer.through_time and steps
                 for text in dict.fromkeys([marked, _at_rest(one, marked)]):
-                    if text not in texts and last not in done:
+                    if text not in texts and last not in settled:
                         texts[text] = None
                         yield Example(rendered(text, writer.sizes), WRITTEN, piece.names, writer.sizes, text)
-                        done |= {last} if piece.names in settled else set()
 
 
 def _data(value: Any) -> Any:

@@ -70,13 +70,16 @@ def known(node: Node) -> bool:
     return True
 
 
-def worded(node: Node, path: Path) -> str:
-    """Return what is known as the text of an example; what is unknown is asked of ``_watch``."""
+def worded(node: Node, path: Path, plain: bool = False) -> str:
+    """Return what is known as the text of an example; what is unknown is asked of ``_watch``.
+
+    A dict of which no more keys are wanted is `plain`.
+    """
     match node:
         case None:
             return f"_watch.unknown{path!r}" if len(path) > 1 else f"_watch.unknown({path[0]!r})"
         case ("rows", symbol, child):
-            text = worded(child, (*path, "*"))
+            text = worded(child, (*path, "*"), plain)
             if not known(child):
                 return f"_watch.rows({path!r}, [{text} for _ in range(«size {symbol}»)])"
             inner = re.fullmatch("«((?:onehot |zeros |tokens |labels )?)(.*)»", text)
@@ -86,10 +89,10 @@ def worded(node: Node, path: Path) -> str:
                 return f"«{'tokens' if text == '2' else 'labels'} {symbol}»"
             return f"[{text} for _ in range(«size {symbol}»)]"
         case ("tuple", _, *children):
-            return "(" + ", ".join(worded(c, (*path, k)) for k, c in enumerate(children)) + ")"
+            return "(" + ", ".join(worded(c, (*path, k), plain) for k, c in enumerate(children)) + ")"
         case ("dict", entries):
-            inside = ", ".join(f"{k!r}: {worded(c, (*path, k))}" for k, c in entries.items())
-            return f"{{{inside}}}" if known(node) else f"_watch.entries({path!r}, {{{inside}}})"
+            inside = ", ".join(f"{k!r}: {worded(c, (*path, k), plain)}" for k, c in entries.items())
+            return f"{{{inside}}}" if plain else f"_watch.entries({path!r}, {{{inside}}})"
     return str(node)
 
 
@@ -137,9 +140,11 @@ class Learner:
             watch = Watch()
             trial, use = self.run(watch, texts), watch.use
             if use is None:
-                unknown = [hole for hole, node in tree.items() if not known(node)]
                 if trial.error is None:  # what was never used may be anything
-                    yield {**texts, **{hole: self.names[hole][0] for hole in unknown}}
+                    yield {
+                        hole: worded(node, (hole,), True) if known(node) else self.names[hole][0]
+                        for hole, node in tree.items()
+                    }
                 continue
             hole, *path = use.path
             likely = [*self._named(tree, hole, tuple(path)), "1", "2"]
@@ -214,9 +219,8 @@ class Learner:
         if shapes and use.kind in _PRODUCTS:
             n = self._symbol(shapes[0][-2:][0] if use.place == 0 else shapes[0][-1])
             found = [t for t in inside if self._fits(t, shapes[0], use.place)]
-            if not any(t in inside[:3] for t in found):
-                sides = ("N", "", "1", "H", "V", "D", "4*H", "3*H")
-                found += [f"«{side} {n}»" if use.place == 0 else f"«{n} {side}»" for side in sides]
+            sides = ("N", "", "1", "H", "V", "D", "4*H", "3*H")
+            found += [f"«{side} {n}»" if use.place == 0 else f"«{n} {side}»" for side in sides]
         elif shapes and use.kind in _JOINED:
             found = [
                 "«" + " ".join(self._symbol(n) if k != axis else new for k, n in enumerate(shapes[0])) + "»"

@@ -19,6 +19,9 @@ _BACK = re.compile(
 _WHOLE = re.compile(
     r"loss|train|step|fit|optimi[sz]e|learn|update|sgd|bptt|both|fb|forward_?back", re.IGNORECASE
 )
+TRAINS = re.compile(rf"{_BACK.pattern}|train|fit|optimi[sz]e|learn|update|sgd|loss_?f", re.IGNORECASE)
+"""What the names of calls have in a loop that trains."""
+
 _FORWARD = re.compile(
     r"f(?:or|ro)w(?:ar)?d|fwd|fprop|feed|fw|propagat|call|step|run|pass|predict|comput|cell|rnn|lstm|gru|unroll|"
     r"encode|model|network|x_list_add|activat|process",
@@ -43,11 +46,14 @@ class Piece:
         The class whose methods they are.
     calls : tuple of str
         The names of the functions, in the order in which they are called; the last takes gradients back.
+    within : set of str
+        Of a function that trains: the names of those that take gradients back for it.
     """
 
     owner: type | None
     calls: tuple[str, ...]
     weight: float = 0.0
+    within: frozenset[str] = frozenset()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -71,6 +77,7 @@ class Code:
         }
         own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
         self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
+        self.backs = {node.name for node in self.nodes.values() if _backwardness(node) >= 1}
 
     def node(self, function: Any) -> ast.FunctionDef | None:
         """Return the syntax of a function of this file."""
@@ -188,9 +195,12 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
         for k, forward in enumerate(likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
-    for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
-        if _WHOLE.search(name) and name not in handed:
-            yield Piece(owner, (name,), 0.1)
+    for name, function in functions.items():  # what trains with a backward shows how that is called
+        within = code.backs & {node.name for node in code.reached(function, owner)[1:]}
+        if name not in backs and (
+            within or (not backs and owner and _WHOLE.search(name) and name not in handed)
+        ):
+            yield Piece(owner, (name,), 0.1, frozenset(within))
 
 
 def _is_gradient(name: str) -> bool:

@@ -33,6 +33,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|emb|data|features?|wordvec)_?{_MANY}|"
      r"(?:total_)?features?|d|e|inputs?|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)|in"),
     ("size:N", r"batch(?:_?size)?|n|m|bs|n_?(?:ex|examples|samples)|mini_?batch"),
+    ("once", r"(?:n|num|max|total)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?)"),
     ("layers", r"n(?:um)?_?layers|depth(?:_size)?|layers"),
     ("rate", r"learn(?:ing)?_?rate|lr|eta|alpha|rate|step_?size|l_rate"),
     ("params", r"param(?:eter)?s?|model|weights|p|thetas?|w_dict|params_dict|net"),
@@ -83,7 +84,7 @@ _MORE = {
                "np.array(«labels N»)", "2", "T N H", "T H", "T H 1", "T 1", "T 1 1", "T N D", "N T D", "N H",
                "T D", "T", "N", "N 1", "1 N", "list(«onehot T V 1»)", "list(«onehot T V»)", "0.5", "'cbac'"),
     "tokens": ("np.array(«tokens T N»)", "np.array(«tokens N T»)", "tokens T", "np.array(«tokens T»)"),
-    "token": ("2",), "rate": ("0.1",), "layers": ("1", "2", "[«size H»]"), "t": ("0",),
+    "token": ("2",), "once": ("1",), "rate": ("0.1",), "layers": ("1", "2", "[«size H»]"), "t": ("0",),
 }  # fmt: skip
 
 

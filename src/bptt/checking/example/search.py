@@ -65,6 +65,7 @@ class Found:
     chosen: dict[str, str]
     trial: Trial
     outputs: dict[str, Any] = field(default_factory=dict)
+    steps: bool = False  # of time, each of which is a call
 
 
 def fill(

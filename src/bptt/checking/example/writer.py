@@ -15,8 +15,8 @@ import numpy as np
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
-from bptt.checking.example.texts import Sizes
-from bptt.checking.example.trial import Trial, arrays, odd
+from bptt.checking.example.texts import Sizes, rendered
+from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
     BEFORE,
     KINDS,
@@ -65,7 +65,7 @@ class Writer:
         for forward in forwards:
             ways = self._forward(forward, making)
             if forward != last:
-                ways = (found for way in ways for found in (*self._with_loss(way), way))
+                ways = (f for way in ways for f in self._steps(way, forward) or (*self._with_loss(way), way))
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
@@ -130,6 +130,8 @@ class Writer:
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
         found = self._by_name(p.name, through_time, making)
+        if kinds(p.name)[:1] == ("once",):
+            return ["1"]
         if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
             return [f"«size {size if size in (*'DHV',) else 'H'}»", *found[:3], LEFT_OUT]
         if not kinds(p.name):
@@ -221,6 +223,25 @@ class Writer:
         found.lines[-1] = call
         found.trial.names |= found.outputs
 
+    def _steps(self, way: Found, name: str) -> list[Found]:
+        """Return an example of several steps, where a method does one and its object keeps the state."""
+        function, outputs = self._function(name), [*way.outputs]
+        given = required(function)
+        loops = self.code.loops(function, self.piece.owner)
+        if loops or not self.instance or len(given) != 1 or len(outputs) != 1:
+            return []
+        x, out = given[0], f"{outputs[0]}s"
+        lines = [line for line in way.lines[:-1] if not line.startswith(f"{x} = ")]
+        lines += [f"{x}s = [{way.chosen[x]} for _ in range(«size T»)]"]
+        call = f"{out} = [{self._named(name)}({x}) for {x} in {x}s]"
+        trials = [
+            run(rendered("\n".join([*lines, *more, call]), self.sizes), self.file)
+            for more in ([], [f"{x}s[0] = -{x}s[0]"])
+        ]
+        if any(one.error for one in trials) or np.array_equal(*(one.names[out][-1] for one in trials)):
+            return []
+        return [Found([*lines, call], way.chosen, trials[0], {out: trials[0].names[out]}, True)]
+
     def _with_loss(self, way: Found) -> Iterator[Found]:
         """Yield an example with a line that asks for the loss, where the code says what it is."""
         target = fresh("loss", {*self.file, *re.findall(r"\w+", "\n".join(way.lines))})
@@ -242,6 +263,17 @@ class Writer:
         function = way.outputs.get(name) or self._function(name)
         call = Call(list(making.lines), dict(making.holes))
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
+        if way.steps and not self.code.loops(function, self.piece.owner):
+            [(out, _)], each = way.outputs.items(), required(function)
+            if len(each) == 1:
+                line = f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"
+                call = Call([f"{each[0]}s = [np.random.randn(*v.shape) for v in {out}]", line])
+                for f in self._fill(
+                    way, call, watched=self._scorer((self.instance,)), roots=(self.instance,)
+                ):
+                    f.chosen = way.chosen
+                    yield f
+            return
         self._call(call, "grads = " + (name if name in way.outputs else self._named(name)), function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
         for f in self._fill(way, call, watched=self._scorer(roots), roots=roots):
@@ -323,6 +355,10 @@ class Writer:
         held = {q: a for q, a in held.items() if q not in self.first and not is_cotangent(last_name(q))}
         changed = sorted(held, key=lambda q: -nearness(p.name, q))[:6]
         gradients = [cotangent(n, floats[n]) for n in states] + [cotangent(n, held[n]) for n in changed]
+        stacks = [
+            f"np.random.randn(*np.array({n}){t}.shape)" for n in outputs if way.steps for t in ("", ".T")
+        ]
+        gradients = [*stacks, *gradients]
         before = bool(BEFORE.search(p.name))
 
         def likeness(n: str) -> float:
