@@ -11,7 +11,7 @@ from bptt.checking.example.infile import stated
 from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.example.pieces import Code, pieces
-from bptt.checking.example.roles import kinds
+from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
 from bptt.checking.example.texts import SIZES, rendered
 from bptt.checking.example.trial import arrays
@@ -69,7 +69,7 @@ def candidates(
         functions = [code.of(piece.owner)[f] for f in piece.calls]
         read = code.read(functions, piece.owner)
         shapes = [a.shape for n in sorted(read) for p, a in arrays(_data(names.get(n)), n)]
-        first = [f"{n} = {v}" for n, v in small.items() if n in read or shapes]
+        first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, end)

@@ -9,9 +9,11 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from bptt.checking.example.made import Example
+from bptt.checking.example.names import namespace
 from bptt.checking.example.pieces import TRAINS
 from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import SIZES
+from bptt.checking.example.trial import run
 from bptt.checking.file import Source, definitions
 
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
@@ -36,7 +38,7 @@ def stated(source: Source) -> Iterator[Example]:
 def main_program(source: Source) -> Iterator[Example]:
     """Yield what a file does when it is run: its ``__main__`` block, or else what stands at its top level.
 
-    It is made short: a loop that trains runs once, where its name says so with few units.
+    It is made short: a loop that trains runs once, with few units, and all ends where something fails.
     """
     main = [n for n in source.tree.body if isinstance(n, ast.If) and "__main__" in ast.unparse(n.test)]
     if main:
@@ -45,9 +47,13 @@ def main_program(source: Source) -> Iterator[Example]:
         kept = {id(node) for node in definitions(source)}
         body = [n for n in source.tree.body if id(n) not in kept and not isinstance(n, _DEFINED)]
         origin = "the top level of the file"
-    body = [n for n in body if not (isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant))]
-    if body:
-        yield Example(_body(_inlined(body, source.tree)), origin)
+    lines = _body(_inlined(body, source.tree))
+    trial = run(lines, namespace(source, {}))
+    if trial.error is not None:  # what cannot be run, or prints and draws at the end, is left out
+        ran = [n for n in ast.parse(lines).body if (n.end_lineno or 0) <= trial.done + lines.count("\n") + 1]
+        lines = ast.unparse(ast.Module(ran, []))
+    if _trains(ast.parse(lines)):
+        yield Example(lines, origin)
 
 
 def _docstring(node: ast.AST) -> str:
@@ -83,12 +89,16 @@ def _body(statements: Iterable[ast.stmt]) -> str:
 
 
 def _inlined(body: list[ast.stmt], tree: ast.Module) -> list[ast.stmt]:
-    """Return a block; where it only calls a function that takes nothing, as ``main()``, that one's body."""
+    """Return a block with, in place of calls of functions that take nothing, as ``main()``, their bodies."""
     functions = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef) and not n.args.args}
-    match body:
-        case [ast.Expr(ast.Call(ast.Name(name), [], []))] if name in functions:
-            return functions[name].body
-    return body
+    found = list[ast.stmt]()
+    for node in body:
+        match node:
+            case ast.Expr(ast.Call(ast.Name(name), [], [])) if name in functions:
+                found += itertools.takewhile(lambda n: not isinstance(n, ast.Return), functions[name].body)
+            case _:
+                found.append(node)
+    return found
 
 
 class _Short(ast.NodeTransformer):

@@ -159,7 +159,7 @@ class Learner:
     def _all(self, tree: dict[str, Node], hole: str, path: Path, use: Use) -> list[Node]:
         """Return what a value may be: something that the example has, or what its use leaves possible."""
         texts, made = list(dict.fromkeys(self.names[hole])), self._options(tree, hole, path, use)
-        if not any(map(_axes, texts)):  # no data are wanted
+        if use.kind != "shape" and not any(map(_axes, texts)):  # no data are wanted
             made = [node for node in made if isinstance(node, str) and not _axes(node)]
         if path or tree[hole]:
             return made

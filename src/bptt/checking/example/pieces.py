@@ -191,9 +191,12 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         inside = bool({node.name for node in code.reached(functions[name], owner)} & set(forwards))
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
         if inside or (alone and name not in handed):
-            yield Piece(owner, (name,), weight + 0.2 * inside)
+            yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        for k, forward in enumerate(likely[:3]):
+        trains = re.search(
+            "train|fit|sgd|optimi[sz]e|learn", name, re.IGNORECASE
+        )  # it has a forward of its own
+        for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name, function in functions.items():  # what trains with a backward shows how that is called
         within = code.backs & {node.name for node in code.reached(function, owner)[1:]}

@@ -347,7 +347,7 @@ class Writer:
         if p.name in pool or p.name in inline:
             return [p.name if p.name in pool else inline[p.name]]
         if p.default is not p.empty:
-            return [LEFT_OUT]
+            return ["1" if kinds(p.name)[:1] == ("once",) else LEFT_OUT]
         held = dict(arrays(names.get(self.instance), self.instance)) if self.instance else {}
         floats = {n: v for n, v in pool.items() if isinstance(v, float) or next(arrays(v), None)}
         states = [n for n in floats if n in outputs or (kinds(n)[:1] == ("h",) and nearness(p.name, n) >= 3)]
@@ -373,7 +373,8 @@ class Writer:
             labels = [n for n in passed if n in given and "target" in kinds(n)]
             return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
         if is_cotangent(p.name):
-            return [*gradients, "1.0"] if gradients else passed
+            unlike = [f"«{axes}»" for axes in ("T N H", "T H", "T H 1", "N H", "H", "H 1")]
+            return [*gradients, "1.0", *unlike]
         if kind == "cache":
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
