@@ -186,7 +186,8 @@ class Learner:
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
                 symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
-                return [*(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
+                sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
+                return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
                 sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]

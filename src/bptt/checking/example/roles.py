@@ -23,7 +23,7 @@ _COTANGENT = re.compile(
 _MANY = r"(?:size|dim(?:ension)?s?|units|nodes?|width|neurons|len(?:gth)?|num|ct|n|channels?|features)"
 _NAMES: tuple[tuple[str, str], ...] = (
     ("size:H", rf"(?:n_?)?(?:hidden|hid|h|state|mem_cell|rnn|lstm|gru|recurrent|context|cell)_?{_MANY}|"
-     r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
+     r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
     ("size:V", r"vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"
      r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|out"),
@@ -144,6 +144,7 @@ def kinds(name: str) -> tuple[str, ...]:
     ('h', 'W:x', 'W:y', 'b:y', 'size:H')
     """
     low, bare = name.lower(), state_name(name).lower()
+    low = re.sub(r"^(?:number|nb|no)_(?:of_)?", "n_", low)
     found = [kind for kind, words in _NAMES if re.fullmatch(words, bare if kind in "xh" else low)]
     if _BIAS.match(name):
         found.insert(0, "b:y" if re.search(r"[yv]$|out|q$", name) else "b")
