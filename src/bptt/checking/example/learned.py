@@ -152,14 +152,18 @@ class Learner:
             cost += 2 * (trial.odd + odd(sums))  # something was broadcast that should not
             for k, node in enumerate(self._all(tree, hole, tuple(path), use)):
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
-                unlike = bool(_axes(node)) and node not in likely if isinstance(node, str) else node[1] == "N"
+                unlike = (
+                    (node == "0.1" or bool(_axes(node))) and node not in likely
+                    if isinstance(node, str)
+                    else node[1] == "N"
+                )
                 entry = (cost + unlike + (k > 5) / 2, tuple(-r for r in trial.rank), k), next(count), after
                 heapq.heappush(queue, entry)
 
     def _all(self, tree: dict[str, Node], hole: str, path: Path, use: Use) -> list[Node]:
         """Return what a value may be: something that the example has, or what its use leaves possible."""
         texts, made = list(dict.fromkeys(self.names[hole])), self._options(tree, hole, path, use)
-        if use.kind != "shape" and not any(map(_axes, texts)):  # no data are wanted
+        if not any(map(_axes, texts)) and not (use.kind == "shape" and "." in hole):  # no data are wanted
             made = [node for node in made if isinstance(node, str) and not _axes(node)]
         if path or tree[hole]:
             return made
@@ -233,6 +237,7 @@ class Learner:
             shape = max(shapes, key=len)
             found = [t for t in inside if self._fits(t, shape)]
             same = [self._symbol(n) for n in shape]
+            found += [f"«{same[0]} 1»"] * (len(same) == 2 and any("1" in _axes(t)[1:] for t in inside[:4]))
             found += ["«" + " ".join("N" if s == "1" else s for s in same) + "»"] * (len(same) > 1)
             found += [f"«{' '.join(same)}»"]
             found += [f"«N {same[0]}»", f"«{same[0]} N»"] if len(same) == 1 else []

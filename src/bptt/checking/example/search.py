@@ -66,6 +66,7 @@ class Found:
     trial: Trial
     outputs: dict[str, Any] = field(default_factory=dict)
     steps: bool = False  # of time, each of which is a call
+    unlike: bool = False  # no gradient at what it returned fits: any other may be
 
 
 def fill(

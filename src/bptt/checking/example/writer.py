@@ -69,8 +69,14 @@ class Writer:
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
-                found = self._backward(way, name, Call() if forwards else making, alone=not forwards)
-                yield from itertools.islice(found, 1 if forwards else None)
+                if not forwards:
+                    yield from self._backward(way, name, making, alone=True)
+                    continue
+                for way.unlike in (False, True):
+                    found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
+                    yield from found
+                    if found:
+                        break
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
         return fill(
@@ -152,8 +158,6 @@ class Writer:
                 found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
             elif kind not in ("cache", "params"):
                 found += texts(kind)
-            if kind[:2] == "W:":
-                found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
         found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
         if "np.tanh" in found or (making and not own):  # what the file has of it
             has = {f"{n}()": n for n, c in self.code.classes.items() if not required(c)}
@@ -164,8 +168,7 @@ class Writer:
             found += [] if is_array else UNKNOWN
         if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
             found = ["0", *found]
-        rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
-        return found + [t for t in rest if t not in found]
+        return found or [*texts("xs"), *texts("h")]
 
     def _makers(self, name: str) -> list[str]:
         """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
@@ -263,18 +266,13 @@ class Writer:
         function = way.outputs.get(name) or self._function(name)
         call = Call(list(making.lines), dict(making.holes))
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
-        if way.steps and not self.code.loops(function, self.piece.owner):
-            [(out, _)], each = way.outputs.items(), required(function)
-            if len(each) == 1:
-                line = f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"
-                call = Call([f"{each[0]}s = [np.random.randn(*v.shape) for v in {out}]", line])
-                for f in self._fill(
-                    way, call, watched=self._scorer((self.instance,)), roots=(self.instance,)
-                ):
-                    f.chosen = way.chosen
-                    yield f
-            return
-        self._call(call, "grads = " + (name if name in way.outputs else self._named(name)), function, option)
+        each = required(function)
+        if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):
+            call.lines += [f"{each[0]}s = [np.random.randn(*v.shape) for v in {next(iter(way.outputs))}]"]
+            call.lines += [f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"]
+        else:
+            target = "grads = " + (name if name in way.outputs else self._named(name))
+            self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
         for f in self._fill(way, call, watched=self._scorer(roots), roots=roots):
             if not f.trial.score:
@@ -344,8 +342,11 @@ class Writer:
         }
         inline = {f: t for f, t in way.chosen.items() if f not in given and t}
         pool = {**outputs, **given}
-        if p.name in pool or p.name in inline:
-            return [p.name if p.name in pool else inline[p.name]]
+        own = next(
+            (n for n in (p.name, f"{p.name}_", f"{p.name}__") if n in (given if n[-1] == "_" else pool)), ""
+        )
+        if own or p.name in inline:
+            return [own or inline[p.name]]
         if p.default is not p.empty:
             return ["1" if kinds(p.name)[:1] == ("once",) else LEFT_OUT]
         held = dict(arrays(names.get(self.instance), self.instance)) if self.instance else {}
@@ -374,7 +375,7 @@ class Writer:
             return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
         if is_cotangent(p.name):
             unlike = [f"«{axes}»" for axes in ("T N H", "T H", "T H 1", "N H", "H", "H 1")]
-            return [*gradients, "1.0", *unlike]
+            return unlike if way.unlike else [*gradients, "1.0"] if gradients else passed
         if kind == "cache":
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
