@@ -224,8 +224,9 @@ class Learner:
         if shapes and use.kind in _PRODUCTS:
             n = self._symbol(shapes[0][-2:][0] if use.place == 0 else shapes[0][-1])
             found = [t for t in inside if self._fits(t, shapes[0], use.place)]
-            sides = ("N", "", "1", "H", "V", "D", "4*H", "3*H")
-            found += [f"«{side} {n}»" if use.place == 0 else f"«{n} {side}»" for side in sides]
+            if "*" in use.path or not any(t in inside[:3] for t in found):
+                sides = ("N", "", "1", "H", "V", "D", "4*H", "3*H")
+                found += [f"«{side} {n}»" if use.place == 0 else f"«{n} {side}»" for side in sides]
         elif shapes and use.kind in _JOINED:
             found = [
                 "«" + " ".join(self._symbol(n) if k != axis else new for k, n in enumerate(shapes[0])) + "»"

@@ -158,6 +158,8 @@ class Writer:
                 found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
             elif kind not in ("cache", "params"):
                 found += texts(kind)
+            if kind[:2] == "W:":
+                found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
         found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
         if "np.tanh" in found or (making and not own):  # what the file has of it
             has = {f"{n}()": n for n, c in self.code.classes.items() if not required(c)}
@@ -168,7 +170,8 @@ class Writer:
             found += [] if is_array else UNKNOWN
         if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
             found = ["0", *found]
-        return found or [*texts("xs"), *texts("h")]
+        rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
+        return found + [t for t in rest if t not in found]
 
     def _makers(self, name: str) -> list[str]:
         """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
