@@ -4,9 +4,11 @@ Each call's holes are filled in turn (`search`); a backward may be given what it
 """
 
 import ast
+import functools
 import inspect
 import itertools
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -52,9 +54,7 @@ class Writer:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
         *forwards, last = self.piece.calls
         nothing, making = Found([], {}, Trial(names=self.file)), self._constructor()
-        for made in itertools.islice(
-            self._fill(nothing, making), bool(making.lines)
-        ):  # its sizes may be its own
+        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
@@ -79,15 +79,8 @@ class Writer:
                         break
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        return fill(
-            before,
-            call,
-            self.file,
-            self.end,
-            self.sizes,
-            like=lambda name: self._by_name(name, self.through_time),
-            **more,
-        )
+        like = functools.partial(self._by_name, through_time=self.through_time)
+        return fill(before, call, self.file, self.end, self.sizes, like=like, **more)
 
     def _function(self, name: str) -> Any:
         return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
@@ -126,9 +119,8 @@ class Writer:
         loops = not making and self.code.loops(function, self.piece.owner)
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
-        if not own and p.default is p.empty and not (making and size_of(p.name)):
-            makers = self._makers(p.name) if kinds(p.name)[:1] == ("params",) else []
-            own = makers
+        if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
+            own = self._makers(p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         call.holes[key] = own or self._texts(p, loops, making) or ["None"]
         return f"<{key}>"
@@ -295,36 +287,25 @@ class Writer:
 
         def is_weight(path: str) -> bool:
             kind = "" if is_cotangent(last_name(path)) else (kinds(last_name(path)) or ("",))[0]
-            return (
-                path in self.first
-                or kind[:1] in ("W", "b")
-                or kind == "params"
-                or path.split("[")[0] in self.file
-            )
+            of_file = path in self.first or path.split("[")[0] in self.file
+            return of_file or kind[:1] in ("W", "b") or kind == "params"
 
         def watched(trial: Trial) -> None:
-            new = {n: v for n, v in trial.names.items() if n not in (*self.file, self.instance)}
-            after = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
-            before = {p: a for p, a in trial.start.items() if p in after and not is_cotangent(last_name(p))}
-            moved = {p for p, a in before.items() if is_weight(p) and not np.array_equal(after[p], a)}
-            wanted = [a.shape for p, a in before.items() if is_weight(p) and p not in moved]
+            made = {n: v for n, v in trial.names.items() if n not in (*self.file, self.instance)}
+            held = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
+            before = {p: a for p, a in trial.start.items() if p in held and not is_cotangent(last_name(p))}
+            before = {p: a for p, a in before.items() if is_weight(p)}
+            moved = [p for p, a in before.items() if not np.array_equal(held[p], a)]
+            wanted = [a.shape for p, a in before.items() if p not in moved]
             wanted += [
-                a.shape for n, v in new.items() if n != "grads" and (is_weight(n)) for _, a in arrays(v, n)
+                a.shape for n, v in made.items() if n != "grads" and is_weight(n) for _, a in arrays(v)
             ]
-            got = [a.shape for _, a in arrays(new.get("grads"))]
-            got += [
-                a.shape
-                for p, a in after.items()
-                if is_cotangent(last_name(p)) or "grad" in p or p not in trial.start
-            ]
-            got += [a.shape for n, v in new.items() for p, a in arrays(v, n) if is_cotangent(last_name(p))]
-            count = len(moved)
-            for shape in wanted:
-                if shape in got:
-                    got.remove(shape)
-                    count += 1
+            new = {p: a for p, a in held.items() if "grad" in p or p not in trial.start}
+            every = held | {p: a for n, v in made.items() for p, a in arrays(v, n)}
+            got = new | {p: a for p, a in every.items() if p[:5] == "grads" or is_cotangent(last_name(p))}
+            hits = (Counter(wanted) & Counter(a.shape for a in got.values())).total()
             several = len(wanted) + len(moved)
-            trial.score = count / several if several else 0.5 * (bool(got) and self.through_time)
+            trial.score = (hits + len(moved)) / several if several else 0.5 * bool(got) * self.through_time
 
         return watched
 
@@ -340,16 +321,12 @@ class Writer:
     def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
-        given = {
-            n: v for n, v in names.items() if n not in self.file and n != self.instance and n not in outputs
-        }
-        inline = {f: t for f, t in way.chosen.items() if f not in given and t}
+        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance)}
         pool = {**outputs, **given}
-        own = next(
-            (n for n in (p.name, f"{p.name}_", f"{p.name}__") if n in (given if n[-1] == "_" else pool)), ""
-        )
-        if own or p.name in inline:
-            return [own or inline[p.name]]
+        own = [p.name] * (p.name in pool) + [n for n in (f"{p.name}_", f"{p.name}__") if n in given]
+        own += [text for hole, text in way.chosen.items() if text and hole == p.name]
+        if own:
+            return own[:1]
         if p.default is not p.empty:
             return ["1" if kinds(p.name)[:1] == ("once",) else LEFT_OUT]
         held = dict(arrays(names.get(self.instance), self.instance)) if self.instance else {}
@@ -359,10 +336,8 @@ class Writer:
         held = {q: a for q, a in held.items() if q not in self.first and not is_cotangent(last_name(q))}
         changed = sorted(held, key=lambda q: -nearness(p.name, q))[:6]
         gradients = [cotangent(n, floats[n]) for n in states] + [cotangent(n, held[n]) for n in changed]
-        stacks = [
-            f"np.random.randn(*np.array({n}){t}.shape)" for n in outputs if way.steps for t in ("", ".T")
-        ]
-        gradients = [*stacks, *gradients]
+        stacks = [f"np.array({n}){t}" for n in outputs if way.steps for t in ("", ".T")]
+        gradients = [*(f"np.random.randn(*{stack}.shape)" for stack in stacks), *gradients]
         before = bool(BEFORE.search(p.name))
 
         def likeness(n: str) -> float:
