@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Collection, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -68,7 +67,8 @@ def candidates(
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
         read = code.read(functions, piece.owner)
-        shapes = [a.shape for n in sorted(read) for p, a in arrays(_data(names.get(n)), n)]
+        data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}
+        shapes = [a.shape for v in data.values() for _, a in arrays(v)]
         first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
@@ -86,10 +86,6 @@ def candidates(
                     if text not in texts and last not in settled:
                         texts[text] = None
                         yield Example(rendered(text, writer.sizes), WRITTEN, piece.names, writer.sizes, text)
-
-
-def _data(value: Any) -> Any:
-    return value if isinstance(value, (np.ndarray, dict, list)) else None
 
 
 def _at_rest(found: Found, marked: str) -> str:

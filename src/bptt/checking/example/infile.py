@@ -22,17 +22,18 @@ _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast
 def stated(source: Source) -> Iterator[Example]:
     """Yield the examples that stand in a file, as text, docstrings first, then tests; none was run."""
     functions = [n for n in ast.walk(source.tree) if isinstance(n, (ast.FunctionDef, ast.ClassDef))]
-    every: list[ast.AST] = [source.tree, *functions]
-    for node in every:
-        name = getattr(node, "name", "the file")
-        examples = doctest.DocTestParser().get_examples(_docstring(node))
+    for one in (source.tree, *functions):
+        name = getattr(one, "name", "the file")
+        examples = doctest.DocTestParser().get_examples(ast.get_docstring(one) or "")
         if examples:
             yield Example("".join(e.source for e in examples), f"the docstring of {name}")
     for node in source.tree.body:
-        if isinstance(node, ast.FunctionDef) and _is_test(node):
-            yield Example(_body(node.body), f"{node.name}, {source.place(node.lineno)}")
-        if isinstance(node, ast.ClassDef) and any("TestCase" in ast.unparse(base) for base in node.bases):
-            yield from _test_case(node, source)
+        match node:
+            case ast.FunctionDef(name, args) if name.startswith("test"):
+                if len([*args.posonlyargs, *args.args]) == len(args.defaults):
+                    yield Example(_body(node.body), f"{name}, {source.place(node.lineno)}")
+            case ast.ClassDef(bases=bases) if any("TestCase" in ast.unparse(base) for base in bases):
+                yield from _test_case(node, source)
 
 
 def main_program(source: Source) -> Iterator[Example]:
@@ -54,19 +55,6 @@ def main_program(source: Source) -> Iterator[Example]:
         lines = ast.unparse(ast.Module(ran, []))
     if _trains(ast.parse(lines)):
         yield Example(lines, origin)
-
-
-def _docstring(node: ast.AST) -> str:
-    try:
-        return ast.get_docstring(node) or ""  # type: ignore[arg-type]
-    except TypeError:
-        return ""
-
-
-def _is_test(node: ast.FunctionDef) -> bool:
-    given = node.args
-    every = [*given.posonlyargs, *given.args]
-    return node.name.startswith("test") and len(every) == len(given.defaults)
 
 
 def _test_case(node: ast.ClassDef, source: Source) -> Iterator[Example]:
@@ -95,7 +83,7 @@ def _inlined(body: list[ast.stmt], tree: ast.Module) -> list[ast.stmt]:
     for node in body:
         match node:
             case ast.Expr(ast.Call(ast.Name(name), [], [])) if name in functions:
-                found += itertools.takewhile(lambda n: not isinstance(n, ast.Return), functions[name].body)
+                found += functions[name].body
             case _:
                 found.append(node)
     return found
@@ -108,9 +96,6 @@ class _Short(ast.NodeTransformer):
         back = re.search(r"reversed\(|\[::-1\]|, -1\)", ast.unparse(node.iter))
         if _trains(node) and not back:
             node.iter = ast.parse(f"list({ast.unparse(node.iter)})[:1]", mode="eval").body
-            match node.iter:
-                case ast.Subscript(ast.Call(_, [ast.Call(ast.Name("range"), [stop])])):
-                    node.iter = ast.parse(f"range(min(1, {ast.unparse(stop)}))", mode="eval").body
         return node if back else self.generic_visit(node)
 
     def visit_While(self, node: ast.While) -> ast.AST:
@@ -134,11 +119,10 @@ class _Short(ast.NodeTransformer):
         node.value = _small(node.arg or "", node.value)
         return self.generic_visit(node)
 
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+    def visit_FunctionDef(self, node: ast.FunctionDef | ast.ClassDef) -> ast.AST:
         return node
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return node
+    visit_ClassDef = visit_FunctionDef
 
 
 def _trains(loop: ast.AST) -> bool:

@@ -58,16 +58,10 @@ def at(node: Node, path: Path) -> Node:
 
 def known(node: Node) -> bool:
     """Return whether nothing of it is unknown."""
-    match node:
-        case None:
-            return False
-        case ("rows", _, child):
-            return known(child)
-        case ("tuple", _, *children):
-            return all(map(known, children))
-        case ("dict", entries):
-            return bool(entries) and all(map(known, entries.values()))
-    return True
+    if node is None or isinstance(node, str):
+        return node is not None
+    parts = [*node[1].values()] if node[0] == "dict" else node[2:]
+    return bool(parts) and all(map(known, parts))
 
 
 def worded(node: Node, path: Path, plain: bool = False) -> str:
@@ -98,29 +92,14 @@ def worded(node: Node, path: Path, plain: bool = False) -> str:
 
 @dataclass
 class Learner:
-    """Finds what the arguments of a call may be.
+    """Finds what the arguments of a call may be."""
 
-    Attributes
-    ----------
-    run : callable
-        Runs the call with a text for each argument.
-    names : mapping
-        By argument, texts that its name makes likely.
-    sizes : mapping
-    over : callable
-        Whether there is no more time.
-    like : callable
-        Texts that the key of a dict makes likely.
-    before : str
-        The lines of the example before the call.
-    """
-
-    run: Callable[[Watch, dict[str, str]], Trial]
-    names: Mapping[str, Sequence[str]]
+    run: Callable[[Watch, dict[str, str]], Trial]  # the call, with a text for each argument
+    names: Mapping[str, Sequence[str]]  # by argument, texts that its name makes likely
     sizes: Sizes
-    over: Callable[[], bool]
-    like: Callable[[str], list[str]]
-    before: str = ""
+    over: Callable[[], bool]  # whether there is no more time
+    like: Callable[[str], list[str]]  # texts that the key of a dict makes likely
+    before: str = ""  # the lines of the example before the call
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
         """Yield texts for the arguments with which the call runs, the likelier first."""
@@ -141,10 +120,8 @@ class Learner:
             trial, use = self.run(watch, texts), watch.use
             if use is None:
                 if trial.error is None:  # what was never used may be anything
-                    yield {
-                        hole: worded(node, (hole,), True) if known(node) else self.names[hole][0]
-                        for hole, node in tree.items()
-                    }
+                    ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
+                    yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
                 continue
             hole, *path = use.path
             likely = [*self._named(tree, hole, tuple(path)), "1", "2"]
@@ -197,10 +174,8 @@ class Learner:
                 sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]
                 return [token] if "*" in path else [*sizes[:3], token, "«size H»", "«size T»"]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
-                return [
-                    *self._of(use, inside, tree),
-                    *([f"np.array({worded(put(here, ('*',), token), ())})"]),
-                ]
+                tokens = f"np.array({worded(put(here, ('*',), token), ())})"
+                return [*self._of(use, inside, tree), tokens]
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
@@ -250,28 +225,20 @@ class Learner:
             if data and not any("N" in axes for axes in data):  # one sequence
                 found.sort(key=lambda t: "N" in _axes(t))
             if any("onehot" in t for t in inside[:1]):
-                found = [
-                    t.replace("«", "«onehot ")
-                    for t in found
-                    if _axes(t).count("V") == 1 and "onehot" not in t
-                ] + found
+                classes = [t for t in found if _axes(t).count("V") == 1 and "onehot" not in t]
+                found = [*(t.replace("«", "«onehot ") for t in classes), *found]
             return list(dict.fromkeys(found))
         count = len(use.others[0]) if use.kind == "shape" and use.others[0] else None
-        return [
-            t
-            for t in dict.fromkeys([*inside, *_GENERAL])
-            if (axes := _axes(t)) and count in (None, len(axes))
-        ]
+        every = dict.fromkeys([*inside, *_GENERAL])
+        return [t for t in every if (axes := _axes(t)) and count in (None, len(axes))]
 
     def _indexed(self, key: tuple[Any, ...], inside: list[str]) -> list[Node]:
         """Return arrays that are indexed with numbers and slices."""
         where = [k for k, one in enumerate(o for o in key if o is not None) if not isinstance(one, slice)]
         count = sum(o is not None and o is not Ellipsis for o in key)
         fits = [t for t in [*inside, *_GENERAL] if len(_axes(t)) >= count]
-        return sorted(
-            dict.fromkeys(fits),
-            key=lambda t: (not any(_axes(t)[k] == "T" for k in where), len(_axes(t)) != count),
-        )
+        through = {t: any(_axes(t)[k] == "T" for k in where) for t in fits}
+        return sorted(through, key=lambda t: (not through[t], len(_axes(t)) != count))
 
     def _named(self, tree: dict[str, Node], hole: str, path: Path) -> list[str]:
         """Return what a name makes likely, for an entry of it: without the axes that were gone through."""
