@@ -75,15 +75,15 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
         return
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
-
-    def is_left(one: tuple[str, list[int]]) -> bool:
-        return shown.isdisjoint((path, line) for line in one[1])
-
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
     settled = set[str]()
     every = [*backwards(source.tree)] if name is None else []
     runs = (e for e in main_program(source) if name is None)
     asked = [*runs] if arguments.get("run") else []
+
+    def is_left(one: tuple[str, list[int]]) -> bool:
+        return shown.isdisjoint((path, line) for line in one[1])
+
     others = (e for e in runs if not shown or any(map(is_left, every)))
     found = itertools.chain(asked, candidates(source, name, seconds, settled), others)
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
@@ -98,10 +98,11 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
-                one.judged.verdict, one.judged.reason = _written(one, tried)
+                one.judged.verdict, one.judged.reason = _written(
+                    one, tried, not asked and example.origin[:7] in ("the __m", "the top")
+                )
                 tried.append(one)
-                if _is_settled(one) and piece:
-                    settled.add(piece[-1])
+                settled.update(piece[-1:] if _is_settled(one) else ())
                 if _is_settled(one) or time.monotonic() > end:
                     break
             if any(map(_is_settled, tried)) or time.monotonic() > end:
@@ -142,10 +143,10 @@ def _is_settled(one: Examined) -> bool:
     return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
 
 
-def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
-    """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
+def _written(one: Examined, before: list[Examined], short: bool) -> tuple[str, str]:
+    """Return the verdict and the reason, where an example was written or made short: it may call wrongly."""
     marked, verdict = one.example.marked, one.judged.verdict
-    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    if (marked or short) and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

@@ -38,22 +38,14 @@ _NEVER = re.compile(
 
 @dataclass(frozen=True)
 class Piece:
-    """What one example shows.
+    """What one example shows."""
 
-    Attributes
-    ----------
-    owner : type or None
-        The class whose methods they are.
-    calls : tuple of str
-        The names of the functions, in the order in which they are called; the last takes gradients back.
-    within : set of str
-        Of a function that trains: the names of those that take gradients back for it.
-    """
-
-    owner: type | None
-    calls: tuple[str, ...]
+    owner: type | None  # the class whose methods they are
+    calls: tuple[
+        str, ...
+    ]  # the functions, in the order in which they are called; the last takes gradients back
     weight: float = 0.0
-    within: frozenset[str] = frozenset()
+    within: frozenset[str] = frozenset()  # of one that trains: those that take gradients back for it
 
     @property
     def names(self) -> tuple[str, ...]:

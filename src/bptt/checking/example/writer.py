@@ -8,7 +8,6 @@ import functools
 import inspect
 import itertools
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
+from bptt.checking.example.score import scorer
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
 from bptt.checking.example.texts import Sizes, rendered
 from bptt.checking.example.trial import Trial, arrays, odd, run
@@ -269,7 +269,12 @@ class Writer:
             target = "grads = " + (name if name in way.outputs else self._named(name))
             self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        for f in self._fill(way, call, watched=self._scorer(roots), roots=roots):
+        for f in self._fill(
+            way,
+            call,
+            watched=scorer(roots, self.file, self.instance, self.first, self.through_time),
+            roots=roots,
+        ):
             if not f.trial.score:
                 continue
             f.chosen = way.chosen | f.chosen
@@ -281,33 +286,6 @@ class Writer:
             elif isinstance(value, tuple) and len(set(names)) == len(value) <= 12 and not taken & set(names):
                 f.lines[-1] = f"{', '.join(names)} = {line}"
             yield f
-
-    def _scorer(self, roots: tuple[str, ...]) -> Callable[[Trial], None]:
-        """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
-
-        def is_weight(path: str) -> bool:
-            kind = "" if is_cotangent(last_name(path)) else (kinds(last_name(path)) or ("",))[0]
-            of_file = path in self.first or path.split("[")[0] in self.file
-            return of_file or kind[:1] in ("W", "b") or kind == "params"
-
-        def watched(trial: Trial) -> None:
-            made = {n: v for n, v in trial.names.items() if n not in (*self.file, self.instance)}
-            held = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
-            before = {p: a for p, a in trial.start.items() if p in held and not is_cotangent(last_name(p))}
-            before = {p: a for p, a in before.items() if is_weight(p)}
-            moved = [p for p, a in before.items() if not np.array_equal(held[p], a)]
-            wanted = [a.shape for p, a in before.items() if p not in moved]
-            wanted += [
-                a.shape for n, v in made.items() if n != "grads" and is_weight(n) for _, a in arrays(v)
-            ]
-            new = {p: a for p, a in held.items() if "grad" in p or p not in trial.start}
-            every = held | {p: a for n, v in made.items() for p, a in arrays(v, n)}
-            got = new | {p: a for p, a in every.items() if p[:5] == "grads" or is_cotangent(last_name(p))}
-            hits = (Counter(wanted) & Counter(a.shape for a in got.values())).total()
-            several = len(wanted) + len(moved)
-            trial.score = (hits + len(moved)) / several if several else 0.5 * bool(got) * self.through_time
-
-        return watched
 
     # --- what a backward is handed
 
