@@ -198,7 +198,8 @@ class TestF(unittest.TestCase):
     def setUp(self): self.x = 3
     def test_it(self): self.assertEqual(f(self.x), 6)
 def main():
-    total, k, hidden_size = 0, 0, 50
+    total, k = 0, 0
+    hidden_size = 50
     for _ in range(1000):
         for _ in range(3): total += fit(1, epochs=30)
     for _ in range(5): k += f(1)

@@ -35,20 +35,13 @@ def candidates(
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
-    Parameters
-    ----------
-    source : Source
-    name : str, optional
-        Only what this function, method or class takes part in.
-    seconds : float
-        After which nothing more is written.
-    settled : collection of str
-        Functions that take gradients back, of which no more examples are wanted; the caller adds to it.
+    With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
+    written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
 
     Yields
     ------
     Example
-        What is written ran, here: as many as four of a piece, the likeliest first, and then those for one
+        What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
         sequence. What goes through time comes before what does not.
     """
     end = time.monotonic() + seconds
@@ -62,8 +55,7 @@ def candidates(
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
         if time.monotonic() > end:
             return
-        shown = {one.rpartition(".")[2] for one in settled}
-        if last in settled or (name not in (None, *own)) or (piece.within and piece.within <= shown):
+        if last in settled or (name not in (None, *own)):
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
         read = code.read(functions, piece.owner)

@@ -105,14 +105,7 @@ class _Short(ast.NodeTransformer):
         return self.generic_visit(once if _trains(node) else node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        match node.targets:
-            case [ast.Name(name)]:
-                node.value = _small(name, node.value)
-            case [ast.Tuple(names)] if isinstance(node.value, ast.Tuple):
-                node.value.elts = [
-                    _small(getattr(one, "id", ""), value)
-                    for one, value in zip(names, node.value.elts, strict=False)
-                ]
+        node.value = _small(getattr(node.targets[0], "id", ""), node.value)
         return self.generic_visit(node)
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:

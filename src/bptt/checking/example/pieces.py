@@ -45,7 +45,6 @@ class Piece:
         str, ...
     ]  # the functions, in the order in which they are called; the last takes gradients back
     weight: float = 0.0
-    within: frozenset[str] = frozenset()  # of one that trains: those that take gradients back for it
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,7 +68,6 @@ class Code:
         }
         own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
         self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
-        self.backs = {node.name for node in self.nodes.values() if _backwardness(node) >= 1}
 
     def node(self, function: Any) -> ast.FunctionDef | None:
         """Return the syntax of a function of this file."""
@@ -190,12 +188,9 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         )  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
-    for name, function in functions.items():  # what trains with a backward shows how that is called
-        within = code.backs & {node.name for node in code.reached(function, owner)[1:]}
-        if name not in backs and (
-            within or (not backs and owner and _WHOLE.search(name) and name not in handed)
-        ):
-            yield Piece(owner, (name,), 0.1, frozenset(within))
+    for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
+        if _WHOLE.search(name) and name not in handed:
+            yield Piece(owner, (name,), 0.1)
 
 
 def _is_gradient(name: str) -> bool:
