@@ -19,7 +19,7 @@ from bptt.checking.adjoints.choice import best
 from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
-from bptt.checking.example import Example, backwards, candidates, given, other_sizes, sibling
+from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
 from bptt.checking.file import Source, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
@@ -76,8 +76,16 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
-    settled = set[tuple[str, ...]]()
-    found = candidates(source, name, bool(arguments.get("run")), seconds, settled)
+    settled = set[str]()
+    every = [*backwards(source.tree)] if name is None else []
+    runs = (e for e in main_program(source) if name is None)
+    asked = [*runs] if arguments.get("run") else []
+
+    def is_left(one: tuple[str, list[int]]) -> bool:
+        return shown.isdisjoint((path, line) for line in one[1])
+
+    others = (e for e in runs if not shown or any(map(is_left, every)))
+    found = itertools.chain(asked, candidates(source, name, seconds, settled), others)
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
         for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
@@ -90,10 +98,11 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
-                one.judged.verdict, one.judged.reason = _written(one, tried)
+                one.judged.verdict, one.judged.reason = _written(
+                    one, tried, not asked and example.origin[:7] in ("the __m", "the top")
+                )
                 tried.append(one)
-                if _is_settled(one) and piece:
-                    settled.add(piece)
+                settled.update(piece[-1:] if _is_settled(one) else ())
                 if _is_settled(one) or time.monotonic() > end:
                     break
             if any(map(_is_settled, tried)) or time.monotonic() > end:
@@ -102,6 +111,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
         best_one = max(told or tried, key=lambda one: one.weight, default=None)
         if best_one and best_one.judged.verdict != "cannot tell":
             shown |= best_one.executed
+            settled.update(piece[-1:])
             yield best_one
         elif best_one:
             untold.append(best_one)
@@ -110,8 +120,8 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     reason = "no example of its use was found in it, and none that was written runs: give one with --example"
     reason += f" ({failed})" if failed else ""
     left = list[str]()
-    for piece, lines in backwards(source.tree) if name is None else ():
-        if shown.isdisjoint((path, line) for line in lines):  # nor any that calls it
+    for piece, lines in every:
+        if is_left((piece, lines)):  # nor any that calls it
             tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in lines)]
             if tried:
                 shown |= tried[0].executed
@@ -133,10 +143,10 @@ def _is_settled(one: Examined) -> bool:
     return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
 
 
-def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
-    """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
+def _written(one: Examined, before: list[Examined], short: bool) -> tuple[str, str]:
+    """Return the verdict and the reason, where an example was written or made short: it may call wrongly."""
     marked, verdict = one.example.marked, one.judged.verdict
-    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    if (marked or short) and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):
@@ -228,7 +238,7 @@ def _agree(one: Examined, report: Report) -> None:
     seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
     try:
         verdicts = [again(one.chosen, one.found.point.case.program, seed)]
-    except LookupError:
+    except (LookupError, ExampleError):  # the loss is not there, or the code does not take these numbers
         verdicts = []
     if other := other_sizes(one.example):
         try:

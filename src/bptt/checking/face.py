@@ -41,7 +41,7 @@ def check_file(
         A few lines that call the code once, or the name of a file that holds them: they see the file's names,
         and ``np``. Without, the file's own examples are taken, or some are written.
     run : bool
-        Take the file's own main program for an example, too.
+        Take the file's own main program for an example first, and not only where no other tells anything.
     seed : int
         Of the numbers at which it is judged.
     mend : bool

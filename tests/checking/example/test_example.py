@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bptt.checking.examine import work
-from bptt.checking.example import Example, candidates, given, other_sizes, stated
+from bptt.checking.example import Example, candidates, given, main_program, other_sizes, stated
 from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.file import Source, read
 from bptt.errors import ConfigError
@@ -199,16 +199,18 @@ class TestF(unittest.TestCase):
     def test_it(self): self.assertEqual(f(self.x), 6)
 def main():
     total, k = 0, 0
+    hidden_size = 50
     for _ in range(1000):
-        total += f(1)
+        for _ in range(3): total += fit(1, epochs=30)
+    for _ in range(5): k += f(1)
     while True:
-        k += f(k)
-        if k > 3: break
+        fit(0)
+def fit(n, epochs=7): return n * epochs
 if __name__ == "__main__":
     main()
 '''
     file = source(tmp_path, text)
-    found = list(stated(file, run=True))
+    found = [*stated(file), *main_program(file)]
     assert [e.text for e in found[:2]] == ["y = f(2)\ny\n", "assert f(1) == 2"]
     assert found[2].text.splitlines() == [
         'self = TestF("test_it")',
@@ -217,8 +219,7 @@ if __name__ == "__main__":
     ]
     names = namespace(file, {})
     exec(found[3].text, names)
-    assert (names["total"], names["k"]) == (4, 0)
-    assert len(list(stated(file))) == 3
+    assert (names["total"], names["k"], names["hidden_size"]) == (1, 10, 6)
 
 
 def test_the_users_own(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Collection, Iterator
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from bptt.checking.example.infile import stated
 from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.example.pieces import Code, pieces
-from bptt.checking.example.roles import kinds
+from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
 from bptt.checking.example.texts import SIZES, rendered
 from bptt.checking.example.trial import arrays
@@ -31,54 +30,44 @@ WRITTEN = "written by bptt"
 def candidates(
     source: Source,
     name: str | None = None,
-    run: bool = False,
     seconds: float = 40.0,
-    settled: Collection[tuple[str, ...]] = (),
+    settled: Collection[str] = (),
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
-    Parameters
-    ----------
-    source : Source
-    name : str, optional
-        Only what this function, method or class takes part in.
-    run : bool
-        Whether what the file does when it is run is an example, too. It then comes first.
-    seconds : float
-        After which nothing more is written.
-    settled : collection of tuple of str
-        Pieces of which no more examples are wanted; the caller adds to it.
+    With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
+    written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
 
     Yields
     ------
     Example
-        What is written ran, here: as many as four of a piece, the likeliest first, and then those for one
+        What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
         sequence. What goes through time comes before what does not.
     """
     end = time.monotonic() + seconds
     if name is None:
-        yield from stated(source, run)
+        yield from stated(source)
     small = small_constants(source)
     names = namespace(source, small)
     code = Code(source.tree, names)
-    done = set[tuple[type | None, str]]()
     for piece in pieces(code):
-        last = (piece.owner, piece.calls[-1])
+        last = piece.names[-1]
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
         if time.monotonic() > end:
             return
-        if last in done or (name is not None and name not in own):
+        if last in settled or (name not in (None, *own)):
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
         read = code.read(functions, piece.owner)
-        shapes = [a.shape for n in sorted(read) for p, a in arrays(_data(names.get(n)), n)]
-        first = [f"{n} = {v}" for n, v in small.items() if n in read or shapes]
+        data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}
+        shapes = [a.shape for v in data.values() for _, a in arrays(v)]
+        first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, end)
             texts = dict[str, None]()
             for one in writer.write():
-                if len(texts) >= MOST or last in done:
+                if len(texts) >= MOST or last in settled:
                     break
                 marked = "\n".join([*first, *one.lines])
                 steps = bool(re.search(r"«(?!size)[^»]*\bT\b", marked))
@@ -86,14 +75,9 @@ def candidates(
                     continue
                 through_time |= writer.through_time and steps
                 for text in dict.fromkeys([marked, _at_rest(one, marked)]):
-                    if text not in texts and last not in done:
+                    if text not in texts and last not in settled:
                         texts[text] = None
                         yield Example(rendered(text, writer.sizes), WRITTEN, piece.names, writer.sizes, text)
-                        done |= {last} if piece.names in settled else set()
-
-
-def _data(value: Any) -> Any:
-    return value if isinstance(value, (np.ndarray, dict, list)) else None
 
 
 def _at_rest(found: Found, marked: str) -> str:

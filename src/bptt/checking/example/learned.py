@@ -58,25 +58,22 @@ def at(node: Node, path: Path) -> Node:
 
 def known(node: Node) -> bool:
     """Return whether nothing of it is unknown."""
-    match node:
-        case None:
-            return False
-        case ("rows", _, child):
-            return known(child)
-        case ("tuple", _, *children):
-            return all(map(known, children))
-        case ("dict", entries):
-            return bool(entries) and all(map(known, entries.values()))
-    return True
+    if node is None or isinstance(node, str):
+        return node is not None
+    parts = [*node[1].values()] if node[0] == "dict" else node[2:]
+    return bool(parts) and all(map(known, parts))
 
 
-def worded(node: Node, path: Path) -> str:
-    """Return what is known as the text of an example; what is unknown is asked of ``_watch``."""
+def worded(node: Node, path: Path, plain: bool = False) -> str:
+    """Return what is known as the text of an example; what is unknown is asked of ``_watch``.
+
+    A dict of which no more keys are wanted is `plain`.
+    """
     match node:
         case None:
             return f"_watch.unknown{path!r}" if len(path) > 1 else f"_watch.unknown({path[0]!r})"
         case ("rows", symbol, child):
-            text = worded(child, (*path, "*"))
+            text = worded(child, (*path, "*"), plain)
             if not known(child):
                 return f"_watch.rows({path!r}, [{text} for _ in range(«size {symbol}»)])"
             inner = re.fullmatch("«((?:onehot |zeros |tokens |labels )?)(.*)»", text)
@@ -86,38 +83,23 @@ def worded(node: Node, path: Path) -> str:
                 return f"«{'tokens' if text == '2' else 'labels'} {symbol}»"
             return f"[{text} for _ in range(«size {symbol}»)]"
         case ("tuple", _, *children):
-            return "(" + ", ".join(worded(c, (*path, k)) for k, c in enumerate(children)) + ")"
+            return "(" + ", ".join(worded(c, (*path, k), plain) for k, c in enumerate(children)) + ")"
         case ("dict", entries):
-            inside = ", ".join(f"{k!r}: {worded(c, (*path, k))}" for k, c in entries.items())
-            return f"{{{inside}}}" if known(node) else f"_watch.entries({path!r}, {{{inside}}})"
+            inside = ", ".join(f"{k!r}: {worded(c, (*path, k), plain)}" for k, c in entries.items())
+            return f"{{{inside}}}" if plain else f"_watch.entries({path!r}, {{{inside}}})"
     return str(node)
 
 
 @dataclass
 class Learner:
-    """Finds what the arguments of a call may be.
+    """Finds what the arguments of a call may be."""
 
-    Attributes
-    ----------
-    run : callable
-        Runs the call with a text for each argument.
-    names : mapping
-        By argument, texts that its name makes likely.
-    sizes : mapping
-    over : callable
-        Whether there is no more time.
-    like : callable
-        Texts that the key of a dict makes likely.
-    before : str
-        The lines of the example before the call.
-    """
-
-    run: Callable[[Watch, dict[str, str]], Trial]
-    names: Mapping[str, Sequence[str]]
+    run: Callable[[Watch, dict[str, str]], Trial]  # the call, with a text for each argument
+    names: Mapping[str, Sequence[str]]  # by argument, texts that its name makes likely
     sizes: Sizes
-    over: Callable[[], bool]
-    like: Callable[[str], list[str]]
-    before: str = ""
+    over: Callable[[], bool]  # whether there is no more time
+    like: Callable[[str], list[str]]  # texts that the key of a dict makes likely
+    before: str = ""  # the lines of the example before the call
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
         """Yield texts for the arguments with which the call runs, the likelier first."""
@@ -137,9 +119,9 @@ class Learner:
             watch = Watch()
             trial, use = self.run(watch, texts), watch.use
             if use is None:
-                unknown = [hole for hole, node in tree.items() if not known(node)]
                 if trial.error is None:  # what was never used may be anything
-                    yield {**texts, **{hole: self.names[hole][0] for hole in unknown}}
+                    ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
+                    yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
                 continue
             hole, *path = use.path
             likely = [*self._named(tree, hole, tuple(path)), "1", "2"]
@@ -147,14 +129,18 @@ class Learner:
             cost += 2 * (trial.odd + odd(sums))  # something was broadcast that should not
             for k, node in enumerate(self._all(tree, hole, tuple(path), use)):
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
-                unlike = bool(_axes(node)) and node not in likely if isinstance(node, str) else node[1] == "N"
+                unlike = (
+                    (node == "0.1" or bool(_axes(node))) and node not in likely
+                    if isinstance(node, str)
+                    else node[1] == "N"
+                )
                 entry = (cost + unlike + (k > 5) / 2, tuple(-r for r in trial.rank), k), next(count), after
                 heapq.heappush(queue, entry)
 
     def _all(self, tree: dict[str, Node], hole: str, path: Path, use: Use) -> list[Node]:
         """Return what a value may be: something that the example has, or what its use leaves possible."""
         texts, made = list(dict.fromkeys(self.names[hole])), self._options(tree, hole, path, use)
-        if not any(map(_axes, texts)):  # no data are wanted
+        if not any(map(_axes, texts)) and not (use.kind == "shape" and "." in hole):  # no data are wanted
             made = [node for node in made if isinstance(node, str) and not _axes(node)]
         if path or tree[hole]:
             return made
@@ -181,16 +167,15 @@ class Learner:
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
                 symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
-                return [*(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
+                sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
+                return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
                 sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]
                 return [token] if "*" in path else [*sizes[:3], token, "«size H»", "«size T»"]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
-                return [
-                    *self._of(use, inside, tree),
-                    *([f"np.array({worded(put(here, ('*',), token), ())})"]),
-                ]
+                tokens = f"np.array({worded(put(here, ('*',), token), ())})"
+                return [*self._of(use, inside, tree), tokens]
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
@@ -214,7 +199,7 @@ class Learner:
         if shapes and use.kind in _PRODUCTS:
             n = self._symbol(shapes[0][-2:][0] if use.place == 0 else shapes[0][-1])
             found = [t for t in inside if self._fits(t, shapes[0], use.place)]
-            if not any(t in inside[:3] for t in found):
+            if "*" in use.path or not any(t in inside[:3] for t in found):
                 sides = ("N", "", "1", "H", "V", "D", "4*H", "3*H")
                 found += [f"«{side} {n}»" if use.place == 0 else f"«{n} {side}»" for side in sides]
         elif shapes and use.kind in _JOINED:
@@ -228,6 +213,7 @@ class Learner:
             shape = max(shapes, key=len)
             found = [t for t in inside if self._fits(t, shape)]
             same = [self._symbol(n) for n in shape]
+            found += [f"«{same[0]} 1»"] * (len(same) == 2 and any("1" in _axes(t)[1:] for t in inside[:4]))
             found += ["«" + " ".join("N" if s == "1" else s for s in same) + "»"] * (len(same) > 1)
             found += [f"«{' '.join(same)}»"]
             found += [f"«N {same[0]}»", f"«{same[0]} N»"] if len(same) == 1 else []
@@ -239,28 +225,20 @@ class Learner:
             if data and not any("N" in axes for axes in data):  # one sequence
                 found.sort(key=lambda t: "N" in _axes(t))
             if any("onehot" in t for t in inside[:1]):
-                found = [
-                    t.replace("«", "«onehot ")
-                    for t in found
-                    if _axes(t).count("V") == 1 and "onehot" not in t
-                ] + found
+                classes = [t for t in found if _axes(t).count("V") == 1 and "onehot" not in t]
+                found = [*(t.replace("«", "«onehot ") for t in classes), *found]
             return list(dict.fromkeys(found))
         count = len(use.others[0]) if use.kind == "shape" and use.others[0] else None
-        return [
-            t
-            for t in dict.fromkeys([*inside, *_GENERAL])
-            if (axes := _axes(t)) and count in (None, len(axes))
-        ]
+        every = dict.fromkeys([*inside, *_GENERAL])
+        return [t for t in every if (axes := _axes(t)) and count in (None, len(axes))]
 
     def _indexed(self, key: tuple[Any, ...], inside: list[str]) -> list[Node]:
         """Return arrays that are indexed with numbers and slices."""
         where = [k for k, one in enumerate(o for o in key if o is not None) if not isinstance(one, slice)]
         count = sum(o is not None and o is not Ellipsis for o in key)
         fits = [t for t in [*inside, *_GENERAL] if len(_axes(t)) >= count]
-        return sorted(
-            dict.fromkeys(fits),
-            key=lambda t: (not any(_axes(t)[k] == "T" for k in where), len(_axes(t)) != count),
-        )
+        through = {t: any(_axes(t)[k] == "T" for k in where) for t in fits}
+        return sorted(through, key=lambda t: (not through[t], len(_axes(t)) != count))
 
     def _named(self, tree: dict[str, Node], hole: str, path: Path) -> list[str]:
         """Return what a name makes likely, for an entry of it: without the axes that were gone through."""

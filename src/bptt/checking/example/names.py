@@ -64,12 +64,14 @@ def small_constants(source: Source) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in source.tree.body:
         match node:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                pairs = zip(targets, values, strict=False)
             case ast.Assign(targets, value):
-                pairs = [(target, value) for target in targets]
-                if isinstance(targets[0], ast.Tuple) and isinstance(value, ast.Tuple):
-                    pairs = list(zip(targets[0].elts, value.elts, strict=False))
-                for one, number in pairs:
-                    match one, number:
-                        case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
-                            found[name] = SIZES[size_of(name)]
+                pairs = zip(targets, [value] * len(targets), strict=True)
+            case _:
+                continue
+        for target, number in pairs:
+            match target, number:
+                case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
+                    found[name] = SIZES[size_of(name)]
     return found

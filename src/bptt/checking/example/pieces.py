@@ -19,6 +19,9 @@ _BACK = re.compile(
 _WHOLE = re.compile(
     r"loss|train|step|fit|optimi[sz]e|learn|update|sgd|bptt|both|fb|forward_?back", re.IGNORECASE
 )
+TRAINS = re.compile(rf"{_BACK.pattern}|train|fit|optimi[sz]e|learn|update|sgd|loss_?f", re.IGNORECASE)
+"""What the names of calls have in a loop that trains."""
+
 _FORWARD = re.compile(
     r"f(?:or|ro)w(?:ar)?d|fwd|fprop|feed|fw|propagat|call|step|run|pass|predict|comput|cell|rnn|lstm|gru|unroll|"
     r"encode|model|network|x_list_add|activat|process",
@@ -35,18 +38,12 @@ _NEVER = re.compile(
 
 @dataclass(frozen=True)
 class Piece:
-    """What one example shows.
+    """What one example shows."""
 
-    Attributes
-    ----------
-    owner : type or None
-        The class whose methods they are.
-    calls : tuple of str
-        The names of the functions, in the order in which they are called; the last takes gradients back.
-    """
-
-    owner: type | None
-    calls: tuple[str, ...]
+    owner: type | None  # the class whose methods they are
+    calls: tuple[
+        str, ...
+    ]  # the functions, in the order in which they are called; the last takes gradients back
     weight: float = 0.0
 
     @property
@@ -184,9 +181,12 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         inside = bool({node.name for node in code.reached(functions[name], owner)} & set(forwards))
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
         if inside or (alone and name not in handed):
-            yield Piece(owner, (name,), weight + 0.2 * inside)
+            yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        for k, forward in enumerate(likely[:3]):
+        trains = re.search(
+            "train|fit|sgd|optimi[sz]e|learn", name, re.IGNORECASE
+        )  # it has a forward of its own
+        for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
         if _WHOLE.search(name) and name not in handed:

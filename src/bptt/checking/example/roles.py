@@ -23,7 +23,7 @@ _COTANGENT = re.compile(
 _MANY = r"(?:size|dim(?:ension)?s?|units|nodes?|width|neurons|len(?:gth)?|num|ct|n|channels?|features)"
 _NAMES: tuple[tuple[str, str], ...] = (
     ("size:H", rf"(?:n_?)?(?:hidden|hid|h|state|mem_cell|rnn|lstm|gru|recurrent|context|cell)_?{_MANY}|"
-     r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
+     r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
     ("size:V", r"vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"
      r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|out"),
@@ -33,6 +33,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
     ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|emb|data|features?|wordvec)_?{_MANY}|"
      r"(?:total_)?features?|d|e|inputs?|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)|in"),
     ("size:N", r"batch(?:_?size)?|n|m|bs|n_?(?:ex|examples|samples)|mini_?batch"),
+    ("once", r"(?:n|num|max|total)?_?(?:of_)?(?:epochs?|iter(?:ation)?s?)"),
     ("layers", r"n(?:um)?_?layers|depth(?:_size)?|layers"),
     ("rate", r"learn(?:ing)?_?rate|lr|eta|alpha|rate|step_?size|l_rate"),
     ("params", r"param(?:eter)?s?|model|weights|p|thetas?|w_dict|params_dict|net"),
@@ -83,7 +84,7 @@ _MORE = {
                "np.array(«labels N»)", "2", "T N H", "T H", "T H 1", "T 1", "T 1 1", "T N D", "N T D", "N H",
                "T D", "T", "N", "N 1", "1 N", "list(«onehot T V 1»)", "list(«onehot T V»)", "0.5", "'cbac'"),
     "tokens": ("np.array(«tokens T N»)", "np.array(«tokens N T»)", "tokens T", "np.array(«tokens T»)"),
-    "token": ("2",), "rate": ("0.1",), "layers": ("1", "2", "[«size H»]"), "t": ("0",),
+    "token": ("2",), "once": ("1",), "rate": ("0.1",), "layers": ("1", "2", "[«size H»]"), "t": ("0",),
 }  # fmt: skip
 
 
@@ -143,6 +144,7 @@ def kinds(name: str) -> tuple[str, ...]:
     ('h', 'W:x', 'W:y', 'b:y', 'size:H')
     """
     low, bare = name.lower(), state_name(name).lower()
+    low = re.sub(r"^(?:number|nb|no)_(?:of_)?", "n_", low)
     found = [kind for kind, words in _NAMES if re.fullmatch(words, bare if kind in "xh" else low)]
     if _BIAS.match(name):
         found.insert(0, "b:y" if re.search(r"[yv]$|out|q$", name) else "b")

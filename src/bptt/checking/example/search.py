@@ -65,6 +65,8 @@ class Found:
     chosen: dict[str, str]
     trial: Trial
     outputs: dict[str, Any] = field(default_factory=dict)
+    steps: bool = False  # of time, each of which is a call
+    unlike: bool = False  # no gradient at what it returned fits: any other may be
 
 
 def fill(
@@ -80,22 +82,8 @@ def fill(
 ) -> Iterator[Found]:
     """Yield ways to fill a call's holes so that it runs, as they are found; at the end those that are odd.
 
-    Parameters
-    ----------
-    before : Found
-        The example so far.
-    call : Call
-    file : dict
-        What the file defines.
-    deadline : float
-        In terms of `time.monotonic`.
-    sizes : mapping
-    like : function
-        What a name makes likely.
-    watched : function, optional
-        Scores a trial that ran.
-    roots : tuple of str
-        Names whose arrays a trial keeps as they are before its last line.
+    `like` says what a name makes likely, `watched` scores a trial that ran, and of `roots` a trial keeps the
+    arrays as they are before its last line. The `deadline` is in terms of `time.monotonic`.
     """
     holes, tried = call.holes, dict[tuple[str, ...], Trial]()
     text = rendered("\n".join(before.lines), sizes)

@@ -67,15 +67,8 @@ def run(
 ) -> Trial:
     """Execute an example in a file's names, which are as before afterwards.
 
-    Parameters
-    ----------
-    text : str
-    names : dict
-        What the file defines: the very dict that its functions read, so that they see what the example binds.
-    watched : function, optional
-        Is called with the trial, before the file's arrays are put back.
-    roots : tuple of str
-        Names whose arrays are kept as they are before the last line.
+    `names` is the dict that the file's functions read: they see what the example binds. `watched` is called
+    before the file's arrays are put back; of `roots` the arrays are kept as they are before the last line.
     """
     count, before = text.count("\n") + 1, dict(names)
     trial = Trial(done=-count - 1)

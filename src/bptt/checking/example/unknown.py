@@ -123,11 +123,10 @@ class _Shape:
     def __iter__(self) -> Any:
         return self.watch.used(self.path, "shape", _unpacked())
 
-    def __getitem__(self, k: Any) -> Any:
+    def __getitem__(self, _key: Any = None) -> Any:
         return self.watch.used(self.path, "shape", None)
 
-    def __len__(self) -> int:
-        return self.watch.used(self.path, "shape", None)
+    __len__ = __getitem__
 
     def __eq__(self, other: object) -> Any:
         return self.watch.used(self.path, "like", *([np.zeros(other)] if isinstance(other, tuple) else []))

@@ -4,6 +4,7 @@ Each call's holes are filled in turn (`search`); a backward may be given what it
 """
 
 import ast
+import functools
 import inspect
 import itertools
 import re
@@ -14,9 +15,10 @@ import numpy as np
 
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
+from bptt.checking.example.score import scorer
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
-from bptt.checking.example.texts import Sizes
-from bptt.checking.example.trial import Trial, arrays, odd
+from bptt.checking.example.texts import Sizes, rendered
+from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
     BEFORE,
     KINDS,
@@ -52,9 +54,7 @@ class Writer:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
         *forwards, last = self.piece.calls
         nothing, making = Found([], {}, Trial(names=self.file)), self._constructor()
-        for made in itertools.islice(
-            self._fill(nothing, making), bool(making.lines)
-        ):  # its sizes may be its own
+        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
@@ -65,23 +65,22 @@ class Writer:
         for forward in forwards:
             ways = self._forward(forward, making)
             if forward != last:
-                ways = (found for way in ways for found in (*self._with_loss(way), way))
+                ways = (f for way in ways for f in self._steps(way, forward) or (*self._with_loss(way), way))
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
-                found = self._backward(way, name, Call() if forwards else making, alone=not forwards)
-                yield from itertools.islice(found, 1 if forwards else None)
+                if not forwards:
+                    yield from self._backward(way, name, making, alone=True)
+                    continue
+                for way.unlike in (False, True):
+                    found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
+                    yield from found
+                    if found:
+                        break
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        return fill(
-            before,
-            call,
-            self.file,
-            self.end,
-            self.sizes,
-            like=lambda name: self._by_name(name, self.through_time),
-            **more,
-        )
+        like = functools.partial(self._by_name, through_time=self.through_time)
+        return fill(before, call, self.file, self.end, self.sizes, like=like, **more)
 
     def _function(self, name: str) -> Any:
         return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
@@ -120,9 +119,8 @@ class Writer:
         loops = not making and self.code.loops(function, self.piece.owner)
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
-        if not own and p.default is p.empty and not (making and size_of(p.name)):
-            makers = self._makers(p.name) if kinds(p.name)[:1] == ("params",) else []
-            own = makers
+        if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
+            own = self._makers(p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         call.holes[key] = own or self._texts(p, loops, making) or ["None"]
         return f"<{key}>"
@@ -130,6 +128,8 @@ class Writer:
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
         found = self._by_name(p.name, through_time, making)
+        if kinds(p.name)[:1] == ("once",):
+            return ["1"]
         if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
             return [f"«size {size if size in (*'DHV',) else 'H'}»", *found[:3], LEFT_OUT]
         if not kinds(p.name):
@@ -221,6 +221,25 @@ class Writer:
         found.lines[-1] = call
         found.trial.names |= found.outputs
 
+    def _steps(self, way: Found, name: str) -> list[Found]:
+        """Return an example of several steps, where a method does one and its object keeps the state."""
+        function, outputs = self._function(name), [*way.outputs]
+        given = required(function)
+        loops = self.code.loops(function, self.piece.owner)
+        if loops or not self.instance or len(given) != 1 or len(outputs) != 1:
+            return []
+        x, out = given[0], f"{outputs[0]}s"
+        lines = [line for line in way.lines[:-1] if not line.startswith(f"{x} = ")]
+        lines += [f"{x}s = [{way.chosen[x]} for _ in range(«size T»)]"]
+        call = f"{out} = [{self._named(name)}({x}) for {x} in {x}s]"
+        trials = [
+            run(rendered("\n".join([*lines, *more, call]), self.sizes), self.file)
+            for more in ([], [f"{x}s[0] = -{x}s[0]"])
+        ]
+        if any(one.error for one in trials) or np.array_equal(*(one.names[out][-1] for one in trials)):
+            return []
+        return [Found([*lines, call], way.chosen, trials[0], {out: trials[0].names[out]}, True)]
+
     def _with_loss(self, way: Found) -> Iterator[Found]:
         """Yield an example with a line that asks for the loss, where the code says what it is."""
         target = fresh("loss", {*self.file, *re.findall(r"\w+", "\n".join(way.lines))})
@@ -242,9 +261,20 @@ class Writer:
         function = way.outputs.get(name) or self._function(name)
         call = Call(list(making.lines), dict(making.holes))
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
-        self._call(call, "grads = " + (name if name in way.outputs else self._named(name)), function, option)
+        each = required(function)
+        if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):
+            call.lines += [f"{each[0]}s = [np.random.randn(*v.shape) for v in {next(iter(way.outputs))}]"]
+            call.lines += [f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"]
+        else:
+            target = "grads = " + (name if name in way.outputs else self._named(name))
+            self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        for f in self._fill(way, call, watched=self._scorer(roots), roots=roots):
+        for f in self._fill(
+            way,
+            call,
+            watched=scorer(roots, self.file, self.instance, self.first, self.through_time),
+            roots=roots,
+        ):
             if not f.trial.score:
                 continue
             f.chosen = way.chosen | f.chosen
@@ -256,44 +286,6 @@ class Writer:
             elif isinstance(value, tuple) and len(set(names)) == len(value) <= 12 and not taken & set(names):
                 f.lines[-1] = f"{', '.join(names)} = {line}"
             yield f
-
-    def _scorer(self, roots: tuple[str, ...]) -> Callable[[Trial], None]:
-        """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
-
-        def is_weight(path: str) -> bool:
-            kind = "" if is_cotangent(last_name(path)) else (kinds(last_name(path)) or ("",))[0]
-            return (
-                path in self.first
-                or kind[:1] in ("W", "b")
-                or kind == "params"
-                or path.split("[")[0] in self.file
-            )
-
-        def watched(trial: Trial) -> None:
-            new = {n: v for n, v in trial.names.items() if n not in (*self.file, self.instance)}
-            after = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
-            before = {p: a for p, a in trial.start.items() if p in after and not is_cotangent(last_name(p))}
-            moved = {p for p, a in before.items() if is_weight(p) and not np.array_equal(after[p], a)}
-            wanted = [a.shape for p, a in before.items() if is_weight(p) and p not in moved]
-            wanted += [
-                a.shape for n, v in new.items() if n != "grads" and (is_weight(n)) for _, a in arrays(v, n)
-            ]
-            got = [a.shape for _, a in arrays(new.get("grads"))]
-            got += [
-                a.shape
-                for p, a in after.items()
-                if is_cotangent(last_name(p)) or "grad" in p or p not in trial.start
-            ]
-            got += [a.shape for n, v in new.items() for p, a in arrays(v, n) if is_cotangent(last_name(p))]
-            count = len(moved)
-            for shape in wanted:
-                if shape in got:
-                    got.remove(shape)
-                    count += 1
-            several = len(wanted) + len(moved)
-            trial.score = count / several if several else 0.5 * (bool(got) and self.through_time)
-
-        return watched
 
     # --- what a backward is handed
 
@@ -307,15 +299,14 @@ class Writer:
     def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
-        given = {
-            n: v for n, v in names.items() if n not in self.file and n != self.instance and n not in outputs
-        }
-        inline = {f: t for f, t in way.chosen.items() if f not in given and t}
+        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance)}
         pool = {**outputs, **given}
-        if p.name in pool or p.name in inline:
-            return [p.name if p.name in pool else inline[p.name]]
+        own = [p.name] * (p.name in pool) + [n for n in (f"{p.name}_", f"{p.name}__") if n in given]
+        own += [text for hole, text in way.chosen.items() if text and hole == p.name]
+        if own:
+            return own[:1]
         if p.default is not p.empty:
-            return [LEFT_OUT]
+            return ["1" if kinds(p.name)[:1] == ("once",) else LEFT_OUT]
         held = dict(arrays(names.get(self.instance), self.instance)) if self.instance else {}
         floats = {n: v for n, v in pool.items() if isinstance(v, float) or next(arrays(v), None)}
         states = [n for n in floats if n in outputs or (kinds(n)[:1] == ("h",) and nearness(p.name, n) >= 3)]
@@ -323,6 +314,8 @@ class Writer:
         held = {q: a for q, a in held.items() if q not in self.first and not is_cotangent(last_name(q))}
         changed = sorted(held, key=lambda q: -nearness(p.name, q))[:6]
         gradients = [cotangent(n, floats[n]) for n in states] + [cotangent(n, held[n]) for n in changed]
+        stacks = [f"np.array({n}){t}" for n in outputs if way.steps for t in ("", ".T")]
+        gradients = [*(f"np.random.randn(*{stack}.shape)" for stack in stacks), *gradients]
         before = bool(BEFORE.search(p.name))
 
         def likeness(n: str) -> float:
@@ -337,7 +330,8 @@ class Writer:
             labels = [n for n in passed if n in given and "target" in kinds(n)]
             return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
         if is_cotangent(p.name):
-            return [*gradients, "1.0"] if gradients else passed
+            unlike = [f"«{axes}»" for axes in ("T N H", "T H", "T H 1", "N H", "H", "H 1")]
+            return unlike if way.unlike else [*gradients, "1.0"] if gradients else passed
         if kind == "cache":
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
