@@ -141,7 +141,7 @@ def test_right_code_is_left_alone(tmp_path: Path) -> None:
 
 def test_what_no_edit_makes_right_is_not_offered(tmp_path: Path) -> None:
     """What came in is kept nowhere."""
-    wrong = changed(("ys = xs, [h], []", "ys = [np.cos(x) for x in xs], [h], []"), code=RIGHT)
+    wrong = changed(("ys = xs, [h], []", "ys = [np.cos(3 + np.sin(x)) for x in xs], [h], []"), code=RIGHT)
     mended = mend(*examined(tmp_path, wrong), seconds=30)
     assert not mended.whole
     assert not mended.mends
@@ -154,3 +154,53 @@ def test_another_example_must_be_right_too(tmp_path: Path) -> None:
     one = examined(tmp_path, RIGHT.replace("(1 - h**2)", "(1 - h)"))
     assert mend(*one, seconds=60, examples=[EXAMPLE.replace(", 5)", ", 7)")]).whole
     assert not mend(*one, seconds=3, examples=[EXAMPLE.replace("(4, 3, 5)", "(4, 2, 5)")]).whole
+
+
+HELPED = """
+import numpy as np
+
+
+def slope(y):
+    return 1 - y * y
+
+
+class Step:
+    def __init__(self, D, H):
+        self.W, self.V, self.U = np.random.randn(H, D), np.random.randn(5, H), np.random.randn(3, 5)
+
+    def forward(self, x, target):
+        self.x, self.y, self.target = x, np.tanh(self.W @ x), target
+        self.z = np.tanh(self.V @ self.y)
+        e = np.exp(self.U @ self.z)
+        self.p = e / e.sum()
+        return -np.log(self.p[target, 0])
+
+    def backward(self):
+        d = self.p.copy()
+        d[self.target] -= 1
+        dU, dz = d @ self.z.T, self.U.T @ d * slope(self.z)
+        dV, dy = dz @ self.y.T, self.V.T @ dz * slope(self.y)
+        return dy @ self.x.T, dV, dU
+"""
+STEP = "step = Step(3, 4)\nloss = step.forward(np.random.randn(3, 1), 1)\ndW, dV, dU = step.backward()"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return 1 - y * y", "return 1 - y + y"),  # what a helper gives is no gradient of anything
+        ("d = self.p.copy()", "d = -self.p.copy()"),  # it becomes one when it is changed in place
+        ("d[self.target] -= 1", "d[self.target] -= 2"),
+    ],
+)
+def test_what_is_no_gradient_is_mended_by_trial(old: str, new: str, tmp_path: Path) -> None:
+    wrong = HELPED.replace(old, new)
+    mended = mend(*examined(tmp_path, wrong, STEP), seconds=60)
+    assert mended.whole
+    assert [one.line for one in mended.mends] == [line(wrong, new)]
+
+
+def test_a_sum_that_starts_elsewhere_is_mended_at_its_start(tmp_path: Path) -> None:
+    wrong = changed(("dWx, dWh, dV = np.zeros_like(self.Wx)", "dWx, dWh, dV = np.array(self.Wx)"), code=RIGHT)
+    mended = mend(*examined(tmp_path, wrong), seconds=60)
+    assert [one.line for one in mended.mends] == [line(wrong, "dWx, dWh, dV = ")]

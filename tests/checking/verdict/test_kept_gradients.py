@@ -287,3 +287,44 @@ def test_the_gradients_of_layers_whose_arrays_have_the_same_names_are_told_apart
     assert examined(tmp_path, LAYERS, example).judged.verdict == "right"
     faulty = LAYERS.replace('"W": a.T @ d', '"W": a.T @ (d if len(gs) != 1 else d**2)')
     assert {g.name for g in examined(tmp_path, faulty, example).judged.wrong} == {"ps[1]['W']"}
+
+
+CELL = """
+import numpy as np
+
+
+class Cell:
+    def __init__(self, D, H):
+        self.W, self.b = np.random.randn(D, H), np.random.randn(H)
+        self.dW, self.db = np.zeros((D, H)), np.zeros(H)
+
+    def forward(self, x):
+        self.x, self.y = x, np.tanh(x @ self.W + self.b)
+        return self.y
+
+    def backward(self, dy):
+        da = dy * (1 - self.y**2)
+        self.dW += self.x.T @ da
+        self.db += da.sum(0)
+"""
+ONCE = "cell = Cell(3, 4)\ny = cell.forward(np.random.randn(2, 3))\ncell.backward(np.random.randn(2, 4))"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict", "note"),
+    [
+        ("", "", "right", ""),
+        ("        self.db += da.sum(0)\n", "", "wrong", "nothing is added"),
+        ("self.db += da.sum(0)", "self.db = da.sum(1)", "wrong", "(2,), and not (4,)"),
+        ("self.db += da.sum(0)", "self.db = 0", "cannot tell", ""),
+        ("self.db += da.sum(0)", "self.other = da", "wrong", "nothing is added"),
+    ],
+)
+def test_what_has_no_gradient_beside_others_is_not_passed_over(
+    old: str, new: str, verdict: str, note: str, tmp_path: Path
+) -> None:
+    judged = examined(tmp_path, CELL.replace(old, new), ONCE).judged
+    assert judged.verdict == verdict
+    assert [g.name for g in judged.wrong] == ["cell.b"] * (verdict == "wrong")
+    assert all(note in g.note for g in judged.wrong)
+    assert verdict != "cannot tell" or "cell.b" in judged.reason

@@ -115,6 +115,9 @@ def options(node: ast.expr, parent: ast.AST | None, text: Text, scope: Scope) ->
         elif isinstance(node, ast.Call):
             names |= {"f": text.of(node.func)} | dict(zip("ab", map(text.of, node.args), strict=False))
             forms += _calls(node, now, names, scope)
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            names |= {"a": text.of(node.left), "b": text.of(node.comparators[0])}
+            forms += [(f"{{a}} {sign} {{b}}", OPERATOR, 1.0) for sign in ("<", "<=", ">", ">=", "==")]
         elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
             names["a"] = text.of(node.operand)
             forms.append(("{a}", SIGN, 1.0))

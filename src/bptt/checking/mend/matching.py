@@ -73,13 +73,30 @@ class Matching:
         return sorted(found.values(), key=lambda e: (round(e.cost, 2), len(e.applied(self.text.text))))
 
     @np.errstate(all="ignore")
-    def blind(self, most: float) -> Iterator[Edit]:
-        """Yield the small edits up to a cost, whatever they give: what is read here may be wrong, too."""
-        for node, parent, _ in holes(self.place.value):
-            for option in options(node, parent, self.text, self.scope):
-                edit = Edit(((*self.text.span(node), option.texts[-1]),), option.reason, option.cost)
-                if option.cost <= most and not _vanishes(self.place.edited(edit)):
-                    yield edit
+    def blind(self, most: float) -> list[list[Edit]]:
+        """Return the small edits up to a cost that give something else, whatever that is.
+
+        Each with fewer parentheses first, and last with as many as it may need.
+        """
+        now = _bytes(self._filled(compiled(self.place.edited(Edit((), "", 0.0))), None))
+        found: dict[bytes, list[list[Edit]]] = {}
+        for node, parent, bound in holes(self.place.value):
+            code, said = self._with_hole(node), self.text.of(node)
+            here = self.scope.value(said)
+            plain = isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and not bound
+            others = joined(node, parent, here, said, self.scope) if plain else ()
+            alike = (o for o in others if not o[1] and o[0].value.shape == getattr(here, "shape", None))
+            instead = (joining(said, part, "", cost + 0.3, self.scope) for part, _, cost in alike)
+            for option in itertools.chain(options(node, parent, self.text, self.scope), instead):
+                span, why = self.text.span(node), (option.reason, option.cost)
+                edits = [Edit(((*span, text),), *why) for text in dict.fromkeys(option.texts)]
+                if option.cost > most or _vanishes(edited := self.place.edited(edits[-1])):
+                    continue
+                value = None if bound else self._filled(code, self.scope.value(option.texts[-1]))
+                key = edited.encode() if bound else _bytes(value)
+                if key not in (now, b""):
+                    found.setdefault(key, []).append(edits)
+        return [one for some in found.values() for one in sorted(some, key=lambda edits: edits[0].cost)[:2]]
 
     def _small(self) -> Iterator[tuple[ast.expr, Option]]:
         until = time.process_time() + self.seconds
@@ -156,6 +173,14 @@ class Matching:
         own = [n for n in names if not n.startswith("__")]
         before, after = (entries([some[n] for n in own]) for some in (names, trial))
         return before is None or (after is not None and np.array_equal(before, after))
+
+
+def _bytes(value: Any) -> bytes:
+    """Return what two values share if they are the same numbers; nothing where there is none."""
+    numbers = entries(value)
+    if numbers is not None:
+        return numbers.tobytes()
+    return b"" if value is None else repr(value)[:2000].encode()
 
 
 def _vanishes(text: str) -> bool:

@@ -2,8 +2,8 @@
 
 import ast
 import itertools
-import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,19 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import Chosen
+from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
-from bptt.checking.locate.classes import Step, classify
+from bptt.checking.locate.classes import classify
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
-from bptt.checking.mend.scope import copied
 from bptt.checking.mend.statements import operators, rewrites
-from bptt.checking.mend.trials import Edits, Mend, Trials
-from bptt.checking.taps.program import EXAMPLE, Hooks
+from bptt.checking.mend.trials import Edits, Mend, Trials, frames
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
@@ -36,6 +34,12 @@ QUICK = 1.9
 
 REWRITES = 250
 """Edits of whole statements that are tried beside others."""
+
+SWEEP = 0.45
+"""For which part of the time edits of single statements are tried, before several are looked for."""
+
+BLIND = 2.1
+"""The cost of edits that are tried although nothing says what the statement must give."""
 
 BEFORE = 12
 """What may have to be right before a place that is looked at."""
@@ -96,6 +100,7 @@ class Search:
         self.places: list[Hypothesis] = []
         self.together: list[Hypothesis] = []
         self.partly: list[Mend] = []
+        self.sweep = self._blind()
 
     @property
     def late(self) -> bool:
@@ -113,16 +118,16 @@ class Search:
                     fallback.append((cost, edits, places))
                 elif done := self._done(edits, places):
                     return done
-        if self.places and (done := self._rewritten(fallback)):
+        if done := self._rewritten(fallback) or self._swept(self.start + SWEEP * self.seconds):
             return done
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
                 return done
-        if not self.places and (done := self._rewritten([])):
-            return done
         for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
             if done := self._done(edits, places):
                 return done
+        if done := self._swept(self.start + self.seconds):
+            return done
         return Mended(self.partly, places=(self.places or self.together)[:1])
 
     def _rewritten(self, fallback: list[Found]) -> Mended | None:
@@ -130,7 +135,7 @@ class Search:
         least = min((cost for cost, _, _ in fallback), default=QUICK)
         rewritten = list(self._rewrites())
         for quick in (True, False):
-            for cost, edits in rewritten if quick else itertools.chain(rewritten, self._caches()):
+            for cost, edits in rewritten:
                 if self.late:
                     break
                 right = (cost <= least) == quick and self._right(self.trials.text(edits))
@@ -139,6 +144,15 @@ class Search:
             for _, edits, places in fallback if quick else ():  # those of the first place first
                 if done := self._done(edits, places):
                     return done
+        return None
+
+    def _swept(self, until: float) -> Mended | None:
+        """Return an edit of one statement that is found by trial, until some time."""
+        for edits in self.sweep:
+            if edits and (done := self._done(edits, self.places[:1])):
+                return done
+            if time.monotonic() > until:
+                break
         return None
 
     def where(self) -> Mended:
@@ -162,10 +176,11 @@ class Search:
         for one in itertools.islice(self.locator.single(late=late), PLACES):
             self.places.append(one)
             out: list[Found] = []
+            made = isinstance(one.unit.tree, ast.Name) and isinstance(one.unit.statement.tree, ast.Return)
             for edit in itertools.chain(self._operators(one), self._edits(one, [])[:6], self._missing(one)):
                 edits = {one.unit.statement.file: [edit]}
                 if self._right(self.trials.text(edits)):
-                    out.append((edit.cost, edits, [one]))
+                    out.append((edit.cost + made, edits, [one]))  # it was made elsewhere: there it is wrong
             yield out
             if self.late:
                 return
@@ -223,31 +238,14 @@ class Search:
 
     def _names(self, statement: int, overridden: Mapping[Unit, Any]) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""
-        out: dict[int, dict[str, Any]] = {}
-        count, running = itertools.count(), True
-
-        def pre(j: int) -> None:
-            if j == statement and running and (at := next(count)) < EXECUTIONS:
-                frame = sys._getframe(1)
-                hidden = frame.f_code.co_varnames if frame.f_locals is not frame.f_globals else ()
-                outer = {name: v for name, v in frame.f_globals.items() if name not in hidden}
-                out[at] = {**outer, **copied(frame.f_locals)}
-
-        try:
-            self.found.point.case.run(overriding(overridden, Hooks(pre=pre)))
-        except Exception:
-            return {}
-        finally:
-            running = False
-        return out
+        times = {statement: range(EXECUTIONS)}
+        return frames(self.found.point.case, times, overriding(overridden))[statement]
 
     # edits of whole statements
 
     def _rewrites(self) -> Iterator[tuple[float, dict[Path, list[Edit]]]]:
         """Yield edits of whole statements, the likeliest first."""
-        near = [h.unit.statement.tree.lineno for h in self.places[:2]]
-        near += [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
-        files: dict[Path, dict[int, Any]] = {}
+        near, files = self._near(), dict[Path, dict[int, Any]]()
         backward = [s for s in self.steps if s.kind in ("unexplained", "gradient")]
         for step in (*backward, *self.steps):  # what only computes values comes last
             function = step.statement.function
@@ -257,25 +255,35 @@ class Search:
             text = Text(self.program.sources[path].text)
             yield from ((e.cost, {path: [e]}) for e in rewrites(text, list(functions.values()), near))
 
-    def _caches(self) -> Iterator[tuple[float, dict[Path, list[Edit]]]]:
-        """Yield edits of what is only fetched: the cache of another step."""
-        fetching = [s for s in self.steps if s.kind in ("value", "other") and _fetches(s)]
-        for step in {s.execution.statement: s for s in fetching}.values():
-            source = self.program.sources.get(step.statement.file)
-            tree = getattr(step.statement.tree, "value", None)
-            if source is None or tree is None or step.statement.file == EXAMPLE:
+    def _blind(self) -> Iterator[dict[Path, list[Edit]]]:
+        """Yield small edits of single statements that make all right, whatever these give; or none.
+
+        A factor that a helper computes, what is fetched, what is changed in place: it is no gradient, and
+        nothing says what it must be.
+        """
+        near, found, sources = self._near(), [], self.program.sources
+        counts = Counter(one.statement for one in backward(self.found, self.chosen.forward))
+        suspected = {s.statement.function for s in self.steps if s.suspect}
+        names = frames(self.found.point.case, {j: [count // 2] for j, count in counts.items()})
+        for j, (seen, *_) in ((j, [*some.values()]) for j, some in names.items() if some):
+            statement = self.program.table.statements[j]
+            value, function = getattr(statement.tree, "value", None), statement.function
+            if value is None or statement.file not in sources or self.late:
                 continue
-            number = step.execution.statement
-            names = self._names(number, {})
-            if step.number not in names:
-                continue
-            place = Place(tree, step.statement.function or source.tree, Text(source.text))
-            matching = Matching(place, [Instance(names[step.number], np.zeros(0), ())])
-            for edit in matching.blind(1.4):
-                if self.late:
-                    return
-                if self._right(self.trials.value(number, place.edited(edit))):
-                    yield QUICK + edit.cost, {step.statement.file: [edit]}
+            place = Place(value, function or statement.tree, Text(sources[statement.file].text))
+            far = min([9, *(abs(statement.tree.lineno - line) for line in near)])
+            far = far if function in suspected else 2  # of what a helper computes there is little
+            blind = Matching(place, [Instance(seen, np.zeros(0), ())]).blind(BLIND)
+            found += [(far / 6 + edits[0].cost, j, place, edits) for edits in blind]
+        for _, j, place, edits in sorted(found, key=lambda one: (one[0], len(one[3][0].changes[0][2]))):
+            right = edits if self._right(self.trials.value(j, place.edited(edits[-1]))) else []
+            few = (e for e in right if self._right(self.trials.value(j, place.edited(e))))
+            yield {self.program.table.statements[j].file: [next(few)]} if right else {}
+
+    def _near(self) -> list[int]:
+        """Return the lines that are suspected."""
+        lines = [h.unit.statement.tree.lineno for h in self.places[:2]]
+        return lines + [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
 
     # several places
 
@@ -339,10 +347,3 @@ class Search:
 
 def _whole(reached: Sequence[float]) -> int:
     return sum(one == 1.0 for one in reached)
-
-
-def _fetches(step: Step) -> bool:
-    """Say whether a statement only takes what is kept somewhere."""
-    value = getattr(step.statement.tree, "value", None)
-    parts = value.elts if isinstance(value, ast.Tuple) else [value]
-    return all(isinstance(part, ast.Name | ast.Attribute | ast.Subscript) for part in parts)

@@ -2,16 +2,19 @@
 
 import ast
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bptt.checking.adjoints.choice import Chosen, best
 from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.record import Case
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
 from bptt.checking.mend.edit import Change, Edit, Text, compiled
+from bptt.checking.mend.scope import copied
 from bptt.checking.taps.program import Hooks, Program
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.judgement import again, judge
@@ -101,7 +104,9 @@ class Trials:
         def put(j: int, value: Any) -> Any:
             if j != statement:
                 return bounded(j, value)
-            frame = sys._getframe(2)  # the one whose statement it is
+            frame = sys._getframe(1)  # of others' hooks, or the one whose statement it is
+            while "PUT_" not in frame.f_globals and frame.f_back is not None:
+                frame = frame.f_back
             return eval(code, {**frame.f_globals, **frame.f_locals})
 
         try:
@@ -122,7 +127,10 @@ class Trials:
                 verdicts.append(judge(found, same[0]))
         except Exception:
             return False
-        return all(not v.wrong and any(g.verdict == "right" for g in v.gradients) for v in verdicts)
+        # what has no gradient here is given none at another point, where fewer adjoints are known
+        given = {g.name for g in verdicts[0].gradients if g.verdict != "not given"}
+        told = [{g.name: g.verdict for g in v.gradients if g.name in given}.values() for v in verdicts]
+        return all("right" in one and "wrong" not in one for one in told)
 
     def _bounded(self) -> Callable[[int, Any], Any]:
         """Return what ends a run that takes far more statements than before: a loop without an end."""
@@ -144,6 +152,31 @@ class Trials:
             for path, some in edits.items()
             for edit in sorted(some, key=lambda e: e.changes[0])
         ]
+
+
+def frames(
+    case: Case, times: Mapping[int, Container[int]], hooks: Hooks | None = None
+) -> dict[int, dict[int, dict[str, Any]]]:
+    """Return the names that statements see at some of their executions; none where it does not run."""
+    out: dict[int, dict[int, dict[str, Any]]] = {j: {} for j in times}
+    counts, running = Counter[int](), True
+
+    def pre(j: int) -> None:
+        if j in out and running:
+            if counts[j] in times[j]:
+                frame = sys._getframe(1)
+                hidden = frame.f_code.co_varnames if frame.f_locals is not frame.f_globals else ()
+                outer = {name: v for name, v in frame.f_globals.items() if name not in hidden}
+                out[j][counts[j]] = {**outer, **copied(frame.f_locals)}
+            counts[j] += 1
+
+    try:
+        case.run(replace(hooks or Hooks(), pre=pre))
+    except Exception:
+        return {j: {} for j in times}
+    finally:
+        running = False
+    return out
 
 
 def _changes(some: Sequence[Edit]) -> set[Change]:

@@ -7,14 +7,20 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
+from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.taps.values import Path
+from bptt.checking.taps.values import Path, shape, written
 from bptt.checking.verdict.gradient import Gradient, compare, cosine, harmless, hits, measured, owner_of
 from bptt.checking.verdict.kept import Kept
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
 """Names of arrays that may be gradients, and are no words that begin like one."""
+
+DATA = re.compile(
+    r"_*([xyt](?![a-z])|input|data|targ|label|sampl|seq|train|test|mask|batch|pos|lr|rate)", re.I
+)
+"""Names of arrays that have no gradient in many a backward."""
 
 
 def claim(
@@ -84,16 +90,20 @@ def claim(
             paths = {row.path for row in chosen.rows.explain(summed) if row.kind == "total"}
             fits = [g for g in rest if g.path in paths and g.shape == match.shape[1:]]
             for gradient in [g for g in fits if match.place or match.named_for(g.path)]:
-                gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
-                gradient.match = match
-                gradient.note, gradient.error = f"is not summed over its axis of {match.shape[0]}", np.inf
+                _wrong(gradient, match, f"is not summed over its axis of {match.shape[0]}")
                 rest.remove(gradient)
     for match in [one for one in loose if one.numbers.size == 1 and one.place]:
         for gradient in rest:
             whole = measured(found, chosen, gradient) * chosen.factor
             if whole.size > 1 and np.isclose(whole.sum(), match.numbers[0], rtol=1e-6, atol=1e-9):
-                gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
-                gradient.match, gradient.note, gradient.error = match, "is summed over all entries", np.inf
+                _wrong(gradient, match, "is summed over all entries")
+    for gradient in missing(gradients, found):
+        named = [k for k in (*keeps, *_zeros(found)) if k.named_for(gradient.path) > 1 and not k.update]
+        for match in named:
+            if not match.numbers.any():
+                _wrong(gradient, match, "is zero: nothing is added to it")
+            elif not set(gradient.shape) - {1} <= set(match.shape) and not _are_rows(match, gradient):
+                _wrong(gradient, match, f"has the shape {match.shape}, and not {gradient.shape}")
     for match in loose:
         if (
             rest
@@ -108,6 +118,39 @@ def claim(
             )
             gradients[-1].note = "is the gradient at nothing that the example starts from"
     _one_factor(gradients, found, chosen)
+
+
+def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
+    gradient.verdict, gradient.where, gradient.got = "wrong", match.text, match.numbers
+    gradient.match, gradient.note, gradient.error = match, note, np.inf
+
+
+def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
+    """Return the arrays without a gradient beside which, in one object, dict or list, others have theirs."""
+    point, beside = found.point, {g.path[:-1] for g in gradients if g.verdict == "right" and len(g.path) > 1}
+    start = point.first.names[point.start]
+    out = []
+    for one in gradients:
+        name = next((str(s) for _, s in reversed(one.path) if isinstance(s, str)), "")
+        state = STATE.match(name) and one.path in start and not start[one.path].any()
+        if one.verdict == "not given" and one.path[:-1] in beside and not state and not DATA.match(name):
+            out += [one] if one.path not in point.buffers else []
+    return out
+
+
+def _are_rows(match: Kept, gradient: Gradient) -> bool:
+    """Return whether an array may be some rows of a gradient: those that were looked up."""
+    return len(match.shape) > 1 and match.shape[1:] == gradient.shape[1:]
+
+
+def _zeros(found: Adjoints) -> list[Kept]:
+    """Return what was zero from the start, and is."""
+    last = found.record.held[-1].items()
+    return [
+        Kept(written(path), found.record.names[-1][path], shape(value), path, source=(-1, path))
+        for path, value in last
+        if not found.record.names[-1][path].any()
+    ]
 
 
 def _is_free(one: Kept, owner: Gradient | None) -> bool:

@@ -63,16 +63,13 @@ class Goal:
     """
 
     def __init__(self, found: Adjoints, judged: Judged) -> None:
-        self.wanted = list[Wanted]()
+        self.wanted, factor = list[Wanted](), judged.chosen.factor * _scaled(judged)
         for gradient in judged.gradients:
             match = gradient.match
             if match is None or gradient.verdict not in ("right", "wrong"):
                 continue
             right = gradient.verdict == "right"
-            if right:
-                numbers = match.numbers
-            else:
-                numbers = measured(found, judged.chosen, gradient) * judged.chosen.factor
+            numbers = match.numbers if right else measured(found, judged.chosen, gradient) * factor
             start = found.record.names[found.point.start].get(match.path) if match.update else None
             self.wanted.append(Wanted(gradient.name, match, numbers, start, right))
         paths = {gradient.name: gradient.path for gradient in judged.gradients}
@@ -101,20 +98,23 @@ class Goal:
         local = {one.kept.local for one in self.wanted if one.kept.local[0]}
         if not local:
             return hooks
-        put, post = dict[int, tuple[str, str]](), dict[int, tuple[str, str]]()
+        put, post = dict[int, list[tuple[tuple[str, str], int]]](), dict[int, tuple[str, str]]()
         for j, statement in enumerate(program.table.statements):
             tree, function = statement.tree, statement.function
             single = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else []
-            targets = single or getattr(tree, "targets", [])
-            for target in targets:
-                key = function.name if function is not None else "", ast.unparse(target)
-                if key in local:
-                    (post if isinstance(tree, ast.AugAssign) else put)[j] = key
+            for target in single or getattr(tree, "targets", []):
+                parts = target.elts if isinstance(target, ast.Tuple) else [target]
+                for n, part in enumerate(parts):
+                    key = function.name if function is not None else "", ast.unparse(part)
+                    if key in local and isinstance(tree, ast.AugAssign):
+                        post[j] = key
+                    elif key in local:
+                        put.setdefault(j, []).append((key, n if part is not target else -1))
 
         def noted(j: int, value: Any) -> Any:
             value = hooks.put(j, value)
-            if j in put:
-                held[put[j]] = value
+            for key, n in put.get(j, ()):
+                held[key] = value if n < 0 else value[n]
             return value
 
         def after(j: int, value: Any) -> None:
@@ -123,6 +123,13 @@ class Goal:
             hooks.post(j, value)
 
         return replace(hooks, put=noted, post=after)
+
+
+def _scaled(judged: Judged) -> float:
+    """Return by what all gradients that are right are multiplied before they are kept."""
+    right = [one for one in judged.gradients if one.verdict == "right" and (one.scaled or one.match)]
+    rates = {float(f"{one.scaled[1]:.9g}") if one.scaled else 1.0 for one in right}
+    return rates.pop() if len(rates) == 1 else 1.0
 
 
 def _read(kept: Kept, outcome: Outcome, held: dict[tuple[str, str], Any]) -> Any:

@@ -12,7 +12,7 @@ from bptt.checking.adjoints.table import Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, shape, written
-from bptt.checking.verdict.claims import claim, claim_locals
+from bptt.checking.verdict.claims import claim, claim_locals, missing
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
 
@@ -49,6 +49,8 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     explained |= {id(g.scaled[0]) for g in gradients if g.scaled is not None}
     all_of_it = all(id(one) in explained for one in keeps if one.numbers.size > 1 or is_gradient(one.path))
     verdict, reason = _overall(gradients, found.point.made, chosen, all_of_it)
+    if verdict == "right" and (left := missing(gradients, found)):
+        verdict, reason = "cannot tell", f"nothing is the gradient at {left[0].name}"
     return Judged(chosen, gradients, verdict, reason, keeps)
 
 
