@@ -78,14 +78,8 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
     settled = set[str]()
     every = [*backwards(source.tree)] if name is None else []
-    runs = (e for e in main_program(source) if name is None)
-    asked = [*runs] if arguments.get("run") else []
-
-    def is_left(one: tuple[str, list[int]]) -> bool:
-        return shown.isdisjoint((path, line) for line in one[1])
-
-    others = (e for e in runs if not shown or any(map(is_left, every)))
-    found = itertools.chain(asked, candidates(source, name, seconds, settled), others)
+    asked = main_program(source) if arguments.get("run") and name is None else ()
+    found = itertools.chain(asked, candidates(source, name, seconds, settled))
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
         for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
@@ -98,9 +92,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
-                one.judged.verdict, one.judged.reason = _written(
-                    one, tried, not asked and example.origin[:7] in ("the __m", "the top")
-                )
+                one.judged.verdict, one.judged.reason = _written(one, tried)
                 tried.append(one)
                 settled.update(piece[-1:] if _is_settled(one) else ())
                 if _is_settled(one) or time.monotonic() > end:
@@ -121,7 +113,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     reason += f" ({failed})" if failed else ""
     left = list[str]()
     for piece, lines in every:
-        if is_left((piece, lines)):  # nor any that calls it
+        if shown.isdisjoint((path, line) for line in lines):  # nor any that calls it
             tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in lines)]
             if tried:
                 shown |= tried[0].executed
@@ -143,10 +135,10 @@ def _is_settled(one: Examined) -> bool:
     return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
 
 
-def _written(one: Examined, before: list[Examined], short: bool) -> tuple[str, str]:
-    """Return the verdict and the reason, where an example was written or made short: it may call wrongly."""
+def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
+    """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
     marked, verdict = one.example.marked, one.judged.verdict
-    if (marked or short) and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

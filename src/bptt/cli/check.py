@@ -27,7 +27,7 @@ def _gone(*_: Any) -> None:
 @click.option("--fix", is_flag=True, help="Print the diff, and take all the time to find it.")
 @click.option("--write", is_flag=True, help="With --fix: change the file; the old one is kept beside it.")
 @click.option("--trace", is_flag=True, help="What each statement of the backward is the gradient at.")
-@click.option("--run", is_flag=True, help="Take the file's main program for an example first.")
+@click.option("--run", is_flag=True, help="Execute the file's main program, too, as an example.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option("--seconds", type=click.FloatRange(1), help="How long it may take: 60, with --fix 300.")
 @click.option("--json", "as_json", is_flag=True, help="JSON for machines.")
