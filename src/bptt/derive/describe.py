@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sympy import Add, Float, Function, Integer, Pow, Symbol, preorder_traversal
+from sympy import Add, Float, Function, Integer, Mul, Pow, Rational, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
@@ -101,17 +101,28 @@ class _Describer:
         exprs = [*(line.expr for line in derived), *(as_written(s.expr) for s in self.eq.statements)]
         inside = {f for e in exprs for f in e.atoms(Function)}
         used = {type(f).__name__ for f in inside}
-        a, b, one = Index("a"), Index("b"), Integer(1)
+        a, b, c, one = *map(Index, "abc"), Integer(1)
         exp, log, largest = function("exp"), function("log"), function("max")
         meant = {
             "sigmoid": Pow(Add(one, exp(-a), evaluate=False), -1, evaluate=False),
             "softplus": log(Add(one, exp(a), evaluate=False)),
             "relu": largest(a, Integer(0)),
+            "Phi": Mul(
+                Add(one, function("erf")(a / function("sqrt")(Integer(2))), evaluate=False), Rational(1, 2)
+            ),
         }
         said: list[Words] = [(Shown(function(n)(a), e),) for n, e in meant.items() if n in used]
         if any(type(f).__name__ == "where" and set(f.args[1:]) == {0, 1} for f in inside):
             above = function("where")(Add(a, -b, evaluate=False), one, Integer(0))
             said.append((above, " is 1 where ", Index("a > b"), ", else 0"))
+        of_its_own: dict[str, Words] = {
+            "stop": (function("stop")(a), " is ", a, ", with the derivative 0"),
+            "surrogate": (
+                *(function("surrogate")(a, b, c), " is ", a, ", with the derivative ", b, " by ", c),
+                ", whatever they are made of",
+            ),
+        }
+        said += [words for name, words in of_its_own.items() if name in used]
         return (*commas(said, last="; ", between="; "), ".") if said else ()
 
     def forward(self) -> Section:

@@ -8,9 +8,9 @@ from typing import Any
 
 from bptt.characters import MOST_MARKS, crowded
 from bptt.derive.equations import EquationError
-from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, LATER, NAMESPACE
 
-ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join(FUNCTIONS)
+ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join((*FUNCTIONS, *HELPERS))
 SETS = "an equation sets a name: c = f * c + i * g"
 
 _LOOP = "a loop: a step holds no loop; the one through time is outside"
@@ -45,7 +45,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 """What a function can hold in Python and not as equations, and what to do instead."""
 
-_TAKEN = {*NAMESPACE, "kept", "float", "_", "__debug__"}
+_TAKEN = {*NAMESPACE, "erfcx", "ERF", "ERFC", "kept", "float", "_", "__debug__"}
 """Names that code made from equations has for itself."""
 
 LONGEST_TEXT = 200_000
@@ -94,6 +94,7 @@ class FunctionText:
         self.function = first
         self.own_name = first.name.strip("_").replace("_", "-") or "cell"
         self.name = self.name or self.own_name[:LONGEST_NAME]
+        self.calls_later = any(map(_is_later, ast.walk(first)))
         self._measure()
 
     def error(self, where: ast.AST | int, says: str) -> EquationError:
@@ -112,7 +113,9 @@ class FunctionText:
 
     def may_be_named(self, name: str, where: ast.AST) -> None:
         """Raise if a value cannot have this name."""
-        if name in FUNCTIONS or name in ALIASES:
+        if name in LATER and not self.calls_later:
+            return
+        if name in FUNCTIONS or name in ALIASES or name in HELPERS:
             raise self.error(where, f"{name} is a function in equations: call the value something else")
         if name in _TAKEN:
             raise self.error(where, f"{name} has a meaning in the code: call the value something else")
@@ -169,6 +172,16 @@ class FunctionText:
                 says = 'cell(...) takes plain values by name, as in cell(state="h c")'
                 raise self.error(decorator, says) from None
         raise self.wrong('a cell wants its decorator, as in @bptt.cell(state="h c")')
+
+
+def _is_later(node: ast.AST) -> bool:
+    """Return whether a node is a call of a word that came later, or holds what might be."""
+    match node:
+        case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):
+            return name in LATER
+        case ast.BinOp(op=ast.Mod()):
+            return True
+    return False
 
 
 def is_in_range(value: object) -> bool:
