@@ -24,6 +24,7 @@ from bptt.derive.algebra import (
     sum_of,
 )
 from bptt.derive.equations import Equations, Statement
+from bptt.derive.functions import FUNCTIONS
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,11 @@ def _reverse(
 
 
 def _moving(eq: Equations) -> set[str]:
-    """Return the names of what is no constant: a gradient at a constant is of no use."""
+    """Return the names of what is no constant, and no step: a gradient at these is of no use."""
     moving = {*eq.gates, *eq.params, *eq.before}
+    steps = {name for name, f in FUNCTIONS.items() if {*f.derivatives} == {"0"}}
     for s in eq.statements:
-        if moving.intersection(s.reads):
+        if moving.intersection(s.reads) and s.function not in steps:
             moving.add(s.name)
     return moving
 

@@ -76,6 +76,8 @@ ALIASES = {
     "sgn": "sign",
     "log_sigmoid": "logsigmoid",
     "clamp": "clip",
+    "detach": "stop",
+    "stop_gradient": "stop",
 }
 """What else people call them."""
 
@@ -124,7 +126,7 @@ HELPERS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (silu, gelu, lo
 
 LATER = {
     *("sin", "cos", "erf", "Phi", "sign", "floor", "stop", "surrogate", "erfcx", "ERF", "ERFC"),
-    *("sgn", "log_sigmoid", "clamp", *HELPERS),
+    *("sgn", "log_sigmoid", "clamp", "detach", "stop_gradient", *HELPERS),
 }
 """Words that came after the others, and what they need in code. In a cell that calls none of them they are
 names like any other: there are runs whose cells have a floor=0.1."""

@@ -4,6 +4,7 @@ import ast
 import keyword
 import sys
 import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bptt.characters import MOST_MARKS, crowded
@@ -25,8 +26,8 @@ REFUSED: list[tuple[Any, str]] = [
     (ast.Assert, f"an assert: {SETS}"),
     (ast.Raise, f"a raise: {SETS}"),
     (ast.ClassDef, f"a class: {SETS}"),
-    (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside: write its equations out"),
-    (ast.Lambda, "a lambda: write its equation out"),
+    (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside a helper: it stands above, beside the other"),
+    (ast.Lambda, "a lambda: write its equation out, or a helper: def swish(u): return u * sigmoid(u)"),
     (ast.NamedExpr, "a := inside an expression: give it an equation of its own"),
     (ast.Subscript | ast.Slice, _INDEX),
     (ast.BoolOp, "and/or: nest where(...) instead"),
@@ -94,7 +95,7 @@ class FunctionText:
         self.function = first
         self.own_name = first.name.strip("_").replace("_", "-") or "cell"
         self.name = self.name or self.own_name[:LONGEST_NAME]
-        self.calls_later = any(map(_is_later, ast.walk(first)))
+        self.calls_later = any(_is_later(node) for node in ast.walk(first) if node is not first)
         self._measure()
 
     def error(self, where: ast.AST | int, says: str) -> EquationError:
@@ -179,7 +180,7 @@ def _is_later(node: ast.AST) -> bool:
     match node:
         case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):
             return name in LATER
-        case ast.BinOp(op=ast.Mod()):
+        case ast.BinOp(op=ast.Mod()) | ast.FunctionDef():
             return True
     return False
 
@@ -201,3 +202,40 @@ def plain_name(name: object) -> str | None:
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         return None
     return unicodedata.normalize("NFKC", name)
+
+
+def literal(value: float, at: ast.expr | None = None) -> ast.expr:
+    """Return a number as Python writes it, a negative one as the minus of one, in an expression's place."""
+    node = ast.parse(repr(value), mode="eval").body
+    return ast.copy_location(node, at) if at is not None else node
+
+
+def own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield a function's nodes, without those of functions in it."""
+    left: list[ast.AST] = [function]
+    while left:
+        node = left.pop()
+        left += (n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.FunctionDef))
+        yield node
+
+
+class Known(ast.NodeTransformer):
+    """Writes numbers in place of the names that stand for them outside."""
+
+    def __init__(self, known: Mapping[str, float]) -> None:
+        self.known = known
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Return the function, in which names of its own are no others'."""
+        own = {n.arg for n in node.args.args}
+        own |= {n.id for n in own_nodes(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        outside, self.known = self.known, {n: v for n, v in self.known.items() if n not in own}
+        self.generic_visit(node)
+        self.known = outside
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Return the number, where the name stands for one."""
+        if isinstance(node.ctx, ast.Load) and node.id in self.known:
+            return literal(self.known[node.id], node)
+        return node
