@@ -84,14 +84,14 @@ def test_helpers_of_the_file_and_of_the_cell(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", HELPERS)
 def test_a_word_is_what_it_says(name: str) -> None:
-    function = HELPERS[name]
+    function: Any = HELPERS[name]
     arguments = ", ".join(["a_h", "h", "1.5"][: function.__code__.co_argcount])
     eq = read(text_of(f"return {name}({arguments}) + h * a_h"))
     assert prove(EquationCell(eq).derivation).error < 1e-12
     a, h = np.random.default_rng(0).normal(size=(2, 1, 50))
     (got,), _ = EquationCell(eq).forward(a, (h,))
     values = (a, h, np.float64(1.5))[: function.__code__.co_argcount]
-    plain = {"mod": np.mod, "clip": lambda u, low, high: np.minimum(np.maximum(u, low), high)}.get(
+    plain: Any = {"mod": np.mod, "clip": lambda u, low, high: np.minimum(np.maximum(u, low), high)}.get(
         name, function
     )
     np.testing.assert_allclose(got - h * a, plain(*values), rtol=1e-12, atol=1e-14)
