@@ -105,6 +105,17 @@ def rotated(a: Any, s: Any, p: Any) -> Any:
     return torch.cos(turn) * h - torch.sin(turn) * w + torch.sign(g) * g.abs() ** 1.5, torch.sin(turn) * h
 
 
+def fast(a: Any, s: Any, p: Any) -> Any:
+    ((h,), g) = s, a[0]
+    return (torch.sigmoid(p["alpha"]) * torch.tanh(g) + torch.sigmoid(p["beta"]) * h,)
+
+
+def fast_gated(a: Any, s: Any, p: Any) -> Any:
+    ((h,), (z, g)) = s, a
+    z = torch.sigmoid(z)
+    return ((torch.sigmoid(p["zeta"]) * (1 - z) + torch.sigmoid(p["nu"])) * torch.tanh(g * p["u"]) + z * h,)
+
+
 CELLS: dict[str, tuple[str, Callable[..., Any]]] = {
     "Orvieto et al. 2023: the linear recurrent unit, a rotation": (
         """@bptt.cell(state="h re im", params={"nu": (-1, 1), "theta": (0, 3)})
@@ -173,6 +184,20 @@ def skip(a_g, a_d, h, u):
     u = gate * more + (1 - gate) * (u + min(more, 1 - u))
     return h, u""",
         skip,
+    ),
+    "Kusupati et al. 2018: FastRNN, whose two numbers all units share": (
+        """@bptt.cell(state="h", scalars={"alpha": -3.0, "beta": 3.0})
+def fastrnn(a_h, h, alpha, beta):
+    return sigmoid(alpha) * tanh(a_h) + sigmoid(beta) * h""",
+        fast,
+    ),
+    "Kusupati et al. 2018: FastGRNN, with weights of units": (
+        """@bptt.cell(state="h", params="u", scalars={"zeta": 1.0, "nu": (-4, -3)})
+def fastgrnn(a_z, a_h, h, zeta, nu, u):
+    z = sigmoid(a_z)
+    h = (sigmoid(zeta) * (1 - z) + sigmoid(nu)) * tanh(a_h * u) + z * h
+    return h""",
+        fast_gated,
     ),
     "a rotation by what is read": (
         """@bptt.cell(state="h w")

@@ -20,7 +20,8 @@ recurrent parts do not simply add, as in the GRU, each part is a gate of its own
 
 A parameter that each hidden unit has for itself, such as a peephole weight, is a gate that no product
 feeds: its block is the parameter, the same at every step and row, and the parameter's gradient is the sum
-over these, as a bias's is. ``units`` names such gates.
+over these, as a bias's is. ``units`` names such gates. Of those that ``scalars`` names, too, a layer has one
+number for all of its units, and the gradient is the sum over them as well.
 """
 
 from abc import ABC, abstractmethod
@@ -52,6 +53,8 @@ class Cell(ABC):
         Which gates x_t W, h_{t-1} U and q U feed (see the module's text).
     units : tuple of str
         Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
+    scalars : tuple of str
+        Which of these are one number of the whole layer, arrays (1,).
     bias : bool
         Whether the gates have biases at all.
     """
@@ -63,6 +66,7 @@ class Cell(ABC):
     from_h: tuple[str, ...]
     from_q: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
     bias: bool = True
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
@@ -110,9 +114,18 @@ class Cell(ABC):
         at = {name: self.gates.index(name) * H for name in self.units}
         return {name: slice(k, k + H) for name, k in at.items()}
 
+    def unit_shape(self, name: str, H: int) -> tuple[int]:
+        """Return the shape of a parameter that `units` names."""
+        return (1,) if name in self.scalars else (H,)
+
+    def unit_sum(self, name: str, rows: Array) -> Array:
+        """Return the gradient at a parameter that `units` names, of those at rows (·, H)."""
+        total: Array = rows.sum(axis=0)
+        return total.sum(keepdims=True) if name in self.scalars else total
+
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
-        """Return where the cell wants parameters to start: (H,) by a unit's name or, for a bias, a gate's."""
-        return {name: np.zeros(H) for name in self.units}
+        """Return where the cell wants parameters to start: by a unit's name, or a bias (H,) by a gate's."""
+        return {name: np.zeros(self.unit_shape(name, H)) for name in self.units}
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Pickle a cell that bptt has as its name: the copy is the same object."""

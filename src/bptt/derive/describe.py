@@ -84,9 +84,12 @@ class _Describer:
             "[W] [(D, H)] and [U] [(H, H)]."
         )
         parts: list[str | Words | Block] = [first]
-        if eq.params:
-            they = _are([*eq.params], "a parameter", "parameters")
-            parts.append(f"{they} of each hidden unit, the same at every step.")
+        for of, names in {
+            "of each hidden unit": [n for n in eq.params if n not in eq.scalars],
+            "of the layer, one number for all units": eq.scalars,
+        }.items():
+            if names:
+                parts.append(f"{_are(names, 'a parameter', 'parameters')} {of}, the same at every step.")
         if eq.constants:
             parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
         at = eq.states[-1]
@@ -164,7 +167,8 @@ class _Describer:
         ]
         total = function("total")
         lines += [self.line(replace(x, expr=total(x.expr))) for x in self.whole.of_units]
-        words = "What all steps and rows share gets the sum over them:"
+        words = "What all steps and rows share gets the sum over them"
+        words += f"; {_names(self.eq.scalars)} the sum over the units, too:" if self.eq.scalars else ":"
         return self.section("The sums over time", words, Block("sums", tuple(lines)))
 
     def kept(self) -> Section:

@@ -252,7 +252,7 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
     """Draw numbers with which the program gives numbers; rows in which it gives none are left out."""
     rng = np.random.default_rng(0)
     for T, H in SIZES:
-        sizes = {"D": D, "H": H}
+        sizes = {"D": D, "H": H, "1": 1}
         for _ in range(DRAWS):
             params = {n: rng.normal(size=[sizes[s] for s in shape]) for n, shape in whole.shapes.items()}
             x = rng.normal(size=(T, 16 * ROWS, D))

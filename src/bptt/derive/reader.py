@@ -43,7 +43,7 @@ def read(
     helpers : list of HelperText, optional
         Functions outside of the text that are written in where they are called; each below those it calls.
     options : dict, optional
-        ``state``, ``params``, ``operand``, ``bias``. Default: those written in the decorator.
+        ``state``, ``params``, ``scalars``, ``operand``, ``bias``. Default: those written in the decorator.
 
     Raises
     ------
@@ -126,6 +126,7 @@ class Reader:
             operand=it.operand,
             statements=tuple(expressions.statements),
             bias=it.bias,
+            scalars=it.scalars,
             doc=ast.get_docstring(self.function) or "",
             text=self._canonical(),
         )

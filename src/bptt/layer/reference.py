@@ -226,7 +226,7 @@ class Unrolled:
         if "b_h" in self._params:
             grads["b_h"] = rows(columns.U.take(da)).sum(axis=0)
         for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
-            grads[name] = rows(da[..., at]).sum(axis=0)
+            grads[name] = self._cell.unit_sum(name, rows(da[..., at]))
         return grads, dx
 
 

@@ -271,7 +271,7 @@ def backward(
         if "x" in out:
             out["x"] = torch.from_numpy(packed.leave(out["x"]))
     for p in how.cell.units:
-        out[p] = torch.from_numpy(out[p].sum(axis=0))
+        out[p] = torch.from_numpy(how.cell.unit_sum(p, out[p]))
     if "turned dW" in given:
         out["W"] = out["W"].T
     return out

@@ -88,7 +88,8 @@ class Compiled:
             columns.W.add(bias, params["b"].astype(dtype, copy=False))
         if "b_h" in params:
             columns.U.add(bias, params["b_h"].astype(dtype, copy=False))
-        return {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in k.cell.units}
+        units = {p: np.broadcast_to(params[p], (H,)) for p in k.cell.units}
+        return {"bias": bias} | {f"unit.{p}": np.ascontiguousarray(a, dtype) for p, a in units.items()}
 
     def packed(
         self, params: Params, dtype: np.dtype[Any], *, tokens: bool, transposed: bool = False

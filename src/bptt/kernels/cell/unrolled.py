@@ -122,6 +122,6 @@ class KernelRun:
             if by_dW:
                 column_sums(sums["dW"], sums["db"])
         grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
-        grads |= {p: arrays[f"dunit.{p}"].sum(axis=0) for p in cell.units}
+        grads |= {p: cell.unit_sum(p, arrays[f"dunit.{p}"]) for p in cell.units}
         dx = None if tokens else rows.leave(arrays["dx"])
         return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
