@@ -118,7 +118,7 @@ def erf(a: Array) -> Array:
     near, far = np.where(x.real < 1, x, 0), np.where(x.real < 1, 1, np.where(x.real > 30, 30, x))
     rest = np.exp(-far * far) * erfcx(far)
     y = np.where(x.real < 1, near * np.polyval(ERF, near * near), 1 - rest)
-    return np.where(a.real < 0, -y, y).astype(a.dtype)
+    return np.where(a.real < 0, -y, y).astype(np.result_type(a, np.float32))
 
 
 def Phi(a: Array) -> Array:  # noqa: N802  the letter that it has
@@ -127,5 +127,5 @@ def Phi(a: Array) -> Array:  # noqa: N802  the letter that it has
     x = np.where(x.real > 40, 40, np.where(x.real < -40, 40, np.where(x.real < 0, -x, x)))
     high = x.real.astype(np.float32).astype(np.float64)
     rest = np.exp(-high * high / 2) * np.exp((high - x) * (high + x) / 2) * erfcx(x * 0.5**0.5) / 2
-    y: Array = np.where(a.real < 0, rest, 1 - rest).astype(a.dtype)
+    y: Array = np.where(a.real < 0, rest, 1 - rest).astype(np.result_type(a, np.float32))
     return y

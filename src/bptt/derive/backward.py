@@ -232,7 +232,9 @@ def _keep(
     arithmetic = {s.name for s in statements if s.function is None}
     again: list[Line] = []
     for s in reversed(statements):
-        made_of = names_in([lines[s.name].expr])
+        made_of = {*s.reads} | names_in(
+            [lines[s.name].expr]
+        )  # of x**0 a text has the x, and algebra has none
         if s.name in read & arithmetic and made_of <= read and made_of - constants:
             read.discard(s.name)
             again.append(lines[s.name])
