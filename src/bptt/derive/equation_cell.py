@@ -208,7 +208,8 @@ def cell(
     """Make a cell from a function that holds its equations.
 
     The function is read and never called: its body is assignments of arithmetic, of the functions in
-    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where), for one
+    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where, sin, cos,
+    erf, Phi, sign, floor, stop, surrogate), of silu, gelu, logsigmoid, clip, mod, and of helpers, for one
     hidden unit, and it returns the states after the step. They need not be imported.
 
     Parameters
