@@ -25,6 +25,8 @@ number for all of its units, and the gradient is the sum over them as well.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -55,6 +57,8 @@ class Cell(ABC):
         Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
     scalars : tuple of str
         Which of these are one number of the whole layer, arrays (1,).
+    starts : dict of float
+        Where states start that do not start at zero; a reset puts them there, too.
     bias : bool
         Whether the gates have biases at all.
     """
@@ -67,6 +71,7 @@ class Cell(ABC):
     from_q: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     scalars: tuple[str, ...] = ()
+    starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
@@ -108,6 +113,10 @@ class Cell(ABC):
     def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
         """Return the gradients that q passes to the states; write those at its gates into `da`."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
+
+    def first_states(self, N: int, H: int, dtype: Any) -> States:
+        """Return the states before the first step: zeros, or where `starts` says."""
+        return tuple(np.full((N, H), self.starts.get(s, 0.0), dtype) for s in self.states)
 
     def unit_columns(self, H: int) -> dict[str, slice]:
         """Return the columns of the pre-activation that are units' parameters, by their names."""

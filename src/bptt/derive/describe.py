@@ -90,6 +90,9 @@ class _Describer:
         }.items():
             if names:
                 parts.append(f"{_are(names, 'a parameter', 'parameters')} {of}, the same at every step.")
+        if eq.starts:
+            starts: list[Words] = [(Symbol(n), " is ", Float(v)) for n, v in eq.starts.items()]
+            parts.append(("Before the first step ", *commas(starts), "; states not named are zero."))
         if eq.constants:
             parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
         at = eq.states[-1]

@@ -62,6 +62,7 @@ class EquationCell(Cell):
         self.from_q = tuple(_id(g) for g in gates if g in operand)
         self.units = tuple(equations.params)
         self.scalars = equations.scalars
+        self.starts = equations.starts
         self.bias = equations.bias
         self._init = init
 
@@ -199,6 +200,7 @@ def cell(
     state: str | tuple[str, ...] = "h",
     params: str | Mapping[str, Start] = "",
     scalars: str | Mapping[str, Start] = "",
+    start: Mapping[str, float] | None = None,
     operand: Mapping[str, str] | None = None,
     bias: bool = True,
     init: Init | Mapping[str, float] | None = None,
@@ -221,6 +223,8 @@ def cell(
         where they start, a number or bounds: ``{"u": (-1, 1)}``.
     scalars : str or dict
         Arguments that are parameters of the whole layer, one number each, as `params` has them.
+    start : dict, optional
+        Where states start, and after a reset start anew: ``{"m": -1e38}``. Default: zeros.
     operand : dict, optional
         ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
     bias : bool
@@ -253,7 +257,7 @@ def cell(
     (4, 12)
     """
     options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
-    options["scalars"] = scalars
+    options |= {"scalars": scalars, "start": {} if start is None else start}
     options["operand"] = {} if operand is None else operand
     if name is not None:
         options["name"] = name

@@ -97,6 +97,8 @@ class Equations:
         Each hidden unit's own parameters, and where they start.
     scalars : tuple of str
         Which of these are one number of the whole layer.
+    starts : dict of float
+        Where states start, of those that do not start at zero.
     constants : dict of float
     operand : dict of str
         Gate to the name of what its recurrent product takes in place of the output.
@@ -116,6 +118,7 @@ class Equations:
     statements: tuple[Statement, ...]
     bias: bool = True
     scalars: tuple[str, ...] = ()
+    starts: dict[str, float] = field(default_factory=dict)
     doc: str = ""
     text: str = field(default="", repr=False)
 

@@ -43,7 +43,7 @@ def read(
     helpers : list of HelperText, optional
         Functions outside of the text that are written in where they are called; each below those it calls.
     options : dict, optional
-        ``state``, ``params``, ``scalars``, ``operand``, ``bias``. Default: those written in the decorator.
+        Those of :func:`bptt.cell`, such as ``state``. Default: those written in the decorator.
 
     Raises
     ------
@@ -127,6 +127,7 @@ class Reader:
             statements=tuple(expressions.statements),
             bias=it.bias,
             scalars=it.scalars,
+            starts=it.starts,
             doc=ast.get_docstring(self.function) or "",
             text=self._canonical(),
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bptt.derive.equations import Start
 from bptt.derive.source import FunctionText, is_in_range, plain_name
 
-OPTIONS = ("state", "params", "scalars", "operand", "bias", "init", "name")
+OPTIONS = ("state", "params", "scalars", "start", "operand", "bias", "init", "name")
 
 _LAYER = ("W", "U", "b", "b_h")
 """The names of a layer's own arrays."""
@@ -26,6 +26,7 @@ class Signature:
     operand: dict[str, str]
     bias: bool
     scalars: tuple[str, ...]  # of the params, those that are one number of the layer
+    starts: dict[str, float]  # of the states that do not start at zero
     stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 
@@ -45,6 +46,7 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
         says = "one number of the layer, or one of each unit"
         raise source.wrong(f"params= and scalars= both name {both[0]}: it is {says}")
     params |= scalars
+    starts = _starts(source, options.get("start", {}), states)
     bias = options.get("bias", True)
     if not isinstance(bias, bool):
         raise source.wrong(f"bias= must be True or False, got {bias!r}")
@@ -83,7 +85,7 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
     _no_clash(source, gates, params)
     operand = _operand(source, options.get("operand", {}), gates)
     constants = {argument.arg: value for argument, value in defaults.items()}
-    return Signature(tuple(gates), states, params, constants, operand, bias, tuple(scalars), stands)
+    return Signature(tuple(gates), states, params, constants, operand, bias, tuple(scalars), starts, stands)
 
 
 def _is_gate(name: str) -> bool:
@@ -110,6 +112,15 @@ def _states(source: FunctionText, given: object) -> tuple[str, ...]:
         if _is_gate(state) or state.endswith("_prev"):
             raise source.wrong(f"state={state!r}: a_, x_, u_ begin the name of a gate, and _prev is put on")
     return states
+
+
+def _starts(source: FunctionText, given: object, states: tuple[str, ...]) -> dict[str, float]:
+    wanted = f'start= must be states and numbers, as in {{"{states[-1]}": 1.0}}'
+    if not isinstance(given, Mapping) or not all(_is_number(v) for v in given.values()):
+        raise source.wrong(f"{wanted}; got {given!r}")
+    if unknown := [n for n in given if n not in states]:
+        raise source.wrong(f"start= names {unknown[0]!r}; the states are {', '.join(states)}")
+    return {n: float(v) for n, v in given.items() if v != 0}
 
 
 def _params(source: FunctionText, option: str, given: object) -> dict[str, Start]:
@@ -154,7 +165,7 @@ def _may_have_value(
     if name in params:
         says = f'a parameter has no value here: where it starts stands in params={{"{name}": 0.1}}'
     elif name.removesuffix("_prev") in states:
-        says = "a state has no value here: it starts at zero, or where unroll(states=...) says"
+        says = 'a state has no value here: where it starts stands in start={{"{name}": 1.0}}'
     elif _is_gate(name):
         says = f'a gate has no value here: where its bias starts stands in init={{"{name}": 1.0}}'
     else:

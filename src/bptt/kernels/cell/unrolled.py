@@ -35,26 +35,28 @@ def unroll(
     sweep = Sweep(compiled, rows, N, H, 0 if tokens else x.shape[2])
     given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
     kept = compiled.room(rows.total, H, dtype)
+    first = cell.first_states(N, H, dtype)
     for i, s in enumerate(cell.states):
-        first = (
-            np.zeros((N, H), dtype) if states is None else np.array(rows.sort(states[i]), dtype, order="C")
-        )
-        kept[f"carry.{s}"] = first
+        kept[f"carry.{s}"] = first[i] if states is None else np.array(rows.sort(states[i]), dtype, order="C")
     weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
-    final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), dtype, is_reset) for s in cell.states)
+    starts = [cell.starts.get(s, 0.0) for s in cell.states]
+    final = tuple(
+        _cut(rows.unsort(kept.pop(f"carry.{s}")), dtype, is_reset, start)
+        for s, start in zip(cell.states, starts, strict=True)
+    )
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
     return KernelRun(y, final, sweep, is_reset, params, given, kept)
 
 
-def _cut(states: Array, dtype: np.dtype[Any], is_reset: Array | None) -> Array:
-    """Return final states, or their gradient: zeros where the last border of the loop is a reset."""
+def _cut(states: Array, dtype: np.dtype[Any], is_reset: Array | None, start: float = 0.0) -> Array:
+    """Return final states, or their gradient: where the loop's last border is a reset, their start."""
     states = np.array(states, dtype, order="C")
     if is_reset is not None:
-        states[is_reset] = 0
+        states[is_reset] = start
     return states
 
 
