@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt.derive import EquationCell, read
+from bptt import unroll
+from bptt.derive import EquationCell, functions, page, read
+from bptt.derive.functions import HELPERS
 from bptt.derive.proof import prove
 from bptt.elementwise import absolute, relu, sigmoid, softplus
 from bptt.types import Array
@@ -49,8 +51,11 @@ def by_python(text: str, cell: EquationCell, a: Array, states: tuple[Array, ...]
         "absolute": absolute,
     }
     own |= {"tanh": np.tanh, "exp": np.exp, "log": np.log, "sqrt": np.sqrt, "where": np.where}
+    own |= {name: getattr(functions, name) for name in ("sin", "cos", "erf", "Phi", "sign", "floor", "stop")}
+    own |= {name: getattr(functions, name) for name in ("surrogate", *HELPERS)}
     own |= {"max": np.maximum, "maximum": np.maximum, "min": np.minimum}
     names = {name: of_numbers(function) for name, function in own.items()}
+    names["mod"] = np.mod
     names |= {"np": np, "math": math, "OUTSIDE": OUTSIDE}
     names["bptt"] = SimpleNamespace(cell=lambda **options: lambda function: function)
     exec(text, names)
@@ -101,6 +106,42 @@ def run(cell: EquationCell, a: Array, states: tuple[Array, ...]) -> list[Array]:
     return [*new, da, *dstates]
 
 
+@pytest.mark.parametrize("block", range(6))
+def test_words_that_came_later(block: int) -> None:
+    """The same of these, beside the others; printed, and in compiled code."""
+    for seed in range(block, 60, 6):
+        text = random_cell(seed, later=True)
+        cell = EquationCell(read(text, known={"OUTSIDE": OUTSIDE}))
+        assert prove(cell.derivation).error < 1e-12, seed
+        a, states = draw(cell)
+        new, _ = cell.forward(a, states)
+        for got, value in zip(new, by_python(text, cell, a, states), strict=True):
+            np.testing.assert_allclose(got, value, rtol=1e-12, atol=1e-12, err_msg=str(seed))
+        again = EquationCell(read(cell.equations.text))
+        for one, other in zip(run(cell, a, states), run(again, a, states), strict=True):
+            assert one.tobytes() == other.tobytes(), seed
+        if seed % 10 == 0:
+            assert page(cell)
+            assert page(cell, "numpy")
+
+
+@pytest.mark.parametrize("seed", range(0, 60, 10))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_words_that_came_later_are_compiled(seed: int, dtype: Any) -> None:
+    cell = EquationCell(read(random_cell(seed, later=True), known={"OUTSIDE": OUTSIDE}))
+    case = random_layer(np.random.default_rng(seed), cell, T=3, N=3, D=2, H=19, dtype=dtype)
+    states = tuple(case.arrays[f"{s}0"] for s in cell.states)
+    runs = [unroll(cell, case.params, case.arrays["x"], states, backend=b) for b in ("reference", "cpu")]
+    found = [case.backward(r) for r in runs]  # type: ignore[arg-type]
+    pairs = [
+        (r.y, *r.states, d.inputs, *d.states, *d.params.values()) for r, d in zip(runs, found, strict=True)
+    ]
+    for one, other in zip(*pairs, strict=True):
+        off = np.abs(one - other) / (1 + np.abs(one).max(initial=0))
+        # in float32 one may be on another side of a step
+        assert off.size == 0 or np.quantile(off, 0.9) < (1e-4 if dtype == np.float32 else 1e-11), seed
+
+
 @pytest.mark.parametrize("seed", SEEDS[::5])
 def test_through_time(seed: int) -> None:
     """The whole sequence by complex step in complex numbers, which knows nothing of a backward."""
@@ -130,3 +171,10 @@ def test_the_cells_are_not_all_alike() -> None:
     gates = [len(cell_of(seed).equations.gates) for seed in SEEDS]
     assert set(states) == {1, 2, 3, 4}
     assert set(gates) == {1, 2, 3, 4, 5}
+
+
+def test_what_is_computed_again_reads_what_is_kept() -> None:
+    """In the module it is the text that is run again, with names that algebra has found to be of no use."""
+    text = "k = a_h * h - tanh(h) ** 0\nreturn relu(k) + sqrt(k * k + 0.1)".replace("\n", "\n    ")
+    cell = EquationCell(read(f"@bptt.cell(state='h')\ndef again(a_h, h):\n    {text}"))
+    assert page(cell, "numpy")

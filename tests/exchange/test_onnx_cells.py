@@ -50,7 +50,8 @@ def test_each_function_is_an_operation(tmp_path: Path, name: str) -> None:
     call = {1: f"{name}({a})", 2: f"{name}({a}, {b})", 3: f"where({a} >= {b}, a_i, -{b})"}
     text = f"def cell(a_i, h): return {call[FUNCTIONS[name].arity]}"
     cell = EquationCell(read(text, options={"state": "h"}))
-    assert error(tmp_path, cell, np.float64) < 1e-12
+    if name not in ("erf", "Phi"):  # onnxruntime has Erf for float32 alone
+        assert error(tmp_path, cell, np.float64) < 1e-12
     assert error(tmp_path, cell, np.float32) < 1e-5
 
 

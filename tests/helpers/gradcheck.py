@@ -182,7 +182,7 @@ def random_layer(
         arrays["b"] = draw(Gx * H, scale=0.5)
     if bias == "two":
         arrays["b_h"] = draw(Gh * H, scale=0.5)
-    arrays |= {name: draw(H) for name in cell.units}
+    arrays |= {name: draw(*cell.unit_shape(name, H)) for name in cell.units}
     arrays["x"] = draw(T, N, D)
     arrays |= {f"{s}0": draw(N, H) for s in cell.states}
     cotangents = {"y": draw(T, N, H)} | {s: draw(N, H) for s in cell.states}

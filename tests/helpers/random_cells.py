@@ -19,6 +19,7 @@ class Writer:
     rng: Generator
     names: list[str] = field(default_factory=list)  # that have a value by now
     lines: list[str] = field(default_factory=list)
+    later: bool = False  # whether with the words that came later, and helpers
 
     def one(self, *options: str) -> str:
         return options[self.rng.integers(len(options))]
@@ -34,6 +35,25 @@ class Writer:
         if depth == 0:
             return self.number() if self.rng.random() < 0.15 else self.one(*self.names)
         a, b, c, d = (self.expression(depth - 1) for _ in range(4))
+        if self.later and self.rng.random() < 0.5:
+            return self.one(
+                f"sin({a})",
+                f"cos({a} + {b})",
+                f"erf({a})",
+                f"Phi({a})",
+                f"sign({a}) * {b}",
+                f"floor(3 * {a}) * {b}",
+                f"silu({a} - {b})",
+                f"gelu({a})",
+                f"logsigmoid({a})",
+                f"clip({a}, -0.5, {b})",
+                f"mod({a}, 0.7)",
+                f"{a} % (0.5 + {b} * {b})",
+                f"stop({a}) * {b}",
+                f"surrogate(where({a} > 0, 1, 0), max(0, 1 - abs({a})), {a}) * {b}",
+                f"bent({a})",
+                f"mixed({a}, {b})",
+            )
         return self.one(
             f"({a} + {b})",
             f"({a} - {b})",
@@ -96,17 +116,27 @@ class Writer:
         self.names.append(name)
 
 
-def random_cell(seed: int, *, lines: int = 6, largest: bool = False) -> str:
+HELPERS = (
+    "def bent(u):",
+    "    v = u * OUTSIDE",
+    "    return tanh(v) + 0.1 * v",
+    "def mixed(u, v, part=0.3):",
+    "    w = part * bent(u)",
+    "    return w * sigmoid(v) + (1 - part) * where(u > v, v, w)",
+)
+
+
+def random_cell(seed: int, *, lines: int = 6, largest: bool = False, later: bool = False) -> str:
     """Return the text of a cell, with its decorator."""
     rng = np.random.default_rng(seed)
-    w = Writer(rng)
+    w = Writer(rng, lines=[*HELPERS] if later else [], later=later)
     states = w.some(STATES, 4 if largest else 1, 4)
     ids = w.some(GATES, 5 if largest else 1, 5)
     gates = [w.one("a_", "a_", "a_", "x_", "u_") + g for g in ids]
     if all(g.startswith("u_") for g in gates):
         gates[0] = "a_" + ids[0]
     params = w.some(("p", "peep"), 0, 2)
-    constants = w.some(("floor", "keep"), 0, 2)
+    constants = w.some(("least" if later else "floor", "keep"), 0, 2)
     read = [s for s in states if rng.random() < 0.8]
 
     # the operand's gate has no value before the operand has

@@ -22,7 +22,6 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "above": lambda a, b: np.where(a > b, 1.0, 0.0),
     "not_above": lambda a, b: np.where(a > b, 0.0, 1.0),
     "chosen": lambda a, b, v, w: np.where(a > b, v, w),
-    "sign": lambda u: np.where(u > 0, 1.0, -1.0),
     "affine": lambda x, W: x * W,
     "product": lambda da, U: da * (0.7 * U + 0.3),
     "outer": lambda x, da: (0.7 * x + 0.3) * da,
@@ -69,7 +68,7 @@ class _Reader:
 
     def product(self) -> Any:
         total = self.power()
-        while self.next not in ("", ")", "]", "}", "+", "-", ",", ">", "≤", *("|" * self.inside)):
+        while self.next not in ("", ")", "]", "}", "⌋", "+", "-", ",", ">", "≤", *("|" * self.inside)):
             sign = self.next in ("/", "·") and self.take()
             total = total / self.power() if sign == "/" else total * self.power()
         return total
@@ -132,8 +131,12 @@ class _Reader:
             w = self.sum()
             self.take(")")
             return FUNCTIONS["chosen"](a, b, v, w)
-        called = {"σ": "sigmoid", "√": "sqrt"}.get(token, token)
-        if called in FUNCTIONS:
+        if token == "⌊":
+            inside = self.sum()
+            self.take("⌋")
+            return FUNCTIONS["floor"](inside)
+        called = {"σ": "sigmoid", "√": "sqrt", "Φ": "Phi"}.get(token, token)
+        if called in FUNCTIONS and token not in self.names:
             raised = 1
             if self.kind == "raised":  # tanh²(x); a root sign has no power of its own
                 assert called != "sqrt", self.tokens[self.k :]
@@ -165,7 +168,8 @@ def of_latex(tex: str, names: Mapping[str, Array]) -> Array:
     for old, new in (
         (r"\left", ""), (r"\right", ""), (r"\,", " "), (r"\cdot", "·"), (r"\leq", "≤"),
         (r"^{\top}", "ᵀ"), ("^{⊤}", "ᵀ"), ("−", "-"), ("⋅", "·"),
-        (r"\sigma", "σ"), (r"\quad", ""), (r"\begin{cases}", "cases {"),
+        (r"\sigma", "σ"), (r"\Phi", "Φ"), (r"\lfloor", "⌊"), (r"\rfloor", "⌋"),
+        (r"\quad", ""), (r"\begin{cases}", "cases {"),
         (r"\end{cases}", "}"), (r"\text{if }", ";"), (r"\\", ";"), (r"\text{otherwise}", ""), ("&", ""),
     ):  # fmt: skip
         tex = tex.replace(old, new)

@@ -20,10 +20,13 @@ recurrent parts do not simply add, as in the GRU, each part is a gate of its own
 
 A parameter that each hidden unit has for itself, such as a peephole weight, is a gate that no product
 feeds: its block is the parameter, the same at every step and row, and the parameter's gradient is the sum
-over these, as a bias's is. ``units`` names such gates.
+over these, as a bias's is. ``units`` names such gates. Of those that ``scalars`` names, too, a layer has one
+number for all of its units, and the gradient is the sum over them as well.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
@@ -54,6 +57,10 @@ class Cell(ABC):
         Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
     given : tuple of str
         Which of these are no parameters: arrays (T, N, H), which whoever runs the layer gives beside them.
+    scalars : tuple of str
+        Which of these are one number of the whole layer, arrays (1,).
+    starts : dict of float
+        Where states start that do not start at zero; a reset puts them there, too.
     bias : bool
         Whether the gates have biases at all.
     """
@@ -66,6 +73,8 @@ class Cell(ABC):
     from_q: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+    starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
@@ -108,14 +117,27 @@ class Cell(ABC):
         """Return the gradients that q passes to the states; write those at its gates into `da`."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
 
+    def first_states(self, N: int, H: int, dtype: Any) -> States:
+        """Return the states before the first step: zeros, or where `starts` says."""
+        return tuple(np.full((N, H), self.starts.get(s, 0.0), dtype) for s in self.states)
+
     def unit_columns(self, H: int) -> dict[str, slice]:
         """Return the columns of the pre-activation that are units' parameters, by their names."""
         at = {name: self.gates.index(name) * H for name in self.units}
         return {name: slice(k, k + H) for name, k in at.items()}
 
+    def unit_shape(self, name: str, H: int) -> tuple[int]:
+        """Return the shape of a parameter that `units` names."""
+        return (1,) if name in self.scalars else (H,)
+
+    def unit_sum(self, name: str, rows: Array) -> Array:
+        """Return the gradient at a parameter that `units` names, of those at rows (·, H)."""
+        total: Array = rows.sum(axis=0)
+        return total.sum(keepdims=True) if name in self.scalars else total
+
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
-        """Return where the cell wants parameters to start: (H,) by a unit's name or, for a bias, a gate's."""
-        return {name: np.zeros(H) for name in self.units}
+        """Return where the cell wants parameters to start: by a unit's name, or a bias (H,) by a gate's."""
+        return {name: np.zeros(self.unit_shape(name, H)) for name in self.units}
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Pickle a cell that bptt has as its name: the copy is the same object."""

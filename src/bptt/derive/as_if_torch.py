@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from bptt.derive import exact
 from bptt.derive.functions import FUNCTIONS, in_numpy
 from bptt.derive.lines import Arrays, States
 from bptt.derive.whole import Whole
+from bptt.elementwise import stop
 
 
 class Tensor(np.ndarray[Any, Any]):
@@ -17,6 +19,10 @@ class Tensor(np.ndarray[Any, Any]):
     def to(self, dtype: Any) -> "Tensor":
         """Return itself: there is one dtype."""
         return self
+
+    def detach(self) -> "Tensor":
+        """Return the same as a constant, as :func:`bptt.elementwise.stop` does."""
+        return tensor((exact.NAMESPACE["stop"] if self.dtype == object else stop)(self))
 
     def clone(self) -> "Tensor":
         """Return a copy."""
@@ -116,6 +122,7 @@ def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(
         **{name: made(f) for name, f in functions.items()},
         **several,
+        special=SimpleNamespace(ndtr=made(functions["Phi"])),
         nn=SimpleNamespace(functional=SimpleNamespace(softplus=made(lambda a, threshold: softplus(a)))),
         autograd=SimpleNamespace(
             Function=Function, function=SimpleNamespace(once_differentiable=lambda backward: backward)

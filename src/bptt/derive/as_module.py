@@ -107,7 +107,10 @@ class _Module:
         zeros = [(n, f"{whole.h}_prev") for n in handed] + [(f"d{whole.x}", whole.x)]
         reached = self.step.gradients
         grads = [item for gate in self.eq.gates if gate in reached for item in self.sums(gate)]
-        grads += [f'"{name}": d{name}.sum(axis=0),' for name in self.eq.params if name in reached]
+        total = {
+            n: ".sum(keepdims=True)[0]" if n in self.eq.scalars else ".sum(axis=0)" for n in self.eq.params
+        }
+        grads += [f'"{name}": d{name}{total[name]},' for name in self.eq.params if name in reached]
         inside = textwrap.indent("\n".join(grads), "    ")
         arguments = [self.p, whole.out, *(f"d{s}_next" for s in states), self.kept_argument]
         return _function(

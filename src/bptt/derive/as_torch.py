@@ -19,7 +19,8 @@ def module(page: Page) -> str:
     states, arrays, given = (", ".join(names) for names in (it.states, it.arrays, it.given))
     judge = f'"""Return the same in operations that autograd derives: the judge of {name}."""'
     step = _function(f"def step({given}):", [judge, *it.equations(), f"return {states}"])
-    said = _UNDECIDED if page.undecided else _DECIDED.format(name)
+    checked = "" if _has_own(page) else _CHECKED.format(name)
+    said = _UNDECIDED if page.undecided else _DECIDED + checked
     parts = [_head(page, it), _class(name, it), step]
     parts.append(f'''def unroll({it.x}, {states}, {arrays}, apply={name}.apply):
     """Run over all steps: {it.x} (T, N, D), the first states. Return outputs (T, N, H), the last states."""
@@ -84,9 +85,11 @@ def class_name(cell: str) -> str:
 
 
 _DECIDED = """
-    print(f"largest difference of all gradients from autograd's: {{error:.1e}}")
+    print(f"largest difference of all gradients from autograd's: {error:.1e}")
     if not error < 1e-10:
-        raise SystemExit(1)
+        raise SystemExit(1)"""
+
+_CHECKED = """
     for x, *others in drawn:
         torch.autograd.gradcheck({}.apply, (x[0], *others))  # raises where it finds a fault"""
 
@@ -96,14 +99,19 @@ _UNDECIDED = f"""
 """What a module says whose gradients a page's run has shown in many digits alone."""
 
 
+def _has_own(page: Page) -> bool:
+    """Return whether a derivative is as it is asked for, and no difference quotient is."""
+    return any(s.function in ("stop", "surrogate") for s in page.whole.equations.statements)
+
+
 def _head(page: Page, it: TorchStep) -> str:
     doc = [
         f"{page.whole.equations.name}: one step with its backward, as a torch.autograd.Function.",
         *page.paragraphs,
         "The numbers in the comments are those of the equations. A name with a d before it is the gradient "
         "of the loss at what it names; what reaches a state from the loss of this step and from the step "
-        "after autograd has added up. Run it, and it checks itself: by autograd, and by "
-        "torch.autograd.gradcheck.",
+        "after autograd has added up. Run it, and it checks itself: by autograd"
+        + (", of what stop and surrogate say." if _has_own(page) else ", and by torch.autograd.gradcheck."),
     ]
     states = ", ".join(it.states)
     use = f"    outputs, {states} = unroll({it.x}, {states}, *parameters(D, H))"

@@ -24,6 +24,7 @@ from bptt.derive.algebra import (
     sum_of,
 )
 from bptt.derive.equations import Equations, Statement
+from bptt.derive.functions import FUNCTIONS
 
 
 @dataclass(frozen=True)
@@ -200,10 +201,11 @@ def _reverse(
 
 
 def _moving(eq: Equations) -> set[str]:
-    """Return the names of what is no constant: a gradient at a constant is of no use."""
+    """Return the names of what is no constant, and no step: a gradient at these is of no use."""
     moving = {*eq.gates, *eq.params, *eq.before}
+    steps = {name for name, f in FUNCTIONS.items() if {*f.derivatives} == {"0"}}
     for s in eq.statements:
-        if moving.intersection(s.reads):
+        if moving.intersection(s.reads) and s.function not in steps:
             moving.add(s.name)
     return moving
 
@@ -230,7 +232,9 @@ def _keep(
     arithmetic = {s.name for s in statements if s.function is None}
     again: list[Line] = []
     for s in reversed(statements):
-        made_of = names_in([lines[s.name].expr])
+        made_of = {*s.reads} | names_in(
+            [lines[s.name].expr]
+        )  # of x**0 a text has the x, and algebra has none
         if s.name in read & arithmetic and made_of <= read and made_of - constants:
             read.discard(s.name)
             again.append(lines[s.name])

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from sympy import Add, Float, Function, Integer, Pow, Symbol, preorder_traversal
+from sympy import Add, Float, Function, Integer, Mul, Pow, Rational, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
@@ -84,9 +84,15 @@ class _Describer:
             "[W] [(D, H)] and [U] [(H, H)]."
         )
         parts: list[str | Words | Block] = [first]
-        if eq.params:
-            they = _are([*eq.params], "a parameter", "parameters")
-            parts.append(f"{they} of each hidden unit, the same at every step.")
+        for of, names in {
+            "of each hidden unit": [n for n in eq.params if n not in eq.scalars],
+            "of the layer, one number for all units": eq.scalars,
+        }.items():
+            if names:
+                parts.append(f"{_are(names, 'a parameter', 'parameters')} {of}, the same at every step.")
+        if eq.starts:
+            starts: list[Words] = [(Symbol(n), " is ", Float(v)) for n, v in eq.starts.items()]
+            parts.append(("Before the first step ", *commas(starts), "; states not named are zero."))
         if eq.constants:
             parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
         at = eq.states[-1]
@@ -101,17 +107,28 @@ class _Describer:
         exprs = [*(line.expr for line in derived), *(as_written(s.expr) for s in self.eq.statements)]
         inside = {f for e in exprs for f in e.atoms(Function)}
         used = {type(f).__name__ for f in inside}
-        a, b, one = Index("a"), Index("b"), Integer(1)
+        a, b, c, one = *map(Index, "abc"), Integer(1)
         exp, log, largest = function("exp"), function("log"), function("max")
         meant = {
             "sigmoid": Pow(Add(one, exp(-a), evaluate=False), -1, evaluate=False),
             "softplus": log(Add(one, exp(a), evaluate=False)),
             "relu": largest(a, Integer(0)),
+            "Phi": Mul(
+                Add(one, function("erf")(a / function("sqrt")(Integer(2))), evaluate=False), Rational(1, 2)
+            ),
         }
         said: list[Words] = [(Shown(function(n)(a), e),) for n, e in meant.items() if n in used]
         if any(type(f).__name__ == "where" and set(f.args[1:]) == {0, 1} for f in inside):
             above = function("where")(Add(a, -b, evaluate=False), one, Integer(0))
             said.append((above, " is 1 where ", Index("a > b"), ", else 0"))
+        of_its_own: dict[str, Words] = {
+            "stop": (function("stop")(a), " is ", a, ", with the derivative 0"),
+            "surrogate": (
+                *(function("surrogate")(a, b, c), " is ", a, ", with the derivative ", b, " by ", c),
+                ", whatever they are made of",
+            ),
+        }
+        said += [words for name, words in of_its_own.items() if name in used]
         return (*commas(said, last="; ", between="; "), ".") if said else ()
 
     def forward(self) -> Section:
@@ -153,7 +170,8 @@ class _Describer:
         ]
         total = function("total")
         lines += [self.line(replace(x, expr=total(x.expr))) for x in self.whole.of_units]
-        words = "What all steps and rows share gets the sum over them:"
+        words = "What all steps and rows share gets the sum over them"
+        words += f"; {_names(self.eq.scalars)} the sum over the units, too:" if self.eq.scalars else ":"
         return self.section("The sums over time", words, Block("sums", tuple(lines)))
 
     def kept(self) -> Section:

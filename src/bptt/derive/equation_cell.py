@@ -61,6 +61,8 @@ class EquationCell(Cell):
         self.from_h = tuple(_id(g) for g in gates if g[0] in "au" and g not in operand)
         self.from_q = tuple(_id(g) for g in gates if g in operand)
         self.units = tuple(equations.params)
+        self.scalars = equations.scalars
+        self.starts = equations.starts
         self.bias = equations.bias
         self._init = init
 
@@ -136,9 +138,12 @@ class EquationCell(Cell):
         return self._collect(gradients, da, dq)[1]
 
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
-        """Return where parameters and biases start, those that the cell has a wish for, each (H,)."""
+        """Return where parameters and biases start, those that the cell has a wish for."""
+        shapes = {name: self.unit_shape(name, H) for name in self.units}
         drawn = {
-            name: rng.uniform(*start, H) if isinstance(start, tuple) else np.full(H, start)
+            name: rng.uniform(*start, shapes[name])
+            if isinstance(start, tuple)
+            else np.full(shapes[name], start)
             for name, start in self.equations.params.items()
         }
         given = self._init(rng, H) if callable(self._init) else self._init or {}
@@ -149,7 +154,8 @@ class EquationCell(Cell):
                 known = ", ".join(self._columns)
                 raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
             try:
-                begin = np.broadcast_to(np.asarray(value, np.float64), (H,)).copy()
+                shape = shapes.get(name, (H,))
+                begin = np.broadcast_to(np.asarray(value, np.float64), shape).copy()
             except (TypeError, ValueError, OverflowError):
                 begin = np.full(H, np.nan)
             if not np.isfinite(begin).all():
@@ -193,6 +199,8 @@ def cell(
     *,
     state: str | tuple[str, ...] = "h",
     params: str | Mapping[str, Start] = "",
+    scalars: str | Mapping[str, Start] = "",
+    start: Mapping[str, float] | None = None,
     operand: Mapping[str, str] | None = None,
     bias: bool = True,
     init: Init | Mapping[str, float] | None = None,
@@ -202,7 +210,8 @@ def cell(
     """Make a cell from a function that holds its equations.
 
     The function is read and never called: its body is assignments of arithmetic, of the functions in
-    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where), for one
+    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where, sin, cos,
+    erf, Phi, sign, floor, stop, surrogate), of silu, gelu, logsigmoid, clip, mod, and of helpers, for one
     hidden unit, and it returns the states after the step. They need not be imported.
 
     Parameters
@@ -212,6 +221,10 @@ def cell(
     params : str or dict
         Arguments that are parameters of each hidden unit, as ``"p_i p_f"``, which start at zero, or with
         where they start, a number or bounds: ``{"u": (-1, 1)}``.
+    scalars : str or dict
+        Arguments that are parameters of the whole layer, one number each, as `params` has them.
+    start : dict, optional
+        Where states start, and after a reset start anew: ``{"m": -1e38}``. Default: zeros.
     operand : dict, optional
         ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
     bias : bool
@@ -244,6 +257,7 @@ def cell(
     (4, 12)
     """
     options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
+    options |= {"scalars": scalars, "start": {} if start is None else start}
     options["operand"] = {} if operand is None else operand
     if name is not None:
         options["name"] = name

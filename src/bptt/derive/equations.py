@@ -17,6 +17,7 @@ Its arguments are told apart by their names:
 ``u_n``        one with a recurrent part only, h_{t-1} U_n (+ b_h)
 ``c``          a state before the step (or ``c_prev``); the names are those of ``state=``
 ``p``          a parameter for each hidden unit, where ``params=`` names it
+``alpha``      one for the whole layer, where ``scalars=`` names it
 ``floor=0.1``  a constant with its value
 =============  =====================================================================================
 
@@ -94,6 +95,10 @@ class Equations:
         The first is the output.
     params : dict
         Each hidden unit's own parameters, and where they start.
+    scalars : tuple of str
+        Which of these are one number of the whole layer.
+    starts : dict of float
+        Where states start, of those that do not start at zero.
     constants : dict of float
     operand : dict of str
         Gate to the name of what its recurrent product takes in place of the output.
@@ -112,6 +117,8 @@ class Equations:
     operand: dict[str, str]
     statements: tuple[Statement, ...]
     bias: bool = True
+    scalars: tuple[str, ...] = ()
+    starts: dict[str, float] = field(default_factory=dict)
     doc: str = ""
     text: str = field(default="", repr=False)
 

@@ -5,12 +5,14 @@ import builtins
 import math
 from collections import Counter
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 
 import numpy as np
 
 from bptt.derive.equations import Statement
-from bptt.derive.functions import ALIASES, FUNCTIONS, OPERATORS, in_numpy
-from bptt.derive.source import ARITHMETIC, MOST_VALUES, FunctionText
+from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, OPERATORS, in_numpy
+from bptt.derive.helpers import Helper, words
+from bptt.derive.source import ARITHMETIC, MOST_PARTS, MOST_VALUES, FunctionText, literal
 
 LARGEST_POWER = 64
 
@@ -28,6 +30,11 @@ class Expressions:
         self.taken: set[str] = set()  # all unique names so far
         self.statements: list[Statement] = []
         self.number = 0  # of the equation that is read
+        self.helpers: Mapping[str, Helper] = {}  # that can be called at this line
+        self._inside: Helper | None = None  # the helper that is written in
+        self._bound: dict[str, ast.expr] = {}  # what its names stand for
+        self._at: ast.expr | None = None  # the call in the cell
+        self._parts = 0  # read of helpers so far
         self._known: dict[str, str] = {}  # a function's call, or a quotient, to the name of its value
 
     def set(self, name: str, expr: ast.expr, number: int, *, written: bool = True) -> None:
@@ -36,6 +43,7 @@ class Expressions:
             raise self.source.error(
                 expr, f"a cell has at most {MOST_VALUES} values: names, functions, quotients"
             )
+        self._relocate(expr)
         self.taken.add(name)
         self.statements.append(Statement(name, expr, number, written))
         value = self.value(expr)
@@ -66,6 +74,8 @@ class Expressions:
                 right = self._power if isinstance(node.op, ast.Pow) else self.read
                 made = self._checked(ast.BinOp(self.read(node.left), node.op, right(node.right)), node)
                 return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
+            case ast.BinOp(op=ast.Mod()):
+                return self._written_in(words()["mod"], node, [node.left, node.right], root=root)
             case ast.Call():
                 return self._call(node, root=root)
             case _:
@@ -118,17 +128,24 @@ class Expressions:
 
     def _name(self, node: ast.Name) -> ast.expr:
         name = node.id
+        if name in self._bound:
+            return deepcopy(self._bound[name])
         if name in self.stands:
             return ast.copy_location(ast.Name(self.stands[name], ast.Load()), node)
-        if name in self.sets:
+        if name in self.sets and self._inside is None:
             hint = "; for a state before the step, make it an argument"
             raise self.source.error(node, f"{name} is not known here: it is set further down{hint}")
         if name in self.known:
             if not math.isfinite(self.known[name]):
                 raise self.source.error(node, f"{name} is {self.known[name]}, which is no number")
             return literal(self.known[name], node)
-        if name in FUNCTIONS or name in ALIASES or hasattr(builtins, name):
+        if name in {*FUNCTIONS, *HELPERS, *ALIASES, *self.helpers} or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")
+        if self._inside is not None:
+            says = (
+                f"{name} is not known in {self._inside.name}, which reads its arguments, what it sets, and "
+            )
+            raise self.source.error(node, f"{says}numbers: hand {name} over as an argument")
         raise self.source.error(
             node, f"{name} is not known: no argument, set by no equation, and no number set above in the file"
         )
@@ -143,7 +160,10 @@ class Expressions:
         raise self.source.error(node, f"{path}: a value is a number of each hidden unit; {ARITHMETIC}")
 
     def _call(self, node: ast.Call, *, root: bool) -> ast.expr:
-        function = self._function(node)
+        own = self.helpers.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        function = self._function(node) if own is None else ""
+        if own is not None or function in HELPERS:
+            return self._written_in(own or words()[function], node, node.args, root=root)
         wanted = FUNCTIONS[function].arity
         if node.keywords or any(isinstance(a, ast.Starred) for a in node.args) or len(node.args) != wanted:
             more = f": {function}({function}(a, b), c)" if wanted == 2 and len(node.args) > 2 else ""
@@ -165,6 +185,64 @@ class Expressions:
             return call
         return self._value(call, function, arguments)
 
+    def _written_in(self, helper: Helper, node: ast.expr, values: list[ast.expr], *, root: bool) -> ast.expr:
+        """Return what a helper returns of some values; unless at the root, by a name."""
+        names, defaults = helper.arguments, helper.function.args.defaults
+        least = len(names) - len(defaults)
+        loose = (isinstance(node, ast.Call) and node.keywords) or any(
+            isinstance(v, ast.Starred) for v in values
+        )
+        if loose or not least <= len(values) <= len(names):
+            some = f"{least} to {len(names)}" if defaults else f"{least}"
+            says = (
+                f"{helper.name} takes {some} value{'s' * (len(names) > 1)}, by position: {helper.signature}"
+            )
+            raise self.source.error(node, f"{says}; got {ast.unparse(node)}")
+        given = [self.read(v) for v in values]
+        self._parts += helper.parts
+        if self._parts > MOST_PARTS:
+            says = (
+                f"with its helpers written in, a cell has at most {MOST_PARTS:,} names, numbers and operators"
+            )
+            raise self.source.error(node, says)
+        lines, last = helper.lines
+        outside = self.source, self.known, self.helpers, self.stands, self._inside, self._bound
+        is_first, self._at = self._at is None, self._at or node
+        self.source, self.known, self.helpers = helper.source, helper.known, helper.above
+        self.stands, self._inside, self._bound = {}, helper, {}
+        try:
+            given += [self.read(d) for d in defaults[len(values) - least :]]
+            self._bound = {n: self._once(helper, n, v) for n, v in zip(names, given, strict=True)}
+            for name, value in lines:
+                self.source.may_be_named(name, value)
+                made = self.read(value, root=True)
+                self._bound[name] = (
+                    made if self._is_plain(made) else self._value(made, f"{helper.name}_{name}", [])
+                )
+            made = self.read(last, root=True)
+        finally:
+            self.source, self.known, self.helpers, self.stands, self._inside, self._bound = outside
+        made = made if (number := self.value(made)) is None else literal(number, node)
+        self._relocate(made)
+        self._at = None if is_first else self._at
+        return made if root or self._is_plain(made) else self._value(made, helper.name, given)
+
+    def _once(self, helper: Helper, name: str, value: ast.expr) -> ast.expr:
+        """Return a helper's argument; what it reads more than once has a name."""
+        loads = [n for n in ast.walk(helper.function) if isinstance(n, ast.Name) and n.id == name]
+        if self._is_plain(value) or len(loads) < 2:
+            return value
+        return self._value(value, f"{helper.name}_{name}", [])
+
+    def _is_plain(self, expr: ast.expr) -> bool:
+        return isinstance(expr, ast.Name) or self.value(expr) is not None
+
+    def _relocate(self, expr: ast.expr) -> None:
+        """Let what comes of a helper stand where it is called: the order of names is that of their places."""
+        if self._at is not None:
+            for node in ast.walk(expr):
+                ast.copy_location(node, self._at)
+
     def _is_quotient(self, expr: ast.expr) -> bool:
         """Return whether what is no number is divided by; then the derivative is written by the value."""
         match expr:
@@ -179,6 +257,7 @@ class Expressions:
         key = ast.unparse(expr)
         if key not in self._known:
             self.set(self._invent(called, arguments), expr, self.number, written=False)
+            self._known.setdefault(key, self.statements[-1].name)
         return ast.copy_location(ast.Name(self._known[key], ast.Load()), expr)
 
     def _function(self, node: ast.Call) -> str:
@@ -188,11 +267,17 @@ class Expressions:
         first, called = path.split(".")[0], path.split(".")[-1]
         function = ALIASES.get(called, called)
         if dotted and first in self.stands:
-            way_out = f"{first} * (...) multiplies" if path == first else f"{called}({first}) is meant"
+            given = ", ".join([first, *map(ast.unparse, node.args)])
+            way_out = f"{first} * (...) multiplies" if path == first else f"{function}({given}) is meant"
             raise self.source.error(node, f"{path}(...): {first} is a value and has no functions; {way_out}")
-        if not dotted or function not in FUNCTIONS:
-            says = f"the function {path} is not known; there are {', '.join(FUNCTIONS)}"
-            raise self.source.error(node, says)
+        if not dotted or function not in (*FUNCTIONS, *HELPERS):
+            says = f"the function {path} is not known; there are {', '.join((*FUNCTIONS, *HELPERS))}"
+            own = (
+                ""
+                if not path.isidentifier()
+                else f"; write your own above, def {path}(u): return u * sigmoid(u)"
+            )
+            raise self.source.error(node, says + own)
         if path in self.foreign:
             says = f"{path} is another function in this file than in equations, which are read and not run"
             raise self.source.error(node, f"{says}: write it out, or rename the file's own")
@@ -231,6 +316,8 @@ class Expressions:
     def _invent(self, function: str, arguments: list[ast.expr]) -> str:
         """Return a name for a value inside an expression: tanh_c for tanh(c), ratio_1 for a quotient."""
         match arguments:
+            case [] if function not in self.taken and function not in self.sets:
+                return function
             case [ast.Name(id=inner)]:
                 name = f"{function}_{inner}"
                 return self.numbered(function, 2) if name in self.taken or name in self.sets else name
@@ -250,12 +337,6 @@ def _arithmetic(op: ast.operator, a: float, b: float) -> float:
         return value if isinstance(value, float) else math.nan  # a power may be complex
     except (ZeroDivisionError, OverflowError):
         return math.nan
-
-
-def literal(value: float, at: ast.expr | None = None) -> ast.expr:
-    """Return a number as Python writes it, a negative one as the minus of one, in an expression's place."""
-    node = ast.parse(repr(value), mode="eval").body
-    return ast.copy_location(node, at) if at is not None else node
 
 
 def _minus(a: ast.expr, b: ast.expr, at: ast.expr) -> ast.expr:

@@ -3,6 +3,10 @@
 A derivative is written with y, the function's value, and u, v, w, its arguments: the sigmoid's
 is ``y*(1 - y)``, not the sigmoid evaluated again. ``where(u, v, w)`` is v where u > 0, else w. What holds at
 a kink is said in :mod:`bptt.elementwise`.
+
+Two functions have the derivative that is asked for. ``stop(u)`` is u, with the derivative 0.
+``surrogate(u, v, w)`` is u, whose derivative by w is v: what it is derived by is named, since value and
+derivative may both be made of several.
 """
 
 import ast
@@ -13,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.elementwise import absolute, maximum, minimum
+from bptt.elementwise import Phi, absolute, erf, floor, maximum, minimum, sign, stop, surrogate
 from bptt.elementwise import relu as relu
 from bptt.elementwise import sigmoid as sigmoid
 from bptt.elementwise import softplus as softplus
@@ -52,6 +56,14 @@ FUNCTIONS: dict[str, Function] = {
     "max": Function("maximum", ("where(u - v, 1, 0)", "where(u - v, 0, 1)")),
     "min": Function("minimum", ("where(v - u, 1, 0)", "where(v - u, 0, 1)")),
     "where": Function("np.where", ("0", "where(u, 1, 0)", "where(u, 0, 1)")),
+    "sin": Function("np.sin", ("cos(u)",)),
+    "cos": Function("np.cos", ("-sin(u)",)),
+    "erf": Function("erf", ("1.1283791670955126*exp(-u**2)",)),
+    "Phi": Function("Phi", ("0.3989422804014327*exp(-u**2/2)",)),
+    "sign": Function("sign", ("0",)),
+    "floor": Function("floor", ("0",)),
+    "stop": Function("stop", ("0",)),
+    "surrogate": Function("surrogate", ("0", "0", "v")),
 }
 
 ALIASES = {
@@ -61,6 +73,11 @@ ALIASES = {
     "fabs": "abs",
     "σ": "sigmoid",
     "expit": "sigmoid",
+    "sgn": "sign",
+    "log_sigmoid": "logsigmoid",
+    "clamp": "clip",
+    "detach": "stop",
+    "stop_gradient": "stop",
 }
 """What else people call them."""
 
@@ -76,6 +93,43 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 
 # under the names that equations use, for files that import what they name
 tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, maximum, minimum
+sin, cos = np.sin, np.cos
+
+
+def silu(u: Any) -> Any:
+    """Return u sigmoid(u)."""
+    return u * sigmoid(u)
+
+
+def gelu(u: Any) -> Any:
+    """Return u Phi(u)."""
+    return u * Phi(u)
+
+
+def logsigmoid(u: Any) -> Any:
+    """Return log(sigmoid(u))."""
+    return -softplus(-u)
+
+
+def clip(u: Any, low: Any, high: Any) -> Any:
+    """Return u between two bounds."""
+    return minimum(maximum(u, low), high)
+
+
+def mod(u: Any, v: Any) -> Any:
+    """Return what is left of u beyond a whole number of times v."""
+    return u - v * floor(u / v)
+
+
+HELPERS: dict[str, Callable[..., Any]] = {f.__name__: f for f in (silu, gelu, logsigmoid, clip, mod)}
+"""What is made of `FUNCTIONS`: written in where it is called, as a cell's own helpers are."""
+
+LATER = {
+    *("sin", "cos", "erf", "Phi", "sign", "floor", "stop", "surrogate", "erfcx", "ERF", "ERFC"),
+    *("sgn", "log_sigmoid", "clamp", "detach", "stop_gradient", *HELPERS),
+}
+"""Words that came after the others, and what they need in code. In a cell that calls none of them they are
+names like any other: there are runs whose cells have a floor=0.1."""
 
 
 def in_numpy(name: str, namespace: Mapping[str, Any] | None = None) -> Any:
@@ -91,5 +145,11 @@ NAMESPACE: dict[str, Any] = {
     "absolute": absolute,
     "maximum": maximum,
     "minimum": minimum,
+    "erf": erf,
+    "Phi": Phi,
+    "sign": sign,
+    "floor": floor,
+    "stop": stop,
+    "surrogate": surrogate,
 }
 """What generated NumPy code finds."""

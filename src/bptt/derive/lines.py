@@ -125,7 +125,8 @@ class PageProgram:
             self._run([(n, last.get(n, e)) for n, e in self.gradients], names, dy)
             for name, e in self.sums:
                 inner = self._value(name, e.args[0], names)
-                grads[name[1:]] += inner if grads[name[1:]].ndim == 2 else inner.sum(axis=0)
+                total = inner if grads[name[1:]].ndim == 2 else inner.sum(axis=0)
+                grads[name[1:]] += total.sum(keepdims=True) if name[1:] in self.eq.scalars else total
             dinputs.append(names[f"d{self.whole.x}"])
             dstates = tuple(names.get(f"d{s}_prev", np.zeros_like(dy)) for s in self.eq.states)
             last = {}

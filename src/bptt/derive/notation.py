@@ -12,6 +12,7 @@ from sympy.printing.printer import Printer
 from sympy.printing.str import StrPrinter
 
 from bptt.derive.algebra import Expr, divides, product_of, sides
+from bptt.derive.functions import FUNCTIONS
 from bptt.derive.names import latex_name, latex_names
 
 if TYPE_CHECKING:
@@ -71,16 +72,16 @@ class _Terms(Printer):  # type: ignore[misc]
             return str(self._products[name].format(*arguments))
         if name == "abs":
             return str(self._absolute(*arguments))
+        if name == "floor":
+            return str(self._floor.format(*arguments))
         loose = e.args[0].is_Add or _signed(e.args[0])[0]
         return f"{self._total} {self._brackets(arguments[0]) if loose else arguments[0]}"
 
-    _print_log = _print_exp = _print_Function
+    _print_log = _print_exp = _print_floor = _print_Function
 
     def _where(self, e: Expr) -> str:
         """Return v where u > 0, else w; of 1 and 0 Iverson's brackets: [a > b] is 1 where that holds."""
         u, v, w = e.args
-        if (v, w) == (1, -1):
-            return str(self._sign.format(u=self._print(u)))
         a, b = map(self._print, sides(u))
         if (v, w) in ((1, 0), (0, 1)):
             return f"[{a} {'>' if v == 1 else self._at_most} {b}]"
@@ -105,7 +106,7 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
     _times, _beside, _total = " · ", " ", "Σ"
-    _at_most, _sign, _cases = "≤", "sign({u})", "where({a} > {b}, {v}, {w})"
+    _at_most, _floor, _cases = "≤", "⌊{}⌋", "where({a} > {b}, {v}, {w})"
     _products = {"affine": "{} {}", "product": "{} {}ᵀ", "outer": "{}ᵀ {}"}  # noqa: RUF012
 
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
@@ -134,9 +135,10 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
         return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"  # ||m|| would be a norm
 
 
-_PLAIN = {n: n for n in ("tanh", "relu", "exp", "log", "softplus", "max", "min")} | {
+_PLAIN = {n: n for n in FUNCTIONS if n not in ("abs", "floor", "where")} | {
     "sigmoid": "σ",
     "sqrt": "√",
+    "Phi": "Φ",
 }
 
 
@@ -150,7 +152,7 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
     """
 
     _minus, _times, _beside = "- ", r" \cdot ", r" \, "
-    _at_most, _sign = r"\leq", r"\operatorname{{sign}}({u})"
+    _at_most, _floor = r"\leq", r"\lfloor {} \rfloor"
     _cases = r"\begin{{cases}} {v} & \text{{if }} {a} > {b} \\ {w} & \text{{otherwise}} \end{{cases}}"
     _products = {  # noqa: RUF012
         "affine": r"{} \, {}",
@@ -171,8 +173,11 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         timed = map(self._timed, (*values, *others))
         self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*values, *others}
-        sigma = any(shown.startswith(r"\sigma") for shown in self._known.values())
-        self._sigmoid = r"\operatorname{sigmoid}" if sigma else r"\sigma"
+        letters = {"sigmoid": r"\sigma", "Phi": r"\Phi"}
+        written = {*eq.arguments, *(s.name for s in eq.statements if s.written), *others}
+        shown = [self._known[self._timed(name)] for name in written]
+        taken = {n for n, c in letters.items() if any(name.startswith(c) for name in shown)}
+        self._letters = {n: rf"\operatorname{{{n}}}" if n in taken else c for n, c in letters.items()}
 
     def _print_Symbol(self, e: Expr, style: str = "plain") -> str:  # noqa: N802
         name = str(e.name)
@@ -230,10 +235,10 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         name = _name(e)
         if name == "sqrt":
             return rf"\sqrt{{{self._print(e.args[0])}}}"
-        if name in ("tanh", "exp", "log", "max", "min"):
+        if name in ("tanh", "exp", "log", "max", "min", "sin", "cos"):
             called = rf"\{name}"
         else:
-            called = self._sigmoid if name == "sigmoid" else rf"\operatorname{{{name}}}"
+            called = self._letters.get(name, rf"\operatorname{{{name}}}")
         arguments = [f"{{{a}}}" if a.startswith("-") else a for a in map(self._print, e.args)]
         return called + raised + self._brackets(", ".join(arguments))
 
@@ -273,4 +278,4 @@ def _fraction(e: Expr) -> tuple[list[Expr], list[Expr]]:
 
 def _is_closed(e: Expr) -> bool:
     """Return whether a function has signs of its own around it: |a|, [a > b]."""
-    return _name(e) == "abs" or (_name(e) == "where" and set(e.args[1:]) == {0, 1})
+    return _name(e) in ("abs", "floor") or (_name(e) == "where" and set(e.args[1:]) == {0, 1})

@@ -131,13 +131,18 @@ def helped(text: str) -> str:
     'def relu(a):'
     """
     for name in reversed(_HELPERS):
-        if re.search(rf"(?<![\w.]){name}\(", text):
-            source = inspect.getsource(getattr(elementwise, name))
-            text = re.sub(r"(: | -> )Array\b", "", source) + f"\n\n{text}"
+        if re.search(rf"(?<![\w.]){name}\(|polyval\({name},", text):
+            made = getattr(elementwise, name)
+            lines = [f"{name} = (", *(f"    {c}," for c in made), ")\n"] if name.isupper() else []
+            source = "\n".join(lines) or inspect.getsource(made)
+            text = re.sub(r"(: | -> )Array\b|  # noqa.*", "", source) + f"\n\n{text}"
     return text
 
 
-_HELPERS = ("sigmoid", "softplus", "relu", "absolute", "maximum", "minimum")
+_HELPERS = (
+    *("sigmoid", "softplus", "relu", "absolute", "maximum", "minimum", "ERF", "ERFC", "erfcx", "erf", "Phi"),
+    *("sign", "floor", "stop", "surrogate"),
+)
 
 
 def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dict[str, Any]:

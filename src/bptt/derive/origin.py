@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from bptt.derive.equations import EquationError, Equations
-from bptt.derive.functions import ALIASES, FUNCTIONS, in_numpy
+from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, in_numpy
+from bptt.derive.helpers import HelperText
 from bptt.derive.reader import read
 
 Function = Callable[..., Any]
@@ -48,8 +49,37 @@ def read_function(function: Function, options: Mapping[str, object]) -> Equation
         known={n: _float(v) for n, v in values.items() if _is_number(v)},
         defaults=_defaults(function),
         foreign={n for n, v in values.items() if callable(v) and _is_another(n, v)},
+        helpers=[*_helpers(function, values, ()).values()],
         options=options,
     )
+
+
+def _helpers(
+    function: Function, values: Mapping[str, object], below: tuple[Function, ...]
+) -> dict[Function, HelperText]:
+    """Return the functions that one calls and that are read as it is, each below those that it calls."""
+    found: dict[Function, HelperText] = {}
+    for name, made in values.items():
+        word = ALIASES.get(name, name)
+        if not inspect.isfunction(made) or word in FUNCTIONS:
+            continue
+        if word in HELPERS and made.__code__.co_filename != function.__code__.co_filename:
+            continue  # imported, for an editor
+        if made in (function, *below):
+            raise EquationError(f"{place(made)}: {name} calls itself: a helper calls those above it")
+        if made.__name__ != name:
+            says = f"{name} is not what its def calls it: def {name}(u): return ..."
+            raise EquationError(f"{place(made)}: {says}")
+        enclosed = inspect.getclosurevars(made)
+        inside = {**enclosed.globals, **enclosed.nonlocals}
+        found |= _helpers(made, inside, (function, *below))
+        try:
+            lines, first = inspect.getsourcelines(made)
+        except (OSError, TypeError):
+            raise EquationError(f"{place(made)}: {name}: its text is not at hand") from None
+        known = {n: _float(v) for n, v in inside.items() if _is_number(v)}
+        found[made] = HelperText("".join(lines), made.__code__.co_filename, first, known)
+    return found
 
 
 def place(function: Function) -> str:
@@ -91,11 +121,13 @@ def _float(value: Any) -> float:
 def _is_another(name: str, function: Function) -> bool:
     """Return whether a function is another than the equations' of that name, by its values."""
     name = ALIASES.get(name, name)
-    if name not in FUNCTIONS:
+    if name not in (*FUNCTIONS, *HELPERS):
         return False
-    arguments = np.array([[0.3, 1.7, 0.9], [1.1, 0.4, 0.9], [0.2, 0.8, 0.5]])[: FUNCTIONS[name].arity]
+    ours = HELPERS.get(name) or in_numpy(name)
+    arity = ours.__code__.co_argcount if name in HELPERS else FUNCTIONS[name].arity
+    arguments = np.array([[0.3, 1.7, 0.9], [1.1, 0.4, 0.9], [0.2, 0.8, 0.5]])[:arity]
     try:
-        expected = in_numpy(name)(*arguments)
+        expected = ours(*arguments)
         try:
             got = np.asarray(function(*arguments), np.float64)
         except Exception:  # one that takes a number at a time, as those of math do

@@ -93,6 +93,8 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
             names["np"] = exact.NAMESPACE["np"]
             source = text.replace("\nimport numpy as np\n", "\n", 1)
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
+        if exactly:  # of the functions that are approximated, too
+            names |= {n: f for n, f in exact.NAMESPACE.items() if callable(names.get(n))}
         return SimpleNamespace(forward=names["forward"], backward=names["backward"])
 
     return _prove(cell, page.whole, made, (False,))
@@ -231,14 +233,16 @@ def _appeal(
 
 def _is_right(program: Program, p: _Problem, names: Sequence[str]) -> bool:
     rng = np.random.default_rng(0)
-    got = p.gradients(program)
     along = {n: exact.numbers(rng.normal(size=p.arrays[n].shape)) for n in names}
     losses = []
-    for h in (exact.STEP, -exact.STEP):
-        moved = {n: p.arrays[n] + h * along[n] for n in names}
-        outputs, final, _ = program.forward(*p.at(p.arrays | moved))
-        pairs = [(outputs, p.dy), *zip(final, p.dfinal, strict=True)]
-        losses.append(sum((s * d).sum() for s, d in pairs))
+    with exact.held():
+        got = p.gradients(program)
+        for h in (exact.STEP, -exact.STEP):
+            moved = {n: p.arrays[n] + h * along[n] for n in names}
+            with exact.moved():
+                outputs, final, _ = program.forward(*p.at(p.arrays | moved))
+            pairs = [(outputs, p.dy), *zip(final, p.dfinal, strict=True)]
+            losses.append(sum((s * d).sum() for s, d in pairs))
     parts = np.concatenate([(got[n] * along[n]).ravel() for n in names])
     rise = (losses[0] - losses[1]) / (2 * exact.STEP)
     return exact.agree(parts.sum(), rise, np.abs(parts).sum())
@@ -248,7 +252,7 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
     """Draw numbers with which the program gives numbers; rows in which it gives none are left out."""
     rng = np.random.default_rng(0)
     for T, H in SIZES:
-        sizes = {"D": D, "H": H}
+        sizes = {"D": D, "H": H, "1": 1}
         for _ in range(DRAWS):
             params = {n: rng.normal(size=[sizes[s] for s in shape]) for n, shape in whole.shapes.items()}
             x = rng.normal(size=(T, 16 * ROWS, D))

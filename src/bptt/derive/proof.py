@@ -122,10 +122,16 @@ def _agree(
     forward, backward = (step[n] for n in names)
     point = {n: exact.numbers(values[some]) for n, values in at.items()}
     seeds = [exact.numbers(d[some]) for d in cotangents]
+
+    def values(h: Any) -> Any:
+        with exact.moved():
+            return forward(**(point | {name: point[name] + h}))[0]
+
     try:
-        up, down = (forward(**(point | {name: point[name] + h}))[0] for h in (exact.STEP, -exact.STEP))
+        with exact.held():
+            gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
+            up, down = values(exact.STEP), values(-exact.STEP)
         parts = [d * (a - b) / (2 * exact.STEP) for d, a, b in zip(seeds, up, down, strict=True)]
-        gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
         return exact.agree(gradient, np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0))
     except exact.UNDECIDED:
         return False

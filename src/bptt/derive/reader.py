@@ -2,13 +2,14 @@
 
 import ast
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from bptt.derive.equations import Equations
-from bptt.derive.expressions import Expressions, literal
+from bptt.derive.expressions import Expressions
+from bptt.derive.helpers import Helper, HelperText, helper
 from bptt.derive.signature import signature
-from bptt.derive.source import SETS, FunctionText
+from bptt.derive.source import SETS, FunctionText, Known, literal, own_nodes
 
 
 def read(
@@ -20,6 +21,7 @@ def read(
     known: Mapping[str, float] | None = None,
     defaults: Mapping[str, object] | None = None,
     foreign: Collection[str] = (),
+    helpers: Sequence[HelperText] = (),
     options: Mapping[str, object] | None = None,
 ) -> Equations:
     """Read a function's text.
@@ -38,8 +40,10 @@ def read(
         The values of arguments that have one. Default: as the text has them.
     foreign : names, optional
         Functions that are called as one of the equations' own and mean something else.
+    helpers : list of HelperText, optional
+        Functions outside of the text that are written in where they are called; each below those it calls.
     options : dict, optional
-        ``state``, ``params``, ``operand``, ``bias``. Default: those written in the decorator.
+        Those of :func:`bptt.cell`, such as ``state``. Default: those written in the decorator.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def read(
     bptt.derive.equations.EquationError: cells.py:1: leaky: a power is a number; write exp(y * log(x)) for ...
     """
     source = FunctionText(text, name, file, first_line)
-    return Reader(source, known or {}, defaults or {}, foreign, options).read()
+    return Reader(source, known or {}, defaults or {}, foreign, helpers, options).read()
 
 
 class Reader:
@@ -73,6 +77,7 @@ class Reader:
         known: Mapping[str, float],
         defaults: Mapping[str, object],
         foreign: Collection[str],
+        helpers: Sequence[HelperText],
         options: Mapping[str, object] | None,
     ) -> None:
         self.source, self.function, self.known = source, source.function, known
@@ -88,12 +93,18 @@ class Reader:
         self.signature = signature(source, options)
         self.left = Counter(
             node.id
-            for node in ast.walk(self.function)
+            for node in own_nodes(self.function)
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
         )
         self.sets = Counter(self.left)
         self.expressions = Expressions(source, known, foreign, self.sets)
         self.constants = self._constants(defaults)
+        self.helpers: dict[str, Helper] = {}
+        self.source.calls_later |= bool(helpers)
+        for text, file, first_line, numbers in helpers:
+            of = FunctionText(text, None, file, first_line)
+            self._define(helper(of.function, of, numbers, self.helpers))
+        self.outside = [*self.helpers.values()]
 
     def read(self) -> Equations:
         """Return the equations."""
@@ -115,6 +126,8 @@ class Reader:
             operand=it.operand,
             statements=tuple(expressions.statements),
             bias=it.bias,
+            scalars=it.scalars,
+            starts=it.starts,
             doc=ast.get_docstring(self.function) or "",
             text=self._canonical(),
         )
@@ -165,6 +178,8 @@ class Reader:
                 raise self.source.error(node, "nothing can follow the return")
             case ast.Pass() | ast.Expr(value=ast.Constant()):
                 return  # a docstring, a remark
+            case ast.FunctionDef():
+                self._define(helper(node, self.source, self.known, self.helpers))
             case ast.AugAssign(target=ast.Name(id=name) as target):
                 before = ast.copy_location(ast.Name(name, ast.Load()), target)
                 value = ast.copy_location(ast.BinOp(before, node.op, node.value), node)
@@ -184,6 +199,16 @@ class Reader:
                 raise self.source.refused(node.value, f"{ast.unparse(node)}: {SETS}")
             case _:
                 raise self.source.refused(node, SETS)
+
+    def _define(self, made: Helper) -> None:
+        """Take a helper, which what stands below can call."""
+        it = self.signature
+        if made.name in self.sets or made.name in it.stands:
+            raise made.source.error(
+                made.function, f"{made.name} is a value, too: call the helper something else"
+            )
+        self.helpers[made.name] = made
+        self.expressions.helpers = self.helpers
 
     def _assign(self, targets: list[ast.expr], values: list[ast.expr], node: ast.stmt) -> None:
         expressions = self.expressions
@@ -257,7 +282,10 @@ class Reader:
         """Return the text with known numbers written in, so that it stands alone."""
         shadowed = {*self.expressions.stands, *self.sets}
         known = {name: value for name, value in self.known.items() if name not in shadowed}
-        function = _Known(known).visit(ast.parse(ast.unparse(self.function)).body[0])
+        function = Known(known).visit(ast.parse(ast.unparse(self.function)).body[0])
+        outside = [Known(h.known).visit(ast.parse(ast.unparse(h.function)).body[0]) for h in self.outside]
+        at = 1 if ast.get_docstring(self.function) is not None else 0
+        function.body[at:at] = outside
         given = function.args
         for arguments, values in ((given.args, given.defaults), (given.kwonlyargs, given.kw_defaults)):
             for k, argument in enumerate(reversed(arguments), 1):
@@ -301,15 +329,3 @@ def _check(equations: Equations, source: FunctionText) -> None:
             raise source.wrong(f"{name} is what {adjoints[name]} is called: choose another name")
         if name.startswith("U_") and f"a_{name[2:]}" in equations.operand:
             raise source.wrong(f"{name} is the matrix of a_{name[2:]}'s operand: choose another name")
-
-
-class _Known(ast.NodeTransformer):
-    """Writes numbers in place of the names that stand for them outside."""
-
-    def __init__(self, known: Mapping[str, float]) -> None:
-        self.known = known
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        if isinstance(node.ctx, ast.Load) and node.id in self.known:
-            return literal(self.known[node.id], node)
-        return node

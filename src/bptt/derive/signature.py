@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bptt.derive.equations import Start
 from bptt.derive.source import FunctionText, is_in_range, plain_name
 
-OPTIONS = ("state", "params", "operand", "bias", "init", "name")
+OPTIONS = ("state", "params", "scalars", "start", "operand", "bias", "init", "name")
 
 _LAYER = ("W", "U", "b", "b_h")
 """The names of a layer's own arrays."""
@@ -25,6 +25,8 @@ class Signature:
     defaults: dict[str, ast.expr]  # the constants
     operand: dict[str, str]
     bias: bool
+    scalars: tuple[str, ...]  # of the params, those that are one number of the layer
+    starts: dict[str, float]  # of the states that do not start at zero
     stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 
@@ -39,7 +41,12 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
     if unknown:
         raise source.wrong(f"cell() takes {', '.join(OPTIONS)}; got {', '.join(unknown)}")
     states = _states(source, options.get("state", "h"))
-    params = _params(source, options.get("params", ""))
+    params, scalars = (_params(source, n, options.get(n, "")) for n in ("params", "scalars"))
+    if both := [n for n in params if n in scalars]:
+        says = "one number of the layer, or one of each unit"
+        raise source.wrong(f"params= and scalars= both name {both[0]}: it is {says}")
+    params |= scalars
+    starts = _starts(source, options.get("start", {}), states)
     bias = options.get("bias", True)
     if not isinstance(bias, bool):
         raise source.wrong(f"bias= must be True or False, got {bias!r}")
@@ -71,13 +78,14 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
                 f"({', '.join(states)}), nor in params=, nor a constant with its value{no_method}",
             )
     if missing := [p for p in params if p not in stands]:
-        raise source.wrong(f"params= names {', '.join(missing)}, which is no argument")
+        option = "scalars" if missing[0] in scalars else "params"
+        raise source.wrong(f"{option}= names {', '.join(missing)}, which is no argument")
     if not gates:
         raise source.wrong("a cell has at least one gate: an argument such as a_h")
     _no_clash(source, gates, params)
     operand = _operand(source, options.get("operand", {}), gates)
     constants = {argument.arg: value for argument, value in defaults.items()}
-    return Signature(tuple(gates), states, params, constants, operand, bias, stands)
+    return Signature(tuple(gates), states, params, constants, operand, bias, tuple(scalars), starts, stands)
 
 
 def _is_gate(name: str) -> bool:
@@ -106,12 +114,21 @@ def _states(source: FunctionText, given: object) -> tuple[str, ...]:
     return states
 
 
-def _params(source: FunctionText, given: object) -> dict[str, Start]:
-    names = _names(source, "params", given)
+def _starts(source: FunctionText, given: object, states: tuple[str, ...]) -> dict[str, float]:
+    wanted = f'start= must be states and numbers, as in {{"{states[-1]}": 1.0}}'
+    if not isinstance(given, Mapping) or not all(_is_number(v) for v in given.values()):
+        raise source.wrong(f"{wanted}; got {given!r}")
+    if unknown := [n for n in given if n not in states]:
+        raise source.wrong(f"start= names {unknown[0]!r}; the states are {', '.join(states)}")
+    return {n: float(v) for n, v in given.items() if v != 0}
+
+
+def _params(source: FunctionText, option: str, given: object) -> dict[str, Start]:
+    names = _names(source, option, given)
     for name in names:
         if _is_gate(name) or name.endswith("_prev"):
             says = "a_, x_, u_ begin the name of a gate, and _prev ends that of a state before the step"
-            raise source.wrong(f"params= {name!r}: {says}")
+            raise source.wrong(f"{option}= {name!r}: {says}")
     if not isinstance(given, Mapping):
         return dict.fromkeys(names, 0.0)
     params: dict[str, Start] = {}
@@ -120,7 +137,7 @@ def _params(source: FunctionText, given: object) -> dict[str, Start]:
         valid = len(bounds) in (1, 2) and all(_is_number(b) for b in bounds)
         if not valid or not 0 <= float(bounds[-1]) - float(bounds[0]) < math.inf:
             raise source.wrong(
-                f"params= {name!r}: where it starts is a number or a pair of bounds, got {start!r}"
+                f"{option}= {name!r}: where it starts is a number or a pair of bounds, got {start!r}"
             )
         params[name] = float(bounds[0]) if len(bounds) == 1 else (float(bounds[0]), float(bounds[1]))
     return params
@@ -148,7 +165,7 @@ def _may_have_value(
     if name in params:
         says = f'a parameter has no value here: where it starts stands in params={{"{name}": 0.1}}'
     elif name.removesuffix("_prev") in states:
-        says = "a state has no value here: it starts at zero, or where unroll(states=...) says"
+        says = 'a state has no value here: where it starts stands in start={{"{name}": 1.0}}'
     elif _is_gate(name):
         says = f'a gate has no value here: where its bias starts stands in init={{"{name}": 1.0}}'
     else:

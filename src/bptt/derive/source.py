@@ -4,13 +4,14 @@ import ast
 import keyword
 import sys
 import unicodedata
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bptt.characters import MOST_MARKS, crowded
 from bptt.derive.equations import EquationError
-from bptt.derive.functions import ALIASES, FUNCTIONS, NAMESPACE
+from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, LATER, NAMESPACE
 
-ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join(FUNCTIONS)
+ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join((*FUNCTIONS, *HELPERS))
 SETS = "an equation sets a name: c = f * c + i * g"
 
 _LOOP = "a loop: a step holds no loop; the one through time is outside"
@@ -25,8 +26,8 @@ REFUSED: list[tuple[Any, str]] = [
     (ast.Assert, f"an assert: {SETS}"),
     (ast.Raise, f"a raise: {SETS}"),
     (ast.ClassDef, f"a class: {SETS}"),
-    (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside: write its equations out"),
-    (ast.Lambda, "a lambda: write its equation out"),
+    (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside a helper: it stands above, beside the other"),
+    (ast.Lambda, "a lambda: write its equation out, or a helper: def swish(u): return u * sigmoid(u)"),
     (ast.NamedExpr, "a := inside an expression: give it an equation of its own"),
     (ast.Subscript | ast.Slice, _INDEX),
     (ast.BoolOp, "and/or: nest where(...) instead"),
@@ -45,7 +46,7 @@ REFUSED: list[tuple[Any, str]] = [
 ]
 """What a function can hold in Python and not as equations, and what to do instead."""
 
-_TAKEN = {*NAMESPACE, "kept", "float", "_", "__debug__"}
+_TAKEN = {*NAMESPACE, "erfcx", "ERF", "ERFC", "kept", "float", "_", "__debug__"}
 """Names that code made from equations has for itself."""
 
 LONGEST_TEXT = 200_000
@@ -94,6 +95,7 @@ class FunctionText:
         self.function = first
         self.own_name = first.name.strip("_").replace("_", "-") or "cell"
         self.name = self.name or self.own_name[:LONGEST_NAME]
+        self.calls_later = any(_is_later(node) for node in ast.walk(first) if node is not first)
         self._measure()
 
     def error(self, where: ast.AST | int, says: str) -> EquationError:
@@ -112,7 +114,9 @@ class FunctionText:
 
     def may_be_named(self, name: str, where: ast.AST) -> None:
         """Raise if a value cannot have this name."""
-        if name in FUNCTIONS or name in ALIASES:
+        if name in LATER and not self.calls_later:
+            return
+        if name in FUNCTIONS or name in ALIASES or name in HELPERS:
             raise self.error(where, f"{name} is a function in equations: call the value something else")
         if name in _TAKEN:
             raise self.error(where, f"{name} has a meaning in the code: call the value something else")
@@ -171,6 +175,16 @@ class FunctionText:
         raise self.wrong('a cell wants its decorator, as in @bptt.cell(state="h c")')
 
 
+def _is_later(node: ast.AST) -> bool:
+    """Return whether a node is a call of a word that came later, or holds what might be."""
+    match node:
+        case ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)):
+            return name in LATER
+        case ast.BinOp(op=ast.Mod()) | ast.FunctionDef():
+            return True
+    return False
+
+
 def is_in_range(value: object) -> bool:
     """Return whether a value is no number, or one that floating point has."""
     if not isinstance(value, int | float):
@@ -188,3 +202,40 @@ def plain_name(name: object) -> str | None:
     if not isinstance(name, str) or not name.isidentifier() or keyword.iskeyword(name):
         return None
     return unicodedata.normalize("NFKC", name)
+
+
+def literal(value: float, at: ast.expr | None = None) -> ast.expr:
+    """Return a number as Python writes it, a negative one as the minus of one, in an expression's place."""
+    node = ast.parse(repr(value), mode="eval").body
+    return ast.copy_location(node, at) if at is not None else node
+
+
+def own_nodes(function: ast.FunctionDef) -> Iterator[ast.AST]:
+    """Yield a function's nodes, without those of functions in it."""
+    left: list[ast.AST] = [function]
+    while left:
+        node = left.pop()
+        left += (n for n in ast.iter_child_nodes(node) if not isinstance(n, ast.FunctionDef))
+        yield node
+
+
+class Known(ast.NodeTransformer):
+    """Writes numbers in place of the names that stand for them outside."""
+
+    def __init__(self, known: Mapping[str, float]) -> None:
+        self.known = known
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """Return the function, in which names of its own are no others'."""
+        own = {n.arg for n in node.args.args}
+        own |= {n.id for n in own_nodes(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+        outside, self.known = self.known, {n: v for n, v in self.known.items() if n not in own}
+        self.generic_visit(node)
+        self.known = outside
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """Return the number, where the name stands for one."""
+        if isinstance(node.ctx, ast.Load) and node.id in self.known:
+            return literal(self.known[node.id], node)
+        return node

@@ -85,6 +85,19 @@ class TorchCode(ast.NodeTransformer):
                 return _called("clamp", other, **{"min" if name == "max" else "max": bound})
             case "max" | "min":
                 return _called(f"{name}imum", first, *rest)
+            case "Phi":
+                return _called("special.ndtr", first)
+            case "stop":
+                return _detached(first)
+            case "surrogate":  # the value, and a zero whose derivative is the one given
+                value, derivative = (
+                    a if n else _detached(a) for a, n in zip((first, rest[0]), numbers[:2], strict=True)
+                )
+                return ast.BinOp(
+                    value,
+                    ast.Add(),
+                    ast.BinOp(derivative, ast.Mult(), ast.BinOp(rest[1], ast.Sub(), _detached(rest[1]))),
+                )
             case "softplus":  # where a is larger, log(1 + exp(a)) is a to the last bit of float64
                 return _called("nn.functional.softplus", first, threshold=ast.Constant(40))
         return _called(name, first)
@@ -127,6 +140,10 @@ def _negatives(u: ast.expr) -> tuple[str, ...]:
         [ast.BinOp(u.right, u.op, u.left)] if isinstance(u, ast.BinOp) and isinstance(u.op, ast.Sub) else []
     )
     return tuple(map(ast.unparse, [ast.UnaryOp(ast.USub(), u), *swapped]))
+
+
+def _detached(a: ast.expr) -> ast.expr:
+    return ast.Call(ast.Attribute(a, "detach"), [], [])
 
 
 def _called(name: str, *arguments: ast.expr, **named: ast.expr) -> ast.expr:

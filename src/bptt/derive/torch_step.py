@@ -105,7 +105,7 @@ class TorchStep:
             arrays[self.U] = f"(H, {h})"
         if self.from_x and self.eq.bias:
             arrays[self.b] = f"({x},)"
-        return arrays | {self.called(n): "(H,)" for n in self.eq.params}
+        return arrays | {self.called(n): "(1,)" if n in self.eq.scalars else "(H,)" for n in self.eq.params}
 
     def _blocks(self) -> dict[str, int]:
         """Return U's blocks, how many gates wide: that for h_prev, and one for each product of q."""
@@ -229,9 +229,11 @@ class TorchStep:
             code.append(f"d{name} = {value} if ctx.needs_input_grad[{self.given.index(name)}] else None")
             grads[name] = f"d{name}"
         for line in self.whole.of_units:
-            value = self._back.derived(line.expr)
+            value, one = self._back.derived(line.expr), ""
+            if line.name[1:] in self.eq.scalars:
+                one = "[None].sum(1)"
             code.append(
-                f"{line.name} = {value if value.isidentifier() else f'({value})'}.sum(0){_from(line)}"
+                f"{line.name} = {value if value.isidentifier() else f'({value})'}.sum(0){one}{_from(line)}"
             )
         return [*code, f"return {', '.join(grads.get(name, 'None') for name in self.given)}"]
 

@@ -65,7 +65,8 @@ class Whole:
         """Each parameter's name and shape."""
         of = {"W": ("D", "H"), "U": ("H", "H"), "b": ("H",)}
         matrices = {name: of[kind] for (kind, gate), name in self.names.items() if gate}
-        return matrices | dict.fromkeys(self.equations.params, ("H",))
+        eq = self.equations
+        return matrices | {n: ("1",) if n in eq.scalars else ("H",) for n in eq.params}
 
     def columns(self, kind: str) -> list[str]:
         """Return the names of the gates' parts of a layer's W, U or b, in the order of its columns."""

@@ -26,7 +26,8 @@ mask
     Sequences of different lengths are padded at the end and masked.
 reset
     Where ``reset[t, n]`` is True, no state crosses the border between steps t-1 and t, in either
-    direction: the states that would cross are replaced by zeros.
+    direction: the states that would cross are replaced by those with which a sequence starts: zeros, or
+    where the cell's `starts` say.
 reverse
     Time runs from T-1 to 0; y keeps its place (``y[t]`` belongs to ``x[t]``).
 """
@@ -88,8 +89,8 @@ def unroll(
     T, N, H, x = check(cell, params, x, states, mask, reset)
     U = params["U"]
     dtype = dtype_of(params, x, states)
-    if states is None:
-        states = tuple(np.zeros((N, H), dtype) for _ in cell.states)
+    first = cell.first_states(N, H, dtype)
+    states = first if states is None else states
     columns = Columns.of(cell, H)
     U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
     keep = None if reset is None else ~reset
@@ -103,7 +104,7 @@ def unroll(
 
         for t in reversed(range(T)) if reverse else range(T):
             if keep is not None and not reverse:
-                states = _select(keep[t], states)
+                states = _select(keep[t], states, first)
             h_prev[t] = states[0]
             columns.h.add(a[t], states[0] @ U_h)  # (1)
             q_cache = None
@@ -118,7 +119,7 @@ def unroll(
                 states = _select(mask[t], new, states)
                 y[t] = _select(mask[t], new[:1])[0]
             if keep is not None and reverse:
-                states = _select(keep[t], states)
+                states = _select(keep[t], states, first)
 
     return Unrolled(y, states, cell, columns, params, x, h_prev, q, caches, mask, keep, reverse)
 
@@ -227,7 +228,7 @@ class Unrolled:
             grads["b_h"] = rows(columns.U.take(da)).sum(axis=0)
         for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
             if name not in self._cell.given:
-                grads[name] = rows(da[..., at]).sum(axis=0)
+                grads[name] = self._cell.unit_sum(name, rows(da[..., at]))
         return grads, dx
 
 

@@ -30,7 +30,7 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     shapes: Shapes = {"W": (D, Gx), "U": (H, Gh)}
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
-    return shapes | dict.fromkeys(cell.units, (H,))
+    return shapes | {name: cell.unit_shape(name, H) for name in cell.units}
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
@@ -81,7 +81,8 @@ def check(
     for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
         if name in params and name not in cell.given:
             rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
-            _expect(cell, name, params[name], shape, f"({rows}{blocks}H{'' if rows else ','})")
+            symbols = f"({rows}{blocks}H{'' if rows else ','})" if name not in cell.scalars else "one number"
+            _expect(cell, name, params[name], shape, symbols)
     if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
     T, N = x.shape[:2]

@@ -138,7 +138,9 @@ def with_noise(
     ]  # (2)
     arguments = [*eq.gates, *params, *eq.before, *(f"{name}={x!r}" for name, x in constants.items())]
     text = "\n    ".join((f"def made({', '.join(arguments)}):", *lines, f"return {', '.join(eq.states)}"))
-    options = {"state": eq.states, "params": params, "operand": operand, "bias": eq.bias}
+    scalars = {name: params.pop(name) for name in eq.scalars}
+    options = {"state": eq.states, "params": params, "scalars": scalars, "start": eq.starts}
+    options |= {"operand": operand, "bias": eq.bias}
     name = f"{eq.name[:80]}-{'zoneout' if kept else 'dropout'}"
     equations = read(text, name=name, file=f"{eq.name} with noise", options=options)
     made = EquationCell(equations, plain._init)  # biases start where the cell wants them

@@ -119,8 +119,9 @@ class Stack:
         return shapes
 
     def zero_states(self, batch: int, dtype: Dtype = np.float32) -> Params:
-        """Return the states of all layers, (N, H) zeros."""
-        return {name: np.zeros((batch, self.hidden), dtype) for name in self.state_names}
+        """Return the states of all layers before the first step, (N, H): zeros, or where the cell starts."""
+        first = dict(zip(self.cell.states, self.cell.first_states(batch, self.hidden, dtype), strict=True))
+        return {name: first[name.rpartition(".")[2]].copy() for name in self.state_names}
 
     @cached_property
     def state_names(self) -> tuple[str, ...]:

@@ -87,6 +87,9 @@ class Cell(Recurrent):
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
             raise ConfigError(f"dropout must be a part, from 0 to 1, got {dropout!r}")
+        if self.cell.starts:
+            says = "its states start elsewhere than at zero, and PyTorch's layers here do not: give states"
+            raise ConfigError(f"{self.cell.name}: {says}, or train it with bptt.Model")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         expect_sizes(self, "input_size", "hidden_size", "num_layers")
         self.bias, self.batch_first = bias, batch_first

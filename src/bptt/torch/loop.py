@@ -96,7 +96,11 @@ def functions() -> dict[str, Any]:
         return called
 
     own = {f: getattr(torch, f) for f in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs")}
+    own |= {f: getattr(torch, f) for f in ("sin", "cos", "erf", "sign", "floor")}
     return own | {
+        "Phi": torch.special.ndtr,
+        "stop": torch.Tensor.detach,
+        "surrogate": as_tensors(lambda v, d, u: v.detach() + d.detach() * (u - u.detach())),
         "softplus": torch.nn.functional.softplus,
         "max": as_tensors(torch.maximum),
         "min": as_tensors(torch.minimum),

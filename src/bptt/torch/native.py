@@ -272,7 +272,7 @@ def backward(
         if "x" in out:
             out["x"] = torch.from_numpy(packed.leave(out["x"]))
     for p in how.cell.units:
-        out[p] = torch.from_numpy(out[p].sum(axis=0))
+        out[p] = torch.from_numpy(how.cell.unit_sum(p, out[p]))
     if "turned dW" in given:
         out["W"] = out["W"].T
     return out
@@ -294,7 +294,8 @@ def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> d
     if plan.adds and len(named) == 2 and "b_h" in named:
         return found | ({"bias": torch.add(named["b"], named["b_h"])} if forward else {})
     units = plan.how.cell.units
-    wanted = {name: t.contiguous() for name, t in named.items() if forward or name in units}
+    wanted = {name: t.expand(plan.H) if name in units else t for name, t in named.items()}
+    wanted = {name: t.contiguous() for name, t in wanted.items() if forward or name in units}
     return found | {f"unit.{name}" if name in units else name: t for name, t in wanted.items()}
 
 

@@ -27,9 +27,12 @@ def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> C
     """Return ``step(a_x, states, params)``, the states after a step, on arrays that some functions are for.
 
     Its a_x is x_t W + b (N, Gx·H), and params are the layer's U, its b_h if it has one, and its units' own;
-    `functions` are those of ``bptt.derive.FUNCTIONS``.
+    `functions` are those of ``bptt.derive.FUNCTIONS``. A ConfigError names what is not among them.
     """
     eq = cell.equations
+    unknown = {s.function for s in eq.statements} - {None, *functions}
+    if unknown:
+        raise ConfigError(f"{cell.name}: a loop of these operations has no {', '.join(map(str, unknown))}")
     pointwise = _pointwise(cell, functions)
     gates = cell.gates[: len(eq.gates)]
     h_only, adds = len(cell.from_h), cell.from_x == cell.from_h == gates

@@ -7,6 +7,7 @@ import numpy as np
 
 from bptt.derive import EquationCell
 from bptt.derive.equations import Equations, Statement
+from bptt.errors import ConfigError
 from bptt.exchange.graphs.graph import Graph, Port
 
 OPERATORS: dict[type[ast.operator], str] = {
@@ -27,6 +28,11 @@ FUNCTIONS = {
     "abs": "Abs",
     "max": "Max",
     "min": "Min",
+    "sin": "Sin",
+    "cos": "Cos",
+    "erf": "Erf",
+    "sign": "Sign",
+    "floor": "Floor",
 }
 
 
@@ -50,6 +56,8 @@ def add_scan(
     reverse : bool
         Whether time runs from the end.
     """
+    if cell.starts:
+        raise ConfigError(f"{cell.name}: its states start elsewhere than at zero, which no graph here says")
     over = [x, mask] if mask else [x]
     *after, y = graph.add_all(
         "Scan",
@@ -160,6 +168,12 @@ class _Step:
         if name == "where":  # v where u > 0, else w
             above = graph.add("Greater", values[0], graph.number(0.0, self.dtype))
             return graph.add("Where", above, *values[1:])
+        if name in ("stop", "surrogate"):  # a graph is run forward
+            return values[0]
+        if name == "Phi":
+            half = graph.add("Mul", values[0], graph.number(0.5**0.5, self.dtype))
+            above = graph.add("Add", graph.add("Erf", half), graph.number(1.0, self.dtype))
+            return graph.add("Mul", above, graph.number(0.5, self.dtype))
         if name == "sigmoid" and delicate:
             return graph.add("Reciprocal", self._one_and_exp(graph.add("Neg", *values)))
         if name == "softplus" and self.dtype != np.float32:  # onnxruntime's is for float32

@@ -84,8 +84,11 @@ class Compiled:
 
     def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return what the forward reads of the parameters that are no matrices."""
-        units = {f"unit.{p}": np.ascontiguousarray(params[p], dtype) for p in self.interface.learnt}
-        return {"bias": self.bias(params, len(params["U"]), dtype)} | units
+        H, scalars, found = len(params["U"]), self.interface.cell.scalars, {}
+        for p in self.interface.learnt:
+            own = np.ascontiguousarray(params[p], dtype)
+            found[f"unit.{p}"] = rows.copy(np.broadcast_to(own, (H,))) if p in scalars else own
+        return {"bias": self.bias(params, H, dtype)} | found
 
     def bias(self, params: Params, H: int, dtype: np.dtype[Any]) -> Array:
         """Return the sum of both biases, as far as they are there, at each gate, (G·H,)."""

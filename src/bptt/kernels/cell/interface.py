@@ -8,7 +8,7 @@ after it: one product of all rows, where a step has few.
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
 ``absent``    (R,), or none       in: flags of steps that do not exist
-``reset``     (R,), or none       in: flags of steps before which states become zeros
+``reset``     (R,), or none       in: flags of steps before which states start anew
 ``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
                                   transposes for the backward
 ``unit.p``    (H,), or (R, H)     in: a parameter of each unit, or what is given to it at each step

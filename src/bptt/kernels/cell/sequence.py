@@ -112,10 +112,10 @@ class _Forward(Loop):
             yield end, self.interface.G, False
 
     def enter(self, row: Value, j: Value) -> None:
-        """Keep the states as the step finds them: those carried, which a reset makes zeros."""
+        """Keep the states as the step finds them: those carried, or after a reset the first."""
         with self.b.if_then(self.flag("reset", row)):
             for s in self.eq.states:
-                self.fill(f"carry.{s}", j)
+                self.fill(f"carry.{s}", j, number=self.eq.starts.get(s, 0.0))
         for s in self.eq.states:
             self.copy(f"carry.{s}", j, f"prev.{s}", row)
 

@@ -13,7 +13,7 @@ from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.planned import USED_UP, Layer, PlannedRun
 from bptt.kernels.cell.rows import rows_of
 from bptt.kernels.cell.sweep import Sweep
-from bptt.kernels.ops.rows import copy, zeros
+from bptt.kernels.ops.rows import copy, filled, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.program import Shaped
@@ -89,7 +89,8 @@ def run(
     given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
     kept = compiled.room(rows.total, H, dtype)
     for i, s in enumerate(cell.states):
-        kept[f"carry.{s}"] = _own(None if states is None else rows.sort(states[i]), N, H, dtype)
+        start = cell.starts.get(s, 0.0)
+        kept[f"carry.{s}"] = _own(None if states is None else rows.sort(states[i]), N, H, dtype, start)
     weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
@@ -97,20 +98,22 @@ def run(
         weights[f"unit.{name}"] = np.ascontiguousarray(rows.enter(params[name]), dtype)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
-    final = tuple(_cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset) for s in cell.states)
+    final = tuple(
+        _cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset, cell.starts.get(s, 0.0)) for s in cell.states
+    )
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
     return KernelRun(y, final, sweep, is_reset, params, given, kept)
 
 
-def _own(states: Array | None, N: int, H: int, dtype: np.dtype[Any]) -> Array:
-    """Return a copy of states, or of their gradient, (N, H); zeros where there are none."""
-    return zeros((N, H), dtype) if states is None else copy(states.astype(dtype, copy=False))
+def _own(states: Array | None, N: int, H: int, dtype: np.dtype[Any], start: float = 0.0) -> Array:
+    """Return a copy of states, or of their gradient, (N, H); their start where there are none."""
+    return filled((N, H), start, dtype) if states is None else copy(states.astype(dtype, copy=False))
 
 
-def _cut(states: Array, is_reset: Array | None) -> Array:
-    """Make final states, or their gradient, zeros where the last border of the loop is a reset."""
+def _cut(states: Array, is_reset: Array | None, start: float = 0.0) -> Array:
+    """Make final states, or their gradient, as they start where the last border of the loop is a reset."""
     if is_reset is not None:
-        states[is_reset] = 0
+        states[is_reset] = start
     return states
 
 
@@ -188,5 +191,6 @@ class KernelRun:
                 column_sums(sums["dW"], sums["db"])
         grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
         grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in learnt}
+        grads |= {p: column_sums(grads[p].reshape(-1, 1)) for p in learnt if p in cell.scalars}
         dx = None if tokens else rows.leave(arrays["dx"])
         return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))

@@ -8,6 +8,7 @@ from typing import Any
 
 from bptt.derive.algebra import Expr
 from bptt.derive.backward import Line
+from bptt.kernels.llvm import special
 from bptt.kernels.llvm.powers import power
 from bptt.kernels.llvm.vector import Value, Vector
 
@@ -42,7 +43,13 @@ def _operation(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[E
         return _product(v, expr, at)
     if expr.is_Pow:
         return power(v, at(expr.base), float(expr.exp))
-    return getattr(v, type(expr).__name__)(*map(at, expr.args))  # where, exp, tanh, max, ...
+    name, arguments = type(expr).__name__, map(at, expr.args)
+    if name in _SPECIAL:
+        return _SPECIAL[name](v, *arguments)
+    return getattr(v, name)(*arguments)  # where, exp, tanh, max, ...
+
+
+_SPECIAL = {"sin": special.sin, "cos": special.cos, "erf": special.erf, "Phi": special.Phi}
 
 
 def _sum(v: Vector, expr: Expr, at: Any) -> Value:

@@ -1,11 +1,11 @@
 """Powers of vectors: as precise as the functions are, up to the power 64."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from llvmlite import ir
 
+from bptt.kernels.llvm.special import wide
 from bptt.kernels.llvm.vector import Value, Vector
 
 _FEW = 8
@@ -16,7 +16,7 @@ def power(v: Vector, a: Value, exponent: float) -> Value:
     """Return a to a power, which is known: where it, or twice it, is whole, by products and a root."""
     whole_or_half = (2 * exponent).is_integer()
     if v.dtype == np.float32 and not (whole_or_half and abs(exponent) < _FEW):
-        return _in_float64(v, a, exponent)
+        return wide(lambda v, a: power(v, a, exponent))(v, a)
     if not whole_or_half:
         return _by_log(v, a, exponent)
     if exponent < 0:
@@ -29,12 +29,6 @@ def power(v: Vector, a: Value, exponent: float) -> Value:
         left //= 2
         square = v.mul(square, square) if left else square
     return v.const(1.0) if value is None else value
-
-
-def _in_float64(v: Vector, a: Value, exponent: float) -> Value:
-    """Return a power of float32, rounded once: of as many lanes, in registers twice as wide or in pairs."""
-    wide = Vector(v.builder, np.float64, replace(v.host, bits=2 * v.host.bits, avx512=False))
-    return v.builder.fptrunc(power(wide, v.builder.fpext(a, wide.type), exponent), v.type)
 
 
 def _by_log(v: Vector, a: Value, exponent: float) -> Value:

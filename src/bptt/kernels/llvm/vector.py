@@ -178,6 +178,31 @@ class Vector:
         """Return √a."""
         return self._generic("sqrt", a)
 
+    def copysign(self, a: Value, b: Value) -> Value:
+        """Return |a| with the sign of b."""
+        return self._generic("copysign", a, b)
+
+    def floor(self, a: Value) -> Value:
+        """Return the largest whole number that is not above a; not every processor has it in one."""
+        magic, one = self.const(2.0**self.format.mantissa), self.const(1.0)
+        size = self.abs(a)
+        near = self.copysign(self.sub(self.add(size, magic), magic), a)
+        down = self.select(self.compare(">", near, a), self.sub(near, one), near)
+        return self.select(self.compare("<", size, magic), down, a)  # what is larger is whole
+
+    def sign(self, a: Value) -> Value:
+        """Return 1, -1, or at 0 and where it is no number a itself."""
+        is_other = self.compare(">", self.abs(a), self.const(0.0))
+        return self.select(is_other, self.copysign(self.const(1.0), a), a)
+
+    def stop(self, a: Value) -> Value:
+        """Return a: what is derived is elsewhere."""
+        return a
+
+    def surrogate(self, value: Value, derivative: Value, a: Value) -> Value:
+        """Return the value."""
+        return value
+
     # ---- choices
 
     def compare(self, how: str, a: Value, b: Value) -> Value:
@@ -225,7 +250,7 @@ class Vector:
         n, p = self._expm1_part(self.mul(size, self.const(-2.0)))
         power = self._power(self.builder.bitcast(n, self.bits))
         em1 = self.fma(power, p, self.sub(power, self.const(1.0)))  # e - 1
-        return self._generic("copysign", self.div(em1, self.add(em1, self.const(2.0))), a)
+        return self.copysign(self.div(em1, self.add(em1, self.const(2.0))), a)
 
     def sigmoid(self, a: Value) -> Value:
         """Return 1 / (1 + exp(-a)); with e = exp(-|a|), that or e / (1 + e)."""

@@ -30,6 +30,22 @@ def zero(out: Array) -> Array:
     return out
 
 
+def filled(shape: tuple[int, ...], value: float, dtype: Dtype) -> Array:
+    """Return an array of one number.
+
+    Examples
+    --------
+    >>> filled((2, 3), 1.5, np.float32)
+    array([[1.5, 1.5, 1.5],
+           [1.5, 1.5, 1.5]], dtype=float32)
+    """
+    if value == 0:
+        return zeros(shape, dtype)
+    out, row = memory.empty(shape, dtype), np.full(shape[-1], value, dtype)
+    _share("copy", out, np.broadcast_to(row, shape), constants=(row,))
+    return out
+
+
 def copy(source: Array, out: Array | None = None) -> Array:
     """Return a copy of an array, in `out` where that is given.
 
@@ -75,7 +91,9 @@ def take(table: Array, index: Array) -> Array:
     return out
 
 
-def _share(what: str, out: Array, *operands: Array, index: Array | None = None) -> None:
+def _share(
+    what: str, out: Array, *operands: Array, index: Array | None = None, constants: tuple[Array, ...] = ()
+) -> None:
     """Run over `out`, whose rows are shared out over the threads; its numbers, where none has gaps."""
     if out.size == 0:
         return
@@ -110,7 +128,7 @@ def _share(what: str, out: Array, *operands: Array, index: Array | None = None) 
         _each, len(arrays) + 1, 2 + 2 * len(arrays), out.dtype.char, host(), what,
         index is not None, any(step != 1 for step in steps),
     )  # fmt: skip
-    pool.run(work, np.array(words, np.int64))
+    pool.run(work, np.array(words, np.int64), *constants)
 
 
 def _readable(array: Array) -> Array:

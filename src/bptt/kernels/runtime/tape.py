@@ -56,7 +56,15 @@ for _name in ("__setitem__", "__bool__", "__int__", "__float__", "__index__", "_
               "repeat", "searchsorted", "sort", "take", "tobytes", "tolist"):  # fmt: skip
     setattr(StandIn, _name, _refuse(_name))
 
-_OF_SHAPES = {np.may_share_memory, np.shares_memory, np.result_type, np.shape, np.ndim, np.size}
+_OF_SHAPES = {
+    np.broadcast_to,
+    np.may_share_memory,
+    np.shares_memory,
+    np.result_type,
+    np.shape,
+    np.ndim,
+    np.size,
+}
 
 
 class _Lent:

@@ -16,12 +16,12 @@ import numpy as np
 
 from bptt.derive.expressions import LARGEST_POWER
 from bptt.derive.functions import FUNCTIONS as CELL_FUNCTIONS
-from bptt.derive.functions import in_numpy
+from bptt.derive.functions import LATER, in_numpy
 from bptt.errors import ConfigError
 from bptt.training.optim.blocks import blocks
 from bptt.types import Array
 
-FUNCTIONS: dict[str, Any] = {name: in_numpy(name) for name in CELL_FUNCTIONS if name != "where"}
+FUNCTIONS: dict[str, Any] = {name: in_numpy(name) for name in CELL_FUNCTIONS if name not in ("where", *LATER)}
 FUNCTIONS["sign"] = np.sign
 """The functions that equations may use: those of cells but ``where``, and the sign."""
 
