@@ -217,14 +217,14 @@ def backward(
     *,
     overwrite: bool,
 ) -> dict[str, Tensor]:
-    """Return the gradients by name: ``x``, each state's, each parameter's.
+    """Return the gradients by name: at `INPUT`, at each state `before` the first step, at each parameter.
 
     Parameters
     ----------
     grads : sequence of tensors
         At what `forward` returned; None for zeros.
     wants : collection of str
-        Which of x and the parameters are wanted.
+        Which of `INPUT` and the parameters are wanted.
     overwrite : bool
         Whether what was kept may be lost.
     """
@@ -246,7 +246,7 @@ def backward(
         else:
             out[name] = given["d" + name] = torch.zeros(param.shape, dtype=x.dtype)
     for s, d in zip(names, grads[1:], strict=False):
-        out[s] = made = _own(d, plan, x)
+        out[before(s)] = made = _own(d, plan, x)
         given["dcarry." + s] = made if packed is None else packed.sort(made.numpy()[0])
     seeds, dafter = {"dy": grads[0]}, grads[1 + len(names) :]
     if any(d is not None for d in dafter):
@@ -256,8 +256,8 @@ def backward(
         given[name] = full if packed is None else np.ascontiguousarray(packed.enter(full.numpy()))
     given["kept"] = kept
     given["x"] = x.contiguous() if packed is None else np.ascontiguousarray(packed.enter(x.numpy()))
-    if "x" in wants:
-        out["x"] = given["dx"] = (
+    if INPUT in wants:
+        out[INPUT] = given["dx"] = (
             empty(x.shape, x) if packed is None else memory.empty(given["x"].shape, dtype)
         )
     if not overwrite:
@@ -268,14 +268,23 @@ def backward(
     else:
         plan.run("backward", {name: _array(a) for name, a in given.items()}, packed)
         for s in names:
-            out[s] = torch.from_numpy(packed.unsort(given["dcarry." + s])[None])
-        if "x" in out:
-            out["x"] = torch.from_numpy(packed.leave(out["x"]))
+            out[before(s)] = torch.from_numpy(packed.unsort(given["dcarry." + s])[None])
+        if INPUT in out:
+            out[INPUT] = torch.from_numpy(packed.leave(out[INPUT]))
     for p in how.cell.units:
         out[p] = torch.from_numpy(how.cell.unit_sum(p, out[p]))
     if "turned dW" in given:
         out["W"] = out["W"].T
     return out
+
+
+INPUT = "the input"
+"""What no parameter can be called: x may be one."""
+
+
+def before(state: str) -> str:
+    """Return what stands for a state before the first step: a parameter may be called as the state is."""
+    return f"{state} before"
 
 
 def product(sizes: Sequence[Any]) -> Any:

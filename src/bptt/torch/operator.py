@@ -69,7 +69,8 @@ class _Layer(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None, *_differentiable(plan, given, grads, needs))
         x, mask, resets, *tensors = given
-        count, names = len(plan.how.cell.states), ("x", "", "", *plan.how.cell.states, *plan.how.names)
+        states = map(native.before, plan.how.cell.states)
+        count, names = len(plan.how.cell.states), (native.INPUT, "", "", *states, *plan.how.names)
         wanted = [name for name, is_wanted in zip(names, needs, strict=True) if is_wanted]
         kept, overwrite = ctx.kept, not _keeps_graph()
         if overwrite:
@@ -198,9 +199,9 @@ def layer_backward(
     """Return the gradients at x, the states and the parameters."""
     how, kind = _how(cell, names, by_rows, reverse, all_states, batch_sizes), _precision(precision)
     plan = native.plan_of(how, x, states[0].shape[-2], states[0].shape[-1], kind)
-    wants = {"x", *how.names}
+    wants = {native.INPUT, *how.names}
     found = native.backward(plan, x, mask, resets, params, kept, grads, wants, overwrite=False)
-    made = [found["x"], *(found[name] for name in (*how.cell.states, *how.names))]
+    made = [found[name] for name in (native.INPUT, *map(native.before, how.cell.states), *how.names)]
     # an operator's results are tensors of their own, and lie as they are said to
     return [t.clone() if any(t is u for u in made[:k]) else t.contiguous() for k, t in enumerate(made)]
 
