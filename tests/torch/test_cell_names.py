@@ -1,23 +1,31 @@
-"""Cells whose states and parameters are called as a layer's own arrays are, and what is theirs of the newer words."""
+"""Cells whose states and parameters are called as a layer's own arrays are."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-import bptt  # noqa: E402  once it is known that there is PyTorch
-import bptt.torch as layers  # noqa: E402
+import bptt.torch as layers  # noqa: E402  once it is known that there is PyTorch
 from torch_layers import compiled_code as compiled_code  # noqa: E402
 
 D, H, T, N = 3, 4, 5, 2
 
 
+ODD_NAMES = """
 @bptt.cell(state="h b", params="x", scalars={"U_": 0.7})
 def odd_names(a_b, a_o, h, b, x, U_):
-    b = sigmoid(a_b + x) * b + silu(a_o) * U_  # noqa: F821  read, and never called
+    b = sigmoid(a_b + x) * b + silu(a_o) * U_
     h = tanh(b) + x
     return h, b
+"""
+
+
+@pytest.fixture
+def cell(tmp_path: Path) -> str:
+    (tmp_path / "odd.py").write_text(f"import bptt\n{ODD_NAMES}")
+    return f"{tmp_path / 'odd.py'}:odd_names"
 
 
 def gradients(layer: Any, given: Any, dy: Any) -> list[Any]:
@@ -27,9 +35,9 @@ def gradients(layer: Any, given: Any, dy: Any) -> list[Any]:
     return list(torch.autograd.grad((y * dy).sum(), leaves))
 
 
-def test_each_gradient_is_its_own() -> None:
+def test_each_gradient_is_its_own(cell: str) -> None:
     torch.manual_seed(0)
-    layer = layers.Cell(odd_names, D, H).double()
+    layer = layers.Cell(cell, D, H).double()
     with torch.no_grad():
         for p in layer.parameters():
             p.add_(0.1 * torch.randn_like(p))
