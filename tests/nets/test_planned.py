@@ -153,17 +153,52 @@ def test_what_is_found_stays() -> None:
         expect_same(arrays_of(run), arrays_of(made(embedding=7)[0].backprop(params, batch)))
 
 
-def test_dropout_masks_and_weights_are_not_planned_and_as_before() -> None:
+DRAWS: list[dict[str, Any]] = [
+    {"dropout": 0.5, "layers": 2},
+    {"dropout": 0.3, "input_dropout": 0.2, "dropout_per": "sequence", "layers": 2},
+    {"embedding_dropout": 0.3, "weight_dropout": 0.4},
+    {"zoneout": 0.2, "zoneout_cell": 0.1},
+    {"recurrent_dropout": 0.3, "dropout": 0.1, "backend": "cpu"},
+    {"dropout": 0.5, "bidirectional": True, "layers": 2, "pool": "last"},
+    {"dropout": 0.2, "tied": True, "embedding_dropout": 0.2, "embedding": 12},
+]
+
+
+@pytest.mark.parametrize("options", DRAWS)
+def test_what_is_drawn_is_what_would_be(options: dict[str, Any]) -> None:
+    options = {"embedding": 7} | options
+    model, params = made(**options)
+    batch = batch_of(model, 6, 4, 0, has_resets=False)
+    for seed in (0, 0, 0, 1, 2):
+        rng, other = np.random.default_rng(seed), np.random.default_rng(seed)
+        found = model.backprop(params, batch, rng=rng)
+        expect_same(arrays_of(found), arrays_of(made(**options)[0].backprop(params, batch, rng=other)))
+        assert rng.random() == other.random()  # no more was drawn, and no less
+    assert model.bound(params, batch, rng=rng) is not None, model._planned.reasons
+    plain = model.backprop(params, batch).loss
+    assert plain == model.backprop(params, batch).loss != found.loss
+
+
+def test_nothing_is_drawn_where_tokens_are_wrong() -> None:
     model, params = made(embedding=7, dropout=0.5)
     batch = batch_of(model, 6, 4, 0, has_resets=False)
-    plain = [model.backprop(params, batch).loss for _ in range(RUNS)]
-    drawn = [model.backprop(params, batch, rng=np.random.default_rng(k)).loss for k in (0, 0, 1)]
-    assert plain[0] == plain[2]
-    assert drawn[0] == drawn[1] != drawn[2] != plain[0]
-    mask = np.arange(6)[:, None] < np.array([6, 2, 4, 1])
-    masked = Batch(batch.inputs, batch.targets, mask=mask)
-    assert len({model.backprop(params, masked).loss for _ in range(RUNS)}) == 1
-    assert model.bound(params, masked) is None
+    for _ in range(RUNS):
+        model.backprop(params, batch, rng=np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    with pytest.raises(ShapeError, match="tokens must be in 0"):
+        model.backprop(params, Batch(batch.inputs + V, batch.targets), rng=rng)
+    assert rng.random() == np.random.default_rng(0).random()
+
+
+def test_masks_and_weights_of_classes_are_not_planned_and_as_before() -> None:
+    both: list[dict[str, Any]] = [{}, {"class_weights": tuple(range(1, V + 1))}]
+    for options in both:
+        model, params = made(embedding=7, **options)
+        batch = batch_of(model, 6, 4, 0, has_resets=False)
+        mask = np.arange(6)[:, None] < np.array([6, 2, 4, 1])
+        given = batch if options else Batch(batch.inputs, batch.targets, mask=mask)
+        assert len({model.backprop(params, given).loss for _ in range(RUNS)}) == 1
+        assert model.bound(params, given) is None
 
 
 def test_copies_have_programs_of_their_own() -> None:

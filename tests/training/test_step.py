@@ -137,10 +137,13 @@ def test_many_forms_and_no_optimizer() -> None:
     same_bits(params, kept)
 
 
-def test_what_cannot_be_prepared_runs_as_it_is() -> None:
+def test_what_is_drawn_is_of_each_step_and_masks_run_as_they_are() -> None:
     model, params = made(dropout=0.5)
-    step = bptt.Step(model, params, optim.SGD())
+    step = bptt.Step(model, params)
     (batch, *_) = batches()
-    losses = [step(batch, 0.0, rng=np.random.default_rng(k)) for k in (0, 0, 0, 1)]
-    assert losses[0] == losses[1] == losses[2] != losses[3]
-    assert step._forms == {}
+    losses = [step(batch, rng=np.random.default_rng(k)) for k in (0, 0, 0, 1, 0)]
+    assert losses[0] == losses[1] == losses[2] == losses[4] != losses[3]
+    assert len(step._forms) == 1
+    masked = Batch(batch.inputs, batch.targets, mask=np.arange(9)[:, None] < np.array([9, 4, 2]))
+    assert len({step(masked) for _ in range(4)}) == 1
+    assert len(step._forms) == 1

@@ -174,6 +174,26 @@ def add(a: Array, b: Array, backend: Backend = "auto") -> Array:
     return total
 
 
+def multiply(a: Array, b: Array, backend: Backend = "auto") -> Array:
+    """Return a b, element by element; b has a's shape, or is 1 long on its first or last axis."""
+    if a.dtype == b.dtype and uses_kernels(backend, a.dtype):
+        from bptt.kernels.ops import rows
+
+        return rows.multiply(a, b)
+    product: Array = a * b
+    return product
+
+
+def repeated(array: Array, count: int, backend: Backend = "auto") -> Array:
+    """Return (1, N, H) so many times, (T, N, H), by the backend's own code."""
+    shape = (count, *array.shape[1:])
+    if not uses_kernels(backend, array.dtype):
+        return np.broadcast_to(array, shape)
+    from bptt.kernels.ops import rows
+
+    return rows.copy(np.broadcast_to(array.reshape(1, -1), (count, array.size))).reshape(shape)
+
+
 def side_by_side(arrays: Sequence[Array], backend: Backend = "auto") -> Array:
     """Return arrays (T, N, H) side by side, (T, N, 2H) if they are two, by the backend's own code."""
     first, *others = arrays

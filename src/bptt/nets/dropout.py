@@ -4,11 +4,13 @@ One draw for each step of each row (Zaremba et al. 2014), or one for each row th
 variational dropout of Gal and Ghahramani 2016.
 """
 
-from typing import Literal, TypeAlias, get_args
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from bptt.errors import ConfigError
+from bptt.kernels.backends import Backend, multiply
 from bptt.types import Array, Dtype, Generator
 
 Per: TypeAlias = Literal["step", "sequence"]
@@ -27,6 +29,46 @@ def expect_per(per: str) -> None:
         raise ConfigError(f"dropout_per must be one of {', '.join(get_args(Per))}; got {per!r}")
 
 
+class Request(NamedTuple):
+    """Numbers that a step draws: 0, and where it `keeps` 1 (with probability p), else 1/(1-p) (with 1-p)."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    p: float
+    keeps: bool
+
+    def drawn(self, rng: Generator) -> Array:
+        """Return them."""
+        return self.fill(rng, np.empty(self.shape, self.dtype))
+
+    def fill(self, rng: Generator, out: Array) -> Array:
+        """Draw them into an array, and return it."""
+        u = out if out.dtype == np.float32 else np.empty(self.shape, np.float32)
+        rng.random(out=u, dtype=np.float32)
+        if self.keeps:
+            np.less(u, self.p, out=out)
+        else:
+            np.greater_equal(u, self.p, out=out)
+            out /= 1 - self.p
+        return out
+
+
+class Noting(np.random.Generator):
+    """A generator that goes on with another's numbers and keeps what is asked of it."""
+
+    def __init__(self, rng: Generator) -> None:
+        super().__init__(rng.bit_generator)
+        self.requests: list[Request] = []
+
+
+class Drawn(np.random.Generator):
+    """What stands in a generator's place where all has been drawn before: arrays in the order of requests."""
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.arrays = iter(arrays)
+
+
 def factors(
     rng: Generator | None, shape: tuple[int, ...], p: float, dtype: Dtype, per: Per = "step"
 ) -> Array | None:
@@ -36,13 +78,22 @@ def factors(
     """
     if rng is None or p == 0:
         return None
-    if per == "sequence":
-        shape = (1, *shape[1:])
-    drawn: Array = (rng.random(shape, dtype=np.float32) >= p).astype(dtype)
-    drawn /= 1 - p
-    return drawn
+    return _asked(rng, Request((1, *shape[1:]) if per == "sequence" else shape, np.dtype(dtype), p, False))
 
 
-def apply(x: Array, drop: Array | None) -> Array:
+def kept(rng: Generator, shape: tuple[int, ...], p: float, dtype: Dtype) -> Array:
+    """Return 1 (with probability p) and 0."""
+    return _asked(rng, Request(shape, np.dtype(dtype), p, True))
+
+
+def _asked(rng: Generator, request: Request) -> Array:
+    if isinstance(rng, Drawn):
+        return next(rng.arrays)
+    if isinstance(rng, Noting):
+        rng.requests.append(request)
+    return request.drawn(rng)
+
+
+def apply(x: Array, drop: Array | None, backend: Backend = "auto") -> Array:
     """Return x with its dropout; forward and backward alike."""
-    return x if drop is None else x * drop
+    return x if drop is None else multiply(x, drop, backend)

@@ -80,7 +80,7 @@ class Input:
                 x = gather(params["embedding"], tokens, self.stack.backend)  # (1)
         if x.ndim == 3:
             drop = dropout.factors(rng, x.shape, self.dropout, x.dtype, self.stack.dropout_per)
-            x = dropout.apply(x, drop)
+            x = dropout.apply(x, drop, self.stack.backend)
         return InputRun(replace(batch, inputs=x), below, self, params, tokens, drop)
 
     def checked(self, batch: Batch) -> Batch:
@@ -126,7 +126,7 @@ class InputRun:
         """Return the gradients of this part and of the layers, from those of the layers."""
         part, grads, dx = self._input, dict(layers.params), layers.inputs
         if dx is not None:
-            dx = dropout.apply(dx, self._drop)
+            dx = dropout.apply(dx, self._drop, part.stack.backend)
         if part.embedding is not None:
             if dx is None:
                 grads |= self._unfolded(grads)

@@ -26,7 +26,7 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import activation, weightdrop
+from bptt.nets import activation, dropout, weightdrop
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
@@ -359,32 +359,34 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
-        draws = rng is not None and self.draws
-        found = None if draws else self._planned.run("backprop", params, batch, state)
+        noting = dropout.Noting(rng) if rng is not None and self.draws else None
+        found = self._planned.run("backprop", params, batch, state, noting)
         if found is not None:
             return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
         batch = self._checked(params, batch, state)
         above = self._of_outputs(batch)
         with one_blas_thread():
             if not self._is_compiled(params, batch, state):
-                run = self._run(params, batch, state, rng)
-                outputs = self.output.forward(params, run.h, rng)
+                run = self._run(params, batch, state, noting)
+                outputs = self.output.forward(params, run.h, noting)
                 loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
                 cost, back = self._with_cost(run.h, above.mask, above.reset, outputs.backward(loss.grad))
                 grads = run.gradients(back, None, overwrite=True)
                 return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
             counted = self.output.counted(above, self._steps(batch))
-            found = self._compute(self._arrays(params, batch, state, counted), "backprop", rng)
-        if not draws and counted.c is None:
-            self._planned.met("backprop", params, batch, state)
+            found = self._compute(self._arrays(params, batch, state, counted), "backprop", noting)
+        if counted.c is None:
+            self._planned.met("backprop", params, batch, state, [] if noting is None else noting.requests)
         return self._backprop_of(found, params, counted.w, counted.c)
 
-    def bound(self, params: Params, batch: Batch, state: Params | None = None) -> Bound | None:
+    def bound(
+        self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
+    ) -> Bound | None:
         """Return `backprop` over parameters that stay where they are, for batches of a form.
 
         None where there is no program for such batches, or not yet: they are made at the second.
         """
-        return self._planned.bind(params, batch, state)
+        return self._planned.bind(params, batch, state, rng if self.draws else None)
 
     def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
         """Return what was found, as `_compute` names it."""
@@ -535,7 +537,7 @@ class Model:
         """Run (0) to (2), of what is `_checked`."""
         states = self.start.forward(params, batch.features, state)
         dropped = self.weights.factors(rng, params)
-        below = self.input.forward(weightdrop.apply(params, dropped), batch, rng)
+        below = self.input.forward(weightdrop.apply(params, dropped, self.backend), batch, rng)
         layers = self.stack.forward(below.params, below.batch, states, rng=rng)
         return _LayersRun(
             self, params, batch, dropped, below, layers, self.pooling.forward(layers, batch.mask)
@@ -565,7 +567,7 @@ class _LayersRun:
         dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
         back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
         first = self.model.start.backward(self.params, self.batch.features, back.states)
-        found = weightdrop.apply(back.params, self.dropped) | first.params
+        found = weightdrop.apply(back.params, self.dropped, self.model.backend) | first.params
         for name, array in above.params.items():  # a tied matrix has two
             found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here

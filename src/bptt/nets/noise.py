@@ -17,11 +17,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 
-import numpy as np
-
 from bptt.cells import Cell
 from bptt.derive import EquationCell, read
 from bptt.errors import ConfigError
+from bptt.kernels.backends import Backend, repeated
 from bptt.nets import dropout
 from bptt.types import Dtype, Generator, Params
 from bptt.zoo import equations_of
@@ -73,15 +72,17 @@ class Noise:
         """The cell of a model that is not trained."""
         return with_noise(self.cell, tuple(self.kept.items())) if self.kept else self.cell
 
-    def draw(self, rng: Generator | None, shape: tuple[int, int, int], dtype: Dtype) -> tuple[Cell, Params]:
+    def draw(
+        self, rng: Generator | None, shape: tuple[int, int, int], dtype: Dtype, backend: Backend = "auto"
+    ) -> tuple[Cell, Params]:
         """Return the cell to run over (T, N, H), and what it is given; the expected one without `rng`."""
         if rng is None or not (self.kept or self.recurrent_dropout):
             return self.expected, {}
         cell = with_noise(self.cell, tuple(dict.fromkeys(self.kept).items()), self.recurrent_dropout > 0)
         values = []
         if (m := dropout.factors(rng, shape, self.recurrent_dropout, dtype, "sequence")) is not None:
-            values.append(np.broadcast_to(m, shape))  # (1)
-        values += [(rng.random(shape, dtype=np.float32) < p).astype(dtype) for p in self.kept.values()]  # (2)
+            values.append(repeated(m, shape[0], backend))  # (1)
+        values += [dropout.kept(rng, shape, p, dtype) for p in self.kept.values()]  # (2)
         return cell, dict(zip(cell.given, values, strict=True))
 
 
@@ -139,8 +140,8 @@ def with_noise(
     arguments = [*eq.gates, *params, *eq.before, *(f"{name}={x!r}" for name, x in constants.items())]
     text = "\n    ".join((f"def made({', '.join(arguments)}):", *lines, f"return {', '.join(eq.states)}"))
     scalars = {name: params.pop(name) for name in eq.scalars}
-    options = {"state": eq.states, "params": params, "scalars": scalars, "start": eq.starts}
-    options |= {"operand": operand, "bias": eq.bias}
+    options: dict[str, object] = {"state": eq.states, "params": params, "scalars": scalars}
+    options |= {"start": eq.starts, "operand": operand, "bias": eq.bias}
     name = f"{eq.name[:80]}-{'zoneout' if kept else 'dropout'}"
     equations = read(text, name=name, file=f"{eq.name} with noise", options=options)
     made = EquationCell(equations, plain._init)  # biases start where the cell wants them

@@ -112,7 +112,7 @@ class Output:
     def forward(self, params: Params, h: Array, rng: Generator | None = None) -> "OutputRun":
         """Return the outputs, from h (T, N, H): (3)."""
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
-        rows = dropout.apply(h, drop).reshape(-1, self.width)
+        rows = dropout.apply(h, drop, self.backend).reshape(-1, self.width)
         y = self._matmul(rows, self.matrix(params))
         if self.bias:
             y = _iadd(y, params["output.b"])
@@ -162,7 +162,7 @@ class Output:
 
         w = self.alike(h.shape[:2]) if w is None else w
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
-        rows = dropout.apply(h, drop).reshape(-1, self.width)
+        rows = dropout.apply(h, drop, self.backend).reshape(-1, self.width)
         V, b = self.matrix(params), params.get("output.b")
         narrow, part = self.precision == "bfloat16", self.label_smoothing
         found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
@@ -185,7 +185,7 @@ class Output:
         params = {"embedding": dV.T} if self.tied else {"output.W": dV}
         if self.bias:
             params["output.b"] = db
-        return Gradients(params, dropout.apply(dh, drop), None)
+        return Gradients(params, dropout.apply(dh, drop, self.backend), None)
 
 
 class Counted(NamedTuple):

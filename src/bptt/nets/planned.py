@@ -2,19 +2,24 @@
 
 The functions are the model's own; here is what they depend on, as arrays by name, and what must be seen to
 each time: that tokens are in the vocabulary. Whatever else is asked of the arrays their shapes tell, and the
-function has been asked once before its program is made.
+function has been asked before its program is made. What a step draws is drawn as the function asks for it, in
+that order, and given to the program.
 """
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bptt.kernels.runtime.programs import Programs
-from bptt.types import NONE, Array, Batch, Params
+from bptt.kernels.runtime.programs import Known, shapes_of
+from bptt.nets import dropout
+from bptt.types import NONE, Array, Batch, Generator, Params
 
 if TYPE_CHECKING:
     from bptt.kernels.runtime import program
+
+Requests: TypeAlias = tuple[dropout.Request, ...]
+"""What a step draws, in its order."""
 
 
 class Planned:
@@ -23,7 +28,7 @@ class Planned:
     Parameters
     ----------
     function : callable
-        ``function(arrays, what)``: the model's own, of arrays by the names of `arrays`.
+        ``function(arrays, what, rng)``: the model's own, of arrays by the names of `arrays`.
     inputs : int or None
         V, where inputs are tokens.
     outputs : int
@@ -33,7 +38,12 @@ class Planned:
     def __init__(
         self, function: Callable[..., Mapping[str, Array]], inputs: int | None, outputs: int
     ) -> None:
-        self._programs, self.inputs, self.outputs = Programs(function), inputs, outputs
+        self._function, self.inputs, self.outputs = function, inputs, outputs
+        self._programs: Known[program.Program] = Known(self._made)
+        self._requests: dict[Hashable, Requests] = {}
+
+    def __reduce__(self) -> Any:  # a copy, or another process, has its own
+        return Planned, (self._function, self.inputs, self.outputs)
 
     @property
     def reasons(self) -> list[str]:
@@ -41,35 +51,67 @@ class Planned:
         return self._programs.reasons
 
     def run(
-        self, what: str, params: Params, batch: Batch, state: Params | None
+        self, what: str, params: Params, batch: Batch, state: Params | None, rng: Generator | None = None
     ) -> Mapping[str, Array] | None:
-        """Return what the function finds, or None where there is no program, or arrays are not right."""
-        if batch.mask is not None or batch.target_mask is not None:
+        """Return what the function finds, or None where there is no program, or arrays are not right.
+
+        Nothing has been drawn then.
+        """
+        arrays, requests = self._arrays(params, batch, state), self._asked(params, batch, rng)
+        if arrays is None or requests is None:
             return None
-        arrays = self._arrays(params, batch, state)
-        program = self._programs.find(arrays, what)
-        if program is None or not _are_below(arrays["targets"], self.outputs):
+        found = self._programs.find(arrays, what, requests)
+        if found is None or not _are_below(arrays["targets"], self.outputs):
             return None
         if self.inputs is not None and not _are_below(arrays["inputs"], self.inputs):
             return None
-        return program.run(list(arrays.values()))
+        drawn = [request.drawn(rng) for request in requests] if rng is not None else []
+        return found.run([*arrays.values(), *drawn])
 
-    def bind(self, params: Params, batch: Batch, state: Params | None) -> "Bound | None":
+    def bind(
+        self, params: Params, batch: Batch, state: Params | None, rng: Generator | None = None
+    ) -> "Bound | None":
         """Return a step over arrays of its own but for the parameters, where a backprop has a program."""
-        if batch.mask is not None or batch.target_mask is not None:
-            return None
-        arrays = self._arrays(params, batch, state)
-        if self._programs.find(arrays, "backprop") is None:
+        arrays, requests = self._arrays(params, batch, state), self._asked(params, batch, rng)
+        if arrays is None or requests is None or self._programs.find(arrays, "backprop", requests) is None:
             return None
         own = {name: array if name in params else np.empty_like(array) for name, array in arrays.items()}
-        return Bound(self, self._programs.bind(own, "step"), own)
+        draws = [np.empty(request.shape, request.dtype) for request in requests]
+        made = self._made(shapes_of(arrays), "step", requests)
+        return Bound(self, made.bind([*own.values(), *draws]), own, list(zip(requests, draws, strict=True)))
 
-    def met(self, what: str, params: Params, batch: Batch, state: Params | None) -> None:
-        """Count that the function has run over such arrays."""
-        if batch.mask is None and batch.target_mask is None:
-            self._programs.met(self._arrays(params, batch, state), what)
+    def met(
+        self,
+        what: str,
+        params: Params,
+        batch: Batch,
+        state: Params | None,
+        requests: Sequence[dropout.Request] = (),
+    ) -> None:
+        """Count that the function has run over such arrays, and has asked for such draws."""
+        arrays = self._arrays(params, batch, state)
+        if arrays is not None:
+            if requests:
+                self._requests[_form(params, batch)] = tuple(requests)
+            self._programs.met(arrays, what, tuple(requests))
 
-    def _arrays(self, params: Params, batch: Batch, state: Params | None) -> Params:
+    def _made(self, shapes: "Mapping[str, program.Shaped]", what: str, requests: "Requests") -> Any:
+        from bptt.kernels.runtime.program import Program
+
+        def function(**arrays: Array) -> Mapping[str, Array]:
+            drawn = [arrays.pop(f"draw.{k}") for k in range(len(requests))]
+            return self._function(arrays, what, dropout.Drawn(drawn) if drawn else None)
+
+        draws = {f"draw.{k}": (request.shape, request.dtype) for k, request in enumerate(requests)}
+        return Program.of(function, {**shapes, **draws})
+
+    def _asked(self, params: Params, batch: Batch, rng: Generator | None) -> "Requests | None":
+        """Return what a step draws, in its order; None where that is not known yet."""
+        return () if rng is None else self._requests.get(_form(params, batch))
+
+    def _arrays(self, params: Params, batch: Batch, state: Params | None) -> Params | None:
+        if batch.mask is not None or batch.target_mask is not None:
+            return None
         arrays = {**params, "inputs": _whole(batch.inputs), "targets": _whole(batch.targets)}
         if batch.reset is not None:
             arrays["reset"] = batch.reset
@@ -89,15 +131,21 @@ class Bound:
         What the last run found; the next writes over it.
     """
 
-    def __init__(self, planned: Planned, program: "program.Bound", arrays: Params) -> None:
-        self._program, self.results = program, program.results
+    def __init__(
+        self,
+        planned: Planned,
+        program: "program.Bound",
+        arrays: Params,
+        draws: "list[tuple[dropout.Request, Array]]",
+    ) -> None:
+        self._program, self.results, self._draws = program, program.results, draws
         self._tokens = [(arrays["targets"], planned.outputs)]
         if planned.inputs is not None:
             self._tokens.append((arrays["inputs"], planned.inputs))
         self._arrays = arrays
         self._first = [(arrays[name], name.removeprefix("first.")) for name in arrays if name[:6] == "first."]
 
-    def run(self, batch: Batch, state: Params | None) -> bool:
+    def run(self, batch: Batch, state: Params | None, rng: Generator | None = None) -> bool:
         """Run over a batch of the form; False where it does not, for something is not as it must be."""
         arrays, state = self._arrays, state or {}
         if len(state) != len(self._first):
@@ -116,8 +164,16 @@ class Bound:
         for tokens, size in self._tokens:
             if tokens.view(np.uint64).max() >= size:
                 return False
+        if rng is not None:
+            for request, array in self._draws:
+                request.fill(rng, array)
         self._program.run()
         return True
+
+
+def _form(params: Params, batch: Batch) -> Hashable:
+    """Return what a step's draws depend on."""
+    return batch.inputs.shape, params["layers.0.U"].dtype
 
 
 def _whole(array: Array) -> Array:

@@ -166,14 +166,14 @@ class Stack:
         for layer in range(self.layers):
             p = self.dropout if layer else 0.0
             drops.append(dropout.factors(rng, x.shape, p, x.dtype, self.dropout_per))
-            x = dropout.apply(x, drops[-1])
+            x = dropout.apply(x, drops[-1], self.backend)
             outputs = []
             for direction in self.directions:
                 prefix, backward = f"layers.{layer}.{direction}", direction != ""
                 own, cell, given = layer_params(params, layer, reverse=backward), self.cell, Params()
                 if self.noise is not None:
                     shape = (*x.shape[:2], self.hidden)
-                    cell, given = self.noise.draw(rng, shape, own["U"].dtype)
+                    cell, given = self.noise.draw(rng, shape, own["U"].dtype, self.backend)
                 run = unroll(
                     cell,
                     own | given,
@@ -251,7 +251,7 @@ class StackRun:
                     # both directions read the same x
                     dx = grads.inputs if dx is None else add(dx, grads.inputs, stack.backend)
             if dx is not None:
-                dx = dropout.apply(dx, self._drops[layer])
+                dx = dropout.apply(dx, self._drops[layer], stack.backend)
         return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})
 
 

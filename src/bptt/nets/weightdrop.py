@@ -13,6 +13,7 @@ without, on E' and U'. Where the output matrix is the embedding transposed, it i
 from dataclasses import dataclass
 
 from bptt.errors import ConfigError
+from bptt.kernels.backends import Backend, multiply
 from bptt.nets import dropout
 from bptt.nets.input import Input
 from bptt.types import Generator, Params
@@ -60,6 +61,7 @@ class WeightDrop:
         return found
 
 
-def apply(arrays: Params, factors: Params) -> Params:
+def apply(arrays: Params, factors: Params, backend: Backend = "auto") -> Params:
     """Return weights with some dropped, or the gradients at the weights from those at what was left."""
-    return arrays | {name: arrays[name] * drop for name, drop in factors.items()} if factors else arrays
+    dropped = {name: multiply(arrays[name], drop, backend) for name, drop in factors.items()}
+    return arrays | dropped if factors else arrays

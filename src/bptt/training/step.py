@@ -8,7 +8,7 @@
 
 For each form of batches the first steps run as :meth:`bptt.Model.backprop` and the optimiser's own update do,
 to the same bits; then the works that these asked for are played over arrays that stay where they are. What
-cannot be laid out (masks, dropout, a loss in NumPy) runs as it did.
+cannot be laid out (masks, a loss in NumPy) runs as it did.
 """
 
 import math
@@ -99,14 +99,15 @@ class Step:
         key = (
             batch.inputs.shape, batch.inputs.dtype, batch.targets.shape, batch.targets.dtype, state is None,
             batch.mask is None, batch.target_mask is None, batch.reset is None, batch.features is None,
+            rng is None,
         )  # fmt: skip
         arrays = (*self.params.values(), *self.slots.values())
         if len(arrays) != len(self._held) or not all(map(is_, arrays, self._held)):
             self._forms, self._held = {}, arrays  # somebody has put others in their place
-        form = None if rng is not None else self._forms.get(key)
-        if form is None and rng is None and len(self._forms) < FORMS:
-            form = self._made(key, batch, state)
-        if form is not None and form.model.run(batch, state):
+        form = self._forms.get(key)
+        if form is None and len(self._forms) < FORMS:
+            form = self._made(key, batch, state, rng)
+        if form is not None and form.model.run(batch, state, rng):
             self.each, self.grads, self.state = form.each, form.grads, form.state
             loss = float(form.w @ form.flat)
             if form.spread is not None:
@@ -137,9 +138,11 @@ class Step:
                 self.optimizer.update(self.params, self.grads, self.slots, lr, backend=model.backend)
         return loss
 
-    def _made(self, key: Hashable, batch: Batch, state: Params | None) -> "_Form | None":
+    def _made(
+        self, key: Hashable, batch: Batch, state: Params | None, rng: Generator | None
+    ) -> "_Form | None":
         """Return what is kept for batches of a form from now on, if it can be had by now."""
-        bound = self.model.bound(self.params, batch, state)
+        bound = self.model.bound(self.params, batch, state, rng=rng)
         moved = [*self.params.values(), *(a for name, a in self.slots.items() if name != "t")]
         if bound is not None and all(
             a.flags.c_contiguous and uses_kernels(self.model.backend, a.dtype) for a in moved

@@ -69,9 +69,22 @@ def add(a: Array, b: Array, out: Array | None = None) -> Array:
 
 
 def multiply(a: Array, b: Array) -> Array:
-    """Return a b, element by element, of arrays of one shape."""
+    """Return a b, element by element; b has a's shape, or is 1 long on its first or last axis.
+
+    Examples
+    --------
+    >>> multiply(np.ones((2, 2, 3)), np.array([[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]))[1]
+    array([[1., 2., 3.],
+           [4., 5., 6.]])
+    """
     out = memory.empty(a.shape, a.dtype)
-    _share("multiply", out, a, b)
+    if b.shape == a.shape:
+        _share("multiply", out, a, b)
+    elif b.shape[1:] == a.shape[1:]:  # the same for all of the first axis
+        whole = (len(a), b.size)
+        _share("multiply", out.reshape(whole), a.reshape(whole), np.broadcast_to(b.reshape(1, -1), whole))
+    else:
+        _share("multiply", out, a, np.broadcast_to(b, a.shape))
     return out
 
 
