@@ -77,7 +77,7 @@ class Planned:
             return None
         own = {name: array if name in params else np.empty_like(array) for name, array in arrays.items()}
         draws = [np.empty(request.shape, request.dtype) for request in requests]
-        made = self._made(shapes_of(arrays), "step", requests)
+        made = self._made(shapes_of(arrays), "step", requests, stays=True)
         return Bound(self, made.bind([*own.values(), *draws]), own, list(zip(requests, draws, strict=True)))
 
     def met(
@@ -95,7 +95,9 @@ class Planned:
                 self._requests[_form(params, batch)] = tuple(requests)
             self._programs.met(arrays, what, tuple(requests))
 
-    def _made(self, shapes: "Mapping[str, program.Shaped]", what: str, requests: "Requests") -> Any:
+    def _made(
+        self, shapes: "Mapping[str, program.Shaped]", what: str, requests: "Requests", *, stays: bool = False
+    ) -> Any:
         from bptt.kernels.runtime.program import Program
 
         def function(**arrays: Array) -> Mapping[str, Array]:
@@ -103,7 +105,7 @@ class Planned:
             return self._function(arrays, what, dropout.Drawn(drawn) if drawn else None)
 
         draws = {f"draw.{k}": (request.shape, request.dtype) for k, request in enumerate(requests)}
-        return Program.of(function, {**shapes, **draws})
+        return Program.of(function, {**shapes, **draws}, stays=stays)
 
     def _asked(self, params: Params, batch: Batch, rng: Generator | None) -> "Requests | None":
         """Return what a step draws, in its order; None where that is not known yet."""

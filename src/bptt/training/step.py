@@ -142,6 +142,7 @@ class Step:
         self, key: Hashable, batch: Batch, state: Params | None, rng: Generator | None
     ) -> "_Form | None":
         """Return what is kept for batches of a form from now on, if it can be had by now."""
+        self.grads = Params()  # not to be held beside those that are to come
         bound = self.model.bound(self.params, batch, state, rng=rng)
         moved = [*self.params.values(), *(a for name, a in self.slots.items() if name != "t")]
         if bound is not None and all(

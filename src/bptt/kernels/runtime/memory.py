@@ -6,9 +6,12 @@ given back in the same order in each step, so that they lie where they lay befor
 been asked for, not memory: the system gives a page of it when it is first written to.
 """
 
+import ctypes
+import sys
 import threading
 from collections import deque
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 from typing import Any
 
@@ -68,6 +71,34 @@ class _Chunk:
                 free.append(part)
         self.free = [*free, (start, stop)]
 
+    def release(self) -> None:
+        """Let the system have back the memory of what is free; there is room still."""
+        if advise := _advise():
+            for start, stop in self.free:
+                first, last = start + -start % PAGE, stop - stop % PAGE
+                if first < last:
+                    advise(first, last - first, DONTNEED)
+
+
+PAGE = 1 << 14
+"""Bytes that no page of memory is larger than, on most systems; elsewhere the advice is refused."""
+
+DONTNEED = 4
+"""What says that memory's contents are not needed any more, where there is such a call."""
+
+
+@cache
+def _advise() -> Any:
+    """Return the system's ``madvise(address, bytes, advice)``, or None."""
+    if not sys.platform.startswith("linux"):
+        return None
+    try:
+        function = ctypes.CDLL(None).madvise
+    except (OSError, AttributeError):
+        return None
+    function.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return function
+
 
 class _Arena(threading.local):
     """A thread's chunks; nobody else takes parts of them."""
@@ -97,6 +128,15 @@ class _Arena(threading.local):
             assert at is not None  # it is as large
         chunk.used = self.made
         return chunk, at, at + size
+
+    def release(self) -> None:
+        """Let the system have back what no array is in."""
+        while self.returned:
+            chunk, start, stop = self.returned.popleft()
+            chunk.give(start, stop)
+        self.chunks = [c for c in self.chunks if not c.is_idle]
+        for chunk in self.chunks:
+            chunk.release()
 
     def _new_chunk(self, size: int) -> _Chunk:
         for wanted in (max(CHUNK, sum(c.size for c in self.chunks)), CHUNK):
@@ -176,8 +216,20 @@ def scratch(size: int) -> Array:
     if recording.tape is not None:
         return empty(size, np.uint8)
     if own.room is None or own.room.size < size:
-        own.room = empty(size, np.uint8)
+        own.room = None
+        own.room = lasting(size)
     return own.room
+
+
+def lasting(size: int) -> Array:
+    """Return so many bytes for a program; what ran before there was one is not held beside it."""
+    if not _arena.is_busy:
+        try:
+            _arena.is_busy = True
+            _arena.release()
+        finally:
+            _arena.is_busy = False
+    return empty(size, np.uint8)
 
 
 def zeros(shape: int | Sequence[int], dtype: Dtype) -> Array:

@@ -69,11 +69,15 @@ class Program:
         arrays: Mapping[str, Array],
         results: Mapping[str, Array],
         before: "Program | None",
+        *,
         keeps: bool,
+        stays: bool,
     ) -> None:
         self.names = tuple(arrays)
         self._constants, self._pages = tuple(tape.constants), tape.pages if keeps else []
         made, self._results, self._blocks, self._starts = _made(tape, results)
+        if stays:  # what it finds lies in the room, where something else lay before
+            found, made = made, []
         if keeps:  # what is held still when the function is over
             kept = [room for room in tape.rooms if room.last is None and room not in made]
             ends = np.cumsum([0, *(room.size + -room.size % LINE for room in kept)]).tolist()
@@ -81,6 +85,10 @@ class Program:
             self._blocks.append(ends[-1])
             made += kept
         places, self._room = _packed([room for room in tape.rooms if room not in made])
+        if stays:
+            lie = {place.start: place.offset for place in places}
+            self._starts, self._blocks = [], []
+            self._results = {name: _within(a, found, lie) for name, a in results.items()}
         self.regions = [(a.ctypes.data, max(a.nbytes, 1)) for a in arrays.values()]
         of_before = [] if before is None else before.regions
         of_made = [(room.start, room.size) for room in made]
@@ -105,13 +113,13 @@ class Program:
             base.append(0)
             for value in own.ravel().tolist():
                 if value >= FIRST_ADDRESS:
-                    found = places[bisect_right(starts_of, value) - 1]
-                    if not found.start <= value < found.stop:
+                    place = places[bisect_right(starts_of, value) - 1]
+                    if not place.start <= value < place.stop:
                         raise UnplannedError("a work reads an array that its program does not know")
-                    if found.base >= 0:
+                    if place.base >= 0:
                         at_words.append(filled)
-                        base.append(found.base)
-                        value += found.offset - found.start
+                        base.append(place.base)
+                        value += place.offset - place.start
                 words[filled] = value
                 filled += 1
         self._words, self._at, self._base = words, np.array(at_words, np.int64), np.array(base, np.int64)
@@ -125,6 +133,7 @@ class Program:
         *,
         before: "Program | None" = None,
         keeps: bool = False,
+        stays: bool = False,
     ) -> "Program":
         """Return the works that a function runs when it is called with arrays, by name, of these shapes.
 
@@ -139,6 +148,8 @@ class Program:
             Whose arrays the function reads, too: a backward those of its forward.
         keeps : bool
             Whether there is to be one after it, that reads what the function has left somewhere.
+        stays : bool
+            Whether it is to be bound to arrays, and what it finds lies where it lay before.
 
         Raises
         ------
@@ -157,7 +168,7 @@ class Program:
         arrays = {name: tape.stand_in(shape, dtype) for name, (shape, dtype) in shapes.items()}
         with recording.on(tape):
             results = function(**arrays)
-        return cls(tape, arrays, results or {}, before, keeps)
+        return cls(tape, arrays, results or {}, before, keeps=keeps, stays=stays)
 
     def run(self, arrays: Sequence[Array | int], past: "Past | None" = None) -> dict[str, Array]:
         """Run the works over arrays, or those that begin at these addresses, in the order of `names`.
@@ -186,7 +197,7 @@ class Program:
         return given, blocks
 
     def bind(self, arrays: Sequence[Array]) -> "Bound":
-        """Return the program over arrays that stay where they are, and results that do."""
+        """Return a program that `stays` over arrays that stay where they are."""
         return Bound(self, arrays)
 
     def _patched(self, room: int, given: Sequence[int], blocks: Sequence[Array]) -> Array:
@@ -225,19 +236,15 @@ class Bound:
     """
 
     def __init__(self, program: Program, arrays: Sequence[Array]) -> None:
-        self._program, self._arrays = program, tuple(arrays)
-        self._blocks = [memory.empty(size, np.uint8) for size in program._blocks]
-        self.results = program._named(self._blocks)
-        self._jobs, self._is_shared = program._jobs, program._is_shared
-        self._room: Array | None = None
+        room = memory.lasting(program._room)
+        given = [address(array) for array in arrays]
+        self._words = program._patched(address(room), given, [])
+        self._holds = program, tuple(arrays), room
+        self._at, self._jobs, self._is_shared = address(self._words), program._jobs, program._is_shared
+        self.results = program._named([room])
 
     def run(self) -> None:
         """Run the works."""
-        if self._room is None or memory.own.room is not self._room:  # it has grown, or this is another thread
-            self._room = memory.scratch(self._program._room)
-            given = [address(array) for array in self._arrays]
-            self._words = self._program._patched(address(self._room), given, self._blocks)
-            self._at = address(self._words)
         pool.play(self._at, self._jobs, is_shared=self._is_shared)
 
 
@@ -267,19 +274,24 @@ def _made(
     return rooms, found, blocks, starts
 
 
+def _within(array: Array, rooms: Sequence[Room], lie: Mapping[int, int]) -> _Made:
+    """Return a result that lies in one of these rooms, which lie where it is said in the program's."""
+    at = array.ctypes.data
+    (room,) = [room for room in rooms if room.start <= at < room.start + room.size]
+    return _Made(0, lie[room.start] + at - room.start, array.shape, array.dtype, array.strides)
+
+
 def _packed(rooms: Sequence[Room]) -> tuple[list[_Place], int]:
     """Return a place for each room, and how much there must be: what is not held at once may share one."""
     places: list[_Place] = []
-    held: list[tuple[int, int, float]] = []  # start, stop, and before which work it is given back
-    most = 0
-    for room in rooms:  # in the order in which they were asked for
-        held = sorted(part for part in held if part[2] > room.first)
+    taken: list[tuple[int, int, float, float]] = []  # start, stop, and from when to when it is held
+    for room in sorted(rooms, key=lambda room: -room.size):  # the largest first, each as low as can be
+        first, last = room.first, np.inf if room.last is None else room.last
         start, size = 0, room.size + -room.size % LINE
-        for left, right, _ in held:
+        for left, right in sorted(part[:2] for part in taken if part[2] < last and first < part[3]):
             if left - start >= size:
                 break
             start = max(start, right)
-        held.append((start, start + size, np.inf if room.last is None else room.last))
-        most = max(most, start + size)
+        taken.append((start, start + size, first, last))
         places.append(_Place(room.start, room.start + room.size, 1, start))
-    return places, most
+    return places, max((stop for _, stop, *_ in taken), default=0)

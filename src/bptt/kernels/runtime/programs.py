@@ -84,15 +84,15 @@ class Programs(Known["Program"]):
     def __reduce__(self) -> Any:
         return Programs, (self._function,)
 
-    def made(self, shapes: "Mapping[str, Shaped]", *options: Hashable) -> "Program":
+    def made(self, shapes: "Mapping[str, Shaped]", *options: Hashable, stays: bool = False) -> "Program":
         """Return the function's program for arrays of these shapes, or raise UnplannedError."""
         from bptt.kernels.runtime.program import Program
 
-        return Program.of(lambda **given: self._function(given, *options), shapes)
+        return Program.of(lambda **given: self._function(given, *options), shapes, stays=stays)
 
     def bind(self, arrays: Mapping[str, Array], *options: Hashable) -> "Bound":
         """Return the function's program over arrays that stay where they are, or raise UnplannedError."""
-        return self.made(shapes_of(arrays), *options).bind(list(arrays.values()))
+        return self.made(shapes_of(arrays), *options, stays=True).bind(list(arrays.values()))
 
 
 def shapes_of(arrays: Mapping[str, Array]) -> "dict[str, Shaped]":
