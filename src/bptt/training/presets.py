@@ -72,11 +72,13 @@ PRESETS: dict[str, Preset] = {
         | {"report_every": 20, "eval_every": 700},
     ),
     "awd-lstm": Preset(
-        "the weight-dropped LSTM of words of Merity et al. 2018, 3 x 400 units, tied, with its dropouts",
+        "the AWD-LSTM of words of Merity et al. 2018, 3 x 400 units, tied, with what it drops, costs and averages",
         {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 400, "layers": 3, "embedding": 400}
         | {"tied": True, "forget_bias": 0.0, "dropout": 0.3, "input_dropout": 0.4, "dropout_per": "sequence"}
         | {"embedding_dropout": 0.1, "weight_dropout": 0.5, "batch": 20, "chunk": 70, "epochs": 40.0}
-        | {"optimizer": "sgd", "lr": 30.0, "clip_norm": 0.25, "eval_every": 650},
+        | {"activation_penalty": 2.0, "temporal_penalty": 1.0, "chunk_jitter": 5.0, "chunk_half": 0.05}
+        | {"optimizer": "sgd", "lr": 30.0, "schedule": "constant", "average": "nt-asgd", "clip_norm": 0.25}
+        | {"eval_every": 650},
     ),
     "forecast": Preset(
         "the squared-error variant: a vanilla RNN that forecasts a noisy oscillation one step ahead",

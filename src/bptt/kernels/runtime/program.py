@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt.errors import BpttError
 from bptt.kernels.llvm.jit import address, quick_address
 from bptt.kernels.runtime import memory, pool
 from bptt.kernels.runtime.serving import JOB
@@ -96,7 +95,7 @@ class Program:
             places.append(_Place(at, at + size, 2 + k, 0))
         self.regions += of_made
         if min((place.start for place in places), default=FIRST_ADDRESS) < FIRST_ADDRESS:
-            raise BpttError("the system gave out pages at an address that could be a size")
+            raise UnplannedError("the system gave out pages at an address that could be a size")
         for array in tape.constants:
             at = array.ctypes.data
             places.append(_Place(at, at + max(array.nbytes, 1), -1, 0))
