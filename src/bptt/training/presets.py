@@ -72,7 +72,7 @@ PRESETS: dict[str, Preset] = {
         | {"report_every": 20, "eval_every": 700},
     ),
     "awd-lstm": Preset(
-        "the AWD-LSTM of words of Merity et al. 2018, 3 x 400 units, tied, with what it drops, costs and averages",
+        "the AWD-LSTM of words of Merity et al. 2018, 3 x 400 units, with what it drops, costs and averages",
         {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 400, "layers": 3, "embedding": 400}
         | {"tied": True, "forget_bias": 0.0, "dropout": 0.3, "input_dropout": 0.4, "dropout_per": "sequence"}
         | {"embedding_dropout": 0.1, "weight_dropout": 0.5, "batch": 20, "chunk": 70, "epochs": 40.0}
