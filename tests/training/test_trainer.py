@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt import DivergedError, Model, Settings, Trained, Trainer
+from bptt import DivergedError, Settings, Step, Trained, Trainer
 from bptt.data.tasks import EmbeddedReber, Verdict
 from bptt.data.text import TextStream
 from bptt.nets.output import Output
@@ -194,14 +194,14 @@ def test_each_step_drops_others_and_each_seed_others_again(
     tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[float] = []
-    real = Model.backprop
+    real = Step.__call__
 
-    def step(self: Model, *arguments: Any, **options: Any) -> Any:
+    def step(self: Step, *arguments: Any, **options: Any) -> Any:
         if options["rng"] is not None:
             drawn.append(options["rng"].random())
         return real(self, *arguments, **options)
 
-    monkeypatch.setattr(Model, "backprop", step)
+    monkeypatch.setattr(Step, "__call__", step)
     everywhere = ("dropout", "input_dropout", "embedding_dropout", "weight_dropout", "recurrent_dropout")
     for seed, where in enumerate((*everywhere, "zoneout", "zoneout_cell")):
         settings = Settings(**{**SMALL, "data": book, "seed": seed, where: 0.5})

@@ -16,8 +16,8 @@ def source(tmp_path: Path, text: str) -> Source:
     return read(path)
 
 
-def examined(file: Source) -> list[Examined]:
-    return [one for one in _examined(file, {"seconds": 60}) if isinstance(one, Examined)]
+def examined(file: Source, *, run: bool = False) -> list[Examined]:
+    return [one for one in _examined(file, {"seconds": 60, "run": run}) if isinstance(one, Examined)]
 
 
 KEEPS = """
@@ -97,7 +97,8 @@ if __name__ == "__main__":
         net.backward(np.random.randn(4))
     raise ValueError("no picture")
 """
-    [one] = examined(source(tmp_path, text))
+    assert examined(source(tmp_path, text)) == []  # it is not run unasked
+    [one] = examined(source(tmp_path, text), run=True)
     assert (one.judged.verdict, one.example.origin[:18]) == ("right", "the __main__ block")
     assert "[:1]" in one.example.text
     assert "raise" not in one.example.text

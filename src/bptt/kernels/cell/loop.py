@@ -9,7 +9,7 @@ from bptt.derive.backward import Derivation
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm, Product
-from bptt.kernels.llvm.loops import i8, i64, pointer
+from bptt.kernels.llvm.loops import i8, i64, over_vectors, pointer
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime.serving import work
 
@@ -86,7 +86,7 @@ class Loop(ABC):
 
     def each_vector(self, body: Callable[[Value, Value | None], None], width: Value | None = None) -> None:
         """Emit `body(column, mask)` for the vectors of a row; mask is None where a vector is whole."""
-        self.v.each(self.H if width is None else width, body)
+        over_vectors(self.v, self.H if width is None else width, body)
 
     def read(self, names: Iterable[str], row: Value, column: Value, mask: Value | None) -> dict[str, Value]:
         """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""

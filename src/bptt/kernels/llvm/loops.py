@@ -1,6 +1,6 @@
 """Loops, calls and whole numbers in LLVM's terms."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,3 +42,18 @@ def call(b: ir.IRBuilder, name: str, returns: Any, arguments: list[Any]) -> Any:
     if function is None:
         function = ir.Function(b.module, ir.FunctionType(returns, [a.type for a in arguments]), name)
     return b.call(function, arguments)
+
+
+def over_vectors(v: Any, count: Any, body: Callable[[Any, Any], None], vectors: int = 1) -> None:
+    """Emit `body(at, mask)` for all numbers up to `count` (i64), so many vectors at a time.
+
+    `mask` is None where all are there: a masked store takes several times as long as a whole one on
+    processors without AVX-512. Else it is the vector's, or of several how many numbers are left.
+    """
+    b, size = v.builder, i64(vectors * v.lanes)
+    whole = b.mul(b.sdiv(count, size), size)
+    with count_loop(b, whole, vectors * v.lanes) as at:
+        body(at, None)
+    left = b.sub(count, whole)
+    with b.if_then(b.icmp_signed(">", left, i64(0))):
+        body(whole, v.tail(left) if vectors == 1 else left)

@@ -11,7 +11,6 @@ log
 """
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ import numpy as np
 from llvmlite import ir
 
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.loops import call, count_loop, i32, i64
+from bptt.kernels.llvm.loops import call, i32, i64
 from bptt.types import Dtype
 
 Value = Any
@@ -143,20 +142,6 @@ class Vector:
             return
         arguments = [value, pointer, i32(self.dtype.itemsize), mask]
         call(self.builder, f"llvm.masked.store.{self._suffix}.p0", ir.VoidType(), arguments)
-
-    def each(self, count: Value, body: Callable[[Value, Value | None], None], vectors: int = 1) -> None:
-        """Emit `body(at, mask)` for all numbers up to `count` (i64), so many vectors at a time.
-
-        `mask` is None where all are there, and else tells how many more there are from `at` on, for `tail`: a
-        masked store takes several times as long as a whole one on processors without AVX-512.
-        """
-        b, size = self.builder, i64(vectors * self.lanes)
-        whole = b.mul(b.sdiv(count, size), size)
-        with count_loop(b, whole, vectors * self.lanes) as at:
-            body(at, None)
-        left = b.sub(count, whole)
-        with b.if_then(b.icmp_signed(">", left, i64(0))):
-            body(whole, self.tail(left) if vectors == 1 else left)
 
     def prefetch(self, pointer: Value, *, to_write: bool) -> None:
         """Ask for the line of the caches at a pointer."""

@@ -20,7 +20,7 @@ from llvmlite import ir
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
-from bptt.kernels.llvm.loops import count_loop, i32, i64
+from bptt.kernels.llvm.loops import count_loop, i32, i64, over_vectors
 from bptt.kernels.llvm.vector import Vector
 from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import matmul
@@ -182,7 +182,7 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
                 value = value if mask is None else v.select(mask, value, v.const(first))
                 v.store(join(v.load(total), value), total)
 
-        v.each(K, some, vectors=4)
+        over_vectors(v, K, some, vectors=4)
         one = join(join(v.load(totals[0]), v.load(totals[1])), join(v.load(totals[2]), v.load(totals[3])))
         width = v.lanes
         while width > 1:  # the upper half onto the lower
@@ -227,6 +227,6 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
             value = v.mul(v.load(v.at(row, at), mask), factor)
             v.store(v.sub(value, less) if smoothing else value, v.at(row, at), mask)
 
-        v.each(K, scaled)
+        over_vectors(v, K, scaled)
         own = b.fsub(weight, spreads) if smoothing else weight
         b.store(b.fsub(b.load(target_at, typ=v.scalar), own), target_at)

@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
-from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.loops import count_loop, i64, over_vectors
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
@@ -172,7 +172,7 @@ def _each(
                 loaded = [v.load(v.at(place, c), mask) for place in at[1:]]
                 v.store(_made(v, what, loaded, v.const(0.0)), v.at(at[0], c), mask)
 
-            v.each(columns, some)
+            over_vectors(v, columns, some)
 
 
 def _made(v: Vector, what: str, values: list[Value], zero: Value) -> Value:

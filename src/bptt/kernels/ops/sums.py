@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
-from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.loops import count_loop, i64, over_vectors
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.ops import rows
 from bptt.kernels.runtime import pool
@@ -94,7 +94,7 @@ def _scatter(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
             total = v.add(v.load(v.at(to, c), mask), v.load(v.at(value, c), mask))
             v.store(total, v.at(to, c), mask)
 
-        v.each(columns, some)
+        over_vectors(v, columns, some)
 
 
 def _sums(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:

@@ -13,7 +13,7 @@ from llvmlite import ir
 
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
-from bptt.kernels.llvm.loops import i32, i64
+from bptt.kernels.llvm.loops import i32, i64, over_vectors
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime import memory, pool
 from bptt.types import Array
@@ -84,7 +84,7 @@ def _update(
             if name in places:
                 v.store(found[last[name]], v.at(places[name], at), mask)
 
-    v.each(size, some)
+    over_vectors(v, size, some)
 
 
 def _lines(equations: tuple[str, ...]) -> "tuple[list[Line], dict[str, str]]":
@@ -146,7 +146,7 @@ def _squares(v: Vector, arrays: list[Value], sizes: list[Value]) -> None:
         value = b.fpext(v.load(v.at(array, at), mask), wide)
         b.store(b.fadd(b.load(total, typ=wide), b.fmul(value, value)), total)
 
-    v.each(size, some)
+    over_vectors(v, size, some)
     lanes = b.load(total, typ=wide)
     one: Value = ir.Constant(ir.DoubleType(), 0.0)
     for k in range(v.lanes):
