@@ -24,6 +24,9 @@ from bptt.nets.model import Model
 from bptt.training import optim
 from bptt.types import Array, Batch, Generator, Params
 
+CLIPPED = "g = where(g - limit, limit, where(-limit - g, -limit, g))"
+"""Each value to its limit, as :func:`bptt.optim.clip_values` does; where(u, a, b) is a where u is above 0."""
+
 FORMS = 4
 """Forms of batches for which arrays are kept."""
 
@@ -114,10 +117,9 @@ class Step:
                 loss += self.model.label_smoothing * float(form.w @ form.spread)
             if math.isfinite(loss):
                 form.factor[0] = 1.0
-                if self.clip_value is not None:  # (2)
+                if self.clip_value is not None and self.clip_norm is not None:  # (2)
                     optim.clip_values(self.grads, self.clip_value)
-                    if self.clip_norm is not None:
-                        optim.clip_norm(self.grads, self.clip_norm, backend=self.model.backend)
+                    optim.clip_norm(self.grads, self.clip_norm, backend=self.model.backend)
                 elif self.clip_norm is not None:
                     norm = math.sqrt(math.fsum(form.squares.tolist()))
                     if self.clip_norm < norm < math.inf:
@@ -164,7 +166,7 @@ class _Form:
         self.state = {name: found["last." + name] for name in step.model.stack.state_names}
         optimizer = step.optimizer
         self.numbers = np.array([[0.0]] * 2 if optimizer is None else optimizer.numbers(1.0, 0.0))
-        self.factor = np.ones(1)
+        self.factor, limit = np.ones(1), np.array([step.clip_value or 0.0])
         slots = {name: array for name, array in step.slots.items() if name != "t"}
         arrays = {f"p.{name}": array for name, array in step.params.items()}
         arrays |= {f"s.{name}": array for name, array in slots.items()} | {"numbers": self.numbers}
@@ -177,12 +179,14 @@ class _Form:
             from bptt.kernels.ops.update import update
 
             grads = part(arrays, "g.")
-            if step.clip_norm is not None:
-                for g in grads.values():
+            for g in grads.values():
+                if step.clip_norm is not None:
                     update(("g = factor*g",), {"g": g}, ("factor",), arrays["factor"])
+                elif step.clip_value is not None:
+                    update((CLIPPED,), {"g": g}, ("limit",), arrays["limit"])
             if optimizer is not None:
                 params, slots = part(arrays, "p."), part(arrays, "s.")
                 optimizer.move(params, grads, slots, arrays["numbers"], step.model.backend)
             return {}
 
-        self.move = Programs(move).bind(arrays | given | {"factor": self.factor})
+        self.move = Programs(move).bind(arrays | given | {"factor": self.factor, "limit": limit})
