@@ -78,9 +78,8 @@ def test_threads_that_fell_asleep_wake(monkeypatch: pytest.MonkeyPatch) -> None:
     tally = Tally(4, 200_000)
     seen: set[int] = set()
     end = time.monotonic() + 30
-    while (
-        seen != {0, 1} and time.monotonic() < end
-    ):  # one that wakes late, as the core is another's, finds none left
+    # one that wakes late, as its core is another's, finds nothing left to do
+    while seen != {0, 1} and time.monotonic() < end:
         time.sleep(0.02)
         tally.run()
         seen |= set(tally.done[:, 1].tolist())
