@@ -10,7 +10,7 @@ pytest.importorskip("llvmlite")
 from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.runtime.program import LINE, Program
-from bptt.kernels.runtime.programs import TIMES, Programs
+from bptt.kernels.runtime.programs import TIMES, Known
 from bptt.kernels.runtime.tape import UnplannedError
 from bptt.types import Array, Params
 
@@ -104,7 +104,7 @@ def test_what_is_given_is_no_result() -> None:
 
 
 def test_a_program_after_some_runs_and_a_reason_where_there_is_none() -> None:
-    programs = Programs(lambda arrays: {"C": matmul(arrays["A"], arrays["B"])})
+    programs = Known(lambda shapes: Program.of(lambda A, B: {"C": matmul(A, B)}, shapes))
     arrays = dict(zip(SHAPES, draw(0), strict=True))
     for _ in range(TIMES):
         assert programs.find(arrays) is None
@@ -115,7 +115,7 @@ def test_a_program_after_some_runs_and_a_reason_where_there_is_none() -> None:
     for _ in range(TIMES):
         programs.met(turned)
     assert (programs.find(turned), programs.reasons) == (None, ["A has gaps"])
-    doubled = Programs(lambda arrays: {"C": arrays["A"] * 2})
+    doubled = Known(lambda shapes: Program.of(lambda A, B: {"C": A * 2}, shapes))
     for _ in range(TIMES + 1):
         doubled.met(arrays)
     assert (doubled.find(arrays), doubled.reasons) == (None, ["NumPy's multiply is no work of a program"])

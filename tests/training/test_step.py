@@ -65,6 +65,23 @@ def test_the_bits_of_a_step_by_hand(
     assert len(step._forms) == 1  # else none of it was prepared
 
 
+@pytest.mark.parametrize("clip_value", [None, 0.01])
+def test_norms_of_float64_are_not_read_as_float32(clip_value: float | None) -> None:
+    model, params = made(backend="cpu")
+    params = {name: array.astype(np.float64) for name, array in params.items()}
+    wanted = {name: array.copy() for name, array in params.items()}
+    adam = optim.Adam()
+    step = bptt.Step(model, params, adam, clip_value=clip_value, clip_norm=0.05)
+    slots, state, losses = adam.init(wanted), None, []
+    for batch in batches():
+        losses.append(step(batch, 0.01, state))
+        state = step.state
+    clips = {"clip_value": clip_value, "clip_norm": 0.05}
+    assert losses == by_hand(model, wanted, adam, slots, **clips)
+    same_bits(params, wanted)
+    assert len(step._forms) == 1
+
+
 def test_few_calls_and_arrays_that_stay() -> None:
     model, params = made()
     step, (batch, *_) = bptt.Step(model, params, optim.Adam(), clip_norm=1.0), batches()

@@ -497,7 +497,7 @@ class Model:
     ) -> Params:
         """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``.
 
-        For a step there are ``squares``, too, the sums of those of pieces of the gradients.
+        For a step in float32 there are ``squares``, too, the sums of those of pieces of the gradients.
         """
         params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
         flags: Flags = {
@@ -517,7 +517,7 @@ class Model:
         found |= {f"d.{name}": array for name, array in grads.params.items()}
         found |= {f"d.first.{name}": array for name, array in grads.states.items()}
         others = {"d.inputs": grads.inputs, "d.features": grads.features}
-        if what == "step":
+        if what == "step" and all(array.dtype == np.float32 for array in grads.params.values()):
             from bptt.kernels.ops.update import squares
 
             others["squares"] = squares(list(grads.params.values()))

@@ -18,7 +18,7 @@ from operator import is_
 import numpy as np
 
 from bptt.kernels.backends import uses_kernels
-from bptt.kernels.runtime.programs import Programs
+from bptt.kernels.runtime.programs import shapes_of
 from bptt.nets import planned
 from bptt.nets.model import Model
 from bptt.training import optim
@@ -117,10 +117,11 @@ class Step:
                 loss += self.model.label_smoothing * float(form.w @ form.spread)
             if math.isfinite(loss):
                 form.factor[0] = 1.0
-                if self.clip_value is not None and self.clip_norm is not None:  # (2)
-                    optim.clip_values(self.grads, self.clip_value)
-                    optim.clip_norm(self.grads, self.clip_norm, backend=self.model.backend)
-                elif self.clip_norm is not None:
+                if self.clip_norm is None:  # (2)
+                    pass  # values are clipped in (3)
+                elif self.clip_value is not None or form.squares is None:
+                    self._clip()
+                else:
                     norm = math.sqrt(math.fsum(form.squares.tolist()))
                     if self.clip_norm < norm < math.inf:
                         form.factor[0] = self.clip_norm / norm
@@ -132,13 +133,16 @@ class Step:
         model = self.model
         loss, self.each, (self.grads, *_), self.state = model.backprop(self.params, batch, state, rng=rng)
         if math.isfinite(loss):
-            if self.clip_value is not None:
-                optim.clip_values(self.grads, self.clip_value)
-            if self.clip_norm is not None:
-                optim.clip_norm(self.grads, self.clip_norm, backend=model.backend)
+            self._clip()
             if self.optimizer is not None:
                 self.optimizer.update(self.params, self.grads, self.slots, lr, backend=model.backend)
         return loss
+
+    def _clip(self) -> None:
+        if self.clip_value is not None:
+            optim.clip_values(self.grads, self.clip_value)
+        if self.clip_norm is not None:
+            optim.clip_norm(self.grads, self.clip_norm, backend=self.model.backend)
 
     def _made(
         self, key: Hashable, batch: Batch, state: Params | None, rng: Generator | None
@@ -158,8 +162,10 @@ class _Form:
     """What a step of batches of one form runs."""
 
     def __init__(self, step: Step, bound: planned.Bound) -> None:
+        from bptt.kernels.runtime.program import Program
+
         self.model, found = bound, bound.results
-        self.each, self.squares = found["each"], found["squares"]
+        self.each, self.squares = found["each"], found.get("squares")
         self.w, self.flat = step.model.output.alike(self.each.shape).ravel(), self.each.ravel()
         self.spread = found["spread"].ravel() if "spread" in found else None
         self.grads = {name: found["d." + name] for name in step.params}
@@ -189,4 +195,6 @@ class _Form:
                 optimizer.move(params, grads, slots, arrays["numbers"], step.model.backend)
             return {}
 
-        self.move = Programs(move).bind(arrays | given | {"factor": self.factor, "limit": limit})
+        arrays |= given | {"factor": self.factor, "limit": limit}
+        made = Program.of(lambda **own: move(own), shapes_of(arrays), stays=True)
+        self.move = made.bind(list(arrays.values()))

@@ -1,16 +1,16 @@
-"""The programs of a function, one for each set of shapes that it meets."""
+"""What is made once for each set of shapes that is met: programs."""
 
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bptt.kernels.runtime.tape import UnplannedError
 from bptt.layer import threads
 from bptt.types import Array
 
 if TYPE_CHECKING:
-    from bptt.kernels.runtime.program import Bound, Program, Shaped
+    from bptt.kernels.runtime.program import Shaped
 
 MOST = 256
 """Sets of shapes that are remembered."""
@@ -35,13 +35,10 @@ class Known(Generic[P]):
         Why there are some for which it could not be made, the last of them.
     """
 
-    def __init__(self, make: "Callable[..., P]") -> None:
+    def __init__(self, make: Callable[..., P]) -> None:
         self._make = make
         self._known: OrderedDict[Hashable, P | int | None] = OrderedDict()
         self.reasons: list[str] = []
-
-    def __reduce__(self) -> Any:  # a copy, or another process, has its own
-        return type(self), (self._make,)
 
     def find(self, arrays: Mapping[str, Array], *options: Hashable) -> P | None:
         """Return what there is for arrays of these shapes and such options, or None."""
@@ -66,33 +63,6 @@ class Known(Generic[P]):
         except UnplannedError as error:
             self.reasons = [*self.reasons[-MOST:], str(error)]
             return None
-
-
-class Programs(Known["Program"]):
-    """A function of arrays by name, as a program for each set of shapes that it meets often enough.
-
-    Parameters
-    ----------
-    function : callable
-        ``function(arrays, *options)`` returns arrays by name, as for :meth:`Program.of`.
-    """
-
-    def __init__(self, function: Callable[..., Mapping[str, Array]]) -> None:
-        super().__init__(self.made)
-        self._function = function
-
-    def __reduce__(self) -> Any:
-        return Programs, (self._function,)
-
-    def made(self, shapes: "Mapping[str, Shaped]", *options: Hashable, stays: bool = False) -> "Program":
-        """Return the function's program for arrays of these shapes, or raise UnplannedError."""
-        from bptt.kernels.runtime.program import Program
-
-        return Program.of(lambda **given: self._function(given, *options), shapes, stays=stays)
-
-    def bind(self, arrays: Mapping[str, Array], *options: Hashable) -> "Bound":
-        """Return the function's program over arrays that stay where they are, or raise UnplannedError."""
-        return self.made(shapes_of(arrays), *options, stays=True).bind(list(arrays.values()))
 
 
 def shapes_of(arrays: Mapping[str, Array]) -> "dict[str, Shaped]":
