@@ -78,11 +78,20 @@ def _functions() -> dict[str, Any]:
     import jax
     import jax.numpy as jnp
 
-    return {f: getattr(jnp, f) for f in ("tanh", "exp", "log", "sqrt", "abs")} | {
+    return {
+        f: getattr(jnp, f) for f in ("tanh", "exp", "log", "sqrt", "abs", "sin", "cos", "sign", "floor")
+    } | {
         "sigmoid": jax.nn.sigmoid,
+        "erf": jax.scipy.special.erf,
+        "Phi": jax.scipy.stats.norm.cdf,
+        "stop": jax.lax.stop_gradient,
         "relu": jax.nn.relu,
         "softplus": jax.nn.softplus,
         "max": jnp.maximum,
         "min": jnp.minimum,
         "where": lambda u, v, w: jnp.where(u > 0, v, w),
+        "sum": lambda a, at: a.sum(at, keepdims=True),
+        "largest": lambda a, at: a.max(at, keepdims=True),
+        "cumsum": jnp.cumsum,
+        "broadcast_to": jnp.broadcast_to,
     }

@@ -31,6 +31,7 @@ Most blocks and states have one number for each of the H units. Those of another
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, SupportsIndex, TypeAlias
 
@@ -148,7 +149,7 @@ class Cell(ABC):
 
     def columns(self, H: int) -> dict[str, slice]:
         """Return each gate's columns of the pre-activation."""
-        ends = np.cumsum([self.width(gate, H) for gate in self.gates]).tolist()
+        ends = [*accumulate(self.width(gate, H) for gate in self.gates)]
         return dict(zip(self.gates, map(slice, [0, *ends], ends), strict=False))
 
     def first_states(self, N: int, H: int, dtype: Any) -> States:

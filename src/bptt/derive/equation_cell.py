@@ -69,6 +69,8 @@ class EquationCell(Cell):
         self.starts = equations.starts
         self.bias = equations.bias
         self.more = equations.more
+        own = equations.axes
+        self._matrices = {q: f"U_{q}" for q in equations.operands if own[q] != own[self.states[0]]}
         self._init = init
         self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H
         self._numbers: Mapping[str, Any] = NAMESPACE
@@ -125,8 +127,7 @@ class EquationCell(Cell):
         return self.equations.width(self._named.get(name, name), H)
 
     def matrix(self, operand: str) -> str:
-        own = self.equations.axes
-        return "U" if own[operand] == own[self.states[0]] else f"U_{operand}"
+        return self._matrices.get(operand, "U")
 
     def hidden(self, params: Mapping[str, Array]) -> int:
         eq = self.equations

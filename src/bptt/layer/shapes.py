@@ -6,7 +6,6 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ShapeError
-from bptt.layer.columns import Columns
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
@@ -27,11 +26,18 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     >>> layer_shapes(CELLS["gru"], 3, 4, "two")
     {'W': (3, 12), 'U': (4, 12), 'b': (12,), 'b_h': (12,)}
     """
-    columns = Columns.of(cell, H)
-    Gx, Gh = columns.W.width, columns.U.width
+    # plain loops: PyTorch's compiler reads them
+    Gx, Gh = 0, 0
+    for gate in cell.from_x:
+        Gx += cell.width(gate, H)
     shapes: Shapes = {"W": (D, Gx)}
-    for operand, matrix, own, _ in columns.products:  # the last of a matrix has all of its columns
-        shapes[matrix] = (cell.width(operand or cell.states[0], H), own.stop)
+    for operand, gates in ((cell.states[0], cell.from_h), *cell.operands):
+        matrix, width = cell.matrix(operand), 0
+        for gate in gates:
+            width += cell.width(gate, H)
+        before = shapes[matrix][1] if matrix in shapes else 0
+        shapes[matrix] = (cell.width(operand, H), before + width)
+        Gh += width
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
     learnt = (name for name in cell.units if name not in cell.given)

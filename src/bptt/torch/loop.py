@@ -98,6 +98,10 @@ def functions() -> dict[str, Any]:
     own = {f: getattr(torch, f) for f in ("sigmoid", "tanh", "relu", "exp", "log", "sqrt", "abs")}
     own |= {f: getattr(torch, f) for f in ("sin", "cos", "erf", "sign", "floor")}
     return own | {
+        "sum": lambda a, at: a.sum(at, keepdim=True),
+        "largest": lambda a, at: a.amax(at, keepdim=True),
+        "cumsum": torch.cumsum,
+        "broadcast_to": torch.broadcast_to,
         "Phi": torch.special.ndtr,
         "stop": torch.Tensor.detach,
         "surrogate": as_tensors(lambda v, d, u: v.detach() + d.detach() * (u - u.detach())),

@@ -8,6 +8,7 @@ from bptt.cells import Cell
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError
 from bptt.zoo import equations_of, get
+from bptt.zoo.shaped_step import over_axes, shaped_step
 
 Split = Callable[[Any, int], Any]
 """Cuts an array's last axis into equal blocks."""
@@ -24,15 +25,20 @@ def with_equations(cell: str | Cell) -> EquationCell:
 
 
 def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> Callable[..., Any]:
-    """Return ``step(a_x, states, params)``, the states after a step, on arrays that some functions are for.
+    """Return ``step(a_x, states, params, given)``, the states after a step, on arrays of some library.
 
-    Its a_x is x_t W + b (N, Gx·H), and params are the layer's U, its b_h if it has one, and its units' own;
-    `functions` are those of ``bptt.derive.FUNCTIONS``. A ConfigError names what is not among them.
+    Its a_x is x_t W + b (N, Gx·H); params are the layer's matrices, its b_h if it has one, and its units'
+    own; `given` are the inputs of this step by name. `functions` are those of ``bptt.derive.FUNCTIONS``; of
+    values over axes ``sum``, ``largest`` and ``cumsum``, of an array and its axis; and ``broadcast_to``. A
+    ConfigError names what is not among them.
     """
     eq = cell.equations
+    functions = {**functions, **over_axes(functions)}
     unknown = {s.function for s in eq.statements} - {None, *functions}
     if unknown:
         raise ConfigError(f"{cell.name}: a loop of these operations has no {', '.join(map(str, unknown))}")
+    if cell.more:
+        return shaped_step(cell, functions)
     pointwise = _pointwise(cell, functions)
     gates = cell.gates[: len(eq.gates)]
     h_only, adds = len(cell.from_h), cell.from_x == cell.from_h == gates
