@@ -114,11 +114,10 @@ class Loop(ABC):
         if name in self.interface.cell.units:
             given = name in self.interface.cell.given
             return self.row(f"unit.{name}", row if given else i64(0), self.width(self.axes[name]))
-        if name in self.slots.block:
-            return self.gate("a", self.slots.block[name], row)
-        if name in self.eq.gates:
-            return self.gate("a", self.eq.gates.index(name), row)
-        return self.extra(name, row)
+        if name in self.slots.extra:
+            return self.extra(name, row)
+        block = self.slots.block.get(name)
+        return self.gate("a", self.eq.gates.index(name) if block is None else block, row)
 
     def extra(self, name: str, row: Value) -> Value:
         """Return where a value of an extra array begins, for a row."""

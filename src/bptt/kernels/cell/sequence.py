@@ -133,6 +133,8 @@ class _Forward(Loop):
         state = name.removesuffix("_prev")
         if name in self.eq.before and state in self.late:
             return self.state("carry", state, self.sequence)
+        if name in self.eq.gates:
+            return self.gate("a", self.eq.gates.index(name), row)
         return super().where(name, row)
 
     def enter(self, row: Value, j: Value) -> None:
@@ -170,13 +172,13 @@ class _Forward(Loop):
     def step(self, p: Pass, row: Value, j: Value, to: dict[Write, Value]) -> None:
         """Emit a pass over a row, for a sequence; what is put out goes to places, what is kept to its own."""
         self.sequence = j
-        made = {s.name for s in p.statements}
+        slots = self.slots
         for name in p.kept:
-            if name in self.slots.extra:
-                to[Write(Symbol(name), f"kept {name}", self.axes[name])] = self.extra(name, row)
-            elif name in made and name in self.slots.block:
-                gate = self.eq.gates[self.slots.block[name]]
-                to[Write(Symbol(name), f"kept {name}", self.axes[name], ends=(gate,))] = self.where(name, row)
+            write, ends = name in slots.extra and (p is not self.d.main or name not in slots.early), ()
+            if name in slots.block and name not in self.eq.gates:
+                write, ends = True, (self.eq.gates[slots.block[name]],)
+            if write:
+                to[Write(Symbol(name), f"kept {name}", self.axes[name], ends=ends)] = super().where(name, row)
         self.emit(p.forward, row, {}, to)
 
 

@@ -16,6 +16,8 @@ class Slots:
 
     Attributes
     ----------
+    early : tuple of str
+        What operands' passes keep.
     block : dict of int
         The gate in whose block a value is.
     extra : dict of frozenset
@@ -25,11 +27,11 @@ class Slots:
     def __init__(self, d: Derivation, axes: Mapping[str, Axes]) -> None:
         eq = d.equations
         own = {*eq.before, *eq.columns[len(eq.gates) :], *eq.constants}
-        early = dict.fromkeys(n for p in d.operands for n in p.kept if n not in own)
-        late = [n for n in d.main.kept if n not in own and n not in early]
-        self.block = {n: eq.gates.index(n) for n in (*early, *late) if n in eq.gates}
+        self.early = tuple(dict.fromkeys(n for p in d.operands for n in p.kept if n not in own))
+        late = [n for n in d.main.kept if n not in own and n not in self.early]
+        self.block = {n: eq.gates.index(n) for n in (*self.early, *late) if n in eq.gates}
         free = [k for k in range(len(eq.gates)) if k not in self.block.values()]
-        self.extra = {n: axes[n] for n in early}
+        self.extra = {n: axes[n] for n in self.early}
         for name in late:
             if name in self.block:
                 continue
