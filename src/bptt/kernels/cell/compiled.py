@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.kernels.cell.interface import Interface
+from bptt.kernels.cell.interface import Interface, kinds
 from bptt.kernels.llvm.jit import Library, address
 from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import parts_of, readable
@@ -31,9 +31,23 @@ class Compiled:
         return {name: Work.of(self.library, name) for name in self.interface.fields}
 
     @cached_property
-    def extra(self) -> int:
-        """How many arrays ``slots`` has."""
-        return int(self.library.function("extra", returns=ctypes.c_int64)())
+    def matrices(self) -> tuple[str, ...]:
+        """The names of the matrices, W first."""
+        cell = self.interface.cell
+        return tuple(dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands))))
+
+    @cached_property
+    def extra(self) -> tuple[int, ...]:
+        """How many values with each set of axes are in ``slots``."""
+        return self._counts("extra")
+
+    @cached_property
+    def _scratch(self) -> tuple[int, ...]:
+        return self._counts("scratch")
+
+    def _counts(self, name: str) -> tuple[int, ...]:
+        function = self.library.function(name, ctypes.c_int64, returns=ctypes.c_int64)
+        return tuple(function(k) for k in range(len(kinds())))
 
     def words(self, which: str, given: Mapping[str, Array | int | None], pieces: int = 1) -> Array:
         """Return the words of pieces, all alike: addresses of arrays without gaps, and sizes."""
@@ -49,50 +63,66 @@ class Compiled:
     def shapes(self, total: int, H: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of what the forward writes and the backward reads, a row for each step."""
         k = self.interface
-        names = [f"prev.{s}" for s in k.cell.states] + ["q"] * bool(k.cell.from_q)
-        return {"a": (total, k.G * H), "slots": (self.extra, total, H)} | dict.fromkeys(names, (total, H))
+        extra = sum(n * k.size(axes, H) for n, axes in zip(self.extra, kinds(), strict=True))
+        shapes: dict[str, tuple[int, ...]] = {"a": (total, k.total(H)), "slots": (extra * total,)}
+        shapes |= {f"prev.{s}": (total, k.cell.width(s, H)) for s in k.cell.states}
+        return shapes | {f"q.{q}": (total, k.cell.width(q, H)) for q in k.made}
 
     def room(self, total: int, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return arrays for what the forward writes, the outputs too."""
-        shapes = self.shapes(total, H) | {"y": (total, H)}
+        shapes = self.shapes(total, H) | {
+            "y": (total, self.interface.cell.width(self.interface.operands[0], H))
+        }
         return {name: memory.empty(shape, dtype) for name, shape in shapes.items()}
+
+    def scratch(self, pieces: int, H: int) -> Array | None:
+        """Return room for what each of some pieces keeps of a row between loops over axes, if they do."""
+        k, counts = self.interface, zip(self._scratch, kinds(), strict=True)
+        numbers = sum(n * (k.size(axes, H) + LANES) for n, axes in counts if n)
+        return memory.empty((pieces, numbers), np.dtype(k.dtype)) if numbers else None
 
     def narrow(self, N: int, H: int, D: int) -> Array | None:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
-        if not self.interface.is_narrow:
+        k = self.interface
+        if not k.is_narrow:
             return None
-        fed = [gates for runs in self.interface.products.values() for gates, _ in runs]
-        widest = max((gates.stop - gates.start for gates in fed), default=1)
-        return memory.empty((N, (max(widest * H, D) + 1) // 2), self.interface.dtype)
+        columns = columns_of(k, H)
+        parts = (columns.W, *(p.part for p in columns.products))
+        fed = (at.stop - at.start for part in parts for at, _ in part.runs)
+        widest = max(D, *(k.cell.width(q, H) for q in k.operands), *fed)
+        return memory.empty((N, (widest + 1) // 2), k.dtype)
 
     def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the forward reads of the parameters; where tokens choose rows of W, it is a table."""
         found = self.small(params, dtype) | self.packed(params, dtype, tokens=tokens)
         if tokens:
-            found["table"] = self.table(params["W"].astype(dtype, copy=False), len(params["U"]))
+            H = self.interface.cell.hidden(params)
+            found["table"] = self.table(params["W"].astype(dtype, copy=False), H)
         return found
 
     def table(self, W: Array, H: int) -> Array:
-        """Return W with its columns in the places of the gates that it feeds, (V, G·H)."""
-        k = self.interface
-        if len(k.cell.from_x) == k.G:
+        """Return W with its columns in the places of the gates that it feeds, (V, G)."""
+        k, columns = self.interface, columns_of(self.interface, H).W
+        if columns.width == k.total(H):
             return np.ascontiguousarray(W)
-        wide = rows.zeros((len(W), k.G * H), W.dtype)
-        for gates, own in columns_of(k, H).W.runs:
+        wide = rows.zeros((len(W), k.total(H)), W.dtype)
+        for gates, own in columns.runs:
             rows.copy(W[:, own], wide[:, gates])
         return wide
 
     def small(self, params: Params, dtype: np.dtype[Any]) -> dict[str, Array]:
         """Return what the forward reads of the parameters that are no matrices."""
-        H, scalars, found = len(params["U"]), self.interface.cell.scalars, {}
+        cell, found = self.interface.cell, {}
+        H = cell.hidden(params)
         for p in self.interface.learnt:
             own = np.ascontiguousarray(params[p], dtype)
-            found[f"unit.{p}"] = rows.copy(np.broadcast_to(own, (H,))) if p in scalars else own
+            width = cell.width(p, H)
+            found[f"unit.{p}"] = own if len(own) == width else rows.copy(np.broadcast_to(own, (width,)))
         return {"bias": self.bias(params, H, dtype)} | found
 
     def bias(self, params: Params, H: int, dtype: np.dtype[Any]) -> Array:
-        """Return the sum of both biases, as far as they are there, at each gate, (G·H,)."""
-        bias, columns = rows.zeros(self.interface.G * H, dtype), columns_of(self.interface, H)
+        """Return the sum of both biases, as far as they are there, at each gate, (G,)."""
+        bias, columns = rows.zeros(self.interface.total(H), dtype), columns_of(self.interface, H)
         for name, part in (("b", columns.W), ("b_h", columns.U)):
             if name in params:
                 given = params[name].astype(dtype, copy=False)
@@ -107,10 +137,10 @@ class Compiled:
 
         The forward's; or transposed, the backward's.
         """
-        k, W, U = self.interface, params["W"], params["U"]
-        columns = columns_of(k, len(U))
-        U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
-        products = (("W", W, columns.W), ("U", U_h, columns.h), ("Uq", U_q, columns.q))
+        k = self.interface
+        columns = columns_of(k, k.cell.hidden(params))
+        products = [("W", params["W"], columns.W)]
+        products += [(f"U{i}", params[p.matrix][:, p.own], p.part) for i, p in enumerate(columns.products)]
         parts = parts_of("bfloat16" if k.is_narrow else dtype.char, k.host)
         found = {}
         for name, whole, part in products[1 if tokens else 0 :]:
@@ -124,3 +154,7 @@ class Compiled:
 def columns_of(interface: Interface, H: int) -> Columns:
     """Return which columns of the pre-activations belong to W, and which to U."""
     return Columns.of(interface.cell, H)
+
+
+LANES = 16
+"""The most numbers of a vector."""

@@ -2,41 +2,47 @@
 
 It is made of names alone, not of the derivation that the code is made from; so a process that finds the code
 on the disk needs no computer algebra. There are R rows, one for each step of each sequence; a call has n
-sequences of its own. A number ``ahead`` says that all x W are in ``a`` before the loop, and that all dx come
-after it: one product of all rows, where a step has few.
+sequences of its own. A value has `width` numbers for each row: H, or as many as its axes say (see
+:mod:`bptt.derive.axes`); G is the width of all gates together. A number ``ahead`` says that all x W are in
+``a`` before the loop, and that all dx come after it: one product of all rows, where a step has few.
 
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
 ``absent``    (R,), or none       in: flags of steps that do not exist
 ``reset``     (R,), or none       in: flags of steps before which states start anew
-``W.k``       packed              in: W's columns for a run of gates, ``U.k``, ``Uq.k``; their
-                                  transposes for the backward
-``unit.p``    (H,), or (R, H)     in: a parameter of each unit, or what is given to it at each step
-``tokens``    (R,), or none       in: which row of ``table`` (V, G·H) is the input's part
+``W.k``       packed              in: W's columns for a run of gates, and ``U0.k``, ``U1.k``, ... those
+                                  of each operand's product; their transposes for the backward
+``unit.p``    (w,), or (R, w)     in: a parameter of each unit, or what is given to it at each step
+``tokens``    (R,), or none       in: which row of ``table`` (V, G) is the input's part
 ``x``         (R, D), or none     in: the input, else
-``bias``      (G·H,)              in: both biases
-``a``         (R, G·H)            out: what the backward reads (`.sequence.Slots`)
-``prev.s``    (R, H)              out: each state before the step
-``carry.s``   (n, H)              in and out: each state
-``y``         (R, H)              out: the outputs
-``after.s``   (R, H), or none     out: each state after the step; all of them, or none
-``slots``     (extra, R, H)       out: what does not fit into ``a``
-``q``         (R, H)              out: the operand of a second product
-``dy``        (R, H)              in: the gradient at the outputs
-``dafter.s``  (R, H), or none     in: the gradient at each state after the step; all, or none
-``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
+``bias``      (G,)                in: both biases
+``a``         (R, G)              out: what the backward reads (`.slots.Slots`)
+``prev.s``    (R, w)              out: each state before the step
+``carry.s``   (n, w)              in and out: each state
+``y``         (R, w)              out: the outputs
+``after.s``   (R, w), or none     out: each state after the step; all of them, or none
+``slots``     (R Σw,)             out: what does not fit into ``a``
+``q.q``       (R, w)              out: each operand that is no state
+``dy``        (R, w)              in: the gradient at the outputs
+``dafter.s``  (R, w), or none     in: the gradient at each state after the step; all, or none
+``da``        (R, G)              out: the gradient at the pre-activations; may be ``a`` itself
 ``dx``        (R, D), or none     out: the gradient at the input
-``dcarry.s``  (n, H)              in and out: the gradient at each state
-``dunit.p``   (n, H)              in and out: the gradient at a parameter of each unit
-``dq``        (n, H)              scratch: the gradient at q
+``dcarry.s``  (n, w)              in and out: the gradient at each state
+``dunit.p``   (n, w)              in and out: the gradient at a parameter of each unit
+``dgiven.p``  (R, w)              out: the gradient at one of the cell's inputs
+``dq``        (n, w)              scratch: the gradient at an operand (the widest)
 ``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
+``scratch``   (numbers,)          scratch: values of one row of a call between loops over axes
 ============  ==================  ================================================================
 """
 
+from collections.abc import Iterable
+from math import prod
+
 from bptt.derive import EquationCell
+from bptt.derive.axes import PLACES, UNIT, Axes
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.runtime.pool import Fields
-from bptt.layer.columns import Columns
 
 
 class Interface:
@@ -53,9 +59,14 @@ class Interface:
     ----------
     learnt : tuple of str
         The units' parameters, without what is given at each step.
-    products : dict of list of (slice, slice)
-        For W, U, and U's part that an operand goes through, the neighbouring gates that they feed: which
-        blocks of ``a``, and of the product.
+    operands : tuple of str
+        What each product but W takes: the output before the step, and the cell's own operands.
+    products : dict of list of (int, int)
+        For W, and for each operand, the neighbouring gates that it feeds: the first, the one after the last.
+    axes : dict of frozenset
+        Of each value; a single head is none.
+    unit : frozenset
+        The axes of a value for each unit.
     fields : dict of Fields
         Of ``"forward"`` and ``"backward"``: where arrays are, and sizes.
     """
@@ -66,9 +77,13 @@ class Interface:
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations
-        self.G = len(eq.gates)
-        blocks = Columns.of(cell, 1)
-        self.products = {"W": blocks.W.runs, "U": blocks.h.runs, "Uq": blocks.q.runs}
+        one = {"head"} if eq.heads == 1 else set()
+        self.axes = {name: axes - one for name, axes in eq.axes.items()}
+        self.unit = UNIT - one
+        self.operands = (eq.before[0], *(q for q, _ in cell.operands))
+        fed = (cell.from_x, cell.from_h, *(gates for _, gates in cell.operands))
+        names = ("W", *(f"U{k}" for k in range(len(self.operands))))
+        self.products = {name: self._runs(gates) for name, gates in zip(names, fed, strict=True)}
         common = [
             "steps",
             "H",
@@ -81,15 +96,50 @@ class Interface:
             "absent",
             "reset",
             "slots",
-            "q",
             "narrow",
+            "scratch",
         ]
-        common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in eq.params]
-        products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
+        common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in cell.units]
+        common += [f"q.{q}" for q in self.made]
+        common += [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
-            "forward": Fields([*common, *products, "tokens", "table", "x", "bias", "y"]
+            "forward": Fields([*common, "tokens", "table", "x", "bias", "y"]
                               + [f"carry.{s}" for s in eq.states] + [f"after.{s}" for s in eq.states]),
-            "backward": Fields([*common, *products, "da", "dy", "dx", "dq"]
+            "backward": Fields([*common, "da", "dy", "dx", "dq"]
                                + [f"dcarry.{s}" for s in eq.states] + [f"dafter.{s}" for s in eq.states]
-                               + [f"dunit.{p}" for p in eq.params]),
+                               + [f"dunit.{p}" for p in self.learnt] + [f"dgiven.{p}" for p in cell.inputs]),
         }  # fmt: skip
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The operands that the cell makes itself; the others are states before the step."""
+        return tuple(q for q in self.operands if q not in self.cell.equations.before)
+
+    def taken(self, operand: str) -> str:
+        """Return the array in which an operand is."""
+        return f"q.{operand}" if operand in self.made else f"prev.{operand.removesuffix('_prev')}"
+
+    def size(self, axes: Axes, H: int) -> int:
+        """Return how many numbers a value with these axes has for each row."""
+        sizes = zip(PLACES, self.cell.equations.sizes(H), strict=True)
+        return prod(size for axis, size in sizes if axis in axes)
+
+    def total(self, H: int) -> int:
+        """Return G, the width of all gates together."""
+        return sum(self.size(self.axes[g], H) for g in self.cell.equations.gates)
+
+    def _runs(self, gates: Iterable[str]) -> list[tuple[int, int]]:
+        """Return the neighbouring gates among some, in their order."""
+        runs = list[tuple[int, int]]()
+        for gate in gates:
+            g = self.cell.gates.index(gate)
+            if runs and runs[-1][1] == g:
+                runs[-1] = runs[-1][0], g + 1
+            else:
+                runs.append((g, g + 1))
+        return runs
+
+
+def kinds() -> list[Axes]:
+    """Return all sets of axes."""
+    return [Axes(axis for k, axis in enumerate(PLACES) if number >> k & 1) for number in range(8)]

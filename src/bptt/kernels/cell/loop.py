@@ -1,56 +1,73 @@
 """What a cell's two loops have in common: the argument's fields, addresses, rows, vectors and products."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import reduce
 
 from llvmlite import ir
+from sympy import Symbol
 
-from bptt.derive.backward import Derivation
+from bptt.derive.backward import Line
 from bptt.kernels.cell.interface import Interface
+from bptt.kernels.cell.slots import Slots, counts
+from bptt.kernels.llvm import nests
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm, Product
 from bptt.kernels.llvm.loops import i8, i64, over_vectors, pointer
+from bptt.kernels.llvm.stages import ORDER, Axes, Write, stages
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime.serving import work
 
 
-class Slots:
-    """Where each value that the backward reads is kept: a block of ``a``, or an extra array.
-
-    A gate's pre-activation that is read again stays in its block; other values take the blocks that are free
-    by then. What the operand's pass keeps goes to extra arrays: the gates are still to be read.
-    """
-
-    def __init__(self, d: Derivation) -> None:
-        eq = d.equations
-        own = {*eq.before, *eq.params, *eq.constants}
-        early = [n for n in (d.operand.kept if d.operand else ()) if n not in own]
-        late = [n for n in d.main.kept if n not in own and n not in early]
-        self.block = {n: eq.gates.index(n) for n in (*early, *late) if n in eq.gates}
-        free = [k for k in range(len(eq.gates)) if k not in self.block.values()]
-        early, late = ([n for n in names if n not in self.block] for names in (early, late))
-        self.block |= zip(late, free, strict=False)
-        self.extra = {n: k for k, n in enumerate((*early, *late[len(free) :]))}
-
-
 class Loop(ABC):
-    """What the two directions have in common: the argument's fields, addresses, rows and vectors."""
+    """What the two directions have in common: the argument's fields, addresses, rows and vectors.
+
+    Attributes
+    ----------
+    scratch : list of int
+        How many values one row keeps between loops over axes, by the numbers of their axes.
+    """
 
     name: str
 
     def __init__(self, interface: Interface, slots: Slots, module: ir.Module, gemm: Gemm) -> None:
         self.interface, self.slots, self.gemm = interface, slots, gemm
         self.d, self.eq = interface.cell.derivation, interface.cell.equations
+        self.axes = interface.axes
+        self.scratch = counts(())
         with work(module, self.name) as (b, words, _):
             self.b, self.v = b, Vector(b, interface.dtype, interface.host)
             self.field = interface.fields[self.name].read(b, words)
             self.H, self.R = self.field["H"], self.field["R"]
-            self.GH = b.mul(self.H, i64(interface.G))
+            J = b.sdiv(self.H, i64(self.eq.heads)) if self.eq.heads > 1 else self.H
+            K = J if self.eq.keys is None else i64(self.eq.keys)
+            self.sizes = dict(zip(ORDER, (i64(self.eq.heads), J, K), strict=True))
+            self.offsets = self.starts(self.axes[g] for g in self.eq.gates)
+            self.GH = self.offsets[-1]
             self.run()
 
     @abstractmethod
     def run(self) -> None:
         """Emit the loop."""
+
+    # ---- addresses
+
+    def width(self, axes: Axes) -> Value:
+        """Return how many numbers a value with these axes has for each row."""
+        if "unit" in axes and ("head" in axes or self.eq.heads == 1):
+            return self.b.mul(self.H, self.sizes["key"]) if "key" in axes else self.H
+        return reduce(self.b.mul, (self.sizes[axis] for axis in ORDER if axis in axes), i64(1))
+
+    def starts(self, values: Iterable[Axes]) -> list[Value]:
+        """Return where values begin that lie one after the other, and where the last one ends."""
+        units, others, found = 0, i64(0), [i64(0)]
+        for axes in values:
+            if axes == self.interface.unit:
+                units += 1
+            else:
+                others = self.b.add(others, self.width(axes))
+            found.append(self.b.add(self.b.mul(self.H, i64(units)), others))
+        return found
 
     def pointer(self, name: str) -> Value:
         """Return where an array begins."""
@@ -60,13 +77,17 @@ class Loop(ABC):
         """Return a number of an array of whole numbers."""
         return self.b.load(self.b.gep(self.pointer(name), [k], source_etype=i64), typ=i64)
 
-    def row(self, name: str, row: Value, width: Value | None = None) -> Value:
+    def row(self, name: str, row: Value, width: Value) -> Value:
         """Return the address of a row of an array."""
-        return self.v.at(self.pointer(name), self.b.mul(row, self.H if width is None else width))
+        return self.v.at(self.pointer(name), self.b.mul(row, width))
 
-    def place(self, name: str, row: Value, column: Value, width: Value | None = None) -> Value:
-        """Return the address of a number of an array."""
-        return self.v.at(self.row(name, row, width), column)
+    def state(self, array: str, state: str, row: Value) -> Value:
+        """Return the address of a row of one of the arrays that each state has."""
+        return self.row(f"{array}.{state}", row, self.width(self.axes[state]))
+
+    def gate(self, array: str, gate: int, row: Value) -> Value:
+        """Return the address of a gate's block."""
+        return self.v.at(self.row(array, row, self.GH), self.offsets[gate])
 
     def flag(self, name: str, row: Value) -> Value:
         """Return whether a row's flag is set; the array may not be there, and then none is."""
@@ -84,40 +105,70 @@ class Loop(ABC):
         """Return whether an array, or a number that is not 0, is given."""
         return self.b.icmp_signed("!=", self.field[name], i64(0))
 
-    def each_vector(self, body: Callable[[Value, Value | None], None], width: Value | None = None) -> None:
+    # ---- one row
+
+    def where(self, name: str, row: Value) -> Value:
+        """Return where the value of a name begins, for a row."""
+        if name in self.eq.before:
+            return self.state("prev", name.removesuffix("_prev"), row)
+        if name in self.interface.cell.units:
+            given = name in self.interface.cell.given
+            return self.row(f"unit.{name}", row if given else i64(0), self.width(self.axes[name]))
+        if name in self.slots.extra:
+            return self.extra(name, row)
+        block = self.slots.block.get(name)
+        return self.gate("a", self.eq.gates.index(name) if block is None else block, row)
+
+    def extra(self, name: str, row: Value) -> Value:
+        """Return where a value of an extra array begins, for a row."""
+        k = [*self.slots.extra].index(name)
+        first = self.b.mul(self.R, self.starts(self.slots.extra.values())[k])
+        return self.v.at(self.row("slots", row, self.width(self.slots.extra[name])), first)
+
+    def emit(
+        self,
+        lines: Iterable[Line],
+        row: Value,
+        given: Mapping[str, tuple[Axes, Value]],
+        writes: Mapping[Write, Value],
+    ) -> None:
+        """Emit lines for a row, of arguments, what is kept and what is given, and write where it belongs."""
+        lines = [*lines]
+        made = {line.name for line in lines}
+        read = {s.name for line in lines for s in line.expr.free_symbols}
+        read |= {w.value.name for w in writes if isinstance(w.value, Symbol)}
+        names = [n for n in self.axes if n in read - made and n not in given]
+        axes = {n: self.axes[n] for n in names} | {n: a for n, (a, _) in given.items()}
+        found = stages(lines, axes, self.eq.constants, writes)
+        places = {n: self.where(n, row) for n in names} | {n: at for n, (_, at) in given.items()}
+        places |= {w.place: at for w, at in writes.items()}
+        at = self.pointer("scratch")
+        for name, kept in found.scratch.items():
+            places[name] = at
+            at = self.v.at(at, self.b.add(self.width(kept), i64(self.v.lanes)))
+        self.scratch = [*map(max, self.scratch, counts(found.scratch.values()))]
+        nests.emit(self.v, found, axes, self.eq.constants, self.sizes, places)
+
+    def each_vector(self, body: Callable[[Value, Value | None], None], width: Value) -> None:
         """Emit `body(column, mask)` for the vectors of a row; mask is None where a vector is whole."""
-        over_vectors(self.v, self.H if width is None else width, body)
+        over_vectors(self.v, width, body)
 
-    def read(self, names: Iterable[str], row: Value, column: Value, mask: Value | None) -> dict[str, Value]:
-        """Return gates, states before the step, units' parameters, constants, and what was kept, by name."""
-        eq, slots = self.eq, self.slots
-        values: dict[str, Value] = {}
-        for name in names:
-            if name in eq.constants:
-                values[name] = float(eq.constants[name])
-                continue
-            if name in eq.before:
-                place = self.place(f"prev.{name.removesuffix('_prev')}", row, column)
-            elif name in self.interface.cell.given:
-                place = self.place(f"unit.{name}", row, column)
-            elif name in eq.params:
-                place = self.v.at(self.pointer(f"unit.{name}"), column)
-            elif name in slots.extra:
-                place = self.extra(name, row, column)
-            else:
-                block = eq.gates.index(name) if name in eq.gates else slots.block[name]
-                place = self.gate_at("a", block, row, column)
-            values[name] = self.v.load(place, mask)
-        return values
+    def fill(self, at: Value, width: Value, number: float = 0.0) -> None:
+        """Set a row to zeros, or another number."""
+        v, value = self.v, self.v.const(number)
+        self.each_vector(lambda column, mask: v.store(value, v.at(at, column), mask), width)
 
-    def gate_at(self, array: str, gate: int, row: Value, column: Value) -> Value:
-        """Return the address of a number in a gate's block."""
-        return self.place(array, row, self.b.add(self.b.mul(self.H, i64(gate)), column), self.GH)
+    def copy(self, source: Value, to: Value, width: Value, *, add: bool = False) -> None:
+        """Copy a row to another, or add it."""
+        v = self.v
 
-    def extra(self, name: str, row: Value, column: Value) -> Value:
-        """Return the address of a number of an extra array."""
-        before = self.b.mul(self.R, i64(self.slots.extra[name]))
-        return self.place("slots", self.b.add(before, row), column)
+        def body(column: Value, mask: Value | None) -> None:
+            value, place = v.load(v.at(source, column), mask), v.at(to, column)
+            v.store(v.add(v.load(place, mask), value) if add else value, place, mask)
+
+        self.each_vector(body, width)
+
+    # ---- products
 
     def operand(self, A: Value, lda: Value, M: Value, K: Value) -> tuple[Value, Value, Value]:
         """Return where a product's rows (M, K) are, their stride, and their length, as the product counts."""
@@ -135,17 +186,6 @@ class Loop(ABC):
         one, panel = i64(1), self.b.mul(K, i64(self.gemm.width))
         self.b.call(self.gemm.product, Product(at, lda, one, M, B, panel, K, C, ldc, N, one))
 
-    def fill(self, array: str, row: Value, width: Value | None = None, number: float = 0.0) -> None:
-        """Set a row to zeros, or another number."""
-        v, value = self.v, self.v.const(number)
-        self.each_vector(lambda column, m: v.store(value, self.place(array, row, column, width), m), width)
-
-    def copy(self, source: str, row: Value, to: str, to_row: Value, *, add: bool = False) -> None:
-        """Copy a row of an array to a row of another, or add it."""
-        v = self.v
-
-        def body(column: Value, mask: Value | None) -> None:
-            value, place = v.load(self.place(source, row, column), mask), self.place(to, to_row, column)
-            v.store(v.add(v.load(place, mask), value) if add else value, place, mask)
-
-        self.each_vector(body)
+    def columns(self, run: tuple[int, int]) -> Value:
+        """Return how many columns neighbouring gates have."""
+        return self.b.sub(self.offsets[run[1]], self.offsets[run[0]])

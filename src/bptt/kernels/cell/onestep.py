@@ -35,7 +35,7 @@ class OneStep:
         self, compiled: Compiled, params: Params, states: States, *, tokens: bool, x: Array | None = None
     ) -> None:
         k, dtype = compiled.interface, states[0].dtype
-        (N, H), D = states[0].shape, len(params["W"])
+        N, H, D = len(states[0]), k.cell.hidden(params), len(params["W"])
         own = (np.array(state, order="C") for state in states)
         self._states = dict(zip(k.cell.states, own, strict=True))
         arrays = compiled.room(N, H, dtype) | compiled.weights(params, dtype, tokens=tokens)
@@ -46,8 +46,8 @@ class OneStep:
             self.input = arrays["x"] = np.empty((N, D), dtype) if x is None else x
         arrays |= {f"carry.{s}": state for s, state in self._states.items()}
         arrays |= {"starts": np.zeros(1, np.int64), "counts": np.full(1, N, np.int64)}
-        sizes = {"steps": 1, "H": H, "D": D, "R": N}
-        self._kept = sizes | arrays | {"narrow": compiled.narrow(N, H, D)}  # whose addresses are in use
+        self._kept: dict[str, Array | int | None] = {"steps": 1, "H": H, "D": D, "R": N, **arrays}
+        self._kept |= {"narrow": compiled.narrow(N, H, D), "scratch": compiled.scratch(1, H)}  # all in use
         self._words = compiled.words("forward", self._kept)
         self._at, self._step = jit.address(self._words), compiled.works["forward"].call
 

@@ -10,37 +10,45 @@ Arrays (:mod:`.interface` lists them) run over *rows*: all steps of all sequence
 early, without a test inside. Numbers of equations are those of :mod:`bptt.layer.reference`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 
 from llvmlite import ir
+from sympy import Add, Integer, Symbol
 
-from bptt.derive.backward import Pass
+from bptt.derive.backward import Line, Pass
 from bptt.derive.proof import prove
 from bptt.kernels.cell.interface import Interface
-from bptt.kernels.cell.loop import Loop, Slots
-from bptt.kernels.llvm import pointwise
+from bptt.kernels.cell.loop import Loop
+from bptt.kernels.cell.slots import Slots, counts
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.loops import count_loop, i64
+from bptt.kernels.llvm.stages import Axes, Write
 from bptt.kernels.llvm.vector import Value
 
 
 def module(interface: Interface) -> ir.Module:
     """Return the code of the works ``forward`` and ``backward``; the derivation is proven first.
 
-    A function ``extra()`` returns how many arrays ``slots`` has.
+    Functions ``extra(k)`` and ``scratch(k)`` return how many values with a set of axes (:func:`.slots.kinds`)
+    are in ``slots``, and in ``scratch``.
     """
     d = interface.cell.derivation
     prove(d)
-    slots = Slots(d)
+    slots = Slots(d, interface.axes)
     made = ir.Module(f"bptt_{interface.dtype}")
     host = interface.host
     gemm = Gemm16(made, host) if interface.is_narrow else Gemm(made, interface.dtype, host)
-    for loop in (_Forward, _Backward):
-        loop(interface, slots, made, gemm)
-    extra = ir.Function(made, ir.FunctionType(i64, []), "extra")
-    ir.IRBuilder(extra.append_basic_block("entry")).ret(i64(len(slots.extra)))
+    loops = [loop(interface, slots, made, gemm) for loop in (_Forward, _Backward)]
+    scratch = [max(some) for some in zip(*(loop.scratch for loop in loops), strict=True)]
+    for name, numbers in (("extra", counts(slots.extra.values())), ("scratch", scratch)):
+        function = ir.Function(made, ir.FunctionType(i64, [i64]), name)
+        b = ir.IRBuilder(function.append_basic_block("entry"))
+        found: Value = i64(0)
+        for k, count in enumerate(numbers):
+            found = b.select(b.icmp_signed("==", function.args[0], i64(k)), i64(count), found)
+        b.ret(found)
     return made
 
 
@@ -48,7 +56,8 @@ class _Forward(Loop):
     name = "forward"
 
     def run(self) -> None:
-        b, d, output = self.b, self.d, self.eq.states[0]
+        b, d, eq = self.b, self.d, self.eq
+        passes = dict(zip(self.interface.operands[1:], d.operands, strict=True))
         with count_loop(b, self.field["steps"]) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with count_loop(b, n) as j:
@@ -56,185 +65,221 @@ class _Forward(Loop):
                 self.begin(b.add(start, j))  # (1) a = b + b_h, and the token's row of W
             with b.if_then(b.and_(self.there("x"), b.not_(self.there("ahead")))):
                 self.feed("W", "x", start, n, self.field["D"])  # (1) a += x W
-            self.feed("U", f"prev.{output}", start, n, self.H)  # (1) a += h_prev U
-            if d.operand is not None:
-                q = next(iter(self.eq.operand.values()))
-                with count_loop(b, n) as j:
-                    self.step(d.operand, b.add(start, j), [(q, "q", b.add(start, j))])  # (1) q
-                self.feed("Uq", "q", start, n, self.H)  # (1) a += q U_q
+            for i, q in enumerate(self.interface.operands):
+                taken, width = self.interface.taken(q), self.width(self.axes[q])
+                if q in self.interface.made:
+                    with count_loop(b, n) as j:
+                        row = b.add(start, j)
+                        to = {Write(Symbol(q), taken, self.axes[q]): self.row(taken, row, width)}
+                        self.step(passes[q], row, j, to)  # (1) q
+                self.feed(f"U{i}", taken, start, n, width)  # (1) a += h_prev U, a += q U_q
             with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
-                        self.fill("y", row)
-                    with otherwise:  # (2) (3)
-                        carried = [(s, f"carry.{s}", j) for s in self.eq.states]
-                        self.step(d.main, row, [*carried, (output, "y", row)])
-            with b.if_then(self.there(f"after.{output}")), count_loop(b, n) as j:
-                for s in self.eq.states:
-                    self.copy(f"carry.{s}", j, f"after.{s}", b.add(start, j))
+                        y = self.width(self.axes[eq.states[0]])
+                        self.fill(self.row("y", row, y), y)
+                    with otherwise:
+                        self.main(row, j)  # (2) (3)
+            with b.if_then(self.there(f"after.{eq.states[0]}")), count_loop(b, n) as j:
+                for s in eq.states:
+                    to = self.state("after", s, b.add(start, j))
+                    self.copy(self.state("carry", s, j), to, self.width(self.axes[s]))
 
     def begin(self, row: Value) -> None:
         """Start the pre-activations with the biases, and with the token's row of the table."""
         b, v = self.b, self.v
+        bias, a = self.pointer("bias"), self.row("a", row, self.GH)
 
         def body(
-            column: Value, mask: Value | None, part: tuple[str, Value] | None = None, offset: Value = None
+            column: Value, mask: Value | None, part: Value | None = None, offset: Value | None = None
         ) -> None:
             column = column if offset is None else b.add(offset, column)
-            value = v.load(v.at(self.pointer("bias"), column), mask)
+            value = v.load(v.at(bias, column), mask)
             if part is not None:
-                value = v.add(v.load(self.place(*part, column, self.GH), mask), value)
-            v.store(value, self.place("a", row, column, self.GH), mask)
+                value = v.add(v.load(v.at(part, column), mask), value)
+            v.store(value, v.at(a, column), mask)
 
         with b.if_else(self.there("tokens")) as (then, otherwise):
             with then:
-                token = self.number_at("tokens", row)
-                self.each_vector(partial(body, part=("table", token)), self.GH)
+                token = self.row("table", self.number_at("tokens", row), self.GH)
+                self.each_vector(partial(body, part=token), self.GH)
             with otherwise, b.if_else(self.there("ahead")) as (is_made, is_not):
                 with is_made:
-                    for first, last, is_fed in self.fed():
-                        part = ("a", row) if is_fed else None
-                        from_here = partial(body, part=part, offset=b.mul(self.H, i64(first)))
-                        self.each_vector(from_here, b.mul(self.H, i64(last - first)))
+                    for run, is_fed in self.fed():
+                        from_here = partial(body, part=a if is_fed else None, offset=self.offsets[run[0]])
+                        self.each_vector(from_here, self.columns(run))
                 with is_not:
                     self.each_vector(body, self.GH)
 
-    def fed(self) -> Iterable[tuple[int, int, bool]]:
+    def fed(self) -> Iterable[tuple[tuple[int, int], bool]]:
         """Return neighbouring gates, the first and the one after the last, and whether W feeds them."""
         end = 0
-        for gates, _ in sorted(self.interface.products["W"], key=lambda run: run[0].start):
-            if gates.start > end:
-                yield end, gates.start, False
-            yield gates.start, gates.stop, True
-            end = gates.stop
-        if end < self.interface.G:
-            yield end, self.interface.G, False
+        for run in sorted(self.interface.products["W"]):
+            if run[0] > end:
+                yield (end, run[0]), False
+            yield run, True
+            end = run[1]
+        if end < len(self.eq.gates):
+            yield (end, len(self.eq.gates)), False
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """The states that are kept by the step that reads them: one with keys is too large to be copied."""
+        early = {q.removesuffix("_prev") for q in self.interface.operands}
+        return tuple(s for s in self.eq.states if {"unit", "key"} <= self.axes[s] and s not in early)
+
+    def where(self, name: str, row: Value) -> Value:
+        state = name.removesuffix("_prev")
+        if name in self.eq.before and state in self.late:
+            return self.state("carry", state, self.sequence)
+        if name in self.eq.gates:
+            return self.gate("a", self.eq.gates.index(name), row)
+        return super().where(name, row)
 
     def enter(self, row: Value, j: Value) -> None:
         """Keep the states as the step finds them: those carried, or after a reset the first."""
         with self.b.if_then(self.flag("reset", row)):
             for s in self.eq.states:
-                self.fill(f"carry.{s}", j, number=self.eq.starts.get(s, 0.0))
+                start = self.eq.starts.get(s, 0.0)
+                self.fill(self.state("carry", s, j), self.width(self.axes[s]), start)
         for s in self.eq.states:
-            self.copy(f"carry.{s}", j, f"prev.{s}", row)
+            if s not in self.late:
+                self.copy(self.state("carry", s, j), self.state("prev", s, row), self.width(self.axes[s]))
 
     def feed(self, name: str, operand: str, start: Value, n: Value, size: Value) -> None:
         """Add the product of some rows of `operand` (R, size) to the gates that it feeds."""
         if not self.interface.products[name]:
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
-        for k, (gates, _) in enumerate(self.interface.products[name]):
-            C = self.gate_at("a", gates.start, start, i64(0))
-            columns = self.b.mul(self.H, i64(gates.stop - gates.start))
-            self.multiply(A, self.pointer(f"{name}.{k}"), C, self.GH, n, columns)
+        for k, run in enumerate(self.interface.products[name]):
+            self.multiply(
+                A, self.pointer(f"{name}.{k}"), self.gate("a", run[0], start), self.GH, n, self.columns(run)
+            )
 
-    def step(self, p: Pass, row: Value, outputs: list[tuple[str, str, Value]]) -> None:
-        """Emit a pass over a row; what is put out goes each to a row of an array."""
-        made = {s.name for s in p.statements}
-        read = [n for n in dict.fromkeys(n for s in p.statements for n in s.reads) if n not in made]
+    def main(self, row: Value, j: Value) -> None:
+        """Emit the step: its output, and the states after it in the place of those before."""
+        to: dict[Write, Value] = {}
+        for s in self.eq.states:
+            axes, ends = self.axes[s], (f"{s}_prev",) if s in self.late else ()
+            to[Write(Symbol(s), f"carry.{s}", axes, ends=ends)] = self.state("carry", s, j)
+            if s in self.late:
+                to[Write(Symbol(f"{s}_prev"), f"prev.{s}", axes)] = self.state("prev", s, row)
+        h = self.eq.states[0]
+        to[Write(Symbol(h), "y", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))
+        self.step(self.d.main, row, j, to)
 
-        def body(column: Value, mask: Value | None) -> None:
-            v, slots = self.v, self.slots
-            values = pointwise.emit(v, p.forward, self.read(read, row, column, mask))
-            values = {name: v.const(x) if isinstance(x, float) else x for name, x in values.items()}
-            for name in p.kept:
-                if name in slots.extra:
-                    v.store(values[name], self.extra(name, row, column), mask)
-                elif name in slots.block and name not in self.eq.gates:
-                    v.store(values[name], self.gate_at("a", slots.block[name], row, column), mask)
-            for name, array, to in outputs:
-                v.store(values[name], self.place(array, to, column), mask)
-
-        self.each_vector(body)
+    def step(self, p: Pass, row: Value, j: Value, to: dict[Write, Value]) -> None:
+        """Emit a pass over a row, for a sequence; what is put out goes to places, what is kept to its own."""
+        self.sequence = j
+        slots = self.slots
+        for name in p.kept:
+            write, ends = name in slots.extra and (p is not self.d.main or name not in slots.early), ()
+            if name in slots.block and name not in self.eq.gates:
+                write, ends = True, (self.eq.gates[slots.block[name]],)
+            if write:
+                to[Write(Symbol(name), f"kept {name}", self.axes[name], ends=ends)] = super().where(name, row)
+        self.emit(p.forward, row, {}, to)
 
 
 class _Backward(Loop):
     name = "backward"
 
     def run(self) -> None:
-        b, d, eq = self.b, self.d, self.eq
-        output = self.pointer(f"dcarry.{eq.states[0]}")
+        b, d, eq, k_ = self.b, self.d, self.eq, self.interface
+        passes = dict(zip(k_.operands[1:], d.operands, strict=True))
         with count_loop(b, self.field["steps"], down=True) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with b.if_then(self.there(f"dafter.{eq.states[0]}")), count_loop(b, n) as j:
                 for s in eq.states:
-                    self.copy(f"dafter.{s}", b.add(start, j), f"dcarry.{s}", j, add=True)
+                    after = self.state("dafter", s, b.add(start, j))
+                    self.copy(after, self.state("dcarry", s, j), self.width(self.axes[s]), add=True)
             with count_loop(b, n) as j:
                 row = b.add(start, j)
                 with b.if_else(self.flag("absent", row)) as (then, otherwise):
                     with then:
-                        self.fill("da", row, self.GH)
+                        self.fill(self.row("da", row, self.GH), self.GH)
+                        for p in k_.cell.inputs:
+                            self.fill(self.sum(p, row, j), self.width(self.axes[p]))
                     with otherwise:
-                        self.step(row, j)  # (3) (2) dh, da, dstates_prev
-            if d.operand is not None:
+                        self.main(row, j)  # (3) (2) dh, da, dstates_prev
+            for i, q in reversed([*enumerate(k_.operands)]):
+                width = self.width(self.axes[q])
+                if q not in k_.made:  # (1) dh_prev += da Uᵀ
+                    self.back(f"U{i}", self.state("dcarry", q.removesuffix("_prev"), i64(0)), start, n, width)
+                    continue
                 with count_loop(b, n) as j:
-                    self.fill("dq", j)
-                self.back("Uq", self.pointer("dq"), start, n, self.H)  # (1) dq = da U_qᵀ
+                    self.fill(self.row("dq", j, width), width)
+                self.back(f"U{i}", self.pointer("dq"), start, n, width)  # (1) dq = da U_qᵀ
                 with count_loop(b, n) as j:
-                    self.operand_step(b.add(start, j), j)
-            self.back("U", output, start, n, self.H)  # (1) dh_prev += da Uᵀ
+                    self.operand_step(passes[q], q, b.add(start, j), j)
             with b.if_then(b.and_(self.there("dx"), b.not_(self.there("ahead")))):
+                D = self.field["D"]
                 with count_loop(b, n) as j:
-                    self.fill("dx", b.add(start, j), self.field["D"])
-                self.back("W", self.row("dx", start, self.field["D"]), start, n, self.field["D"])
+                    self.fill(self.row("dx", b.add(start, j), D), D)
+                self.back("W", self.row("dx", start, D), start, n, D)
             with count_loop(b, n) as j, b.if_then(self.flag("reset", b.add(start, j))):
                 for s in eq.states:
-                    self.fill(f"dcarry.{s}", j)
+                    self.fill(self.state("dcarry", s, j), self.width(self.axes[s]))
 
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
-        for k, (gates, _) in enumerate(self.interface.products[name]):
-            rows = self.b.mul(self.H, i64(gates.stop - gates.start))
-            A = self.operand(self.gate_at("da", gates.start, start, i64(0)), self.GH, n, rows)
+        for k, run in enumerate(self.interface.products[name]):
+            A = self.operand(self.gate("da", run[0], start), self.GH, n, self.columns(run))
             self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
 
-    def step(self, row: Value, j: Value) -> None:
-        p, eq, v = self.d.main, self.eq, self.v
+    def sum(self, name: str, row: Value, j: Value) -> Value:
+        """Return where the gradient at a parameter is summed, or the one at an input is written."""
+        array, at = ("dgiven", row) if name in self.interface.cell.inputs else ("dunit", j)
+        return self.row(f"{array}.{name}", at, self.width(self.axes[name]))
 
-        def body(column: Value, mask: Value | None) -> None:
-            values = self.read((*p.kept, *eq.constants), row, column, mask)
-            carries = {s: self.place(f"dcarry.{s}", j, column) for s in eq.states}
-            for s, seed in p.seeds.items():
-                values[seed] = v.load(carries[s], mask)
-            seed = p.seeds[eq.states[0]]
-            values[seed] = v.add(values[seed], v.load(self.place("dy", row, column), mask))
-            values = pointwise.emit(v, (*p.again, *p.backward), values)
-            zero = v.const(0.0)
-            for g, gate in enumerate(eq.gates):
-                v.store(values.get(p.gradients.get(gate, ""), zero), self.gate_at("da", g, row, column), mask)
-            for s in eq.states:
-                v.store(values.get(p.gradients.get(f"{s}_prev", ""), zero), carries[s], mask)
-            self.sum_units(p, values, j, column, mask)
+    def main(self, row: Value, j: Value) -> None:
+        """Emit the step backwards, from dy and the gradient at the states after it."""
+        p, eq, lines, given, to = self.d.main, self.eq, list[Line](), dict[str, tuple[Axes, Value]](), {}
+        for k, s in enumerate(eq.states):
+            axes, carry = self.axes[s], self.state("dcarry", s, j)
+            name = p.seeds[s]
+            if k == 0:  # (3)
+                y = self.row("dy", row, self.width(axes))
+                given |= {".carry": (axes, carry), ".y": (axes, y)}
+                lines.append(Line(name, Add(Symbol(".carry"), Symbol(".y"), evaluate=False), ()))
+                name = ".carry"
+            else:
+                given[name] = axes, carry
+            value = self.gradient(p, f"{s}_prev")
+            to[Write(value, f"dcarry.{s}", axes, ends=(name,))] = carry
+        for g, gate in enumerate(eq.gates):
+            ends = tuple(n for n, block in self.slots.block.items() if block == g)
+            to[Write(self.gradient(p, gate), f"da.{g}", self.axes[gate], ends=ends)] = self.gate("da", g, row)
+        for name in self.interface.cell.inputs:
+            to[Write(self.gradient(p, name), f"d {name}", self.axes[name])] = self.sum(name, row, j)
+        self.emit((*lines, *p.again, *p.backward), row, given, to | self.sums(p, row, j))
 
-        self.each_vector(body)
+    def gradient(self, p: Pass, name: str) -> Symbol | Integer:
+        """Return the name of the gradient at an argument, or 0 where there is none."""
+        return Symbol(p.gradients[name]) if name in p.gradients else Integer(0)
 
-    def operand_step(self, row: Value, j: Value) -> None:
-        p, eq, v = self.d.operand, self.eq, self.v
-        assert p is not None
-        (seed,) = p.seeds.values()
+    def operand_step(self, p: Pass, q: str, row: Value, j: Value) -> None:
+        """Emit an operand's pass backwards: what it adds to the gradients at gates and states."""
+        eq, to = self.eq, self.sums(p, row, j)
+        for name in p.gradients:
+            value, axes = self.gradient(p, name), self.axes[name]
+            if name in eq.gates:
+                place = self.gate("da", eq.gates.index(name), row)
+            elif name in eq.before:
+                place = self.state("dcarry", name.removesuffix("_prev"), j)
+            elif name in self.interface.cell.inputs:
+                place = self.sum(name, row, j)
+            else:
+                continue
+            to[Write(value, f"d {name}", axes, add=True)] = place
+        seed = {p.seeds[q]: (self.axes[q], self.row("dq", j, self.width(self.axes[q])))}
+        self.emit((*p.again, *p.backward), row, seed, to)
 
-        def body(column: Value, mask: Value | None) -> None:
-            values = self.read((*p.kept, *eq.constants), row, column, mask)
-            values[seed] = v.load(self.place("dq", j, column), mask)
-            values = pointwise.emit(v, (*p.again, *p.backward), values)
-            for name, gradient in p.gradients.items():
-                if name in eq.gates:
-                    place = self.gate_at("da", eq.gates.index(name), row, column)
-                elif name in eq.before:
-                    place = self.place(f"dcarry.{name.removesuffix('_prev')}", j, column)
-                else:
-                    continue
-                v.store(v.add(v.load(place, mask), values[gradient]), place, mask)
-            self.sum_units(p, values, j, column, mask)
-
-        self.each_vector(body)
-
-    def sum_units(
-        self, p: Pass, values: Mapping[str, Value], j: Value, column: Value, mask: Value | None
-    ) -> None:
-        """Add to the gradient at units' parameters, for each sequence apart, whoever runs the others."""
-        for name in self.eq.params:
-            if name in p.gradients and name not in self.interface.cell.given:
-                place = self.place(f"dunit.{name}", j, column)
-                self.v.store(self.v.add(self.v.load(place, mask), values[p.gradients[name]]), place, mask)
+    def sums(self, p: Pass, row: Value, j: Value) -> dict[Write, Value]:
+        """Return the gradient at units' parameters, to be added for each sequence apart, whoever runs it."""
+        return {
+            Write(self.gradient(p, name), f"d {name}", self.axes[name], add=True): self.sum(name, row, j)
+            for name in self.interface.learnt
+            if name in p.gradients
+        }

@@ -42,26 +42,28 @@ class Sweep:
     def forward(self, arrays: Mapping[str, Array]) -> None:
         """Run the forward, of ``x``, or of ``tokens`` and the ``table`` whose rows they choose."""
         given = dict(arrays)
-        W, U = given.pop("W"), given.pop("U")
+        params = {name: given.pop(name) for name in self.compiled.matrices}
         tokens = "tokens" in given
         ahead = self.N < FEW and not tokens
         if ahead:
             for gates, own in self.columns.W.runs:
-                self._multiply(given["x"], W[:, own], given["a"][:, gates])
-        given |= self.compiled.packed({"W": W, "U": U}, U.dtype, tokens=tokens or ahead)
+                self._multiply(given["x"], params["W"][:, own], given["a"][:, gates])
+        given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead)
         self._run("forward", given, ahead=ahead)
 
     def backward(self, arrays: Mapping[str, Array]) -> None:
         """Run the backward and, where they are given, the sums over time."""
         given = dict(arrays)
-        params = {str(name): given.pop(name) for name in ("W", "U")}
-        sums = {str(name): given.pop(name) for name in ("dW", "dU", "db", "db_h") if name in given}
+        params = {name: given.pop(name) for name in self.compiled.matrices}
+        names = (*(f"d{name}" for name in params), "db", "db_h")
+        sums = {name: given.pop(name) for name in names if name in given}
         x = {str(name): given.pop(name) for name in ("x",) if name in given}
-        dx, dtype = given.get("dx"), params["U"].dtype
+        dx, dtype = given.get("dx"), params["W"].dtype
         ahead = self.N < FEW
         given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True)
-        if self.compiled.interface.cell.from_q:
-            given["dq"] = memory.empty((self.N, self.H), dtype)
+        widths = [self.compiled.interface.cell.width(q, self.H) for q in self.compiled.interface.made]
+        if widths:
+            given["dq"] = memory.empty((self.N, max(widths)), dtype)
         self._run("backward", given, ahead=ahead)
         if ahead and dx is not None:
             for k, (gates, own) in enumerate(self.columns.W.runs):
@@ -79,14 +81,11 @@ class Sweep:
     def _sums(self, arrays: Mapping[str, Array], out: Mapping[str, Array]) -> None:
         """Write dU = Σ h_prevᵀ da (qᵀ da for U_q), dW = Σ xᵀ da, db = Σ da, as far as they are asked for."""
         columns, da = self.columns, arrays["da"]
-        if "dU" in out:
-            dU, edge = out["dU"], columns.h.width
-            for operand, part, to in (
-                (f"prev.{self.compiled.interface.cell.states[0]}", columns.h, dU[:, :edge]),
-                ("q", columns.q, dU[:, edge:]),
-            ):
-                for gates, own in part.runs:
-                    self._multiply(arrays[operand].T, da[:, gates], to[:, own])
+        for p, operand in zip(columns.products, self.compiled.interface.operands, strict=True):
+            if f"d{p.matrix}" in out:
+                taken, to = arrays[self.compiled.interface.taken(operand)], out[f"d{p.matrix}"][:, p.own]
+                for gates, own in p.part.runs:
+                    self._multiply(taken.T, da[:, gates], to[:, own])
         if "dW" in out:
             for gates, own in columns.W.runs:
                 self._multiply(arrays["x"].T, da[:, gates], out["dW"][:, own])
@@ -109,11 +108,14 @@ class Sweep:
             if name.startswith(_OF_SEQUENCES) and isinstance(array, np.ndarray) and name in places
         ]
         cuts = rows.cuts(threads.count())
+        given["scratch"] = scratch = compiled.scratch(len(cuts), self.H)
         pieces, constants = compiled.words(which, given, len(cuts)), []
-        for piece, cut in zip(pieces, cuts, strict=True):
+        for n, (piece, cut) in enumerate(zip(pieces, cuts, strict=True)):
             constants += [*(starts := rows.starts(cut))]
             piece[places["starts"]], piece[places["counts"]] = map(address, starts)
             for k, stride in of_sequences:
                 piece[k] += cut.start * stride
+            if scratch is not None:
+                piece[places["scratch"]] += n * scratch.strides[0]
         pool.run(compiled.works[which], pieces, *constants)
         del constants, given  # whose addresses were in use

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from bptt.cells import States
+from bptt.cells import Cell, States
 from bptt.errors import ConfigError
 from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.planned import USED_UP, Layer, PlannedRun
 from bptt.kernels.cell.rows import rows_of
 from bptt.kernels.cell.sweep import Sweep
-from bptt.kernels.ops.rows import copy, filled, zeros
+from bptt.kernels.ops.rows import add, copy, filled, take, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.program import Shaped
@@ -63,7 +63,7 @@ def layer_of(compiled: Compiled, shapes: Mapping[str, Shaped], reverse: bool) ->
     def own(arrays: Params) -> KernelRun:
         params = {name[2:]: array for name, array in arrays.items() if name.startswith("p.")}
         states = tuple(array for name, array in arrays.items() if name.startswith("s.")) or None
-        x, reset, dtype = arrays["x"], arrays.get("reset"), params["U"].dtype
+        x, reset, dtype = arrays["x"], arrays.get("reset"), params["W"].dtype
         return run(compiled, params, x, states, dtype, mask=None, reset=reset, reverse=reverse)
 
     return Layer(compiled.interface.cell, own, shapes)
@@ -81,7 +81,8 @@ def run(
     reverse: bool,
 ) -> "KernelRun":
     """Run a cell through time as the works are laid out."""
-    (T, N), H, cell = x.shape[:2], len(params["U"]), compiled.interface.cell
+    (T, N), cell = x.shape[:2], compiled.interface.cell
+    H = cell.hidden(params)
     rows = rows_of(T, N, mask=mask, reset=reset, reverse=reverse)
     is_reset = reset[0] if reverse and reset is not None else None  # (N,): at the last border
     tokens = x.ndim == 2
@@ -90,12 +91,18 @@ def run(
     kept = compiled.room(rows.total, H, dtype)
     for i, s in enumerate(cell.states):
         start = cell.starts.get(s, 0.0)
-        kept[f"carry.{s}"] = _own(None if states is None else rows.sort(states[i]), N, H, dtype, start)
-    weights = compiled.small(params, dtype) | {name: params[name].astype(dtype, copy=False) for name in "WU"}
+        own = None if states is None else rows.sort(states[i])
+        kept[f"carry.{s}"] = _own(own, N, cell.width(s, H), dtype, start)
+    weights = compiled.small(params, dtype)
+    weights |= {name: params[name].astype(dtype, copy=False) for name in compiled.matrices}
     if tokens:
         weights["table"] = compiled.table(weights["W"], H)
     for name in cell.given:
-        weights[f"unit.{name}"] = np.ascontiguousarray(rows.enter(params[name]), dtype)
+        if _is_x(name, cell):
+            each = take(np.eye(len(params["W"]), dtype=dtype), given) if tokens else given
+        else:
+            each = rows.enter(params[name])
+        weights[f"unit.{name}"] = np.ascontiguousarray(each, dtype)
     sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
     final = tuple(
@@ -105,9 +112,14 @@ def run(
     return KernelRun(y, final, sweep, is_reset, params, given, kept)
 
 
-def _own(states: Array | None, N: int, H: int, dtype: np.dtype[Any], start: float = 0.0) -> Array:
-    """Return a copy of states, or of their gradient, (N, H); their start where there are none."""
-    return filled((N, H), start, dtype) if states is None else copy(states.astype(dtype, copy=False))
+def _is_x(name: str, cell: Cell) -> bool:
+    """Return whether what is given at each step is the layer's input itself."""
+    return name == "x" and name in cell.inputs
+
+
+def _own(states: Array | None, N: int, width: int, dtype: np.dtype[Any], start: float = 0.0) -> Array:
+    """Return a copy of states, or of their gradient, (N, width); their start where there are none."""
+    return filled((N, width), start, dtype) if states is None else copy(states.astype(dtype, copy=False))
 
 
 def _cut(states: Array, is_reset: Array | None, start: float = 0.0) -> Array:
@@ -157,7 +169,8 @@ class KernelRun:
             If a backward with `overwrite` has used up the run.
         """
         sweep, rows, dtype, params = self._sweep, self._sweep.rows, self.y.dtype, self._params
-        N, H, cell, tokens = sweep.N, sweep.H, sweep.compiled.interface.cell, self._x.ndim == 1
+        N, H, k, tokens = sweep.N, sweep.H, sweep.compiled.interface, self._x.ndim == 1
+        cell = k.cell
         expect(cell, dy, dstates, self.y, self.states)
         if not self._kept:
             raise ConfigError(USED_UP)
@@ -166,17 +179,18 @@ class KernelRun:
             self._kept = {}
         arrays["da"] = arrays["a"] if overwrite else memory.empty(arrays["a"].shape, dtype)
         if dy is None:
-            arrays["dy"] = zeros((rows.total, H), dtype)
+            arrays["dy"] = zeros((rows.total, self.y.shape[2]), dtype)
         else:
             dy = rows.enter(dy).astype(dtype, copy=False)
             arrays["dy"] = dy if dy.flags.c_contiguous else copy(dy)
-        arrays |= {name: params[name].astype(dtype, copy=False) for name in "WU"}
+        matrices = sweep.compiled.matrices
+        arrays |= {name: params[name].astype(dtype, copy=False) for name in matrices}
         for i, s in enumerate(cell.states):
-            own = _own(None if dstates is None else dstates[i], N, H, dtype)
+            own = _own(None if dstates is None else dstates[i], N, cell.width(s, H), dtype)
             arrays[f"dcarry.{s}"] = rows.sort(own if dstates is None else _cut(own, self._is_reset))
-        learnt = sweep.compiled.interface.learnt
-        arrays |= {f"dunit.{p}": zeros((N, H), dtype) for p in learnt}
-        sums = {"dU": memory.empty(params["U"].shape, dtype)}
+        arrays |= {f"dunit.{p}": zeros((N, cell.width(p, H)), dtype) for p in k.learnt}
+        arrays |= {f"dgiven.{p}": memory.empty((rows.total, cell.width(p, H)), dtype) for p in cell.inputs}
+        sums = {f"d{name}": memory.empty(params[name].shape, dtype) for name in matrices if name != "W"}
         if not tokens:
             arrays |= {"x": self._x, "dx": memory.empty((rows.total, sweep.D), dtype)}
             sums["dW"] = memory.empty(params["W"].shape, dtype)
@@ -185,12 +199,18 @@ class KernelRun:
         by_dW = tokens and "b" in params and len(params["W"]) < len(self._x)
         sweep.backward(arrays | {name: out for name, out in sums.items() if not (by_dW and name == "db")})
         if tokens:
-            da_x = _taken(columns_of(sweep.compiled.interface, H).W, arrays["da"])
+            da_x = _taken(columns_of(k, H).W, arrays["da"])
             sums["dW"] = scatter_add(self._x, da_x, len(params["W"]))
             if by_dW:
                 column_sums(sums["dW"], sums["db"])
-        grads = {str(name): sums[f"d{name}"] for name in ("W", "U", "b", "b_h") if name in params}
-        grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in learnt}
-        grads |= {p: column_sums(grads[p].reshape(-1, 1)) for p in learnt if p in cell.scalars}
-        dx = None if tokens else rows.leave(arrays["dx"])
-        return Gradients(grads, dx, tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states))
+        grads = {name: sums[f"d{name}"] for name in (*matrices, "b", "b_h") if name in params}
+        grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in k.learnt}
+        grads |= {p: column_sums(grads[p].reshape(-1, 1)) for p in k.learnt if p in cell.scalars}
+        dx = None if tokens else arrays["dx"]
+        for p in cell.inputs:
+            if not _is_x(p, cell):
+                grads[p] = rows.leave(arrays[f"dgiven.{p}"])
+            elif dx is not None:
+                add(dx, arrays[f"dgiven.{p}"], dx)
+        states = tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states)
+        return Gradients(grads, None if dx is None else rows.leave(dx), states)

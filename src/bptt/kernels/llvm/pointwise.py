@@ -18,14 +18,15 @@ def emit(vector: Vector, lines: Iterable[Line], given: Mapping[str, Value]) -> d
     values = dict(given)
     known: dict[Expr, Value] = {}  # a name is set once, so an expression has one value
     for line in lines:
-        values[line.name] = _emit(vector, line.expr, values, known)
+        values[line.name] = value(vector, line.expr, values, known)
     return values
 
 
-def _emit(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[Expr, Value]) -> Value:
+def value(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[Expr, Value]) -> Value:
+    """Return an expression's value, by names' values, vectors or floats, and `known` expressions'."""
     if expr.is_Symbol:
-        value = values[expr.name]
-        return v.const(value) if isinstance(value, float) else value
+        found = values[expr.name]
+        return v.const(found) if isinstance(found, float) else found
     if expr not in known:
         known[expr] = _operation(v, expr, values, known)
     return known[expr]
@@ -33,7 +34,7 @@ def _emit(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[Expr, 
 
 def _operation(v: Vector, expr: Expr, values: Mapping[str, Value], known: dict[Expr, Value]) -> Value:
     def at(e: Expr) -> Value:
-        return _emit(v, e, values, known)
+        return value(v, e, values, known)
 
     if expr.is_Number:
         return v.const(float(expr))
