@@ -117,9 +117,12 @@ class Cell(ABC):
         """Return the gradients that q passes to the states; write those at its gates into `da`."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
 
-    def first_states(self, N: int, H: int, dtype: Any) -> States:
-        """Return the states before the first step: zeros, or where `starts` says."""
-        return tuple(np.full((N, H), self.starts.get(s, 0.0), dtype) for s in self.states)
+    def first_states(
+        self, N: int, H: int, dtype: Any, params: Mapping[str, Array] = MappingProxyType({})
+    ) -> States:
+        """Return the states before the first step: ``start.h``, ... of a layer that learns them, or `starts`."""
+        starts = (params.get(f"start.{s}", self.starts.get(s, 0.0)) for s in self.states)
+        return tuple(np.full((N, H), start, dtype) for start in starts)
 
     def unit_columns(self, H: int) -> dict[str, slice]:
         """Return the columns of the pre-activation that are units' parameters, by their names."""

@@ -71,15 +71,17 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,). Any of float32, float64, complex128.
+        itself, (H,); ``"start.h"`` (H,) where the state h starts, of any state. Any of float32, float64,
+        complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
-        The states before the first step, in the order of ``cell.states``. Default: zeros.
+        The states before the first step, in the order of ``cell.states``. Default: where they start, zeros
+        if nothing else is said.
     mask : (T, N) bool, optional
         Where False the step does not exist for its row: its states are held, y is zero.
     reset : (T, N) bool, optional
-        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
+        Where True no state crosses the border between steps t-1 and t: what would cross starts anew.
     reverse : bool
         Whether time runs from T-1 to 0; y keeps its place.
     backend : "auto", "reference" or "cpu"

@@ -9,7 +9,7 @@ from bptt.errors import ShapeError
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
-def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
+def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one", *, learn_start: bool = False) -> Shapes:
     """Return the shape of each parameter of a layer: the one place that says which there are.
 
     Parameters
@@ -19,6 +19,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
         The size of the input, and the hidden units.
     bias : "none", "one" or "two"
         Biases: none, b, or b and b_h.
+    learn_start : bool
+        Whether the states that sequences start from are parameters: ``start.h``, ...
 
     Examples
     --------
@@ -30,7 +32,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     shapes: Shapes = {"W": (D, Gx), "U": (H, Gh)}
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
-    return shapes | {name: cell.unit_shape(name, H) for name in cell.units}
+    shapes |= {name: cell.unit_shape(name, H) for name in cell.units}
+    return shapes | ({f"start.{s}": (H,) for s in cell.states} if learn_start else {})
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
@@ -73,15 +76,19 @@ def check(
 ) -> tuple[int, int, int, Array]:
     """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
     needed = {"W", "U", *cell.units}
-    if not needed <= params.keys() <= needed | {"b", "b_h"}:
+    free = ("b", "b_h", *(f"start.{s}" for s in cell.states))
+    if not needed <= params.keys() <= needed | {*free}:
         own = "".join(f", {name}" for name in cell.units)
-        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
+        raise ShapeError(
+            f"{cell.name}: params must be W, U{own} and at most {', '.join(free)}; got {', '.join(params)}"
+        )
     D, H = len(params["W"]), len(params["U"])
-    shapes = layer_shapes(cell, D, H, "two")
+    shapes = layer_shapes(cell, D, H, "two", learn_start=True)
     for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
         if name in params and name not in cell.given:
             rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
-            symbols = f"({rows}{blocks}H{'' if rows else ','})" if name not in cell.scalars else "one number"
+            size = "H" if blocks == 1 and not rows else f"{blocks}H"
+            symbols = f"({rows}{size}{'' if rows else ','})" if name not in cell.scalars else "one number"
             _expect(cell, name, params[name], shape, symbols)
     if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")

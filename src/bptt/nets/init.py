@@ -75,8 +75,10 @@ class Init:
         H: int,
         bias: BiasCount = "one",
         dtype: Dtype = np.float32,
+        *,
+        learn_start: bool = False,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), the biases, the units' own parameters, and the starts of a layer."""
         x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         params = {
@@ -94,6 +96,8 @@ class Init:
                 own = {g: array for g, array in wished.items() if g not in x_gates}
                 params["b_h"] = np.concatenate([own.get(g, np.zeros(H)) for g in h_gates] or [np.empty(0)])
         params |= {name: wished[name] for name in cell.units}
+        if learn_start:
+            params |= {f"start.{s}": np.full(H, cell.starts.get(s, 0.0)) for s in cell.states}
         return {name: array.astype(dtype) for name, array in params.items()}
 
     def output(self, rng: Generator, H: int, K: int, dtype: Dtype = np.float32) -> Array:

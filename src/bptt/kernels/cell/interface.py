@@ -18,6 +18,7 @@ after it: one product of all rows, where a step has few.
 ``a``         (R, G·H)            out: what the backward reads (`.sequence.Slots`)
 ``prev.s``    (R, H)              out: each state before the step
 ``carry.s``   (n, H)              in and out: each state
+``start.s``   (H,), or none       in: where it starts after a reset; none: at zero
 ``y``         (R, H)              out: the outputs
 ``after.s``   (R, H), or none     out: each state after the step; all of them, or none
 ``slots``     (extra, R, H)       out: what does not fit into ``a``
@@ -27,6 +28,7 @@ after it: one product of all rows, where a step has few.
 ``da``        (R, G·H)            out: the gradient at the pre-activations; may be ``a`` itself
 ``dx``        (R, D), or none     out: the gradient at the input
 ``dcarry.s``  (n, H)              in and out: the gradient at each state
+``dstart.s``  (n, H), or none     in and out: the gradient at what resets have put there
 ``dunit.p``   (n, H)              in and out: the gradient at a parameter of each unit
 ``dq``        (n, H)              scratch: the gradient at q
 ``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
@@ -88,8 +90,8 @@ class Interface:
         products = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
             "forward": Fields([*common, *products, "tokens", "table", "x", "bias", "y"]
-                              + [f"carry.{s}" for s in eq.states] + [f"after.{s}" for s in eq.states]),
+                              + [f"{of}.{s}" for of in ("carry", "after", "start") for s in eq.states]),
             "backward": Fields([*common, *products, "da", "dy", "dx", "dq"]
-                               + [f"dcarry.{s}" for s in eq.states] + [f"dafter.{s}" for s in eq.states]
+                               + [f"{of}.{s}" for of in ("dcarry", "dafter", "dstart") for s in eq.states]
                                + [f"dunit.{p}" for p in eq.params]),
         }  # fmt: skip

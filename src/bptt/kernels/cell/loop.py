@@ -135,9 +135,9 @@ class Loop(ABC):
         one, panel = i64(1), self.b.mul(K, i64(self.gemm.width))
         self.b.call(self.gemm.product, Product(at, lda, one, M, B, panel, K, C, ldc, N, one))
 
-    def fill(self, array: str, row: Value, width: Value | None = None, number: float = 0.0) -> None:
-        """Set a row to zeros, or another number."""
-        v, value = self.v, self.v.const(number)
+    def fill(self, array: str, row: Value, width: Value | None = None) -> None:
+        """Set a row to zeros."""
+        v, value = self.v, self.v.const(0.0)
         self.each_vector(lambda column, m: v.store(value, self.place(array, row, column, width), m), width)
 
     def copy(self, source: str, row: Value, to: str, to_row: Value, *, add: bool = False) -> None:

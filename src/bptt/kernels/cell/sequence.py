@@ -115,7 +115,11 @@ class _Forward(Loop):
         """Keep the states as the step finds them: those carried, or after a reset the first."""
         with self.b.if_then(self.flag("reset", row)):
             for s in self.eq.states:
-                self.fill(f"carry.{s}", j, number=self.eq.starts.get(s, 0.0))
+                with self.b.if_else(self.there(f"start.{s}")) as (then, otherwise):
+                    with then:
+                        self.copy(f"start.{s}", i64(0), f"carry.{s}", j)
+                    with otherwise:
+                        self.fill(f"carry.{s}", j)
         for s in self.eq.states:
             self.copy(f"carry.{s}", j, f"prev.{s}", row)
 
@@ -180,6 +184,8 @@ class _Backward(Loop):
                 self.back("W", self.row("dx", start, self.field["D"]), start, n, self.field["D"])
             with count_loop(b, n) as j, b.if_then(self.flag("reset", b.add(start, j))):
                 for s in eq.states:
+                    with b.if_then(self.there(f"dstart.{s}")):
+                        self.copy(f"dcarry.{s}", j, f"dstart.{s}", j, add=True)
                     self.fill(f"dcarry.{s}", j)
 
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value) -> None:
