@@ -51,7 +51,8 @@ def test_every_gradient_where_starts_are_learnt(
     def grads(found: Any) -> dict[str, Array]:
         back = found.backward(cotangents["y"], tuple(cotangents[s] for s in made.states))
         first = {f"{s}0": d for s, d in zip(made.states, back.states, strict=True) if not begins}
-        return back.params | {"x": back.inputs} | first
+        params: Params = back.params
+        return params | {"x": back.inputs} | first
 
     wanted = complex_step(loss, arrays)
     if "reset" in flags or begins:

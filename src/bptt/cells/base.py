@@ -120,7 +120,7 @@ class Cell(ABC):
     def first_states(
         self, N: int, H: int, dtype: Any, params: Mapping[str, Array] = MappingProxyType({})
     ) -> States:
-        """Return the states before the first step: ``start.h``, ... of a layer that learns them, or `starts`."""
+        """Return the states before the first step: what `params` have of ``start.h``, ..., or `starts`."""
         starts = (params.get(f"start.{s}", self.starts.get(s, 0.0)) for s in self.states)
         return tuple(np.full((N, H), start, dtype) for start in starts)
 

@@ -78,7 +78,7 @@ class Init:
         *,
         learn_start: bool = False,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H), the biases, the units' own parameters, and the starts of a layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), biases, the units' own parameters, and starts of one layer."""
         x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         params = {

@@ -305,7 +305,7 @@ class Model:
         -------
         dict of arrays
             ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
-            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.W"`` (H, K), ``"output.b"`` (K,);
+            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.W"`` (H, K), ``"output.b"``;
             ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
             the description asks for.
         """

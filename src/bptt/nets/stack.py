@@ -271,6 +271,18 @@ class StackRun:
         return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})
 
 
+def start_of(state: str) -> str:
+    """Return the name of the parameter where a state starts that is learnt.
+
+    Examples
+    --------
+    >>> start_of("layers.0.reverse.c")
+    'layers.0.reverse.start.c'
+    """
+    layer, _, name = state.rpartition(".")
+    return f"{layer}.start.{name}"
+
+
 def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Params:
     """Return one layer's W, U and what else it has, by these names, from a model's or a stack's parameters.
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.nets.init import Init
-from bptt.nets.stack import Stack
+from bptt.nets.stack import Stack, start_of
 from bptt.types import Array, Dtype, Generator, Gradients, Params, Shapes
 
 
@@ -77,6 +77,6 @@ class Start:
         dh_0 = np.concatenate([dstates[name] for name in self.outputs], axis=1)
         grads = {"initial.W": features.T @ dh_0, "initial.b": dh_0.sum(axis=0)}
         if self.stack.learn_start:  # the states that features do not give
-            others = (name.rpartition(".") for name in self.stack.state_names if name not in self.outputs)
-            grads |= {f"{of}.start.{s}": dstates[f"{of}.{s}"].sum(axis=0) for of, _, s in others}
+            others = (name for name in self.stack.state_names if name not in self.outputs)
+            grads |= {start_of(name): dstates[name].sum(axis=0) for name in others}
         return Gradients(grads, None, dstates, dh_0 @ params["initial.W"].T)

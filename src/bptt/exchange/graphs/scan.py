@@ -7,7 +7,6 @@ import numpy as np
 
 from bptt.derive import EquationCell
 from bptt.derive.equations import Equations, Statement
-from bptt.errors import ConfigError
 from bptt.exchange.graphs.graph import Graph, Port
 
 OPERATORS: dict[type[ast.operator], str] = {
@@ -56,8 +55,6 @@ def add_scan(
     reverse : bool
         Whether time runs from the end.
     """
-    if cell.starts:
-        raise ConfigError(f"{cell.name}: its states start elsewhere than at zero, which no graph here says")
     over = [x, mask] if mask else [x]
     *after, y = graph.add_all(
         "Scan",
