@@ -152,7 +152,7 @@ def test_sequences_begin_at_their_starts_or_go_on(tmp_path: Path, cell: Any, sha
     model, params = network(cell, **shape)
     path, rng = written(tmp_path, model, params, lengths=False), np.random.default_rng(1)
     x, states = given(model, rng)
-    told = {"features": rng.normal(size=(N, 6)).astype(np.float32)} if model.features else {}
+    told: dict[str, Any] = {"features": rng.normal(size=(N, 6)).astype(np.float32)} if model.features else {}
     begun, gone = model.forward(params, x, **told), model.forward(params, Batch(x), states)
     begins = np.array([True, False, True])
     found = ran(path, {"tokens": x, "begins": begins} | told | states)

@@ -165,8 +165,8 @@ def _arrays(content: Content) -> dict[str, Array]:
     if model.features is not None:
         found |= {"initial.weight": params["initial.W"].T, "initial.bias": params["initial.b"]}
     if model.learn_start:
-        for own, s in zip(model.stack.cell.states, known.known.states, strict=True):
-            starts = [params[f"{prefix}start.{own}"] for *_, prefix, _ in _places(model)]
+        for name, s in zip(model.stack.cell.states, known.known.states, strict=True):
+            starts = [params[f"{prefix}start.{name}"] for *_, prefix, _ in _places(model)]
             found[f"start.{s}"] = np.stack(starts)[:, None]
     found["output.weight"] = model.output.matrix(params).T
     return found | ({"output.bias": params["output.b"]} if model.output_bias else {})
