@@ -7,6 +7,7 @@ import numpy as np
 
 from bptt.derive import EquationCell
 from bptt.derive.equations import Equations, Statement
+from bptt.errors import ConfigError
 from bptt.exchange.graphs.graph import Graph, Port
 
 OPERATORS: dict[type[ast.operator], str] = {
@@ -55,6 +56,8 @@ def add_scan(
     reverse : bool
         Whether time runs from the end.
     """
+    if cell.more:
+        raise ConfigError(f"{cell.name} has {cell.more}, which no graph here has")
     over = [x, mask] if mask else [x]
     *after, y = graph.add_all(
         "Scan",
