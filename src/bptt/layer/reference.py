@@ -247,7 +247,7 @@ class Unrolled:
             if name not in cell.given:
                 grads[name] = cell.unit_sum(name, rows(da[..., at]))
             elif name != "x" and name in cell.inputs:
-                grads[name] = da[..., at].copy()
+                grads[name] = da[..., at].reshape(self._params[name].shape)
             elif name in cell.inputs and dx is not None:
                 dx += da[..., at]
         return grads, dx
@@ -302,7 +302,8 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
         columns.U.add(a, params["b_h"])
     for name, at in cell.unit_columns(H).items():
         is_x = name == "x" and name in cell.inputs
-        a[..., at] = (np.eye(len(W))[x] if x.ndim == 2 else x) if is_x else params[name]
+        own = (np.eye(len(W))[x] if x.ndim == 2 else x) if is_x else params[name]
+        a[..., at] = own[..., None] if own.ndim == 2 else own
     return a
 
 

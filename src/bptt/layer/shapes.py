@@ -54,6 +54,25 @@ def without_padding(x: Array, mask: Array | None) -> Array:
     return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
 
 
+def at_each_step(
+    cell: Cell, params: Params, x: Array, states: States | None, inputs: Params, mask: Array | None
+) -> Params:
+    """Return what a cell reads at each step beside x, in the layer's dtype and without padding.
+
+    ShapeError for a name that it does not read.
+    """
+    if odd := sorted(inputs.keys() - {*cell.inputs} | inputs.keys() & {"x"}):
+        reads = ", ".join(name for name in cell.inputs if name != "x") or "nothing"
+        raise ShapeError(f"{cell.name} reads {reads} at each step beside its input; got {', '.join(odd)}")
+    dtype, found = dtype_of(params, x, states), {}
+    for name, array in inputs.items():
+        array = np.asarray(array)
+        if mask is not None and array.shape[:2] == mask.shape and array.ndim in (2, 3):
+            array = np.where(mask if array.ndim == 2 else mask[..., None], array, array.dtype.type(0))
+        found[name] = array if np.iscomplexobj(array) else array.astype(dtype, copy=False)
+    return found
+
+
 def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
     """Raise a ShapeError unless the cotangents, where given, have the shapes of their outputs."""
     if dy is not None:
@@ -83,6 +102,8 @@ def check(
     matrices = dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands)))
     given = [name for name in cell.given if name != "x" or "x" not in cell.inputs]
     needed = [*matrices, *(n for n in cell.units if n not in cell.given), *given]
+    if missing := [n for n in cell.inputs if n in given and n not in params]:
+        raise ShapeError(f"{cell.name} reads {', '.join(missing)} at each step beside its input: give arrays")
     free = ["b", "b_h", *(f"start.{s}" for s in cell.states)]
     if not {*needed} <= params.keys() <= {*needed, *free}:
         wanted = f"{', '.join(needed)} and at most {', '.join(free)}"
@@ -99,7 +120,11 @@ def check(
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
     T, N = x.shape[:2]
     for name in given:
-        _expect(cell, name, params[name], (T, N, cell.width(name, H)), "(T, N, H)")
+        width, shape = cell.width(name, H), params[name].shape
+        if width != 1 or shape != (T, N):
+            hint = "" if shape != (T, N) else f'; of shapes={{"{name}": "row"}} there is one number for a row'
+            if shape != (T, N, width):
+                raise ShapeError(f"{cell.name}: {name} must be (T, N, H) = {T, N, width}, got {shape}{hint}")
     if "x" in cell.inputs and cell.width("x", H) != D:
         raise ShapeError(f"{cell.name}: its equations read x itself, so D must be H = {H}, got {D}")
     if T == 0:
