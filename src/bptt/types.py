@@ -60,7 +60,7 @@ class Batch:
     target_mask : (T, N) bool or None
         Steps whose target counts in the loss. None: those of `mask`.
     reset : (T, N) bool or None
-        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
+        Where True no state crosses the border between steps t-1 and t: what would cross starts anew.
     features : (N, F) or None
         What each sequence starts from, for a model that is made for them.
     carry : bool

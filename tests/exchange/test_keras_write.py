@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import bptt
+from bptt.derive.functions import tanh
 from bptt.errors import ConfigError
 from bptt.exchange.content import Content
 from bptt.exchange.keras_file import read, write
@@ -21,6 +22,14 @@ from bptt.zoo import record
 pytest.importorskip("h5py")
 CELLS = ["lstm", "gru", "gru-cho", "rnn", "rnn-relu", "lstm-no-bias", "lstm-coupled", "lstm-no-forget"]
 CELLS += ["ugrnn", "mgu", "indrnn"]
+
+
+@bptt.cell(state="h", start={"h": 0.5})
+def begun(a_h, h):  # type: ignore[no-untyped-def]
+    """Start at a half."""
+    return tanh(a_h)
+
+
 TAGGER: dict[str, Any] = {"inputs": 7, "outputs": 3, "hidden": 5, "embedding": 4, "layers": 2}
 TAGGER |= {"bidirectional": True, "dropout": 0.1, "input_dropout": 0.2}
 FORMS: dict[str, dict[str, Any]] = {
@@ -175,6 +184,8 @@ def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"cell": "slstm"}, "a.keras", "Keras has no slstm.*--to onnx"),
         ({"cell": "lstm-peephole"}, "a.keras", "Keras has no lstm-peephole.*--to onnx"),
         ({"features": 3}, "a.keras", "start from features"),
+        ({"learn_start": True}, "a.keras", "no states that are learnt: --to torch"),
+        ({"cell": begun}, "a.keras", "the states of begun start elsewhere than at zero"),
         ({"inputs": 9000}, "a.keras", "identity matrix of 9,000 rows"),
         ({}, "a.h5", r"\.weights\.h5 or \.keras: --out a\.keras"),
     ],

@@ -135,6 +135,37 @@ def test_sequences_begin_with_features_or_go_on(tmp_path: Path, cell: str) -> No
             assert np.abs(found[f"{name}_next"] - wanted).max() < 1e-5
 
 
+BEGUN = OTHER_WORDS.replace('cell")', 'cell", start={"cell": 0.5, "out": -1.0})')
+
+
+@pytest.mark.parametrize(
+    ("cell", "shape"),
+    [
+        ("lstm", BOTH | {"learn_start": True}),
+        ("slstm", BOTH | {"learn_start": True}),
+        ("gru", {"learn_start": True, "features": 6}),
+        (EquationCell(read(BEGUN)), BOTH),
+    ],
+    ids=["operator", "scan", "features", "the cell's own"],
+)
+def test_sequences_begin_at_their_starts_or_go_on(tmp_path: Path, cell: Any, shape: dict[str, Any]) -> None:
+    model, params = network(cell, **shape)
+    path, rng = written(tmp_path, model, params, lengths=False), np.random.default_rng(1)
+    x, states = given(model, rng)
+    told: dict[str, Any] = {"features": rng.normal(size=(N, 6)).astype(np.float32)} if model.features else {}
+    begun, gone = model.forward(params, x, **told), model.forward(params, Batch(x), states)
+    begins = np.array([True, False, True])
+    found = ran(path, {"tokens": x, "begins": begins} | told | states)
+    for name, first, later in (
+        ("logits", begun.outputs, gone.outputs),
+        *((f"{s}_next", begun.state[s], state) for s, state in gone.state.items()),
+    ):
+        assert np.abs(first - later)[..., begins, :].max() > 1e-3
+        wanted = np.where(begins[:, None], first, later)
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-5, atol=1e-5)
+    assert same(onnx_file.read(path).params, params)
+
+
 def test_a_cell_is_an_operator_where_there_is_one(tmp_path: Path) -> None:
     found = {cell: nodes(written(tmp_path, *network(cell))) for cell in (*CELLS, *ZOO, other_words)}
     scans = ["indrnn", "lstm-no-forget", "slstm", "ugrnn"]

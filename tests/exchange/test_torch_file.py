@@ -41,6 +41,8 @@ SHAPES: list[dict[str, Any]] = [
     {"embedding": 3, "pool": "last", "bidirectional": True, "layers": 2},
     {"embedding": 3, "pool": "last", "features": F},
     {"token_inputs": False, "pool": "mean", "features": F, "layers": 2, "bidirectional": True},
+    {"token_inputs": False, "layers": 2, "bidirectional": True, "learn_start": True},
+    {"embedding": 3, "features": F, "learn_start": True},
 ]
 
 

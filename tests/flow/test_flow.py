@@ -1,5 +1,6 @@
 """Gradient flow: the Jacobians are the numerical ones, a path is what its name says."""
 
+import textwrap
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,19 @@ def error(cell: Cell, T: int = 5) -> float:
 @pytest.mark.parametrize("name", ALL)
 def test_the_whole_jacobian_is_the_numerical_one(name: str) -> None:
     assert error(ALL[name]) < 1e-12
+
+
+def test_a_cell_with_a_number_of_the_layer_starts_where_it_says() -> None:
+    text = """
+    @bptt.cell(state="h c", scalars="s", start={"c": 0.5})
+    def scaled(a_f, a_g, c, s):
+        c = sigmoid(a_f) * c + s * tanh(a_g)
+        return tanh(c) * c, c
+    """
+    cell = EquationCell(read(textwrap.dedent(text)))
+    params, x = layer(cell), np.random.default_rng(1).normal(size=(3, 2, 2))
+    wanted = numerical(cell, params, x, cell.first_states(2, 3, float))
+    assert far(jacobians(cell, params, x), wanted) < 1e-12
 
 
 class WrongLSTM(LSTM):

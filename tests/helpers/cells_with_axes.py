@@ -92,7 +92,10 @@ def _text(rng: Generator) -> str:
         return options[rng.integers(len(options))]
 
     shapes = [*_SHAPES]
-    of = {f"s{k}": one(*shapes) for k in range(rng.integers(1, 4))} | {"p": one(*shapes), "t": one(*shapes, "row")}
+    of = {f"s{k}": one(*shapes) for k in range(rng.integers(1, 4))} | {
+        "p": one(*shapes),
+        "t": one(*shapes, "row"),
+    }
     of = {"h": one("unit", "unit", "key")} | of
     states = [n for n in of if n not in ("p", "t")]
     gates = {f"{one('a', 'a', 'x', 'u')}_{k}": one(*shapes) for k in range(rng.integers(2, 6))}

@@ -40,10 +40,11 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "b_h": (broken(b_h=np.zeros(13)), "lstm: b_h must be (4H,) = (12,), got (13,)"),
     "unknown parameter": (
         broken(Wx=np.zeros(1)),
-        "lstm: params must be W, U and at most b, b_h; got W, U, b, b_h, Wx",
+        "lstm: params must be W, U and at most b, b_h, start.h, start.c; got W, U, b, b_h, Wx",
     ),
-    "no W": (broken(W=None), "lstm: params must be W, U and at most b, b_h; got U, b, b_h"),
-    "no U": (broken(U=None), "lstm: params must be W, U and at most b, b_h; got W, b, b_h"),
+    "no W": (broken(W=None), "lstm: params must be W, U and at most b, b_h, start.h, start.c; got U, b, b_h"),
+    "no U": (broken(U=None), "lstm: params must be W, U and at most b, b_h, start.h, start.c; got W, b, b_h"),
+    "start": (broken(**{"start.c": np.zeros((2, 3))}), "start.c must be (H,) = (3,), got (2, 3)"),
     "x of two axes": (
         broken(x=np.zeros((5, 2))),
         "x must be (T, N, D), or (T, N) integers; got float64 (5, 2)",

@@ -21,6 +21,7 @@ CASES: dict[str, dict[str, Any]] = {
     "a row's": {"dropout_per": "sequence", "dropout": 0.4, "input_dropout": 0.2, "layers": 2},
     "weights": {"embedding_dropout": 0.2, "weight_dropout": 0.5, "cell": "gru"},
     "noise": {"recurrent_dropout": 0.3, "zoneout": 0.1, "zoneout_cell": 0.3},
+    "starts": {"learn_start": True, "layers": 2},
     "momentum": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9},
     "sgd": {"optimizer": "sgd", "lr": 0.1},
     "adagrad": {"optimizer": "adagrad"},

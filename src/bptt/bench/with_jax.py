@@ -37,8 +37,9 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
             after.append(states)
         return x @ params["output.W"] + params["output.b"], after
 
-    def zeros(N: int) -> Any:
-        return [tuple(jnp.zeros((N, setting.H)) for _ in made.states) for _ in range(setting.layers)]
+    def first(N: int) -> Any:
+        states = tuple(jnp.asarray(s) for s in made.first_states(N, setting.H, np.float32))
+        return [states for _ in range(setting.layers)]
 
     if kind == "sampling":
 
@@ -47,7 +48,7 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
             key, own = jax.random.split(key)
             return jax.random.categorical(own, logits), state, key
 
-        now = jnp.zeros((1, 1), tokens.dtype), zeros(1), jax.random.key(0)
+        now = jnp.zeros((1, 1), tokens.dtype), first(1), jax.random.key(0)
         write_next = jax.jit(written)
 
         def write() -> None:
@@ -64,7 +65,7 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
         return jax.value_and_grad(loss_of, has_aux=True)(params)
 
-    carried, train = zeros(setting.N), jax.jit(trained)
+    carried, train = first(setting.N), jax.jit(trained)
 
     def step() -> tuple[float, Array]:
         nonlocal carried

@@ -121,8 +121,12 @@ class _Loop:
     def __call__(self, x: Any, state: Any) -> tuple[Any, Any]:
         import torch
 
+        from bptt.torch.loop import starts
+
         kinds = len(self._cell.states)
-        state = state or tuple(x.new_zeros(x.shape[1], self._H) for _ in self._layers * kinds)
+        zeros = [x.new_zeros(self._H)] * kinds
+        first = [f for layer in self._layers for f in starts(self._cell, layer, x) or zeros]
+        state = state or tuple(f.expand(x.shape[1], -1) for f in first)
         after: tuple[Any, ...] = ()
         for k, layer in enumerate(self._layers):
             a_x = x @ layer["W"]

@@ -152,9 +152,14 @@ class Cell(ABC):
         ends = [*accumulate(self.width(gate, H) for gate in self.gates)]
         return dict(zip(self.gates, map(slice, [0, *ends], ends), strict=False))
 
-    def first_states(self, N: int, H: int, dtype: Any) -> States:
-        """Return the states before the first step: zeros, or where `starts` says."""
-        return tuple(np.full((N, self.width(s, H)), self.starts.get(s, 0.0), dtype) for s in self.states)
+    def first_states(
+        self, N: int, H: int, dtype: Any, params: Mapping[str, Array] = MappingProxyType({})
+    ) -> States:
+        """Return the states before the first step: what `params` have of ``start.h``, ..., or `starts`."""
+        starts = (params.get(f"start.{s}", self.starts.get(s, 0.0)) for s in self.states)
+        return tuple(
+            np.full((N, self.width(s, H)), start, dtype) for s, start in zip(self.states, starts, strict=True)
+        )
 
     def unit_columns(self, H: int) -> dict[str, slice]:
         """Return the columns of the pre-activation that are units' parameters, by their names."""

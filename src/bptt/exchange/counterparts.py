@@ -50,7 +50,7 @@ class Counterpart:
     def layer(self, params: Params) -> Params:
         """Return the known cell's parameters: the same function; there is a b where a gate is open."""
         if self.is_itself:
-            return dict(params)
+            return {name: array for name, array in params.items() if "." not in name}  # where states start
         H, G, pairs = len(params["U"]), len(self.cell.from_x), _pairs(self.cell)
         arrays = {name: params[name] for name in ("W", "U", "b", "b_h") if name in params}
         if not pairs:
@@ -136,6 +136,11 @@ def counterpart(cell: Cell) -> Counterpart | None:
 
 def in_system(cell: Cell, system: str, title: str) -> Counterpart:
     """Return which cell of a system a cell is; a ConfigError says where there is one, if it has none."""
+    if cell.starts:
+        raise ConfigError(
+            f"the states of {cell.name} start elsewhere than at zero, and those of {title}'s layers do not: "
+            "--to onnx says it"
+        )
     found = counterpart(cell)
     if found is not None and found.known.name in SYSTEMS[system]:
         return found

@@ -6,6 +6,7 @@
     rnn.weight_ih_l0, rnn.bias_hh_l0 ...              torch.nn.LSTM, GRU or RNN, with PyTorch's own names
     output.weight, output.bias             (K, H)     torch.nn.Linear
     initial.weight, initial.bias           (L·H, F)   torch.nn.Linear: h_0 from features, where there are any
+    start.h, start.c                       (L, 1, H)  torch.nn.ParameterDict: learnt states to start from
 
 The metadata has one entry, ``bptt``, a JSON object of texts: ``modules``, as they are to be made, the
 vocabulary, and the notes of :class:`bptt.exchange.Content`. Any other file is read as the state of somebody's
@@ -106,6 +107,10 @@ def modules(content: Content) -> dict[str, str]:
         found = {"embedding": f"nn.Embedding({model.inputs}, {model.embedding})"} | found
     if model.features is not None:
         found["initial"] = f"nn.Linear({model.features}, {len(model.start.outputs) * stack.hidden})"
+    if model.learn_start:
+        shape = f"{stack.layers * len(stack.directions)}, 1, {stack.hidden}"
+        own = ", ".join(f'"{s}": torch.empty({shape})' for s in known.known.states)
+        found["start"] = f"nn.ParameterDict({{{own}}})"
     bias = ", bias=False" * (not model.output_bias)
     return found | {"output": f"nn.Linear({stack.width}, {model.outputs}{bias})"}
 
@@ -124,8 +129,9 @@ def lines(content: Content, path: Path) -> list[str]:
     if model.token_inputs and model.embedding is None:
         kind = "double" if double else "float"
         given = f"nn.functional.one_hot(tokens, {model.inputs}).{kind}()"
-    if model.features is not None:
-        given += ", (h_0, torch.zeros_like(h_0))" if is_lstm else ", h_0"
+    if model.features is not None or model.learn_start:
+        c_0 = "c_0" if model.learn_start else "torch.zeros_like(h_0)"
+        given += f", (h_0, {c_0})" if is_lstm else ", h_0"
     said = [f"net = nn.ModuleDict({{{made}}}){'.double()' * double}"]
     if model.tied:
         said.append("net.output.weight = net.embedding.weight")
@@ -133,6 +139,10 @@ def lines(content: Content, path: Path) -> list[str]:
     if model.features is not None:
         sizes = f"(-1, {len(model.start.outputs)}, {stack.hidden})"
         said.append(f"h_0 = net.initial(features).view{sizes}.transpose(0, 1).contiguous()")
+    for s in "hc"[: 1 + is_lstm] if model.learn_start else ():
+        if s == "c" or model.features is None:
+            rows = f"{'tokens' if model.token_inputs else 'x'}.shape[1]"
+            said.append(f"{s}_0 = net.start.{s}.repeat(1, {rows}, 1)")
     said.append(f"y, state = net.rnn({given})")
     ways, h_n = len(stack.directions), "state[0]" if is_lstm else "state"
     pools = {None: "y", "mean": "y.mean(0)", "last": f"torch.cat(list({h_n}[-{ways}:]), 1)"}
@@ -154,6 +164,10 @@ def _arrays(content: Content) -> dict[str, Array]:
         found |= {f"rnn.{name}{suffix}": a for name, a in to_system(known.known, own, "pytorch").items()}
     if model.features is not None:
         found |= {"initial.weight": params["initial.W"].T, "initial.bias": params["initial.b"]}
+    if model.learn_start:
+        for name, s in zip(model.stack.cell.states, known.known.states, strict=True):
+            starts = [params[f"{prefix}start.{name}"] for *_, prefix, _ in _places(model)]
+            found[f"start.{s}"] = np.stack(starts)[:, None]
     found["output.weight"] = model.output.matrix(params).T
     return found | ({"output.bias": params["output.b"]} if model.output_bias else {})
 
@@ -189,6 +203,14 @@ def _own(model: Model, left: dict[str, Array]) -> tuple[Model, Params]:
         params |= own[1]
     if model.features is not None:
         params |= {"initial.W": taken("initial.weight").T, "initial.b": taken("initial.bias")}
+    if model.learn_start:
+        for name, s in zip(model.stack.cell.states, found.known.states, strict=True):
+            starts = taken(f"start.{s}")
+            if starts.ndim != 3 or starts.shape[:2] != (len(layers), 1):
+                raise ShapeError(f"start.{s} must be ({len(layers)}, 1, H), got {starts.shape}")
+            params |= {
+                f"{prefix}start.{name}": start[0] for prefix, start in zip(layers, starts, strict=True)
+            }
     V = taken("output.weight").T
     if model.tied and not np.array_equal(V.T, params["embedding"]):
         model = replace(model, tied=False)

@@ -77,7 +77,7 @@ class Observed(Cell):
         self.name, self.gates, self.states = cell.name, cell.gates, cell.states
         self.from_x, self.from_h, self.from_q = cell.from_x, cell.from_h, cell.from_q
         self.operands = cell.operands
-        self.units, self.bias = cell.units, cell.bias
+        self.units, self.scalars, self.starts, self.bias = cell.units, cell.scalars, cell.starts, cell.bias
         self.steps: deque[Step] = deque()
         self.is_finite = True  # the states and their derivatives, so far
         self._cell = cell

@@ -22,7 +22,7 @@ from bptt.kernels.runtime.tape import recording
 from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
-from bptt.layer.shapes import check, dtype_of
+from bptt.layer.shapes import at_each_step, check, dtype_of
 from bptt.types import Array, Params
 from bptt.zoo import equations_of, get
 
@@ -61,6 +61,7 @@ def unroll(
     mask: Array | None = None,
     reset: Array | None = None,
     reverse: bool = False,
+    inputs: Params | None = None,
     backend: Backend = "auto",
     precision: Precision = "float32",
 ) -> "LayerRun":
@@ -73,17 +74,22 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,). Any of float32, float64, complex128.
+        itself, (H,); ``"start.h"`` (H,) where the state h starts, of any state. Any of float32, float64,
+        complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
-        The states before the first step, in the order of ``cell.states``. Default: zeros.
+        The states before the first step, in the order of ``cell.states``. Default: where they start, zeros
+        if nothing else is said.
     mask : (T, N) bool, optional
         Where False the step does not exist for its row: its states are held, y is zero.
     reset : (T, N) bool, optional
-        Where True no state crosses the border between steps t-1 and t: what would cross is zero.
+        Where True no state crosses the border between steps t-1 and t: what would cross starts anew.
     reverse : bool
         Whether time runs from T-1 to 0; y keeps its place.
+    inputs : dict of arrays, optional
+        What the cell reads at each step beside x, by name: (T, N, H), or (T, N) where it is one number for a
+        row. Real numbers become the layer's dtype. The gradients at them are beside those at the parameters.
     backend : "auto", "reference" or "cpu"
         The NumPy loop (reference), or machine code compiled for this processor (cpu; an error where there
         can be none). auto: the latter where all arrays are float32 and there is a kernel.
@@ -115,6 +121,8 @@ def unroll(
     True
     """
     cell = get(cell)
+    if inputs:
+        params = params | at_each_step(cell, params, x, states, inputs, mask)
     dtype = dtype_of(params, x, states)
     compiled = kernel(backend, cell, dtype, precision)
     if compiled is None:

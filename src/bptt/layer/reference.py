@@ -27,7 +27,10 @@ mask
 reset
     Where ``reset[t, n]`` is True, no state crosses the border between steps t-1 and t, in either
     direction: the states that would cross are replaced by those with which a sequence starts: zeros, or
-    where the cell's `starts` say.
+    where the cell's `starts` say, or ``start.h``, ... of the parameters.
+start
+    A parameter ``start.h`` (H,) is where the state h starts: at a reset, and before the first step unless
+    states are given. Its gradient is the sum over the rows that start there of what comes back.
 reverse
     Time runs from T-1 to 0; y keeps its place (``y[t]`` belongs to ``x[t]``).
 """
@@ -88,7 +91,7 @@ def unroll(
     """
     T, N, H, x = check(cell, params, x, states, mask, reset)
     dtype = dtype_of(params, x, states)
-    first = cell.first_states(N, H, dtype)
+    first, begins = cell.first_states(N, H, dtype, params), states is None
     states = first if states is None else states
     columns = Columns.of(cell, H)
     keep = None if reset is None else ~reset
@@ -121,7 +124,7 @@ def unroll(
             if keep is not None and reverse:
                 states = _select(keep[t], states, first)
 
-    return Unrolled(y, states, cell, columns, params, x, taken, caches, mask, keep, reverse)
+    return Unrolled(y, states, cell, columns, params, x, taken, caches, mask, keep, reverse, begins)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -147,6 +150,7 @@ class Unrolled:
     _mask: Array | None
     _keep: Array | None
     _reverse: bool
+    _begins: bool
 
     @np.errstate(all="ignore")
     def backward(
@@ -184,14 +188,23 @@ class Unrolled:
         if dstates is None:
             dstates = tuple(np.zeros_like(s) for s in self.states)
         width = sum(at.stop - at.start for at in cell.columns(H).values())
+        starts = {k: s for k, s in enumerate(cell.states) if f"start.{s}" in params}
 
         with one_blas_thread():
             dtype = np.result_type(self.y, *dstates, *(() if dy is None else (dy,)))
             da = np.empty((T, N, width), dtype)
+            dstart = {f"start.{s}": np.zeros(self.states[k].shape[1:], dtype) for k, s in starts.items()}
+
+            def cut(dstates: States, crosses: Array) -> States:
+                """Give the starts what comes back to a reset; the rest goes on."""
+                for k, s in starts.items():
+                    dstart[f"start.{s}"] += dstates[k].sum(axis=0, where=~crosses[:, None])
+                return _select(crosses, dstates)
+
             for t in range(T) if reverse else reversed(range(T)):
                 cache, q_caches = self._caches[t]
                 if keep is not None and reverse:
-                    dstates = _select(keep[t], dstates)
+                    dstates = cut(dstates, keep[t])
                 held = None
                 if mask is not None:
                     held = _select(~mask[t], dstates)
@@ -206,9 +219,12 @@ class Unrolled:
                     dprev = _add(dprev, through)
                 dstates = dprev if held is None else _add(dprev, held)
                 if keep is not None and not reverse:
-                    dstates = _select(keep[t], dstates)
+                    dstates = cut(dstates, keep[t])
 
-            return Gradients(*self._sums(da), dstates)
+            if self._begins:
+                cut(dstates, np.zeros(N, bool))
+            grads, dx = self._sums(da)
+            return Gradients(grads | dstart, dx, dstates)
 
     def _sums(self, da: Array) -> tuple[Params, Array | None]:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""
@@ -231,7 +247,7 @@ class Unrolled:
             if name not in cell.given:
                 grads[name] = cell.unit_sum(name, rows(da[..., at]))
             elif name != "x" and name in cell.inputs:
-                grads[name] = da[..., at].copy()
+                grads[name] = da[..., at].reshape(self._params[name].shape)
             elif name in cell.inputs and dx is not None:
                 dx += da[..., at]
         return grads, dx
@@ -286,7 +302,8 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
         columns.U.add(a, params["b_h"])
     for name, at in cell.unit_columns(H).items():
         is_x = name == "x" and name in cell.inputs
-        a[..., at] = (np.eye(len(W))[x] if x.ndim == 2 else x) if is_x else params[name]
+        own = (np.eye(len(W))[x] if x.ndim == 2 else x) if is_x else params[name]
+        a[..., at] = own[..., None] if own.ndim == 2 else own
     return a
 
 

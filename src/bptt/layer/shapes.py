@@ -9,7 +9,7 @@ from bptt.errors import ShapeError
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
-def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
+def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one", *, learn_start: bool = False) -> Shapes:
     """Return the shape of each parameter of a layer: the one place that says which there are.
 
     Parameters
@@ -19,6 +19,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
         The size of the input, and the hidden units.
     bias : "none", "one" or "two"
         Biases: none, b, or b and b_h.
+    learn_start : bool
+        Whether the states that sequences start from are parameters: ``start.h``, ...
 
     Examples
     --------
@@ -41,7 +43,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
     learnt = (name for name in cell.units if name not in cell.given)
-    return shapes | {name: cell.unit_shape(name, H) for name in learnt}
+    shapes |= {name: cell.unit_shape(name, H) for name in learnt}
+    return shapes | ({f"start.{s}": (cell.width(s, H),) for s in cell.states} if learn_start else {})
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
@@ -55,6 +58,25 @@ def without_padding(x: Array, mask: Array | None) -> Array:
     if mask is None:
         return x
     return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
+
+
+def at_each_step(
+    cell: Cell, params: Params, x: Array, states: States | None, inputs: Params, mask: Array | None
+) -> Params:
+    """Return what a cell reads at each step beside x, in the layer's dtype and without padding.
+
+    ShapeError for a name that it does not read.
+    """
+    if odd := sorted(inputs.keys() - {*cell.inputs} | inputs.keys() & {"x"}):
+        reads = ", ".join(name for name in cell.inputs if name != "x") or "nothing"
+        raise ShapeError(f"{cell.name} reads {reads} at each step beside its input; got {', '.join(odd)}")
+    dtype, found = dtype_of(params, x, states), {}
+    for name, array in inputs.items():
+        array = np.asarray(array)
+        if mask is not None and array.shape[:2] == mask.shape and array.ndim in (2, 3):
+            array = np.where(mask if array.ndim == 2 else mask[..., None], array, array.dtype.type(0))
+        found[name] = array if np.iscomplexobj(array) else array.astype(dtype, copy=False)
+    return found
 
 
 def expect(cell: Cell, dy: Array | None, dstates: States | None, y: Array, states: States) -> None:
@@ -86,22 +108,29 @@ def check(
     matrices = dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands)))
     given = [name for name in cell.given if name != "x" or "x" not in cell.inputs]
     needed = [*matrices, *(n for n in cell.units if n not in cell.given), *given]
-    if not {*needed} <= params.keys() <= {*needed, "b", "b_h"}:
-        raise ShapeError(
-            f"{cell.name}: params must be {', '.join(needed)} and at most b, b_h; got {', '.join(params)}"
-        )
+    if missing := [n for n in cell.inputs if n in given and n not in params]:
+        raise ShapeError(f"{cell.name} reads {', '.join(missing)} at each step beside its input: give arrays")
+    free = ["b", "b_h", *(f"start.{s}" for s in cell.states)]
+    if not {*needed} <= params.keys() <= {*needed, *free}:
+        wanted = f"{', '.join(needed)} and at most {', '.join(free)}"
+        raise ShapeError(f"{cell.name}: params must be {wanted}; got {', '.join(params)}")
     D, H = len(params["W"]), cell.hidden(params)
-    shapes = layer_shapes(cell, D, H, "two")
+    shapes = layer_shapes(cell, D, H, "two", learn_start=True)
     for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
         if name in params:
             rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
-            symbols = f"({rows}{blocks}H{'' if rows else ','})" if shape[-1] == blocks * H else "of its size"
+            size = "H" if blocks == 1 and not rows else f"{blocks}H"
+            symbols = f"({rows}{size}{'' if rows else ','})" if shape[-1] == blocks * H else "of its size"
             _expect(cell, name, params[name], shape, symbols if name not in cell.scalars else "one number")
     if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
     T, N = x.shape[:2]
     for name in given:
-        _expect(cell, name, params[name], (T, N, cell.width(name, H)), "(T, N, H)")
+        width, shape = cell.width(name, H), params[name].shape
+        if width != 1 or shape != (T, N):
+            hint = "" if shape != (T, N) else f'; of shapes={{"{name}": "row"}} there is one number for a row'
+            if shape != (T, N, width):
+                raise ShapeError(f"{cell.name}: {name} must be (T, N, H) = {T, N, width}, got {shape}{hint}")
     if "x" in cell.inputs and cell.width("x", H) != D:
         raise ShapeError(f"{cell.name}: its equations read x itself, so D must be H = {H}, got {D}")
     if T == 0:

@@ -75,8 +75,10 @@ class Init:
         H: int,
         bias: BiasCount = "one",
         dtype: Dtype = np.float32,
+        *,
+        learn_start: bool = False,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), biases, the units' own parameters, and starts of one layer."""
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         W = (self._matrix(rng, D, cell.width(g, H), H, H + D) for g in cell.from_x)
         params = {"W": np.hstack([np.empty((D, 0)), *W])}
@@ -98,6 +100,9 @@ class Init:
                 own |= {g: array for g, array in wished.items() if g not in cell.from_x}
                 params["b_h"] = np.concatenate([np.empty(0), *(own[g] for g in cell.from_h + cell.from_q)])
         params |= {name: wished[name] for name in cell.units if name not in cell.given}
+        if learn_start:
+            for s in cell.states:
+                params[f"start.{s}"] = np.full(cell.width(s, H), cell.starts.get(s, 0.0))
         return {name: array.astype(dtype) for name, array in params.items()}
 
     def output(self, rng: Generator, H: int, K: int, dtype: Dtype = np.float32) -> Array:

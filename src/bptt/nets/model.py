@@ -2,7 +2,7 @@
 
 ::
 
-    (0)  h_0                         zeros, what is carried, or from features    bptt.nets.start
+    (0)  h_0                         where they start, carried, from features    bptt.nets.start
     (1)  x_t = E[token_t]            or rows of W, or real features              bptt.nets.input
     (2)  h_t = layers(x_t, states)                                               bptt.nets.stack
          h = pool(h_1 ... h_T)       where one thing is told of each sequence    bptt.nets.pool
@@ -117,6 +117,9 @@ class Model:
     features : int, optional
         F, the size of a feature vector from which each sequence starts: h_0 = features @ W + b in every
         layer, as in captioning an image.
+    learn_start : bool
+        Whether the states that sequences start from are parameters, of each layer and direction; they begin
+        at zero, or where the cell starts.
     bidirectional : bool
     pool : "last" or "mean", optional
         One output for each sequence, (1, N, K), with targets (1, N) or (1, N, K): from the output state after
@@ -181,6 +184,7 @@ class Model:
     embedding: int | None = None
     tied: bool = False
     features: int | None = None
+    learn_start: bool = False
     bidirectional: bool = False
     pool: PoolName | None = None
     bias: BiasCount = "one"
@@ -235,6 +239,7 @@ class Model:
             dropout=self.dropout,
             dropout_per=self.dropout_per,
             noise=noise,
+            learn_start=self.learn_start,
             backend=self.backend,
             precision=self.precision,
         )
@@ -300,7 +305,7 @@ class Model:
         -------
         dict of arrays
             ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
-            :func:`bptt.unroll` has them; ``"output.W"`` (H, K), ``"output.b"`` (K,);
+            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.W"`` (H, K), ``"output.b"``;
             ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
             the description asks for.
         """
@@ -317,9 +322,9 @@ class Model:
             shapes |= part.shapes()
         return shapes
 
-    def zero_state(self, batch: int, dtype: Dtype = np.float32) -> Params:
-        """Return the state before any input: (N, H) zeros by name."""
-        return self.stack.zero_states(batch, dtype)
+    def zero_state(self, batch: int, dtype: Dtype = np.float32, params: Params | None = None) -> Params:
+        """Return the state before any input, (N, H) by name: zeros, or with `params` what is learnt."""
+        return self.stack.zero_states(batch, dtype, params)
 
     def loss_and_grads(
         self,
@@ -343,7 +348,7 @@ class Model:
         targets : (T, N) tokens for the cross-entropy, else (T, N, K)
             Not with a `Batch`, which has its own, and its own flags.
         state : dict of (N, H), optional
-            From the chunk before; zeros by default.
+            From the chunk before; by default where sequences start, zeros unless that is learnt.
         rng : Generator, optional
             Draws the dropout; without it nothing is dropped.
         **flags
@@ -567,8 +572,8 @@ class _LayersRun:
         dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
         back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
         first = self.model.start.backward(self.params, self.batch.features, back.states)
-        found = weightdrop.apply(back.params, self.dropped, self.model.backend) | first.params
-        for name, array in above.params.items():  # a tied matrix has two
+        found = weightdrop.apply(back.params, self.dropped, self.model.backend)
+        for name, array in (*first.params.items(), *above.params.items()):  # a tied matrix has two
             found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: found[name] for name in self.params if name in found}

@@ -48,6 +48,8 @@ class Stack:
         Whether each step has a draw of its own, or all steps of a row the same.
     noise : Noise, optional
         What happens to the states through time while training; by default nothing (Zaremba et al. 2014).
+    learn_start : bool
+        Whether the states that sequences start from are parameters: ``"layers.0.start.h"`` (H,), ...
     backend : "auto", "reference" or "cpu"
         What runs the layers (see :mod:`bptt.kernels.backends`).
     precision : "float32" or "bfloat16"
@@ -72,6 +74,7 @@ class Stack:
     dropout: float = 0.0
     dropout_per: Per = "step"
     noise: Noise | None = None
+    learn_start: bool = False
     backend: Backend = "auto"
     precision: Precision = "float32"
 
@@ -109,7 +112,9 @@ class Stack:
         for layer in range(self.layers):
             D = self.inputs if layer == 0 else self.width
             for direction in self.directions:
-                drawn = init.layer(rng, self.cell, D, self.hidden, self.bias, dtype)
+                drawn = init.layer(
+                    rng, self.cell, D, self.hidden, self.bias, dtype, learn_start=self.learn_start
+                )
                 params |= {f"layers.{layer}.{direction}{name}": array for name, array in drawn.items()}
         return params
 
@@ -118,15 +123,25 @@ class Stack:
         shapes: Shapes = {}
         for layer in range(self.layers):
             D = self.inputs if layer == 0 else self.width
-            own = layer_shapes(self.cell, D, self.hidden, self.bias if self.cell.bias else "none")
+            bias: BiasCount = self.bias if self.cell.bias else "none"
+            own = layer_shapes(self.cell, D, self.hidden, bias, learn_start=self.learn_start)
             for direction in self.directions:
                 shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
         return shapes
 
-    def zero_states(self, batch: int, dtype: Dtype = np.float32) -> Params:
-        """Return the states of all layers before the first step, (N, H): zeros, or where the cell starts."""
-        first = dict(zip(self.cell.states, self.cell.first_states(batch, self.hidden, dtype), strict=True))
-        return {name: first[name.rpartition(".")[2]].copy() for name in self.state_names}
+    def zero_states(self, batch: int, dtype: Dtype = np.float32, params: Params | None = None) -> Params:
+        """Return the states of all layers before the first step, (N, H).
+
+        Zeros, or where the cell starts, or where a layer does as it has learnt: `params` say where.
+        """
+        states: Params = {}
+        for layer in range(self.layers):
+            for direction in self.directions:
+                own = layer_params(params or {}, layer, reverse=direction != "")
+                first = self.cell.first_states(batch, self.hidden, dtype, own)
+                names = (f"layers.{layer}.{direction}{state}" for state in self.cell.states)
+                states |= dict(zip(names, first, strict=True))
+        return states
 
     @cached_property
     def state_names(self) -> tuple[str, ...]:
@@ -157,7 +172,8 @@ class Stack:
         inputs : (T, N, D) array, (T, N) integers, or Batch
             x; a batch has a mask and resets of its own.
         states : dict of (N, H), optional
-            As from `zero_states`, which is the default.
+            As from `zero_states`, which is the default. What is given is where the first step begins, and
+            not where a reset does.
         mask, reset : (T, N) bool, optional
             As in :func:`bptt.unroll`.
         rng : Generator, optional
@@ -260,6 +276,18 @@ class StackRun:
         return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})
 
 
+def start_of(state: str) -> str:
+    """Return the name of the parameter where a state starts that is learnt.
+
+    Examples
+    --------
+    >>> start_of("layers.0.reverse.c")
+    'layers.0.reverse.start.c'
+    """
+    layer, _, name = state.rpartition(".")
+    return f"{layer}.start.{name}"
+
+
 def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Params:
     """Return one layer's W, U and what else it has, by these names, from a model's or a stack's parameters.
 
@@ -270,7 +298,7 @@ def layer_params(params: Params, layer: int = 0, *, reverse: bool = False) -> Pa
     """
     prefix = f"layers.{layer}." + ("reverse." if reverse else "")
     own = {name.removeprefix(prefix): array for name, array in params.items() if name.startswith(prefix)}
-    return {name: array for name, array in own.items() if "." not in name}  # not those of the other direction
+    return {name: array for name, array in own.items() if not name.startswith("reverse.")}
 
 
 def expect_sizes(owner: object, *names: str) -> None:

@@ -1,8 +1,10 @@
-"""What the layers start from: zeros, states that are given, or features, as in captioning an image.
+"""What the layers start from: their starts, states that are given, or features, as in captioning an image.
 
 ::
 
     (0)  h_0 = features W_0 + b_0    in every layer and direction, where sequences start from features
+
+The starts are zeros, or parameters of the layers, which see to them.
 """
 
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.nets.init import Init
-from bptt.nets.stack import Stack
+from bptt.nets.stack import Stack, start_of
 from bptt.types import Array, Dtype, Generator, Gradients, Params, Shapes
 
 
@@ -22,7 +24,7 @@ class Start:
     Parameters
     ----------
     features : int, optional
-        F. Without it sequences start from zeros, or from the states that are given.
+        F. Without it sequences start as the layers do, or from the states that are given.
     stack : Stack
         The layers that start.
     """
@@ -58,13 +60,13 @@ class Start:
             raise ConfigError("this model's sequences start from features, or from a state: give one of them")
 
     def forward(self, params: Params, features: Array | None, states: Params | None) -> Params | None:
-        """Return the states before the first step, or None for zeros."""
+        """Return the states before the first step, or None where the layers' starts are."""
         if features is None:
             return states
         if features.ndim != 2 or features.shape[1] != self.features:
             raise ShapeError(f"features must be (N, F = {self.features}), got {features.shape}")
         h_0 = features @ params["initial.W"] + params["initial.b"]
-        states = self.stack.zero_states(len(features), h_0.dtype)
+        states = self.stack.zero_states(len(features), h_0.dtype, params)
         return states | dict(zip(self.outputs, np.split(h_0, len(self.outputs), axis=1), strict=True))
 
     def backward(self, params: Params, features: Array | None, dstates: Params) -> Gradients[Params]:
@@ -74,4 +76,7 @@ class Start:
             return Gradients(zeros, None, dstates)
         dh_0 = np.concatenate([dstates[name] for name in self.outputs], axis=1)
         grads = {"initial.W": features.T @ dh_0, "initial.b": dh_0.sum(axis=0)}
+        if self.stack.learn_start:  # the states that features do not give
+            others = (name for name in self.stack.state_names if name not in self.outputs)
+            grads |= {start_of(name): dstates[name].sum(axis=0) for name in others}
         return Gradients(grads, None, dstates, dh_0 @ params["initial.W"].T)

@@ -54,7 +54,7 @@ class Stepper:
             raise ConfigError("one token after another is for a model of tokens in one direction")
         self._model, self._params = model, params
         dtype = np.result_type(*params.values())
-        state = model.zero_state(batch, dtype) if state is None else state
+        state = model.zero_state(batch, dtype, params) if state is None else state
         compiled = backends.kernel(model.backend, model.stack.cell, dtype, model.precision)
         self._layers: list[Any] = []
         self._state = state

@@ -33,13 +33,17 @@ class Cell(Recurrent):
     dropout : float
         The part of each layer's output that is dropped on its way to the next, while training.
     bidirectional : bool
+    learn_start : bool
+        Whether the states that sequences start from are parameters; they begin at zero, or where the cell
+        starts.
     device, dtype
         As everywhere in PyTorch.
 
     Attributes
     ----------
     W_l0, U_l0, b_l0, ... : Parameter
-        (D, Gx·H), (H, Gh·H), (Gx·H,) and, by their names, (H,) those that each unit has for itself; for each
+        (D, Gx·H), (H, Gh·H), (Gx·H,) and, by their names, (H,) those that each unit has for itself;
+        ``start_h_l0``, ... (H,) where states start that is learnt; for each
         layer, and with ``_reverse`` for the direction from the end. They start as `bptt.Init` draws them,
         from PyTorch's generator.
     runs_on : str
@@ -74,6 +78,7 @@ class Cell(Recurrent):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        learn_start: bool = False,
     ) -> None:
         super().__init__()
         self.cell = with_equations(cell)
@@ -87,28 +92,32 @@ class Cell(Recurrent):
                 raise ConfigError(f"{name} must be a whole number from 1, got {size!r}")
         if isinstance(dropout, bool) or not isinstance(dropout, int | float) or not 0 <= dropout <= 1:
             raise ConfigError(f"dropout must be a part, from 0 to 1, got {dropout!r}")
-        if self.cell.starts:
-            says = "its states start elsewhere than at zero, and PyTorch's layers here do not: give states"
-            raise ConfigError(f"{self.cell.name}: {says}, or train it with bptt.Model")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         expect_sizes(self, "input_size", "hidden_size", "num_layers")
         self.bias, self.batch_first = bias, batch_first
-        self.dropout, self.bidirectional = float(dropout), bidirectional
+        self.dropout, self.bidirectional, self.learn_start = float(dropout), bidirectional, learn_start
         self._names: list[dict[str, str]] = []
         for k in range(num_layers * (1 + bidirectional)):
             layer, reverse = divmod(k, 1 + bidirectional)
             D = input_size if layer == 0 else hidden_size * (1 + bidirectional)
             ending = f"_l{layer}" + "_reverse" * reverse
             drawn = self._drawn(D)
-            self._names.append({name: name + ending for name in drawn})
+            self._names.append({name: name.replace(".", "_") + ending for name in drawn})
+            if len({*self._names[-1].values()}) < len(drawn):
+                raise ConfigError(
+                    f"{self.cell.name}: learn_start has parameters start_{self.cell.states[0]}, ...: "
+                    "call the cell's own otherwise"
+                )
             for name, array in drawn.items():
                 tensor = torch.from_numpy(array).to(device=device, dtype=dtype or torch.get_default_dtype())
-                self.register_parameter(name + ending, torch.nn.Parameter(tensor))
+                self.register_parameter(self._names[-1][name], torch.nn.Parameter(tensor))
 
     def _drawn(self, D: int) -> dict[str, Array]:
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         bias: BiasCount = "one" if self.bias and self.cell.bias else "none"
-        return Init().layer(rng, self.cell, D, self.hidden_size, bias, np.float64)
+        return Init().layer(
+            rng, self.cell, D, self.hidden_size, bias, np.float64, learn_start=self.learn_start
+        )
 
     def reset_parameters(self) -> None:
         """Draw all parameters anew."""
@@ -126,6 +135,7 @@ class Cell(Recurrent):
     def extra_repr(self) -> str:
         """Return what `repr` says."""
         said = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
+        said["learn_start"] = False
         more = [
             f"{name}={getattr(self, name)}" for name, usual in said.items() if getattr(self, name) != usual
         ]

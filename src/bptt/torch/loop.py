@@ -1,6 +1,6 @@
 """Any cell as a loop of PyTorch's own operations: where compiled code cannot run, and second derivatives."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -27,13 +27,13 @@ def run(
         a_x = a_x + named["b"]
     if how.batch_sizes is not None:
         return _packed(how, a_x, states, named)
-    T = x.shape[0]
+    T, first = x.shape[0], starts(how.cell, named, x)
     y: list[Any] = [None] * T
     after: list[Any] = [None] * T
     now = tuple(states)
     for t in reversed(range(T)) if how.reverse else range(T):
         if resets is not None and not how.reverse:
-            now = _zeroed(now, resets[t])
+            now = begun(now, resets[t], first)
         new = step(a_x[t], now, named)
         y[t] = new[0]
         if mask is not None:
@@ -42,7 +42,7 @@ def run(
             new = tuple(torch.where(is_there, s, before) for s, before in zip(new, now, strict=True))
         now = after[t] = new
         if resets is not None and how.reverse:
-            now = _zeroed(now, resets[t])
+            now = begun(now, resets[t], first)
     all_states = [torch.stack(each) for each in zip(*after, strict=True)] if how.all_states else []
     return [torch.stack(y), *now, *all_states]
 
@@ -60,8 +60,24 @@ def _packed(how: How, a_x: Tensor, states: Sequence[Tensor], named: dict[str, Te
     return [joined[0], *now, *(joined if how.all_states else [])]
 
 
-def _zeroed(states: Sequence[Tensor], where: Tensor) -> tuple[Tensor, ...]:
-    return tuple(torch.where(where[:, None], torch.zeros_like(s), s) for s in states)
+def begun(states: Sequence[Tensor], where: Tensor, first: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Return states (..., N, H), some of whose rows start anew, (N,) bool; `first` is from `starts`."""
+    first = first or [torch.zeros_like(s) for s in states]
+    return tuple(torch.where(where[:, None], f, s) for s, f in zip(states, first, strict=True))
+
+
+def starts(cell: Cell, named: Mapping[str, Tensor], like: Tensor) -> list[Tensor]:
+    """Return where each state starts, (H,) in the dtype of `like`; none where all start at zero."""
+    if not cell.starts and not any(name.startswith("start.") for name in named):
+        return []
+    H, dtype = len(named["U"]), like.dtype
+    wide = dtype if dtype == torch.float64 else torch.float32  # which has room for what half has not
+    return [
+        named[f"start.{s}"].to(dtype)
+        if f"start.{s}" in named
+        else torch.full((H,), cell.starts.get(s, 0.0), dtype=wide, device=like.device).to(dtype)
+        for s in cell.states
+    ]
 
 
 _STEPS: dict[str, Any] = {}

@@ -37,7 +37,8 @@ class How(NamedTuple):
     ----------
     cell : Cell
     names : tuple of str
-        What its parameters are: ``W``, ``U``, and of ``b``, ``b_h`` and the units' own those that it has.
+        What its parameters are: ``W``, ``U``, and of ``b``, ``b_h``, the units' own and ``start.h``, ...
+        those that it has.
     by_rows : bool
         Whether W and U lie as PyTorch has them, a row for each unit of each gate.
     reverse : bool
@@ -183,6 +184,8 @@ def forward(
     """
     rows, names, all_states = _rows(plan, mask, resets), plan.how.cell.states, plan.how.all_states
     given = _params(plan, params, forward=True)
+    if resets is not None:
+        given |= _starts(plan, params, x)
     if kept is not None:
         given["kept"] = kept
     final = [_own(s, plan, x) for s in states]
@@ -235,6 +238,9 @@ def backward(
     for name, param in zip(how.names, params, strict=True):
         if name in how.cell.units:
             out[name] = given[f"dunit.{name}"] = np.zeros((plan.N, plan.H), dtype)
+        elif name.startswith("start."):
+            out[name] = np.zeros((plan.N, plan.H), dtype)
+            given |= {} if resets is None else {f"d{name}": out[name]}
         elif name not in wants:
             continue
         elif name == "U" or (name == "W" and not (how.by_rows and plan.D < NARROW)):
@@ -262,7 +268,7 @@ def backward(
         )
     if not overwrite:
         total = plan.rows if packed is None else packed.total
-        given["da"] = memory.empty((total, plan.compiled.interface.G * plan.H), dtype)
+        given["da"] = memory.empty((total, plan.compiled.interface.total(plan.H)), dtype)
     if packed is None:
         plan.play("backward", given, rows)
     else:
@@ -273,6 +279,8 @@ def backward(
             out[INPUT] = torch.from_numpy(packed.leave(out[INPUT]))
     for p in how.cell.units:
         out[p] = torch.from_numpy(how.cell.unit_sum(p, out[p]))
+    for start in (name for name in out if name.startswith("start.")):
+        out[start] = torch.from_numpy(out[start].sum(axis=0))
     if "turned dW" in given:
         out["W"] = out["W"].T
     return out
@@ -298,7 +306,7 @@ NARROW = 32
 
 def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> dict[str, Any]:
     """Return the parameters as the works read them; biases are the forward's alone."""
-    named = dict(zip(plan.how.names, params, strict=True))
+    named = {n: t for n, t in zip(plan.how.names, params, strict=True) if not n.startswith("start.")}
     found: dict[str, Any] = {"W": named.pop("W").contiguous(), "U": named.pop("U").contiguous()}
     if plan.adds and len(named) == 2 and "b_h" in named:
         return found | ({"bias": torch.add(named["b"], named["b_h"])} if forward else {})
@@ -306,6 +314,15 @@ def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> d
     wanted = {name: t.expand(plan.H) if name in units else t for name, t in named.items()}
     wanted = {name: t.contiguous() for name, t in wanted.items() if forward or name in units}
     return found | {f"unit.{name}" if name in units else name: t for name, t in wanted.items()}
+
+
+def _starts(plan: Plan, params: Sequence[Tensor], x: Tensor) -> dict[str, Any]:
+    """Return where states start that do not start at zero, by the names of the works."""
+    cell, named = plan.how.cell, dict(zip(plan.how.names, params, strict=True))
+    found = {n: t.contiguous() for n, t in named.items() if n.startswith("start.")}
+    if not found:
+        found = {f"start.{s}": torch.full((plan.H,), v, dtype=x.dtype) for s, v in cell.starts.items() if v}
+    return found
 
 
 def _own(state: Tensor | None, plan: Plan, like: Tensor) -> Tensor:

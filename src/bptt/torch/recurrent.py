@@ -93,11 +93,11 @@ class Recurrent(torch.nn.Module):
         ----------
         input : (T, N, D), (N, T, D) with ``batch_first``, (T, D), or PackedSequence
         hx : (L·directions, N, H), or a tuple of them where the cell has several states, optional
-            The states before the first step; without N where `input` has none. Default: zeros.
+            The states before the first step; without N where `input` has none. Default: where they start.
         mask : bool, as `input` without its last axis, optional
             Where False the step does not exist for its row: its states are held, the output is zero.
         resets : bool, as `mask`, optional
-            Where True no state crosses the border between the step before and this: what would is zero.
+            Where True no state crosses the border between the step before and this: what would starts anew.
         return_states : bool
             Whether the states after each step are returned, too.
 
@@ -237,7 +237,7 @@ class Recurrent(torch.nn.Module):
         """Return the shapes that the parameters have, of each layer in each direction."""
         ways, D, H, found = 1 + self.bidirectional, self.input_size, self.hidden_size, []
         for k in range(self.num_layers * ways):
-            shapes = layer_shapes(self.cell, D if k < ways else H * ways, H, "two")
+            shapes = layer_shapes(self.cell, D if k < ways else H * ways, H, "two", learn_start=True)
             names, _ = self.layer_params(k)
             turned = slice(None, None, -1 if self.by_rows else 1)
             found.append([shapes[name][turned] for name in names])
@@ -302,6 +302,8 @@ class Recurrent(torch.nn.Module):
                     params = [p.float() for p in params]
                 how = How(self.cell, names, self.by_rows, k % ways == 1, sizes, all_states)
                 own = [s if s is None or ways * self.num_layers == 1 else s[k : k + 1] for s in states]
+                first = loop.starts(self.cell, dict(zip(names, params, strict=True)), x)
+                own = [f.expand(1, N, -1) for f in first] if first and own[0] is None else own
                 if reason is None:
                     found = list(operator.run(how, precision, x, mask, resets, own, params, N, batch_sizes))
                 else:
@@ -311,8 +313,7 @@ class Recurrent(torch.nn.Module):
                     )
                     found[1 : 1 + kinds] = [s.unsqueeze(0) for s in found[1 : 1 + kinds]]
                 if how.reverse and resets is not None:
-                    cut = resets[0].unsqueeze(-1)
-                    found[1 : 1 + kinds] = [s.masked_fill(cut, 0) for s in found[1 : 1 + kinds]]
+                    found[1 : 1 + kinds] = loop.begun(found[1 : 1 + kinds], resets[0], first)
                 runs.append(found)
             x = runs[-1][0] if ways == 1 else torch.cat([found[0] for found in runs[-ways:]], -1)
         if len(runs) == 1:

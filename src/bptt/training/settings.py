@@ -67,6 +67,7 @@ class Settings(DataSettings):
     temporal_penalty: float = setting(0.0, "Cost of the mean square of their steps", "model", "B", least=0)
     bias: BiasCount = setting("one", "Biases: none, one, or two as PyTorch has them", "model")
     output_bias: bool = setting(True, "A bias of the output", "model")
+    learn_start: bool = setting(False, "Learn the states that sequences start from", "model")
     bidirectional: bool = setting(False, "Layers in both directions", "model", jobs=("labels",))
     pool: PoolName = setting(
         "last",

@@ -19,7 +19,8 @@ def arrays_of(model: Model, params: Params, operator: Operator | None) -> Params
     """Return the arrays of a model's graph; `operator` is what its layers are, if they are one."""
     if operator is None:
         return dict(params)
-    arrays = {name: array for name, array in params.items() if not name.startswith("layers.")}
+    arrays = {name: array for name, array in params.items() if name not in model.stack.shapes()}
+    arrays |= {name: array for name, array in params.items() if ".start." in name}
     for layer in range(model.layers):
         ways = [
             operator.arrays(layer_params(params, layer, reverse=way != "")) for way in model.stack.directions

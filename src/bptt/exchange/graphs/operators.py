@@ -51,7 +51,7 @@ class Operator:
         """Return one direction of a layer as ONNX has it: W, R and, where it has them, B and P."""
         if self.like is not None:
             return to_system(self.known, self.like.layer(layer), "onnx")
-        own = {name: array for name, array in layer.items() if name not in PEEPHOLES}
+        own = {name: array for name, array in layer.items() if name not in PEEPHOLES and "." not in name}
         P = np.concatenate([layer[name] for name in PEEPHOLES])[None]
         return to_system(self.known, own, "onnx") | {"P": P}
 

@@ -58,8 +58,6 @@ def add_scan(
     """
     if cell.more:
         raise ConfigError(f"{cell.name} has {cell.more}, which no graph here has")
-    if cell.starts:
-        raise ConfigError(f"{cell.name}: its states start elsewhere than at zero, which no graph here says")
     over = [x, mask] if mask else [x]
     *after, y = graph.add_all(
         "Scan",

@@ -2,7 +2,7 @@
 
 ::
 
-    (0)  h_0        where sequences start from features, of those that begin
+    (0)  h_0        where sequences start elsewhere than at zero, of those that begin
     (1)  x_t        Gather of the embedding, or OneHot
     (2)  h_t        an LSTM, GRU or RNN for each layer; or a Scan, whose body is the cell's equations
          h          pooled
@@ -21,6 +21,7 @@ from bptt.exchange.graphs import operators, scan
 from bptt.exchange.graphs.arrays import arrays_of
 from bptt.exchange.graphs.graph import Graph, Port
 from bptt.nets.model import Model, expect_params
+from bptt.nets.stack import start_of
 from bptt.types import Params
 from bptt.zoo import equations_of
 
@@ -72,7 +73,7 @@ class _Writer:
             graph.inputs.append(Port("lengths", np.int64, ("N",)))
             self.steps = self._steps(source.name)
         states = dict(zip(model.stack.state_names, model.stack.state_names, strict=True))
-        if model.features is not None:
+        if model.features is not None or model.learn_start or model.stack.cell.starts:
             states = self._start(states)
         y, after = self._layers(self._input(source.name), states)
         self._output(self._pooled(y, after))
@@ -98,17 +99,23 @@ class _Writer:
         return graph.add("Less", t, graph.add("Unsqueeze", "lengths", graph.axes(0, 2)))
 
     def _start(self, states: dict[str, str]) -> dict[str, str]:
-        """Return the states before the first step: of sequences that begin here those that features give."""
+        """Return the states before the first step: of sequences that begin here where these start."""
         graph, model = self.graph, self.model
-        graph.inputs.append(Port("features", self.dtype, ("N", model.features or 0)))
-        graph.inputs.append(Port("begins", np.bool_, ("N",)))
-        h_0 = graph.add("Add", graph.add("MatMul", "features", "initial.W"), "initial.b")
-        outputs = model.start.outputs
-        given = dict(zip(outputs, graph.split(h_0, len(outputs), 1), strict=True))
-        begins, zero = graph.add("Unsqueeze", "begins", graph.axes(1)), graph.number(0.0, self.dtype)
-        return {
-            name: graph.add("Where", begins, given.get(name, zero), state) for name, state in states.items()
+        starts = model.stack.cell.starts
+        given = {
+            name: start_of(name)
+            if model.learn_start
+            else graph.number(starts.get(name.rpartition(".")[2], 0.0), self.dtype)
+            for name in states
         }
+        if model.features is not None:
+            graph.inputs.append(Port("features", self.dtype, ("N", model.features)))
+            h_0 = graph.add("Add", graph.add("MatMul", "features", "initial.W"), "initial.b")
+            outputs = model.start.outputs
+            given |= zip(outputs, graph.split(h_0, len(outputs), 1), strict=True)
+        graph.inputs.append(Port("begins", np.bool_, ("N",)))
+        begins = graph.add("Unsqueeze", "begins", graph.axes(1))
+        return {name: graph.add("Where", begins, given[name], state) for name, state in states.items()}
 
     def _input(self, source: str) -> str:
         """Return what the first layer reads: (T, N, D), or tokens."""

@@ -126,6 +126,10 @@ def written(model: Model, params: Params) -> tuple[dict[str, Any], dict[str, Arr
         raise ConfigError(
             "a Keras Sequential has no sequences that start from features: --to torch keeps the weights"
         )
+    if model.learn_start:
+        raise ConfigError(
+            "a Keras Sequential has no states that are learnt: --to torch and --to onnx keep them"
+        )
     dtype = np.result_type(*params.values())
     made, D = Written(dtype.name), model.embedding or model.inputs
     masked, cell = is_masked(model), in_system(model.stack.cell, "keras", "Keras")

@@ -120,6 +120,16 @@ class Compiled:
             found[f"unit.{p}"] = own if len(own) == width else rows.copy(np.broadcast_to(own, (width,)))
         return {"bias": self.bias(params, H, dtype)} | found
 
+    def starts(self, params: Params, H: int, dtype: np.dtype[Any]) -> dict[str, Array]:
+        """Return where states start that do not start at zero, (H,), by the names of parameters."""
+        found = {}
+        for s in self.interface.cell.states:
+            if (name := f"start.{s}") in params:
+                found[name] = np.ascontiguousarray(params[name], dtype)
+            elif number := self.interface.cell.starts.get(s):
+                found[name] = rows.filled((self.interface.cell.width(s, H),), number, dtype)
+        return found
+
     def bias(self, params: Params, H: int, dtype: np.dtype[Any]) -> Array:
         """Return the sum of both biases, as far as they are there, at each gate, (G,)."""
         bias, columns = rows.zeros(self.interface.total(H), dtype), columns_of(self.interface, H)

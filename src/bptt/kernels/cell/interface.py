@@ -19,6 +19,7 @@ sequences of its own. A value has `width` numbers for each row: H, or as many as
 ``a``         (R, G)              out: what the backward reads (`.slots.Slots`)
 ``prev.s``    (R, w)              out: each state before the step
 ``carry.s``   (n, w)              in and out: each state
+``start.s``   (w,), or none       in: where it starts after a reset; none: at zero
 ``y``         (R, w)              out: the outputs
 ``after.s``   (R, w), or none     out: each state after the step; all of them, or none
 ``slots``     (R Σw,)             out: what does not fit into ``a``
@@ -28,6 +29,7 @@ sequences of its own. A value has `width` numbers for each row: H, or as many as
 ``da``        (R, G)              out: the gradient at the pre-activations; may be ``a`` itself
 ``dx``        (R, D), or none     out: the gradient at the input
 ``dcarry.s``  (n, w)              in and out: the gradient at each state
+``dstart.s``  (n, w), or none     in and out: the gradient at what resets have put there
 ``dunit.p``   (n, w)              in and out: the gradient at a parameter of each unit
 ``dgiven.p``  (R, w)              out: the gradient at one of the cell's inputs
 ``dq``        (n, w)              scratch: the gradient at an operand (the widest)
@@ -104,9 +106,9 @@ class Interface:
         common += [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
             "forward": Fields([*common, "tokens", "table", "x", "bias", "y"]
-                              + [f"carry.{s}" for s in eq.states] + [f"after.{s}" for s in eq.states]),
+                              + [f"{of}.{s}" for of in ("carry", "after", "start") for s in eq.states]),
             "backward": Fields([*common, "da", "dy", "dx", "dq"]
-                               + [f"dcarry.{s}" for s in eq.states] + [f"dafter.{s}" for s in eq.states]
+                               + [f"{of}.{s}" for of in ("dcarry", "dafter", "dstart") for s in eq.states]
                                + [f"dunit.{p}" for p in self.learnt] + [f"dgiven.{p}" for p in cell.inputs]),
         }  # fmt: skip
 

@@ -141,8 +141,12 @@ class _Forward(Loop):
         """Keep the states as the step finds them: those carried, or after a reset the first."""
         with self.b.if_then(self.flag("reset", row)):
             for s in self.eq.states:
-                start = self.eq.starts.get(s, 0.0)
-                self.fill(self.state("carry", s, j), self.width(self.axes[s]), start)
+                at, width = self.state("carry", s, j), self.width(self.axes[s])
+                with self.b.if_else(self.there(f"start.{s}")) as (then, otherwise):
+                    with then:
+                        self.copy(self.pointer(f"start.{s}"), at, width)
+                    with otherwise:
+                        self.fill(at, width)
         for s in self.eq.states:
             if s not in self.late:
                 self.copy(self.state("carry", s, j), self.state("prev", s, row), self.width(self.axes[s]))
@@ -174,7 +178,8 @@ class _Forward(Loop):
         self.sequence = j
         slots = self.slots
         for name in p.kept:
-            write, ends = name in slots.extra and (p is not self.d.main or name not in slots.early), ()
+            ends: tuple[str, ...] = ()
+            write = name in slots.extra and (p is not self.d.main or name not in slots.early)
             if name in slots.block and name not in self.eq.gates:
                 write, ends = True, (self.eq.gates[slots.block[name]],)
             if write:
@@ -220,7 +225,10 @@ class _Backward(Loop):
                 self.back("W", self.row("dx", start, D), start, n, D)
             with count_loop(b, n) as j, b.if_then(self.flag("reset", b.add(start, j))):
                 for s in eq.states:
-                    self.fill(self.state("dcarry", s, j), self.width(self.axes[s]))
+                    at, width = self.state("dcarry", s, j), self.width(self.axes[s])
+                    with b.if_then(self.there(f"dstart.{s}")):
+                        self.copy(at, self.state("dstart", s, j), width, add=True)
+                    self.fill(at, width)
 
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""

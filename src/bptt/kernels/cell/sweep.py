@@ -21,7 +21,7 @@ from bptt.layer import threads
 from bptt.layer.columns import Columns
 from bptt.types import Array
 
-_OF_SEQUENCES = ("carry.", "dcarry.", "dunit.", "dq", "narrow")
+_OF_SEQUENCES = ("carry.", "dcarry.", "dstart.", "dunit.", "dq", "narrow")
 """Names of arrays that have a row for each sequence, not for each step of each."""
 
 

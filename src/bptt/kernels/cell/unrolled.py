@@ -13,7 +13,7 @@ from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.planned import USED_UP, Layer, PlannedRun
 from bptt.kernels.cell.rows import rows_of
 from bptt.kernels.cell.sweep import Sweep
-from bptt.kernels.ops.rows import add, copy, filled, take, zeros
+from bptt.kernels.ops.rows import add, copy, take, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.program import Shaped
@@ -88,10 +88,9 @@ def run(
     tokens = x.ndim == 2
     sweep = Sweep(compiled, rows, N, H, 0 if tokens else x.shape[2])
     given = np.ascontiguousarray(rows.enter(x), np.int64 if tokens else dtype)
-    kept = compiled.room(rows.total, H, dtype)
+    kept, starts = compiled.room(rows.total, H, dtype), compiled.starts(params, H, dtype)
     for i, s in enumerate(cell.states):
-        start = cell.starts.get(s, 0.0)
-        own = None if states is None else rows.sort(states[i])
+        start, own = starts.get(f"start.{s}"), None if states is None else rows.sort(states[i])
         kept[f"carry.{s}"] = _own(own, N, cell.width(s, H), dtype, start)
     weights = compiled.small(params, dtype)
     weights |= {name: params[name].astype(dtype, copy=False) for name in compiled.matrices}
@@ -103,13 +102,14 @@ def run(
         else:
             each = rows.enter(params[name])
         weights[f"unit.{name}"] = np.ascontiguousarray(each, dtype)
-    sweep.forward(kept | weights | {"tokens" if tokens else "x": given})
+    sweep.forward(kept | weights | starts | {"tokens" if tokens else "x": given})
     y = rows.leave(kept.pop("y"))
     final = tuple(
-        _cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset, cell.starts.get(s, 0.0)) for s in cell.states
+        _cut(rows.unsort(kept.pop(f"carry.{s}")), is_reset, starts.get(f"start.{s}", 0.0))
+        for s in cell.states
     )
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
-    return KernelRun(y, final, sweep, is_reset, params, given, kept)
+    return KernelRun(y, final, sweep, is_reset, params, given, kept, states is None)
 
 
 def _is_x(name: str, cell: Cell) -> bool:
@@ -117,16 +117,26 @@ def _is_x(name: str, cell: Cell) -> bool:
     return name == "x" and name in cell.inputs
 
 
-def _own(states: Array | None, N: int, width: int, dtype: np.dtype[Any], start: float = 0.0) -> Array:
-    """Return a copy of states, or of their gradient, (N, width); their start where there are none."""
-    return filled((N, width), start, dtype) if states is None else copy(states.astype(dtype, copy=False))
+def _own(states: Array | None, N: int, width: int, dtype: np.dtype[Any], start: Array | None = None) -> Array:
+    """Return a copy of states, or of their gradient, (N, w); their start, or zeros, where there are none."""
+    if states is not None:
+        return copy(states.astype(dtype, copy=False))
+    return zeros((N, width), dtype) if start is None else copy(np.broadcast_to(start, (N, width)))
 
 
-def _cut(states: Array, is_reset: Array | None, start: float = 0.0) -> Array:
+def _cut(states: Array, is_reset: Array | None, start: Array | float = 0.0) -> Array:
     """Make final states, or their gradient, as they start where the last border of the loop is a reset."""
     if is_reset is not None:
         states[is_reset] = start
     return states
+
+
+def _put(dstates: Array, is_reset: Array | None) -> Array:
+    """Return the gradient at what the last border of the loop has put into final states, (N, H)."""
+    put = zeros(dstates.shape, dstates.dtype)
+    if is_reset is not None:
+        put[is_reset] = dstates[is_reset]
+    return put
 
 
 def _taken(part: Part, da: Array) -> Array:
@@ -150,6 +160,7 @@ class KernelRun:
     _params: Params
     _x: Array  # as the loops read it: a row for each step
     _kept: dict[str, Array]
+    _begins: bool  # at the starts, no states having been given
 
     def backward(
         self, dy: Array | None = None, dstates: States | None = None, *, overwrite: bool = False
@@ -187,6 +198,8 @@ class KernelRun:
         arrays |= {name: params[name].astype(dtype, copy=False) for name in matrices}
         for i, s in enumerate(cell.states):
             own = _own(None if dstates is None else dstates[i], N, cell.width(s, H), dtype)
+            if (start := f"start.{s}") in params:
+                arrays[f"d{start}"] = _put(own, self._is_reset)
             arrays[f"dcarry.{s}"] = rows.sort(own if dstates is None else _cut(own, self._is_reset))
         arrays |= {f"dunit.{p}": zeros((N, cell.width(p, H)), dtype) for p in k.learnt}
         arrays |= {f"dgiven.{p}": memory.empty((rows.total, cell.width(p, H)), dtype) for p in cell.inputs}
@@ -206,6 +219,10 @@ class KernelRun:
         grads = {name: sums[f"d{name}"] for name in (*matrices, "b", "b_h") if name in params}
         grads |= {p: column_sums(arrays[f"dunit.{p}"]) for p in k.learnt}
         grads |= {p: column_sums(grads[p].reshape(-1, 1)) for p in k.learnt if p in cell.scalars}
+        for start in (f"start.{s}" for s in cell.states if f"start.{s}" in params):
+            grads[start] = column_sums(arrays[f"d{start}"])
+            if self._begins:
+                column_sums(arrays[f"dcarry.{start.removeprefix('start.')}"], grads[start])
         dx = None if tokens else arrays["dx"]
         for p in cell.inputs:
             if not _is_x(p, cell):

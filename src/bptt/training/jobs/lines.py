@@ -113,7 +113,8 @@ class Lines(Experiment):
     @property
     def measured(self) -> str:
         """How the validation loss is taken."""
-        start = "its condition" if self.model.features else "a zero state"
+        start = "a learnt state" if self.model.learn_start else "a zero state"
+        start = "its condition" if self.model.features else start
         return f"each {self.form.unit} from {start}, its end counted{unknown_part(self.facts)}"
 
     @cached_property
