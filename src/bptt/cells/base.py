@@ -31,6 +31,7 @@ from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
+from bptt.maps import Map
 from bptt.types import Array, Generator
 
 States: TypeAlias = tuple[Array, ...]
@@ -63,6 +64,9 @@ class Cell(ABC):
         Where states start that do not start at zero; a reset puts them there, too.
     bias : bool
         Whether the gates have biases at all.
+    maps : dict
+        What matrices are made of (see :mod:`bptt.layer.mapped`): by ``U.`` or ``W.`` and a gate, or U or W whole,
+        a map, or another such name, whose matrix this one is.
     """
 
     name: str
@@ -76,6 +80,7 @@ class Cell(ABC):
     scalars: tuple[str, ...] = ()
     starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
+    maps: Mapping[str, Map | str] = MappingProxyType({})
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -84,6 +89,11 @@ class Cell(ABC):
             for feeds in ("from_x", "from_h"):
                 if feeds not in cls.__dict__:
                     setattr(cls, feeds, cls.gates)
+
+    @property
+    def plain(self) -> "Cell":
+        """The cell without its maps, which runs on the matrices that they make."""
+        return self
 
     @abstractmethod
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:

@@ -1,8 +1,10 @@
 """A cell that is its equations: forward as they are written, backward as it is derived from them."""
 
+import ast
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
@@ -12,6 +14,7 @@ from bptt.cells import Cache, Cell, States, blocks
 from bptt.derive.equations import EquationError, Equations, Start
 from bptt.derive.origin import place, read_function
 from bptt.derive.reader import read
+from bptt.derive.source import FunctionText
 from bptt.errors import ZeroGradientWarning
 from bptt.types import Array, Generator
 
@@ -64,7 +67,17 @@ class EquationCell(Cell):
         self.scalars = equations.scalars
         self.starts = equations.starts
         self.bias = equations.bias
+        self.maps = equations.maps
         self._init = init
+
+    @cached_property
+    def plain(self) -> "EquationCell":  # type: ignore[override]
+        """The cell without its maps."""
+        if not self.maps:
+            return self
+        made = EquationCell(without_maps(self.equations), self._init)
+        made.given = self.given
+        return made
 
     @cached_property
     def derivation(self) -> "Derivation":
@@ -181,7 +194,7 @@ class EquationCell(Cell):
                 f"{self.name}: init= is a function that another process cannot import ({error}): "
                 'give numbers, init={"a_f": 1.0}, or define it with def in a module that can be imported'
             ) from None
-        return _from_text, (self.equations.text, self.name, self._init)
+        return _from_text, (self.plain.equations.text, self.name, self._init, dict(self.maps))
 
     def _arguments(self, a: Array, states: States) -> dict[str, Array]:
         values = (*blocks(a, len(self.gates)), *states)
@@ -202,6 +215,7 @@ def cell(
     scalars: str | Mapping[str, Start] = "",
     start: Mapping[str, float] | None = None,
     operand: Mapping[str, str] | None = None,
+    maps: Mapping[str, Any] | None = None,
     bias: bool = True,
     init: Init | Mapping[str, float] | None = None,
     name: str | None = None,
@@ -227,6 +241,9 @@ def cell(
         Where states start, and after a reset start anew: ``{"m": -1e38}``. Default: zeros.
     operand : dict, optional
         ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
+    maps : dict, optional
+        ``{"a_h": "antisymmetric(0.01)"}``: the matrix U of a_h is made of others (see :mod:`bptt.maps`); ``W.a_h``
+        is its W, U and W are those of all gates, ``{"u_2": "u_1"}`` is the same matrix once more.
     bias : bool
         Whether the gates have biases.
     init : dict or function, optional
@@ -259,6 +276,7 @@ def cell(
     options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
     options |= {"scalars": scalars, "start": {} if start is None else start}
     options["operand"] = {} if operand is None else operand
+    options["maps"] = {} if maps is None else maps
     if name is not None:
         options["name"] = name
 
@@ -284,9 +302,20 @@ def _init(name: str, init: Any) -> Init | dict[str, Any] | None:
     return dict(init)
 
 
-def _from_text(text: str, name: str, init: Any) -> EquationCell:
+def without_maps(equations: Equations) -> Equations:
+    """Return equations whose matrices are learnt as they are."""
+    function = ast.parse(equations.text).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    (decorator,) = function.decorator_list
+    assert isinstance(decorator, ast.Call)
+    decorator.keywords = [k for k in decorator.keywords if k.arg != "maps"]
+    return replace(equations, maps={}, text=ast.unparse(function) + "\n")
+
+
+def _from_text(text: str, name: str, init: Any, maps: Mapping[str, Any] | None = None) -> EquationCell:
     """Return a cell of its equations, for pickle."""
-    made = EquationCell(read(text, name=name), init)
+    options = FunctionText(text, None, "<equations>", 1).options() | {"maps": maps or {}}
+    made = EquationCell(read(text, name=name, options=options), init)
     made.__doc__ = made.equations.doc or None
     return made
 

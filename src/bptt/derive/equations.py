@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bptt.errors import BpttError
+from bptt.maps import Map
 
 Start = float | tuple[float, float]
 """Where a parameter starts: a number, or the bounds between which it is drawn."""
@@ -105,6 +106,8 @@ class Equations:
     statements : tuple of Statement
     bias : bool
         Whether the gates have biases.
+    maps : dict
+        What matrices are made of, as `Cell.maps` has it.
     text : str
         The function with its decorator, complete in itself: read again, it gives the same equations.
     """
@@ -119,6 +122,7 @@ class Equations:
     bias: bool = True
     scalars: tuple[str, ...] = ()
     starts: dict[str, float] = field(default_factory=dict)
+    maps: dict[str, Map | str] = field(default_factory=dict)
     doc: str = ""
     text: str = field(default="", repr=False)
 

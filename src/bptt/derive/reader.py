@@ -8,6 +8,7 @@ from dataclasses import replace
 from bptt.derive.equations import Equations
 from bptt.derive.expressions import Expressions
 from bptt.derive.helpers import Helper, HelperText, helper
+from bptt.derive.mapping import as_text
 from bptt.derive.signature import signature
 from bptt.derive.source import SETS, FunctionText, Known, literal, own_nodes
 
@@ -128,6 +129,7 @@ class Reader:
             bias=it.bias,
             scalars=it.scalars,
             starts=it.starts,
+            maps=it.maps,
             doc=ast.get_docstring(self.function) or "",
             text=self._canonical(),
         )
@@ -292,6 +294,8 @@ class Reader:
                 if argument.arg in self.constants:
                     values[-k] = literal(self.constants[argument.arg])
         shown = {k: v for k, v in self.options.items() if k not in ("init", "name") and v not in ({}, "")}
+        if self.signature.maps:
+            shown["maps"] = {name: as_text(made) for name, made in self.signature.maps.items()}
         if self.source.name != self.source.own_name:
             shown["name"] = self.source.name
         keywords = [ast.keyword(k, ast.parse(repr(v), mode="eval").body) for k, v in shown.items()]

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bptt.derive.equations import Start
+from bptt.derive.mapping import mapped
 from bptt.derive.source import FunctionText, is_in_range, plain_name
+from bptt.maps import Map
 
-OPTIONS = ("state", "params", "scalars", "start", "operand", "bias", "init", "name")
+OPTIONS = ("state", "params", "scalars", "start", "operand", "maps", "bias", "init", "name")
 
 _LAYER = ("W", "U", "b", "b_h")
 """The names of a layer's own arrays."""
@@ -27,6 +29,7 @@ class Signature:
     bias: bool
     scalars: tuple[str, ...]  # of the params, those that are one number of the layer
     starts: dict[str, float]  # of the states that do not start at zero
+    maps: dict[str, Map | str]
     stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 
@@ -84,8 +87,11 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
         raise source.wrong("a cell has at least one gate: an argument such as a_h")
     _no_clash(source, gates, params)
     operand = _operand(source, options.get("operand", {}), gates)
+    maps = mapped(source, options.get("maps", {}), gates)
     constants = {argument.arg: value for argument, value in defaults.items()}
-    return Signature(tuple(gates), states, params, constants, operand, bias, tuple(scalars), starts, stands)
+    return Signature(
+        tuple(gates), states, params, constants, operand, bias, tuple(scalars), starts, maps, stands
+    )
 
 
 def _is_gate(name: str) -> bool:

@@ -19,6 +19,7 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError
 from bptt.kernels.runtime.tape import recording
+from bptt.layer.mapped import MappedRun, made
 from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
-LayerRun: TypeAlias = "Unrolled | KernelRun | PlannedRun"
+LayerRun: TypeAlias = "Unrolled | KernelRun | PlannedRun | MappedRun"
 """A layer run through time: ``y``, ``states``, ``backward``."""
 
 DTYPES = ("float32", "float64")
@@ -71,7 +72,8 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,). Any of float32, float64, complex128.
+        itself, (H,); and where a matrix has a map what it is made of, as ``"U.a_h.M"``, in place of its columns.
+        Any of float32, float64, complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
@@ -113,6 +115,12 @@ def unroll(
     True
     """
     cell = get(cell)
+    if cell.maps:
+        run = unroll(
+            cell.plain, made(cell, params), x, states,
+            mask=mask, reset=reset, reverse=reverse, backend=backend, precision=precision,
+        )  # fmt: skip
+        return MappedRun(cell, params, run)
     dtype = dtype_of(params, x, states)
     compiled = kernel(backend, cell, dtype, precision)
     if compiled is None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ShapeError
+from bptt.layer.mapped import raw_shapes
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
@@ -30,7 +31,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     shapes: Shapes = {"W": (D, Gx), "U": (H, Gh)}
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
-    return shapes | {name: cell.unit_shape(name, H) for name in cell.units}
+    shapes |= {name: cell.unit_shape(name, H) for name in cell.units}
+    return raw_shapes(cell, D, H, shapes) if cell.maps else shapes
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError
+from bptt.layer import mapped
 from bptt.types import Array, BiasCount, Dtype, Generator, Params
 
 InitName: TypeAlias = Literal["uniform", "normal", "fan-in", "scaled", "orthogonal"]
@@ -76,13 +77,18 @@ class Init:
         bias: BiasCount = "one",
         dtype: Dtype = np.float32,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer.
+
+        Where matrices have maps: what these are made of, and the columns of W and U that have none.
+        """
         x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         params = {
             "W": np.hstack([np.empty((D, 0)), *(self._matrix(rng, D, H, H, H + D) for _ in x_gates)]),
             "U": np.hstack([np.empty((H, 0)), *(draw_U(rng, D, H) for _ in h_gates)]),
         }
+        if cell.maps:
+            params = mapped.start(cell, rng, params)
         wished = cell.start(rng, H)
         if bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {bias!r}")

@@ -26,7 +26,7 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import activation, dropout, weightdrop
+from bptt.nets import activation, dropout, mapped, weightdrop
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
@@ -256,6 +256,19 @@ class Model:
         return any((*parts, self.recurrent_dropout, self.zoneout, self.zoneout_cell))
 
     @cached_property
+    def plain(self) -> "Model":
+        """The model whose matrices are as the layers use them; itself where its cell has no maps."""
+        cell = get(self.cell)
+        return replace(self, cell=cell.plain) if cell.maps else self
+
+    def unmapped(self, params: Params) -> tuple["Model", Params]:
+        """Return the plain model, and the parameters with the matrices that the cell's maps make."""
+        if self.plain is self:
+            return self, params
+        expect_params(params, self.shapes)
+        return self.plain, self.stack.made(params)
+
+    @cached_property
     def start(self) -> Start:
         """The part before the first step."""
         return Start(self.features, self.stack)
@@ -359,6 +372,10 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            back = plain.backprop(made, batch, state, rng=rng)
+            return back._replace(grads=mapped.gradients(self.stack, params, back.grads))
         noting = dropout.Noting(rng) if rng is not None and self.draws else None
         found = self._planned.run("backprop", params, batch, state, noting)
         if found is not None:
@@ -381,11 +398,15 @@ class Model:
 
     def bound(
         self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
-    ) -> Bound | None:
+    ) -> "Bound | mapped.MappedBound | None":
         """Return `backprop` over parameters that stay where they are, for batches of a form.
 
         None where there is no program for such batches, or not yet: they are made at the second.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            inner = plain.bound(made, batch, state, rng=rng)
+            return None if inner is None else mapped.MappedBound(self.stack, params, made, inner)
         return self._planned.bind(params, batch, state, rng if self.draws else None)
 
     def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
@@ -414,6 +435,9 @@ class Model:
         Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
         batch = Batch.of(inputs, targets, **flags)
+        if self.plain is not self:
+            plain, params = self.unmapped(params)
+            return plain.losses(params, batch, state=state)
         found = self._planned.run("losses", params, batch, state)
         if found is None:
             batch = self._checked(params, batch, state)
@@ -445,7 +469,7 @@ class Model:
         *,
         rng: Generator | None = None,
         **flags: Unpack[Flags],
-    ) -> "ModelRun":
+    ) -> "ModelRun | mapped.MappedModelRun":
         """Run the model over a sequence and keep what its backward needs.
 
         Parameters are those of `loss_and_grads`.
@@ -455,6 +479,10 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), or (1, N, K) with a pool, ``state``, and ``backward``.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            inner = plain.forward(made, Batch.of(inputs, **flags), state, rng=rng)
+            return mapped.MappedModelRun(self.stack, params, inner)
         batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
             run = self._run(params, batch, state, rng)

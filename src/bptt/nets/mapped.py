@@ -1,0 +1,66 @@
+"""A model's steps on the matrices that its cell's maps make: maps before, their pullbacks after."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bptt.nets.planned import Bound
+from bptt.nets.stack import Stack
+from bptt.types import Array, Batch, Generator, Gradients, Params
+
+if TYPE_CHECKING:
+    from bptt.nets.model import ModelRun
+
+
+def gradients(stack: Stack, params: Params, grads: Gradients[Params]) -> Gradients[Params]:
+    """Return gradients with those at the parameters taken back through the maps."""
+    return grads._replace(params=stack.pulled_back(params, grads.params))
+
+
+class MappedModelRun:
+    """A model run over a sequence, as :class:`bptt.ModelRun` is."""
+
+    def __init__(self, stack: Stack, params: Params, run: "ModelRun | MappedModelRun") -> None:
+        self.outputs: Array = run.outputs
+        self.state: Params = run.state
+        self._stack, self._params, self._run = stack, params, run
+
+    def backward(
+        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
+    ) -> Gradients[Params]:
+        """Backpropagate from the gradient at the outputs; see :meth:`bptt.ModelRun.backward`."""
+        return gradients(
+            self._stack, self._params, self._run.backward(doutputs, dstate, overwrite=overwrite)
+        )
+
+
+class MappedBound:
+    """A model's program over the matrices that maps make anew at each step, as `Bound` is.
+
+    Attributes
+    ----------
+    results : dict of arrays
+        What the last run found, with the gradients at the parameters themselves; the next writes over it.
+    """
+
+    def __init__(self, stack: Stack, params: Params, made: Params, bound: "Bound | MappedBound") -> None:
+        self._stack, self._params, self._made, self._bound = stack, params, made, bound
+        left = {name: array for name, array in bound.results.items() if name not in self._names(made)}
+        self._own = {f"d.{name}": np.empty_like(array) for name, array in params.items()}
+        self.results = {name: array for name, array in left.items() if name != "squares"} | self._own
+
+    @staticmethod
+    def _names(made: Params) -> set[str]:
+        return {f"d.{name}" for name in made}
+
+    def run(self, batch: Batch, state: Params | None, rng: Generator | None = None) -> bool:
+        """Run over a batch of the form; False where it does not, for something is not as it must be."""
+        for name, array in self._stack.made(self._params).items():
+            if array is not self._made[name]:
+                np.copyto(self._made[name], array)
+        if not self._bound.run(batch, state, rng):
+            return False
+        found = {name[2:]: self._bound.results[name] for name in self._names(self._made)}
+        for name, array in self._stack.pulled_back(self._params, found).items():
+            np.copyto(self._own[f"d.{name}"], array)
+        return True
