@@ -265,7 +265,7 @@ def kernel(
     ConfigError
         If there is no such backend, or a kernel is asked for where there can be none.
     """
-    return _kernel(backend, cell, dtype, precision, os.environ.get("BPTT_TARGET", ""))
+    return _kernel(backend, cell.plain, dtype, precision, os.environ.get("BPTT_TARGET", ""))
 
 
 @cache

@@ -29,9 +29,7 @@ class MappedModelRun:
         self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
     ) -> Gradients[Params]:
         """Backpropagate from the gradient at the outputs; see :meth:`bptt.ModelRun.backward`."""
-        return gradients(
-            self._stack, self._params, self._run.backward(doutputs, dstate, overwrite=overwrite)
-        )
+        return gradients(self._stack, self._params, self._run.backward(doutputs, dstate, overwrite=overwrite))
 
 
 class MappedBound:
