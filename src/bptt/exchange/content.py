@@ -55,7 +55,9 @@ class Content:
         if RUN in self.notes:
             return self
         model, params = self.model.unmapped(self.params)
-        return replace(self, model=model, params=params, notes=self.notes | {RUN: _noted(model, Settings(), {})})
+        return replace(
+            self, model=model, params=params, notes=self.notes | {RUN: _noted(model, Settings(), {})}
+        )
 
     @property
     def step(self) -> int:

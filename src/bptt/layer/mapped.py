@@ -50,10 +50,10 @@ def _mapped(cell: Cell, D: int, H: int) -> Iterator[tuple[str, Map | str, Block]
     """Yield each map or what serves in its place, by its name, with its block."""
     known = blocks(cell, D, H)
     for name, made in cell.maps.items():
-        yield name, made, known[_gate(name)]
+        yield name, made, known[gate_of(name)]
 
 
-def _gate(name: str) -> str:
+def gate_of(name: str) -> str:
     """Return a block's name by the gate's own: a_h is the gate h."""
     matrix, dot, gate = name.partition(".")
     return f"{matrix}{dot}{gate.removeprefix('a_')}"
@@ -68,7 +68,7 @@ def raw_shapes(cell: Cell, D: int, H: int, whole: Shapes) -> Shapes:
         if isinstance(made, Map):
             _prove(made, *block.sizes)
             found |= {f"{name}.{raw}": shape for raw, shape in made.shapes(*block.sizes).items()}
-        elif (other := blocks(cell, D, H)[_gate(made)]).sizes != block.sizes:
+        elif (other := blocks(cell, D, H)[gate_of(made)]).sizes != block.sizes:
             raise ConfigError(
                 f"{cell.name}: the matrix of {name} is {block.sizes}, and cannot be that of {made}, {other.sizes}"
             )
@@ -112,7 +112,7 @@ def made(cell: Cell, params: Params) -> Params:
                 found[block.matrix][:, block.columns] = each.forward(raw, *block.sizes)
     for name, each, block in _mapped(cell, D, H):
         if isinstance(each, str):
-            other = whole[_gate(each)]
+            other = whole[gate_of(each)]
             found[block.matrix][:, block.columns] = found[other.matrix][:, other.columns]
     return found
 
@@ -125,7 +125,7 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
         found[matrix] = grads[matrix].copy()
     for name, each, block in _mapped(cell, D, H):
         if isinstance(each, str):
-            other = whole[_gate(each)]
+            other = whole[gate_of(each)]
             found[other.matrix][:, other.columns] += found[block.matrix][:, block.columns]
     with one_blas_thread(), np.errstate(all="ignore"):
         for name, each, block in _mapped(cell, D, H):

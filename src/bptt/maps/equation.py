@@ -11,7 +11,7 @@ from bptt.errors import ConfigError
 from bptt.maps.base import Map
 from bptt.maps.functions import CONSTANTS, FUNCTIONS
 from bptt.maps.pullback import BACK, REDUCED, pullback
-from bptt.maps.text import ARRAY, IDENTITY, RESULT, Line, Sizes, lines_of, raw_names, shape_of
+from bptt.maps.text import ARRAY, IDENTITY, RESULT, Line, Sizes, code_of, lines_of, raw_names, shape_of
 from bptt.types import Array, Generator, Params, Shapes
 
 Size = int | str
@@ -148,17 +148,8 @@ def _run(lines: Sequence[Line], env: Mapping[str, Array], sizes: Sizes, dtype: n
     found: dict[str, Any] = dict(env)
     names = _namespace(sizes, dtype)
     for name, expr in lines:
-        found[name] = eval(_code(expr), names, found)
+        found[name] = eval(code_of(expr), names, found)
     return found
-
-
-@lru_cache(1024)
-def _compiled(text: str) -> Any:
-    return compile(text, "<a map>", "eval")
-
-
-def _code(expr: ast.expr) -> Any:
-    return _compiled(ast.unparse(expr))
 
 
 @cache

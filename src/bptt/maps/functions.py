@@ -111,11 +111,13 @@ def blocks_back(B: Array, d: Array) -> Array:
     return found
 
 
-def _circles(n: int) -> Array:
+def circles(n: int) -> Array:
+    """Return which entry of a vector stands where in its circulant matrix (n, n)."""
     return (np.arange(n) - np.arange(n)[:, None]) % n
 
 
-def _diagonals(length: int) -> Array:
+def diagonals(length: int) -> Array:
+    """Return which entry of a vector stands where in its Toeplitz matrix."""
     n = (length + 1) // 2
     return np.arange(n) - np.arange(n)[:, None] + n - 1
 
@@ -191,8 +193,8 @@ FUNCTIONS: dict[str, Function] = {
     "blocks": Function(blocks, _of_blocks, {0: blocks_back}),
     "kron": Function(np.kron, _of_kron, {0: kron_back_a, 1: kron_back_b}),
     "diag": Function(np.diag, lambda v: 2 * (_vector(v),), {0: lambda v, d: np.diagonal(d).copy()}),
-    "circulant": _gathered(_circles),
-    "toeplitz": _gathered(_diagonals),
+    "circulant": _gathered(circles),
+    "toeplitz": _gathered(diagonals),
     "sum": Function(
         lambda X, axis: X.sum(axis=int(axis), keepdims=True),
         _of_sum,

@@ -13,6 +13,8 @@ import ast
 import math
 import operator
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from types import CodeType
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +87,8 @@ class _Lines:
         assert isinstance(body[-1], ast.Expr)
         self.add(RESULT, body[-1].value)
         self.made = tuple(self.lines)
+        if hidden := [n for n in sorted(self.named) if n.startswith("_")]:
+            raise self.wrong(f"{hidden[0]}: a name begins with a letter")
         if taken := self.named & {RESULT, *(f"d{n}" for n in (*self.named, RESULT))}:
             raise self.wrong(f"{min(taken)} is what a gradient or the matrix is called: choose another name")
 
@@ -186,6 +190,16 @@ def _value(node: ast.expr) -> float:
     assert isinstance(node, ast.Constant)
     assert isinstance(node.value, int | float)
     return float(node.value)
+
+
+def code_of(expr: ast.expr) -> CodeType:
+    """Return an expression as code."""
+    return _compiled(ast.unparse(expr))
+
+
+@lru_cache(1024)
+def _compiled(text: str) -> CodeType:
+    return compile(text, "<a map>", "eval")
 
 
 def names_in(node: ast.expr) -> Iterator[str]:
