@@ -65,8 +65,8 @@ class Cell(ABC):
     bias : bool
         Whether the gates have biases at all.
     maps : dict
-        What matrices are made of (see :mod:`bptt.layer.mapped`): by ``U.`` or ``W.`` and a gate, or U or W whole,
-        a map, or another such name, whose matrix this one is.
+        What matrices are made of (see :mod:`bptt.layer.mapped`): by ``U.`` or ``W.`` and a gate, or U or W
+        whole, a map, or another such name, whose matrix this one is.
     """
 
     name: str

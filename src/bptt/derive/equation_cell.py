@@ -71,7 +71,7 @@ class EquationCell(Cell):
         self._init = init
 
     @cached_property
-    def plain(self) -> "EquationCell":  # type: ignore[override]
+    def plain(self) -> "EquationCell":
         """The cell without its maps."""
         if not self.maps:
             return self
@@ -242,8 +242,8 @@ def cell(
     operand : dict, optional
         ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
     maps : dict, optional
-        ``{"a_h": "antisymmetric(0.01)"}``: the matrix U of a_h is made of others (see :mod:`bptt.maps`); ``W.a_h``
-        is its W, U and W are those of all gates, ``{"u_2": "u_1"}`` is the same matrix once more.
+        ``{"a_h": "antisymmetric(0.01)"}``: the matrix U of a_h is made of others (see :mod:`bptt.maps`);
+        ``W.a_h`` is its W, U and W are those of all gates, ``{"u_2": "u_1"}`` is the same matrix once more.
     bias : bool
         Whether the gates have biases.
     init : dict or function, optional

@@ -11,7 +11,7 @@ _WANTED = 'maps= must be matrices and maps, as in {"a_h": "antisymmetric(0.01)"}
 
 
 def mapped(source: FunctionText, given: object, gates: Sequence[str]) -> dict[str, Map | str]:
-    """Return each matrix's map by the matrix's whole name, such as U.a_h, or the name of one that serves for it.
+    """Return each matrix's map, or the name of one that serves for it, by its whole name, such as U.a_h.
 
     Raises
     ------

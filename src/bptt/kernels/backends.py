@@ -72,8 +72,8 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,); and where a matrix has a map what it is made of, as ``"U.a_h.M"``, in place of its columns.
-        Any of float32, float64, complex128.
+        itself, (H,); and where a matrix has a map what it is made of, as ``"U.a_h.M"``, for its columns. Any
+        of float32, float64, complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional

@@ -5,8 +5,8 @@
     (1)  U = forward(raw)          once before the loop, for each block that has a map
     (2)  draw = pullback(raw, dU)  once after the sums over time; of a matrix that serves twice, of both dU
 
-A layer's parameters are then ``W`` and ``U`` with the columns that have no map, and ``U.a_h.M`` and so on: the
-block, and the map's own name for the array.
+A layer's parameters are then ``W`` and ``U`` with the columns that have no map, and ``U.a_h.M`` and so on:
+the block, and the map's own name for the array.
 """
 
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Block(NamedTuple):
 
 
 def blocks(cell: Cell, D: int, H: int) -> dict[str, Block]:
-    """Return every block that can have a map: W and U whole, and each gate's by ``W.`` or ``U.`` and its name."""
+    """Return every block that can have a map: W and U, and each gate's by ``W.`` or ``U.`` and its name."""
     found = {}
     for matrix, rows, gates in (("W", D, cell.from_x), ("U", H, cell.from_h + cell.from_q)):
         found[matrix] = Block(matrix, rows, slice(0, len(gates) * H))
@@ -70,14 +70,14 @@ def raw_shapes(cell: Cell, D: int, H: int, whole: Shapes) -> Shapes:
             found |= {f"{name}.{raw}": shape for raw, shape in made.shapes(*block.sizes).items()}
         elif (other := blocks(cell, D, H)[gate_of(made)]).sizes != block.sizes:
             raise ConfigError(
-                f"{cell.name}: the matrix of {name} is {block.sizes}, and cannot be that of {made}, {other.sizes}"
+                f"{cell.name}: {name} is {block.sizes}, and cannot be the matrix of {made}, {other.sizes}"
             )
     matrices = {name: left.pop(name) for name in ("W", "U")}
     return matrices | found | left
 
 
 def start(cell: Cell, rng: Generator, params: Params) -> Params:
-    """Return where a layer's W, U and raw arrays start, from matrices W and U as they are drawn without maps."""
+    """Return where a layer's W, U and raw arrays start, from W and U as they are drawn without maps."""
     D, H = len(params["W"]), len(params["U"])
     found = {matrix: params[matrix][:, _unmapped(cell, D, H, matrix)] for matrix in ("W", "U")}
     for name, each, block in _mapped(cell, D, H):
@@ -110,7 +110,7 @@ def made(cell: Cell, params: Params) -> Params:
                     del found[f"{name}.{array}"]
                 _prove(each, *block.sizes)
                 found[block.matrix][:, block.columns] = each.forward(raw, *block.sizes)
-    for name, each, block in _mapped(cell, D, H):
+    for _, each, block in _mapped(cell, D, H):
         if isinstance(each, str):
             other = whole[gate_of(each)]
             found[block.matrix][:, block.columns] = found[other.matrix][:, other.columns]
@@ -123,7 +123,7 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
     whole, found = blocks(cell, D, H), dict(grads)
     for matrix in {block.matrix: "" for _, _, block in _mapped(cell, D, H)}:
         found[matrix] = grads[matrix].copy()
-    for name, each, block in _mapped(cell, D, H):
+    for _, each, block in _mapped(cell, D, H):
         if isinstance(each, str):
             other = whole[gate_of(each)]
             found[other.matrix][:, other.columns] += found[block.matrix][:, block.columns]

@@ -1,4 +1,4 @@
-"""Maps: a gate's matrix made of raw arrays once before the loop through time, and its gradient taken back once after.
+"""Maps: matrices made of raw arrays once before the loop through time, their gradients taken back once after.
 
 =========================  =====================================  ==========================================
 ``antisymmetric(γ)``       M - Mᵀ - γ I                           AntisymmetricRNN (Chang et al. 2019)
@@ -18,8 +18,8 @@
 ``constant(values)``       as given, not learnt
 =========================  =====================================  ==========================================
 
-Each is an equation of matrices, as :mod:`bptt.maps.text` reads them, and so is one of your own: ``"M @ M.T / 2"``.
-The pullback is derived and compared with the complex step at the sizes at which the map is first used.
+Each is an equation of matrices, as :mod:`bptt.maps.text` reads them, and so is one of your own:
+``"M @ M.T / 2"``. The pullback is derived, and compared with the complex step when the map is first used.
 """
 
 from bptt.maps.base import Functions, Map, prove

@@ -5,8 +5,8 @@
     before the loop through time     U = forward(raw, rows, columns)
     after the sums over time         draw = pullback(raw, dU)
 
-so that loops and compiled code have a matrix as any other. A map is compared with the complex step at the sizes
-at which it is first used.
+so that loops and compiled code have a matrix as any other. A map's pullback is compared with the complex step
+when it is first used.
 """
 
 from abc import ABC, abstractmethod

@@ -26,6 +26,7 @@ class Derived(NamedTuple):
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
     shapes: Shapes
+    sizes: Sizes
 
 
 class Equation(Map):
@@ -36,8 +37,8 @@ class Equation(Map):
     text : str
         Such as ``"expm(M - M.T)"``: see :mod:`bptt.maps`.
     raw : dict of sizes
-        The shape of each raw array that has not the matrix's own: numbers, ``"rows"``, ``"columns"``, or such as
-        ``"rows/4"`` and ``"rows+columns-1"``.
+        The shape of each raw array that has not the matrix's own: numbers, ``"rows"``, ``"columns"``, or such
+        as ``"rows/4"`` and ``"rows+columns-1"``.
     starts : dict, optional
         Where raw arrays start: a number, or the bounds between which entries are drawn.
     known : str, optional
@@ -80,12 +81,11 @@ class Equation(Map):
         more = [repr(given)] * bool(given or self.starts) + [repr(self.starts)] * bool(self.starts)
         plain = text if not more else f"equation({', '.join([repr(text), *more])})"
         self.text = plain if known is None else known
+        self._is_known = known is not None
         self._derived: Any = lru_cache(64)(self._derive)
 
     def __reduce__(self) -> Any:
-        from bptt.maps.known import read
-
-        return read, (self.text,)
+        return Equation, (self.equation, self.raw, self.starts, self.text if self._is_known else None)
 
     def shapes(self, rows: int, columns: int) -> Shapes:
         """Return the raw arrays' shapes, or raise a ConfigError where there is no such matrix."""
@@ -138,7 +138,7 @@ class Equation(Map):
                 made[line.name] = shape_of(line.expr, made, (rows, columns))
             if made[RESULT] not in ((rows, columns), (), (1, columns), (rows, 1), (columns,), (1, 1)):
                 raise ValueError(f"it gives {made[RESULT]}")
-            return Derived(self.lines, pullback(self.lines, shapes, (rows, columns)), shapes)
+            return Derived(self.lines, pullback(self.lines, shapes, (rows, columns)), shapes, (rows, columns))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from None
 
@@ -146,7 +146,7 @@ class Equation(Map):
 def _run(lines: Sequence[Line], env: Mapping[str, Array], sizes: Sizes, dtype: np.dtype[Any]) -> Params:
     """Return what lines set, and what they are given."""
     found: dict[str, Any] = dict(env)
-    names = _namespace(sizes, dtype)
+    names = namespace(sizes, dtype)
     for name, expr in lines:
         found[name] = eval(code_of(expr), names, found)
     return found
@@ -162,7 +162,7 @@ def _plain() -> dict[str, Any]:
 
 
 @lru_cache(64)
-def _namespace(sizes: Sizes, dtype: np.dtype[Any]) -> dict[str, Any]:
+def namespace(sizes: Sizes, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return what names mean at some sizes."""
 
     def constant(make: Any) -> Any:

@@ -1,7 +1,7 @@
-"""The functions of a map's equation, each with its pullback: from the gradient at its value to its arguments'.
+"""The functions of a map's equation, each with its pullback: from the gradient at its value.
 
-A function takes arrays and keeps their dtype, complex128 too, so that a complex step goes through. Numbers among
-its arguments have no gradient.
+A function takes arrays and keeps their dtype, complex128 too, so that a complex step goes through. Numbers
+among its arguments have no gradient.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ class Function:
     value : function
         Of the arrays and the numbers that it is called with.
     shape : function
-        From the shapes of its arrays, or the numbers, to that of its value; a ValueError says what does not fit.
+        From the shapes of its arrays, and numbers, to that of its value; a ValueError says what does not fit.
     back : dict of function
         For each array, by its place, the pullback: of the arguments and of the gradient at the value.
     slope : str
@@ -77,9 +77,9 @@ def expm_back(A: Array, d: Array) -> Array:
 
 def reflections(V: Array) -> Array:
     """Return H_1 H_2 ..., with H = I - 2 v vᵀ / vᵀv for each row v of V (k, n)."""
-    P = np.eye(V.shape[1], dtype=V.dtype)
+    P: Array = np.eye(V.shape[1], dtype=V.dtype)
     for v in V:
-        P = P - np.outer(P @ v, (2 / (v @ v)) * v)
+        P = np.asarray(P - np.outer(P @ v, (2 / (v @ v)) * v))
     return P
 
 
@@ -135,12 +135,12 @@ def _gathered(at: Callable[[int], Array]) -> Function:
 
 def kron_back_a(A: Array, B: Array, d: Array) -> Array:
     """Return the gradient at the first factor of a Kronecker product."""
-    return np.einsum("ikjl,kl->ij", d.reshape(len(A), len(B), A.shape[1], B.shape[1]), B)
+    return np.asarray(np.einsum("ikjl,kl->ij", d.reshape(len(A), len(B), A.shape[1], B.shape[1]), B))
 
 
 def kron_back_b(A: Array, B: Array, d: Array) -> Array:
     """Return the gradient at its second factor."""
-    return np.einsum("ikjl,ij->kl", d.reshape(len(A), len(B), A.shape[1], B.shape[1]), A)
+    return np.asarray(np.einsum("ikjl,ij->kl", d.reshape(len(A), len(B), A.shape[1], B.shape[1]), A))
 
 
 # -------------------------------------------------------------------------------------------- shapes
@@ -188,7 +188,7 @@ def _each(value: Callable[..., Any], slope: str) -> Function:
 
 FUNCTIONS: dict[str, Function] = {
     "expm": Function(expm, _square, {0: expm_back}),
-    "inv": Function(np.linalg.inv, _square, {0: lambda A, d: -(B := np.linalg.inv(A).T) @ d @ B}),
+    "inv": Function(np.linalg.inv, _square, {}),  # its pullback is by its value
     "reflections": Function(reflections, _rows_of, {0: reflections_back}),
     "blocks": Function(blocks, _of_blocks, {0: blocks_back}),
     "kron": Function(np.kron, _of_kron, {0: kron_back_a, 1: kron_back_b}),
@@ -272,7 +272,7 @@ def _legendre(rows: int, columns: int, theta: float) -> Array:
     A = (2 * i + 1) * np.where(i < j, -1.0, np.where((i - j) % 2, 1.0, -1.0))
     step = expm(A / theta)
     if rows == columns:
-        return step.T
+        return np.asarray(step.T)
     B = (2 * i + 1) * np.where(i % 2, -1.0, 1.0)
     found: Array = np.linalg.solve(A, (step - np.eye(columns)) @ B).T
     return found

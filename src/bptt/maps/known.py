@@ -34,7 +34,7 @@ def cayley(plus: float = 0.5) -> Equation:
 
     Which is orthogonal (scoRNN, Helfrich et al. 2018).
     """
-    text = f"A = M - M.T; B = inv(I + A); (B @ (I - A)) * signs({_number(plus)})"
+    text = f"A = M - M.T; D = diag(signs({_number(plus)})); inv(I + A) @ (I - A) @ D"
     return Equation(text, known=_called("cayley", plus))
 
 
@@ -70,8 +70,8 @@ def kronecker(count: int) -> Equation:
 def masked(mask: Array | str) -> Equation:
     """Return M where a mask, an array of zeros and ones or a function's text, is not 0.
 
-    ``"lower(4)"`` and ``"upper(4)"`` are block-triangular: h_prev U reaches a group from those after it, or before;
-    ``"sparse(0.1, 3)"`` keeps a tenth of the entries, drawn from the seed 3.
+    ``"lower(4)"`` and ``"upper(4)"`` are block-triangular: h_prev U reaches a group from those after it, or
+    before; ``"sparse(0.1, 3)"`` keeps a tenth of the entries, drawn from the seed 3.
     """
     if isinstance(mask, str):
         return Equation(f"{mask} * M", known=f"masked({mask!r})")
@@ -105,7 +105,7 @@ def reservoir(radius: float = 0.9, density: float = 1.0, seed: int = 0) -> Equat
 
 
 def legendre(theta: float) -> Equation:
-    """Return the matrices of the Legendre memory of theta steps, which are not learnt (Voelker et al. 2019)."""
+    """Return the matrices of a Legendre memory of theta steps, which are not learnt (Voelker et al. 2019)."""
     return Equation(f"legendre({_number(theta)})", known=_called("legendre", theta))
 
 
@@ -124,8 +124,8 @@ def equation(
 MAPS: dict[str, Callable[..., Equation]] = {
     made.__name__: made
     for made in (
-        antisymmetric, lipschitz, orthogonal, cayley, householder, low_rank, heads, kronecker, masked, diagonal,
-        circulant, toeplitz, dale, reservoir, legendre, constant, equation,
+        antisymmetric, lipschitz, orthogonal, cayley, householder, low_rank, heads, kronecker, masked,
+        diagonal, circulant, toeplitz, dale, reservoir, legendre, constant, equation,
     )
 }  # fmt: skip
 """What a map is called in a text."""
@@ -137,8 +137,8 @@ def read(given: Any) -> Map:
     Parameters
     ----------
     given : str, Map or pair of functions
-        A name of `MAPS` with its numbers, ``"antisymmetric(0.01)"``, or an equation, ``"M - M.T"``; or what a map is
-        already; or ``(forward, pullback)`` of M.
+        A name of `MAPS` with its numbers, ``"antisymmetric(0.01)"``, or an equation, ``"M - M.T"``; what is a
+        map already; or ``(forward, pullback)`` of M.
 
     Raises
     ------

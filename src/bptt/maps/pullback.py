@@ -5,6 +5,7 @@
     C = A @ B        dA = dC Bᵀ      dB = Aᵀ dC
     C = A * B        dA = dC * B     dB = dC * A        entry by entry
     C = A.T          dA = dCᵀ
+    C = inv(A)       dA = -Cᵀ dC Cᵀ
     C = f(A)         dA = Df(A)ᵀ[dC], or dC times the slope where f is of each entry
 """
 
@@ -13,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from bptt.maps.functions import FUNCTIONS, Shape
-from bptt.maps.text import IDENTITY, RESULT, Line, Sizes, literal, shape_of
+from bptt.maps.text import IDENTITY, RESULT, Line, Sizes, literal, names_in, shape_of, value_of
 
 BACK = "_back"
 REDUCED = "reduced"
@@ -35,9 +36,11 @@ def pullback(lines: Sequence[Line], raw: Mapping[str, Shape], sizes: Sizes) -> t
     >>> [f"{name} = {ast.unparse(expr)}" for name, expr in found]
     ['dM = dU - dU.T']
     """
-    shapes = dict(raw)
+    shapes, moving = dict(raw), set(raw)
     for line in lines:
         shapes[line.name] = shape_of(line.expr, shapes, sizes)
+        if moving.intersection(names_in(line.expr)):
+            moving.add(line.name)
     gradients: dict[str, list[ast.expr]] = {}
     made: list[Line] = []
 
@@ -51,7 +54,8 @@ def pullback(lines: Sequence[Line], raw: Mapping[str, Shape], sizes: Sizes) -> t
                 continue
             total(line.name)
         for name, d in _Rules(line, shapes, sizes).pull(line.expr, _name(f"d{line.name}")):
-            gradients.setdefault(name, []).append(d)
+            if name in moving:
+                gradients.setdefault(name, []).append(d)
     for name in raw:
         if name in gradients:
             total(name)
@@ -100,17 +104,20 @@ class _Rules:
                 over = ast.BinOp(d, ast.Div(), b)
                 return over, _negative(ast.BinOp(_times(a, d), ast.Div(), _times(b, b)))
         assert isinstance(b, ast.Constant)  # a power
-        n = float(b.value)
+        n = value_of(b)
         less = a if n == 2 else ast.BinOp(a, ast.Pow(), literal(n - 1))
         return (_times(literal(n), _times(less, d)) if n else None), None
 
     def called(self, f: str, args: Sequence[ast.expr], d: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         function, x = FUNCTIONS[f], args[0]
         if function.slope:
-            slope = _Named({"x": x, "v": _name(self.line.name)}).visit(
-                ast.parse(function.slope, mode="eval").body
-            )
+            own = _Named({"x": x, "v": _name(self.line.name)})
+            slope = own.visit(ast.parse(function.slope, mode="eval").body)
             yield from self.pull(x, _times(slope, d))
+        if f == "inv":
+            inverse = _turned(_name(self.line.name))
+            yield from self.pull(x, _negative(_product(inverse, _product(d, inverse))))
+            return
         for k in function.back:
             yield from self.pull(args[k], _called(f"{f}{BACK}{k}", *args, d))
 
@@ -172,8 +179,8 @@ def _times(a: ast.expr, d: ast.expr) -> ast.expr:
     match a, d:
         case ast.Constant(value=1), _:
             return d
-        case ast.Constant(value=x), ast.BinOp(left=ast.Constant(value=y), op=ast.Mult()):
-            return ast.BinOp(literal(float(x) * float(y)), ast.Mult(), d.right)
+        case ast.Constant(), ast.BinOp(left=ast.Constant() as number, op=ast.Mult(), right=inner):
+            return ast.BinOp(literal(value_of(a) * value_of(number)), ast.Mult(), inner)
         case ast.Constant(), ast.UnaryOp(operand=inner):
             return ast.BinOp(_negative(a), ast.Mult(), inner)
         case ast.Constant(), _:

@@ -5,8 +5,8 @@
     A = M - M.T                 a name for a part, a line or a ; after it
     expm(A)                     the last is the matrix
 
-Names that nothing sets are raw arrays; I is the identity, ``@`` the product of matrices, ``*`` that of entries,
-``.T`` the transposed, and functions are those of `FUNCTIONS` and `CONSTANTS`.
+Names that nothing sets are raw arrays; I is the identity, ``@`` the product of matrices, ``*`` that of
+entries, ``.T`` the transposed, and functions are those of `FUNCTIONS` and `CONSTANTS`.
 """
 
 import ast
@@ -120,11 +120,11 @@ class _Lines:
             case ast.UnaryOp(op=ast.USub(), operand=inner):
                 operand = self.read(inner, below)
                 is_number = isinstance(operand, ast.Constant)
-                return self.number(-_value(operand)) if is_number else ast.UnaryOp(ast.USub(), operand)
+                return self.number(-value_of(operand)) if is_number else ast.UnaryOp(ast.USub(), operand)
             case ast.BinOp(left=left, op=op, right=right) if type(op) in (*_FOLDED, ast.MatMult):
                 a, b = self.read(left, below), self.read(right, below)
                 if isinstance(a, ast.Constant) and isinstance(b, ast.Constant) and type(op) in _FOLDED:
-                    return self.folded(type(op), _value(a), _value(b))
+                    return self.folded(type(op), value_of(a), value_of(b))
                 if isinstance(op, ast.Pow) and not isinstance(b, ast.Constant):
                     raise self.wrong("a power is a number: M ** 2")
                 return ast.BinOp(a, op, b)
@@ -136,8 +136,7 @@ class _Lines:
                     raise self.wrong(f"{name} takes numbers")
                 return ast.Call(ast.Name(name, ast.Load()), numbers, [])
             case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS:
-                given = [self.argument(a, below) for a in args]
-                call = ast.Call(ast.Name(name, ast.Load()), given, [])
+                call = ast.Call(ast.Name(name, ast.Load()), [self.argument(a, below) for a in args], [])
                 return call if head else self.part(call)
         raise self.wrong(f"{ast.unparse(node)!r:.60} has no place in it: there are {_ALLOWED}")
 
@@ -186,7 +185,8 @@ def literal(value: float) -> ast.Constant:
     return ast.Constant(int(value) if value == int(value) and abs(value) < 2**53 else float(value))
 
 
-def _value(node: ast.expr) -> float:
+def value_of(node: ast.expr) -> float:
+    """Return the number that an expression is."""
     assert isinstance(node, ast.Constant)
     assert isinstance(node.value, int | float)
     return float(node.value)
@@ -249,12 +249,12 @@ def shape_of(node: ast.expr, shapes: Mapping[str, Shape], sizes: Sizes) -> Shape
             a, b = shape_of(left, shapes, sizes), shape_of(right, shapes, sizes)
             if isinstance(op, ast.MatMult):
                 fits = len(a) == len(b) == 2 and a[1] == b[0]
-                shape: Shape | None = (a[0], b[1]) if fits else None
+                both: Shape | None = (a[0], b[1]) if fits else None
             else:
-                shape = _broadcast(a, b)
-            if shape is None:
+                both = _broadcast(a, b)
+            if both is None:
                 raise ValueError(f"{ast.unparse(left)} {a} and {ast.unparse(right)} {b} do not fit")
-            return shape
+            return both
         case ast.Call(func=ast.Name(id=name), args=[given]) if name == ARRAY:
             return np.shape(ast.literal_eval(given))
         case ast.Call(func=ast.Name(id=name), args=args):
@@ -262,8 +262,8 @@ def shape_of(node: ast.expr, shapes: Mapping[str, Shape], sizes: Sizes) -> Shape
             try:
                 if name in CONSTANTS:
                     return CONSTANTS[name](*sizes, *numbers).shape
-                given = [shape_of(a, shapes, sizes) for a in args if not isinstance(a, ast.Constant)]
-                return FUNCTIONS[name].shape(*given, *numbers)
+                arrays = [shape_of(a, shapes, sizes) for a in args if not isinstance(a, ast.Constant)]
+                return FUNCTIONS[name].shape(*arrays, *numbers)
             except TypeError:
                 raise ValueError(f"{name} does not take {len(args)} arguments, or not these") from None
             except ValueError as error:

@@ -1,15 +1,10 @@
 """A model's steps on the matrices that its cell's maps make: maps before, their pullbacks after."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from bptt.nets.planned import Bound
 from bptt.nets.stack import Stack
-from bptt.types import Array, Batch, Generator, Gradients, Params
-
-if TYPE_CHECKING:
-    from bptt.nets.model import ModelRun
+from bptt.types import Batch, Generator, Gradients, Params
 
 
 def gradients(stack: Stack, params: Params, grads: Gradients[Params]) -> Gradients[Params]:
@@ -17,22 +12,7 @@ def gradients(stack: Stack, params: Params, grads: Gradients[Params]) -> Gradien
     return grads._replace(params=stack.pulled_back(params, grads.params))
 
 
-class MappedModelRun:
-    """A model run over a sequence, as :class:`bptt.ModelRun` is."""
-
-    def __init__(self, stack: Stack, params: Params, run: "ModelRun | MappedModelRun") -> None:
-        self.outputs: Array = run.outputs
-        self.state: Params = run.state
-        self._stack, self._params, self._run = stack, params, run
-
-    def backward(
-        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
-    ) -> Gradients[Params]:
-        """Backpropagate from the gradient at the outputs; see :meth:`bptt.ModelRun.backward`."""
-        return gradients(self._stack, self._params, self._run.backward(doutputs, dstate, overwrite=overwrite))
-
-
-class MappedBound:
+class MappedBound(Bound):
     """A model's program over the matrices that maps make anew at each step, as `Bound` is.
 
     Attributes
@@ -41,7 +21,7 @@ class MappedBound:
         What the last run found, with the gradients at the parameters themselves; the next writes over it.
     """
 
-    def __init__(self, stack: Stack, params: Params, made: Params, bound: "Bound | MappedBound") -> None:
+    def __init__(self, stack: Stack, params: Params, made: Params, bound: Bound) -> None:
         self._stack, self._params, self._made, self._bound = stack, params, made, bound
         left = {name: array for name, array in bound.results.items() if name not in self._names(made)}
         self._own = {f"d.{name}": np.empty_like(array) for name, array in params.items()}

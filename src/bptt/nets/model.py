@@ -374,8 +374,8 @@ class Model:
         """
         if self.plain is not self:
             plain, made = self.unmapped(params)
-            back = plain.backprop(made, batch, state, rng=rng)
-            return back._replace(grads=mapped.gradients(self.stack, params, back.grads))
+            ran = plain.backprop(made, batch, state, rng=rng)
+            return ran._replace(grads=mapped.gradients(self.stack, params, ran.grads))
         noting = dropout.Noting(rng) if rng is not None and self.draws else None
         found = self._planned.run("backprop", params, batch, state, noting)
         if found is not None:
@@ -398,7 +398,7 @@ class Model:
 
     def bound(
         self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
-    ) -> "Bound | mapped.MappedBound | None":
+    ) -> Bound | None:
         """Return `backprop` over parameters that stay where they are, for batches of a form.
 
         None where there is no program for such batches, or not yet: they are made at the second.
@@ -469,7 +469,7 @@ class Model:
         *,
         rng: Generator | None = None,
         **flags: Unpack[Flags],
-    ) -> "ModelRun | mapped.MappedModelRun":
+    ) -> "ModelRun":
         """Run the model over a sequence and keep what its backward needs.
 
         Parameters are those of `loss_and_grads`.
@@ -482,7 +482,7 @@ class Model:
         if self.plain is not self:
             plain, made = self.unmapped(params)
             inner = plain.forward(made, Batch.of(inputs, **flags), state, rng=rng)
-            return mapped.MappedModelRun(self.stack, params, inner)
+            return ModelRun(inner._run, inner._above, (self.stack, params))
         batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
             run = self._run(params, batch, state, rng)
@@ -614,9 +614,9 @@ class ModelRun:
         The states after the sequence.
     """
 
-    def __init__(self, run: _LayersRun, above: OutputRun) -> None:
+    def __init__(self, run: _LayersRun, above: OutputRun, mapped: tuple[Stack, Params] | None = None) -> None:
         self.outputs, self.state = above.outputs, run.layers.states
-        self._run, self._above = run, above
+        self._run, self._above, self._mapped = run, above, mapped
 
     def backward(
         self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
@@ -631,7 +631,8 @@ class ModelRun:
             Whether what the forward kept may be lost, so that it need not be held twice.
         """
         with one_blas_thread():
-            return self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
+            found = self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
+        return found if self._mapped is None else mapped.gradients(*self._mapped, found)
 
 
 def expect_params(params: Params, shapes: Shapes) -> None:

@@ -41,7 +41,8 @@ class Cell(Recurrent):
     ----------
     W_l0, U_l0, b_l0, ... : Parameter
         (D, Gx·H), (H, Gh·H), (Gx·H,) and, by their names, (H,) those that each unit has for itself, and what
-        the cell's maps make matrices of, as ``U_a_h_M_l0``; for each layer, and with ``_reverse`` for the direction from the end. They start as `bptt.Init` draws them,
+        maps make matrices of, such as ``U_a_h_M_l0``; for each layer, and with ``_reverse`` for the direction
+        from the end. They start as `bptt.Init` draws them,
         from PyTorch's generator.
     runs_on : str
         What ran the last forward: compiled code on the CPU in float32, float64 and bfloat16, and elsewhere a

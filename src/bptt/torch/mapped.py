@@ -1,4 +1,4 @@
-"""A layer's matrices made of its maps' raw tensors, by PyTorch's own operations: within autograd, on any device."""
+"""A layer's matrices made of its maps' raw tensors, by PyTorch's operations: within autograd, anywhere."""
 
 import ast
 import copy
@@ -50,17 +50,14 @@ class Matrices:
 
     def __call__(self, params: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the tensors by name, with W and U whole."""
-        parts, found, like = {}, {}, params["U"]
+        parts, like = {}, params["U"]
         for at, raw, sizes, function in self.made:
             parts[at] = function(like, *[params[n] for n in raw]).expand(*sizes)
         for matrix, names in self.left.items():
             if names:
-                columns = parts.get(matrix, params[matrix]).split(self.H, -1)
-                for name, part in zip(names, columns, strict=True):
-                    parts[name] = part
-        for name, tensor in params.items():
-            if "." not in name:
-                found[name] = tensor
+                whole = parts[matrix] if matrix in parts else params[matrix]
+                parts |= dict(zip(names, whole.split(self.H, -1), strict=True))
+        found = {name: tensor for name, tensor in params.items() if "." not in name}
         for matrix, names in self.blocks.items():
             if names:
                 found[matrix] = torch.cat([parts[self.served.get(n, n)] for n in names], -1)
@@ -98,10 +95,10 @@ class _Constants(ast.NodeTransformer):
         self.values[name] = torch.as_tensor(np.asarray(values, float))
         return ast.Name(name, ast.Load())
 
-    def visit_Name(self, node: ast.Name) -> ast.AST:  # noqa: N802  as ast calls it
+    def visit_Name(self, node: ast.Name) -> ast.AST:
         return self.held(np.eye(*self.sizes)) if node.id == IDENTITY else node
 
-    def visit_Call(self, node: ast.Call) -> ast.AST:  # noqa: N802
+    def visit_Call(self, node: ast.Call) -> ast.AST:
         assert isinstance(node.func, ast.Name)
         if node.func.id == ARRAY:
             return self.held(ast.literal_eval(node.args[0]))

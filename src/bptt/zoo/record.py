@@ -20,10 +20,10 @@ def to_json(cell: Cell) -> dict[str, str]:
     ConfigError
         If the cell is neither one of `CELLS` nor made of equations, or one of its maps is code.
     """
-    if code := next((f"{made.name} of {at}" for at, made in cell.maps.items() if not as_text(made)), None):
+    if code := next((at for at, made in cell.maps.items() if as_text(made) is None), None):
         raise ConfigError(
-            f"{cell.name}: a run keeps its cell as text, and the map {code} is code: write it as an equation "
-            "(see bptt.maps), or train it with Model.loss_and_grads"
+            f"{cell.name}: a run keeps its cell as text, and the map of {code} is code: write it as an "
+            "equation (see bptt.maps), or train it with Model.loss_and_grads"
         )
     if equations := getattr(cell, "equations", None):
         return {"name": cell.name, "equations": equations.text}
