@@ -27,12 +27,14 @@ number for all of its units, and the gradient is the sum over them as well.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
-from bptt.maps import Map
 from bptt.types import Array, Generator
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 States: TypeAlias = tuple[Array, ...]
 """The states at one time step, each (N, H), in the order of ``Cell.states``."""
@@ -80,7 +82,7 @@ class Cell(ABC):
     scalars: tuple[str, ...] = ()
     starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
-    maps: Mapping[str, Map | str] = MappingProxyType({})
+    maps: "Mapping[str, Map | str]" = MappingProxyType({})
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -32,9 +32,12 @@ The room is read in this order: the data here, :mod:`~bptt.derive.source` (a fun
 import ast
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from bptt.errors import BpttError
-from bptt.maps import Map
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 Start = float | tuple[float, float]
 """Where a parameter starts: a number, or the bounds between which it is drawn."""
@@ -122,7 +125,7 @@ class Equations:
     bias: bool = True
     scalars: tuple[str, ...] = ()
     starts: dict[str, float] = field(default_factory=dict)
-    maps: dict[str, Map | str] = field(default_factory=dict)
+    maps: "dict[str, Map | str]" = field(default_factory=dict)
     doc: str = ""
     text: str = field(default="", repr=False)
 

@@ -1,16 +1,18 @@
 """The option ``maps=`` of a cell: which matrices are made of what."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from bptt.derive.source import FunctionText, plain_name
 from bptt.errors import ConfigError
-from bptt.maps import Map
-from bptt.maps import read as read_map
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 _WANTED = 'maps= must be matrices and maps, as in {"a_h": "antisymmetric(0.01)"}'
 
 
-def mapped(source: FunctionText, given: object, gates: Sequence[str]) -> dict[str, Map | str]:
+def mapped(source: FunctionText, given: object, gates: Sequence[str]) -> "dict[str, Map | str]":
     """Return each matrix's map, or the name of one that serves for it, by its whole name, such as U.a_h.
 
     Raises
@@ -38,7 +40,7 @@ def mapped(source: FunctionText, given: object, gates: Sequence[str]) -> dict[st
     return found
 
 
-def as_text(made: Map | str) -> str | None:
+def as_text(made: "Map | str") -> str | None:
     """Return what a map, or a matrix that serves for another, is read from; None of one that is code."""
     return made if isinstance(made, str) else made.text
 
@@ -60,12 +62,14 @@ def _block(source: FunctionText, name: str, gates: Sequence[str]) -> str:
     return f"{matrix}.{gate}"
 
 
-def _made(source: FunctionText, value: object, gates: Sequence[str]) -> Map | str:
+def _made(source: FunctionText, value: object, gates: Sequence[str]) -> "Map | str":
     if isinstance(value, str):
         name = value.strip()
         if name in gates or name.partition(".")[2] in gates:
             return _block(source, name, gates)
+    from bptt.maps import read  # few cells have any
+
     try:
-        return read_map(value)
+        return read(value)
     except ConfigError as error:
         raise source.wrong(f"maps=: {error}") from None

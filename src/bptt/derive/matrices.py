@@ -16,7 +16,7 @@ from bptt.derive.notation import Gradient, MapBase, Timeless
 from bptt.derive.proof import ProofError
 from bptt.derive.whole import Whole
 from bptt.maps import Equation, Map
-from bptt.maps.equation import namespace
+from bptt.maps.by_equation import namespace
 from bptt.maps.pullback import BACK
 from bptt.maps.text import ARRAY, IDENTITY, RESULT
 from bptt.maps.text import Line as MapLine

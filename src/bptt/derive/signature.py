@@ -5,11 +5,14 @@ import math
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bptt.derive.equations import Start
 from bptt.derive.mapping import mapped
 from bptt.derive.source import FunctionText, is_in_range, plain_name
-from bptt.maps import Map
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 OPTIONS = ("state", "params", "scalars", "start", "operand", "maps", "bias", "init", "name")
 
@@ -29,7 +32,7 @@ class Signature:
     bias: bool
     scalars: tuple[str, ...]  # of the params, those that are one number of the layer
     starts: dict[str, float]  # of the states that do not start at zero
-    maps: dict[str, Map | str]
+    maps: "dict[str, Map | str]"
     stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 

@@ -23,7 +23,7 @@ Each is an equation of matrices, as :mod:`bptt.maps.text` reads them, and so is 
 """
 
 from bptt.maps.base import Functions, Map, prove
-from bptt.maps.equation import Equation
+from bptt.maps.by_equation import Equation
 from bptt.maps.known import (
     MAPS,
     antisymmetric,

@@ -72,7 +72,7 @@ def expm_back(A: Array, d: Array) -> Array:
     if not 0 < size < np.inf:
         return d * 0 if size == 0 else np.full_like(d, np.nan)
     E = expm(np.block([[A.T, d / size], [np.zeros_like(A), A.T]]))
-    return E[:n, n:] * d.dtype.type(size)  # it is linear in d, whose size would cost squarings
+    return np.asarray(E[:n, n:] * d.dtype.type(size))  # it is linear in d, whose size would cost squarings
 
 
 def reflections(V: Array) -> Array:
@@ -252,13 +252,12 @@ def _sparse(rows: int, columns: int, density: float, seed: float = 0) -> Array:
 
 
 def _reservoir(rows: int, columns: int, radius: float = 0.9, density: float = 1.0, seed: float = 0) -> Array:
-    A = np.random.default_rng(int(seed)).uniform(-1, 1, (rows, columns)) * _sparse(
-        rows, columns, density, seed + 1
-    )
+    A: Array = np.random.default_rng(int(seed)).uniform(-1, 1, (rows, columns))
+    A *= _sparse(rows, columns, density, seed + 1)
     if rows != columns:
-        return radius * A / np.sqrt(rows / 3)
+        return np.asarray(radius * A / np.sqrt(rows / 3))
     largest = float(np.abs(np.linalg.eigvals(A)).max(initial=0))
-    return radius * A / largest if largest else A
+    return np.asarray(A * (radius / largest)) if largest else A
 
 
 def _legendre(rows: int, columns: int, theta: float) -> Array:

@@ -8,7 +8,7 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.maps.base import Functions, Map
-from bptt.maps.equation import Equation, Size, Start
+from bptt.maps.by_equation import Equation, Size, Start
 from bptt.types import Array
 
 
