@@ -11,7 +11,7 @@ from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.equation_cell import EquationCell
-from bptt.derive.equations import Statement
+from bptt.derive.equations import EquationError, Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
@@ -28,6 +28,8 @@ def describe(cell: EquationCell) -> Page:
     ProofError
         If the gradients that its lines compute are not the numerical ones.
     """
+    if cell.more:
+        raise EquationError(f"{cell.name} has {cell.more}: its derivation runs, and is not printed yet")
     made = _Describer(Whole(cell.derivation))
     maps, back = matrices.sections(made.whole)
     step = (made.forward(), made.backward(), made.sums())

@@ -17,6 +17,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
+from bptt.layer.columns import Columns
 from bptt.layer.threads import one_blas_thread
 from bptt.maps import Equation, Map, prove
 from bptt.types import Array, Generator, Gradients, Params, Shapes
@@ -36,14 +37,22 @@ class Block(NamedTuple):
 
 
 def blocks(cell: Cell, D: int, H: int) -> dict[str, Block]:
-    """Return every block that can have a map: W and U, and each gate's by ``W.`` or ``U.`` and its name."""
-    found = {}
-    for matrix, rows, gates in (("W", D, cell.from_x), ("U", H, cell.from_h + cell.from_q)):
-        found[matrix] = Block(matrix, rows, slice(0, len(gates) * H))
-        found |= {
-            f"{matrix}.{g}": Block(matrix, rows, slice(k * H, (k + 1) * H)) for k, g in enumerate(gates)
-        }
+    """Return every block that can have a map: matrices, and each gate's by ``W.`` or ``U.`` and its name."""
+    columns, found = Columns.of(cell, H), dict[str, Block]()
+    parts = [("W", "W", D, 0, columns.W.gates)]
+    for operand, matrix, own, part in columns.products:
+        parts.append(("U", matrix, cell.width(operand or cell.states[0], H), own.start, part.gates))
+    for kind, matrix, rows, end, gates in parts:
+        for gate in gates:
+            start, end = end, end + cell.width(gate, H)
+            found[f"{kind}.{gate}"] = Block(matrix, rows, slice(start, end))
+        found[matrix] = Block(matrix, rows, slice(0, end))
     return found
+
+
+def matrices(cell: Cell) -> tuple[str, ...]:
+    """Return the names of a layer's matrices."""
+    return tuple(dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands))))
 
 
 def _mapped(cell: Cell, D: int, H: int) -> Iterator[tuple[str, Map | str, Block]]:
@@ -72,14 +81,13 @@ def raw_shapes(cell: Cell, D: int, H: int, whole: Shapes) -> Shapes:
             raise ConfigError(
                 f"{cell.name}: {name} is {block.sizes}, and cannot be the matrix of {made}, {other.sizes}"
             )
-    matrices = {name: left.pop(name) for name in ("W", "U")}
-    return matrices | found | left
+    return {name: left.pop(name) for name in matrices(cell)} | found | left
 
 
-def start(cell: Cell, rng: Generator, params: Params) -> Params:
+def start(cell: Cell, rng: Generator, params: Params, H: int) -> Params:
     """Return where a layer's W, U and raw arrays start, from W and U as they are drawn without maps."""
-    D, H = len(params["W"]), len(params["U"])
-    found = {matrix: params[matrix][:, _unmapped(cell, D, H, matrix)] for matrix in ("W", "U")}
+    D = len(params["W"])
+    found = {matrix: params[matrix][:, _unmapped(cell, D, H, matrix)] for matrix in matrices(cell)}
     for name, each, block in _mapped(cell, D, H):
         if isinstance(each, Map):
             drawn = each.start(rng, *block.sizes)
@@ -119,7 +127,7 @@ def made(cell: Cell, params: Params) -> Params:
 
 def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
     """Return the gradients at a layer's parameters from those at what `made` returned (2)."""
-    D, H = len(params["W"]), len(params["U"])
+    D, H = len(params["W"]), _hidden(cell, params)
     whole, found = blocks(cell, D, H), dict(grads)
     for matrix in {block.matrix: "" for _, _, block in _mapped(cell, D, H)}:
         found[matrix] = grads[matrix].copy()
@@ -133,21 +141,35 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
                 raw, d = _raw(name, each, params, block), found[block.matrix][:, block.columns]
                 back = each.pullback(raw, np.ascontiguousarray(d))
                 found |= {f"{name}.{n}": np.asarray(back[n], d.dtype) for n in raw}
-    for matrix in ("W", "U"):
+    for matrix in matrices(cell):
         found[matrix] = np.ascontiguousarray(found[matrix][:, _unmapped(cell, D, H, matrix)])
     return {name: found[name] for name in params if name in found}
 
 
+def _hidden(cell: Cell, params: Params) -> int:
+    """Return H, where W may have the columns without a map alone."""
+    if cell.width(cell.states[0], 2) == 2 and cell.width(cell.states[0], 3) == 3:
+        return len(params["U"])
+    gates = [g for g in cell.from_x if not {f"W.{g}", "W"} & {gate_of(name) for name in cell.maps}]
+    if not gates:
+        raise ConfigError(f"{cell.name}: a gate's W must have no map: how many units there are is seen by it")
+    total, sizes = params["W"].shape[1], range(1, MOST_UNITS)
+    return next((H for H in sizes if sum(cell.width(g, H) for g in gates) == total), 1)
+
+
+MOST_UNITS = 1 << 16
+
+
 def _sizes(cell: Cell, params: Params) -> tuple[int, int]:
     """Return D and H of arrays that are all there."""
-    for name in ("W", "U"):
+    for name in matrices(cell):
         if name not in params or params[name].ndim != 2:
             raise ShapeError(
-                f"{cell.name}: params must hold W and U, the columns without a map, ({name[0]}'s rows, 0) "
-                f"where there are none; got {', '.join(params)}"
+                f"{cell.name}: params must hold {name}, the columns that have no map, (·, 0) where there are "
+                f"none; got {', '.join(params)}"
             )
-    D, H = len(params["W"]), len(params["U"])
-    plain = {name: block.sizes for name, block in blocks(cell, D, H).items() if name in ("W", "U")}
+    D, H = len(params["W"]), _hidden(cell, params)
+    plain = {name: block.sizes for name, block in blocks(cell, D, H).items() if "." not in name}
     for name, shape in raw_shapes(cell, D, H, dict(plain)).items():
         got = params[name].shape if name in params else "nothing"
         if got != shape:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from bptt.cells import Cell
-from bptt.layer.mapped import blocks, gate_of
+from bptt.layer.mapped import blocks, gate_of, matrices
 from bptt.maps import Equation, Map
 from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, diagonals
 from bptt.maps.text import ARRAY, IDENTITY, RESULT
@@ -29,9 +29,12 @@ class Matrices:
 
     def __init__(self, cell: Cell, D: int, H: int) -> None:
         self._of = cell, D, H
-        known, self.H = blocks(cell, D, H), H
-        fed = {"W": cell.from_x, "U": cell.from_h + cell.from_q}
-        self.blocks = {matrix: [f"{matrix}.{gate}" for gate in gates] for matrix, gates in fed.items()}
+        known = blocks(cell, D, H)
+        self.widths = {name: block.sizes[1] for name, block in known.items()}
+        self.blocks = {
+            matrix: [name for name, block in known.items() if "." in name and block.matrix == matrix]
+            for matrix in matrices(cell)
+        }
         self.served = {gate_of(n): gate_of(each) for n, each in cell.maps.items() if isinstance(each, str)}
         self.made = []
         for name, each in cell.maps.items():
@@ -56,7 +59,7 @@ class Matrices:
         for matrix, names in self.left.items():
             if names:
                 whole = parts[matrix] if matrix in parts else params[matrix]
-                parts |= dict(zip(names, whole.split(self.H, -1), strict=True))
+                parts |= dict(zip(names, whole.split([self.widths[n] for n in names], -1), strict=True))
         found = {name: tensor for name, tensor in params.items() if "." not in name}
         for matrix, names in self.blocks.items():
             if names:
