@@ -78,6 +78,8 @@ class Cell(ABC):
     maps : dict
         What matrices are made of (see :mod:`bptt.layer.mapped`): by ``U.`` or ``W.`` and a gate, or U or W
         whole, a map, or another such name, whose matrix this one is.
+    heads : int
+        In how many heads the units are.
     more : str
         In words, what the cell has beyond one number for each unit, one operand and the input, which not all
         of bptt can do something with.
@@ -98,6 +100,7 @@ class Cell(ABC):
     bias: bool = True
     maps: "Mapping[str, Map | str]" = MappingProxyType({})
     more: str = ""
+    heads: int = 1
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

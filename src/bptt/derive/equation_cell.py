@@ -72,6 +72,7 @@ class EquationCell(Cell):
         self.starts = equations.starts
         self.bias = equations.bias
         self.maps = equations.maps
+        self.heads = equations.heads
         self.more = equations.more
         self._init = init
         self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H

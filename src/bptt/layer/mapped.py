@@ -148,13 +148,14 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
 
 def _hidden(cell: Cell, params: Params) -> int:
     """Return H, where W may have the columns without a map alone."""
-    if cell.width(cell.states[0], 2) == 2 and cell.width(cell.states[0], 3) == 3:
+    heads, output = cell.heads, cell.states[0]
+    if all(cell.width(output, H) == H for H in (heads, 2 * heads)):
         return len(params["U"])
     gates = [g for g in cell.from_x if not {f"W.{g}", "W"} & {gate_of(name) for name in cell.maps}]
     if not gates:
         raise ConfigError(f"{cell.name}: a gate's W must have no map: how many units there are is seen by it")
-    total, sizes = params["W"].shape[1], range(1, MOST_UNITS)
-    return next((H for H in sizes if sum(cell.width(g, H) for g in gates) == total), 1)
+    total, sizes = params["W"].shape[1], range(heads, MOST_UNITS, heads)
+    return next((H for H in sizes if sum(cell.width(g, H) for g in gates) == total), heads)
 
 
 MOST_UNITS = 1 << 16
