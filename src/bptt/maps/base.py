@@ -116,6 +116,8 @@ def prove(made: Map, rows: int, columns: int) -> None:
     ------
     ConfigError
         If the pullback is not that of the forward, or one of them does not run.
+    ShapeError
+        If one of them gives what is of another shape.
     """
     shapes = made.shapes(rows, columns)
     rng = np.random.default_rng(0)
@@ -123,8 +125,8 @@ def prove(made: Map, rows: int, columns: int) -> None:
     d = rng.normal(size=(rows, columns))
     along = [{name: rng.normal(size=shape) for name, shape in shapes.items()} for _ in range(2)]
     try:
-        value = made.forward(raw, rows, columns)
-        found = made.pullback(raw, d)
+        value = np.asarray(made.forward(raw, rows, columns))
+        found = {name: np.asarray(array) for name, array in made.pullback(raw, d).items()}
         rises = [(_rise(made, raw, d, v), _difference(made, raw, d, v)) for v in along]
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ConfigError(f"the map {made.name} does not run: {type(error).__name__}: {error}") from None
