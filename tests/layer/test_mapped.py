@@ -53,7 +53,7 @@ def test_a_mapped_layers_gradients_are_right(cell: Any, flags: Any, reverse: boo
 @pytest.mark.parametrize("cell", CELLS[:3], ids=[c.name for c in CELLS[:3]])
 def test_kernels_run_a_mapped_layer(cell: Any, dtype: str) -> None:
     params, x, states = drawn(cell, dtype)
-    runs = [bptt.unroll(cell, params, x, states, backend=b) for b in ("cpu", "reference")]  # type: ignore[arg-type]
+    runs = [bptt.unroll(cell, params, x, states, backend=b) for b in ("cpu", "reference")]
     fast, right = ({"y": r.y} | r.backward(np.ones_like(r.y)).params for r in runs)
     assert {a.dtype.name for a in fast.values()} == {dtype}
     assert max(errors(fast, right).values()) < (1e-5 if dtype == "float32" else 1e-13)

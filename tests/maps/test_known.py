@@ -14,7 +14,8 @@ from gradcheck import assert_close, complex_step
 rng = np.random.default_rng(0)
 SQUARE = [
     "antisymmetric(0.1)", "lipschitz(0.65, 0.01)", "orthogonal", "cayley(0.5)", "householder(3)",
-    "low_rank(2)", "heads(2)", "kronecker(2)", "masked('lower(3)')", "masked('sparse(0.5, 3)')", "diagonal", "circulant",
+    "low_rank(2)", "heads(2)", "kronecker(2)", "masked('lower(3)')", "masked('sparse(0.5, 3)')", "diagonal",
+    "circulant",
     "toeplitz", "dale(0.5)", "reservoir(0.9, 0.5, 1)", "legendre(4.0)", "M @ M.T / 2",
     "exp(M) / sum(exp(M), 1)", "equation('g * I + M', {'g': (1,)})", "inv(M + 9 * I)", "expm(M) @ expm(M.T)",
     "equation('g * M / sqrt(sum(M * M, 0))', {'g': ('columns',)})", "tanh(M) * sigmoid(M.T) - relu(M)",

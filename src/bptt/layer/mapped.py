@@ -90,6 +90,7 @@ def start(cell: Cell, rng: Generator, params: Params, H: int) -> Params:
     found = {matrix: params[matrix][:, _unmapped(cell, D, H, matrix)] for matrix in matrices(cell)}
     for name, each, block in _mapped(cell, D, H):
         if isinstance(each, Map):
+            _prove(each, *block.sizes)
             drawn = each.start(rng, *block.sizes)
             as_drawn = params[block.matrix][:, block.columns]
             found |= {f"{name}.{n}": drawn.get(n, as_drawn) for n in each.shapes(*block.sizes)}
