@@ -23,7 +23,7 @@ WIDTH = 110
 GROUPS = {
     "Cells and layers": ("bptt.cells", "bptt.layer", "bptt.kernels"),
     "Judging a backward pass": ("bptt.checking",),
-    "Cells as equations": ("bptt.derive", "bptt.zoo"),
+    "Cells as equations": ("bptt.derive", "bptt.zoo", "bptt.maps"),
     "Models": ("bptt.nets", "bptt.types"),
     "Writing, measuring, converting": (
         "bptt.nets.sample",

@@ -3,6 +3,7 @@ from bptt import checking as checking
 from bptt import derive as derive
 from bptt import exchange as exchange
 from bptt import flow as flow
+from bptt import maps as maps
 from bptt import zoo as zoo
 from bptt.checking import Report as Judgement  # noqa: F401  another Report is training's
 from bptt.checking import assert_gradients as assert_gradients

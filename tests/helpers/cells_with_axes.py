@@ -24,7 +24,9 @@ def gla(x_v, x_k, x_q, x_a, a_o, C):
     return h, C
 ''',
     "delta": '''
-@bptt.cell(state="h C", heads=2, sizes={"key": "unit"}, shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"})
+@bptt.cell(
+    state="h C", heads=2, sizes={"key": "unit"}, shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"}
+)
 def delta(x_v, x_k, x_q, a_b, C):
     k = softmax(x_k, key)
     C = C + sigmoid(a_b) * (x_v - sum(C * k, key)) * k

@@ -21,6 +21,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         return _product(setting.H, backend)
     model = setting.model(cell, cast(Backend, backend), cast(Precision, precision or "float32"))
     params = model.init(np.random.default_rng(0))
+    if kind == "layers":
+        model, params = model.unmapped(params)
     tokens = setting.tokens()
     if kind == "sampling":
         rng, stepper = np.random.default_rng(1), Stepper(model, params)

@@ -19,7 +19,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     jax.config.update("jax_platforms", "cpu")
     made = with_equations(cell)
     advance = step_of(made, _functions(), lambda a, count: jnp.split(a, count, -1))
-    drawn = setting.model(cell, "reference").init(np.random.default_rng(0))
+    model = setting.model(cell, "reference")
+    _, drawn = model.unmapped(model.init(np.random.default_rng(0)))
     params = {name: jnp.asarray(array) for name, array in drawn.items()}
     tokens = jnp.asarray(setting.tokens())
 

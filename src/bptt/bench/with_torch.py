@@ -33,7 +33,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     from torch.nn.utils.rnn import pack_padded_sequence
 
     torch.set_num_threads(threads.count())
-    params = setting.model(cell, "reference").init(np.random.default_rng(0))
+    model = setting.model(cell, "reference")
+    _, params = model.unmapped(model.init(np.random.default_rng(0)))
     own = layer_of(torch.nn, cell, setting.E, setting.H, setting.layers)
     layers = _Loop(params, setting, cell) if own is None else _with_weights(own, params, cell)
     E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))

@@ -33,11 +33,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from itertools import accumulate
 from types import MappingProxyType
-from typing import Any, SupportsIndex, TypeAlias
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
 from bptt.types import Array, Generator
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 States: TypeAlias = tuple[Array, ...]
 """The states at one time step, each (N, H), in the order of ``Cell.states``."""
@@ -73,6 +76,11 @@ class Cell(ABC):
         Where states start that do not start at zero; a reset puts them there, too.
     bias : bool
         Whether the gates have biases at all.
+    maps : dict
+        What matrices are made of (see :mod:`bptt.layer.mapped`): by ``U.`` or ``W.`` and a gate, or U or W
+        whole, a map, or another such name, whose matrix this one is.
+    heads : int
+        In how many heads the units are.
     more : str
         In words, what the cell has beyond one number for each unit, one operand and the input, which not all
         of bptt can do something with.
@@ -91,7 +99,9 @@ class Cell(ABC):
     scalars: tuple[str, ...] = ()
     starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
+    maps: "Mapping[str, Map | str]" = MappingProxyType({})
     more: str = ""
+    heads: int = 1
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -102,6 +112,11 @@ class Cell(ABC):
                     setattr(cls, feeds, cls.gates)
             if cls.__dict__.get("from_q"):
                 cls.operands = (("q", cls.from_q),)
+
+    @property
+    def plain(self) -> "Cell":
+        """The cell without its maps, which runs on the matrices that they make."""
+        return self
 
     @abstractmethod
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:

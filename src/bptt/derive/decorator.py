@@ -19,6 +19,7 @@ def cell(
     inputs: str = "",
     start: Mapping[str, float] | None = None,
     operand: Mapping[str, str] | None = None,
+    maps: Mapping[str, Any] | None = None,
     shapes: Mapping[str, str] | None = None,
     sizes: Mapping[str, int | str] | None = None,
     heads: int = 1,
@@ -50,6 +51,9 @@ def cell(
     operand : dict, optional
         ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output; several
         have an order. ``c_prev`` is a state before the step.
+    maps : dict, optional
+        ``{"a_h": "antisymmetric(0.01)"}``: the matrix U of a_h is made of others (see :mod:`bptt.maps`);
+        ``W.a_h`` is its W, U and W are those of all gates, ``{"u_2": "u_1"}`` is the same matrix once more.
     shapes : dict, optional
         States, gates, parameters and inputs that have not one number for each unit: ``{"C": "unit key",
         "x_k x_q": "key", "m": "head", "t": "row"}``. Then ``sum(v)``, mean, max, softmax, cumsum and
@@ -89,7 +93,7 @@ def cell(
     """
     options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
     options |= {"scalars": scalars, "inputs": inputs, "heads": heads}
-    mappings = {"start": start, "operand": operand, "shapes": shapes, "sizes": sizes}
+    mappings = {"start": start, "operand": operand, "maps": maps, "shapes": shapes, "sizes": sizes}
     options |= {option: {} if given is None else given for option, given in mappings.items()}
     if name is not None:
         options["name"] = name

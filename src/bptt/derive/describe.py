@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from sympy import Add, Float, Function, Integer, Mul, Pow, Rational, Symbol, preorder_traversal
 
+from bptt.derive import matrices
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
@@ -30,9 +31,11 @@ def describe(cell: EquationCell) -> Page:
     if cell.more:
         raise EquationError(f"{cell.name} has {cell.more}: its derivation runs, and is not printed yet")
     made = _Describer(Whole(cell.derivation))
-    sections = (made.symbols(), made.forward(), made.backward(), made.sums(), made.kept())
+    maps, back = matrices.sections(made.whole)
+    step = (made.forward(), made.backward(), made.sums())
+    sections = (made.symbols(), *maps, *step, *back, made.kept())
     page = Page(f"{cell.name}: backpropagation through time", cell.equations.doc, sections, made.whole)
-    run = prove_page(page, cell)
+    run = prove_page(page, cell.plain)
     return replace(page, sections=(*sections, _proof(run)), undecided=run.undecided > 0)
 
 
@@ -97,6 +100,8 @@ class _Describer:
             parts.append(("Before the first step ", *commas(starts), "; states not named are zero."))
         if eq.constants:
             parts.append((*commas([(Shown(Symbol(n), Float(v)),) for n, v in eq.constants.items()]), "."))
+        if eq.maps:
+            parts.append(matrices.note(self.whole))
         at = eq.states[-1]
         parts.append(f"<d{at}> is the gradient of the loss at <{at}>, and so on for all names.")
         if meant := self._functions():

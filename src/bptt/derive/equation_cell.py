@@ -1,8 +1,10 @@
 """A cell that is its equations: forward as they are written, backward as it is derived from them."""
 
+import ast
 import pickle
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
@@ -13,6 +15,7 @@ from bptt.derive import axes
 from bptt.derive.equations import EquationError, Equations
 from bptt.derive.functions import NAMESPACE
 from bptt.derive.reader import read
+from bptt.derive.source import FunctionText
 from bptt.errors import ZeroGradientWarning
 from bptt.types import Array, Generator
 
@@ -68,12 +71,23 @@ class EquationCell(Cell):
         self.scalars = equations.scalars
         self.starts = equations.starts
         self.bias = equations.bias
+        self.maps = equations.maps
+        self.heads = equations.heads
         self.more = equations.more
         own = equations.axes
         self._matrices = {q: f"U_{q}" for q in equations.operands if own[q] != own[self.states[0]]}
         self._init = init
         self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H
         self._numbers: Mapping[str, Any] = NAMESPACE
+
+    @cached_property
+    def plain(self) -> "EquationCell":
+        """The cell without its maps."""
+        if not self.maps:
+            return self
+        made = EquationCell(without_maps(self.equations), self._init)
+        made.given = self.given
+        return made
 
     @cached_property
     def derivation(self) -> "Derivation":
@@ -220,7 +234,7 @@ class EquationCell(Cell):
                 f"{self.name}: init= is a function that another process cannot import ({error}): "
                 'give numbers, init={"a_f": 1.0}, or define it with def in a module that can be imported'
             ) from None
-        return _from_text, (self.equations.text, self.name, self._init)
+        return _from_text, (self.plain.equations.text, self.name, self._init, dict(self.maps))
 
     def _units(self, a: Array) -> int:
         """Return H, of the pre-activations (·, G·H)."""
@@ -253,9 +267,20 @@ class EquationCell(Cell):
         return da, tuple(np.asarray(self._flat(s, g, H, rows), da.dtype) for s, g in found)
 
 
-def _from_text(text: str, name: str, init: Any) -> EquationCell:
+def without_maps(equations: Equations) -> Equations:
+    """Return equations whose matrices are learnt as they are."""
+    function = ast.parse(equations.text).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    (decorator,) = function.decorator_list
+    assert isinstance(decorator, ast.Call)
+    decorator.keywords = [k for k in decorator.keywords if k.arg != "maps"]
+    return replace(equations, maps={}, text=ast.unparse(function) + "\n")
+
+
+def _from_text(text: str, name: str, init: Any, maps: Mapping[str, Any] | None = None) -> EquationCell:
     """Return a cell of its equations, for pickle."""
-    made = EquationCell(read(text, name=name), init)
+    options = FunctionText(text, None, "<equations>", 1).options() | {"maps": maps or {}}
+    made = EquationCell(read(text, name=name, options=options), init)
     made.__doc__ = made.equations.doc or None
     return made
 

@@ -37,13 +37,16 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bptt.derive.axes import OVER, PLACES, UNIT, Axes, axes_of, numbers
 from bptt.errors import BpttError, ShapeError
 
 SOME = 3
 """How many units a head has where equations are tried."""
+
+if TYPE_CHECKING:
+    from bptt.maps import Map
 
 Start = float | tuple[float, float]
 """Where a parameter starts: a number, or the bounds between which it is drawn."""
@@ -115,6 +118,8 @@ class Equations:
     statements : tuple of Statement
     bias : bool
         Whether the gates have biases.
+    maps : dict
+        What matrices are made of, as `Cell.maps` has it.
     inputs : tuple of str
         What is given at each step; ``x`` is the layer's input itself.
     shapes : dict of frozenset
@@ -137,6 +142,7 @@ class Equations:
     bias: bool = True
     scalars: tuple[str, ...] = ()
     starts: dict[str, float] = field(default_factory=dict)
+    maps: "dict[str, Map | str]" = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     shapes: dict[str, Axes] = field(default_factory=dict)
     heads: int = 1

@@ -6,6 +6,7 @@ Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. L
 import re
 from typing import TYPE_CHECKING
 
+from sympy import Function as SymFunction
 from sympy import Integer, Mul, Pow, Symbol
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.printer import Printer
@@ -23,6 +24,20 @@ SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 class Index(Symbol):  # type: ignore[misc]
     """Something that has no time step: an index, a size, a condition on t."""
+
+
+class Timeless(Symbol):  # type: ignore[misc]
+    """An array that all steps share."""
+
+
+class Gradient(Timeless):
+    """The gradient at one: its name is d and the array's."""
+
+
+class MapBase(SymFunction):  # type: ignore[misc]
+    """A function of whole matrices, by the name that it is `called`."""
+
+    called = ""
 
 
 class _Terms(Printer):  # type: ignore[misc]
@@ -77,6 +92,22 @@ class _Terms(Printer):  # type: ignore[misc]
         loose = e.args[0].is_Add or _signed(e.args[0])[0]
         return f"{self._total} {self._brackets(arguments[0]) if loose else arguments[0]}"
 
+    def _print_MapBase(self, e: Expr) -> str:  # noqa: N802
+        name, back, place = e.called.partition("_back")
+        loose = [a.is_Add or a.is_Mul or getattr(a, "called", "") in ("entrywise", "over") for a in e.args]
+        closed = [a.is_Symbol or a.is_Number for a in e.args]
+        shown = [self._print(a) for a in e.args]
+        if e.called in self._matrices:
+            tight = name in ("turned", "raised")
+            each = zip(shown, closed if tight else loose, strict=True)
+            shown = [self._brackets(s) if flag != tight else s for s, flag in each]
+            return str(self._matrices[e.called].format(*shown))
+        if back:
+            inside = ", ".join(shown[:-1])
+            of = f"_{int(place) + 1}" if len(shown) > 2 else ""
+            return str(self._pullback.format(f=self._named_function(name), of=of, a=inside, d=shown[-1]))
+        return f"{self._named_function(name)}{self._brackets(', '.join(shown))}"
+
     _print_log = _print_exp = _print_floor = _print_Function
 
     def _where(self, e: Expr) -> str:
@@ -108,6 +139,14 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     _times, _beside, _total = " · ", " ", "Σ"
     _at_most, _floor, _cases = "≤", "⌊{}⌋", "where({a} > {b}, {v}, {w})"
     _products = {"affine": "{} {}", "product": "{} {}ᵀ", "outer": "{}ᵀ {}"}  # noqa: RUF012
+    _matrices = {  # noqa: RUF012
+        "times": "{} {}", "turned": "{}ᵀ", "entrywise": "{} ∘ {}", "over": "{} ⊘ {}", "raised": "{}^∘{}",
+        "inv": "{}⁻¹", "kron": "{} ⊗ {}", "abs": "|{}|", "reduced": "Σ[{}]",
+    }  # fmt: skip
+    _pullback = "D{of}{f}({a})ᵀ[{d}]"
+
+    def _named_function(self, name: str) -> str:
+        return _PLAIN.get(name, name)
 
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
         return str(e.name)  # Python's names: no two are alike
@@ -159,6 +198,12 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         "product": r"{} \, {}^{{\top}}",
         "outer": r"{}^{{\top}} \, {}",
     }
+    _matrices = {  # noqa: RUF012
+        "times": r"{} \, {}", "turned": r"{}^{{\top}}", "entrywise": r"{} \circ {}", "over": r"{} \oslash {}",
+        "raised": r"{}^{{\circ {}}}", "inv": r"{}^{{-1}}", "kron": r"{} \otimes {}",
+        "abs": r"\left|{}\right|", "reduced": r"\sum \left[{}\right]",
+    }  # fmt: skip
+    _pullback = r"\mathrm{{D}}{of}{f}({a})^{{\top}}[{d}]"
 
     def __init__(self, whole: "Whole") -> None:
         super().__init__({"order": "none"})
@@ -189,6 +234,15 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         if value.endswith("_prev") and value[:-5] in self._states:
             return rf"\mathrm{{d}}{self._value(value)}^{{\mathrm{{next}}}}"
         return rf"\mathrm{{d}}{self._value(value)}"
+
+    def _named_function(self, name: str) -> str:
+        return rf"\operatorname{{{name}}}"
+
+    def _print_Timeless(self, e: Expr) -> str:  # noqa: N802
+        return str(latex_name(e.name, ""))
+
+    def _print_Gradient(self, e: Expr) -> str:  # noqa: N802
+        return rf"\mathrm{{d}}{latex_name(e.name[1:], '')}"
 
     def _print_Index(self, e: Expr) -> str:  # noqa: N802
         text = str(e.name)

@@ -10,6 +10,7 @@ from bptt.derive.checks import check
 from bptt.derive.equations import Equations
 from bptt.derive.expressions import Expressions
 from bptt.derive.helpers import Helper, HelperText, helper
+from bptt.derive.mapping import as_text
 from bptt.derive.signature import signature
 from bptt.derive.source import SETS, FunctionText, Known, literal, own_nodes
 
@@ -133,6 +134,7 @@ class Reader:
             bias=it.bias,
             scalars=it.scalars,
             starts=it.starts,
+            maps=it.maps,
             inputs=it.inputs,
             shapes=it.shapes,
             heads=it.heads,
@@ -314,6 +316,8 @@ class Reader:
                 if argument.arg in self.constants:
                     values[-k] = literal(self.constants[argument.arg])
         shown = {k: v for k, v in self.options.items() if k not in ("init", "name") and v not in ({}, "")}
+        if self.signature.maps:
+            shown["maps"] = {name: as_text(made) for name, made in self.signature.maps.items()}
         if self.signature.heads == 1:
             shown.pop("heads", None)
         if self.source.name != self.source.own_name:

@@ -62,5 +62,5 @@ def page(cell: Cell, format: str = "text") -> str:
     where = FORMATS[format]
     text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
     if format in ("numpy", "torch"):  # a program is run as it is handed out
-        (prove_module if format == "numpy" else prove_function)(text, made, cell)
+        (prove_module if format == "numpy" else prove_function)(text, made, cell.plain)
     return text

@@ -5,13 +5,18 @@ import math
 import unicodedata
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bptt.derive.axes import SHAPES, UNIT, Axes
 from bptt.derive.equations import Start
+from bptt.derive.mapping import mapped
 from bptt.derive.source import FunctionText, is_in_range, plain_name
 
+if TYPE_CHECKING:
+    from bptt.maps import Map
+
 OPTIONS = (
-    *("state", "params", "scalars", "inputs", "start", "operand", "shapes", "sizes", "heads"),
+    *("state", "params", "scalars", "inputs", "start", "operand", "maps", "shapes", "sizes", "heads"),
     *("bias", "init", "name"),
 )
 
@@ -34,6 +39,7 @@ class Signature:
     bias: bool
     scalars: tuple[str, ...]  # of the params, those that are one number of the layer
     starts: dict[str, float]  # of the states that do not start at zero
+    maps: "dict[str, Map | str]"
     inputs: tuple[str, ...]
     shapes: dict[str, Axes]  # of arguments and states, those that are not one number for each unit
     heads: int
@@ -115,6 +121,7 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
         bias=bias,
         scalars=tuple(scalars),
         starts=starts,
+        maps=mapped(source, options.get("maps", {}), gates),
         inputs=tuple(inputs),
         shapes=shapes,
         heads=heads,

@@ -41,16 +41,23 @@ class Content:
 
     @classmethod
     def of(cls, trained: Trained) -> "Content":
-        """Return what can be held of a run; where its data lie stays here."""
+        """Return what can be held of a run; where its data lie stays here, and maps become their matrices."""
+        model, params = trained.model.unmapped(trained.params)
         notes = {"source": name_of(trained.source), "step": str(trained.step)}
-        notes[RUN] = _noted(trained.model, trained.settings, trained.facts)
-        return cls(trained.model, trained.params, trained.vocabulary, notes)
+        notes[RUN] = _noted(model, trained.settings, trained.facts)
+        return cls(model, params, trained.vocabulary, notes)
 
     def whole(self) -> "Content":
-        """Return it with a note of the run, if it has none: that of a run made of the weights alone."""
+        """Return it with a note of the run, if it has none: that of a run made of the weights alone.
+
+        What is made by maps is a matrix as any other.
+        """
         if RUN in self.notes:
             return self
-        return replace(self, notes=self.notes | {RUN: _noted(self.model, Settings(), {})})
+        model, params = self.model.unmapped(self.params)
+        return replace(
+            self, model=model, params=params, notes=self.notes | {RUN: _noted(model, Settings(), {})}
+        )
 
     @property
     def step(self) -> int:

@@ -17,6 +17,7 @@ from bptt.flow.connections import (
     steps_of,
 )
 from bptt.layer import threads
+from bptt.layer.mapped import made
 from bptt.types import Array, Params
 from bptt.zoo import get
 
@@ -182,8 +183,8 @@ def through_time(
     >>> flow.lag(flow.path("direct"), "c", "c"), flow.lag(flow.path("gate i"), "h", "h")
     (6, 1)
     """
-    params = _double(params)
-    U, N, observed = params["U"], x.shape[1], get(cell)
+    observed, params = _plain(get(cell), _double(params))
+    U, N = params["U"], x.shape[1]
     with threads.one_blas_thread():
         steps = steps_of(observed, params, x, states)
         T, S = len(steps), len(observed.states)
@@ -263,8 +264,7 @@ def jacobians(
     array([[0.5 , 0.25],
            [0.  , 0.5 ]])
     """
-    params = _double(params)
-    cell = get(cell)
+    cell, params = _plain(get(cell), _double(params))
     steps = steps_of(cell, params, x, states)
     T, N, H, S = len(steps), x.shape[1], len(params["U"]), len(cell.states)
     eye = np.broadcast_to(np.eye(H), (N, H, H))
@@ -282,6 +282,11 @@ def _named(cell: str, paths: list[Path], name: str) -> Path:
         if path.name == name:
             return path
     raise ConfigError(f"{cell}: no path is called {name!r}; there are {', '.join(p.name for p in paths)}")
+
+
+def _plain(cell: Cell, params: Params) -> tuple[Cell, Params]:
+    """Return a cell without maps, and the matrices that they make."""
+    return (cell.plain, made(cell, params)) if cell.maps else (cell, params)
 
 
 def _double(params: Params) -> Params:

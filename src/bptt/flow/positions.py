@@ -121,8 +121,8 @@ def of_text(
     followed = "" if start is None else f", {M} random gradient{'s' * (M > 1)} from each"
     where = f"{which}, {H} units; {N} positions of {text}{followed}; up to {lags} steps back"
 
-    params = {name: array.astype(np.float64) for name, array in params.items()}
-    parts = []
+    model, params = model.unmapped({name: array.astype(np.float64) for name, array in params.items()})
+    cell, parts = model.stack.cell, []
     for first in range(0, N, at_once):
         rows = slice(first, first + at_once)
         with np.errstate(all="ignore"):  # through_time says what does not stay finite

@@ -19,6 +19,7 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError
 from bptt.kernels.runtime.tape import recording
+from bptt.layer.mapped import MappedRun, made
 from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 Backend: TypeAlias = Literal["auto", "reference", "cpu"]
 Precision: TypeAlias = Literal["float32", "bfloat16"]
-LayerRun: TypeAlias = "Unrolled | KernelRun | PlannedRun"
+LayerRun: TypeAlias = "Unrolled | KernelRun | PlannedRun | MappedRun"
 """A layer run through time: ``y``, ``states``, ``backward``."""
 
 DTYPES = ("float32", "float64")
@@ -74,8 +75,8 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,); ``"start.h"`` (H,) where the state h starts, of any state. Any of float32, float64,
-        complex128.
+        itself, (H,); ``"start.h"`` (H,) where the state h starts, of any state; and where a matrix has a map
+        what it is made of, as ``"U.a_h.M"``, for its columns. Any of float32, float64, complex128.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
@@ -121,6 +122,12 @@ def unroll(
     True
     """
     cell = get(cell)
+    if cell.maps:
+        run = unroll(
+            cell.plain, made(cell, params), x, states, inputs=inputs,
+            mask=mask, reset=reset, reverse=reverse, backend=backend, precision=precision,
+        )  # fmt: skip
+        return MappedRun(cell, params, run)
     if inputs:
         params = params | at_each_step(cell, params, x, states, inputs, mask)
     dtype = dtype_of(params, x, states)
@@ -267,7 +274,7 @@ def kernel(
     ConfigError
         If there is no such backend, or a kernel is asked for where there can be none.
     """
-    return _kernel(backend, cell, dtype, precision, os.environ.get("BPTT_TARGET", ""))
+    return _kernel(backend, cell.plain, dtype, precision, os.environ.get("BPTT_TARGET", ""))
 
 
 @cache

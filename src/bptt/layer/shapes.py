@@ -6,6 +6,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ShapeError
+from bptt.layer.mapped import raw_shapes
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
@@ -44,7 +45,8 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one", *, learn_s
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
     learnt = (name for name in cell.units if name not in cell.given)
     shapes |= {name: cell.unit_shape(name, H) for name in learnt}
-    return shapes | ({f"start.{s}": (cell.width(s, H),) for s in cell.states} if learn_start else {})
+    shapes |= {f"start.{s}": (cell.width(s, H),) for s in cell.states} if learn_start else {}
+    return raw_shapes(cell, D, H, shapes) if cell.maps else shapes
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:

@@ -22,6 +22,7 @@ import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError
+from bptt.layer import mapped
 from bptt.types import Array, BiasCount, Dtype, Generator, Params
 
 InitName: TypeAlias = Literal["uniform", "normal", "fan-in", "scaled", "orthogonal"]
@@ -78,7 +79,10 @@ class Init:
         *,
         learn_start: bool = False,
     ) -> Params:
-        """Return W (D, Gx·H), U (H, Gh·H), biases, the units' own parameters, and starts of one layer."""
+        """Return W (D, Gx·H), U (H, Gh·H), biases, the units' own parameters, and starts of one layer.
+
+        Where matrices have maps: what these are made of, and the columns of W and U that have none.
+        """
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
         W = (self._matrix(rng, D, cell.width(g, H), H, H + D) for g in cell.from_x)
         params = {"W": np.hstack([np.empty((D, 0)), *W])}
@@ -86,6 +90,8 @@ class Init:
             rows, matrix = cell.width(operand, H), cell.matrix(operand)
             parts = [params.get(matrix, np.empty((rows, 0)))]
             params[matrix] = np.hstack([*parts, *(draw_U(rng, rows, cell.width(g, H), D) for g in gates)])
+        if cell.maps:
+            params = mapped.start(cell, rng, params, H)
         wished = cell.start(rng, H)
         if bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {bias!r}")

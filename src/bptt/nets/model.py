@@ -26,7 +26,7 @@ from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision, add
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import activation, dropout, weightdrop
+from bptt.nets import activation, dropout, mapped, weightdrop
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input, InputRun
@@ -261,6 +261,19 @@ class Model:
         return any((*parts, self.recurrent_dropout, self.zoneout, self.zoneout_cell))
 
     @cached_property
+    def plain(self) -> "Model":
+        """The model whose matrices are as the layers use them; itself where its cell has no maps."""
+        cell = get(self.cell)
+        return replace(self, cell=cell.plain) if cell.maps else self
+
+    def unmapped(self, params: Params) -> tuple["Model", Params]:
+        """Return the plain model, and the parameters with the matrices that the cell's maps make."""
+        if self.plain is self:
+            return self, params
+        expect_params(params, self.shapes)
+        return self.plain, self.stack.made(params)
+
+    @cached_property
     def start(self) -> Start:
         """The part before the first step."""
         return Start(self.features, self.stack)
@@ -364,6 +377,10 @@ class Model:
 
         Parameters are those of `loss_and_grads`.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            ran = plain.backprop(made, batch, state, rng=rng)
+            return ran._replace(grads=mapped.gradients(self.stack, params, ran.grads))
         noting = dropout.Noting(rng) if rng is not None and self.draws else None
         found = self._planned.run("backprop", params, batch, state, noting)
         if found is not None:
@@ -391,6 +408,10 @@ class Model:
 
         None where there is no program for such batches, or not yet: they are made at the second.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            inner = plain.bound(made, batch, state, rng=rng)
+            return None if inner is None else mapped.MappedBound(self.stack, params, made, inner)
         return self._planned.bind(params, batch, state, rng if self.draws else None)
 
     def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
@@ -419,6 +440,9 @@ class Model:
         Parameters are those of `loss_and_grads`, without dropout; a loss that does not count is zero.
         """
         batch = Batch.of(inputs, targets, **flags)
+        if self.plain is not self:
+            plain, params = self.unmapped(params)
+            return plain.losses(params, batch, state=state)
         found = self._planned.run("losses", params, batch, state)
         if found is None:
             batch = self._checked(params, batch, state)
@@ -460,6 +484,10 @@ class Model:
         ModelRun
             With ``outputs`` (T, N, K), or (1, N, K) with a pool, ``state``, and ``backward``.
         """
+        if self.plain is not self:
+            plain, made = self.unmapped(params)
+            inner = plain.forward(made, Batch.of(inputs, **flags), state, rng=rng)
+            return ModelRun(inner._run, inner._above, (self.stack, params))
         batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
             run = self._run(params, batch, state, rng)
@@ -591,9 +619,9 @@ class ModelRun:
         The states after the sequence.
     """
 
-    def __init__(self, run: _LayersRun, above: OutputRun) -> None:
+    def __init__(self, run: _LayersRun, above: OutputRun, mapped: tuple[Stack, Params] | None = None) -> None:
         self.outputs, self.state = above.outputs, run.layers.states
-        self._run, self._above = run, above
+        self._run, self._above, self._mapped = run, above, mapped
 
     def backward(
         self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
@@ -608,7 +636,8 @@ class ModelRun:
             Whether what the forward kept may be lost, so that it need not be held twice.
         """
         with one_blas_thread():
-            return self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
+            found = self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
+        return found if self._mapped is None else mapped.gradients(*self._mapped, found)
 
 
 def expect_params(params: Params, shapes: Shapes) -> None:

@@ -141,7 +141,7 @@ def with_noise(
     text = "\n    ".join((f"def made({', '.join(arguments)}):", *lines, f"return {', '.join(eq.states)}"))
     scalars = {name: params.pop(name) for name in eq.scalars}
     options: dict[str, object] = {"state": eq.states, "params": params, "scalars": scalars}
-    options |= {"start": eq.starts, "operand": operand, "bias": eq.bias}
+    options |= {"start": eq.starts, "operand": operand, "maps": eq.maps, "bias": eq.bias}
     name = f"{eq.name[:80]}-{'zoneout' if kept else 'dropout'}"
     equations = read(text, name=name, file=f"{eq.name} with noise", options=options)
     made = EquationCell(equations, plain._init)  # biases start where the cell wants them

@@ -39,6 +39,7 @@ def outputs(model: Model, params: Params, batch: Batch) -> Array:
     some = steps_at_once(model, N)
     if some >= T:
         return model.forward(params, batch).outputs
+    model, params = model.unmapped(params)
     pieces = [slice(start, start + some) for start in range(0, T, some)]
     mask = np.ones((T, N), bool) if batch.mask is None else batch.mask
     states: Params = {}

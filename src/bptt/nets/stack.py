@@ -5,6 +5,7 @@ side, and the next layer's D is 2H. Parameters and states are flat dicts: ``"lay
 direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``"layers.0.reverse.c"``.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -15,6 +16,7 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, LayerRun, Precision, add, expect_backend, side_by_side, unroll
+from bptt.layer import mapped
 from bptt.layer.shapes import layer_shapes
 from bptt.nets import dropout
 from bptt.nets.dropout import Per
@@ -128,6 +130,28 @@ class Stack:
             for direction in self.directions:
                 shapes |= {f"layers.{layer}.{direction}{name}": shape for name, shape in own.items()}
         return shapes
+
+    def made(self, params: Params) -> Params:
+        """Return parameters with the matrices that the cell's maps make in place of what they are made of."""
+        found = {name: array for name, array in params.items() if not name.startswith("layers.")}
+        for prefix, own in self._layers(params):
+            found |= {prefix + name: array for name, array in mapped.made(self.cell, own).items()}
+        return found
+
+    def pulled_back(self, params: Params, grads: Params) -> Params:
+        """Return the gradients at parameters from those at what `made` returned."""
+        found = {name: array for name, array in grads.items() if not name.startswith("layers.")}
+        back = dict(self._layers(grads))
+        for prefix, own in self._layers(params):
+            raw = mapped.pulled_back(self.cell, own, back[prefix])
+            found |= {prefix + name: array for name, array in raw.items()}
+        return {name: found[name] for name in params if name in found}
+
+    def _layers(self, params: Params) -> Iterator[tuple[str, Params]]:
+        for layer in range(self.layers):
+            for direction in self.directions:
+                own = layer_params(params, layer, reverse=direction != "")
+                yield f"layers.{layer}.{direction}", own
 
     def zero_states(self, batch: int, dtype: Dtype = np.float32, params: Params | None = None) -> Params:
         """Return the states of all layers before the first step, (N, H).

@@ -52,6 +52,7 @@ class Stepper:
     def __init__(self, model: Model, params: Params, state: Params | None = None, *, batch: int = 1) -> None:
         if not model.token_inputs or model.bidirectional:
             raise ConfigError("one token after another is for a model of tokens in one direction")
+        model, params = model.unmapped(params)
         self._model, self._params = model, params
         dtype = np.result_type(*params.values())
         state = model.zero_state(batch, dtype, params) if state is None else state

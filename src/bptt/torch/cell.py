@@ -11,6 +11,7 @@ from bptt.errors import ConfigError
 from bptt.nets.init import Init
 from bptt.nets.stack import expect_sizes
 from bptt.torch import loop
+from bptt.torch.mapped import Matrices
 from bptt.torch.native import Tensor
 from bptt.torch.recurrent import Recurrent
 from bptt.types import Array, BiasCount
@@ -43,8 +44,9 @@ class Cell(Recurrent):
     ----------
     W_l0, U_l0, b_l0, ... : Parameter
         (D, Gx·H), (H, Gh·H), (Gx·H,) and, by their names, (H,) those that each unit has for itself;
-        ``start_h_l0``, ... (H,) where states start that is learnt; for each
-        layer, and with ``_reverse`` for the direction from the end. They start as `bptt.Init` draws them,
+        ``start_h_l0``, ... (H,) where states start that is learnt; what maps make matrices of, such as
+        ``U_a_h_M_l0``; for each layer, and with ``_reverse`` for the direction from the end. They start as
+        `bptt.Init` draws them,
         from PyTorch's generator.
     runs_on : str
         What ran the last forward: compiled code on the CPU in float32, float64 and bfloat16, and elsewhere a
@@ -81,7 +83,8 @@ class Cell(Recurrent):
         learn_start: bool = False,
     ) -> None:
         super().__init__()
-        self.cell = with_equations(cell)
+        self.given = with_equations(cell)
+        self.cell = self.given.plain
         loop.prepare(self.cell)
         for name, size in (
             ("input_size", input_size),
@@ -97,11 +100,13 @@ class Cell(Recurrent):
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional, self.learn_start = float(dropout), bidirectional, learn_start
         self._names: list[dict[str, str]] = []
+        self._matrices: list[Matrices] = []
         for k in range(num_layers * (1 + bidirectional)):
             layer, reverse = divmod(k, 1 + bidirectional)
             D = input_size if layer == 0 else hidden_size * (1 + bidirectional)
             ending = f"_l{layer}" + "_reverse" * reverse
             drawn = self._drawn(D)
+            self._matrices.append(Matrices(self.given, D, hidden_size))
             self._names.append({name: name.replace(".", "_") + ending for name in drawn})
             if len({*self._names[-1].values()}) < len(drawn):
                 raise ConfigError(
@@ -116,7 +121,7 @@ class Cell(Recurrent):
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         bias: BiasCount = "one" if self.bias and self.cell.bias else "none"
         return Init().layer(
-            rng, self.cell, D, self.hidden_size, bias, np.float64, learn_start=self.learn_start
+            rng, self.given, D, self.hidden_size, bias, np.float64, learn_start=self.learn_start
         )
 
     def reset_parameters(self) -> None:
@@ -128,9 +133,23 @@ class Cell(Recurrent):
                     getattr(self, names[name]).copy_(torch.from_numpy(array))
 
     def layer_params(self, k: int) -> tuple[tuple[str, ...], Sequence[Tensor]]:
-        """Return the names and the parameters of a layer in a direction."""
-        names = self._names[k]
-        return tuple(names), [getattr(self, name) for name in names.values()]
+        """Return the names and the tensors of a layer in a direction, with the matrices that maps make."""
+        named = {name: getattr(self, own) for name, own in self._names[k].items()}
+        if self.given.maps:
+            kept = self.__dict__.get("_made")
+            named = self._matrices[k](named) if kept is None else kept[k]
+        return tuple(named), [*named.values()]
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Run over a sequence, as every layer here does; maps are made once."""
+        if not self.given.maps or torch.compiler.is_compiling():
+            return super().forward(*args, **kwargs)
+        each = [dict(zip(*self.layer_params(k), strict=True)) for k in range(len(self._names))]
+        self.__dict__["_made"] = each
+        try:
+            return super().forward(*args, **kwargs)
+        finally:
+            del self.__dict__["_made"]
 
     def extra_repr(self) -> str:
         """Return what `repr` says."""

@@ -9,8 +9,10 @@ import torch
 
 from bptt.cells import Cell
 from bptt.kernels.backends import Precision, kernel
+from bptt.layer.shapes import layer_shapes
 from bptt.torch import loop, native
 from bptt.torch.native import How, Tensor
+from bptt.types import Shapes
 from bptt.zoo import get, record
 
 
@@ -105,6 +107,12 @@ def _keeps_graph() -> bool:
 
 
 # ---- within torch.compile and torch.export: operators with tensors and plain values alone
+
+
+@torch.compiler.assume_constant_result
+def shapes(cell: Cell, D: int, H: int) -> Shapes:
+    """Return the shapes that a layer's parameters may have."""
+    return layer_shapes(cell, D, H, "two", learn_start=True)
 
 
 @torch.compiler.assume_constant_result

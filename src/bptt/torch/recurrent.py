@@ -12,7 +12,6 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode
 from bptt.errors import ShapeError
 from bptt.kernels import backends
 from bptt.kernels.llvm.host import host
-from bptt.layer.shapes import layer_shapes
 from bptt.torch import loop, operator
 from bptt.torch.native import How, Tensor
 
@@ -237,7 +236,7 @@ class Recurrent(torch.nn.Module):
         """Return the shapes that the parameters have, of each layer in each direction."""
         ways, D, H, found = 1 + self.bidirectional, self.input_size, self.hidden_size, []
         for k in range(self.num_layers * ways):
-            shapes = layer_shapes(self.cell, D if k < ways else H * ways, H, "two", learn_start=True)
+            shapes = operator.shapes(self.cell, D if k < ways else H * ways, H)
             names, _ = self.layer_params(k)
             turned = slice(None, None, -1 if self.by_rows else 1)
             found.append([shapes[name][turned] for name in names])

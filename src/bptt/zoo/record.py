@@ -8,6 +8,7 @@ from typing import Any
 
 from bptt.cells import CELLS, Cell
 from bptt.derive import EquationCell, read
+from bptt.derive.mapping import as_text
 from bptt.errors import BpttError, ConfigError, RunError
 
 
@@ -17,8 +18,13 @@ def to_json(cell: Cell) -> dict[str, str]:
     Raises
     ------
     ConfigError
-        If the cell is neither one of `CELLS` nor made of equations.
+        If the cell is neither one of `CELLS` nor made of equations, or one of its maps is code.
     """
+    if code := next((at for at, made in cell.maps.items() if as_text(made) is None), None):
+        raise ConfigError(
+            f"{cell.name}: a run keeps its cell as text, and the map of {code} is code: write it as an "
+            "equation (see bptt.maps), or train it with Model.loss_and_grads"
+        )
     if equations := getattr(cell, "equations", None):
         return {"name": cell.name, "equations": equations.text}
     if type(CELLS.get(cell.name)) is not type(cell):
