@@ -199,7 +199,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 MISTAKES = {
-    "frob": r"no cell is called 'frob'; there are rnn, .*, gru-cho, indrnn, .*, ugrnn; .* FILE.py:NAME",
+    "frob": r"no cell is called 'frob'; there are rnn, .*, gru-cho, indrnn, .*, lem, .*; .* FILE.py:NAME",
     "nothing.py:x": "there is no file nothing.py",
     "mine.py:frob": "mine.py: no cell is called 'frob'; there are mine, other",
     "mine.py": "mine.py has the cells mine, other: say which",
