@@ -7,11 +7,12 @@ import numpy as np
 
 from bptt.bench.contenders import Kind, Work
 from bptt.bench.settings import Setting
-from bptt.kernels.backends import Backend, Precision
+from bptt.kernels.backends import Backend, Precision, unroll
 from bptt.nets.sample import probabilities
+from bptt.nets.stack import layer_params
 from bptt.nets.stepper import Stepper
 from bptt.training.step import Step
-from bptt.types import Array, Batch
+from bptt.types import Array, Batch, Params
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
@@ -22,6 +23,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     model = setting.model(cell, cast(Backend, backend), cast(Precision, precision or "float32"))
     params = model.init(np.random.default_rng(0))
     tokens = setting.tokens()
+    if kind == "cell":
+        return _layer(setting, cell, layer_params(params), cast(Backend, backend))
     if kind == "sampling":
         rng, stepper = np.random.default_rng(1), Stepper(model, params)
         token = np.zeros(1, np.int64)
@@ -52,6 +55,13 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         return loss, step.grads["embedding"]
 
     return take
+
+
+def _layer(setting: Setting, cell: str, params: Params, backend: Backend) -> Work:
+    """Return one layer's forward and backward over arrays."""
+    rng, T, N = np.random.default_rng(1), setting.T, setting.N
+    x, dy = (rng.normal(size=(T, N, size)).astype(np.float32) for size in (setting.E, setting.H))
+    return lambda: (None, unroll(cell, params, x, backend=backend).backward(dy).inputs)
 
 
 def _product(H: int, backend: str) -> Work:
