@@ -4,13 +4,27 @@
 states, :mod:`~bptt.zoo.papers.dynamics` differential equations, oscillators and spikes.
 """
 
+from types import ModuleType
+
 from bptt.derive import EquationCell
 from bptt.zoo.equations import ZOO
 from bptt.zoo.papers import dynamics, gated, scans
 
-PAPERS: dict[str, EquationCell] = {
-    c.name: c for m in (gated, scans, dynamics) for c in vars(m).values() if isinstance(c, EquationCell)
+
+def _cells(module: ModuleType) -> dict[str, EquationCell]:
+    return {c.name: c for c in vars(module).values() if isinstance(c, EquationCell)}
+
+
+GROUPS: dict[str, dict[str, EquationCell]] = {
+    "Kin of the LSTM and the GRU, for what these are for: texts, words, series.": (_cells(gated)),
+    "Linear in their states, for long sequences: no U, so a step is cheap, and h decides nothing.": (
+        _cells(scans)
+    ),
+    "Differential equations, oscillators, spikes and clocks, for signals and times.": (_cells(dynamics)),
 }
+"""Cells by name, under what they are and are for."""
+
+PAPERS: dict[str, EquationCell] = {name: c for cells in GROUPS.values() for name, c in cells.items()}
 """By name: lstm-multiplicative, mi-rnn, ..."""
 
 EVERY = ZOO | PAPERS
