@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "a loop": (body(">>for k in range(3):", "    g = tanh(g)"), "a loop: a step holds no loop"),
     "a while loop": (body(">>while True:", "    g = tanh(g)"), "a loop: a step holds no loop"),
-    "a comprehension": (body(">>g = sum([g for k in range(3)])"), "the function sum is not known"),
+    "a comprehension": (body(">>g = sum([g for k in range(3)])"), "a loop: a step holds no loop"),
     "an if on a value": (body(">>if f > 0.5:", "    g = f"), "an if: ... where(a > b, this, that)"),
     "an if expression": (body(">>g = g if f > 0.5 else f"), "an if: ... where(a > b, this, that)"),
     "a match": (body(">>match f:", "    case _:", "        g = f"), "an if: the choice"),
@@ -104,7 +104,7 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "a list": (body(">>g = [f, g]"), "a list: an equation is arithmetic"),
     "an f-string": (body(">>g = f'{g}'"), "a text: an equation is arithmetic"),
-    "a starred value": (body(">>g = max(*f)"), "max takes 2 values; got *f"),
+    "a starred value": (body(">>g = max(*f)"), "a *: values and names are written one by one"),
     "a keyword argument": (body(">>g = tanh(x=g)"), "tanh takes 1 value, by position; got x=g"),
     "too many values": (body(">>g = max(f, g, h)"), "max takes 2 values: max(max(a, b), c); got f, g, h"),
     "too few values": (body(">>g = where(f > 0)"), "where takes 3 values; got f > 0"),
@@ -137,8 +137,8 @@ WRONG: dict[str, tuple[str, str]] = {
     "return in the middle": (body(">>return h"), "nothing can follow the return"),
     # what is taken
     "an argument of no kind": (
-        head('@bptt.cell(state="h")', "a_f, h, x"),
-        "the argument x is neither a gate",
+        head('@bptt.cell(state="h")', "a_f, h, z"),
+        "the argument z is neither a gate",
     ),
     "self": (head('@bptt.cell(state="h")', "self, a_f, h"), "a cell is no method, and has no self"),
     "star args": (head('@bptt.cell(state="h")', "a_f, h, *rest"), "the arguments are named one by one"),

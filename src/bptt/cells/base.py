@@ -16,12 +16,17 @@ recurrent parts do not simply add, as in the GRU, each part is a gate of its own
 ``from_x``  the gates that W feeds (W has these blocks, in this order)
 ``from_h``  the gates that U feeds from h_{t-1} (U has these blocks, in this order, and then those of)
 ``from_q``  the gates that U feeds from ``q``, an operand that the cell computes itself from the gates
-            already complete. This is how a reset gate before the product is written.
+            already complete. This is how a reset gate before the product is written. There may be several,
+            each of what came before: ``operands`` says which gates each feeds.
 
 A parameter that each hidden unit has for itself, such as a peephole weight, is a gate that no product
 feeds: its block is the parameter, the same at every step and row, and the parameter's gradient is the sum
 over these, as a bias's is. ``units`` names such gates. Of those that ``scalars`` names, too, a layer has one
-number for all of its units, and the gradient is the sum over them as well.
+number for all of its units, and the gradient is the sum over them as well. What is given at each step beside
+the input has a block, too: ``given`` names it, and ``inputs`` of these that to which a gradient is returned.
+
+Most blocks and states have one number for each of the H units. Those of another shape (see
+:mod:`bptt.derive.axes`) say so: `width` is the one place that has each one's size.
 """
 
 from abc import ABC, abstractmethod
@@ -57,12 +62,19 @@ class Cell(ABC):
         Which gates are parameters of the hidden units, arrays (H,) of the layer by these names.
     given : tuple of str
         Which of these are no parameters: arrays (T, N, H), which whoever runs the layer gives beside them.
+    inputs : tuple of str
+        Which of these have a gradient; ``x`` is the layer's input itself, and is not given again.
+    operands : tuple of (str, tuple of str)
+        The operands in order, each with the gates that it feeds; together they are `from_q`.
     scalars : tuple of str
         Which of these are one number of the whole layer, arrays (1,).
     starts : dict of float
         Where states start that do not start at zero; a reset puts them there, too.
     bias : bool
         Whether the gates have biases at all.
+    more : str
+        In words, what the cell has beyond one number for each unit, one operand and the input, which not all
+        of bptt can do something with.
     """
 
     name: str
@@ -73,9 +85,12 @@ class Cell(ABC):
     from_q: tuple[str, ...] = ()
     units: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    operands: tuple[tuple[str, tuple[str, ...]], ...] = ()
     scalars: tuple[str, ...] = ()
     starts: Mapping[str, float] = MappingProxyType({})
     bias: bool = True
+    more: str = ""
     pickled: tuple[Any, ...] | None = None  # how a cell that bptt has is found again by its name
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -84,6 +99,8 @@ class Cell(ABC):
             for feeds in ("from_x", "from_h"):
                 if feeds not in cls.__dict__:
                     setattr(cls, feeds, cls.gates)
+            if cls.__dict__.get("from_q"):
+                cls.operands = (("q", cls.from_q),)
 
     @abstractmethod
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
@@ -109,26 +126,43 @@ class Cell(ABC):
             From `forward`. Not changed.
         """
 
-    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
-        """Return q (N, H), from the gates that are complete, and what `operand_backward` needs."""
+    def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:
+        """Return the k-th operand (N, H), of gates that are complete, and what `operand_backward` needs."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand()")
 
-    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
-        """Return the gradients that q passes to the states; write those at its gates into `da`."""
+    def operand_backward(self, dq: Array, cache: Cache, da: Array, k: int = 0) -> States:
+        """Return the gradients that it passes to the states; add those at its gates to `da`."""
         raise TypeError(f"{self.name}: from_q names gates, so the cell must define operand_backward()")
+
+    def width(self, name: str, H: int) -> int:
+        """Return how many numbers a gate, a state or an operand has for each row, where there are H units."""
+        return H
+
+    def matrix(self, operand: str) -> str:
+        """Return the name of the matrix of an operand's product: U, or one with its own number of rows."""
+        return "U"
+
+    def hidden(self, params: Mapping[str, Array]) -> int:
+        """Return how many units a layer with these parameters has."""
+        return len(params["U"])
+
+    def columns(self, H: int) -> dict[str, slice]:
+        """Return each gate's columns of the pre-activation."""
+        ends = np.cumsum([self.width(gate, H) for gate in self.gates]).tolist()
+        return dict(zip(self.gates, map(slice, [0, *ends], ends), strict=False))
 
     def first_states(self, N: int, H: int, dtype: Any) -> States:
         """Return the states before the first step: zeros, or where `starts` says."""
-        return tuple(np.full((N, H), self.starts.get(s, 0.0), dtype) for s in self.states)
+        return tuple(np.full((N, self.width(s, H)), self.starts.get(s, 0.0), dtype) for s in self.states)
 
     def unit_columns(self, H: int) -> dict[str, slice]:
         """Return the columns of the pre-activation that are units' parameters, by their names."""
-        at = {name: self.gates.index(name) * H for name in self.units}
-        return {name: slice(k, k + H) for name, k in at.items()}
+        columns = self.columns(H)
+        return {name: columns[name] for name in self.units}
 
     def unit_shape(self, name: str, H: int) -> tuple[int]:
         """Return the shape of a parameter that `units` names."""
-        return (1,) if name in self.scalars else (H,)
+        return (1,) if name in self.scalars else (self.width(name, H),)
 
     def unit_sum(self, name: str, rows: Array) -> Array:
         """Return the gradient at a parameter that `units` names, of those at rows (·, H)."""

@@ -35,13 +35,13 @@ class GRUCho(Cell):
     from_h = ("r", "z")
     from_q = ("n",)
 
-    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
+    def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:
         (h_prev,) = states
         a_r, _, _ = blocks(a, 3)
         r = sigmoid(a_r)  # (1)
         return r * h_prev, (r, h_prev)  # (2)
 
-    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
+    def operand_backward(self, dq: Array, cache: Cache, da: Array, k: int = 0) -> States:
         r, h_prev = cache
         da_r, _, _ = blocks(da, 3)
         da_r[...] = dq * h_prev * r * (1 - r)  # (2) (1)

@@ -1,6 +1,7 @@
 """Cells as equations: written once as plain Python, then derived, proven, printed and run."""
 
-from bptt.derive.equation_cell import EquationCell, cell
+from bptt.derive.decorator import cell
+from bptt.derive.equation_cell import EquationCell
 from bptt.derive.equations import EquationError, Equations
 from bptt.derive.functions import FUNCTIONS
 from bptt.derive.reader import read

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import sympy
 from sympy import Add, Integer, Mul, Pow, Symbol
 
+from bptt.derive.axes import OVER
 from bptt.derive.equations import Statement
 from bptt.derive.functions import FUNCTIONS, OPERATORS
 
@@ -26,7 +27,7 @@ PRODUCTS = {"affine": 2, "product": 2, "outer": 2, "total": 1}
 @cache
 def function(name: str) -> Any:
     """Return the SymPy function for one of `FUNCTIONS` or of `PRODUCTS`."""
-    nargs = PRODUCTS.get(name) or FUNCTIONS[name].arity
+    nargs = PRODUCTS.get(name) or (FUNCTIONS | OVER)[name].arity
     # of a number too it stays a function, which SymPy would evaluate by its name
     return type(name, (sympy.Function,), {"nargs": nargs, "_should_evalf": classmethod(lambda cls, a: -1)})
 
@@ -120,7 +121,7 @@ def local_derivatives(statement: Statement) -> dict[str, Expr]:
     expr = expression(statement.expr)
     if statement.function is None:
         return {name: _of_arithmetic(expr, Symbol(name), y) for name in statement.reads}
-    outer = [_at_hand(d, y, expr.args) for d in FUNCTIONS[statement.function].derivatives]
+    outer = [_at_hand(d, y, expr.args) for d in (FUNCTIONS | OVER)[statement.function].derivatives]
     return {
         name: _whatever_holds(Add(*(d * a.diff(Symbol(name)) for d, a in zip(outer, expr.args, strict=True))))
         for name in statement.reads

@@ -23,6 +23,7 @@ from bptt.derive.algebra import (
     names_in,
     sum_of,
 )
+from bptt.derive.axes import NUMBERS, ONES, OVER, PLACES, Axes, axes_of, inside, result
 from bptt.derive.equations import Equations, Statement
 from bptt.derive.functions import FUNCTIONS
 
@@ -71,10 +72,10 @@ class Derivation:
 
     @cached_property
     def step(self) -> Pass:
-        """The whole step as it is read: through the operand's product too, where there is one."""
+        """The whole step as it is read: through the operands' products too, where there are some."""
         eq = self.equations
-        first = eq.ancestors(tuple(eq.operand.values()))
-        statements = (*first, *(s for s in eq.statements if s not in first))
+        first = [s for q in eq.operands for s in eq.ancestors((q,))]  # each made of what came before
+        statements = tuple(dict.fromkeys((*first, *eq.statements)))
         return _pass(eq, statements, self._seeds(), through=True)
 
     @cached_property
@@ -85,21 +86,33 @@ class Derivation:
         return _pass(eq, statements, self._seeds())
 
     @cached_property
-    def operand(self) -> Pass | None:
-        """What the operand of a second product is made of, before that product."""
+    def operands(self) -> tuple[Pass, ...]:
+        """What each operand of a product is made of, before that product, in their order."""
         eq = self.equations
-        return _pass(eq, eq.ancestors((eq.q,)), {eq.q: f"d{eq.q}"}) if eq.q else None
+        return tuple(_pass(eq, eq.ancestors((q,)), {q: f"d{q}"}) for q in eq.operands)
+
+    @property
+    def operand(self) -> Pass | None:
+        """The operand's pass, where there is one and no more."""
+        return self.operands[0] if len(self.operands) == 1 else None
 
     @property
     def passes(self) -> dict[tuple[str, str], Pass]:
         """What is computed at a step, by the names of its forward and its backward in code."""
-        operand = {("operand", "operand_backward"): self.operand} if self.operand else {}
-        return {("forward", "backward"): self.main, **operand}
+        operands = {(f"operand_{k}", f"operand_{k}_backward"): p for k, p in enumerate(self.operands)}
+        return {("forward", "backward"): self.main, **operands}
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of all values and of the gradients at them."""
+        axes = self.equations.axes
+        back = {f"d{n}": a for n, a in axes.items()}
+        return ONES | axes | back | {f"d{s}_next": axes[s] for s in self.equations.states}
 
     def _seeds(self) -> dict[str, str]:
         """Return the gradient that is handed in at each state: d{h} if that is all of it, else d{h}_next."""
         eq = self.equations
-        read = {name for s in eq.statements for name in s.reads} | {eq.q}
+        read = {name for s in eq.statements for name in s.reads} | {*eq.operands}
         return {s: f"d{s}_next" if s in read else f"d{s}" for s in eq.states}
 
 
@@ -109,7 +122,7 @@ def _pass(
     order = _order(eq)
     forward = tuple(Line(s.name, arrange(expression(s.expr), order), (s.number,)) for s in statements)
     backward, gradients = _reverse(eq, statements, seeds, through=through)
-    kept, again = _keep(statements, forward, backward, seeds, set(eq.constants))
+    kept, again = _keep(statements, forward, backward, seeds, {*eq.constants, *NUMBERS})
     return Pass(tuple(statements), forward, backward, seeds, gradients, kept, again)
 
 
@@ -132,17 +145,17 @@ def _reverse(
     whole: dict[str, Expr] = {}  # the gradient at each value, once complete
     lines: list[Line] = []
     seen: dict[Expr, Expr] = {}
-    last = {*eq.before, *eq.params}  # more is added to these gradients outside of the step
+    last = {*eq.before, *eq.params, *eq.inputs}  # more is added to these gradients outside of the step
     moving = _moving(eq)
-    q = eq.q if through else None
-    if q is not None:
-        readers[q] += len(eq.operand)
+    axes = _Known(eq)
+    if through:
+        readers.update(eq.operand.values())
 
     def complete(name: str) -> None:
         settle(name)
-        if through and name in eq.operand and q is not None:
+        if through and name in eq.operand:
             back = function("product")(whole[name], Symbol(f"U_{name[2:]}")) if name in whole else Integer(0)
-            add(q, back, 0)
+            add(eq.operand[name], back, 0)
 
     def settle(name: str) -> None:
         total = Add(*terms.get(name, ()))
@@ -184,9 +197,9 @@ def _reverse(
         if readers[name] == 0:
             complete(name)
     for s in reversed(statements):
-        dy = whole.get(s.name, Add())
+        dy = axes.back(s, whole[s.name]) if s.name in whole else Add()
         # a factor is the whole gradient at a value: no other reader adds to it, and it is no constant
-        alone = {n for n in moving - last if readers[n] == 1 and n not in terms}
+        alone = {n for n in moving - last if readers[n] == 1 and n not in terms and axes.are_those_in(s, n)}
         shared = _shared(s, alone) if s.name in whole else None
         locals_ = local_derivatives(s)
         if shared is not None:  # y = f(a + ...): the gradient at a is a factor of all the others
@@ -195,14 +208,69 @@ def _reverse(
             locals_ = {name: d for name, d in inner_derivatives(s).items() if name != shared}
         # a step's own values before the states that it read
         for name in sorted(locals_, key=lambda n: n in eq.before):
-            add(name, Mul(dy, locals_[name]), s.number)
+            add(
+                name, axes.summed(Mul(dy, locals_[name]), s, name) if name in moving else Integer(0), s.number
+            )
     gradients = {name: str(whole[name]) for name in eq.arguments if name in whole}
     return tuple(lines), gradients
 
 
+class _Known:
+    """The axes of a cell's values, and what they ask of gradients."""
+
+    def __init__(self, eq: Equations) -> None:
+        self.elementwise, self.axes = eq.is_elementwise, eq.axes
+
+    def are_those_in(self, s: Statement, name: str) -> bool:
+        """Return whether a value has the axes of a statement's argument, and so of the gradient there."""
+        return self.elementwise or (
+            s.function not in OVER and self.axes[name] == inside(s.expr, self.axes) == self.axes[s.name]
+        )
+
+    def back(self, s: Statement, dy: Expr) -> Expr:
+        """Return the gradient at what a statement's function gives, of that at its value."""
+        if self.elementwise:
+            return dy
+        for axis in self._missing(self.axes[s.name] - axes_of(s.expr, self.axes)):  # it was broadcast
+            dy = self._sum(dy, axis)
+        kind, _, axis = (s.function or "").partition("_")
+        if s.function not in OVER or kind not in ("cumsum", "backsum"):
+            return dy
+        whole = dy if axis in self.of(dy) else Mul(dy, Symbol(f"ones_{axis}"))
+        return function(f"{'backsum' if kind == 'cumsum' else 'cumsum'}_{axis}")(whole)
+
+    def summed(self, term: Expr, s: Statement, name: str) -> Expr:
+        """Return what a statement adds to the gradient at a name: a sum over the axes that the name lacks."""
+        if self.elementwise or term == 0:
+            return term
+        for axis in self._missing(inside(s.expr, self.axes) - self.axes[name]):
+            term = self._sum(term, axis)
+        return term
+
+    def _sum(self, term: Expr, axis: str) -> Expr:
+        if axis in self.of(term):
+            return function(f"sum_{axis}")(term)
+        return Mul(term, Symbol(f"size_{axis}"))  # it is the same all along
+
+    def of(self, e: Expr) -> Axes:
+        """Return the axes of an expression of gradients."""
+        if e.is_Symbol:
+            return self.axes.get(e.name, self.axes.get(_at(e.name), ONES.get(e.name, frozenset())))
+        return result(type(e).__name__, frozenset[str]().union(*map(self.of, e.args)))
+
+    @staticmethod
+    def _missing(axes: Axes) -> list[str]:
+        return sorted(axes, key=lambda axis: PLACES[axis], reverse=True)
+
+
+def _at(name: str) -> str:
+    """Return of dc or dc_next the c."""
+    return name[1:].removesuffix("_next") if name[:1] == "d" else name
+
+
 def _moving(eq: Equations) -> set[str]:
     """Return the names of what is no constant, and no step: a gradient at these is of no use."""
-    moving = {*eq.gates, *eq.params, *eq.before}
+    moving = {*eq.columns, *eq.before}
     steps = {name for name, f in FUNCTIONS.items() if {*f.derivatives} == {"0"}}
     for s in eq.statements:
         if moving.intersection(s.reads) and s.function not in steps:

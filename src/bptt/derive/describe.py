@@ -10,7 +10,7 @@ from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.equation_cell import EquationCell
-from bptt.derive.equations import Statement
+from bptt.derive.equations import EquationError, Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
 from bptt.derive.notation import Index
@@ -27,6 +27,8 @@ def describe(cell: EquationCell) -> Page:
     ProofError
         If the gradients that its lines compute are not the numerical ones.
     """
+    if cell.more:
+        raise EquationError(f"{cell.name} has {cell.more}: its derivation runs, and is not printed yet")
     made = _Describer(Whole(cell.derivation))
     sections = (made.symbols(), made.forward(), made.backward(), made.sums(), made.kept())
     page = Page(f"{cell.name}: backpropagation through time", cell.equations.doc, sections, made.whole)

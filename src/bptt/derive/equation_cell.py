@@ -4,13 +4,14 @@ import pickle
 import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, SupportsIndex, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
-from bptt.cells import Cache, Cell, States, blocks
-from bptt.derive.equations import EquationError, Equations, Start
-from bptt.derive.origin import place, read_function
+from bptt.cells import Cache, Cell, States
+from bptt.derive import axes
+from bptt.derive.equations import EquationError, Equations
+from bptt.derive.functions import NAMESPACE
 from bptt.derive.reader import read
 from bptt.errors import ZeroGradientWarning
 from bptt.types import Array, Generator
@@ -55,16 +56,22 @@ class EquationCell(Cell):
         self.name = equations.name
         self.states = equations.states
         gates, operand = equations.gates, equations.operand
-        self._columns = (*gates, *equations.params)
-        self.gates = tuple(_id(g) for g in self._columns)
+        self._columns = equations.columns
+        self._named = {_id(column): column for column in self._columns}
+        self.gates = tuple(self._named)
         self.from_x = tuple(_id(g) for g in gates if g[0] in "ax")
         self.from_h = tuple(_id(g) for g in gates if g[0] in "au" and g not in operand)
-        self.from_q = tuple(_id(g) for g in gates if g in operand)
-        self.units = tuple(equations.params)
+        self.operands = tuple((q, tuple(map(_id, fed))) for q, fed in equations.operands.items())
+        self.from_q = tuple(g for _, fed in self.operands for g in fed)
+        self.units = (*equations.params, *equations.inputs)
+        self.given = self.inputs = equations.inputs
         self.scalars = equations.scalars
         self.starts = equations.starts
         self.bias = equations.bias
+        self.more = equations.more
         self._init = init
+        self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H
+        self._numbers: Mapping[str, Any] = NAMESPACE
 
     @cached_property
     def derivation(self) -> "Derivation":
@@ -80,7 +87,7 @@ class EquationCell(Cell):
     def _functions(self) -> dict[str, Any]:
         from bptt.derive.numpy_code import step_functions
 
-        return step_functions(self.derivation)
+        return step_functions(self.derivation, sizes=self.equations.numbers)  # of other sizes: see `_at`
 
     @cached_property
     def _step(self) -> dict[str, Any]:
@@ -110,36 +117,67 @@ class EquationCell(Cell):
         from bptt.derive.numpy_code import step_functions
 
         cell = EquationCell(self.equations)
+        cell._numbers = NAMESPACE
         cell.__dict__["_step"] = step_functions(self.derivation, NAMESPACE)
         return cell
 
+    def width(self, name: str, H: int) -> int:
+        return self.equations.width(self._named.get(name, name), H)
+
+    def matrix(self, operand: str) -> str:
+        own = self.equations.axes
+        return "U" if own[operand] == own[self.states[0]] else f"U_{operand}"
+
+    def hidden(self, params: Mapping[str, Array]) -> int:
+        eq = self.equations
+        if eq.axes[eq.states[0]] == axes.UNIT:
+            return len(params["U"])
+        return eq.hidden([g for g in eq.gates if g[0] in "ax"], params["W"].shape[-1])
+
+    def _at(self, H: int) -> dict[str, Any]:
+        """Return the functions of a step of a layer with H units."""
+        if self.equations.is_elementwise:
+            return self._step
+        if H not in self._sized:
+            from bptt.derive.numpy_code import step_functions
+
+            _ = self._step  # which is proven
+            sizes = axes.numbers(*self.equations.sizes(H))
+            self._sized[H] = step_functions(self.derivation, self._numbers, sizes)
+        return self._sized[H]
+
     @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
-        new, kept = self._step["forward"](**self._arguments(a, states))
-        shape, dtype = states[0].shape, np.result_type(a, *states)
+        H, dtype = self._units(a), np.result_type(a, *states)
+        new, kept = self._at(H)["forward"](**self._arguments(a, states, H))
         # a state that is a constant, or a gate as it is, is an array of its own
-        return tuple(np.array(np.broadcast_to(s, shape), dtype) for s in new), (kept, dtype)
+        made = (self._flat(n, s, H, a.shape[:-1]) for n, s in zip(self.states, new, strict=True))
+        return tuple(np.array(s, dtype) for s in made), (kept, dtype, H)
 
     @_silent
     def backward(self, dstates: States, cache: Cache) -> tuple[Array, States]:
-        kept, dtype = cache
-        gradients = self._step["backward"](*dstates, kept)
-        da = np.zeros((*dstates[0].shape[:-1], len(self.gates) * dstates[0].shape[-1]), dtype)
-        return self._collect(gradients, da, dstates[0])
+        kept, dtype, H = cache
+        seeds = (self._shaped(s, d, H) for s, d in zip(self.states, dstates, strict=True))
+        gradients = self._at(H)["backward"](*seeds, kept)
+        rows = dstates[0].shape[:-1]
+        da = np.zeros((*rows, sum(self.width(g, H) for g in self.gates)), dtype)
+        return self._collect(gradients, da, H)
 
     @_silent
-    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:
-        (q,), kept = self._step["operand"](**self._arguments(a, states))
-        return q, kept
+    def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:
+        H = self._units(a)
+        (q,), kept = self._at(H)[f"operand_{k}"](**self._arguments(a, states, H))
+        return self._flat(self.operands[k][0], q, H, a.shape[:-1]), (kept, H)
 
     @_silent
-    def operand_backward(self, dq: Array, cache: Cache, da: Array) -> States:
-        gradients = self._step["operand_backward"](dq, cache)
-        return self._collect(gradients, da, dq)[1]
+    def operand_backward(self, dq: Array, cache: Cache, da: Array, k: int = 0) -> States:
+        kept, H = cache
+        gradients = self._at(H)[f"operand_{k}_backward"](self._shaped(self.operands[k][0], dq, H), kept)
+        return self._collect(gradients, da, H)[1]
 
     def start(self, rng: Generator, H: int) -> dict[str, Array]:
         """Return where parameters and biases start, those that the cell has a wish for."""
-        shapes = {name: self.unit_shape(name, H) for name in self.units}
+        shapes = {name: self.unit_shape(name, H) for name in self.equations.params}
         drawn = {
             name: rng.uniform(*start, shapes[name])
             if isinstance(start, tuple)
@@ -149,12 +187,12 @@ class EquationCell(Cell):
         given = self._init(rng, H) if callable(self._init) else self._init or {}
         if not isinstance(given, Mapping):
             raise EquationError(f"{self.name}: init gives {given!r}; it must be values by gate")
+        known = (*self.equations.gates, *self.equations.params)
         for name, value in given.items():
-            if name not in self._columns:
-                known = ", ".join(self._columns)
-                raise EquationError(f"{self.name}: init gives {name!r}; the cell has {known}")
+            if name not in known:
+                raise EquationError(f"{self.name}: init gives {name!r}; the cell has {', '.join(known)}")
             try:
-                shape = shapes.get(name, (H,))
+                shape = shapes.get(name) or (self.width(name, H),)
                 begin = np.broadcast_to(np.asarray(value, np.float64), shape).copy()
             except (TypeError, ValueError, OverflowError):
                 begin = np.full(H, np.nan)
@@ -183,105 +221,35 @@ class EquationCell(Cell):
             ) from None
         return _from_text, (self.equations.text, self.name, self._init)
 
-    def _arguments(self, a: Array, states: States) -> dict[str, Array]:
-        values = (*blocks(a, len(self.gates)), *states)
-        return dict(zip((*self._columns, *self.equations.before), values, strict=True))
+    def _units(self, a: Array) -> int:
+        """Return H, of the pre-activations (·, G·H)."""
+        if self.equations.is_elementwise:
+            return int(a.shape[-1]) // len(self.gates)
+        return self.equations.hidden(self._columns, a.shape[-1])
 
-    def _collect(self, gradients: dict[str, Array], da: Array, like: Array) -> tuple[Array, States]:
-        for name, block in zip(self._columns, blocks(da, len(self.gates)), strict=True):
+    def _shaped(self, name: str, flat: Array, H: int) -> Array:
+        """Return an array (·, width) with an axis for heads, units and keys, where values have such."""
+        eq = self.equations
+        return flat if eq.is_elementwise else flat.reshape(*flat.shape[:-1], *eq.shape(name, H))
+
+    def _flat(self, name: str, shaped: Array, H: int, rows: tuple[int, ...]) -> Array:
+        eq = self.equations
+        shape = (H,) if eq.is_elementwise else eq.shape(name, H)
+        return np.broadcast_to(shaped, (*rows, *shape)).reshape(*rows, self.width(name, H))
+
+    def _arguments(self, a: Array, states: States, H: int) -> dict[str, Array]:
+        blocks = (a[..., at] for at in self.columns(H).values())
+        named = zip((*self._columns, *self.equations.before), (*blocks, *states), strict=True)
+        return {name: self._shaped(name, flat, H) for name, flat in named}
+
+    def _collect(self, gradients: dict[str, Array], da: Array, H: int) -> tuple[Array, States]:
+        rows = da.shape[:-1]
+        for name, at in zip(self._columns, self.columns(H).values(), strict=True):
             if name in gradients:
-                block += gradients[name]
-        return da, tuple(gradients.get(s, np.zeros_like(like)) for s in self.equations.before)
-
-
-def cell(
-    function: Callable[..., Any] | None = None,
-    *,
-    state: str | tuple[str, ...] = "h",
-    params: str | Mapping[str, Start] = "",
-    scalars: str | Mapping[str, Start] = "",
-    start: Mapping[str, float] | None = None,
-    operand: Mapping[str, str] | None = None,
-    bias: bool = True,
-    init: Init | Mapping[str, float] | None = None,
-    name: str | None = None,
-    **unknown: object,
-) -> Any:
-    """Make a cell from a function that holds its equations.
-
-    The function is read and never called: its body is assignments of arithmetic, of the functions in
-    ``bptt.derive.FUNCTIONS`` (sigmoid, tanh, relu, exp, log, softplus, sqrt, abs, max, min, where, sin, cos,
-    erf, Phi, sign, floor, stop, surrogate), of silu, gelu, logsigmoid, clip, mod, and of helpers, for one
-    hidden unit, and it returns the states after the step. They need not be imported.
-
-    Parameters
-    ----------
-    state : str
-        The names of the states, the output first: ``"h c"``. As arguments: before the step.
-    params : str or dict
-        Arguments that are parameters of each hidden unit, as ``"p_i p_f"``, which start at zero, or with
-        where they start, a number or bounds: ``{"u": (-1, 1)}``.
-    scalars : str or dict
-        Arguments that are parameters of the whole layer, one number each, as `params` has them.
-    start : dict, optional
-        Where states start, and after a reset start anew: ``{"m": -1e38}``. Default: zeros.
-    operand : dict, optional
-        ``{"a_n": "q"}``: the recurrent product of a_n takes the value q in place of the output.
-    bias : bool
-        Whether the gates have biases.
-    init : dict or function, optional
-        Where the biases of gates start: ``{"a_f": 1.0}``, or a function of (rng, H) that returns such a dict.
-    name : str, optional
-        Default: the function's, with hyphens for underscores.
-
-    Returns
-    -------
-    EquationCell
-
-    Raises
-    ------
-    EquationError
-        With the file, the line, and what is allowed.
-
-    Examples
-    --------
-    >>> import numpy as np, bptt
-    >>> @bptt.cell(state="h c")
-    ... def coupled(a_f, a_o, a_g, c):
-    ...     f, o, g = sigmoid(a_f), sigmoid(a_o), tanh(a_g)
-    ...     c = f * c + (1 - f) * g
-    ...     h = o * tanh(c)
-    ...     return h, c
-    >>> model = bptt.Model(inputs=9, outputs=9, hidden=4, cell=coupled)
-    >>> model.init(np.random.default_rng(0))["layers.0.U"].shape
-    (4, 12)
-    """
-    options: dict[str, Any] = {"state": state, "params": params, "bias": bias} | unknown
-    options |= {"scalars": scalars, "start": {} if start is None else start}
-    options["operand"] = {} if operand is None else operand
-    if name is not None:
-        options["name"] = name
-
-    def decorate(function: Callable[..., Any]) -> EquationCell:
-        equations = read_function(function, options)
-        try:
-            made = EquationCell(equations, _init(equations.name, init))
-            made.start(np.random.default_rng(0), 1)  # an init that names what is not there says so now
-        except EquationError as error:
-            raise EquationError(f"{place(function)}: {error}") from None
-        made.__doc__ = function.__doc__
-        return made
-
-    return decorate if function is None else decorate(function)
-
-
-def _init(name: str, init: Any) -> Init | dict[str, Any] | None:
-    if init is None or callable(init):
-        return cast(Init | None, init)
-    if not isinstance(init, Mapping):
-        wanted = '{"a_f": 1.0} or a function of (rng, H) that returns such a dict'
-        raise EquationError(f"{name}: init= must be {wanted}; got {init!r}")
-    return dict(init)
+                da[..., at] += self._flat(name, gradients[name], H, rows)
+        zero = np.zeros((), da.dtype)
+        found = ((s, gradients.get(s, zero)) for s in self.equations.before)
+        return da, tuple(np.asarray(self._flat(s, g, H, rows), da.dtype) for s, g in found)
 
 
 def _from_text(text: str, name: str, init: Any) -> EquationCell:

@@ -18,22 +18,32 @@ Its arguments are told apart by their names:
 ``c``          a state before the step (or ``c_prev``); the names are those of ``state=``
 ``p``          a parameter for each hidden unit, where ``params=`` names it
 ``alpha``      one for the whole layer, where ``scalars=`` names it
+``t``          what is given at each step beside the input, where ``inputs=`` names it; ``x``: the input
 ``floor=0.1``  a constant with its value
 =============  =====================================================================================
 
 The equations hold one hidden unit's arithmetic; the matrix products are outside. Where a gate's recurrent
 product takes something else than h_{t-1}, as in the GRU with the reset before the product,
-``operand={"a_n": "q"}`` says which of the equations' values it takes.
+``operand={"a_n": "q"}`` says which of the equations' values it takes; there may be several, each made of
+gates whose products came before. Values of other shapes, and sums over units: :mod:`bptt.derive.axes`.
 
 The room is read in this order: the data here, :mod:`~bptt.derive.source` (a function's text and its place),
 :mod:`~bptt.derive.signature`, :mod:`~bptt.derive.expressions`, :mod:`~bptt.derive.reader` (the body).
 """
 
 import ast
+import math
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
-from bptt.errors import BpttError
+from bptt.derive.axes import OVER, PLACES, UNIT, Axes, axes_of, numbers
+from bptt.errors import BpttError, ShapeError
+
+SOME = 3
+"""How many units a head has where equations are tried."""
 
 Start = float | tuple[float, float]
 """Where a parameter starts: a number, or the bounds between which it is drawn."""
@@ -105,6 +115,14 @@ class Equations:
     statements : tuple of Statement
     bias : bool
         Whether the gates have biases.
+    inputs : tuple of str
+        What is given at each step; ``x`` is the layer's input itself.
+    shapes : dict of frozenset
+        The axes of gates, states, parameters and inputs that are not one number for each unit.
+    heads : int
+        In how many heads the units are.
+    keys : int, optional
+        How many keys a head has; as many as units where it is None.
     text : str
         The function with its decorator, complete in itself: read again, it gives the same equations.
     """
@@ -119,13 +137,86 @@ class Equations:
     bias: bool = True
     scalars: tuple[str, ...] = ()
     starts: dict[str, float] = field(default_factory=dict)
+    inputs: tuple[str, ...] = ()
+    shapes: dict[str, Axes] = field(default_factory=dict)
+    heads: int = 1
+    keys: int | None = None
     doc: str = ""
     text: str = field(default="", repr=False)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """What has a block of the pre-activation: gates, parameters of units, inputs at each step."""
+        return (*self.gates, *self.params, *self.inputs)
+
+    @property
     def arguments(self) -> tuple[str, ...]:
         """What the statements read that is set by none of them."""
-        return (*self.gates, *self.params, *self.before, *self.constants)
+        return (*self.columns, *self.before, *self.constants)
+
+    @cached_property
+    def is_elementwise(self) -> bool:
+        """Whether all values are one number for each unit, and nothing goes over an axis."""
+        return not self.shapes and not any(s.function in OVER for s in self.statements)
+
+    @property
+    def more(self) -> str:
+        """In words, what the cell has beyond one number for each unit, one operand and the input."""
+        found = {
+            "values over axes": not self.is_elementwise,
+            "several operands": len(self.operands) > 1,
+            "a state as operand": bool({*self.operands} & {*self.before}),
+            "inputs at each step": bool(self.inputs),
+        }
+        return " and ".join(words for words, there in found.items() if there)
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of each value; of a number, none."""
+        own = dict.fromkeys((*self.columns, *self.states), UNIT) | self.shapes
+        if not self.is_elementwise:
+            own |= {n: frozenset[str]() for n in self.scalars}
+        axes = {n: own[n] for n in self.columns} | {f"{s}_prev": own[s] for s in self.states}
+        for s in self.statements:
+            plain = s.name not in self.states and not self.is_elementwise
+            axes[s.name] = axes_of(s.expr, axes) if plain else own.get(s.name, UNIT)
+        return axes
+
+    def sizes(self, H: int) -> tuple[int, int, int]:
+        """Return how many heads there are, and units and keys of a head, where there are H units."""
+        J, rest = divmod(H, self.heads)
+        if rest:
+            raise ShapeError(f"{self.name}: {H} units are no whole number for each of {self.heads} heads")
+        return self.heads, J, J if self.keys is None else self.keys
+
+    def shape(self, name: str, H: int) -> tuple[int, ...]:
+        """Return a value's shape for one row, an axis each for heads, units and keys."""
+        sizes = zip(PLACES, self.sizes(H), strict=True)
+        return tuple(size if axis in self.axes[name] else 1 for axis, size in sizes)
+
+    def point(self, name: str) -> tuple[int, ...]:
+        """Return a value's shape at a point at which derivatives are compared: none where it is a number."""
+        return () if self.is_elementwise else self.shape(name, SOME * self.heads)
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The numbers along the axes of such a point, by name."""
+        return {} if self.is_elementwise else numbers(*self.sizes(SOME * self.heads))
+
+    def width(self, name: str, H: int) -> int:
+        """Return how many numbers a value has for each row, flat, where there are H units."""
+        return H if self.is_elementwise else math.prod(self.shape(name, H))
+
+    def hidden(self, names: Iterable[str], total: int) -> int:
+        """Return with how many units these have so many numbers together."""
+        names = [*names]
+        each = 1
+        while each < total and sum(self.width(n, each * self.heads) for n in names) < total:
+            each *= 2
+        count = bisect_left(
+            range(each + 1), total, lo=1, key=lambda k: sum(self.width(n, k * self.heads) for n in names)
+        )
+        return min(count, each) * self.heads
 
     @property
     def before(self) -> tuple[str, ...]:
@@ -138,9 +229,16 @@ class Equations:
         return (*self.arguments, *(s.name for s in self.statements))
 
     @property
+    def operands(self) -> dict[str, tuple[str, ...]]:
+        """The values that recurrent products take in place of the output, in order, and the gates of each."""
+        order = {s.name: k for k, s in enumerate(self.statements)}
+        names = sorted({*self.operand.values()}, key=lambda q: order.get(q, -1))
+        return {q: tuple(g for g in self.gates if self.operand.get(g) == q) for q in names}
+
+    @property
     def q(self) -> str | None:
-        """The value that recurrent products take in place of the output, where some do."""
-        return next(iter(self.operand.values()), None)
+        """The operand, where there is one and no more."""
+        return next(iter(self.operands)) if len(self.operands) == 1 else None
 
     def made_of(self, name: str) -> set[str]:
         """Return the names of all that a value is made of."""

@@ -7,12 +7,11 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 
-import numpy as np
-
+from bptt.derive.axes import MADE, SHAPES, SIZES, Axes, axes_of, over_axis
 from bptt.derive.equations import Statement
-from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, OPERATORS, in_numpy
+from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, OPERATORS, arithmetic, computed
 from bptt.derive.helpers import Helper, words
-from bptt.derive.source import ARITHMETIC, MOST_PARTS, MOST_VALUES, FunctionText, literal
+from bptt.derive.source import ARITHMETIC, MOST_PARTS, MOST_VALUES, FunctionText, literal, minus, shown
 
 LARGEST_POWER = 64
 
@@ -30,6 +29,7 @@ class Expressions:
         self.taken: set[str] = set()  # all unique names so far
         self.statements: list[Statement] = []
         self.number = 0  # of the equation that is read
+        self.axes: dict[str, Axes] = {}  # of each value, by its unique name
         self.helpers: Mapping[str, Helper] = {}  # that can be called at this line
         self._inside: Helper | None = None  # the helper that is written in
         self._bound: dict[str, ast.expr] = {}  # what its names stand for
@@ -46,6 +46,7 @@ class Expressions:
         self._relocate(expr)
         self.taken.add(name)
         self.statements.append(Statement(name, expr, number, written))
+        self.axes[name] = axes_of(expr, self.axes)
         value = self.value(expr)
         if value is not None:
             self.values[name] = value
@@ -93,7 +94,7 @@ class Expressions:
                 return None if inner is None else -inner
             case ast.BinOp():
                 a, b = self.value(expr.left), self.value(expr.right)
-                return None if a is None or b is None else _arithmetic(expr.op, a, b)
+                return None if a is None or b is None else arithmetic(expr.op, a, b)
         return None
 
     # -- the parts
@@ -141,6 +142,8 @@ class Expressions:
             return literal(self.known[name], node)
         if name in {*FUNCTIONS, *HELPERS, *ALIASES, *self.helpers} or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")
+        if self._inside is not None and name in SIZES:
+            return ast.copy_location(ast.Name(name, ast.Load()), node)
         if self._inside is not None:
             says = (
                 f"{name} is not known in {self._inside.name}, which reads its arguments, what it sets, and "
@@ -161,6 +164,8 @@ class Expressions:
 
     def _call(self, node: ast.Call, *, root: bool) -> ast.expr:
         own = self.helpers.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if own is None and (word := over_axis(node, {*self.stands, *self.foreign})):
+            return self._over(word, node, root=root)
         function = self._function(node) if own is None else ""
         if own is not None or function in HELPERS:
             return self._written_in(own or words()[function], node, node.args, root=root)
@@ -169,13 +174,14 @@ class Expressions:
             more = f": {function}({function}(a, b), c)" if wanted == 2 and len(node.args) > 2 else ""
             plain = ", by position" if node.keywords else ""
             raise self.source.error(
-                node, f"{function} takes {wanted} value{'s' * (wanted > 1)}{plain}{more}; got {_shown(node)}"
+                node, f"{function} takes {wanted} value{'s' * (wanted > 1)}{plain}{more}; got {shown(node)}"
             )
         arguments = self._where(node) if function == "where" else [self.read(a) for a in node.args]
         numbers = [self.value(a) for a in arguments]
         known = [n for n in numbers if n is not None]
         if len(known) == len(numbers):
-            return self._computed(node, function, known)
+            value = computed(function, known)
+            return literal(value, node) if function == "where" else self._finite(node, value)
         if function == "where" and numbers[0] is not None:
             return arguments[1] if numbers[0] > 0 else arguments[2]
         if function in ("max", "min") and numbers[0] is not None:
@@ -184,6 +190,28 @@ class Expressions:
         if root:
             return call
         return self._value(call, function, arguments)
+
+    def _over(self, word: str, node: ast.Call, *, root: bool) -> ast.expr:
+        """Return what goes over an axis of a value."""
+        match node.args, node.keywords:
+            case [value], []:
+                axis = "unit"
+            case [value, ast.Name(id=("unit" | "key") as axis)], [] if axis not in self.stands:
+                pass
+            case _:
+                says = f"{word}(v) goes over the units, {word}(v, key) over the keys"
+                raise self.source.error(node, f"{says}; got {ast.unparse(node)}")
+        if word in MADE:
+            return self._written_in(words()[f"{word}_{axis}"], node, [value], root=root)
+        given = self.read(value)
+        if axis not in (has := axes_of(given, self.axes)):
+            shape = next((s for s, axes in SHAPES.items() if axes == has), "number")
+            says = f"{ast.unparse(value)} has one shape for all {axis}s ({shape})"
+            raise self.source.error(
+                node, f"{ast.unparse(node)}: {says}; shapes= says which values have {axis}s"
+            )
+        call = ast.copy_location(ast.Call(ast.Name(f"{word}_{axis}", ast.Load()), [given], []), node)
+        return call if root else self._value(call, word, [given])
 
     def _written_in(self, helper: Helper, node: ast.expr, values: list[ast.expr], *, root: bool) -> ast.expr:
         """Return what a helper returns of some values; unless at the root, by a name."""
@@ -302,16 +330,7 @@ class Expressions:
             left, right = right, left
         if isinstance(comparison, ast.GtE | ast.LtE):  # a >= b is not b > a
             then, otherwise = otherwise, then
-        return [_minus(left, right, condition), then, otherwise]
-
-    def _computed(self, node: ast.Call, function: str, numbers: list[float]) -> ast.expr:
-        """Return the value of a function of numbers."""
-        arguments = [np.array([n]) for n in numbers]
-        if function == "where":
-            return literal(numbers[1] if numbers[0] > 0 else numbers[2], node)
-        with np.errstate(all="ignore"):
-            value = float(in_numpy(function)(*arguments)[0])
-        return self._finite(node, value)
+        return [minus(left, right, condition), then, otherwise]
 
     def _invent(self, function: str, arguments: list[ast.expr]) -> str:
         """Return a name for a value inside an expression: tanh_c for tanh(c), ratio_1 for a quotient."""
@@ -328,23 +347,3 @@ class Expressions:
         while f"{stem}_{k}" in self.taken or f"{stem}_{k}" in self.sets:
             k += 1
         return f"{stem}_{k}"
-
-
-def _arithmetic(op: ast.operator, a: float, b: float) -> float:
-    """Return a op b, nan where it is no real number."""
-    try:
-        value = OPERATORS[type(op)](a, b)
-        return value if isinstance(value, float) else math.nan  # a power may be complex
-    except (ZeroDivisionError, OverflowError):
-        return math.nan
-
-
-def _minus(a: ast.expr, b: ast.expr, at: ast.expr) -> ast.expr:
-    if isinstance(b, ast.Constant) and b.value == 0:
-        return a
-    return ast.copy_location(ast.BinOp(a, ast.Sub(), b), at)
-
-
-def _shown(node: ast.Call) -> str:
-    values = [ast.unparse(a) for a in node.args] + [ast.unparse(k) for k in node.keywords]
-    return ", ".join(values) or "none"

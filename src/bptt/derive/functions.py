@@ -10,8 +10,9 @@ derivative may both be made of several.
 """
 
 import ast
+import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,6 +92,15 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 """What stands between two values, by its kind in Python's syntax."""
 
 
+def arithmetic(op: ast.operator, a: float, b: float) -> float:
+    """Return a op b, nan where it is no real number."""
+    try:
+        value = OPERATORS[type(op)](a, b)
+        return value if isinstance(value, float) else math.nan  # a power may be complex
+    except (ZeroDivisionError, OverflowError):
+        return math.nan
+
+
 # under the names that equations use, for files that import what they name
 tanh, exp, log, sqrt, where, max, min = np.tanh, np.exp, np.log, np.sqrt, np.where, maximum, minimum
 sin, cos = np.sin, np.cos
@@ -153,3 +163,11 @@ NAMESPACE: dict[str, Any] = {
     "surrogate": surrogate,
 }
 """What generated NumPy code finds."""
+
+
+def computed(name: str, numbers: Sequence[float]) -> float:
+    """Return the value of a function of numbers; nan or infinite where it is none."""
+    if name == "where":
+        return numbers[1] if numbers[0] > 0 else numbers[2]
+    with np.errstate(all="ignore"):
+        return float(in_numpy(name)(*(np.array([n]) for n in numbers))[0])

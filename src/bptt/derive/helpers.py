@@ -15,6 +15,7 @@ from functools import cache
 from inspect import getsource
 from typing import NamedTuple
 
+from bptt.derive.axes import MADE, PLACES
 from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS
 from bptt.derive.source import FunctionText
 
@@ -121,6 +122,11 @@ def words() -> dict[str, Helper]:
     for name, function in HELPERS.items():
         source = FunctionText(getsource(function), None, function.__code__.co_filename, 1)
         found[name] = helper(source.function, source, {}, {})
+    for name, lines in MADE.items():
+        for axis in PLACES:
+            text = f"def {name}(u):\n    {lines.format(axis=axis)}"
+            source = FunctionText(text, None, "<bptt.derive.axes>", 1)
+            found[f"{name}_{axis}"] = helper(source.function, source, {}, {})
     return found
 
 

@@ -5,7 +5,7 @@ a gradient cancels, as that of sigmoid(a) + sigmoid(-a), a rounding error is lef
 one than float64. So a number on which both agree is a gradient, and one on which they differ is rounding.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,20 +42,24 @@ def idle(eq: Equations, step: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple
         Those whose gradient is zero; those that only states depend on which never reach the output.
     """
     rng = np.random.default_rng(0)
-    names = (*eq.gates, *eq.params, *eq.before)
+    names = (*eq.columns, *eq.before)
     sizes = np.repeat(SIZES, POINTS)
     sizes = np.concatenate(
         [np.broadcast_to(sizes, (len(names), len(sizes))), rng.choice(SIZES, (len(names), 2 * POINTS))], 1
     )
-    at = dict(zip(names, sizes * rng.normal(size=sizes.shape), strict=True))
+    count = len(sizes[0])
+    shapes = {n: (count, *eq.point(n)) for n in (*names, *eq.states, *eq.operands)}
+    at = {
+        n: size.reshape(-1, *(1,) * (len(shapes[n]) - 1)) * rng.normal(size=shapes[n])
+        for n, size in zip(names, sizes, strict=True)
+    }
     with np.errstate(all="ignore"):
-        made_of = {
-            s: _read(step, ("forward", "backward"), at, k, len(eq.states)) for k, s in enumerate(eq.states)
-        }
-        if eq.operand:
-            q = _read(step, ("operand", "operand_backward"), at, 0, 1)
+        made_of = {s: _read(step, ("forward", "backward"), at, eq.states, s, shapes) for s in eq.states}
+        for k, (name, gates) in reversed([*enumerate(eq.operands.items())]):
+            pair = (f"operand_{k}", f"operand_{k}_backward")
+            q = _read(step, pair, at, (name,), name, shapes)
             for read in made_of.values():
-                read |= q if read & set(eq.operand) else set()
+                read |= q if read & {*gates} else set()
     live = {eq.states[0]}  # the states that pass on what a loss of the outputs says
     while more := {s for s in eq.states for to in live if f"{s}_prev" in made_of[to]} - live:
         live |= more
@@ -67,16 +71,20 @@ def idle(eq: Equations, step: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple
 
 
 def _read(
-    step: Mapping[str, Any], pair: tuple[str, str], at: dict[str, Array], k: int, outputs: int
+    step: Mapping[str, Any],
+    pair: tuple[str, str],
+    at: dict[str, Array],
+    outputs: Sequence[str],
+    of: str,
+    shapes: Mapping[str, tuple[int, ...]],
 ) -> set[str]:
-    """Return the names at which the gradient of the k-th output is not zero everywhere."""
+    """Return the names at which the gradient of an output is not zero everywhere."""
     forward, backward = (step[name] for name in pair)
-    shape = next(iter(at.values())).shape
 
     def gradients(dtype: type) -> dict[str, Array]:
         _, kept = forward(**{name: values.astype(dtype) for name, values in at.items()})
-        seeds: list[Array] = [np.full(shape, float(j == k), dtype) for j in range(outputs)]
-        return {n: np.broadcast_to(g, shape) for n, g in backward(*seeds, kept).items()}
+        seeds: list[Array] = [np.full(shapes[name], float(name == of), dtype) for name in outputs]
+        return {n: np.broadcast_to(g, shapes[n]) for n, g in backward(*seeds, kept).items()}
 
     found, rough = gradients(np.float64), gradients(np.float32)
     return {name for name, g in found.items() if not _is_zero(g, rough[name])}

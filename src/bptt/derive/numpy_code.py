@@ -11,7 +11,9 @@ from sympy import Add, Function, Mul
 from sympy.printing.str import StrPrinter
 
 from bptt import elementwise
+from bptt.derive import axes
 from bptt.derive.algebra import Expr, sum_of
+from bptt.derive.axes import OVER
 from bptt.derive.backward import Derivation, Pass
 from bptt.derive.equations import EquationError, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
@@ -38,7 +40,7 @@ class Printer(StrPrinter):  # type: ignore[misc]
             return where(u, v, w, f"np.result_type({u}, np.float32)")  # what is left of u may be one number
         if name in _FORMS:
             return _FORMS[name].format(*arguments)
-        return f"{FUNCTIONS[name].numpy}({', '.join(arguments)})"
+        return f"{(FUNCTIONS | OVER)[name].numpy}({', '.join(arguments)})"
 
     def _print_Float(self, expr: Expr) -> str:  # noqa: N802
         return self._number(expr)
@@ -113,7 +115,7 @@ class _Forward(ast.NodeTransformer):
         if node.func.id == "where":
             u, v, w = map(ast.unparse, node.args)
             return ast.parse(where(f"({u}).real", v, w), mode="eval").body  # a complex step keeps to its side
-        node.func = ast.parse(FUNCTIONS[node.func.id].numpy, mode="eval").body
+        node.func = ast.parse((FUNCTIONS | OVER)[node.func.id].numpy, mode="eval").body
         return node
 
 
@@ -145,17 +147,26 @@ _HELPERS = (
 )
 
 
-def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dict[str, Any]:
+def step_functions(
+    d: Derivation, numbers: Mapping[str, Any] = NAMESPACE, sizes: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Return the functions of one step, compiled; for other numbers than NumPy's, with their functions.
+
+    Parameters
+    ----------
+    d : Derivation
+    numbers : dict of functions
+    sizes : dict of int, optional
+        How many there are along each axis, as ``size_unit``: of values that have some.
 
     Returns
     -------
     dict
         ``"forward"``: arguments to (states, kept); ``"backward"``: (gradients at states, kept) to gradients
-        by argument; and for a cell with an operand ``"operand"`` and ``"operand_backward"``.
+        by argument; and for each operand ``"operand_0"`` and ``"operand_0_backward"``.
     """
     eq = d.equations
-    namespace = {**numbers, **eq.constants}
+    namespace = {**axes.NAMESPACE, **numbers, **eq.constants, **(sizes or {})}
     exec(compile(step_code(d), f"<derived from {eq.name}>", "exec"), namespace)
     return {name: namespace[name] for names in d.passes for name in names}
 
@@ -163,7 +174,7 @@ def step_functions(d: Derivation, numbers: Mapping[str, Any] = NAMESPACE) -> dic
 def step_code(d: Derivation) -> str:
     """Return the text of these functions."""
     eq = d.equations
-    arguments = (*eq.gates, *eq.params, *eq.before)
+    arguments = (*eq.columns, *eq.before)
     return "".join(_step(*names, p, arguments) for names, p in d.passes.items())
 
 

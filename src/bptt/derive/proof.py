@@ -1,7 +1,8 @@
 """The proof that a derived backward is right: its forward differentiated numerically, at random points.
 
 A step is elementwise, so one complex step at all hidden units gives the exact derivative at each of them: of
-every value that is handed out, by every argument.
+every value that is handed out, by every argument. Of values with shapes each point is a small layer's, and an
+argument is moved along a random direction.
 """
 
 from dataclasses import dataclass
@@ -79,19 +80,26 @@ def prove(d: Derivation) -> Proof:
 
 
 def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
-    eq, step, rng = d.equations, step_functions(d), np.random.default_rng(0)
+    eq, step, rng = d.equations, step_functions(d, sizes=d.equations.numbers), np.random.default_rng(0)
     forward, backward = (step[name] for name in names)
     at = _points(eq, forward, rng)
-    shape = at[eq.gates[0]].shape
-    cotangents = [rng.normal(size=shape) for _ in p.seeds]
+    count = len(next(iter(at.values())))
+    shape = (count,)
+    shapes = {name: (count, *eq.point(name)) for name in (*at, *p.seeds)}
+    cotangents = [rng.normal(size=shapes[name]) for name in p.seeds]
     given = backward(*cotangents, forward(**at)[1])
     worst = 0.0
     for name in at:
-        moved, _ = forward(**(at | {name: at[name] + STEP * 1j}))
-        rises = [np.imag(np.broadcast_to(o, shape)) / STEP for o in moved]
-        parts = [d * rise for d, rise in zip(cotangents, rises, strict=True)]
-        expected, size = np.sum(parts, axis=0), 1 + np.sum(np.abs(parts), axis=0)
-        gradient = np.broadcast_to(given.get(name, 0.0), shape)
+        way = 1.0 if eq.is_elementwise else rng.normal(size=shapes[name])
+        moved, _ = forward(**(at | {name: at[name] + STEP * 1j * way}))
+        rises = [np.imag(np.broadcast_to(o, d.shape)) / STEP for o, d in zip(moved, cotangents, strict=True)]
+        parts = [(d * rise).reshape(count, -1) for d, rise in zip(cotangents, rises, strict=True)]
+        expected = np.sum([part.sum(1) for part in parts], axis=0)
+        size = 1 + np.sum([np.abs(part).sum(1) for part in parts], axis=0)
+        gradient = np.broadcast_to(given.get(name, 0.0), shapes[name])
+        if not eq.is_elementwise:
+            size += np.abs(gradient * way).reshape(count, -1).sum(1)
+        gradient = (gradient * way).reshape(count, -1).sum(1)
         off = relative(gradient, expected, size)
         if lost := int(np.sum(np.isfinite(expected) & ~np.isfinite(gradient))):
             raise ProofError(
@@ -99,7 +107,7 @@ def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
                 "where the equations give one: as at sqrt(0); add a small number inside, sqrt(x + 1e-6)"
             )
         unsure = off > TOLERANCE
-        if unsure.any() and not _agree(d, names, at, cotangents, name, unsure):
+        if unsure.any() and not _agree(d, names, at, cotangents, name, unsure, way):
             raise ProofError(
                 f"{eq.name}: the derived gradient at {name} is off by {off.max():.1e}: "
                 "this is a fault of bptt; please report the equations"
@@ -115,44 +123,61 @@ def relative(gradient: Array, expected: Array, size: Array) -> Array:
 
 
 def _agree(
-    d: Derivation, names: tuple[str, str], at: Point, cotangents: list[Array], name: str, some: Array
+    d: Derivation,
+    names: tuple[str, str],
+    at: Point,
+    cotangents: list[Array],
+    name: str,
+    some: Array,
+    way: Array | float,
 ) -> bool:
     """Return whether a gradient is right at some points in many digits, which no rounding reaches."""
-    step = step_functions(d, exact.NAMESPACE)
+    step = step_functions(d, exact.NAMESPACE, d.equations.numbers)
     forward, backward = (step[n] for n in names)
     point = {n: exact.numbers(values[some]) for n, values in at.items()}
     seeds = [exact.numbers(d[some]) for d in cotangents]
+    along = exact.numbers(np.broadcast_to(way, at[name].shape)[some])
+
+    def total(array: Any, like: Array) -> Array:
+        sums: Array = np.sum(np.broadcast_to(array, like.shape).reshape(len(like), -1), axis=1)
+        return sums
 
     def values(h: Any) -> Any:
         with exact.moved():
-            return forward(**(point | {name: point[name] + h}))[0]
+            return forward(**(point | {name: point[name] + h * along}))[0]
 
     try:
         with exact.held():
             gradient = backward(*seeds, forward(**point)[1]).get(name, 0 * point[name])
             up, down = values(exact.STEP), values(-exact.STEP)
         parts = [d * (a - b) / (2 * exact.STEP) for d, a, b in zip(seeds, up, down, strict=True)]
-        return exact.agree(gradient, np.sum(parts, axis=0), np.sum(np.abs(parts), axis=0))
+        rise, size = (
+            np.sum([total(part, d) for part, d in zip(values, seeds, strict=True)], axis=0)
+            for values in (parts, map(np.abs, parts))
+        )
+        return exact.agree(total(gradient * along, along), rise, size)
     except exact.UNDECIDED:
         return False
 
 
 def _points(eq: Equations, forward: Any, rng: Generator) -> Point:
     """Draw points at which the forward gives numbers."""
-    names = (*eq.gates, *eq.params, *eq.before)
-    found: list[Array] = []
+    names = (*eq.columns, *eq.before)
+    points = POINTS if eq.is_elementwise else POINTS // 16
+    found: list[Point] = []
     count = 0
     for _ in range(DRAWS):
-        at = rng.normal(size=(len(names), POINTS))
-        outputs, _ = forward(**dict(zip(names, at, strict=True)))
-        real = np.logical_and.reduce([np.isfinite(np.broadcast_to(o, (POINTS,))) for o in outputs])
-        found.append(at[:, real])
+        at = {n: rng.normal(size=(points, *eq.point(n))) for n in names}
+        outputs, _ = forward(**at)
+        whole = (np.isfinite(o).reshape(len(o), -1).all(1) for o in map(np.atleast_1d, outputs))
+        real = np.logical_and.reduce([np.broadcast_to(w, (points,)) for w in whole])
+        found.append({n: a[real] for n, a in at.items()})
         count += int(real.sum())
-        if count >= POINTS:
+        if count >= points:
             break
     if not count:
         raise ProofError(
-            f"{eq.name}: the equations give no number at {DRAWS * POINTS:,} random points from N(0, 1): "
+            f"{eq.name}: the equations give no number at {DRAWS * points:,} random points from N(0, 1): "
             "look for the logarithm, the root or the power of what is never positive"
         )
-    return dict(zip(names, np.concatenate(found, axis=1)[:, :POINTS], strict=True))
+    return {n: np.concatenate([at[n] for at in found])[:points] for n in names}

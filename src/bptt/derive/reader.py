@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
+from bptt.derive.axes import UNIT, axes_of
+from bptt.derive.checks import check
 from bptt.derive.equations import Equations
 from bptt.derive.expressions import Expressions
 from bptt.derive.helpers import Helper, HelperText, helper
@@ -112,7 +114,10 @@ class Reader:
         expressions.stands |= it.stands
         expressions.values |= self.constants
         before = [f"{s}_prev" for s in it.states]
-        expressions.taken |= {*it.gates, *it.params, *self.constants, *before}
+        expressions.taken |= {*it.gates, *it.params, *it.inputs, *self.constants, *before}
+        own = dict.fromkeys((*it.gates, *it.params, *it.inputs, *it.states), UNIT) | it.shapes
+        own |= dict.fromkeys(it.scalars, frozenset[str]())
+        expressions.axes |= {n: own[n.removesuffix("_prev") if n in before else n] for n in (*own, *before)}
         # what a derivation has a name of its own for: dc_next is what comes back to c, Σ a sum over time
         expressions.taken |= {f"{s}_next" for s in it.states} - {*it.states} | {"Σ"}
         outputs = self._body()
@@ -128,10 +133,14 @@ class Reader:
             bias=it.bias,
             scalars=it.scalars,
             starts=it.starts,
+            inputs=it.inputs,
+            shapes=it.shapes,
+            heads=it.heads,
+            keys=it.keys,
             doc=ast.get_docstring(self.function) or "",
             text=self._canonical(),
         )
-        _check(equations, self.source)
+        check(equations, self.source)
         needed = equations.ancestors((*it.states, *it.operand.values()))
         number = {n: k for k, n in enumerate(sorted({s.number for s in needed}), 1)}  # 1, 2, 3, ...
         return replace(equations, statements=tuple(replace(s, number=number[s.number]) for s in needed))
@@ -268,6 +277,17 @@ class Reader:
             elif name != state:
                 expressions.number += 1
                 expressions.set(state, value, expressions.number)
+            self._has_shape(state, outputs[states.index(state)])
+
+    def _has_shape(self, state: str, value: ast.expr) -> None:
+        """Raise where a state has axes that it is not said to have."""
+        own = self.signature.shapes.get(state, UNIT)
+        made = next(s.expr for s in self.expressions.statements if s.name == state)
+        if more := axes_of(made, self.expressions.axes) - own:
+            says = (
+                f"the state {state} has {' and '.join(sorted(more))}s; shapes= must say so, or a sum end them"
+            )
+            raise self.source.error(value, says)
 
     def _rename(self, old: str, new: str, outputs: list[ast.expr]) -> None:
         statements = self.expressions.statements
@@ -277,6 +297,8 @@ class Reader:
                 if isinstance(node, ast.Name) and node.id == old:
                     node.id = new
         statements[:] = [replace(s, name=new) if s.name == old else s for s in statements]
+        if old in self.expressions.axes:
+            self.expressions.axes[new] = self.expressions.axes[old]
 
     def _canonical(self) -> str:
         """Return the text with known numbers written in, so that it stands alone."""
@@ -292,40 +314,11 @@ class Reader:
                 if argument.arg in self.constants:
                     values[-k] = literal(self.constants[argument.arg])
         shown = {k: v for k, v in self.options.items() if k not in ("init", "name") and v not in ({}, "")}
+        if self.signature.heads == 1:
+            shown.pop("heads", None)
         if self.source.name != self.source.own_name:
             shown["name"] = self.source.name
         keywords = [ast.keyword(k, ast.parse(repr(v), mode="eval").body) for k, v in shown.items()]
         decorator = ast.Call(ast.Attribute(ast.Name("bptt", ast.Load()), "cell", ast.Load()), [], keywords)
         function.decorator_list = [decorator]
         return ast.unparse(ast.fix_missing_locations(function)) + "\n"
-
-
-def _check(equations: Equations, source: FunctionText) -> None:
-    """Raise where what is read has no gradient to give, or names would clash."""
-    operands = tuple(equations.operand.values())
-    needed = equations.ancestors((*equations.states, *operands))
-    read = {name for s in needed for name in s.reads}
-    if unread := [g for g in equations.gates if g not in read]:
-        raise source.wrong(f"{unread[0]} is used nowhere: its weights could not learn; remove it, or use it")
-    if unread := [p for p in equations.params if p not in read]:
-        raise source.wrong(f"the parameter {unread[0]} is used nowhere: remove it, or use it")
-    names = {s.name for s in equations.statements}
-    for name in operands:
-        if name not in names:
-            raise source.wrong(f"operand= names {name!r}, which no equation sets")
-        for gate in equations.operand:
-            if gate in equations.made_of(name):
-                raise source.wrong(f"{name} is the operand of {gate} and is made of it")
-    values = (*names, *equations.arguments)
-    adjoints = {f"d{s}_next": f"the gradient at {s} from the step after" for s in equations.states}
-    moving = [n for n in values if n not in equations.constants]
-    for name in moving:
-        if f"d{name}" in adjoints:
-            says = f"the gradient at {name} would be called d{name}, as {adjoints[f'd{name}']} is"
-            raise source.wrong(f"{says}: choose another name")
-    adjoints |= {f"d{n}": f"the gradient at {n}" for n in moving} | {"Σ": "the sum over time"}
-    for name in values:
-        if name in adjoints:
-            raise source.wrong(f"{name} is what {adjoints[name]} is called: choose another name")
-        if name.startswith("U_") and f"a_{name[2:]}" in equations.operand:
-            raise source.wrong(f"{name} is the matrix of a_{name[2:]}'s operand: choose another name")

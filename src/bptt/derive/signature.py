@@ -3,16 +3,23 @@
 import ast
 import math
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from bptt.derive.axes import SHAPES, UNIT, Axes
 from bptt.derive.equations import Start
 from bptt.derive.source import FunctionText, is_in_range, plain_name
 
-OPTIONS = ("state", "params", "scalars", "start", "operand", "bias", "init", "name")
+OPTIONS = (
+    *("state", "params", "scalars", "inputs", "start", "operand", "shapes", "sizes", "heads"),
+    *("bias", "init", "name"),
+)
 
 _LAYER = ("W", "U", "b", "b_h")
 """The names of a layer's own arrays."""
+
+MOST_KEYS = 4096
+"""How many heads, and keys of a head, there are at most."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,10 @@ class Signature:
     bias: bool
     scalars: tuple[str, ...]  # of the params, those that are one number of the layer
     starts: dict[str, float]  # of the states that do not start at zero
+    inputs: tuple[str, ...]
+    shapes: dict[str, Axes]  # of arguments and states, those that are not one number for each unit
+    heads: int
+    keys: int | None
     stands: dict[str, str]  # each argument as it is written, to the name of its value: of a state c, c_prev
 
 
@@ -46,6 +57,9 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
         says = "one number of the layer, or one of each unit"
         raise source.wrong(f"params= and scalars= both name {both[0]}: it is {says}")
     params |= scalars
+    inputs = dict.fromkeys(_names(source, "inputs", options.get("inputs", "")))
+    if both := [n for n in inputs if n in params]:
+        raise source.wrong(f"params= and inputs= both name {both[0]}: it is learnt, or it is given")
     starts = _starts(source, options.get("start", {}), states)
     bias = options.get("bias", True)
     if not isinstance(bias, bool):
@@ -67,6 +81,9 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
             if f"{state}_prev" in stands.values():
                 raise source.error(argument, f"{name}: the state {state} is an argument twice")
             stands[name] = f"{state}_prev"
+        elif name in inputs or name == "x":
+            inputs[name] = None
+            stands[name] = name
         elif _is_gate(name):
             gates.append(name)
             stands[name] = name
@@ -75,17 +92,64 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
             raise source.error(
                 argument,
                 f"the argument {name} is neither a gate (a_, x_ or u_ and a name), nor a state "
-                f"({', '.join(states)}), nor in params=, nor a constant with its value{no_method}",
+                f"({', '.join(states)}), nor in params= or inputs=, nor a constant with its value{no_method}",
             )
     if missing := [p for p in params if p not in stands]:
         option = "scalars" if missing[0] in scalars else "params"
         raise source.wrong(f"{option}= names {', '.join(missing)}, which is no argument")
+    if missing := [n for n in inputs if n not in stands]:
+        raise source.wrong(f"inputs= names {', '.join(missing)}, which is no argument")
     if not gates:
         raise source.wrong("a cell has at least one gate: an argument such as a_h")
-    _no_clash(source, gates, params)
+    _no_clash(source, gates, [*params, *inputs])
     operand = _operand(source, options.get("operand", {}), gates)
     constants = {argument.arg: value for argument, value in defaults.items()}
-    return Signature(tuple(gates), states, params, constants, operand, bias, tuple(scalars), starts, stands)
+    known = {*gates, *params, *inputs, *states} - {*scalars}
+    shapes, heads, keys = _shapes(source, options, known)
+    return Signature(
+        gates=tuple(gates),
+        states=states,
+        params=params,
+        defaults=constants,
+        operand=operand,
+        bias=bias,
+        scalars=tuple(scalars),
+        starts=starts,
+        inputs=tuple(inputs),
+        shapes=shapes,
+        heads=heads,
+        keys=keys,
+        stands=stands,
+    )
+
+
+def _shapes(
+    source: FunctionText, options: Mapping[str, object], known: Collection[str]
+) -> tuple[dict[str, Axes], int, int | None]:
+    """Read shapes=, sizes= and heads=."""
+    given, sizes, heads = options.get("shapes", {}), options.get("sizes", {}), options.get("heads", 1)
+    if isinstance(heads, bool) or not isinstance(heads, int) or not 1 <= heads <= MOST_KEYS:
+        raise source.wrong(f"heads= must be a whole number, in how many heads the units are; got {heads!r}")
+    if not isinstance(given, Mapping) or not all(isinstance(v, str) for v in given.values()):
+        wanted = 'shapes= must be names and their shape, as in {"C": "unit key", "x_k x_q": "key"}'
+        raise source.wrong(f"{wanted}; got {given!r}")
+    shapes: dict[str, Axes] = {}
+    for names, shape in given.items():
+        axes = SHAPES.get(" ".join(shape.replace(",", " ").split()))
+        if axes is None:
+            raise source.wrong(f"shapes= has {shape!r}; a shape is one of {', '.join(map(repr, SHAPES))}")
+        for name in _names(source, "shapes", names):
+            if name not in known:
+                raise source.wrong(f"shapes= names {name!r}, which is no gate, state, parameter or input")
+            shapes[name] = axes
+    keys = sizes.get("key") if isinstance(sizes, Mapping) else 0
+    whole = isinstance(keys, int) and not isinstance(keys, bool) and 1 <= keys <= MOST_KEYS
+    if sizes and (not isinstance(sizes, Mapping) or [*sizes] != ["key"] or not (whole or keys == "unit")):
+        wanted = 'sizes= must be how many keys a head has, {"key": 16}, or as many as units, {"key": "unit"}'
+        raise source.wrong(f"{wanted}; got {sizes!r}")
+    if not sizes and any("key" in axes for axes in shapes.values()):
+        raise source.wrong('shapes= has keys; sizes= must say how many: {"key": 16}, or {"key": "unit"}')
+    return {n: axes for n, axes in shapes.items() if axes != UNIT}, heads, keys if whole else None
 
 
 def _is_gate(name: str) -> bool:
@@ -173,7 +237,7 @@ def _may_have_value(
     raise source.error(argument, f"{name}: {says}")
 
 
-def _no_clash(source: FunctionText, gates: list[str], params: Mapping[str, Start]) -> None:
+def _no_clash(source: FunctionText, gates: list[str], params: list[str]) -> None:
     """Raise if two columns of the pre-activation would have one name: the gate a_f is called f."""
     columns: dict[str, str] = {}
     for name in (*gates, *params):
@@ -194,6 +258,4 @@ def _operand(source: FunctionText, given: object, gates: list[str]) -> dict[str,
     for gate in given:
         if gate not in gates or gate.startswith("x_"):
             raise source.wrong(f"operand= names {gate!r}, which is no argument with a recurrent part")
-    if len(set(given.values())) > 1:
-        raise source.wrong("operand=: one operand of its own at most, which several gates may share")
     return given

@@ -239,3 +239,16 @@ class Known(ast.NodeTransformer):
         if isinstance(node.ctx, ast.Load) and node.id in self.known:
             return literal(self.known[node.id], node)
         return node
+
+
+def minus(a: ast.expr, b: ast.expr, at: ast.expr) -> ast.expr:
+    """Return a - b, placed as `at` is."""
+    if isinstance(b, ast.Constant) and b.value == 0:
+        return a
+    return ast.copy_location(ast.BinOp(a, ast.Sub(), b), at)
+
+
+def shown(node: ast.Call) -> str:
+    """Return what a call is given, as it is written."""
+    values = [ast.unparse(a) for a in node.args] + [ast.unparse(k) for k in node.keywords]
+    return ", ".join(values) or "none"

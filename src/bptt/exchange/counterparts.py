@@ -111,6 +111,8 @@ def counterpart(cell: Cell) -> Counterpart | None:
     >>> counterpart(bptt.zoo.get("slstm")) is None
     True
     """
+    if cell.more:
+        return None
     of_own = len(cell.units)  # of U there is a gate for each of W, or else one weight that each unit has
     if (len(cell.from_h + cell.from_q), of_own) not in ((len(cell.from_x), 0), (0, 1)):
         return None

@@ -8,7 +8,7 @@ from typing import TypeAlias
 import numpy as np
 
 from bptt.cells import Cache, Cell, States, blocks
-from bptt.errors import DivergedError
+from bptt.errors import ConfigError, DivergedError
 from bptt.layer.reference import unroll
 from bptt.types import Array, Params
 
@@ -72,15 +72,18 @@ class Observed(Cell):
     """A cell that keeps the derivatives of every step while it runs."""
 
     def __init__(self, cell: Cell) -> None:
+        if cell.more:
+            raise ConfigError(f"{cell.name} has {cell.more}: flow follows cells of one number for each unit")
         self.name, self.gates, self.states = cell.name, cell.gates, cell.states
         self.from_x, self.from_h, self.from_q = cell.from_x, cell.from_h, cell.from_q
+        self.operands = cell.operands
         self.units, self.bias = cell.units, cell.bias
         self.steps: deque[Step] = deque()
         self.is_finite = True  # the states and their derivatives, so far
         self._cell = cell
         self._q: tuple[Factors, Factors] = {}, {}
 
-    def operand(self, a: Array, states: States) -> tuple[Array, Cache]:  # noqa: D102
+    def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:  # noqa: D102
         q, cache = self._cell.operand(a, states)
         da = np.zeros_like(a)
         before = self._cell.operand_backward(np.ones_like(q), cache, da)

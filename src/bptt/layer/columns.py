@@ -1,11 +1,11 @@
 """Which columns of the pre-activation belong to W, and which to U.
 
-The pre-activation a (·, G·H) has a block of H columns for each gate. A product feeds some of the gates:
-for most cells all of them, for a GRU not (see :mod:`bptt.cells.base`). `Part` adds a product to its
-gates' columns and takes the gradient at them.
+The pre-activation a (·, G·H) has a block of columns for each gate, of H where a gate has one number for each
+unit. A product feeds some of the gates: for most cells all of them, for a GRU not (see
+:mod:`bptt.cells.base`). `Part` adds a product to its gates' columns and takes the gradient at them.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,17 +25,19 @@ class Part:
     """
 
     def __init__(self, cell: Cell, gates: tuple[str, ...], H: int) -> None:
-        self.width = len(gates) * H
+        self.gates, self.width = gates, 0
         self.is_all = gates == cell.gates
         # neighbouring gates as one slice: (columns of a, columns of the product)
         self.runs: list[tuple[slice, slice]] = []
-        for k, gate in enumerate(gates):
-            at = cell.gates.index(gate) * H
-            if self.runs and self.runs[-1][0].stop == at:
-                columns, part = self.runs.pop()
-                self.runs.append((slice(columns.start, at + H), slice(part.start, (k + 1) * H)))
+        columns = cell.columns(H)
+        for gate in gates:
+            at, start = columns[gate], self.width
+            self.width += at.stop - at.start
+            if self.runs and self.runs[-1][0].stop == at.start:
+                before, part = self.runs.pop()
+                self.runs.append((slice(before.start, at.stop), slice(part.start, self.width)))
             else:
-                self.runs.append((slice(at, at + H), slice(k * H, (k + 1) * H)))
+                self.runs.append((at, slice(start, self.width)))
 
     def add(self, a: Array, product: Array) -> None:
         """Add a product (·, len(gates)·H) to its columns of `a` (·, G·H), in place."""
@@ -56,16 +58,49 @@ class Part:
         return np.concatenate([da[..., columns] for columns, _ in self.runs], axis=-1)
 
 
+class Product(NamedTuple):
+    """An operand's product: the matrix, its columns for this operand, and which gates they feed."""
+
+    operand: str
+    matrix: str
+    own: slice
+    part: Part
+
+
 class Columns(NamedTuple):
-    """The columns fed by W, by h U, by q U, and by all of U."""
+    """The columns fed by W, by each operand's product (the output's first), and by all of these."""
 
     W: Part
-    h: Part
-    q: Part
+    products: tuple[Product, ...]
     U: Part
 
     @classmethod
     def of(cls, cell: Cell, H: int) -> "Columns":
         """Return the columns of a cell with H hidden units."""
-        fed = (cell.from_x, cell.from_h, cell.from_q, cell.from_h + cell.from_q)
-        return cls(*(Part(cell, gates, H) for gates in fed))
+        products, ends = [], dict[str, int]()
+        for operand, gates in (("", cell.from_h), *cell.operands):
+            part, matrix = Part(cell, gates, H), cell.matrix(operand) if operand else "U"
+            start = ends.get(matrix, 0)
+            ends[matrix] = start + part.width
+            products.append(Product(operand, matrix, slice(start, ends[matrix]), part))
+        return cls(Part(cell, cell.from_x, H), tuple(products), Part(cell, cell.from_h + cell.from_q, H))
+
+    @property
+    def h(self) -> Part:
+        """The columns fed by h U."""
+        return self.products[0].part
+
+    @property
+    def q(self) -> Part:
+        """The columns fed by q U, where there is one operand at most."""
+        return self.products[1].part if self.products[1:] else Part(_NONE, (), 0)
+
+
+class _None:
+    gates = ()
+
+    def columns(self, H: int) -> dict[str, slice]:
+        return {}
+
+
+_NONE: Any = _None()

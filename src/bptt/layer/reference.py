@@ -4,7 +4,7 @@ Given the cell's pointwise part, a layer over T steps is::
 
     forward, t = 0 .. T-1
     (1)  a_t = x_t W + b + h_{t-1} U + b_h        (x W + b for all steps in one product, before the loop)
-         of a cell with an operand q of its own:  q_t = cell.operand(a_t, states_{t-1});  a_t += q_t U_q
+         of a cell with operands of its own, in turn:  q_t = cell.operand(a_t, states_{t-1});  a_t += q_t U_q
     (2)  states_t, cache_t = cell.forward(a_t, states_{t-1})
     (3)  y_t = h_t
 
@@ -87,32 +87,32 @@ def unroll(
     ((5, 2, 3), (4, 16))
     """
     T, N, H, x = check(cell, params, x, states, mask, reset)
-    U = params["U"]
     dtype = dtype_of(params, x, states)
     first = cell.first_states(N, H, dtype)
     states = first if states is None else states
     columns = Columns.of(cell, H)
-    U_h, U_q = U[:, : columns.h.width], U[:, columns.h.width :]
     keep = None if reset is None else ~reset
 
     with one_blas_thread():
         a = _preactivations(cell, columns, params, x, dtype)  # (1), the part that needs no loop
-        y = np.empty((T, N, H), dtype)
-        h_prev = np.empty((T, N, H), dtype)  # the operands of U, for dU
-        q = np.empty((T, N, H), dtype) if cell.from_q else None
-        caches: list[tuple[Cache, Cache]] = [(None, None)] * T
+        y = np.empty((T, N, cell.width(cell.states[0], H)), dtype)
+        # what each product takes, for the gradient at its matrix
+        taken = [np.empty((T, N, len(params[p.matrix])), dtype) for p in columns.products]
+        caches: list[tuple[Cache, list[Cache]]] = [(None, [])] * T
 
         for t in reversed(range(T)) if reverse else range(T):
             if keep is not None and not reverse:
                 states = _select(keep[t], states, first)
-            h_prev[t] = states[0]
-            columns.h.add(a[t], states[0] @ U_h)  # (1)
-            q_cache = None
-            if q is not None:
-                q[t], q_cache = cell.operand(a[t], states)
-                columns.q.add(a[t], q[t] @ U_q)
+            q_caches: list[Cache] = []
+            for k, p in enumerate(columns.products):
+                if k == 0:
+                    taken[k][t] = states[0]
+                else:
+                    taken[k][t], q_cache = cell.operand(a[t], states, k - 1)
+                    q_caches.append(q_cache)
+                p.part.add(a[t], taken[k][t] @ params[p.matrix][:, p.own])  # (1)
             new, cache = cell.forward(a[t], states)  # (2)
-            caches[t] = cache, q_cache
+            caches[t] = cache, q_caches
             if mask is None:
                 states, y[t] = new, new[0]  # (3)
             else:
@@ -121,7 +121,7 @@ def unroll(
             if keep is not None and reverse:
                 states = _select(keep[t], states, first)
 
-    return Unrolled(y, states, cell, columns, params, x, h_prev, q, caches, mask, keep, reverse)
+    return Unrolled(y, states, cell, columns, params, x, taken, caches, mask, keep, reverse)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -142,9 +142,8 @@ class Unrolled:
     _columns: Columns
     _params: Params
     _x: Array
-    _h_prev: Array
-    _q: Array | None
-    _caches: list[tuple[Cache, Cache]]
+    _taken: list[Array]
+    _caches: list[tuple[Cache, list[Cache]]]
     _mask: Array | None
     _keep: Array | None
     _reverse: bool
@@ -177,19 +176,20 @@ class Unrolled:
         ShapeError
             If a cotangent's shape is not that of its output.
         """
-        cell, columns, U = self._cell, self._columns, self._params["U"]
+        cell, columns, params = self._cell, self._columns, self._params
         mask, keep, reverse = self._mask, self._keep, self._reverse
-        T, N, H = self.y.shape
+        T, N = self.y.shape[:2]
+        H = cell.hidden(params)
         expect(cell, dy, dstates, self.y, self.states)
         if dstates is None:
             dstates = tuple(np.zeros_like(s) for s in self.states)
-        UT_h, UT_q = U[:, : columns.h.width].T, U[:, columns.h.width :].T
+        width = sum(at.stop - at.start for at in cell.columns(H).values())
 
         with one_blas_thread():
             dtype = np.result_type(self.y, *dstates, *(() if dy is None else (dy,)))
-            da = np.empty((T, N, len(cell.gates) * H), dtype)
+            da = np.empty((T, N, width), dtype)
             for t in range(T) if reverse else reversed(range(T)):
-                cache, q_cache = self._caches[t]
+                cache, q_caches = self._caches[t]
                 if keep is not None and reverse:
                     dstates = _select(keep[t], dstates)
                 held = None
@@ -200,10 +200,10 @@ class Unrolled:
                     dy_t = dy[t] if mask is None else _select(mask[t], (dy[t],))[0]
                     dstates = (dstates[0] + dy_t, *dstates[1:])  # (3)
                 da[t], dprev = cell.backward(dstates, cache)  # (2)
-                if self._q is not None:
-                    dq = columns.q.take(da[t]) @ UT_q
-                    dprev = _add(dprev, cell.operand_backward(dq, q_cache, da[t]))
-                dprev = (dprev[0] + columns.h.take(da[t]) @ UT_h, *dprev[1:])  # (1)
+                for k, p in reversed(tuple(enumerate(columns.products))):
+                    dq = p.part.take(da[t]) @ params[p.matrix][:, p.own].T  # (1)
+                    through = cell.operand_backward(dq, q_caches[k - 1], da[t], k - 1) if k else (dq,)
+                    dprev = _add(dprev, through)
                 dstates = dprev if held is None else _add(dprev, held)
                 if keep is not None and not reverse:
                     dstates = _select(keep[t], dstates)
@@ -213,22 +213,27 @@ class Unrolled:
     def _sums(self, da: Array) -> tuple[Params, Array | None]:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""
         columns, x, W = self._columns, self._x, self._params["W"]
-        da_x, da_h = rows(columns.W.take(da)), rows(columns.h.take(da))
-        dU = rows(self._h_prev).T @ da_h
-        if self._q is not None:
-            dU = np.concatenate([dU, rows(self._q).T @ rows(columns.q.take(da))], axis=-1)
+        cell, H = self._cell, self._cell.hidden(self._params)
+        da_x = rows(columns.W.take(da))
         if x.ndim == 2:
             dW, dx = scatter_add(x, da_x, len(W)), None
         else:
             dW, dx = rows(x).T @ da_x, (da_x @ W.T).reshape(x.shape)
-        grads = {"W": dW, "U": dU}
+        grads = {"W": dW}
+        for p, taken in zip(columns.products, self._taken, strict=True):
+            parts = [grads[p.matrix]] if p.matrix in grads else []
+            grads[p.matrix] = np.concatenate([*parts, rows(taken).T @ rows(p.part.take(da))], axis=-1)
         if "b" in self._params:
             grads["b"] = da_x.sum(axis=0)
         if "b_h" in self._params:
             grads["b_h"] = rows(columns.U.take(da)).sum(axis=0)
-        for name, at in self._cell.unit_columns(self.y.shape[-1]).items():
-            if name not in self._cell.given:
-                grads[name] = self._cell.unit_sum(name, rows(da[..., at]))
+        for name, at in cell.unit_columns(H).items():
+            if name not in cell.given:
+                grads[name] = cell.unit_sum(name, rows(da[..., at]))
+            elif name != "x" and name in cell.inputs:
+                grads[name] = da[..., at].copy()
+            elif name in cell.inputs and dx is not None:
+                dx += da[..., at]
         return grads, dx
 
 
@@ -271,15 +276,17 @@ def _preactivations(cell: Cell, columns: Columns, params: Params, x: Array, dtyp
     ax = ax.astype(dtype, copy=False)
     if "b" in params:
         ax += params["b"]
+    H = cell.hidden(params)
     if columns.W.is_all:
         a = ax
     else:
-        a = np.zeros((*x.shape[:2], len(cell.gates) * len(params["U"])), dtype)
+        a = np.zeros((*x.shape[:2], sum(cell.width(gate, H) for gate in cell.gates)), dtype)
         columns.W.add(a, ax)
     if "b_h" in params:
         columns.U.add(a, params["b_h"])
-    for name, at in cell.unit_columns(len(params["U"])).items():
-        a[..., at] = params[name]
+    for name, at in cell.unit_columns(H).items():
+        is_x = name == "x" and name in cell.inputs
+        a[..., at] = (np.eye(len(W))[x] if x.ndim == 2 else x) if is_x else params[name]
     return a
 
 

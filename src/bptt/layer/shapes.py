@@ -6,6 +6,7 @@ import numpy as np
 
 from bptt.cells import Cell, States
 from bptt.errors import ShapeError
+from bptt.layer.columns import Columns
 from bptt.types import Array, BiasCount, Params, Shapes
 
 
@@ -26,11 +27,15 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one") -> Shapes:
     >>> layer_shapes(CELLS["gru"], 3, 4, "two")
     {'W': (3, 12), 'U': (4, 12), 'b': (12,), 'b_h': (12,)}
     """
-    Gx, Gh = len(cell.from_x) * H, (len(cell.from_h) + len(cell.from_q)) * H
-    shapes: Shapes = {"W": (D, Gx), "U": (H, Gh)}
+    columns = Columns.of(cell, H)
+    Gx, Gh = columns.W.width, columns.U.width
+    shapes: Shapes = {"W": (D, Gx)}
+    for operand, matrix, own, _ in columns.products:  # the last of a matrix has all of its columns
+        shapes[matrix] = (cell.width(operand or cell.states[0], H), own.stop)
     if bias != "none":
         shapes |= {"b": (Gx,)} if bias == "one" else {"b": (Gx,), "b_h": (Gh,)}
-    return shapes | {name: cell.unit_shape(name, H) for name in cell.units}
+    learnt = (name for name in cell.units if name not in cell.given)
+    return shapes | {name: cell.unit_shape(name, H) for name in learnt}
 
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
@@ -72,22 +77,27 @@ def check(
     reset: Array | None,
 ) -> tuple[int, int, int, Array]:
     """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
-    needed = {"W", "U", *cell.units}
-    if not needed <= params.keys() <= needed | {"b", "b_h"}:
-        own = "".join(f", {name}" for name in cell.units)
-        raise ShapeError(f"{cell.name}: params must be W, U{own} and at most b, b_h; got {', '.join(params)}")
-    D, H = len(params["W"]), len(params["U"])
+    matrices = dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands)))
+    given = [name for name in cell.given if name != "x" or "x" not in cell.inputs]
+    needed = [*matrices, *(n for n in cell.units if n not in cell.given), *given]
+    if not {*needed} <= params.keys() <= {*needed, "b", "b_h"}:
+        raise ShapeError(
+            f"{cell.name}: params must be {', '.join(needed)} and at most b, b_h; got {', '.join(params)}"
+        )
+    D, H = len(params["W"]), cell.hidden(params)
     shapes = layer_shapes(cell, D, H, "two")
     for name, shape in sorted(shapes.items(), key=lambda item: item[0] != "U"):  # U first: it has H
-        if name in params and name not in cell.given:
+        if name in params:
             rows, blocks = {"W": "D, ", "U": "H, "}.get(name, ""), shape[-1] // max(H, 1)
-            symbols = f"({rows}{blocks}H{'' if rows else ','})" if name not in cell.scalars else "one number"
-            _expect(cell, name, params[name], shape, symbols)
+            symbols = f"({rows}{blocks}H{'' if rows else ','})" if shape[-1] == blocks * H else "of its size"
+            _expect(cell, name, params[name], shape, symbols if name not in cell.scalars else "one number")
     if not (x.ndim == 3 or (x.ndim == 2 and np.issubdtype(x.dtype, np.integer))):
         raise ShapeError(f"{cell.name}: x must be (T, N, D), or (T, N) integers; got {x.dtype} {x.shape}")
     T, N = x.shape[:2]
-    for name in cell.given:
-        _expect(cell, name, params[name], (T, N, H), "(T, N, H)")
+    for name in given:
+        _expect(cell, name, params[name], (T, N, cell.width(name, H)), "(T, N, H)")
+    if "x" in cell.inputs and cell.width("x", H) != D:
+        raise ShapeError(f"{cell.name}: its equations read x itself, so D must be H = {H}, got {D}")
     if T == 0:
         raise ShapeError(f"{cell.name}: x has no time steps: {x.shape}")
     for name, flags in (("mask", mask), ("reset", reset)):
@@ -105,5 +115,5 @@ def check(
             wanted = ", ".join(cell.states)
             raise ShapeError(f"{cell.name}: states must be ({wanted}), got {len(states)} arrays")
         for name, s in zip(cell.states, states, strict=True):
-            _expect(cell, f"the initial {name}", s, (N, H), "(N, H)")
+            _expect(cell, f"the initial {name}", s, (N, cell.width(name, H)), "(N, H)")
     return T, N, H, x

@@ -77,23 +77,27 @@ class Init:
         dtype: Dtype = np.float32,
     ) -> Params:
         """Return W (D, Gx·H), U (H, Gh·H), the biases, and the units' own parameters of one layer."""
-        x_gates, h_gates = cell.from_x, cell.from_h + cell.from_q
         draw_U = self._orthogonal if self.name == "orthogonal" else self._recurrent
-        params = {
-            "W": np.hstack([np.empty((D, 0)), *(self._matrix(rng, D, H, H, H + D) for _ in x_gates)]),
-            "U": np.hstack([np.empty((H, 0)), *(draw_U(rng, D, H) for _ in h_gates)]),
-        }
+        W = (self._matrix(rng, D, cell.width(g, H), H, H + D) for g in cell.from_x)
+        params = {"W": np.hstack([np.empty((D, 0)), *W])}
+        for operand, gates in ((cell.states[0], cell.from_h), *cell.operands):
+            rows, matrix = cell.width(operand, H), cell.matrix(operand)
+            parts = [params.get(matrix, np.empty((rows, 0)))]
+            params[matrix] = np.hstack([*parts, *(draw_U(rng, rows, cell.width(g, H), D) for g in gates)])
         wished = cell.start(rng, H)
         if bias not in get_args(BiasCount):
             raise ConfigError(f"bias must be one of {', '.join(get_args(BiasCount))}; got {bias!r}")
-        starts = {"f": np.full(H, self.forget_bias)} | wished
+        starts = {g: np.zeros(cell.width(g, H)) for g in cell.gates}
+        if "f" in starts:
+            starts["f"] = np.full(cell.width("f", H), self.forget_bias)
         if bias != "none" and cell.bias:
-            params["b"] = np.concatenate([starts.get(gate, np.zeros(H)) for gate in x_gates] or [np.empty(0)])
+            params["b"] = np.concatenate([np.empty(0), *((starts | wished)[g] for g in cell.from_x)])
             if bias == "two":
                 # a gate that W feeds, too, has its start in b
-                own = {g: array for g, array in wished.items() if g not in x_gates}
-                params["b_h"] = np.concatenate([own.get(g, np.zeros(H)) for g in h_gates] or [np.empty(0)])
-        params |= {name: wished[name] for name in cell.units}
+                own = {g: np.zeros_like(array) for g, array in starts.items()}
+                own |= {g: array for g, array in wished.items() if g not in cell.from_x}
+                params["b_h"] = np.concatenate([np.empty(0), *(own[g] for g in cell.from_h + cell.from_q)])
+        params |= {name: wished[name] for name in cell.units if name not in cell.given}
         return {name: array.astype(dtype) for name, array in params.items()}
 
     def output(self, rng: Generator, H: int, K: int, dtype: Dtype = np.float32) -> Array:
@@ -120,11 +124,11 @@ class Init:
         s = np.sqrt(6 / (rows + columns))
         return rng.uniform(-s, s, shape)
 
-    def _recurrent(self, rng: Generator, D: int, H: int) -> Array:
-        return self._matrix(rng, H, H, H, H + D)
+    def _recurrent(self, rng: Generator, rows: int, columns: int, D: int) -> Array:
+        return self._matrix(rng, rows, columns, rows, rows + D)
 
-    def _orthogonal(self, rng: Generator, D: int, H: int) -> Array:
-        q, r = np.linalg.qr(rng.normal(size=(H, H)))
+    def _orthogonal(self, rng: Generator, rows: int, columns: int, D: int) -> Array:
+        q, r = np.linalg.qr(rng.normal(size=(max(rows, columns), min(rows, columns))))
         # with the signs of R's diagonal taken out, Q is uniform over the orthogonal matrices
         signs: Array = np.where(np.diagonal(r) < 0, -1.0, 1.0)
-        return np.asarray(q * signs)
+        return np.asarray(q * signs if rows >= columns else (q * signs).T)

@@ -61,7 +61,7 @@ class Pool:
             return dh, dstates
         if self.name == "mean":
             return self._shares(layers, mask) * dh, dstates
-        backend, H = self.stack.backend, self.stack.hidden
+        backend, H = self.stack.backend, self.stack.side
         found = {name: zeros_like(state, backend) for name, state in layers.states.items()} | (dstates or {})
         for k, name in enumerate(self._ends):
             found[name] = add(found[name], dh[0][:, k * H : (k + 1) * H], backend)

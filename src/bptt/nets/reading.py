@@ -48,7 +48,7 @@ def outputs(model: Model, params: Params, batch: Batch) -> Array:
             x, sides = y, []
             for direction in model.stack.directions:
                 own, kept = layer_params(params, layer, reverse=direction != ""), None
-                sides.append(np.empty((T, N, model.hidden), own["U"].dtype))
+                sides.append(np.empty((T, N, model.stack.side), own["U"].dtype))
                 for piece in pieces if direction == "" else reversed(pieces):
                     below = x[piece] if layer else _input(model, params, batch, piece)
                     run = unroll(

@@ -90,7 +90,12 @@ class Stack:
     @property
     def width(self) -> int:
         """The size of the output: H, or 2H with both directions."""
-        return self.hidden * (2 if self.bidirectional else 1)
+        return self.side * len(self.directions)
+
+    @property
+    def side(self) -> int:
+        """The size of one direction's output: H, but of a cell that projects it."""
+        return self.cell.width(self.cell.states[0], self.hidden)
 
     @cached_property
     def directions(self) -> tuple[str, ...]:
@@ -238,7 +243,7 @@ class StackRun:
             dy, dx = dx, None
             for k in range(ways):
                 prefix, run = self._runs[layer * ways + k]
-                part = None if dy is None else dy[..., k * stack.hidden : (k + 1) * stack.hidden]
+                part = None if dy is None else dy[..., k * stack.side : (k + 1) * stack.side]
                 dfinal: States | None = None
                 if dstates is not None:
                     dfinal = tuple(dstates[prefix + s] for s in stack.cell.states)

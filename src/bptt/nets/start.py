@@ -40,7 +40,7 @@ class Start:
         """Return the shape of every parameter of this part, by its name."""
         if self.features is None:
             return {}
-        size = len(self.outputs) * self.stack.hidden
+        size = len(self.outputs) * self.stack.side
         return {"initial.W": (self.features, size), "initial.b": (size,)}
 
     def init(self, rng: Generator, draw: Init, dtype: Dtype) -> Params:

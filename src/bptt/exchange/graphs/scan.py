@@ -56,6 +56,8 @@ def add_scan(
     reverse : bool
         Whether time runs from the end.
     """
+    if cell.more:
+        raise ConfigError(f"{cell.name} has {cell.more}, which no graph here has")
     if cell.starts:
         raise ConfigError(f"{cell.name}: its states start elsewhere than at zero, which no graph here says")
     over = [x, mask] if mask else [x]

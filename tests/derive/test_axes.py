@@ -1,0 +1,190 @@
+# mypy: disable-error-code="no-untyped-def,name-defined"
+# ruff: noqa: F821, F841, RET504
+"""Values over heads, units and keys, several operands, and inputs at each step: derived and run."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+
+import bptt
+from bptt.derive import EquationCell, EquationError, read
+from bptt.derive.backward import Derivation
+from bptt.derive.proof import ProofError, prove
+from bptt.layer.reference import unroll
+from bptt.layer.shapes import layer_shapes
+from bptt.types import Array
+
+
+@bptt.cell(
+    state="h C n m",
+    heads=2,
+    sizes={"key": 5},
+    shapes={"C": "unit key", "n x_k x_q": "key", "m x_i x_f": "head"},
+)
+def mlstm(x_i, x_f, x_o, x_v, x_k, x_q, C, n, m):
+    lf = -softplus(-x_f)
+    m_new = max(lf + m, x_i)
+    i, f = exp(x_i - m_new), exp(lf + m - m_new)
+    C = f * C + i * x_v * x_k
+    n = f * n + i * x_k
+    h = sigmoid(x_o) * sum(C * x_q, key) / max(abs(sum(n * x_q, key)), 1)
+    return h, C, n, m_new
+
+
+@bptt.cell(state="h c", params={"gain": 1.0, "sh": 0.0})
+def norm(a_i, a_f, a_o, a_g, gain, sh, c):
+    i, f, o, u = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), tanh(a_g)
+    c = f * c + i * u
+    d = c - mean(c)
+    h = o * tanh(gain * d / sqrt(mean(d * d) + 1e-5) + sh)
+    return h, c
+
+
+@bptt.cell(state="h c")
+def ordered(a_i, a_f, a_o, a_g, a_mf, a_mi, c):
+    i, f, o, u = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), tanh(a_g)
+    mf, mi = cumsoftmax(a_mf), 1 - cumsoftmax(a_mi)
+    w = mf * mi
+    c = (f * w + mf - w) * c + (i * w + mi - w) * u
+    h = o * tanh(c)
+    return h, c
+
+
+@bptt.cell(state="h c", operand={"u_h": "m"}, sizes={"key": 3}, shapes={"h u_h": "key"}, bias=True)
+def projected(a_i, a_f, a_o, a_g, u_h, c):
+    i, f, o, g = sigmoid(a_i), sigmoid(a_f), sigmoid(a_o), tanh(a_g)
+    c = f * c + i * g
+    m = o * tanh(c)
+    h = u_h * 1
+    return h, c
+
+
+@bptt.cell(state="h", operand={"u_t": "s1", "u_r": "s1", "u_t3": "s2", "u_r3": "s2"})
+def deep(a_t, a_r, u_t, u_r, u_t3, u_r3, h):
+    t = sigmoid(a_t)
+    s1 = tanh(a_r) * t + h * (1 - t)
+    t2 = sigmoid(u_t)
+    s2 = tanh(u_r) * t2 + s1 * (1 - t2)
+    t3 = sigmoid(u_t3)
+    h = tanh(u_r3) * t3 + s2 * (1 - t3)
+    return h
+
+
+@bptt.cell(state="h", inputs="t z", shapes={"t": "row"})
+def timed(a_h, h, t, z, x):
+    k = exp(-softplus(z) * t)
+    h = k * h + (1 - k) * tanh(a_h + x * z)
+    return h
+
+
+@bptt.cell(
+    state="h s", operand={"u_s": "s_prev"}, sizes={"key": 3}, shapes={"s x_s": "key"}, scalars={"al": 0.5}
+)
+def context(a_h, u_s, x_s, s, al):
+    s = (1 - al) * x_s + al * s
+    h = sigmoid(a_h + u_s)
+    return h, s
+
+
+@bptt.cell(state="h u")
+def odd(a_h, a_u, h, u):
+    u = mean(sigmoid(a_u)) + 0.5 * cumsum(u)
+    h = tanh(a_h) * softmax(u) + max(h) * sum(u) + 0.1 * sum(cumsum(h))
+    return h, u
+
+
+CELLS = (mlstm, norm, ordered, projected, deep, timed, context, odd)
+T, N, H = 4, 2, 4
+
+
+def drawn(cell: EquationCell) -> tuple[dict[str, Array], Array, tuple[Array, ...]]:
+    rng = np.random.default_rng(0)
+    D = H if "x" in cell.inputs else 3
+    shapes = layer_shapes(cell, D, H, "two")
+    params = {name: 0.7 * rng.normal(size=shape) for name, shape in shapes.items()}
+    params |= {n: rng.normal(size=(T, N, cell.width(n, H))) for n in cell.given if n != "x"}
+    states = tuple(rng.normal(size=(N, cell.width(s, H))) for s in cell.states)
+    return params, rng.normal(size=(T, N, D)), states
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.name)
+def test_gradients_are_the_complex_steps(cell: EquationCell, reverse: bool) -> None:
+    params, x, states = drawn(cell)
+    rng = np.random.default_rng(1)
+    mask, reset = rng.random((T, N)) > 0.2, rng.random((T, N)) > 0.7
+    ran = partial(unroll, cell, mask=mask, reset=reset, reverse=reverse)
+    run = ran(params, x, states)
+    dy = rng.normal(size=run.y.shape)
+    dfinal = tuple(rng.normal(size=s.shape) for s in run.states)
+    grads = run.backward(dy, dfinal)
+    arrays = params | {"in": x} | {f"at {k}": s for k, s in enumerate(states)}
+    got = grads.params | {"in": grads.inputs} | {f"at {k}": s for k, s in enumerate(grads.states)}
+    assert got.keys() == arrays.keys()
+    for name, array in arrays.items():
+        g = got[name]
+        assert g is not None
+        assert g.shape == array.shape
+        for at in np.ndindex(array.shape):
+            moved = {n: a.astype(complex) for n, a in arrays.items()}
+            moved[name][at] += 1e-30j
+            first = tuple(moved.pop(f"at {k}") for k in range(len(states)))
+            x = moved.pop("in")
+            other = ran(moved, x, first)
+            parts = [
+                (other.y * dy).sum(),
+                *((s * d).sum() for s, d in zip(other.states, dfinal, strict=True)),
+            ]
+            rise = sum(part.imag for part in parts) / 1e-30
+            assert abs(rise - g[at]) <= 1e-11 * (1 + abs(rise)), (name, at)
+
+
+@pytest.mark.parametrize("cell", CELLS[:-1], ids=lambda cell: cell.name)
+def test_a_model_learns_and_writes(cell: EquationCell) -> None:
+    if cell.inputs:
+        pytest.skip("a model reads the input alone")
+    model = bptt.Model(inputs=7, outputs=7, hidden=4, cell=cell, layers=2, embedding=5)
+    params = model.init(np.random.default_rng(0))
+    tokens = np.random.default_rng(1).integers(0, 7, (6, 3))
+    losses = []
+    for _ in range(20):
+        loss, _, grads, *_ = model.backprop(params, bptt.Batch(tokens[:-1], tokens[1:]))
+        losses.append(float(loss))
+        params = {name: a - 0.1 * grads.params[name] for name, a in params.items()}
+    assert losses[-1] < losses[0]
+
+
+def test_shapes_of_a_layer() -> None:
+    assert layer_shapes(projected, 5, 4)["U_m"] == (4, 3)
+    assert layer_shapes(projected, 5, 4)["U"] == (3, 16)
+    assert mlstm.width("C", 8) == 2 * 4 * 5
+    assert [s.shape for s in mlstm.first_states(3, 8, np.float32)] == [(3, 8), (3, 40), (3, 10), (3, 2)]
+
+
+def test_units_that_are_no_whole_number_for_each_head_are_told() -> None:
+    with pytest.raises(bptt.ShapeError, match="9 units are no whole number for each of 2 heads"):
+        layer_shapes(mlstm, 3, 9)
+
+
+def test_a_wrong_sum_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bptt.derive.backward._Known.summed", lambda self, term, s, name: term)
+    with pytest.raises(ProofError, match="the derived gradient at"):
+        prove(Derivation(norm.equations))
+
+
+WRONG = {
+    "h = sum(tanh(a_h), key)": "has one shape for all keys (unit)",
+    "h = sum(sum(a_h))": "has one shape for all units (head)",
+    "h = sum(a_h, 0)": "sum(v) goes over the units, sum(v, key) over the keys",
+    "h = a_h * x_k": "the state h has keys",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_mistakes(line: str) -> None:
+    text = f"def mine(a_h, x_k):\n    {line}\n    return h"
+    options = {"state": "h", "shapes": {"x_k": "key"}, "sizes": {"key": 2}}
+    with pytest.raises(EquationError) as caught:
+        read(text, options=options)
+    assert WRONG[line] in str(caught.value)
