@@ -13,6 +13,7 @@ from bptt.nets.stack import layer_params
 from bptt.nets.stepper import Stepper
 from bptt.training.step import Step
 from bptt.types import Array, Batch, Params
+from bptt.zoo import get
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
@@ -59,9 +60,12 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
 def _layer(setting: Setting, cell: str, params: Params, backend: Backend) -> Work:
     """Return one layer's forward and backward over arrays."""
-    rng, T, N = np.random.default_rng(1), setting.T, setting.N
-    x, dy = (rng.normal(size=(T, N, size)).astype(np.float32) for size in (setting.E, setting.H))
-    return lambda: (None, unroll(cell, params, x, backend=backend).backward(dy).inputs)
+    rng, made, H = np.random.default_rng(1), get(cell), setting.H
+    given = [n for n in made.given if n != "x"]
+    widths = [setting.E, made.width(made.states[0], H), *(made.width(n, H) for n in given)]
+    x, dy, *more = (rng.uniform(size=(setting.T, setting.N, width)).astype(np.float32) for width in widths)
+    params |= dict(zip(given, more, strict=True))
+    return lambda: (None, unroll(made, params, x, backend=backend).backward(dy).inputs)
 
 
 def _product(H: int, backend: str) -> Work:

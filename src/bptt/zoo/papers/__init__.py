@@ -8,7 +8,7 @@ from types import ModuleType
 
 from bptt.derive import EquationCell
 from bptt.zoo.equations import ZOO
-from bptt.zoo.papers import dynamics, gated, scans
+from bptt.zoo.papers import chains, dynamics, gated, inputs, memories, scans, units
 
 
 def _cells(module: ModuleType) -> dict[str, EquationCell]:
@@ -20,7 +20,11 @@ GROUPS: dict[str, dict[str, EquationCell]] = {
     "Linear in their states, for long sequences: no U, so a step is cheap, and h decides nothing.": (
         _cells(scans)
     ),
+    "Several products in a step, what one gives read by the next: deep in each step.": _cells(chains),
+    "Over all units: normalised, in an order, or skipping steps together.": _cells(units),
+    "Matrices as memories, for long sequences: what is written is found again by a key.": _cells(memories),
     "Differential equations, oscillators, spikes and clocks, for signals and times.": (_cells(dynamics)),
+    "What reads x itself, where D = H, or is told the time t.": _cells(inputs),
 }
 """Cells by name, under what they are and are for."""
 

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, arg-type, attr-defined"
+# mypy: ignore-errors
 """Differential equations taken in steps, oscillators, spikes, and units that keep a time of their own."""
 
 import numpy as np
@@ -39,10 +39,9 @@ def cfc(a_f, a_g, a_k, t=1.0):
     return h
 
 
-@cell(state="y z", operand={"u_z": "q"})
+@cell(state="y z", operand={"u_z": "z_prev"})
 def cornn(a_y, u_z, y, z, dt=0.042, gamma=2.7, epsilon=4.7):
     """Rusch and Mishra 2021: coupled oscillators, damped and driven."""
-    q = 1 * z
     z = z + dt * (tanh(a_y + u_z) - gamma * y - epsilon * z)
     y = y + dt * z
     return y, z

@@ -1,4 +1,4 @@
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, arg-type, attr-defined"
+# mypy: ignore-errors
 """Kin of the LSTM and the GRU: gates from x and h say what is kept and what is written."""
 
 from bptt.derive import cell
