@@ -33,5 +33,5 @@ def test_what_the_list_of_forms_names_is_there() -> None:
     options = {name.removeprefix("--").replace("-", "_") for name in named if name.startswith("--")}
     assert options <= {*Settings.__dataclass_fields__}
     cells = {name for name in named if not name.startswith("--")}
-    assert {*EVERY} - cells == {"lstm-no-bias", "slstm"}
+    assert {*EVERY} - cells == {"lstm-no-bias"}
     assert cells <= {*EVERY}
