@@ -151,6 +151,17 @@ def test_a_run_stopped_and_resumed_ends_as_one_never_stopped(desk: Path, cell: s
     assert configs[0] == configs[1]
 
 
+@pytest.mark.parametrize("cell", ["mlstm", "skip-lstm", "lstm-projected", "rhn-4", "rwkv"])
+def test_a_run_of_a_cell_of_many_shapes_goes_on(desk: Path, cell: str) -> None:
+    settings = Settings(**SMALL | {"hidden": 8}, data="book.txt", cell=cell, layers=2)
+    whole = go(Trainer.start(settings, "whole"))
+    go(Trainer.start(settings, "parts"), 4)
+    go(Trainer.resume("parts"))
+    assert left_by(desk / "parts") == left_by(desk / "whole")
+    assert Trained.load("parts").scores()[0].nats == pytest.approx(whole.best, abs=1e-12)
+    assert command(["sample", "parts", "--length=5"]) == 0
+
+
 def test_a_cell_of_a_program(desk: Path) -> None:
     """Settings take the cell itself, and a task's run is judged with it."""
     settings = Settings.of(data="reber", cell=ZOO["ugrnn"], hidden=4, steps=3)

@@ -23,6 +23,7 @@ from bptt.training import optim, schedules
 from bptt.training.averaging import Average
 from bptt.training.settings import Settings
 from bptt.types import Params
+from bptt.zoo import equations_of
 
 
 class Validation(NamedTuple):
@@ -158,10 +159,11 @@ class Experiment(ABC):
 
 def _try_out(cell: Cell) -> None:
     """Take one step: a cell made of equations is derived and proven now."""
-    H = 64
-    a = np.random.default_rng(0).normal(size=(1, len(cell.gates) * H))
+    made = equations_of(cell)
+    H = 64 * (made.equations.heads if made else 1)
+    a = np.random.default_rng(0).normal(size=(1, sum(cell.width(gate, H) for gate in cell.gates)))
     with np.errstate(all="ignore"):
-        (h, *_), _ = cell.forward(a, tuple(np.zeros((1, H)) for _ in cell.states))
+        (h, *_), _ = cell.forward(a, cell.first_states(1, H, a.dtype))
     if not np.isfinite(h).any():
         raise ConfigError(
             f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
