@@ -260,6 +260,13 @@ def test_what_is_no_cell_and_what_python_calls_one() -> None:
         Model(inputs=3, outputs=3, hidden=2, cell=bptt.cells.LSTM)  # type: ignore[arg-type]
 
 
+def test_zoneout_of_a_matrix_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="zoneout is for cells of one number for each unit; mlstm has values"
+    ):
+        Model(inputs=3, outputs=3, hidden=8, cell="mlstm", zoneout=0.1)
+
+
 def test_a_folder_is_named_after_the_cell(desk: Path) -> None:
     assert command(["train", "book.txt", *FAST, "--cell=mine.py"]) == 0
     assert desk.joinpath("bptt-runs", "book-mine-1", "config.json").is_file()

@@ -18,11 +18,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from bptt.bench.cells import CellBench, entry, measured
+from bptt.bench.cells import CellBench, known, measured
 from bptt.bench.contenders import CONTENDERS, KINDS, LAYER_KINDS, PRODUCTS, Contender
 from bptt.bench.rounds import Say, Times, measure
 from bptt.bench.settings import LAYER_SETTINGS, SETTINGS, Setting
-from bptt.errors import ConfigError, ShapeError
+from bptt.errors import ConfigError
 from bptt.layer import threads
 from bptt.zoo import get
 from bptt.zoo.papers import EVERY
@@ -287,12 +287,7 @@ def bench_cells(
     if not 0 < seconds < float("inf"):
         raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
     chosen = setting if isinstance(setting, Setting) else _named("setting must be one of", SETTINGS, setting)
-    entries, unfit = [], []
-    for name in cells or EVERY:  # none is measured before all are found
-        try:
-            entries.append(entry(name, chosen))
-        except ShapeError as error:
-            unfit.append(str(error))
+    entries, unfit = known(cells or EVERY, chosen)  # none is measured before all are found
     products, notes = _products(seconds, say)
     found = CellBench(chosen, seconds, machine(), max(products.values(), default=None), notes=notes + unfit)
     return measured(found, entries, say)

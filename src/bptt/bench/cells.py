@@ -1,6 +1,6 @@
 """Cells side by side: what one layer of each takes, forward and backward, at one setting."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from math import prod
 from typing import Any
@@ -11,6 +11,7 @@ from bptt.bench.contenders import CONTENDERS
 from bptt.bench.rounds import Say, Times, measure
 from bptt.bench.settings import Setting
 from bptt.cells import Cell
+from bptt.errors import ShapeError
 from bptt.kernels.backends import reason_against
 from bptt.layer.shapes import layer_shapes
 from bptt.types import BiasCount, Shapes
@@ -72,8 +73,19 @@ class CellBench:
         }
 
 
+def known(names: Iterable[str], setting: Setting) -> tuple[list[Entry], list[str]]:
+    """Return what is known of cells before they are measured, and why some cannot be so large."""
+    found, unfit = [], []
+    for name in names:
+        try:
+            found.append(entry(name, setting))
+        except ShapeError as error:
+            unfit.append(str(error))
+    return found, unfit
+
+
 def entry(name: str, setting: Setting) -> Entry:
-    """Return what is known of a cell before it is measured.
+    """Return what is known of a cell.
 
     Examples
     --------
