@@ -151,6 +151,17 @@ def test_a_run_stopped_and_resumed_ends_as_one_never_stopped(desk: Path, cell: s
     assert configs[0] == configs[1]
 
 
+@pytest.mark.parametrize("cell", ["mlstm", "skip-lstm", "lstm-projected", "rhn-4", "rwkv"])
+def test_a_run_of_a_cell_of_many_shapes_goes_on(desk: Path, cell: str) -> None:
+    settings = Settings(**SMALL | {"hidden": 8}, data="book.txt", cell=cell, layers=2)
+    whole = go(Trainer.start(settings, "whole"))
+    go(Trainer.start(settings, "parts"), 4)
+    go(Trainer.resume("parts"))
+    assert left_by(desk / "parts") == left_by(desk / "whole")
+    assert Trained.load("parts").scores()[0].nats == pytest.approx(whole.best, abs=1e-12)
+    assert command(["sample", "parts", "--length=5"]) == 0
+
+
 def test_a_cell_of_a_program(desk: Path) -> None:
     """Settings take the cell itself, and a task's run is judged with it."""
     settings = Settings.of(data="reber", cell=ZOO["ugrnn"], hidden=4, steps=3)
@@ -199,7 +210,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 MISTAKES = {
-    "frob": r"no cell is called 'frob'; there are rnn, .*, gru-cho, indrnn, .*, ugrnn; .* FILE.py:NAME",
+    "frob": r"no cell is called 'frob'; there are rnn, .*, gru-cho, indrnn, .*, lem, .*; .* FILE.py:NAME",
     "nothing.py:x": "there is no file nothing.py",
     "mine.py:frob": "mine.py: no cell is called 'frob'; there are mine, other",
     "mine.py": "mine.py has the cells mine, other: say which",
@@ -247,6 +258,13 @@ def test_what_is_no_cell_and_what_python_calls_one() -> None:
     assert zoo.get("gru_cho") is CELLS["gru-cho"]
     with pytest.raises(ConfigError, match=r"a cell is a name or a .*Cell, got <class"):
         Model(inputs=3, outputs=3, hidden=2, cell=bptt.cells.LSTM)  # type: ignore[arg-type]
+
+
+def test_zoneout_of_a_matrix_is_refused() -> None:
+    with pytest.raises(
+        ConfigError, match="zoneout is for cells of one number for each unit; mlstm has values"
+    ):
+        Model(inputs=3, outputs=3, hidden=8, cell="mlstm", zoneout=0.1)
 
 
 def test_a_folder_is_named_after_the_cell(desk: Path) -> None:

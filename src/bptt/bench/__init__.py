@@ -3,6 +3,7 @@
 The room is read in this order: :mod:`~bptt.bench.settings` (sizes, and the arithmetic they ask for),
 :mod:`~bptt.bench.contenders` (who), :mod:`~bptt.bench.ours`, :mod:`~bptt.bench.with_torch` and
 :mod:`~bptt.bench.with_jax` (how each takes the step), :mod:`~bptt.bench.with_layers` (how each runs a layer),
+:mod:`~bptt.bench.cells` (cells side by side),
 :mod:`~bptt.bench.worker` (in a process of its own), :mod:`~bptt.bench.rounds` (in turn), and
 :mod:`~bptt.bench.report`.
 """
@@ -17,14 +18,27 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from bptt.bench.cells import CellBench, known, measured
 from bptt.bench.contenders import CONTENDERS, KINDS, LAYER_KINDS, PRODUCTS, Contender
 from bptt.bench.rounds import Say, Times, measure
 from bptt.bench.settings import LAYER_SETTINGS, SETTINGS, Setting
 from bptt.errors import ConfigError
 from bptt.layer import threads
 from bptt.zoo import get
+from bptt.zoo.papers import EVERY
 
-__all__ = ["CONTENDERS", "LAYER_SETTINGS", "SETTINGS", "Bench", "Place", "Setting", "bench", "bench_layers"]
+__all__ = [
+    "CONTENDERS",
+    "LAYER_SETTINGS",
+    "SETTINGS",
+    "Bench",
+    "CellBench",
+    "Place",
+    "Setting",
+    "bench",
+    "bench_cells",
+    "bench_layers",
+]
 
 Named = TypeVar("Named")
 
@@ -203,10 +217,8 @@ def bench(
     result = Bench(cell, seconds, machine(here), tuple(c.name for c in here))
     result.notes += [f"{c.title}: {c.needs} is not installed" for c in asked if not c.is_here]
     if not layers:
-        square = Setting("limit", V=1, E=1, H=SQUARE, layers=1, N=1, T=1)
-        found, failed = measure("product", square, cell, list(PRODUCTS.values()), seconds, say)
-        result.products = {PRODUCTS[n].title: SQUARE**3 / t.seconds for n, t in found.items()}
-        result.notes += [f"a product by {PRODUCTS[n].title}: {why}" for n, why in failed.items()]
+        result.products, notes = _products(seconds, say)
+        result.notes += notes
     for setting in chosen:
         whole, alone = setting.multiply_adds(meant), setting.multiply_adds(meant, layers_alone=True)
         place = Place(setting, {} if layers else {"step": whole, "layers": alone})
@@ -242,6 +254,51 @@ def bench_layers(
 
         found.append(bench(settings, cell, contenders, seconds, say_of, layers=True))
     return found
+
+
+def bench_cells(
+    setting: str | Setting = "B",
+    cells: Sequence[str] = (),
+    seconds: float = 1.0,
+    say: Say = lambda text: None,
+) -> CellBench:
+    """Measure a layer of each cell at one setting, forward and backward, over inputs of size E.
+
+    Parameters
+    ----------
+    setting : str or Setting
+        A name in `SETTINGS`, of which one layer is measured.
+    cells : sequence of str
+        As :func:`bptt.zoo.get` takes them; by default all that bptt has.
+    seconds : float
+        For each cell, at least.
+    say : function, optional
+        Is told what is being done.
+
+    Returns
+    -------
+    CellBench
+
+    Raises
+    ------
+    ConfigError
+        If there is no such setting or cell.
+    """
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"seconds must be above 0 and finite, got {seconds}")
+    chosen = setting if isinstance(setting, Setting) else _named("setting must be one of", SETTINGS, setting)
+    entries, unfit = known(cells or EVERY, chosen)  # none is measured before all are found
+    products, notes = _products(seconds, say)
+    found = CellBench(chosen, seconds, machine(), max(products.values(), default=None), notes=notes + unfit)
+    return measured(found, entries, say)
+
+
+def _products(seconds: float, say: Say) -> tuple[dict[str, float], list[str]]:
+    """Return multiply-adds a second in products of large matrices, and why there are none."""
+    square = Setting("limit", V=1, E=1, H=SQUARE, layers=1, N=1, T=1)
+    found, failed = measure("product", square, "lstm", list(PRODUCTS.values()), seconds, say)
+    notes = [f"a product by {PRODUCTS[n].title}: {why}" for n, why in failed.items()]
+    return {PRODUCTS[n].title: SQUARE**3 / t.seconds for n, t in found.items()}, notes
 
 
 def machine(contenders: Sequence[Contender] = ()) -> dict[str, str]:

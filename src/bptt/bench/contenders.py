@@ -9,9 +9,9 @@ from typing import Any, Literal, TypeAlias, get_args
 from bptt.bench.settings import Setting
 from bptt.kernels.backends import has_bfloat16
 
-StepKind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "product"]
+StepKind: TypeAlias = Literal["step", "layers", "lengths", "sampling", "cell", "product"]
 """A training step; its layers alone, forward and backward; a step of sequences of unequal length; a token
-written; a product of large matrices."""
+written; one layer over arrays, forward and backward; a product of large matrices."""
 
 LayerKind: TypeAlias = Literal[
     "equal", "packed", "resets", "equal forward", "packed forward", "resets forward"
@@ -26,6 +26,8 @@ Work: TypeAlias = Callable[[], Any]
 the gradient at its input, or its output where there is no backward."""
 
 KINDS: tuple[Kind, ...] = ("step", "layers", "lengths", "sampling")
+
+STEPS: tuple[Kind, ...] = ("step", "lengths", "sampling")
 
 LAYER_KINDS: tuple[LayerKind, ...] = get_args(LayerKind)
 
@@ -55,7 +57,7 @@ class Contender:
     module: str
     option: str
     needs: str = "numpy"
-    kinds: tuple[Kind, ...] = ("step", "lengths", "sampling")
+    kinds: tuple[Kind, ...] = STEPS
     by_default: bool = True
 
     @property
@@ -74,9 +76,9 @@ class Contender:
 CONTENDERS: dict[str, Contender] = {
     c.name: c
     for c in (
-        Contender("bptt", "bptt", "ours", "cpu", kinds=KINDS),
+        Contender("bptt", "bptt", "ours", "cpu", kinds=(*KINDS, "cell")),
         Contender("bptt-bf16", "bptt bf16", "ours", "cpu bfloat16"),
-        Contender("reference", "NumPy steps", "ours", "reference"),
+        Contender("reference", "NumPy steps", "ours", "reference", kinds=(*STEPS, "cell")),
         Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
         Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),
         Contender("jax", "JAX", "with_jax", "float32", "jax", ("step", "sampling")),

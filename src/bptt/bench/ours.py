@@ -7,11 +7,13 @@ import numpy as np
 
 from bptt.bench.contenders import Kind, Work
 from bptt.bench.settings import Setting
-from bptt.kernels.backends import Backend, Precision
+from bptt.kernels.backends import Backend, Precision, unroll
 from bptt.nets.sample import probabilities
+from bptt.nets.stack import layer_params
 from bptt.nets.stepper import Stepper
 from bptt.training.step import Step
-from bptt.types import Array, Batch
+from bptt.types import Array, Batch, Params
+from bptt.zoo import get
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
@@ -24,6 +26,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     if kind == "layers":
         model, params = model.unmapped(params)
     tokens = setting.tokens()
+    if kind == "cell":
+        return _layer(setting, cell, layer_params(params), cast(Backend, backend))
     if kind == "sampling":
         rng, stepper = np.random.default_rng(1), Stepper(model, params)
         token = np.zeros(1, np.int64)
@@ -54,6 +58,16 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         return loss, step.grads["embedding"]
 
     return take
+
+
+def _layer(setting: Setting, cell: str, params: Params, backend: Backend) -> Work:
+    """Return one layer's forward and backward over arrays."""
+    rng, made, H = np.random.default_rng(1), get(cell), setting.H
+    given = [n for n in made.given if n != "x"]
+    widths = [setting.E, made.width(made.states[0], H), *(made.width(n, H) for n in given)]
+    x, dy, *more = (rng.uniform(size=(setting.T, setting.N, width)).astype(np.float32) for width in widths)
+    params |= dict(zip(given, more, strict=True))
+    return lambda: (None, unroll(made, params, x, backend=backend).backward(dy).inputs)
 
 
 def _product(H: int, backend: str) -> Work:

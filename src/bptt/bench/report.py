@@ -1,8 +1,8 @@
 """A bench as text."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from bptt.bench import CONTENDERS, Bench, Place
+from bptt.bench import CONTENDERS, Bench, CellBench, Place
 from bptt.bench.contenders import LAYER_KINDS
 from bptt.bench.rounds import ROUNDS, Times
 
@@ -21,6 +21,27 @@ def text(bench: Bench) -> str:
 def layers(benches: Sequence[Bench]) -> str:
     """Return the tables of layers alone, a cell each, and their notes."""
     return "\n\n".join([_head(benches[0]), *(_layers(bench) for bench in benches)])
+
+
+def cells(bench: CellBench) -> str:
+    """Return the table of cells side by side, the fastest first."""
+    s = bench.setting
+    title = f"one layer, forward and backward, ms, median of {ROUNDS} turns: "
+    title += f"setting {s.name}, D {s.E}, H {s.H}, N {s.N}, T {s.T}"
+    lines = [f"{'':24}{'parameters':>11}{'ms':>9}{'limit':>9}{'reached':>9}  runs on"]
+    for e in sorted(bench.entries, key=lambda e: e.times.seconds if e.times else float("inf")):
+        ms = "-" if e.times is None else _short(e.times.seconds * 1e3)
+        limit = "" if bench.peak is None else _short(e.multiply_adds / bench.peak * 1e3)
+        share = bench.share(e)
+        reached = "" if share is None else f"{share:.0%}"
+        on = "kernel" if e.reference is None else f"reference: {e.reference}"
+        lines.append(f"{e.cell:24}{e.parameters:>11,}{ms:>9}{limit:>9}{reached:>9}  {on}")
+    notes = [f"left out or in doubt: {note}" for note in bench.notes]
+    about = (
+        "limit: the products with W and U at the speed of large matrices' on all threads; what a cell does\n"
+        "element by element comes on top"
+    )
+    return "\n".join([_machine(bench.machine), "", title, *lines, "", about, *notes])
 
 
 def _layers(bench: Bench) -> str:
@@ -47,7 +68,10 @@ def _layers(bench: Bench) -> str:
 
 
 def _head(bench: Bench) -> str:
-    m = bench.machine
+    return _machine(bench.machine)
+
+
+def _machine(m: Mapping[str, str]) -> str:
     versions = ", ".join(f"{name} {m[name]}" for name in ("bptt", "numpy", "torch", "jax") if name in m)
     return f"{m['processor']}, {m['threads']} threads; {versions}"
 

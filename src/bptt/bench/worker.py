@@ -37,7 +37,7 @@ def main() -> None:
         _answer(answers, {"failed": str(error)})
         return
     memory.forget()  # what was held while weights were drawn and code was compiled
-    _answer(answers, _figures(first) if kind in ("step", "lengths", *LAYER_KINDS) else {})
+    _answer(answers, _figures(first) if kind in ("step", "lengths", "cell", *LAYER_KINDS) else {})
     for line in sys.stdin:
         turn = take(work, float(line))
         most = memory.peak()

@@ -9,19 +9,22 @@ from bptt.cli.output import to_json
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of tables.")
 @click.option("--layers", is_flag=True, help="Layers alone, bptt.torch's beside torch.nn's.")
 @click.option(
+    "--cells", "side_by_side", is_flag=True, help="One layer of each cell of the zoo, at one setting."
+)
+@click.option(
     "--setting",
     "settings",
     multiple=True,
     metavar="A..G",
-    help="Only this; may be repeated. Layers: A..D, S.",
+    help="Only this; may be repeated. Layers: A..D, S. Cells: one, by default B.",
 )
 @click.option(
     "--cell",
     "cells",
     multiple=True,
     metavar="CELL",
-    help="A cell's name, FILE.py:NAME or MODULE:NAME; by default lstm. Layers take several; by default lstm, "
-    "gru, rnn, slstm.",
+    help="A cell's name, FILE.py:NAME or MODULE:NAME; by default lstm. Layers and --cells take several; by "
+    "default lstm, gru, rnn, slstm, and all that there are.",
 )
 @click.option(
     "--contenders",
@@ -29,14 +32,17 @@ from bptt.cli.output import to_json
     help="Only these: bptt, bptt-bf16, reference, torch, torch-bf16, jax. Of layers: bptt.torch, torch.nn; "
     "and scripted, compiled, which are measured only where they are named.",
 )
-@click.option("--seconds", default=5.0, show_default=True, help="For each contender and measurement.")
+@click.option(
+    "--seconds", type=float, help="For each contender and measurement; by default 5, and 1 with --cells."
+)
 def bench(
     as_json: bool,
     layers: bool,
+    side_by_side: bool,
     settings: tuple[str, ...],
     cells: tuple[str, ...],
     contenders: str | None,
-    seconds: float,
+    seconds: float | None,
 ) -> None:
     """Measure a training step of a language model at seven sizes, beside the peers that are installed.
 
@@ -47,9 +53,12 @@ def bench(
     begin anew within them; forward and backward, and forward alone; at A to D, and at S, single steps of one
     sequence. Where torch.nn has no such cell, it is a loop of PyTorch's operations; scripted and compiled are
     that loop by torch.jit.trace and by torch.compile, which takes minutes.
+
+    With --cells it is one layer of each cell over inputs of size E, forward and backward, in kernels where it
+    has them; beside it parameters, and how much of the machine's limit is reached.
     """
     from bptt.bench import bench as measured
-    from bptt.bench import bench_layers, report
+    from bptt.bench import bench_cells, bench_layers, report
     from bptt.errors import ConfigError
 
     names = [name.strip() for name in contenders.split(",")] if contenders else ()
@@ -57,6 +66,13 @@ def bench(
     def say(text: str) -> None:
         click.echo(text, err=True)
 
+    if side_by_side:
+        if layers or names or len(settings) > 1:
+            raise ConfigError("--cells measures bptt's layers at one --setting: no --layers, no --contenders")
+        cells_found = bench_cells((*settings, "B")[0], cells, 1.0 if seconds is None else seconds, say)
+        click.echo(to_json(cells_found.to_json()) if as_json else report.cells(cells_found))
+        return
+    seconds = 5.0 if seconds is None else seconds
     if layers:
         benches = bench_layers(settings, cells, names, seconds, say)
         click.echo(to_json({"layers": [b.to_json() for b in benches]}) if as_json else report.layers(benches))

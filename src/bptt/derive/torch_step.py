@@ -170,7 +170,7 @@ class TorchStep:
             both = f"{self.x} @ {self.W} + {self.h} @ {self.U_h}"
             lines.append(_chunks(self.from_x, made(both, self.W, bias)))
         else:
-            lines += self._split()
+            lines += self._split(self.h)
             for kind, gates, product in (
                 ("x", self.from_x, made(f"{self.x} @ {self.W}", self.W, bias)),
                 ("u", self.from_h, made(f"{self.h} @ {self.U_h}", self.U) if self.from_h else ""),
@@ -186,13 +186,13 @@ class TorchStep:
                 lines.append(f"{g} = {self._part['x', g]} + {product}" if g[0] == "a" else f"{g} = {product}")
         return lines
 
-    def _split(self) -> list[str]:
-        """Return the lines that give U's blocks their names."""
+    def _split(self, like: str) -> list[str]:
+        """Return the lines that give U's blocks their names; `like` has H columns."""
         if len(self.blocks) < 2:
             return []
         sizes = ", ".join(_times(k, self.H) for k in self.blocks.values())
         return [
-            f"{self.H} = {self.h}.shape[-1]",
+            f"{self.H} = {like}.shape[-1]",
             f"{', '.join(self.blocks)} = torch.split({self.U}, [{sizes}], dim=-1)",
         ]
 
@@ -214,7 +214,7 @@ class TorchStep:
         """Return the lines of a Function's backward."""
         saved, again, lines = self._saved()
         unpacked = f"{', '.join(saved)}{',' * (len(saved) == 1)} = ctx.saved_tensors"
-        code = [unpacked, *self._split()]
+        code = [unpacked, *self._split(self.incoming[0])]
         code += [f"{self.called(s.name)} = {self._back.written(s)}  # ({s.number}) again" for s in again]
         code += [self._line(x) for x in lines]
         for name, gates in {self.da_x: self.from_x, self.da_h: self.from_h}.items():

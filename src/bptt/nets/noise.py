@@ -54,6 +54,9 @@ class Noise:
                 raise ConfigError(
                     f"{name} is written into a cell's equations, and {self.cell.name} has none: see bptt.cell"
                 )
+            if self.cell.more:
+                says = f"{name} is for cells of one number for each unit"
+                raise ConfigError(f"{says}; {self.cell.name} has {self.cell.more}")
         if self.zoneout_cell and not self.cell.states[1:]:
             raise ConfigError(f"zoneout_cell is for states beside the output, and {self.cell.name} has none")
         if self.recurrent_dropout and (self.cell.from_q or not self.cell.from_h):

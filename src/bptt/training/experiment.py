@@ -16,6 +16,7 @@ from bptt.data.batches import Batches
 from bptt.data.tasks import Verdict
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
+from bptt.derive import EquationCell
 from bptt.errors import ConfigError, RunError
 from bptt.nets.evaluate import Pause, go_on
 from bptt.nets.model import Model
@@ -158,10 +159,10 @@ class Experiment(ABC):
 
 def _try_out(cell: Cell) -> None:
     """Take one step: a cell made of equations is derived and proven now."""
-    H = 64
-    a = np.random.default_rng(0).normal(size=(1, len(cell.gates) * H))
+    H = 64 * (cell.equations.heads if isinstance(cell, EquationCell) else 1)
+    a = np.random.default_rng(0).normal(size=(1, sum(cell.width(gate, H) for gate in cell.gates)))
     with np.errstate(all="ignore"):
-        (h, *_), _ = cell.forward(a, tuple(np.zeros((1, H)) for _ in cell.states))
+        (h, *_), _ = cell.forward(a, cell.first_states(1, H, a.dtype))
     if not np.isfinite(h).any():
         raise ConfigError(
             f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "

@@ -19,7 +19,7 @@ def get(cell: str | Cell) -> Cell:
     Parameters
     ----------
     cell : str or Cell
-        A name in ``bptt.cells.CELLS`` or ``bptt.zoo.equations.ZOO``; or ``"FILE.py:NAME"``, or
+        A name in ``bptt.cells.CELLS`` or ``bptt.zoo.papers.EVERY``; or ``"FILE.py:NAME"``, or
         ``"FILE.py"`` where the file has one cell; or ``"PACKAGE.MODULE:NAME"``. Such a file or module is run.
 
     Raises
@@ -40,10 +40,14 @@ def get(cell: str | Cell) -> Cell:
     from bptt.zoo.equations import ZOO  # read when one is wanted: they take a moment
 
     name = cell.replace("_", "-")
-    if name not in ZOO:
-        names = ", ".join(dict.fromkeys((*CELLS, *ZOO)))
+    if name in CELLS or name in ZOO:
+        return CELLS.get(name) or ZOO[name]
+    from bptt.zoo.papers import EVERY
+
+    if name not in EVERY:
+        names = ", ".join(dict.fromkeys((*CELLS, *EVERY)))
         raise ConfigError(f"no cell is called {cell!r}; there are {names}; one of your own is FILE.py:NAME")
-    return CELLS.get(name, ZOO[name])
+    return EVERY[name]
 
 
 def equations_of(cell: Cell) -> EquationCell | None:

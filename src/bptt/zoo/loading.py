@@ -41,9 +41,9 @@ def load(spec: str) -> EquationCell:
     """
     path, name = split(spec)
     if path is None:
-        from bptt.zoo.equations import ZOO
+        from bptt.zoo.papers import EVERY
 
-        return _choose(dict(ZOO), name, "the zoo")
+        return _choose(EVERY, name, "the zoo")
     cells = {key: value for key, value in _run(path).items() if isinstance(value, EquationCell)}
     return _choose(cells, name, path)
 
@@ -68,7 +68,7 @@ def split(spec: str) -> tuple[str | None, str]:
 
 
 def _choose(cells: dict[str, EquationCell], name: str, place: str) -> EquationCell:
-    from bptt.zoo.equations import ZOO
+    from bptt.zoo.papers import EVERY
 
     names = ", ".join(dict.fromkeys(cell.name for cell in cells.values()))
     for key, cell in cells.items():
@@ -78,7 +78,7 @@ def _choose(cells: dict[str, EquationCell], name: str, place: str) -> EquationCe
         there = f"there are {names}" if cells else "it defines none (see bptt.cell)"
         file = "" if place != "the zoo" else "; a cell of your own is FILE.py:NAME or PACKAGE.MODULE:NAME"
         raise ConfigError(f"{place}: no cell is called {name!r}; {there}{file}")
-    own = {id(c): c for c in cells.values() if c not in ZOO.values()} or {id(c): c for c in cells.values()}
+    own = {id(c): c for c in cells.values() if c not in EVERY.values()} or {id(c): c for c in cells.values()}
     if not own:
         raise ConfigError(f"{place} defines no cell (see bptt.cell)")
     first = next(iter(own.values()))

@@ -1,0 +1,44 @@
+"""Cells of the literature beyond the zoo's first: each is its equations, and the paper they come from.
+
+:mod:`~bptt.zoo.papers.gated` has the kin of LSTM and GRU, :mod:`~bptt.zoo.papers.scans` what is linear in its
+states, :mod:`~bptt.zoo.papers.dynamics` differential equations, oscillators and spikes.
+"""
+
+from types import ModuleType
+
+from bptt.derive import EquationCell
+from bptt.zoo.equations import ZOO
+from bptt.zoo.papers import chains, dynamics, gated, inputs, memories, scans, units
+
+
+def _cells(module: ModuleType) -> dict[str, EquationCell]:
+    return {c.name: c for c in vars(module).values() if isinstance(c, EquationCell)}
+
+
+GROUPS: dict[str, dict[str, EquationCell]] = {
+    "Kin of the LSTM and the GRU, for what these are for: texts, words, series.": (_cells(gated)),
+    "Linear in their states, for long sequences: no U, so a step is cheap, and h decides nothing.": (
+        _cells(scans)
+    ),
+    "Several products in a step, what one gives read by the next: deep in each step.": _cells(chains),
+    "Over all units: normalised, in an order, or skipping steps together.": _cells(units),
+    "Matrices as memories, for long sequences: what is written is found again by a key.": _cells(memories),
+    "Differential equations, oscillators, spikes and clocks, for signals and times.": (_cells(dynamics)),
+    "What reads x itself, where D = H, or is told the time t.": _cells(inputs),
+}
+"""Cells by name, under what they are and are for."""
+
+PAPERS: dict[str, EquationCell] = {name: c for cells in GROUPS.values() for name, c in cells.items()}
+"""By name: lstm-multiplicative, mi-rnn, ..."""
+
+EVERY = ZOO | PAPERS
+"""All cells that are equations, by name."""
+
+
+def _named(name: str) -> EquationCell:
+    """Return one of them, for pickle."""
+    return PAPERS[name]
+
+
+for _cell in PAPERS.values():
+    _cell.pickled = _named, (_cell.name,)
