@@ -89,7 +89,7 @@ class Steps:
             for n, d in zip(grads, found[len(dstates) :], strict=True):
                 grads[n] = grads[n] + (0 if d is None else d)
             dinputs.append(0 * x if dx is None else dx)
-        return self.whole.parted(grads), np.stack(dinputs[::-1]), dstates
+        return self.whole.parted(grads, params), np.stack(dinputs[::-1]), dstates
 
 
 def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:

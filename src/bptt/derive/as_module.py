@@ -11,6 +11,7 @@ from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import unlike
+from bptt.derive.notation import TextPrinter
 from bptt.derive.numpy_code import as_written, code, helped, tuple_of
 from bptt.derive.whole import Whole
 
@@ -18,7 +19,8 @@ from bptt.derive.whole import Whole
 def module(page: Page) -> str:
     """Return the module's text."""
     made = _Module(page.whole)
-    symbols = [words(p) for p in page.sections[0].parts if not isinstance(p, Block)]
+    printer = TextPrinter(page.whole)
+    symbols = [words(p, printer) for p in page.sections[0].parts if not isinstance(p, Block)]
     doc = [page.title, *(textwrap.fill(p, 98) for p in (*page.paragraphs, *symbols))]
     doc.append("The numbers in the comments are those of the equations. Run it, and it checks itself.")
     inside = "\n\n".join(doc).replace("\\", "\\\\").replace('"""', "'''")

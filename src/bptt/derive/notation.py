@@ -4,6 +4,7 @@ Text leaves the time step out, as a step's code does: ``c_prev``, ``dc_next``. L
 """
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from sympy import Integer, Mul, Pow, Symbol
@@ -12,6 +13,7 @@ from sympy.printing.printer import Printer
 from sympy.printing.str import StrPrinter
 
 from bptt.derive.algebra import Expr, divides, product_of, sides
+from bptt.derive.axes import ONES, OVER
 from bptt.derive.functions import FUNCTIONS
 from bptt.derive.names import latex_name, latex_names
 
@@ -32,6 +34,10 @@ class _Terms(Printer):  # type: ignore[misc]
     """
 
     _minus = "-"
+    _letters: Mapping[str, str] = {"unit": "j", "units": "i", "key": "k", "keys": "l", "head": "m"}
+    _sizes: Mapping[str, str] = {"size_unit": "H", "size_key": "K"}
+    """Indices of units, keys and heads, and how many there are: see :class:`~bptt.derive.whole.Whole`."""
+    _depth = 0  # in how many sums over an axis
 
     def _print_Add(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
         text = ""
@@ -67,7 +73,11 @@ class _Terms(Printer):  # type: ignore[misc]
         if name == "where":
             return self._where(e)
         # each argument is printed once: twice in each of a function in a function would be for ever
+        self._depth += name in OVER
         arguments = [self._print(a) for a in e.args]
+        self._depth -= name in OVER
+        if name in OVER:
+            return self._over_axis(e, arguments[0])
         if name in self._products:
             return str(self._products[name].format(*arguments))
         if name == "abs":
@@ -76,6 +86,17 @@ class _Terms(Printer):  # type: ignore[misc]
             return str(self._floor.format(*arguments))
         loose = e.args[0].is_Add or _signed(e.args[0])[0]
         return f"{self._total} {self._brackets(arguments[0]) if loose else arguments[0]}"
+
+    def _over_axis(self, e: Expr, inside: str) -> str:
+        """Return a sum over an axis, one so far, or the largest."""
+        kind, _, axis = _name(e).partition("_")
+        at, other = self._letters[axis], self._letters.get(f"{axis}s", "")
+        if kind == "max":
+            return f"{self._index('max', at)}{self._brackets(inside)}"
+        sign = {"cumsum": self._at_most, "backsum": self._at_least}.get(kind)
+        index = f"{other} {sign} {at}" if sign else at
+        loose = e.args[0].is_Add or _signed(e.args[0])[0]
+        return f"{self._index('sum', index)} {self._brackets(inside) if loose else inside}"
 
     _print_log = _print_exp = _print_floor = _print_Function
 
@@ -89,14 +110,16 @@ class _Terms(Printer):  # type: ignore[misc]
 
     def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
         """Return whether a factor needs brackets."""
-        if factor.is_Add or _name(factor) == "total":
+        if factor.is_Add or _name(factor) == "total" or _is_sum(factor):
             return True
         return bool((factor.is_Mul and not alone) or (not first and factor.is_Number and factor < 0))
 
-    def _factors(self, factors: list[Expr]) -> str:
-        text = ""
+    def _factors(self, factors: list[Expr], ends: bool = True) -> str:
+        """Return a product; where it ends there the last of its factors may be a sum without brackets."""
+        text, factors = "", [f for f in factors if str(f) not in ONES] or [Integer(1)]
         for f in factors:
-            loose = self._is_loose(f, not text, len(factors) == 1)
+            is_last = f is factors[-1] and ends and not (self._depth and len(factors) > 1)
+            loose = not (is_last and _is_sum(f)) and self._is_loose(f, not text, len(factors) == 1)
             shown = self._brackets(self._print(f)) if loose else self._print(f)
             text += shown if not text else (self._times if f.is_Number else self._beside) + shown
         return text
@@ -106,11 +129,20 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
     """Products by juxtaposition, powers raised, σ for the sigmoid."""
 
     _times, _beside, _total = " · ", " ", "Σ"
-    _at_most, _floor, _cases = "≤", "⌊{}⌋", "where({a} > {b}, {v}, {w})"
+    _at_most, _at_least, _floor, _cases = "≤", "≥", "⌊{}⌋", "where({a} > {b}, {v}, {w})"
     _products = {"affine": "{} {}", "product": "{} {}ᵀ", "outer": "{}ᵀ {}"}  # noqa: RUF012
 
+    def __init__(self, whole: "Whole | None" = None) -> None:
+        super().__init__()
+        if whole is not None:
+            self._letters, self._sizes = whole.letters, whole.sizes
+
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
-        return str(e.name)  # Python's names: no two are alike
+        return self._sizes.get(e.name, str(e.name))  # Python's names: no two are alike
+
+    def _index(self, sign: str, index: str) -> str:
+        index = index if len(index) == 1 else f"{{{index.replace(' ', '')}}}"
+        return f"{'Σ' if sign == 'sum' else sign}_{index}"
 
     def _print_Float(self, e: Expr) -> str:  # noqa: N802
         return repr(float(e)).removesuffix(".0")  # the shortest that is this number
@@ -120,8 +152,10 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
 
     def _over(self, over: list[Expr], under: list[Expr]) -> str:
         below = self._factors(under)
-        closed = len(under) == 1 and not under[0].is_Mul and not _signed(under[0])[0]
-        return f"{self._factors(over)} / {below if closed else f'({below})'}"
+        closed = (
+            len(under) == 1 and not under[0].is_Mul and not _is_sum(under[0]) and not _signed(under[0])[0]
+        )
+        return f"{self._factors(over, False)} / {below if closed else f'({below})'}"
 
     def _raised(self, exp: Expr) -> str:
         if exp.is_Integer:
@@ -133,6 +167,10 @@ class TextPrinter(_Terms, StrPrinter):  # type: ignore[misc]
 
     def _absolute(self, inside: str) -> str:
         return f"|({inside})|" if "|" in (inside[0], inside[-1]) else f"|{inside}|"  # ||m|| would be a norm
+
+
+def _is_sum(e: Expr) -> bool:
+    return _name(e) in OVER and not _name(e).startswith("max")
 
 
 _PLAIN = {n: n for n in FUNCTIONS if n not in ("abs", "floor", "where")} | {
@@ -152,7 +190,7 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
     """
 
     _minus, _times, _beside = "- ", r" \cdot ", r" \, "
-    _at_most, _floor = r"\leq", r"\lfloor {} \rfloor"
+    _at_most, _at_least, _floor = r"\leq", r"\geq", r"\lfloor {} \rfloor"
     _cases = r"\begin{{cases}} {v} & \text{{if }} {a} > {b} \\ {w} & \text{{otherwise}} \end{{cases}}"
     _products = {  # noqa: RUF012
         "affine": r"{} \, {}",
@@ -167,20 +205,24 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         self._states = set(eq.states)
         values = (*(s.name for s in eq.statements), *eq.arguments)  # of two alike these have the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
-        symbols = [whole.symbols(c) for c in "tTNDH"]
+        self._letters, self._sizes = whole.letters, whole.sizes
+        more = () if eq.is_elementwise else (*"JK", *dict.fromkeys(whole.letters.values()))
+        symbols = [whole.symbols(c) for c in (*"tTNDH", *more)]
         self._t = latex_name(symbols[0], "")
         self._total = rf"\sum_{{{self._t}}}"
         timed = map(self._timed, (*values, *others))
         self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*values, *others}
-        letters = {"sigmoid": r"\sigma", "Phi": r"\Phi"}
+        greek = {"sigmoid": r"\sigma", "Phi": r"\Phi"}
         written = {*eq.arguments, *(s.name for s in eq.statements if s.written), *others}
         shown = [self._known[self._timed(name)] for name in written]
-        taken = {n for n, c in letters.items() if any(name.startswith(c) for name in shown)}
-        self._letters = {n: rf"\operatorname{{{n}}}" if n in taken else c for n, c in letters.items()}
+        taken = {n for n, c in greek.items() if any(name.startswith(c) for name in shown)}
+        self._greek = {n: rf"\operatorname{{{n}}}" if n in taken else c for n, c in greek.items()}
 
     def _print_Symbol(self, e: Expr, style: str = "plain") -> str:  # noqa: N802
         name = str(e.name)
+        if name in self._sizes:
+            return latex_name(self._sizes[name], "")
         if name in self._named or name[:1] != "d":
             return self._value(name)
         value = name[1:]
@@ -213,7 +255,8 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         return rf"{mantissa} \cdot 10^{{{int(power)}}}" if power else mantissa
 
     def _brackets(self, inside: str) -> str:
-        return rf"\left({inside}\right)" if r"\frac" in inside or r"\begin" in inside else f"({inside})"
+        large = any(sign in inside for sign in (r"\frac", r"\begin", r"\sum"))
+        return rf"\left({inside}\right)" if large else f"({inside})"
 
     def _over(self, over: list[Expr], under: list[Expr]) -> str:
         above, below = (self._print(f[0]) if len(f) == 1 else self._factors(f) for f in (over, under))
@@ -225,6 +268,9 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
     def _is_loose(self, factor: Expr, first: bool, alone: bool) -> bool:
         cases = _name(factor) == "where" and not _is_closed(factor) and not alone
         return cases or super()._is_loose(factor, first, alone)
+
+    def _index(self, sign: str, index: str) -> str:
+        return rf"\{sign}_{{{index}}}"
 
     def _absolute(self, inside: str) -> str:
         if inside.startswith(r"\left|") or inside.endswith(r"\right|"):
@@ -238,7 +284,7 @@ class TeXPrinter(_Terms, LatexPrinter):  # type: ignore[misc]
         if name in ("tanh", "exp", "log", "max", "min", "sin", "cos"):
             called = rf"\{name}"
         else:
-            called = self._letters.get(name, rf"\operatorname{{{name}}}")
+            called = self._greek.get(name, rf"\operatorname{{{name}}}")
         arguments = [f"{{{a}}}" if a.startswith("-") else a for a in map(self._print, e.args)]
         return called + raised + self._brackets(", ".join(arguments))
 
