@@ -269,8 +269,11 @@ class _Describer:
             count = math.prod(int(f) for f in factors if f.isdigit())
             letters = tuple(f for f in factors if not f.isdigit())
             counts[letters] = counts.get(letters, 0) + count
-        terms = [" ".join([f"{count}"] * (count > 1 or not of) + [*of]) for of, count in counts.items()]
-        return f"[{' + '.join(terms)}] floats" if terms != ["H"] else "[H] floats"
+        terms = [
+            " ".join([f"{count}"] * (count > 1 or not of) + [f"[{' '.join(of)}]"] * bool(of))
+            for of, count in counts.items()
+        ]
+        return f"{' + '.join(terms)} floats"
 
     def _grouped(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return for gates made alike one name with a letter, one of them, the letter, and which they are.

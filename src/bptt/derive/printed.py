@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -34,7 +33,33 @@ SIZES = ((3, 3), (2, 2), (1, 1))
 _LANES = 32
 
 
-Program: TypeAlias = PageProgram | SimpleNamespace | Steps
+@dataclass(frozen=True)
+class _Module:
+    """What a module of NumPy defines, called as a page's lines are."""
+
+    whole: Whole
+    runs_forward: Any
+    runs_backward: Any
+
+    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
+        own = {n: params[n] for n in self.whole.shapes}
+        given = tuple(params[n] for n in self._given)
+        made: tuple[Any, States, Any] = self.runs_forward(own, inputs, states, *([given] if given else []))
+        return made
+
+    def backward(
+        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
+    ) -> tuple[Arrays, Any, States]:
+        own = {n: params[n] for n in self.whole.shapes}
+        grads, dinputs, dstates, *more = self.runs_backward(own, tape, doutputs, dstates)
+        return grads | dict(zip(self._given, *more, strict=True) if more else {}), dinputs, dstates
+
+    @property
+    def _given(self) -> list[str]:
+        return [n for n in self.whole.equations.inputs if n != self.whole.x]
+
+
+Program: TypeAlias = PageProgram | _Module | Steps
 """What runs through time, forward and backward: a page's lines, or what a module defines."""
 
 _Made = Callable[[bool, bool], Program]
@@ -101,7 +126,7 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
         if exactly:  # of the functions that are approximated, too
             names |= {n: f for n, f in exact.NAMESPACE.items() if callable(names.get(n))}
-        return SimpleNamespace(forward=names["forward"], backward=names["backward"])
+        return _Module(page.whole, names["forward"], names["backward"])
 
     return _prove(cell, page.whole, made, (False,))
 
