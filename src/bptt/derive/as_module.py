@@ -93,7 +93,8 @@ class _Module:
         """Return the shape of an operand that has no rows of its own, as the output's or with its own."""
         if self.arrays.plain:
             return f"{self.whole.h}_prev.shape"
-        return f"({self.whole.x}.shape[0], *np.shape({q})[1:])"
+        rows = "-3], 1, 1, 1" if self.arrays.deep else "-1], 1"
+        return f"np.broadcast_shapes(np.shape({q}), (*{self.whole.h}_prev.shape[:{rows}))"
 
     def gate(self, gate: str) -> str:
         """Return the line of a gate, in which states and the input are as they are handed in."""

@@ -133,7 +133,10 @@ class PageProgram:
             shape = names[self.whole.x].shape if name == f"d{self.whole.x}" else like.shape
             if not self.eq.is_elementwise:
                 shape = self._shape(name, like.shape[:-3]) or made.shape
-            names[name] = np.broadcast_to(made, shape)
+            try:
+                names[name] = np.broadcast_to(made, shape)
+            except ValueError as error:  # an axis too many
+                raise ProofError(f"{self.eq.name}: {name} = {e} has another shape: {error}") from None
 
     def _shape(self, name: str, rows: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of a value of the equations, or of a gradient at one."""
