@@ -21,6 +21,13 @@ _OVER = {
     "backsum": ("np.flip(np.cumsum(np.flip(a, {at}), {at}), {at})", "the sums over the {axis}s from the end"),
 }
 
+_OVER_TORCH = {
+    "sum": "torch.sum({a}, dim={at}, keepdim=True)",
+    "max": "torch.amax({a}, dim={at}, keepdim=True)",
+    "cumsum": "torch.cumsum({a}, dim={at})",
+    "backsum": "torch.flip(torch.cumsum(torch.flip({a}, ({at},)), dim={at}), ({at},))",
+}
+
 
 class Arrays:
     """What a module needs beside its lines where values are not all (N, H).
@@ -61,7 +68,13 @@ class Arrays:
         made = [self.shaped(like, n) for n, like in zip(names, of or names, strict=True)]
         return f"{', '.join(names)} = {', '.join(made)}" if names and self.deep else ""
 
-    def size(self, text: str, there: Iterable[str]) -> str:
+    def over(self, function: str, code: str) -> str:
+        """Return PyTorch's code of what goes over an axis."""
+        kind, _, axis = function.partition("_")
+        at = {"head": -3, "unit": -2, "key": -1}[axis] if self.deep else -1
+        return _OVER_TORCH[kind].format(a=code, at=at)
+
+    def size(self, text: str, there: Iterable[str], ones: str = "np.ones") -> str:
         """Return the lines that set the sizes of axes that a text names, of values that are there."""
         lines = []
         for axis, place in {"unit": -2 if self.deep else -1, "key": -1}.items():
@@ -70,17 +83,29 @@ class Arrays:
                 lines.append(f"size_{axis} = {like}.shape[{place}]")
             if re.search(rf"\bones_{axis}\b", text):
                 column = ", 1" if axis == "unit" and self.deep else ""
-                lines.append(f"ones_{axis} = np.ones((size_{axis}{column or ','}))")
+                lines.append(f"ones_{axis} = {ones}((size_{axis}{column or ','}))")
         return "\n".join(lines)
 
-    def full(self, name: str, code: str, has: Axes, rows: str) -> str:
+    def flattened(self, code: str) -> str:
+        """Return PyTorch's code of a value flat."""
+        return f"{code}.flatten(-3)" if self.deep else code
+
+    def unflattened(self, name: str, code: str) -> str:
+        """Return the line of PyTorch that gives what is called so its axes, those of a value."""
+        return f"{code} = {self.unflattened_code(name, code)}"
+
+    def unflattened_code(self, name: str, code: str) -> str:
+        """Return PyTorch's code of a value with its axes, of code of it flat."""
+        return f"{code}.unflatten(-1, ({', '.join(self._sizes(self.eq.axes[name], code))}))"
+
+    def full(self, name: str, code: str, has: Axes, rows: str, library: str = "np") -> str:
         """Return code of an array with all axes of a value, of code of one that has some."""
         axes = self.eq.axes[name]
         if self.plain or axes <= has:
             return code
         sizes = [f"size_{axis}" if axis in axes else "1" for axis in ("unit", "key")]
         shape = [f"{self.eq.heads}", *sizes] if self.deep else sizes[:1]
-        return f"np.broadcast_to({code}, (*{rows}, {', '.join(shape)}))"
+        return f"{library}.broadcast_to({code}, (*{rows}, {', '.join(shape)}))"
 
     def functions(self, text: str) -> str:
         """Return the functions that a text calls."""
@@ -100,19 +125,18 @@ class Arrays:
         return "".join(f"{f}\n\n\n" for f in found)
 
     def _shape(self, name: str, axes: Axes) -> str:
+        said = f"Return what has a number for each {' and '.join(name.split())} with an axis for each."
+        lines = [f"def {self._by[axes]}(a):", f'    """{said}"""']
+        return "\n".join([*lines, f"    return a.reshape(*a.shape[:-1], {', '.join(self._sizes(axes))})"])
+
+    def _sizes(self, axes: Axes, of: str = "a") -> list[str]:
+        """Return how many heads, units and keys there are, -1 for what follows of the size of it all."""
         eq, both = self.eq, {"unit", "key"} <= axes
-        keys = f"{eq.keys}" if eq.keys else "-1"
         sizes = [f"{eq.heads}" if "head" in axes else "1", "-1" if "unit" in axes else "1"]
-        sizes.append((keys if both else "-1") if "key" in axes else "1")
-        lines = [f"def {self._by[axes]}(a):"]
-        each = " and ".join(name.split())
-        lines.append(
-            f'    """Return what has a number for each {each} with axes for heads, units and keys."""'
-        )
+        sizes.append((f"{eq.keys}" if both else "-1") if "key" in axes else "1")
         if both and not eq.keys:
-            lines.append(f"    J = round((a.shape[-1] / {eq.heads}) ** 0.5)")
-            sizes[1:] = ["J", "J"]
-        return "\n".join([*lines, f"    return a.reshape(*a.shape[:-1], {', '.join(sizes)})"])
+            sizes[1:] = [f"round(({of}.shape[-1] / {eq.heads}) ** 0.5)"] * 2
+        return sizes
 
     def has(self, e: Expr) -> Axes:
         """Return the axes of an expression of gradients."""

@@ -159,7 +159,8 @@ def _prove_in_torch(text: str, page: Page) -> None:
     names: Arrays = {"__name__": "printed"}
     exec(compile(text, f"<the step of {page.whole.equations.name}>", "exec"), names)
     with torch.random.fork_rng(devices=[]):
-        drawn = [names["draw"](*sizes) for sizes in ((3, 2, 2, 3), (1, 1, 1, 1))]
+        heads = page.whole.equations.heads
+        drawn = [names["draw"](*sizes) for sizes in ((3, 2, 2, 3 * heads), (1, 1, 1, heads))]
     error = max((names["difference"](given) for given in drawn if given), default=0.0)
     if not (error < TOLERANCE or page.undecided):
         raise ProofError(f"{page.title}: autograd's gradients differ by {error:.1e} from those of the text")

@@ -58,8 +58,6 @@ def page(cell: Cell, format: str = "text") -> str:
     from bptt.derive.describe import describe
     from bptt.derive.printed import prove_function, prove_module
 
-    if cell.more and format == "torch":
-        raise ConfigError(f"{cell.name} has {cell.more}: no step for PyTorch is printed of it yet")
     made = describe(cell)
     where = FORMATS[format]
     text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
