@@ -41,7 +41,7 @@ def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
     """Return the left and right sides of a block's lines, as they are printed."""
     printer = TeXPrinter(made.whole)
     if printed == "text":
-        text = re.sub(r"\n {7,}(?=[+-] )", " ", as_text._lines(block))
+        text = re.sub(r"\n {7,}(?=[+-] )", " ", as_text._lines(block, TextPrinter(made.whole)))
         lines = [
             e for row in text.splitlines() for e in re.split(" {4,}", re.sub(r"^(\([\d, ]+\))? *", "", row))
         ]

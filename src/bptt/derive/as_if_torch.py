@@ -28,6 +28,18 @@ class Tensor(np.ndarray[Any, Any]):
         """Return a copy."""
         return self.copy()
 
+    def unflatten(self, dim: int, sizes: tuple[int, ...]) -> "Tensor":
+        """Return it with axes in place of the last."""
+        return tensor(self.reshape(*self.shape[:-1], *sizes))
+
+    def flatten(self, start: int = 0) -> "Tensor":  # type: ignore[override]  # PyTorch's
+        """Return it with one axis in place of the last ones."""
+        return tensor(self.reshape(*(self.shape[:start] if start else ()), -1))
+
+    def new_ones(self, shape: tuple[int, ...]) -> "Tensor":
+        """Return ones."""
+        return tensor(np.ones(shape))
+
 
 def tensor(array: Any) -> Tensor:
     """Return an array with these methods."""
@@ -69,9 +81,9 @@ class Steps:
         """Run the step forward through time."""
         given = [tensor(a) for a in self.whole.joined(params).values()]
         tape, outputs = [], []
-        for x in inputs:
-            ctx = Context()
-            made = self.function.forward(ctx, tensor(x), *map(tensor, states), *given)
+        for t, x in enumerate(inputs):
+            ctx, at = Context(), [tensor(params[n][t]) for n in self._inputs]
+            made = self.function.forward(ctx, tensor(x), *at, *map(tensor, states), *given)
             states = made if isinstance(made, tuple) else (made,)
             tape.append((ctx, x))
             outputs.append(states[0])
@@ -82,14 +94,24 @@ class Steps:
     ) -> tuple[Arrays, Any, States]:
         """Run the step backward through time."""
         grads = {n: 0 * a for n, a in self.whole.joined(params).items()}
+        at = {n: 0 * params[n] for n in self._inputs}
         dinputs = []
-        for dy, (ctx, x) in zip(doutputs[::-1], tape[::-1], strict=True):
-            dx, *found = self.function.backward(ctx, dy + dstates[0], *dstates[1:])
-            dstates = tuple(0 * dy if d is None else d for d in found[: len(dstates)])
-            for n, d in zip(grads, found[len(dstates) :], strict=True):
+        for t, (ctx, x) in reversed([*enumerate(tape)]):
+            dy = doutputs[t]
+            dx, *found = self.function.backward(ctx, *map(tensor, (dy + dstates[0], *dstates[1:])))
+            for n in at:
+                d = found.pop(0)
+                at[n][t] = 0 if d is None else d
+            nexts = zip(dstates, found[: len(dstates)], strict=True)
+            dstates, found = tuple(0 * s if d is None else d for s, d in nexts), found[len(dstates) :]
+            for n, d in zip(grads, found, strict=True):
                 grads[n] = grads[n] + (0 if d is None else d)
             dinputs.append(0 * x if dx is None else dx)
-        return self.whole.parted(grads), np.stack(dinputs[::-1]), dstates
+        return self.whole.parted(grads, params) | at, np.stack(dinputs[::-1]), dstates
+
+    @property
+    def _inputs(self) -> list[str]:
+        return [n for n in self.whole.equations.inputs if n != self.whole.x]
 
 
 def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
@@ -109,6 +131,10 @@ def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
         "full_like": np.full_like,
         "zeros_like": np.zeros_like,
         "broadcast_to": np.broadcast_to,
+        "sum": lambda a, dim, keepdim: np.sum(a, axis=dim, keepdims=keepdim),
+        "amax": lambda a, dim, keepdim: np.max(a, axis=dim, keepdims=keepdim),
+        "cumsum": lambda a, dim: np.cumsum(a, axis=dim),
+        "flip": lambda a, dims: np.flip(a, dims),
         "cat": lambda arrays, dim: np.concatenate(arrays, axis=dim),
     }
     several = {

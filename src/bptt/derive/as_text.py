@@ -12,16 +12,16 @@ _ROW = 66  # columns for equations that share a line
 
 def text(page: Page) -> str:
     """Return the page as text, at most 100 columns wide where that is possible."""
+    printer = TextPrinter(page.whole)
     blocks = [page.title, *(textwrap.fill(p, WIDTH) for p in page.paragraphs)]
     for section in page.sections:
-        parts = [_lines(p) if isinstance(p, Block) else _filled(p) for p in section.parts]
+        parts = [_lines(p, printer) if isinstance(p, Block) else _filled(p, printer) for p in section.parts]
         blocks += [f"{section.heading}\n{'-' * len(section.heading)}\n{parts[0]}", *parts[1:]]
     return "\n\n".join(blocks) + "\n"
 
 
-def words(parts: Words) -> str:
+def words(parts: Words, printer: TextPrinter) -> str:
     """Return a paragraph on one line."""
-    printer = TextPrinter()
     return "".join(p if isinstance(p, str) else printed(p, printer) for p in parts)
 
 
@@ -29,9 +29,9 @@ _TIE = "\u00a0"
 _TIED = 40  # letters of an expression that is not broken over lines
 
 
-def _filled(parts: Words) -> str:
+def _filled(parts: Words, printer: TextPrinter) -> str:
     """Return a paragraph on lines of which none ends within a short expression."""
-    shown = [words((p,)) for p in parts]
+    shown = [words((p,), printer) for p in parts]
     tied = [
         s.replace(" ", _TIE) if not isinstance(p, str) and len(s) < _TIED else s
         for p, s in zip(parts, shown, strict=True)
@@ -39,14 +39,13 @@ def _filled(parts: Words) -> str:
     return textwrap.fill("".join(tied), WIDTH, break_long_words=False).replace(_TIE, " ")
 
 
-def _lines(block: Block) -> str:
+def _lines(block: Block, printer: TextPrinter) -> str:
     """Return a block of equations; those that come from the same equation share a line while they fit."""
-    printer = TextPrinter()
     rows: list[tuple[str, str, list[str]]] = []
     beside = ""
     for s in block.lines:
         number = s.label
-        note = f"    {words(s.note)}" if s.note else ""
+        note = f"    {words(s.note, printer)}" if s.note else ""
         equation = printed(s, printer)
         key = number + s.beside
         if key and key == beside and sum(len(e) + 4 for e in rows[-1][2]) + len(equation) < _ROW:

@@ -17,16 +17,20 @@ def module(page: Page) -> str:
     name = class_name(page.whole.equations.name)
     it = TorchStep(page.whole, (name, *OWN))
     states, arrays, given = (", ".join(names) for names in (it.states, it.arrays, it.given))
+    at = ["x_t", *(f"{n}_t" for n in it.at_steps)]
+    more = "".join(f"{n}, " for n in it.at_steps)
+    steps = f"zip({it.x}, {', '.join(it.at_steps)})" if it.at_steps else it.x
+    sizes, states_in, D = _drawn(it)
     judge = f'"""Return the same in operations that autograd derives: the judge of {name}."""'
-    step = _function(f"def step({given}):", [judge, *it.equations(), f"return {states}"])
+    step = _function(f"def step({given}):", [judge, *it.equations(), f"return {it.returned()}"])
     checked = "" if _has_own(page) else _CHECKED.format(name)
     said = _UNDECIDED if page.undecided else _DECIDED + checked
     parts = [_head(page, it), _class(name, it), step]
-    parts.append(f'''def unroll({it.x}, {states}, {arrays}, apply={name}.apply):
+    parts.append(f'''def unroll({it.x}, {more}{states}, {arrays}, apply={name}.apply):
     """Run over all steps: {it.x} (T, N, D), the first states. Return outputs (T, N, H), the last states."""
     outputs = []
-    for x_t in {it.x}:
-        {states} = apply(x_t, {states}, {arrays})
+    for {", ".join(at)} in {steps}:
+        {states} = apply({", ".join(at)}, {states}, {arrays})
         outputs.append({it.states[0]})
     return torch.stack(outputs), {states}
 
@@ -39,7 +43,7 @@ def parameters(D, H, **options):
 
 def draw(T, N, D, H):
     """Return an input, states and parameters from N(0, 1); none where they give no numbers, as log(-1)."""
-    shapes = [(T, N, D), {"(N, H), " * len(it.states)}*(p.shape for p in parameters(D, H))]
+    {D}shapes = [(T, N, D), {states_in}*(p.shape for p in parameters(D, H))]
     for seed in range(100):
         rng = torch.Generator().manual_seed(seed)
         given = [torch.randn(s, generator=rng, dtype=torch.float64, requires_grad=True) for s in shapes]
@@ -62,7 +66,7 @@ def difference(given):
 
 def check():
     """Compare at several sizes, and print the largest difference."""
-    sizes = [(4, 2, 3, 5), (3, 3, 1, 2), (1, 1, 1, 1)]  # T, N, D, H
+    sizes = {sizes}  # T, N, D, H
     drawn = [given for s in sizes if (given := draw(*s))]
     error = max(map(difference, drawn), default=float("nan")){said}
 
@@ -70,6 +74,15 @@ def check():
 if __name__ == "__main__":
     check()''')
     return "\n\n\n".join(parts) + "\n"
+
+
+def _drawn(it: TorchStep) -> tuple[list[tuple[int, int, int, int]], str, str]:
+    """Return sizes to check with, the shapes of what is given and of the states, and what D is."""
+    heads = it.eq.heads
+    sizes = [(4, 2, 3, 5 if heads == 1 else 3 * heads), (3, 3, 1, 2 * heads), (1, 1, 1, heads)]
+    shapes = [f"(T, N, {it.width(n)}), " for n in it.inputs] + [f"(N, {it.width(s)}), " for s in it.eq.states]
+    own = "D = H  # the equations read the input itself\n    " if it.x in it.eq.inputs else ""
+    return sizes, "".join(shapes), own
 
 
 def class_name(cell: str) -> str:
@@ -114,7 +127,8 @@ def _head(page: Page, it: TorchStep) -> str:
         + (", of what stop and surrogate say." if _has_own(page) else ", and by torch.autograd.gradcheck."),
     ]
     states = ", ".join(it.states)
-    use = f"    outputs, {states} = unroll({it.x}, {states}, *parameters(D, H))"
+    given = ", ".join([it.x, *it.at_steps])
+    use = f"    outputs, {states} = unroll({given}, {states}, *parameters(D, H))"
     inside = "\n\n".join([*(textwrap.fill(p, 98) for p in doc), use])
     inside = inside.replace("\\", "\\\\").replace('"""', "'''")
     return "\n\n".join([f'"""{inside}\n"""', "import torch", *filter(None, ["\n".join(it.constants())])])
@@ -123,8 +137,14 @@ def _head(page: Page, it: TorchStep) -> str:
 def _class(name: str, it: TorchStep) -> str:
     first = f"One step: {', '.join(it.states)} = {name}.apply({', '.join(it.given)})."
     states = f"{', '.join(it.before)} {'is' if len(it.before) == 1 else 'are'} (N, H)"
+    if not it.axes.plain:
+        states = "; ".join(f"{n} is (N, {it.width(s)})" for n, s in zip(it.before, it.eq.states, strict=True))
     shapes = [f"{it.x} is (N, D)", states, *(f"{array} {shape}" for array, shape in it.arrays.items())]
     said = it.whole.symbols(f"{'; '.join(shapes)}. {_columns(it)}".strip())
+    if it.at_steps:
+        shapes = [it.whole.symbols(f"(N, {it.width(n)})") for n in it.inputs]
+        named = (f"{n} {shape}" for n, shape in zip(it.at_steps, shapes, strict=True))
+        said += f" Given at each step: {'; '.join(named)}."
     doc = textwrap.fill(said, 98, initial_indent=" " * 4, subsequent_indent=" " * 4)
     backward = _function(f"def backward(ctx, {', '.join(it.incoming)}):", it.backward())
     return f'''class {name}(torch.autograd.Function):
@@ -143,7 +163,10 @@ def _class(name: str, it: TorchStep) -> str:
 
 def _columns(it: TorchStep) -> str:
     """Return which gates' columns the matrices have, where they have those of several."""
-    arrays = {it.W: it.from_x, it.U: it.from_h + it.from_q, it.b: it.from_x}
+    arrays = {it.W: it.from_x, it.b: it.from_x}
+    for array, parts in it.blocks.items():
+        arrays[it.layer[array]] = [g for fed in parts.values() for g in fed]
+    arrays = {name: arrays[name] for name in it.arrays if name in arrays}
     by_gates: dict[str, list[str]] = {}
     for array, gates in arrays.items():
         if array in it.arrays and len(gates) > 1:

@@ -7,7 +7,7 @@ from typing import Any
 from sympy import Symbol
 
 from bptt.derive.algebra import Expr, replaced
-from bptt.derive.notation import Index
+from bptt.derive.terms import Index
 from bptt.derive.whole import Whole
 
 _MOST = 6  # numbers beside a line

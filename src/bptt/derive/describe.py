@@ -1,5 +1,6 @@
 """What a derivation's page says, whatever it is printed as: headings, words, and lines of mathematics."""
 
+import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -11,12 +12,12 @@ from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
 from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
 from bptt.derive.equation_cell import EquationCell
-from bptt.derive.equations import EquationError, Statement
+from bptt.derive.equations import Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
-from bptt.derive.notation import Index
 from bptt.derive.printed import prove_page
 from bptt.derive.proof import TOLERANCE, Proof
+from bptt.derive.terms import Index
 from bptt.derive.whole import Whole
 
 
@@ -28,8 +29,6 @@ def describe(cell: EquationCell) -> Page:
     ProofError
         If the gradients that its lines compute are not the numerical ones.
     """
-    if cell.more:
-        raise EquationError(f"{cell.name} has {cell.more}: its derivation runs, and is not printed yet")
     made = _Describer(Whole(cell.derivation))
     maps, back = matrices.sections(made.whole)
     step = (made.forward(), made.backward(), made.sums())
@@ -38,6 +37,14 @@ def describe(cell: EquationCell) -> Page:
     run = prove_page(page, cell.plain)
     return replace(page, sections=(*sections, _proof(run)), undecided=run.undecided > 0)
 
+
+_OVER = {
+    "sum": "the sum over the {0}",
+    "max": "the largest over the {0}",
+    "cumsum": "the sum over the {0} up to and with this {1}",
+    "backsum": "the sum over the {0} from this {1} on",
+}
+"""What goes over an axis, in words."""
 
 _SHORT = 16
 """A function of more parts than this has an equation of its own, by the name that the reader gave it."""
@@ -82,15 +89,24 @@ class _Describer:
         whole, eq = self.whole, self.eq
         further = eq.states[1:]
         states = f"; {_are(further, 'a further state', 'further states')}" if further else ""
+        size = " [(N, H)]" if eq.is_elementwise else ""
         first = (
             f"At step [t] of [1 .. T], <{whole.x}> is the input [(N, D)]: [N] rows of [D] numbers; "
-            f"<{whole.h}> is the output [(N, H)]{states}; {_are(eq.before, 'that', 'those')} of the step "
-            "before. What is multiplied is multiplied unit by unit, but for the products with the matrices "
-            "[W] [(D, H)] and [U] [(H, H)]."
+            f"<{whole.h}> is the output{size}{states}; {_are(eq.before, 'that', 'those')} of the step "
+            "before. "
         )
-        parts: list[str | Words | Block] = [first]
+        products = "What is multiplied is multiplied unit by unit, but for the products with the matrices "
+        products += "[W] [(D, H)] and [U] [(H, H)]."
+        parts: list[str | Words | Block] = [first + (products if eq.is_elementwise else self._heads())]
+        if not eq.is_elementwise:
+            parts += self._shapes()
+        if given := [n for n in eq.inputs if n != whole.x]:
+            parts.append(f"{_are(given, 'given', 'given')} at each step beside the input.")
+        if whole.x in eq.inputs:
+            parts.append("The equations read the input itself, too, so [D = H].")
         for of, names in {
-            "of each hidden unit": [n for n in eq.params if n not in eq.scalars],
+            "of each hidden unit": [n for n in eq.params if n not in (*eq.scalars, *eq.shapes)],
+            "of its shape": [n for n in eq.params if n in eq.shapes],
             "of the layer, one number for all units": eq.scalars,
         }.items():
             if names:
@@ -107,6 +123,45 @@ class _Describer:
         if meant := self._functions():
             parts.append(meant)
         return self.section("Symbols", *parts)
+
+    def _heads(self) -> str:
+        """Return how many heads, units and keys there are."""
+        eq = self.eq
+        keyed = any("key" in a for a in eq.axes.values())
+        keys = f"[K = {eq.keys}] keys" if eq.keys else "as many keys as units"
+        if eq.heads == 1:
+            return f"There are [H] units{f' and {keys}' if keyed else ''}."
+        more = f"; each has {keys}" if keyed else ""
+        return f"The [H] units are in {eq.heads} heads of [J = H / {eq.heads}]{more}."
+
+    def _shapes(self) -> list[str]:
+        """Return how many numbers each value has, and each matrix."""
+        whole, eq = self.whole, self.eq
+        a_head = " of each head" if eq.heads > 1 else ""
+        each = {
+            frozenset({"head", "unit"}): "for each unit",
+            frozenset({"head", "key"}): f"for each key{a_head}",
+            frozenset({"head", "unit", "key"}): f"for each unit and key{a_head}",
+            frozenset({"head"}): "for each head" if a_head else "for all units",
+            frozenset(): "for all of it",
+        }
+        shown = [*eq.columns, *eq.states, *(s.name for s in self.equations)]
+        said = []
+        for axes, words in each.items():
+            names = [n for n in dict.fromkeys(shown) if eq.axes[n] == axes and n not in eq.scalars]
+            if names:
+                said.append(f"one {words} [({whole.width(names[0]).replace(' *', '')})] of {_names(names)}")
+        matrices: dict[str, list[str]] = {}
+        for name, shape in whole.shapes.items():
+            if len(shape) == 2:
+                matrices.setdefault(", ".join(shape).replace(" *", ""), []).append(name)
+        of = "; ".join(f"{_names(names)} [({shape})]" for shape, names in matrices.items())
+        return [
+            f"A row has numbers as many as follow: {'; '.join(said)}. "
+            "What is multiplied is multiplied number by number, and "
+            "what has one number for several is the same for all of these.",
+            f"In products with matrices a row's numbers stand one after the other. The matrices are {of}.",
+        ]
 
     def _functions(self) -> Words:
         """Return what the functions mean that not everybody writes alike."""
@@ -136,6 +191,11 @@ class _Describer:
             ),
         }
         said += [words for name, words in of_its_own.items() if name in used]
+        some = "" if self.eq.heads == 1 else " of a head"
+        for name, axis in ((f"{kind}_{axis}", axis) for axis in ("unit", "key", "head") for kind in _OVER):
+            if name in used:
+                many = f"{axis}s{some if axis != 'head' else ''}"
+                said.append((function(name)(a), " is ", _OVER[name.split("_")[0]].format(many, axis)))
         return (*commas(said, last="; ", between="; "), ".") if said else ()
 
     def forward(self) -> Section:
@@ -178,7 +238,8 @@ class _Describer:
         total = function("total")
         lines += [self.line(replace(x, expr=total(x.expr))) for x in self.whole.of_units]
         words = "What all steps and rows share gets the sum over them"
-        words += f"; {_names(self.eq.scalars)} the sum over the units, too:" if self.eq.scalars else ":"
+        over_units = self.eq.scalars and self.eq.is_elementwise  # else the line itself says so
+        words += f"; {_names(self.eq.scalars)} the sum over the units, too:" if over_units else ":"
         return self.section("The sums over time", words, Block("sums", tuple(lines)))
 
     def kept(self) -> Section:
@@ -186,9 +247,9 @@ class _Describer:
         kept = [n for n in step.kept if n not in eq.params and n not in eq.constants]
         parts: list[str | Words | Block] = []
         if kept:
-            parts.append(f"The step's backward reads {_names(kept)}: {_floats(kept)} per step and row.")
+            parts.append(f"The step's backward reads {_names(kept)}: {self._floats(kept)} per step and row.")
         sources = sorted({str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept))
-        reads = [f"{_names(sources)} ({_floats(sources)})"] if sources else []
+        reads = [f"{_names(sources)} ({self._floats(sources)})"] if sources else []
         if any(g[0] in "ax" for g in eq.gates):
             reads.append(f"<{whole.x}>")
         if reads:
@@ -199,11 +260,25 @@ class _Describer:
         if any(s.function for s in eq.statements if s.name in kept):
             parts.append("Values of functions are kept: to compute one again costs more than to read it.")
         if step.again:
-            less = f"{_floats(step.again)} less in memory."
+            less = f"{self._floats([x.name for x in step.again])} less in memory."
             parts.append(f"Computed again, since it is arithmetic of what is kept: {less}")
             written = {s.name: as_written(s.expr) for s in eq.statements}
             parts.append(self.block("again", [replace(x, expr=written[x.name]) for x in step.again]))
         return self.section("What is kept from the forward", *parts)
+
+    def _floats(self, names: Sequence[str]) -> str:
+        """Return how many numbers these are, as in 6 H + 2 H K."""
+        counts: dict[tuple[str, ...], int] = {}
+        for name in names:
+            factors = self.whole.width(name).split(" * ")
+            count = math.prod(int(f) for f in factors if f.isdigit())
+            letters = tuple(f for f in factors if not f.isdigit())
+            counts[letters] = counts.get(letters, 0) + count
+        terms = [
+            " ".join([f"{count}"] * (count > 1 or not of) + [f"[{' '.join(of)}]"] * bool(of))
+            for of, count in counts.items()
+        ]
+        return f"{' + '.join(terms)} floats"
 
     def _grouped(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """Return for gates made alike one name with a letter, one of them, the letter, and which they are.
@@ -212,6 +287,8 @@ class _Describer:
         """
         whole, eq = self.whole, self.eq
         names = {*eq.names, *whole.shapes}
+        if not eq.is_elementwise:
+            names |= {*whole.letters.values()}
         letters = [c for c in "kjlmnpq" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         groups: dict[tuple[str, str], list[str]] = {}
         for gate in eq.gates:
@@ -249,7 +326,3 @@ def _names(names: Iterable[str]) -> str:
 
 def _are(names: Sequence[str], one: str, many: str = "") -> str:
     return f"{_names(names)} is {one}" if len(names) == 1 else f"{_names(names)} are {many or one}"
-
-
-def _floats(values: Sequence[object]) -> str:
-    return f"{len(values)} [H] floats" if len(values) > 1 else "[H] floats"

@@ -3,12 +3,13 @@
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bptt.derive import exact
+from bptt.derive import axes, exact
 from bptt.derive.algebra import Expr, names_in
+from bptt.derive.axes import NUMBERS, numbers
 from bptt.derive.blocks import Page
 from bptt.derive.functions import FUNCTIONS, NAMESPACE, in_numpy
 from bptt.derive.proof import ProofError
@@ -18,14 +19,44 @@ States = tuple[Any, ...]
 Function = Callable[..., Any]
 
 
+class Matrix(NamedTuple):
+    """A gate's matrix, and for one row the shapes of what it is multiplied by and of what it gives."""
+
+    array: Any
+    takes: tuple[int, ...]
+    gives: tuple[int, ...]
+
+
+def flat(a: Any) -> Any:
+    """Return a value (..., heads, units, keys) with one axis for these."""
+    return a.reshape(*a.shape[:-3], -1)
+
+
+def shaped(a: Any, shape: tuple[int, ...]) -> Any:
+    """Return what :func:`flat` was given."""
+    return a.reshape(*a.shape[:-1], *shape)
+
+
+SHAPED = {
+    "affine": lambda x, W: shaped(flat(x) @ W.array, W.gives),
+    "product": lambda da, U: shaped(flat(da) @ np.swapaxes(U.array, -1, -2), U.takes),
+    "outer": lambda x, da: np.swapaxes(flat(x), -1, -2) @ flat(da),
+}
+"""The products of values that have an axis each for heads, units and keys."""
+
+
 def _functions(namespace: Mapping[str, Any]) -> dict[str, Function]:
     """Return what the functions of expressions are."""
-    return {name: in_numpy(name, namespace) for name in FUNCTIONS} | {
-        "where": lambda u, v, w: np.where(u > 0, v, w),
-        "affine": lambda x, W: x @ W,
-        "product": lambda da, U: da @ np.swapaxes(U, -1, -2),
-        "outer": lambda x, da: np.swapaxes(x, -1, -2) @ da,
-    }
+    return (
+        {name: in_numpy(name, namespace) for name in FUNCTIONS}
+        | axes.NAMESPACE
+        | {
+            "where": lambda u, v, w: np.where(u > 0, v, w),
+            "affine": lambda x, W: x @ W,
+            "product": lambda da, U: da @ np.swapaxes(U, -1, -2),
+            "outer": lambda x, da: np.swapaxes(x, -1, -2) @ da,
+        }
+    )
 
 
 FLOATS = _functions(NAMESPACE) | {"number": lambda e: int(e) if e.is_Integer else float(e)}
@@ -49,6 +80,8 @@ def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] =
 class PageProgram:
     """A page's lines, run in NumPy. A value is (..., N, H), whatever it is made of.
 
+    Of a cell with values of other shapes each is (..., N, heads, units, keys) within a step.
+
     Parameters
     ----------
     page : Page
@@ -60,7 +93,8 @@ class PageProgram:
 
     def __init__(self, page: Page, *, exactly: bool = False, end: bool = False) -> None:
         functions = EXACT if exactly else FLOATS
-        self.whole, self.eq, self.functions = page.whole, page.whole.equations, functions
+        self.whole, self.eq = page.whole, page.whole.equations
+        self.functions = functions if self.eq.is_elementwise else functions | SHAPED
         self.end = end
         constants = {r.left.name: r.right for r in page.remarks() if r.left.is_Symbol}
         self.constants = {name: value(e, {}, functions) for name, e in constants.items()}
@@ -68,7 +102,14 @@ class PageProgram:
             [named for line in page.lines(role) for named in line.each()]
             for role in ("forward", "backward", "last", "sums", "again")
         )
-        given = {self.whole.x, *self.whole.shapes, *self.constants, *self.eq.before}
+        given = {
+            self.whole.x,
+            *self.whole.shapes,
+            *self.constants,
+            *self.eq.before,
+            *self.eq.inputs,
+            *NUMBERS,
+        }
         self.step = self._in_order(self.step, given)
         unknown = {n for n, _ in self.last} - {n for n, _ in self.gradients}
         if unknown:
@@ -88,8 +129,21 @@ class PageProgram:
 
     def _run(self, lines: Iterable[tuple[str, Expr]], names: Arrays, like: Any) -> None:
         for name, e in lines:
+            made = self._value(name, e, names)
             shape = names[self.whole.x].shape if name == f"d{self.whole.x}" else like.shape
-            names[name] = np.broadcast_to(self._value(name, e, names), shape)
+            if not self.eq.is_elementwise:
+                shape = self._shape(name, like.shape[:-3]) or made.shape
+            try:
+                names[name] = np.broadcast_to(made, shape)
+            except ValueError as error:  # an axis too many
+                raise ProofError(f"{self.eq.name}: {name} = {e} has another shape: {error}") from None
+
+    def _shape(self, name: str, rows: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of a value of the equations, or of a gradient at one."""
+        own = self.whole.value_of(name)
+        if name == f"d{self.whole.x}" and own not in self.eq.inputs:
+            return (*rows, 1, 1, self.D)
+        return (*rows, *self.eq.shape(own, self.H)) if own else ()
 
     def _value(self, name: str, e: Expr, names: Arrays) -> Any:
         try:
@@ -97,37 +151,82 @@ class PageProgram:
         except (KeyError, ValueError) as error:  # no such name; shapes that do not fit
             raise ProofError(f"{self.eq.name}: {name} = {e} cannot be computed: {error}") from None
 
+    def _shaped(self, name: str, a: Any) -> Any:
+        """Return what is handed in flat as it is within a step."""
+        return a if self.eq.is_elementwise else shaped(a, self.eq.shape(name, self.H))
+
+    def _flat(self, a: Any) -> Any:
+        return a if self.eq.is_elementwise else flat(a)
+
+    def _sizes(self, params: Arrays, inputs: Any, states: States) -> Arrays:
+        """Note the sizes, and return all that is the same at every step."""
+        eq = self.eq
+        if eq.is_elementwise:
+            return params | self.constants
+        widths = {s: a.shape[-1] for s, a in zip(eq.states, states, strict=True)}
+        widths |= {g: params[n].shape[-1] for (kind, g), n in self.whole.names.items() if kind in "WU"}
+        widths |= {n: params[n].shape[-1] for n in (*eq.params, *eq.inputs) if n in params}
+        names = [n for n in widths if n not in eq.scalars]
+        self.H, self.D = eq.hidden(names, sum(widths[n] for n in names)), inputs.shape[-1]
+        at_x = eq.shape("x", self.H) if "x" in eq.inputs else (1, 1, self.D)
+        made = params | self.constants | numbers(*eq.sizes(self.H))
+        for (kind, gate), name in self.whole.names.items():
+            if kind in "WU" and gate:
+                source = str(self.whole.source(gate))
+                takes = at_x if kind == "W" else eq.shape(source, self.H)
+                made[name] = Matrix(params[name], takes, eq.shape(gate, self.H))
+            elif gate:
+                made[name] = self._shaped(gate, params[name])
+        return made | {n: self._shaped(n, params[n]) for n in eq.params}
+
     def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
-        """Run the step forward through time."""
+        """Run the step forward through time; `params` has what is given at each step, too, (T, ..., N, ·)."""
+        eq, x = self.eq, self.whole.x
+        same = self._sizes(params, inputs, states)
+        given = [n for n in eq.inputs if n != x]
         tape, outputs = [], []
-        for x in inputs:
-            before = dict(zip(self.eq.before, states, strict=True))
-            names = params | self.constants | before | {self.whole.x: x}
+        states = tuple(map(self._shaped, eq.states, states))
+        for t, at in enumerate(inputs):
+            names = same | dict(zip(eq.before, states, strict=True))
+            names |= {n: self._shaped(n, params[n][t]) for n in given}
+            names[x] = (
+                at if eq.is_elementwise else self._shaped(x, at) if x in eq.inputs else at[..., None, None, :]
+            )
             self._run(self.step, names, states[0])
-            states = tuple(names[s] for s in self.eq.states)
+            states = tuple(names[s] for s in eq.states)
             tape.append(names)
-            outputs.append(states[0])
-        return np.stack(outputs), states, tape
+            outputs.append(self._flat(states[0]))
+        return np.stack(outputs), tuple(map(self._flat, states)), tape
 
     def backward(
         self, params: Arrays, tape: Any, doutputs: Any, dstates: States
     ) -> tuple[Arrays, Any, States]:
         """Run the step backward through time."""
+        eq = self.eq
         grads = {name: np.zeros_like(array) for name, array in params.items()}
         dinputs = []
         last = dict(self.last) if self.end else {}
-        for dy, forward in zip(doutputs[::-1], tape[::-1], strict=True):
+        dstates = tuple(map(self._shaped, eq.states, dstates))
+        for t in reversed(range(len(tape))):
+            forward, dy = tape[t], self._shaped(eq.states[0], doutputs[t])
             names = forward | {self.whole.out: dy}
-            names |= {f"d{s}_next": d for s, d in zip(self.eq.states, dstates, strict=True)}
+            names |= {f"d{s}_next": d for s, d in zip(eq.states, dstates, strict=True)}
             self._run(self.again, names, dy)
             if not all(np.all(names[n] == forward[n]) for n, _ in self.again):
-                raise ProofError(f"{self.eq.name}: what is computed again is not what it was")
+                raise ProofError(f"{eq.name}: what is computed again is not what it was")
             self._run([(n, last.get(n, e)) for n, e in self.gradients], names, dy)
             for name, e in self.sums:
                 inner = self._value(name, e.args[0], names)
+                if inner.ndim > 2:
+                    own = self._shape(name, inner.shape[:-3]) or inner.shape
+                    inner = self._flat(np.broadcast_to(inner, own))
                 total = inner if grads[name[1:]].ndim == 2 else inner.sum(axis=0)
-                grads[name[1:]] += total.sum(keepdims=True) if name[1:] in self.eq.scalars else total
-            dinputs.append(names[f"d{self.whole.x}"])
-            dstates = tuple(names.get(f"d{s}_prev", np.zeros_like(dy)) for s in self.eq.states)
+                grads[name[1:]] += total.sum(keepdims=True) if name[1:] in eq.scalars else total
+            for n in grads.keys() & {*eq.inputs}:
+                if f"d{n}" in names:
+                    grads[n][t] = self._flat(names[f"d{n}"])
+            dinputs.append(self._flat(names[f"d{self.whole.x}"]))
+            zeros = (np.zeros_like(d) for d in dstates)
+            dstates = tuple(names.get(f"d{s}_prev", z) for s, z in zip(eq.states, zeros, strict=True))
             last = {}
-        return grads, np.stack(dinputs[::-1]), dstates
+        return grads, np.stack(dinputs[::-1]), tuple(map(self._flat, dstates))

@@ -12,8 +12,8 @@ from sympy import Add, Float, Integer, Mul, Pow
 from bptt.derive.algebra import Expr
 from bptt.derive.blocks import Block, Section, Shown, Words, commas
 from bptt.derive.names import unlike
-from bptt.derive.notation import Gradient, MapBase, Timeless
 from bptt.derive.proof import ProofError
+from bptt.derive.terms import Gradient, MapBase, Timeless
 from bptt.derive.whole import Whole
 from bptt.maps import Equation, Map
 from bptt.maps.by_equation import namespace

@@ -8,8 +8,7 @@ forward as it is printed, which is itself compared with the cell's. The NumPy mo
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
-from types import SimpleNamespace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -34,7 +33,33 @@ SIZES = ((3, 3), (2, 2), (1, 1))
 _LANES = 32
 
 
-Program: TypeAlias = PageProgram | SimpleNamespace | Steps
+@dataclass(frozen=True)
+class _Module:
+    """What a module of NumPy defines, called as a page's lines are."""
+
+    whole: Whole
+    runs_forward: Any
+    runs_backward: Any
+
+    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
+        own = {n: params[n] for n in self.whole.shapes}
+        given = tuple(params[n] for n in self._given)
+        made: tuple[Any, States, Any] = self.runs_forward(own, inputs, states, *([given] if given else []))
+        return made
+
+    def backward(
+        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
+    ) -> tuple[Arrays, Any, States]:
+        own = {n: params[n] for n in self.whole.shapes}
+        grads, dinputs, dstates, *more = self.runs_backward(own, tape, doutputs, dstates)
+        return grads | dict(zip(self._given, *more, strict=True) if more else {}), dinputs, dstates
+
+    @property
+    def _given(self) -> list[str]:
+        return [n for n in self.whole.equations.inputs if n != self.whole.x]
+
+
+Program: TypeAlias = PageProgram | _Module | Steps
 """What runs through time, forward and backward: a page's lines, or what a module defines."""
 
 _Made = Callable[[bool, bool], Program]
@@ -45,10 +70,12 @@ _Made = Callable[[bool, bool], Program]
 class _Problem:
     """Numbers to run with, and the gradients at the outputs and the final states.
 
-    The arrays are the parameters by their names, the input "x", and the states before, "0" and so on.
+    The arrays are the parameters by their names and what is given at each step, the input "x", and the
+    states before, "0" and so on.
     """
 
     params: tuple[str, ...]
+    given: tuple[str, ...]
     arrays: Arrays
     dy: Array
     dfinal: States
@@ -56,7 +83,11 @@ class _Problem:
     def at(self, arrays: Arrays) -> tuple[Arrays, Any, States]:
         """Return arguments of a forward, from arrays by name."""
         states = tuple(arrays[f"{k}"] for k in range(len(self.dfinal)))
-        return {n: arrays[n] for n in self.params}, arrays["x"], states
+        return {n: arrays[n] for n in (*self.params, *self.given)}, arrays["x"], states
+
+    def steps(self) -> set[str]:
+        """Return the names of the arrays that have a time step."""
+        return {"x", *self.given}
 
     def gradients(self, program: Program) -> Arrays:
         """Return the gradients at all arrays, by name."""
@@ -95,7 +126,7 @@ def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
         if exactly:  # of the functions that are approximated, too
             names |= {n: f for n, f in exact.NAMESPACE.items() if callable(names.get(n))}
-        return SimpleNamespace(forward=names["forward"], backward=names["backward"])
+        return _Module(page.whole, names["forward"], names["backward"])
 
     return _prove(cell, page.whole, made, (False,))
 
@@ -128,7 +159,8 @@ def _prove_in_torch(text: str, page: Page) -> None:
     names: Arrays = {"__name__": "printed"}
     exec(compile(text, f"<the step of {page.whole.equations.name}>", "exec"), names)
     with torch.random.fork_rng(devices=[]):
-        drawn = [names["draw"](*sizes) for sizes in ((3, 2, 2, 3), (1, 1, 1, 1))]
+        heads = page.whole.equations.heads
+        drawn = [names["draw"](*sizes) for sizes in ((3, 2, 2, 3 * heads), (1, 1, 1, heads))]
     error = max((names["difference"](given) for given in drawn if given), default=0.0)
     if not (error < TOLERANCE or page.undecided):
         raise ProofError(f"{page.title}: autograd's gradients differ by {error:.1e} from those of the text")
@@ -156,7 +188,8 @@ def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]
         off = {name: relative(got[name], *rise) for name, rise in rises.items()}
         unsure = {name: float(d.max()) for name, d in off.items() if np.any(d > TOLERANCE)}
         if unsure:
-            rows = [off["x"].max(axis=(0, 2)), *(off[n].max(axis=1) for n in off if n.isdigit())]
+            rows = [off[n].max(axis=(0, 2)) for n in problem.steps()]
+            rows += [off[n].max(axis=1) for n in off if n.isdigit()]
             worst = np.argsort(-np.max(rows, axis=0), kind="stable")
             # where sums over rows alone are off, no row is the worst
             _appeal(cell, made(True, end), p, unsure, worst[: 6 if np.max(rows) > TOLERANCE else None])
@@ -188,14 +221,14 @@ def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tup
         moved = {n: np.repeat(a[None].astype(complex), len(some), axis=0) for n, a in arrays.items()}
         for k, (name, at) in enumerate(some):
             moved[name][(k, *at)] += STEP * 1j
-        moved["x"] = moved["x"].swapaxes(0, 1)
+        moved |= {n: moved[n].swapaxes(0, 1) for n in first.steps()}
         for name in first.params:
             if moved[name].ndim == 2:
                 moved[name] = moved[name][:, None]  # one row for all
         outputs, final, _ = program.forward(*first.at(moved))
         for p, by_name in zip(problems, found, strict=True):
             terms = [d * np.imag(s) / STEP for d, s in zip(p.dfinal, final, strict=True)]
-            terms = [*(p.dy[:, None] * np.imag(outputs) / STEP), *terms]
+            terms = [*(p.dy[:, None] * np.imag(outputs) / STEP), *terms]  # each (lanes, N, ·)
             rise, size = (np.sum([t.sum(axis=-1) for t in ts], axis=0) for ts in (terms, map(np.abs, terms)))
             for k, (name, at) in enumerate(some):
                 rows = np.sum if name in first.params else np.asarray
@@ -250,27 +283,34 @@ def _is_right(program: Program, p: _Problem, names: Sequence[str]) -> bool:
 
 def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
     """Draw numbers with which the program gives numbers; rows in which it gives none are left out."""
-    rng = np.random.default_rng(0)
-    for T, H in SIZES:
-        sizes = {"D": D, "H": H, "1": 1}
+    rng, eq = np.random.default_rng(0), whole.equations
+    given = tuple(n for n in eq.inputs if n != "x")
+    for T, J in SIZES:
+        H = J * eq.heads
+        inputs = H if "x" in eq.inputs else D
         for _ in range(DRAWS):
-            params = {n: rng.normal(size=[sizes[s] for s in shape]) for n, shape in whole.shapes.items()}
-            x = rng.normal(size=(T, 16 * ROWS, D))
-            states = tuple(rng.normal(size=(16 * ROWS, H)) for _ in cell.states)
-            outputs, final, _ = program.forward(params, x, states)
+            shapes = whole.sized(inputs, partial(eq.width, H=H), 1)
+            params = {n: rng.normal(size=shape) for n, shape in shapes.items()}
+            x = rng.normal(size=(T, 16 * ROWS, inputs))
+            states = tuple(rng.normal(size=(16 * ROWS, eq.width(s, H))) for s in cell.states)
+            at = {n: rng.normal(size=(T, 16 * ROWS, eq.width(n, H))) for n in given}
+            outputs, final, _ = program.forward(params | at, x, states)
             finite = [np.isfinite(a).all(axis=-1) for a in (*outputs, *final)]
             rows = np.flatnonzero(np.logical_and.reduce(finite))[:ROWS]
             if len(rows) > 1:
                 x, states = x[:, rows], tuple(s[rows] for s in states)
+                at = {n: a[:, rows] for n, a in at.items()}
                 dy, *dfinal = (rng.normal(size=s.shape) for s in (outputs[:, rows], *states))
-                return _Problem(tuple(params), params | _named(x, states), dy, tuple(dfinal))
+                arrays = params | at | _named(x, states)
+                return _Problem(tuple(params), given, arrays, dy, tuple(dfinal))
     points = 16 * ROWS * DRAWS * len(SIZES)
     raise ProofError(f"{cell.name}: the lines give no number at {points:,} random points from N(0, 1)")
 
 
 def _is_the_cell(cell: "EquationCell", whole: Whole, p: _Problem, made: _Made) -> None:
     """Raise unless the forward, as it is printed, gives what the cell's own gives."""
-    layer = {"W": np.zeros((D, 0)), "U": np.zeros((p.dy.shape[-1], 0))} | whole.joined(p.arrays)
+    layer = {"W": np.zeros((p.arrays["x"].shape[-1], 0)), "U": np.zeros((p.dy.shape[-1], 0))}
+    layer |= whole.joined(p.arrays) | {n: p.arrays[n] for n in p.given}
 
     def both(program: Program, cell: "EquationCell", exactly: Any = np.asarray) -> list[tuple[Array, Array]]:
         arrays = {n: exactly(a) for n, a in p.arrays.items()}

@@ -4,6 +4,8 @@ import ast
 from collections.abc import Mapping, Set
 
 from bptt.derive.algebra import Expr
+from bptt.derive.arrays import Arrays
+from bptt.derive.axes import OVER, SIZES
 from bptt.derive.equations import Statement
 from bptt.derive.numpy_code import Printer, code
 
@@ -26,6 +28,8 @@ class TorchCode(ast.NodeTransformer):
         What is called otherwise in the code.
     like : str
         A tensor with the shape and the dtype of a value: a choice of two numbers takes them from it.
+    axes : Arrays, optional
+        Of a cell with values of other shapes.
 
     Examples
     --------
@@ -35,8 +39,11 @@ class TorchCode(ast.NodeTransformer):
     'torch.clamp(a_h, min=floor) + torch.where(h > 1, torch.nn.functional.softplus(h, threshold=40), 0)'
     """
 
-    def __init__(self, numbers: Set[str], names: Mapping[str, str], like: str) -> None:
-        self.numbers, self.names, self.like = numbers, names, like
+    def __init__(
+        self, numbers: Set[str], names: Mapping[str, str], like: str, axes: Arrays | None = None
+    ) -> None:
+        self.numbers, self.names, self.like = {*numbers, *SIZES}, names, like
+        self.axes = axes if axes is not None and not axes.plain else None
 
     def derived(self, expr: Expr) -> str:
         """Return an expression of a gradient as code."""
@@ -73,7 +80,12 @@ class TorchCode(ast.NodeTransformer):
         else:
             first = self.visit(node.args[0])
         rest = [self.visit(a) for a in node.args[1:]]
+        if self.axes and name in OVER:
+            return _parsed(self.axes.over(name, ast.unparse(first)))
         match name:
+            case "product" if self.axes and self.axes.deep:
+                assert isinstance(node.args[1], ast.Name)
+                return _parsed(self._product(ast.unparse(first), ast.unparse(rest[0]), node.args[1].id))
             case "above" | "not_above":
                 return first
             case "where":
@@ -102,12 +114,21 @@ class TorchCode(ast.NodeTransformer):
                 return _called("nn.functional.softplus", first, threshold=ast.Constant(40))
         return _called(name, first)
 
+    def _product(self, da: str, array: str, matrix: str) -> str:
+        """Return the gradient at a value through a matrix, with the value's axes."""
+        assert self.axes is not None
+        made, at = f"({self.axes.flattened(da)} @ {array}.T)", self.axes.back_at(matrix)
+        return self.axes.unflattened_code(at, made) if at else made
+
     def _choice(
         self, condition: ast.expr, v: ast.expr, w: ast.expr, fixed: bool, v_fixed: bool, w_fixed: bool
     ) -> ast.expr:
         """Return v where a condition holds, else w, each a number or not."""
         if fixed:
             return ast.IfExp(condition, v, w)
+        if self.axes and v_fixed and w_fixed:  # of its own shape
+            dtype = ast.Attribute(ast.Name(self.like), "dtype")
+            return ast.Call(ast.Attribute(_called("where", condition, v, w), "to"), [dtype], [])
         like = _called("full_like", ast.Name(self.like), v)
         return _called("where", condition, like if v_fixed and w_fixed else v, w)
 
@@ -144,6 +165,10 @@ def _negatives(u: ast.expr) -> tuple[str, ...]:
 
 def _detached(a: ast.expr) -> ast.expr:
     return ast.Call(ast.Attribute(a, "detach"), [], [])
+
+
+def _parsed(text: str) -> ast.expr:
+    return ast.parse(text, mode="eval").body
 
 
 def _called(name: str, *arguments: ast.expr, **named: ast.expr) -> ast.expr:

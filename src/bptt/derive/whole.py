@@ -6,18 +6,21 @@ products with W and U, the gradient at the output, the carry to the step before,
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
-from sympy import Add, Integer, Symbol, preorder_traversal
+from sympy import Add, Integer, Mul, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, function, names_in, product_of, replaced, sum_of
+from bptt.derive.axes import OVER
 from bptt.derive.backward import Derivation, Line
 from bptt.derive.equations import Equations
 from bptt.derive.names import unlike
+
+Size = TypeVar("Size", int, str)
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,9 @@ class Whole:
             wanted = f"{kind}_{gate[2:]}" if gate else kind
             if gate and next(g for k, g in gates if k == kind and g[2:] == gate[2:]) != gate:
                 wanted = f"{kind}_{gate}"  # of u_i, where a_i has a U, it is U_u_i
-            names[kind, gate] = wanted = unlike(wanted, taken)
+            if wanted != "x" or "x" not in eq.inputs:  # where equations read the input itself it is that x
+                wanted = unlike(wanted, taken)
+            names[kind, gate] = wanted
             taken |= {wanted, f"d{wanted}"}
         return names
 
@@ -63,33 +68,85 @@ class Whole:
     @cached_property
     def shapes(self) -> dict[str, tuple[str, ...]]:
         """Each parameter's name and shape."""
-        of = {"W": ("D", "H"), "U": ("H", "H"), "b": ("H",)}
-        matrices = {name: of[kind] for (kind, gate), name in self.names.items() if gate}
-        eq = self.equations
-        return matrices | {n: ("1",) if n in eq.scalars else ("H",) for n in eq.params}
+        return self.sized("D", self.width, "1")
 
-    def columns(self, kind: str) -> list[str]:
-        """Return the names of the gates' parts of a layer's W, U or b, in the order of its columns."""
-        gates = [g for k, g in self.names if k == kind and g]
-        gates.sort(key=lambda g: kind == "U" and g in self.equations.operand)  # these stand last in U
-        return [self.names[kind, g] for g in gates]
+    def sized(self, D: Size, width: Callable[[str], Size], one: Size) -> dict[str, tuple[Size, ...]]:
+        """Return each parameter's shape, of the size of the input and of a value's width."""
+        shapes = dict[str, tuple[Size, ...]]()
+        for (kind, gate), name in self.names.items():
+            if gate:
+                takes = D if kind == "W" else width(str(self.source(gate)))
+                shapes[name] = (width(gate),) if kind == "b" else (takes, width(gate))
+        eq = self.equations
+        return shapes | {n: (one,) if n in eq.scalars else (width(n),) for n in eq.params}
+
+    def width(self, name: str, J: str = "J", K: str = "K") -> str:
+        """Return how many numbers a value has for each row, in letters or what else the sizes are called.
+
+        Of a value with units and keys these are H K; of one with keys alone in two heads 2 K.
+        """
+        eq = self.equations
+        axes = frozenset({"head", "unit"}) if eq.is_elementwise else eq.axes[name]
+        K = (J if eq.heads > 1 else "H") if eq.keys is None else K
+        heads = [f"{eq.heads}"] if "head" in axes and "unit" not in axes and eq.heads > 1 else []
+        factors = [*(["H"] if "unit" in axes else heads), *([K] if "key" in axes else [])]
+        if factors == [f"{eq.heads}", J]:
+            factors = ["H"]
+        return " * ".join(factors) or "1"
+
+    def value_of(self, name: str) -> str:
+        """Return of a value of the equations, or of a gradient at one, the value's name; else nothing."""
+        at = name[1:].removesuffix("_next")
+        return next((n for n in (name, at) if n in self.equations.axes), "")
+
+    @cached_property
+    def layer(self) -> dict[str, list[str]]:
+        """The names of the gates' parts of each of a layer's matrices and of b, in their order there."""
+        eq, found = self.equations, dict[str, list[str]]()
+        first = [g for g in eq.gates if g not in eq.operand]
+        ordered = [*first, *(g for fed in eq.operands.values() for g in fed)]
+        for kind in "WUb":
+            for gate in ordered if kind == "U" else eq.gates:
+                if (kind, gate) in self.names:
+                    q = eq.operand.get(gate, "")
+                    own = kind == "U" and q and eq.axes[q] != eq.axes[self.h]
+                    found.setdefault(f"U_{q}" if own else kind, []).append(self.names[kind, gate])
+        return found
 
     def joined(self, arrays: Mapping[str, Any]) -> dict[str, Any]:
         """Return a layer's W, U, b, such as there are, and the units' own, by their names here."""
-        layer = {k: [arrays[n] for n in self.columns(k)] for k in "WUb" if self.columns(k)}
-        joined = {k: np.concatenate(parts, axis=-1) for k, parts in layer.items()}
+        joined = {k: np.concatenate([arrays[n] for n in names], axis=-1) for k, names in self.layer.items()}
         return joined | {n: arrays[n] for n in self.equations.params}
 
-    def parted(self, layer: Mapping[str, Any]) -> dict[str, Any]:
-        """Return what :meth:`joined` was given."""
+    def parted(self, layer: Mapping[str, Any], like: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what :meth:`joined` was given, arrays of such sizes."""
         arrays = {n: layer[n] for n in self.equations.params}
-        for kind in layer.keys() - arrays.keys():
-            names = self.columns(kind)
-            arrays |= dict(zip(names, np.split(layer[kind], len(names), axis=-1), strict=True))
+        for kind, names in self.layer.items():
+            ends = np.cumsum([like[n].shape[-1] for n in names])[:-1]
+            arrays |= dict(zip(names, np.split(layer[kind], ends, axis=-1), strict=True))
         return arrays
 
+    @cached_property
+    def letters(self) -> dict[str, str]:
+        """The indices of units, keys and heads, two of each, that no name of the cell's ends in."""
+        names = {*self.equations.names, *self.shapes}
+        free = [c for c in "jikluvrswyzbcdefgopqnma" if not any(n == c or n.endswith(f"_{c}") for n in names)]
+        found = {}
+        for axis, wished in {"unit": "j", "key": "k", "units": "i", "keys": "l", "head": "m"}.items():
+            found[axis] = letter = wished if wished in free else next(iter(free), wished)
+            free = [c for c in free if c != letter]
+        return found
+
+    @cached_property
+    def sizes(self) -> dict[str, str]:
+        """What the sizes of axes are called here: J units of a head, or H, and K keys."""
+        eq = self.equations
+        J = self.symbols("J" if eq.heads > 1 else "H")
+        K = J if eq.keys is None else self.symbols("K")
+        return {"size_unit": J, "size_key": K, "size_head": f"{eq.heads}"}
+
     def symbols(self, text: str) -> str:
-        """Return words with the page's own t, T, N, D, H, unlike the cell's names: T_ beside a T."""
+        """Return words with the page's own t, T, N, D, H, J, K, unlike the cell's names: T_ beside a T."""
         taken = {*self.equations.names, *self.shapes}
 
         def free(found: re.Match[str]) -> str:
@@ -98,7 +155,7 @@ class Whole:
                 name += "_"
             return name
 
-        return re.sub(r"\b[tTNDH]\b", free, text)
+        return re.sub(r"\b[tTNDHJK]\b", free, text)
 
     @property
     def h(self) -> str:
@@ -171,7 +228,7 @@ class Whole:
             lines.insert(0, Line(f"d{self.h}", self._at_output, ()))
         # a gate that nothing of the loss reaches, as the condition of where(...)
         lines += [Line(f"d{g}", Integer(0), ()) for g in eq.gates if g not in d.step.gradients]
-        skip = {line.name for line in self.of_units} | {f"d{self.h}_prev"}
+        skip = {line.name for line in self.of_units} | {f"d{self.h}_prev", f"d{self.x}"}
         return tuple(line for line in lines if line.name not in skip)
 
     @cached_property
@@ -179,18 +236,20 @@ class Whole:
         """The gradients at the output before and at the input, through the products."""
         eq, product = self.equations, function("product")
         reached = [g for g in eq.gates if g in self.derivation.step.gradients]
-        before = f"d{self.h}_prev"
-        elementwise = next((line for line in self._lines if line.name == before), None)
+        before, own = f"d{self.h}_prev", {line.name: line for line in self._lines}
         to_h = [
             product(Symbol(f"d{g}"), self.matrix("U", g))
             for g in reached
             if g[0] in "au" and g not in eq.operand
         ]
         to_x = [product(Symbol(f"d{g}"), self.matrix("W", g)) for g in reached if g[0] in "ax"]
-        first = list(Add.make_args(elementwise.expr)) if elementwise else []
-        numbers = elementwise.numbers if elementwise else ()
-        lines = (Line(before, sum_of([*first, *to_h]), numbers), Line(f"d{self.x}", sum_of(to_x), ()))
-        return lines if first or to_h else lines[1:]  # where no step reads h_prev there is nothing to say
+        lines = []
+        for name, through in {before: to_h, f"d{self.x}": to_x}.items():
+            line = own.get(name)
+            first = list(Add.make_args(line.expr)) if line else []
+            lines.append(Line(name, sum_of([*first, *through]), line.numbers if line else ()))
+        no_h = before not in own and not to_h
+        return tuple(lines[1:] if no_h else lines)  # where no step reads h_prev there is nothing to say
 
     @cached_property
     def _lines(self) -> tuple[Line, ...]:
@@ -202,7 +261,24 @@ class Whole:
             product(Symbol(f"d{g}"), Symbol(f"U_{g[2:]}")): product(Symbol(f"d{g}"), self.matrix("U", g))
             for g in self.equations.operand
         }
-        return tuple(self._named(Line(x.name, replaced(x.expr, at), x.numbers) for x in lines))
+        made = (Line(x.name, replaced(x.expr, at), x.numbers) for x in lines)
+        if not self.equations.is_elementwise:
+            made = (Line(x.name, self._plain(x.expr), x.numbers) for x in made)
+        return tuple(self._named(made))
+
+    def _plain(self, e: Expr) -> Expr:
+        """Return an expression with signs before sums, and without a sum over one head."""
+        if not e.args:
+            return e
+        args = [self._plain(a) for a in e.args]
+        name = type(e).__name__
+        if name == "sum_head" and self.equations.heads == 1:
+            return args[0]
+        if name in OVER and not name.startswith("max") and Mul.make_args(args[0])[0] == -1:
+            return product_of([Integer(-1), e.func(product_of(Mul.make_args(args[0])[1:]))])
+        if e.is_Mul:  # a sign of a factor is one of the product
+            return _with_one_sign(args)
+        return e.func(*args, evaluate=False) if e.is_Add or e.is_Pow else e.func(*args)
 
     def _named(self, lines: Iterable[Line]) -> list[Line]:
         """Return the lines with a name for each sum of many parts that they would repeat."""
@@ -223,6 +299,12 @@ class Whole:
     def _at_output(self) -> Expr:
         """The gradient at the output from outside of the step: dy + dh_next."""
         return sum_of([Symbol(self.out), Symbol(f"d{self.h}_next")])
+
+
+def _with_one_sign(factors: list[Expr]) -> Expr:
+    plain = [f for factor in factors for f in Mul.make_args(factor)]
+    signs = sum(f == -1 for f in plain)
+    return product_of([Integer(-1)] * (signs % 2) + [f for f in plain if f != -1])
 
 
 _OFTEN, _LARGE = 3, 7
@@ -248,4 +330,7 @@ def _without(e: Expr, zeros: Set[Expr]) -> Expr:
         return e if factors == list(e.args) else product_of(factors)
     if type(e).__name__ == "product":
         return Integer(0) if e.args[0] in zeros else e
+    if type(e).__name__ in OVER:
+        inside = _without(e.args[0], zeros)
+        return Integer(0) if inside == 0 else e if inside == e.args[0] else e.func(inside)
     return Integer(0) if e in zeros else e

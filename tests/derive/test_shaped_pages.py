@@ -1,0 +1,147 @@
+"""Pages and printed code of cells with values over heads, units and keys, several operands, more inputs."""
+
+import re
+from dataclasses import replace
+
+import pytest
+from sympy import Mul
+
+from bptt.derive import EquationCell, page, read
+from bptt.derive.blocks import Block
+from bptt.derive.describe import describe
+from bptt.derive.printed import prove_module, prove_page
+from bptt.derive.proof import ProofError
+from pages import run
+from planted import planted
+from shaped_cells import CELLS
+
+BY_NAME = {cell.name: cell for cell in CELLS}
+names = pytest.mark.parametrize("name", BY_NAME)
+
+
+@names
+@pytest.mark.parametrize("format", ["text", "latex", "markdown", "html"])
+def test_a_page_has_each_line_and_the_figure_of_its_proof(name: str, format: str) -> None:
+    text = " ".join(page(BY_NAME[name], format).split())
+    found = re.search(r"summed, is ([\d.e+-]+);", text)
+    assert found is not None
+    assert float(found[1]) < 1e-12
+    assert not re.search("sum_unit|sum_key|sum_head|size_unit|size_key|ones_unit", text)
+
+
+LINES = {
+    "mlstm": [
+        "The H units are in 2 heads of J = H / 2; each has K = 5 keys.",
+        "one for each unit and key of each head (H K) of C",
+        "W_k and W_q (D, 2 K)",
+        "C = f C_prev + i x_v x_k",
+        "sum_1 = Σ_l C x_q sum_2 = Σ_l n x_q",
+        "h = σ(x_o) sum_1 / max(|sum_2|, 1)",
+        "df = Σ_l dn n_prev + Σ_j Σ_l dC C_prev",
+        "dx_k = dn i + Σ_j dC i x_v",
+        "18 + H K + 3 H + 6 K floats per step and row",
+    ],
+    "norm": ["mean_c = (Σ_j c) / H d = c - mean_c", "dmean_c = -Σ_j dd dc = dc_next + dd + dmean_c / H"],
+    "ordered": ["mf = (Σ_{l≤j} cumsoftmax_e) / (Σ_j cumsoftmax_e)", "Σ_{l≥j} dmf / (Σ_j cumsoftmax_e)"],
+    "projected": ["u_h = m U_h", "dm = du_h U_hᵀ", "dU_h = Σ mᵀ du_h", "U_g (K, H); U_h (H, K)"],
+    "deep": ["ds2 = dh (1 - t3) + du_r3 U_r3ᵀ + du_t3 U_t3ᵀ", "dU_u_t = Σ s1ᵀ du_t"],
+    "timed": ["t and z are given at each step", "dt = -Σ_j dk softplus(z) k", "dx = da_h z + da_h W_hᵀ"],
+    "context": ["u_s = s_prev U_s", "ds_prev = du_s U_sᵀ + ds al", "dal = Σ Σ_k ds (s_prev - x_s)"],
+    "odd": ["max_j(h_prev) Σ_j u + 0.1 Σ_j Σ_{i≤j} h_prev", "(Σ_j dh (Σ_j u)) [max_j(h_prev) ≤ h_prev]"],
+}
+
+
+@names
+def test_what_goes_over_an_axis_is_written_as_people_write_it(name: str) -> None:
+    text = " ".join(page(BY_NAME[name]).split())
+    for line in LINES[name]:
+        assert line in text, line
+
+
+def test_latex_has_sums_with_an_index() -> None:
+    text = page(BY_NAME["ordered"], "latex")
+    assert r"\frac{\sum_{l \leq j} \mathrm{cumsoftmax}_{e,t}}{\sum_{j} \mathrm{cumsoftmax}_{e,t}}" in text
+    assert r"\max_{j}(a_{\mathrm{mf},t})" in text
+
+
+SAME = {  # what is no fault: it cancels in a softmax, or is another name of the same
+    "ordered": ["cumsoftmax_e_1 = 2*exp(a_mi - stop(max_unit(a_mi)))"],
+    "context": ["dx_s = ds_next*(1 - al)", "ds_prev = al*ds_next + product(du_s, U_s)"],
+    "odd": ["softmax_e = -exp(u - stop(max_unit(u)))"],
+}
+
+
+@names
+def test_a_fault_in_any_line_of_such_a_page_is_refused(name: str) -> None:
+    missed = []
+    made = describe(BY_NAME[name])
+    for what, wrong in planted(made, every=False):
+        try:
+            prove_page(wrong, BY_NAME[name])
+        except ProofError:
+            continue
+        missed.append(what.partition(": ")[2])
+    assert missed == SAME.get(name, [])
+
+
+@names
+def test_a_module_of_such_a_cell_runs_by_itself(name: str) -> None:
+    assert run(page(BY_NAME[name], "numpy")) < 1e-13
+
+
+def test_arrays_have_two_axes_where_that_will_do() -> None:
+    for cell in CELLS:
+        text = page(cell, "numpy")
+        assert ("by_unit(" in text) == (cell.name in ("mlstm", "projected", "context"))
+
+
+@names
+def test_a_fault_in_a_module_of_such_a_cell_is_refused(name: str) -> None:
+    cell, made = BY_NAME[name], describe(BY_NAME[name])
+    text = page(cell, "numpy")
+    start, end = text.index("def step_backward"), text.index("def forward")
+    lines = [
+        m for m in re.finditer(r"^    (d\w+) = (.*?)(  #.*)?$", text, re.MULTILINE) if start < m.start() < end
+    ]
+    some = [m for m in lines if m[2] != "{" and "zeros" not in m[2]]
+    assert len(some) > 5
+    for found in some[:: max(1, len(some) // 6)]:
+        at = found.span(2)
+        with pytest.raises(ProofError):
+            prove_module(f"{text[: at[0]]}-({found[2]}){text[at[1] :]}", made, cell)
+
+
+def test_a_gradient_that_is_the_same_along_an_axis_meets_its_matrix_whole() -> None:
+    """What is at a gate is one number for each head, and the gate has units."""
+    text = """
+@bptt.cell(state="h c", heads=2, sizes={"key": "unit"}, shapes={"c": "unit key", "x_k": "key"}, params="p",
+           operand={"u_q": "q"})
+def mine(a_h, x_k, u_q, c, p):
+    q = 2 * p
+    c = 0.5 * c + a_h * x_k
+    h = tanh(sum(c, key)) + sum(a_h) * mean(u_q) + max(x_k, key)
+    return h, c
+"""
+    cell = EquationCell(read(text))
+    shown = " ".join(page(cell).split())
+    assert "J = H / 2; each has as many keys as units" in shown
+    assert "(H J) of c" in shown
+    assert run(page(cell, "numpy")) < 1e-13
+
+
+def test_a_row_that_is_summed_once_too_often_is_no_page() -> None:
+    made = describe(BY_NAME["timed"])
+    sections = []
+    for section in made.sections:
+        parts = []
+        for part in section.parts:
+            if isinstance(part, Block) and part.role == "backward":
+                lines = [
+                    replace(x, right=Mul(2, x.right, evaluate=False)) if str(x.left) == "dt" else x
+                    for x in part.lines
+                ]
+                part = replace(part, lines=tuple(lines))
+            parts.append(part)
+        sections.append(replace(section, parts=tuple(parts)))
+    with pytest.raises(ProofError, match="the printed gradient at t is off by"):
+        prove_page(replace(made, sections=tuple(sections)), BY_NAME["timed"])
