@@ -23,6 +23,7 @@ FORMATS = {
     "html": Format("as_html", "html", (".html", ".htm")),
     "numpy": Format("as_module", "module", (".py",)),
     "torch": Format("as_torch", "module", ("_torch.py",)),
+    "jax": Format("as_jax", "module", ("_jax.py",)),
 }
 """The forms by name; a module is loaded when it is asked for: SymPy takes its time to be imported."""
 
