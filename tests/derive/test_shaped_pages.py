@@ -1,6 +1,7 @@
 """Pages and printed code of cells with values over heads, units and keys, several operands, more inputs."""
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from sympy import Mul
 from bptt.derive import EquationCell, page, read
 from bptt.derive.blocks import Block
 from bptt.derive.describe import describe
-from bptt.derive.printed import prove_module, prove_page
+from bptt.derive.printed import prove_function, prove_module, prove_page
 from bptt.derive.proof import ProofError
 from pages import run
 from planted import planted
@@ -145,3 +146,33 @@ def test_a_row_that_is_summed_once_too_often_is_no_page() -> None:
         sections.append(replace(section, parts=tuple(parts)))
     with pytest.raises(ProofError, match="the printed gradient at t is off by"):
         prove_page(replace(made, sections=tuple(sections)), BY_NAME["timed"])
+
+
+@names
+def test_a_step_of_such_a_cell_checks_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = page(BY_NAME[name], "torch")
+    assert "bptt" not in text
+    pytest.importorskip("torch")
+    exec(compile(text, "printed", "exec"), {"__name__": "__main__"})  # by autograd and by gradcheck
+    assert float(capsys.readouterr().out.rsplit(":", 1)[1]) < 1e-13
+
+
+@names
+def test_a_fault_in_a_step_of_such_a_cell_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    cell, made = BY_NAME[name], describe(BY_NAME[name])
+    text = page(cell, "torch")
+    start = text.index("    def backward(ctx")
+    lines = list(re.finditer(r"^        (d\w+) = (.*?)( if ctx.*)?(  #.*)?$", text, re.MULTILINE))
+    some = [m for m in lines if start < m.start() and not m[2].startswith(f"{m[1]}.unflatten")]
+    assert len(some) > 5
+    for found in some[:: max(1, len(some) // 6)]:
+        at = found.span(2)
+        with pytest.raises(ProofError):
+            prove_function(f"{text[: at[0]]}-({found[2]}){text[at[1] :]}", made, cell)
+
+
+def test_the_columns_of_an_operand_with_its_own_matrix_are_told() -> None:
+    text = page(BY_NAME["projected"], "torch")
+    assert "ProjectedStep.apply(x, h_prev, c_prev, W, U, U_m, b)" in text
+    assert "U_m (H, 3)" in text
