@@ -180,7 +180,8 @@ def test_the_columns_of_an_operand_with_its_own_matrix_are_told() -> None:
 
 ODD = {
     "delta": """
-@bptt.cell(state="h S", heads=2, sizes={"key": "unit"}, shapes={"S": "unit key","x_k x_q": "key","x_b": "head"})
+@bptt.cell(state="h S", heads=2, sizes={"key": "unit"}, shapes={"S": "unit key", "x_k x_q": "key",
+           "x_b": "head"})
 def f(x_v, x_k, x_q, x_b, S):
     k = x_k / sqrt(sum(x_k * x_k, key) + 1e-6)
     S = S + sigmoid(x_b) * (x_v - sum(S * k, key)) * k
