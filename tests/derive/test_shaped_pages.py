@@ -33,7 +33,7 @@ def test_a_page_has_each_line_and_the_figure_of_its_proof(name: str, format: str
 LINES = {
     "mlstm": [
         "The H units are in 2 heads of J = H / 2; each has K = 5 keys.",
-        "one for each unit and key of each head (H K) of C",
+        "for each unit and key of each head (H K): C",
         "W_k and W_q (D, 2 K)",
         "C = f C_prev + i x_v x_k",
         "sum_1 = Σ_l C x_q sum_2 = Σ_l n x_q",
@@ -126,7 +126,7 @@ def mine(a_h, x_k, u_q, c, p):
     cell = EquationCell(read(text))
     shown = " ".join(page(cell).split())
     assert "J = H / 2; each has as many keys as units" in shown
-    assert "(H J) of c" in shown
+    assert "(H J): c" in shown
     assert run(page(cell, "numpy")) < 1e-13
 
 
