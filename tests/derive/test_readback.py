@@ -8,8 +8,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import shaped_cells
 from bptt.derive import EquationCell, as_html, as_latex, as_text, read
 from bptt.derive.algebra import Expr, names_in
+from bptt.derive.axes import ONES
 from bptt.derive.blocks import Block, Page
 from bptt.derive.describe import describe
 from bptt.derive.notation import TeXPrinter, TextPrinter
@@ -24,7 +26,8 @@ ODD = {
     "powers": ("abs(h) ** 1.5 / sqrt(1 + h ** 2) + exp(-a_h) ** 0.5 * log(2 + h ** 2) ** -2", "a_h, h", ""),
     "signs": ("-h * -tanh(a_h) / (-k) - -h * (-2) ** 2 / (-(3 - abs(h)))", "a_h, h, k", "k"),
 }
-CELLS = [*ZOO, "everything", *ODD, *range(10)]
+SHAPED = {f"{cell.name} with shapes": cell for cell in shaped_cells.CELLS}
+CELLS = [*ZOO, "everything", *ODD, *SHAPED, *range(10)]
 
 
 def pages(name: str | int) -> Page:
@@ -34,6 +37,8 @@ def pages(name: str | int) -> Page:
         value, arguments, params = ODD[name]
         text = f"@bptt.cell(state='h', params={params!r})\ndef odd({arguments}):\n    return {value}\n"
         return describe(EquationCell(read(text)))
+    if name in SHAPED:
+        return describe(SHAPED[name])
     return describe(EquationCell(read(EVERYTHING)) if name == "everything" else ZOO[name])
 
 
@@ -71,7 +76,7 @@ def named(printed: str, made: Page, expressions: list[Expr]) -> dict[str, str]:
 
     names = {n for e in expressions for n in names_in([e])}
     if printed == "text":
-        return {n: n for n in names}
+        return {TextPrinter(made.whole).doprint(Symbol(n)): n for n in names}
     printer = TeXPrinter(made.whole)
     shown = {printer.doprint(Symbol(n)): n for n in names}
     if printed == "html":
@@ -94,6 +99,7 @@ def wrong(printed: str, made: Page) -> Iterator[str]:
             for (left, right), line in zip(found, block.lines, strict=True):
                 assert shown[left] == line.left.name
                 drawn = dict(zip(shown.values(), rng.normal(size=(len(shown), 5)), strict=True))
+                drawn |= {n: np.ones(5) for n in ONES}  # which are not printed
                 with np.errstate(all="ignore"):
                     wanted = of_expression(line.right, drawn)
                     values = {s: drawn[n] for s, n in shown.items()}

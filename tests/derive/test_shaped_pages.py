@@ -1,6 +1,7 @@
 """Pages and printed code of cells with values over heads, units and keys, several operands, more inputs."""
 
 import re
+import sys
 from dataclasses import replace
 
 import pytest
@@ -9,7 +10,7 @@ from sympy import Mul
 from bptt.derive import EquationCell, page, read
 from bptt.derive.blocks import Block
 from bptt.derive.describe import describe
-from bptt.derive.printed import prove_module, prove_page
+from bptt.derive.printed import prove_function, prove_module, prove_page
 from bptt.derive.proof import ProofError
 from pages import run
 from planted import planted
@@ -32,7 +33,7 @@ def test_a_page_has_each_line_and_the_figure_of_its_proof(name: str, format: str
 LINES = {
     "mlstm": [
         "The H units are in 2 heads of J = H / 2; each has K = 5 keys.",
-        "one for each unit and key of each head (H K) of C",
+        "for each unit and key of each head (H K): C",
         "W_k and W_q (D, 2 K)",
         "C = f C_prev + i x_v x_k",
         "sum_1 = Σ_l C x_q sum_2 = Σ_l n x_q",
@@ -125,7 +126,7 @@ def mine(a_h, x_k, u_q, c, p):
     cell = EquationCell(read(text))
     shown = " ".join(page(cell).split())
     assert "J = H / 2; each has as many keys as units" in shown
-    assert "(H J) of c" in shown
+    assert "(H J): c" in shown
     assert run(page(cell, "numpy")) < 1e-13
 
 
@@ -145,3 +146,114 @@ def test_a_row_that_is_summed_once_too_often_is_no_page() -> None:
         sections.append(replace(section, parts=tuple(parts)))
     with pytest.raises(ProofError, match="the printed gradient at t is off by"):
         prove_page(replace(made, sections=tuple(sections)), BY_NAME["timed"])
+
+
+@names
+def test_a_step_of_such_a_cell_checks_itself(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = page(BY_NAME[name], "torch")
+    assert "bptt" not in text
+    pytest.importorskip("torch")
+    exec(compile(text, "printed", "exec"), {"__name__": "__main__"})  # by autograd and by gradcheck
+    assert float(capsys.readouterr().out.rsplit(":", 1)[1]) < 1e-13
+
+
+@names
+def test_a_fault_in_a_step_of_such_a_cell_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    cell, made = BY_NAME[name], describe(BY_NAME[name])
+    text = page(cell, "torch")
+    start = text.index("    def backward(ctx")
+    lines = list(re.finditer(r"^        (d\w+) = (.*?)( if ctx.*)?(  #.*)?$", text, re.MULTILINE))
+    some = [m for m in lines if start < m.start() and not m[2].startswith(f"{m[1]}.unflatten")]
+    assert len(some) > 5
+    for found in some[:: max(1, len(some) // 6)]:
+        at = found.span(2)
+        with pytest.raises(ProofError):
+            prove_function(f"{text[: at[0]]}-({found[2]}){text[at[1] :]}", made, cell)
+
+
+def test_the_columns_of_an_operand_with_its_own_matrix_are_told() -> None:
+    text = page(BY_NAME["projected"], "torch")
+    assert "ProjectedStep.apply(x, h_prev, c_prev, W, U, U_m, b)" in text
+    assert "U_m (H, 3)" in text
+
+
+ODD = {
+    "delta": """
+@bptt.cell(state="h S", heads=2, sizes={"key": "unit"}, shapes={"S": "unit key", "x_k x_q": "key",
+           "x_b": "head"})
+def f(x_v, x_k, x_q, x_b, S):
+    k = x_k / sqrt(sum(x_k * x_k, key) + 1e-6)
+    S = S + sigmoid(x_b) * (x_v - sum(S * k, key)) * k
+    h = sum(S * x_q, key)
+    return h, S
+""",
+    "matgate": """
+@bptt.cell(state="h", heads=1, sizes={"key": 2}, shapes={"h a_f": "unit key"})
+def f(a_f, a_v, h):
+    h = sigmoid(a_f) * h + tanh(a_v) * softmax(h, key)
+    return h
+""",
+    "keyonly": """
+@bptt.cell(state="h", heads=2, sizes={"key": 3}, shapes={"h a_f": "key"})
+def f(a_f, a_v, h):
+    h = tanh(a_f) * mean(a_v) + 0.5 * max(h, key)
+    return h
+""",
+    "headstate": """
+@bptt.cell(state="h m", heads=2, shapes={"m": "head"}, operand={"u_z": "m_prev"}, scalars={"s": 0.5},
+           start={"m": 0.3})
+def f(a_f, u_z, h, m, s):
+    m = s * m + max(a_f)
+    h = tanh(a_f + u_z) - stop(m) + surrogate(floor(a_f), 0.3, a_f)
+    return h, m
+""",
+    "names": """
+@bptt.cell(state="y c", params="flat J", heads=2, sizes={"key": 2}, shapes={"c K a_p": "key"},
+           inputs="K j dy_")
+def f(a_x, a_p, y, c, flat, J, K, j, dy_, by_unit=0.5):
+    size = sum(a_x) * by_unit
+    by_key = max(K, key) + J * dy_
+    c = c * K + size * tanh(a_p)
+    y = tanh(a_x + flat * y) * by_key + sum(c, key) * j
+    return y, c
+""",
+    "elem": """
+@bptt.cell(state="h c", inputs="keep step x")
+def f(a_f, a_g, h, c, keep, step, x):
+    f = sigmoid(a_f)
+    c = where(keep > 0.5, c, f * c + (1 - f) * tanh(a_g))
+    h = tanh(c) * step + x * h
+    return h, c
+""",
+    "statelow": """
+@bptt.cell(state="h c")
+def f(a_f, a_g, h, c):
+    c = mean(c) + 0.1 * sum(a_g)
+    h = tanh(a_f) + c
+    return h, c
+""",
+    "where": """
+@bptt.cell(state="h m", heads=2, shapes={"m a_m": "head"})
+def f(a_f, a_m, m):
+    r = where(a_m > m, 1, 0) + where(sum(a_f) > 0, 2, 3)
+    m = m * 0.5 + where(m > 0, a_m, 1)
+    h = tanh(a_f) * r * m
+    return h, m
+""",
+    "constop": """
+@bptt.cell(state="h", heads=2, params={"p": 0.5}, operand={"u_h": "q"}, shapes={"p": "head"})
+def f(a_h, u_h, h, p):
+    q = p * 2
+    h = tanh(a_h + u_h) * h
+    return h
+""",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_what_is_particular_to_shapes_is_printed_in_every_form(name: str) -> None:
+    cell = EquationCell(read(ODD[name], name=name))
+    for format in ("text", "latex", "html", "torch"):
+        assert page(cell, format)
+    assert run(page(cell, "numpy")) < 1e-11

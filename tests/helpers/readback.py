@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from bptt.derive.algebra import Expr
+from bptt.derive.axes import PLACES
 from bptt.derive.lines import FLOATS, value
 from bptt.types import Array
 
@@ -25,6 +26,8 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "affine": lambda x, W: x * W,
     "product": lambda da, U: da * (0.7 * U + 0.3),
     "outer": lambda x, da: (0.7 * x + 0.3) * da,
+    **{f"{kind}_{axis}": lambda a: 1.3 * a - 0.2 for kind in ("sum", "cumsum", "backsum") for axis in PLACES},
+    **{f"max_{axis}": lambda a: 1.7 * a + 0.1 for axis in PLACES},
 }
 
 
@@ -152,6 +155,7 @@ class _Reader:
 
 def of_text(text: str, names: Mapping[str, Array]) -> Array:
     """Return what a right-hand side is, as it is printed for a terminal."""
+    text = re.sub(r"Σ_(?:\{[^}]*\}|\w)", "Σ", re.sub(r"\bmax ?_\(?\w\)? *\(", "max_unit(", text))
     tokens = [(m.lastgroup or "", m[m.lastgroup or 0]) for m in _TEXT.finditer(text) if m[0].strip()]
     return _Reader(tokens, names).all()
 

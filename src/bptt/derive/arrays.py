@@ -6,13 +6,14 @@ what goes over the units goes over the last axis.
 """
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bptt.derive.algebra import Expr
 from bptt.derive.axes import OVER, SHAPES, Axes
 from bptt.derive.names import unlike
 from bptt.derive.numpy_code import Printer
 from bptt.derive.whole import Whole
+from bptt.errors import ConfigError
 
 _OVER = {
     "sum": ("np.sum(a, axis={at}, keepdims=True)", "the sum over the {axis}s"),
@@ -74,17 +75,42 @@ class Arrays:
         at = {"head": -3, "unit": -2, "key": -1}[axis] if self.deep else -1
         return _OVER_TORCH[kind].format(a=code, at=at)
 
-    def size(self, text: str, there: Iterable[str], ones: str = "np.ones") -> str:
-        """Return the lines that set the sizes of axes that a text names, of values that are there."""
-        lines = []
+    def size(self, text: str, there: Iterable[str], units: str, ones: str = "np.ones") -> str:
+        """Return the lines that set the sizes of axes that a text names.
+
+        They are those of values that are there; where none has units, `units` is code of how many there are.
+        """
+        lines, there, heads = list[str](), [*there], self.eq.heads
         for axis, place in {"unit": -2 if self.deep else -1, "key": -1}.items():
-            if re.search(rf"\bsize_{axis}\b|\bones_{axis}\b", text):
-                like = next(n for n in there if axis in self.eq.axes[self.whole.value_of(n)])
-                lines.append(f"size_{axis} = {like}.shape[{place}]")
+            if re.search(rf"\b(size|ones)_{axis}\b", text):
+                like = next((n for n in there if axis in self.eq.axes[self.whole.value_of(n)]), "")
+                if like:
+                    size = f"{like}.shape[{place}]"
+                elif axis == "key" and self.eq.keys:
+                    size = f"{self.eq.keys}"
+                else:
+                    size = f"{self.known(units)} // {heads}" if heads > 1 else self.known(units)
+                lines.append(f"size_{axis} = {size}")
             if re.search(rf"\bones_{axis}\b", text):
                 column = ", 1" if axis == "unit" and self.deep else ""
                 lines.append(f"ones_{axis} = {ones}((size_{axis}{column or ','}))")
         return "\n".join(lines)
+
+    def units(self, arrays: Mapping[str, tuple[Sequence[str], str]]) -> str:
+        """Return how many units there are, of a product's gates and an array whose columns these are."""
+        for gates, array in arrays.values():
+            one, two = (sum(self.eq.width(g, k * self.eq.heads) for g in gates) for k in (1, 2))
+            if two > one and (self.eq.keys or not any("key" in self.eq.axes[g] for g in gates)):
+                less, each = 2 * one - two, (two - one) // self.eq.heads
+                columns = f"({array}.shape[-1] - {less})" if less else f"{array}.shape[-1]"
+                return f"{columns} // {each}" if each > 1 else columns
+        return ""
+
+    def known(self, units: str) -> str:
+        """Return it, where it is known."""
+        if not units:
+            raise ConfigError(f"{self.eq.name}: no matrix tells how many units there are: no code is printed")
+        return units
 
     def flattened(self, code: str) -> str:
         """Return PyTorch's code of a value flat."""
@@ -103,9 +129,14 @@ class Arrays:
         axes = self.eq.axes[name]
         if self.plain or axes <= has:
             return code
+        return f"{library}.broadcast_to({code}, {self.shape(name, rows)})"
+
+    def shape(self, name: str, rows: str) -> str:
+        """Return code of a value's shape, where there are so many rows."""
+        axes = self.eq.axes[name]
         sizes = [f"size_{axis}" if axis in axes else "1" for axis in ("unit", "key")]
-        shape = [f"{self.eq.heads}", *sizes] if self.deep else sizes[:1]
-        return f"{library}.broadcast_to({code}, (*{rows}, {', '.join(shape)}))"
+        shape = [f"{self.eq.heads}" if "head" in axes else "1", *sizes] if self.deep else sizes[:1]
+        return f"(*{rows}, {', '.join(shape)})"
 
     def functions(self, text: str) -> str:
         """Return the functions that a text calls."""

@@ -56,7 +56,8 @@ class _Module:
         self.arrays = Arrays(whole, used)
         # what the products' gradients are made of, and what the step's own backward reads
         read = [name for name in self.step.kept if name not in (*self.eq.params, *self.eq.constants)]
-        self.kept = list(dict.fromkeys([whole.x, f"{whole.h}_prev", *self.eq.operands, *read]))
+        still = [n for n in self.given if n not in self.step.gradients]  # with a gradient of zeros
+        self.kept = list(dict.fromkeys([whole.x, f"{whole.h}_prev", *self.eq.operands, *read, *still]))
 
     def step_forward(self) -> str:
         eq, h, before = self.eq, f"{self.whole.h}_prev", {*self.eq.before}
@@ -76,7 +77,8 @@ class _Module:
             elif s.name in eq.operands and not of_rows:
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.operand_shape(s.name)})")
             lines += [self.gate(g) for g in eq.operands.get(s.name, ())]
-        sizes = self.arrays.size("\n".join(lines), (*eq.gates, *eq.before, *eq.params, *self.given))
+        there = (*eq.gates, *eq.before, *eq.params, *self.given)
+        sizes = self.arrays.size("\n".join(lines), there, self.units())
         lines[first:first] = filter(None, [sizes])
         body = "\n".join(lines)
         return _function(
@@ -88,6 +90,13 @@ class _Module:
                 f"return {tuple_of([self.arrays.flat(s) for s in eq.states])}, {tuple_of(self.kept)}",
             ],
         )
+
+    def units(self) -> str:
+        """Return how many units there are, of the matrices."""
+        if self.arrays.plain:
+            return ""
+        matrices = {n: ([g], f'{self.p}["{n}"]') for (k, g), n in self.whole.names.items() if k in "WU" and g}
+        return self.arrays.units(matrices)
 
     def operand_shape(self, q: str) -> str:
         """Return the shape of an operand that has no rows of its own, as the output's or with its own."""
@@ -112,7 +121,7 @@ class _Module:
         zeros = [(n, f"{whole.h}_prev") for n in handed] + [(f"d{whole.x}", whole.x)]
         if not self.arrays.plain:
             zeros = [(f"d{s}_prev", f"d{s}_next") for s in states] + zeros[-1:]
-        zeros += [(f"d{n}", n) for n in self.given if n in self.kept]
+        zeros += [(f"d{n}", n) for n in self.given]
         reached = self.step.gradients
         grads = [item for gate in self.eq.gates if gate in reached for item in self.sums(gate)]
         total = {
@@ -125,7 +134,7 @@ class _Module:
         inside = textwrap.indent("\n".join(grads), "    ")
         nexts = [f"d{s}_next" for s in states]
         arguments = [self.p, whole.out, *nexts, self.kept_argument]
-        back = ["0" if n not in reached else flat(f"d{n}") for n in self.given]
+        back = [flat(f"d{n}") for n in self.given]
         dx = flat(f"d{whole.x}") if whole.x in self.eq.inputs else f"d{whole.x}"
         returned = [tuple_of([flat(n) for n in handed]), dx, f"d{self.p}"]
         returned += [tuple_of(back)] if back else []
@@ -136,7 +145,7 @@ class _Module:
                 f"{tuple_of(self.kept)} = {self.kept_argument}",
                 self.taken(body),
                 self.arrays.reshaped([whole.out, *nexts], [whole.h, *states]),
-                self.arrays.size(body, (*self.kept[1:], *nexts, *self.eq.params)),
+                self.arrays.size(body, (*self.kept[1:], *nexts), self.units()),
                 body,
                 "\n".join(f"{n} = np.zeros_like({like})" for n, like in zeros if n not in made),
                 f"d{self.p} = {{  # the sums over rows\n{inside}\n}}",

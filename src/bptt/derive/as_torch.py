@@ -24,6 +24,10 @@ def module(page: Page) -> str:
     judge = f'"""Return the same in operations that autograd derives: the judge of {name}."""'
     step = _function(f"def step({given}):", [judge, *it.equations(), f"return {it.returned()}"])
     checked = "" if _has_own(page) else _CHECKED.format(name)
+    if it.inputs:  # what is given at each step is so at one
+        k = len(it.inputs) + 1
+        checked = checked.replace("for x, *others in", "for given in")
+        checked = checked.replace("(x[0], *others)", f"(*(a[0] for a in given[:{k}]), *given[{k}:])")
     said = _UNDECIDED if page.undecided else _DECIDED + checked
     parts = [_head(page, it), _class(name, it), step]
     parts.append(f'''def unroll({it.x}, {more}{states}, {arrays}, apply={name}.apply):

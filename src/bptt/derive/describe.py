@@ -150,14 +150,14 @@ class _Describer:
         for axes, words in each.items():
             names = [n for n in dict.fromkeys(shown) if eq.axes[n] == axes and n not in eq.scalars]
             if names:
-                said.append(f"one {words} [({whole.width(names[0]).replace(' *', '')})] of {_names(names)}")
+                said.append(f"{words} [({whole.width(names[0]).replace(' *', '')})]: {_names(names)}")
         matrices: dict[str, list[str]] = {}
         for name, shape in whole.shapes.items():
             if len(shape) == 2:
                 matrices.setdefault(", ".join(shape).replace(" *", ""), []).append(name)
         of = "; ".join(f"{_names(names)} [({shape})]" for shape, names in matrices.items())
         return [
-            f"A row has numbers as many as follow: {'; '.join(said)}. "
+            f"In a row a value has one number {'; '.join(said)}. "
             "What is multiplied is multiplied number by number, and "
             "what has one number for several is the same for all of these.",
             f"In products with matrices a row's numbers stand one after the other. The matrices are {of}.",

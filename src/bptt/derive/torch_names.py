@@ -13,7 +13,6 @@ from bptt.derive.equations import Statement
 from bptt.derive.names import unlike
 from bptt.derive.torch_code import TorchCode
 from bptt.derive.whole import Whole
-from bptt.errors import ConfigError
 
 
 class TorchNames:
@@ -167,7 +166,7 @@ class TorchNames:
             sizes = ", ".join(self._widths(gates).replace("H", self.H) for gates in parts.values())
             lines.append(f"{', '.join(parts)} = torch.split({self.layer[array]}, [{sizes}], dim=-1)")
         if any(re.search(rf"\b{self.H}\b", line) for line in lines) or measured:
-            lines.insert(0, f"{self.H} = {self._units(there)}")
+            lines.insert(0, f"{self.H} = {self.axes.known(self._units(there))}")
         return lines
 
     def _unlike(self) -> bool:
@@ -176,12 +175,15 @@ class TorchNames:
 
     def _units(self, there: Sequence[str]) -> str:
         """Return how many units there are, of the states or the gradients at them."""
-        for name, array in zip(self.eq.states, there, strict=True):
+        for name, array in zip(
+            self.eq.states, there, strict=False
+        ):  # after these have their axes none is there
             if self.axes.plain or self.eq.axes[name] == UNIT:
                 return f"{array}.shape[-1]"
-        raise ConfigError(
-            f"{self.eq.name}: no state has units, of which a step for PyTorch takes their number"
-        )
+        products = {"W": (self.from_x, self.W)} if self.from_x else {}
+        for array, parts in self.blocks.items():
+            products[array] = [g for fed in parts.values() for g in fed], self.layer[array]
+        return self.axes.units(products)
 
 
 def _times(k: int, H: str) -> str:

@@ -111,9 +111,13 @@ class TorchStep(TorchNames):
         if s.name not in (*self.eq.states, *self.eq.operands):
             return code
         made_of = self.eq.made_of(s.name)
+        rows = made_of & {*self.eq.gates, *self.eq.before, *self.eq.inputs}
+        if not (rows or self.axes.plain or s.name in self.eq.states):
+            shape = self.axes.shape(s.name, f"{self.h}.shape[:{-3 if self.axes.deep else -1}]")
+            return f"{self.h}.new_ones({shape}) * ({code})"
         like = self.h if self.axes.plain or s.name not in self.eq.states else self.called(f"{s.name}_prev")
         few = not self.axes.plain and axes_of(s.expr, self.eq.axes) != self.eq.axes[s.name]
-        if made_of & {*self.eq.gates, *self.eq.before, *self.eq.inputs} and not few:
+        if rows and not few:
             return f"{code}.clone()" if code.isidentifier() else code
         if made_of & {*self.eq.columns, *self.eq.before}:
             return f"torch.broadcast_to({code}, {like}.shape).clone()"
@@ -152,9 +156,10 @@ class TorchStep(TorchNames):
                 f"{line.name} = {value if value.isidentifier() else f'({value})'}.sum(0){one}{_from(line)}"
             )
             grads[self.called(line.name[1:])] = line.name
+        units = "" if self.axes.plain else self._units(())
         there = [*(n for n in self.reached.kept if n in saved), *self.incoming, *self.eq.params]
         ones = f"{self.incoming[0]}.new_ones"
-        code += filter(None, self.axes.size("\n".join(body), there, ones).split("\n"))
+        code += filter(None, self.axes.size("\n".join(body), there, units, ones).split("\n"))
         return [*code, *body, f"return {', '.join(grads.get(name, 'None') for name in self.given)}"]
 
     def _saved(self) -> tuple[list[str], list[Statement], list[Line]]:

@@ -132,8 +132,8 @@ class Whole:
         names = {*self.equations.names, *self.shapes}
         free = [c for c in "jikluvrswyzbcdefgopqnma" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         found = {}
-        for axis, wished in {"unit": "j", "key": "k", "units": "i", "keys": "l", "head": "m"}.items():
-            found[axis] = letter = wished if wished in free else next(iter(free), wished)
+        for axis, wished in {"unit": "j", "key": "kl", "units": "i", "keys": "l", "head": "m"}.items():
+            found[axis] = letter = next((c for c in (*wished, *free) if c in free), wished[0])
             free = [c for c in free if c != letter]
         return found
 
