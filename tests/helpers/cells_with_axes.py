@@ -24,7 +24,8 @@ def gla(x_v, x_k, x_q, x_a, a_o, C):
     return h, C
 ''',
     "delta": '''
-@bptt.cell(state="h C", heads=2, sizes={"key": "unit"}, shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"})
+@bptt.cell(state="h C", heads=2, sizes={"key": "unit"},
+           shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"})
 def delta(x_v, x_k, x_q, a_b, C):
     k = softmax(x_k, key)
     C = C + sigmoid(a_b) * (x_v - sum(C * k, key)) * k
@@ -92,7 +93,10 @@ def _text(rng: Generator) -> str:
         return options[rng.integers(len(options))]
 
     shapes = [*_SHAPES]
-    of = {f"s{k}": one(*shapes) for k in range(rng.integers(1, 4))} | {"p": one(*shapes), "t": one(*shapes, "row")}
+    of = {f"s{k}": one(*shapes) for k in range(rng.integers(1, 4))} | {
+        "p": one(*shapes),
+        "t": one(*shapes, "row"),
+    }
     of = {"h": one("unit", "unit", "key")} | of
     states = [n for n in of if n not in ("p", "t")]
     gates = {f"{one('a', 'a', 'x', 'u')}_{k}": one(*shapes) for k in range(rng.integers(2, 6))}

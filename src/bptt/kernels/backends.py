@@ -47,8 +47,6 @@ def reason_against(cell: Cell, dtype: np.dtype[Any]) -> str | None:
         return f"kernels are for float32 and float64, not {dtype}"
     if equations_of(cell) is None:
         return f"the cell {cell.name} is written by hand and has no equations to make a kernel from"
-    if cell.more:
-        return f"the cell {cell.name} has {cell.more}"
     return None
 
 

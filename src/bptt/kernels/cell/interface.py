@@ -61,6 +61,8 @@ class Interface:
         The units' parameters, without what is given at each step.
     operands : tuple of str
         What each product but W takes: the output before the step, and the cell's own operands.
+    G : int
+        How many gates there are.
     products : dict of list of (int, int)
         For W, and for each operand, the neighbouring gates that it feeds: the first, the one after the last.
     axes : dict of frozenset
@@ -77,6 +79,7 @@ class Interface:
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations
+        self.G = len(eq.gates)
         one = {"head"} if eq.heads == 1 else set()
         self.axes = {name: axes - one for name, axes in eq.axes.items()}
         self.unit = UNIT - one
