@@ -124,7 +124,9 @@ class Interface:
 
     def size(self, axes: Axes, H: int) -> int:
         """Return how many numbers a value with these axes has for each row."""
-        sizes = zip(PLACES, self.cell.equations.sizes(H), strict=True)
+        eq = self.cell.equations
+        J = H if eq.heads == 1 else H // eq.heads  # H may be a symbol
+        sizes = zip(PLACES, (eq.heads, J, J if eq.keys is None else eq.keys), strict=True)
         return prod(size for axis, size in sizes if axis in axes)
 
     def total(self, H: int) -> int:
