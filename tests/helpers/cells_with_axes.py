@@ -69,6 +69,15 @@ def several(a_r, a_n, u_m, a_s, a_z, t, x, al, h, c):
     h = tanh(h + sigmoid(a_z) * c)
     return h, c
 ''',
+    "exchanged": '''
+@bptt.cell(state="h C D", shapes={"C D": "unit key", "x_k": "key"}, sizes={"key": 3}, heads=2,
+           operand={"a_n": "C_prev"})
+def exchanged(a_n, x_v, x_k, C_prev, D_prev):
+    C = D_prev
+    D = tanh(C_prev + x_v * x_k)
+    h = tanh(a_n) * sum(C * D, key)
+    return h, C, D
+''',
 }  # fmt: skip
 
 _SHAPES = {"unit": {"unit"}, "key": {"key"}, "unit key": {"unit", "key"}, "head": set[str]()}
