@@ -71,7 +71,9 @@ def unroll(
     params : dict of arrays
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
-        itself, (H,). Any of float32, float64, complex128.
+        itself, (H,), and what it is given at each step, (T, N, H). Any of float32, float64, complex128.
+        Of values with axes, H is what `cell.width` says, and an operand of another width than the output's
+        has a matrix of its own, ``"U_q"``.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional
