@@ -24,9 +24,8 @@ def gla(x_v, x_k, x_q, x_a, a_o, C):
     return h, C
 ''',
     "delta": '''
-@bptt.cell(
-    state="h C", heads=2, sizes={"key": "unit"}, shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"}
-)
+@bptt.cell(state="h C", heads=2, sizes={"key": "unit"},
+           shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"})
 def delta(x_v, x_k, x_q, a_b, C):
     k = softmax(x_k, key)
     C = C + sigmoid(a_b) * (x_v - sum(C * k, key)) * k
@@ -69,6 +68,15 @@ def several(a_r, a_n, u_m, a_s, a_z, t, x, al, h, c):
     c = al * c + (1 - exp(-t * t)) * tanh(a_s) * x
     h = tanh(h + sigmoid(a_z) * c)
     return h, c
+''',
+    "exchanged": '''
+@bptt.cell(state="h C D", shapes={"C D": "unit key", "x_k": "key"}, sizes={"key": 3}, heads=2,
+           operand={"a_n": "C_prev"})
+def exchanged(a_n, x_v, x_k, C_prev, D_prev):
+    C = D_prev
+    D = tanh(C_prev + x_v * x_k)
+    h = tanh(a_n) * sum(C * D, key)
+    return h, C, D
 ''',
 }  # fmt: skip
 

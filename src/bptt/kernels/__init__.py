@@ -11,7 +11,11 @@
 :mod:`.products`  whole products of two arrays
 :mod:`.pieces`    a piece of one, in blocks that the caches hold
 :mod:`.pointwise` a derivation's lines as vector code
+:mod:`.stages`    lines of values with axes: which loops over axes compute what
+:mod:`.nests`     these loops as vector code
 :mod:`.interface` what a cell's loops through time are called with
+:mod:`.slots`     where what the backward reads is kept
+:mod:`.loop`      what their two directions have in common
 :mod:`.sequence`  their code
 :mod:`.compiled`  their machine code, and the weights as it reads them
 :mod:`.rows`      how sequences lie in the rows of arrays

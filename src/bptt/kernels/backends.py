@@ -48,8 +48,6 @@ def reason_against(cell: Cell, dtype: np.dtype[Any]) -> str | None:
         return f"kernels are for float32 and float64, not {dtype}"
     if equations_of(cell) is None:
         return f"the cell {cell.name} is written by hand and has no equations to make a kernel from"
-    if cell.more:
-        return f"the cell {cell.name} has {cell.more}"
     return None
 
 
@@ -76,7 +74,9 @@ def unroll(
         ``"W"`` (D, Gx·H), ``"U"`` (H, Gh·H), and if wanted the biases ``"b"`` (Gx·H,) of the input part
         and ``"b_h"`` (Gh·H,) of the recurrent part; by their names, those that each unit of the cell has for
         itself, (H,); ``"start.h"`` (H,) where the state h starts, of any state; and where a matrix has a map
-        what it is made of, as ``"U.a_h.M"``, for its columns. Any of float32, float64, complex128.
+        what it is made of, as ``"U.a_h.M"``, for its columns. Any of float32, float64, complex128. Of values
+        over axes, H is what `cell.width` says, and an operand of another width than the output's has a matrix
+        of its own, ``"U_q"``.
     x : (T, N, D) array, or (T, N) integers
         Integers choose rows of W: the product with their one-hot vectors, without the product.
     states : tuple of (N, H), optional

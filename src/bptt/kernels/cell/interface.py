@@ -63,6 +63,8 @@ class Interface:
         The units' parameters, without what is given at each step.
     operands : tuple of str
         What each product but W takes: the output before the step, and the cell's own operands.
+    G : int
+        How many gates there are.
     products : dict of list of (int, int)
         For W, and for each operand, the neighbouring gates that it feeds: the first, the one after the last.
     axes : dict of frozenset
@@ -79,6 +81,7 @@ class Interface:
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations
+        self.G = len(eq.gates)
         one = {"head"} if eq.heads == 1 else set()
         self.axes = {name: axes - one for name, axes in eq.axes.items()}
         self.unit = UNIT - one
@@ -123,7 +126,9 @@ class Interface:
 
     def size(self, axes: Axes, H: int) -> int:
         """Return how many numbers a value with these axes has for each row."""
-        sizes = zip(PLACES, self.cell.equations.sizes(H), strict=True)
+        eq = self.cell.equations
+        J = H if eq.heads == 1 else H // eq.heads  # H may be a symbol
+        sizes = zip(PLACES, (eq.heads, J, J if eq.keys is None else eq.keys), strict=True)
         return prod(size for axis, size in sizes if axis in axes)
 
     def total(self, H: int) -> int:

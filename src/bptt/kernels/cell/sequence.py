@@ -179,11 +179,14 @@ class _Forward(Loop):
         slots = self.slots
         for name in p.kept:
             ends: tuple[str, ...] = ()
-            write = name in slots.extra and (p is not self.d.main or name not in slots.early)
-            if name in slots.block and name not in self.eq.gates:
-                write, ends = True, (self.eq.gates[slots.block[name]],)
-            if write:
-                to[Write(Symbol(name), f"kept {name}", self.axes[name], ends=ends)] = super().where(name, row)
+            if name in slots.extra:
+                if p is self.d.main and name in slots.early:
+                    continue
+            elif name in slots.block and name not in self.eq.gates:
+                ends = (self.eq.gates[slots.block[name]],)
+            else:
+                continue
+            to[Write(Symbol(name), f"kept {name}", self.axes[name], ends=ends)] = super().where(name, row)
         self.emit(p.forward, row, {}, to)
 
 

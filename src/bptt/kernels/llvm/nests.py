@@ -53,7 +53,7 @@ def emit(
         places |= {name: places[place] for name, place in nest.stored.items()}
 
 
-@dataclass
+@dataclass(eq=False)
 class _Spot:
     """Where a nest's loops are, and the values known there."""
 
@@ -283,7 +283,7 @@ class _Loops:
             value = v.add(self.get(place, is_vector=True), value)
             self.put(value, place, is_vector=True)
             return value
-        total = self.totals[op.name][next(k for k, s in enumerate(spots) if s is spot) if self.along else 0]
+        total = self.totals[op.name][spots.index(spot)]
         if self.along:
             zero = v.const(0.0)
             value = value if self.mask is None else v.select(self.mask, value, zero)
