@@ -9,9 +9,20 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.maps.base import Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS
+from bptt.maps.functions import CONSTANTS, FUNCTIONS, constant
 from bptt.maps.pullback import BACK, REDUCED, pullback
-from bptt.maps.text import ARRAY, IDENTITY, RESULT, Line, Sizes, code_of, lines_of, raw_names, shape_of
+from bptt.maps.text import (
+    ARRAY,
+    IDENTITY,
+    RESULT,
+    Line,
+    Sizes,
+    bounded,
+    code_of,
+    lines_of,
+    raw_names,
+    shape_of,
+)
 from bptt.types import Array, Generator, Params, Shapes
 
 Size = int | str
@@ -132,7 +143,10 @@ class Equation(Map):
     def _derive(self, rows: int, columns: int) -> Derived:
         where = f"the map {self.name} of a matrix {(rows, columns)}"
         try:
-            shapes = {n: tuple(_size(s, rows, columns) for s in sizes) for n, sizes in self.raw.items()}
+            shapes = {
+                name: bounded(tuple(_size(s, rows, columns) for s in sizes), (rows, columns))
+                for name, sizes in self.raw.items()
+            }
             made = dict(shapes)
             for line in self.lines:
                 made[line.name] = shape_of(line.expr, made, (rows, columns))
@@ -165,11 +179,11 @@ def _plain() -> dict[str, Any]:
 def namespace(sizes: Sizes, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return what names mean at some sizes."""
 
-    def constant(make: Any) -> Any:
-        return cache(lambda *numbers: np.asarray(make(*sizes, *numbers), dtype))
+    def made(name: str) -> Any:
+        return cache(lambda *numbers: np.asarray(constant(name, sizes, *numbers), dtype))
 
     own = {IDENTITY: np.eye(*sizes, dtype=dtype), ARRAY: lambda values: np.asarray(values, dtype)}
-    return _plain() | own | {n: constant(f) for n, f in CONSTANTS.items()}
+    return _plain() | own | {name: made(name) for name in CONSTANTS}
 
 
 def _reduced(array: Array, like: Array) -> Array:

@@ -6,6 +6,7 @@ among its arguments have no gradient.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -286,3 +287,11 @@ CONSTANTS: dict[str, Callable[..., Array]] = {
     "legendre": _legendre,
 }
 """Arrays that numbers and the matrix's own size make, by ``(rows, columns, *numbers)``; not learnt."""
+
+
+@lru_cache(64)
+def constant(name: str, sizes: tuple[int, int], *numbers: float) -> Array:
+    """Return one of `CONSTANTS`, made once."""
+    made = CONSTANTS[name](*sizes, *numbers)
+    made.flags.writeable = False
+    return made

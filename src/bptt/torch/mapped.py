@@ -12,8 +12,8 @@ import torch
 from bptt.cells import Cell
 from bptt.layer.mapped import blocks, gate_of, matrices
 from bptt.maps import Equation, Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, diagonals
-from bptt.maps.text import ARRAY, IDENTITY, RESULT
+from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, constant, diagonals
+from bptt.maps.text import ARRAY, IDENTITY, RESULT, value_of
 from bptt.torch.native import Tensor
 
 
@@ -95,7 +95,7 @@ class _Constants(ast.NodeTransformer):
 
     def held(self, values: Any) -> ast.AST:
         name = f"_{len(self.values)}"
-        self.values[name] = torch.as_tensor(np.asarray(values, float))
+        self.values[name] = torch.tensor(np.asarray(values, float))
         return ast.Name(name, ast.Load())
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -106,7 +106,7 @@ class _Constants(ast.NodeTransformer):
         if node.func.id == ARRAY:
             return self.held(ast.literal_eval(node.args[0]))
         if node.func.id in CONSTANTS:
-            return self.held(CONSTANTS[node.func.id](*self.sizes, *map(ast.literal_eval, node.args)))
+            return self.held(constant(node.func.id, self.sizes, *map(value_of, node.args)))
         node.args = [self.visit(a) for a in node.args]
         return node
 
