@@ -20,6 +20,7 @@ from bptt.maps.text import (
     bounded,
     code_of,
     lines_of,
+    names_in,
     raw_names,
     shape_of,
 )
@@ -32,10 +33,11 @@ LARGEST = 1 << 24
 
 
 class Derived(NamedTuple):
-    """An equation at some sizes: its lines, forward and back, and the raw arrays' shapes."""
+    """An equation at some sizes: its lines, forward, back, and those again that going back reads."""
 
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
+    again: tuple[Line, ...]
     shapes: Shapes
     sizes: Sizes
 
@@ -126,7 +128,7 @@ class Equation(Map):
         """Return the gradients at the raw arrays."""
         sizes = rows, columns = d.shape
         derived, dtype = self.derived(rows, columns), np.result_type(d, *raw.values())
-        env = _run(derived.forward, raw, sizes, dtype) | {f"d{RESULT}": d}
+        env = _run(derived.again, raw, sizes, dtype) | {f"d{RESULT}": d}
         found = _run(derived.backward, env, sizes, dtype)
         return {
             name: np.asarray(np.broadcast_to(found[f"d{name}"], a.shape), dtype).copy()
@@ -152,7 +154,13 @@ class Equation(Map):
                 made[line.name] = shape_of(line.expr, made, (rows, columns))
             if made[RESULT] not in ((rows, columns), (), (1, columns), (rows, 1), (columns,), (1, 1)):
                 raise ValueError(f"it gives {made[RESULT]}")
-            return Derived(self.lines, pullback(self.lines, shapes, (rows, columns)), shapes, (rows, columns))
+            back = pullback(self.lines, shapes, (rows, columns))
+            read, again = {name for line in back for name in names_in(line.expr)}, list[Line]()
+            for line in reversed(self.lines):
+                if line.name in read:
+                    again.insert(0, line)
+                    read |= {*names_in(line.expr)}
+            return Derived(self.lines, back, tuple(again), shapes, (rows, columns))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from None
 
