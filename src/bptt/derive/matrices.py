@@ -52,8 +52,8 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
     called = {f.called for part in (*forward, *backward) if isinstance(part, Block) for f in _called(part)}
     backward += [words for name, words in _meant().items() if any(name in c for c in called)]
     for kind in (name for name in ("W", "U") if name in whole.equations.maps):
-        if len(parts := whole.columns(kind)) > 1:
-            beside = commas([Timeless(part) for part in parts])
+        if len(columns := whole.columns(kind)) > 1:
+            beside = commas([Timeless(name) for name in columns])
             forward.append((made.matrix(kind), " is ", *beside, ", side by side."))
     for name, other in made.served.items():
         this, that = made.matrix(name), made.matrix(other)

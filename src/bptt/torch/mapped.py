@@ -78,13 +78,17 @@ def _function(each: Map, rows: int, columns: int) -> Callable[..., Tensor]:
         for name, expr in each.derived(rows, columns).forward
     ]
     held = [f"{name} = _constants[{k}].to(_like)" for k, name in enumerate(fixed.values)]
-    result = f"return {RESULT} if isinstance({RESULT}, _Tensor) else _like.new_tensor({RESULT})"
+    result = f"return _whole({RESULT}, _like)"
     text = "\n    ".join((f"def matrix({', '.join(('_like', *names))}):", *held, *lines, result))
     # an equation's names begin with no underscore
-    namespace = _functions() | {"_constants": [*fixed.values.values()], "_Tensor": torch.Tensor}
+    namespace = _functions() | {"_constants": [*fixed.values.values()], "_whole": _whole}
     exec(compile(text, f"<the map {each.name}>", "exec"), namespace)
     made: Callable[..., Tensor] = namespace["matrix"]
     return made
+
+
+def _whole(value: Any, like: Tensor) -> Tensor:
+    return value if isinstance(value, torch.Tensor) else like.new_tensor(value)
 
 
 class _Constants(ast.NodeTransformer):
