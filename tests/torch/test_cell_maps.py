@@ -52,7 +52,8 @@ def test_a_layer_with_maps_has_the_gradients_that_are_derived(cell: Any) -> None
     run = bptt.unroll(cell, params, x.detach().numpy())
     grads = run.backward(dy.numpy())
     np.testing.assert_allclose(y.detach().numpy(), run.y, atol=1e-13)
-    np.testing.assert_allclose(x.grad.numpy(), np.asarray(grads.inputs), atol=1e-12)
+    assert grads.inputs is not None
+    np.testing.assert_allclose(x.grad.numpy(), grads.inputs, atol=1e-12)
     for name, tensor in own.items():
         got = np.zeros(tensor.shape) if tensor.grad is None else tensor.grad.numpy()
         np.testing.assert_allclose(got, grads.params[name], atol=1e-12, err_msg=name)
