@@ -42,6 +42,7 @@ class Matrices:
                 block = known[gate_of(name)]
                 raw = [f"{name}.{n}" for n in each.shapes(*block.sizes)]
                 self.made.append((gate_of(name), raw, block.sizes, _function(each, *block.sizes)))
+        self.raw = {name for _, raw, *_ in self.made for name in raw}
         mapped = {at for at, *_ in self.made}
         self.left = {
             matrix: names if matrix in mapped else [n for n in names if n not in (*mapped, *self.served)]
@@ -60,7 +61,7 @@ class Matrices:
             if names:
                 whole = parts[matrix] if matrix in parts else params[matrix]
                 parts |= dict(zip(names, whole.split([self.widths[n] for n in names], -1), strict=True))
-        found = {name: tensor for name, tensor in params.items() if "." not in name}
+        found = {name: tensor for name, tensor in params.items() if name not in self.raw}
         for matrix, names in self.blocks.items():
             if names:
                 found[matrix] = torch.cat([parts[self.served.get(n, n)] for n in names], -1)
