@@ -31,6 +31,14 @@ def test_a_page_shows_maps_and_their_pullbacks() -> None:
         assert line in page, line
 
 
+def test_a_page_says_of_which_gates_a_whole_matrix_is() -> None:
+    page = bptt.derive.page(CELLS[1])
+    for line in ("U = left right", "W is made by code, Cubed.", "U is U_r, U_z and U_n, side by side."):
+        assert line in page, line
+    single = made("def cell(a_h):\n    return tanh(a_h)", maps={"W": "low_rank(2)"})
+    assert "W_h = left right" in bptt.derive.page(single)
+
+
 def test_every_form_prints_maps() -> None:
     maps = {"a_i": "cayley(0.5)", "a_o": "householder(2)", "W.a_i": "M**2 / 3"}
     for cell in [*CELLS[:3], made(LSTM, state="h c", maps=maps)]:

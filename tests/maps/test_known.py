@@ -167,7 +167,9 @@ def test_a_text_that_is_no_map_is_refused_in_a_line(text: str, says: str) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("M - M.T", "do not fit"), ("heads(4)", "no whole number"), ("lower(5) * M", "5 blocks"),
+        ("M - M.T", "do not fit"), ("low_rank(16000000)", "too large"), ("householder(9999999)", "too large"),
+        ("equation('sum(A @ B, 0) @ M', {'A': (90000, 1), 'B': (1, 90000)})", "too large"),
+        ("heads(4)", "no whole number"), ("lower(5) * M", "5 blocks"),
         ("I", "square"), ("kron(M)", "does not take"), ("sum(M, 3)", "sum"), ("M @ M", "do not fit"),
         ("sparse(0) * M", "above 0"), ("equation('M', {'M': ('rows-9', 2)})", "whole number"),
         ("diag(M)", "a vector"),

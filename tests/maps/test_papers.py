@@ -171,7 +171,7 @@ def test_a_papers_cell_has_autograds_gradients(name: str) -> None:
     finally:
         torch.set_default_dtype(torch.float32)
     np.testing.assert_allclose(run.states[0], now[0].detach().numpy(), rtol=0, atol=1e-12)
-    pairs = [(grads.inputs, inputs), *zip(grads.states, first, strict=True)]
+    pairs: list[Any] = [(grads.inputs, inputs), *zip(grads.states, first, strict=True)]
     pairs += [(grads.params[n], leaf) for n, leaf in leaves.items() if n != "period"]
     for got, leaf in pairs:
         assert got is not None

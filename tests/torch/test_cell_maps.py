@@ -28,7 +28,12 @@ ALL: list[dict[str, Any]] = [
         "a_o": "array([[1.0, 2, 3, 4]]) * M",
         "a_g": "inv(M + 9 * I)",
     },
-    {"a_i": "softplus(M) - sqrt(abs(M) + 1)", "a_f": "stop(M) + relu(M)", "a_g": "lipschitz(0.6, 0.01)"},
+    {
+        "a_i": "softplus(M) - sqrt(abs(M) + 1)",
+        "a_f": "stop(M) + relu(M)",
+        "a_g": "lipschitz(0.6, 0.01)",
+        "a_o": "isinstance * 2",
+    },
 ]
 MADE = [*CELLS[:3], *(made(LSTM, state="h c", maps=maps) for maps in ALL)]
 

@@ -51,6 +51,10 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
             backward.append((f"{each.name} has a pullback of its own, compared with the complex step.",))
     called = {f.called for part in (*forward, *backward) if isinstance(part, Block) for f in _called(part)}
     backward += [words for name, words in _meant().items() if any(name in c for c in called)]
+    for kind in (name for name in ("W", "U") if name in whole.equations.maps):
+        if len(columns := whole.columns(kind)) > 1:
+            beside = commas([Timeless(name) for name in columns])
+            forward.append((made.matrix(kind), " is ", *beside, ", side by side."))
     for name, other in made.served.items():
         this, that = made.matrix(name), made.matrix(other)
         forward.append((this, " is ", that, ", the same matrix."))
@@ -110,6 +114,8 @@ class _Maps:
     def matrix(self, name: str) -> Timeless:
         """Return what a matrix is called: U_f, or U that is all of them side by side."""
         kind, _, gate = name.partition(".")
+        if not gate and len(parts := self.whole.columns(kind)) == 1:
+            return Timeless(parts[0])
         return Timeless(self.whole.names[kind, gate] if gate else unlike(kind, self.taken))
 
     def fresh(self, name: str, ending: str, kind: str) -> Timeless:
@@ -127,7 +133,7 @@ class _Maps:
         result = Timeless(f"{names[0][0]}_{letter}") if many else self.matrix(names[0])
         ending = f"_{letter}" if many else f"_{names[0][4:]}" if "." in names[0] else ""
         derived = _derived(each)
-        own = {line.name for line in derived.forward} | {*derived.shapes}
+        own = {line.name for line in derived.forward} - {RESULT} | {*derived.shapes}
         called = {n: self.fresh(n, ending, names[0][0]) for n in sorted(own)} | {RESULT: result}
         symbols = called | {f"d{n}": Gradient(f"d{s.name}") for n, s in called.items()}
         shown = tuple(

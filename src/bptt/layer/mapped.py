@@ -144,7 +144,8 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
                 found |= {f"{name}.{n}": np.asarray(back[n], d.dtype) for n in raw}
     for matrix in matrices(cell):
         found[matrix] = np.ascontiguousarray(found[matrix][:, _unmapped(cell, D, H, matrix)])
-    return {name: found[name] for name in params if name in found}
+    # in the parameters' order, and then what has a gradient beside them
+    return {name: found[name] for name in params if name in found} | found
 
 
 def _hidden(cell: Cell, params: Params) -> int:

@@ -9,9 +9,21 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.maps.base import Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS
+from bptt.maps.functions import CONSTANTS, FUNCTIONS, constant
 from bptt.maps.pullback import BACK, REDUCED, pullback
-from bptt.maps.text import ARRAY, IDENTITY, RESULT, Line, Sizes, code_of, lines_of, raw_names, shape_of
+from bptt.maps.text import (
+    ARRAY,
+    IDENTITY,
+    RESULT,
+    Line,
+    Sizes,
+    bounded,
+    code_of,
+    lines_of,
+    names_in,
+    raw_names,
+    shape_of,
+)
 from bptt.types import Array, Generator, Params, Shapes
 
 Size = int | str
@@ -21,10 +33,11 @@ LARGEST = 1 << 24
 
 
 class Derived(NamedTuple):
-    """An equation at some sizes: its lines, forward and back, and the raw arrays' shapes."""
+    """An equation at some sizes: its lines, forward, back, and those again that going back reads."""
 
     forward: tuple[Line, ...]
     backward: tuple[Line, ...]
+    again: tuple[Line, ...]
     shapes: Shapes
     sizes: Sizes
 
@@ -115,7 +128,7 @@ class Equation(Map):
         """Return the gradients at the raw arrays."""
         sizes = rows, columns = d.shape
         derived, dtype = self.derived(rows, columns), np.result_type(d, *raw.values())
-        env = _run(derived.forward, raw, sizes, dtype) | {f"d{RESULT}": d}
+        env = _run(derived.again, raw, sizes, dtype) | {f"d{RESULT}": d}
         found = _run(derived.backward, env, sizes, dtype)
         return {
             name: np.asarray(np.broadcast_to(found[f"d{name}"], a.shape), dtype).copy()
@@ -132,13 +145,22 @@ class Equation(Map):
     def _derive(self, rows: int, columns: int) -> Derived:
         where = f"the map {self.name} of a matrix {(rows, columns)}"
         try:
-            shapes = {n: tuple(_size(s, rows, columns) for s in sizes) for n, sizes in self.raw.items()}
+            shapes = {
+                name: bounded(tuple(_size(s, rows, columns) for s in sizes), (rows, columns))
+                for name, sizes in self.raw.items()
+            }
             made = dict(shapes)
             for line in self.lines:
                 made[line.name] = shape_of(line.expr, made, (rows, columns))
             if made[RESULT] not in ((rows, columns), (), (1, columns), (rows, 1), (columns,), (1, 1)):
                 raise ValueError(f"it gives {made[RESULT]}")
-            return Derived(self.lines, pullback(self.lines, shapes, (rows, columns)), shapes, (rows, columns))
+            back = pullback(self.lines, shapes, (rows, columns))
+            read, again = {name for line in back for name in names_in(line.expr)}, list[Line]()
+            for line in reversed(self.lines):
+                if line.name in read:
+                    again.insert(0, line)
+                    read |= {*names_in(line.expr)}
+            return Derived(self.lines, back, tuple(again), shapes, (rows, columns))
         except ValueError as error:
             raise ConfigError(f"{where}: {error}") from None
 
@@ -165,11 +187,11 @@ def _plain() -> dict[str, Any]:
 def namespace(sizes: Sizes, dtype: np.dtype[Any]) -> dict[str, Any]:
     """Return what names mean at some sizes."""
 
-    def constant(make: Any) -> Any:
-        return cache(lambda *numbers: np.asarray(make(*sizes, *numbers), dtype))
+    def made(name: str) -> Any:
+        return cache(lambda *numbers: np.asarray(constant(name, sizes, *numbers), dtype))
 
     own = {IDENTITY: np.eye(*sizes, dtype=dtype), ARRAY: lambda values: np.asarray(values, dtype)}
-    return _plain() | own | {n: constant(f) for n, f in CONSTANTS.items()}
+    return _plain() | own | {name: made(name) for name in CONSTANTS}
 
 
 def _reduced(array: Array, like: Array) -> Array:

@@ -6,6 +6,7 @@ among its arguments have no gradient.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -68,11 +69,25 @@ def expm(A: Array) -> Array:
 
 def expm_back(A: Array, d: Array) -> Array:
     """Return the derivative of expm at Aᵀ along d: a block of the exponential of [[Aᵀ, d], [0, Aᵀ]]."""
+    if np.isrealobj(A) and np.array_equal(A, -A.T) and np.isfinite(A).all():
+        return _of_rotations(A, d)
     n, size = len(A), float(np.abs(d).max(initial=0))
     if not 0 < size < np.inf:
         return d * 0 if size == 0 else np.full_like(d, np.nan)
     E = expm(np.block([[A.T, d / size], [np.zeros_like(A), A.T]]))
     return np.asarray(E[:n, n:] * d.dtype.type(size))  # it is linear in d, whose size would cost squarings
+
+
+def _of_rotations(A: Array, d: Array) -> Array:
+    """Return that where A = V diag(iθ) Vᴴ is antisymmetric, at a tenth of the cost (Daleckii and Krein 1965).
+
+    Of Vᴴ d V each entry j, k is multiplied by (exp(-iθ_j) - exp(-iθ_k)) / (-iθ_j + iθ_k), which is a sine.
+    """
+    turns, V = np.linalg.eigh(-1j * A.astype(np.float64))
+    of = V.conj().T @ d @ V
+    of *= np.exp(-0.5j * (turns[:, None] + turns)) * np.sinc((turns[:, None] - turns) / (2 * np.pi))
+    found: Array = (V @ of @ V.conj().T).real.astype(d.dtype)
+    return found
 
 
 def reflections(V: Array) -> Array:
@@ -286,3 +301,11 @@ CONSTANTS: dict[str, Callable[..., Array]] = {
     "legendre": _legendre,
 }
 """Arrays that numbers and the matrix's own size make, by ``(rows, columns, *numbers)``; not learnt."""
+
+
+@lru_cache(64)
+def constant(name: str, sizes: tuple[int, int], *numbers: float) -> Array:
+    """Return one of `CONSTANTS`, made once."""
+    made = CONSTANTS[name](*sizes, *numbers)
+    made.flags.writeable = False
+    return made

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bptt.errors import ConfigError
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, Shape
+from bptt.maps.functions import CONSTANTS, FUNCTIONS, Shape, constant
 
 RESULT, IDENTITY = "U", "I"
 LONGEST, DEEPEST, MOST_LINES = 100_000, 40, 60
@@ -254,21 +254,32 @@ def shape_of(node: ast.expr, shapes: Mapping[str, Shape], sizes: Sizes) -> Shape
                 both = _broadcast(a, b)
             if both is None:
                 raise ValueError(f"{ast.unparse(left)} {a} and {ast.unparse(right)} {b} do not fit")
-            return both
+            return bounded(both, sizes)
         case ast.Call(func=ast.Name(id=name), args=[given]) if name == ARRAY:
             return np.shape(ast.literal_eval(given))
         case ast.Call(func=ast.Name(id=name), args=args):
             numbers = [a.value for a in args if isinstance(a, ast.Constant)]
             try:
                 if name in CONSTANTS:
-                    return CONSTANTS[name](*sizes, *numbers).shape
+                    return constant(name, sizes, *map(value_of, args)).shape
                 arrays = [shape_of(a, shapes, sizes) for a in args if not isinstance(a, ast.Constant)]
-                return FUNCTIONS[name].shape(*arrays, *numbers)
+                return bounded(FUNCTIONS[name].shape(*arrays, *numbers), sizes)
             except TypeError:
                 raise ValueError(f"{name} does not take {len(args)} arguments, or not these") from None
             except ValueError as error:
                 raise ValueError(f"{ast.unparse(node)}: {error}") from None
     raise AssertionError(ast.dump(node))
+
+
+def bounded(shape: Shape, sizes: Sizes) -> Shape:
+    """Return a shape, or raise a ValueError where it is far larger than the matrix's."""
+    if math.prod(shape) > max(LEAST, MOST_TIMES * math.prod(sizes)):
+        raise ValueError(f"an array {shape} on the way to {sizes} is too large")
+    return shape
+
+
+LEAST, MOST_TIMES = 1 << 22, 64
+"""Numbers that each array may have, and times as many as the matrix."""
 
 
 def _broadcast(a: Shape, b: Shape) -> Shape | None:

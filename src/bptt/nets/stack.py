@@ -145,7 +145,7 @@ class Stack:
         for prefix, own in self._layers(params):
             raw = mapped.pulled_back(self.cell, own, back[prefix])
             found |= {prefix + name: array for name, array in raw.items()}
-        return {name: found[name] for name in params if name in found}
+        return {name: found[name] for name in params if name in found} | found
 
     def _layers(self, params: Params) -> Iterator[tuple[str, Params]]:
         for layer in range(self.layers):

@@ -12,8 +12,8 @@ import torch
 from bptt.cells import Cell
 from bptt.layer.mapped import blocks, gate_of, matrices
 from bptt.maps import Equation, Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, diagonals
-from bptt.maps.text import ARRAY, IDENTITY, RESULT
+from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, constant, diagonals
+from bptt.maps.text import ARRAY, IDENTITY, RESULT, value_of
 from bptt.torch.native import Tensor
 
 
@@ -42,6 +42,7 @@ class Matrices:
                 block = known[gate_of(name)]
                 raw = [f"{name}.{n}" for n in each.shapes(*block.sizes)]
                 self.made.append((gate_of(name), raw, block.sizes, _function(each, *block.sizes)))
+        self.raw = {name for _, raw, *_ in self.made for name in raw}
         mapped = {at for at, *_ in self.made}
         self.left = {
             matrix: names if matrix in mapped else [n for n in names if n not in (*mapped, *self.served)]
@@ -60,7 +61,7 @@ class Matrices:
             if names:
                 whole = parts[matrix] if matrix in parts else params[matrix]
                 parts |= dict(zip(names, whole.split([self.widths[n] for n in names], -1), strict=True))
-        found = {name: tensor for name, tensor in params.items() if "." not in name}
+        found = {name: tensor for name, tensor in params.items() if name not in self.raw}
         for matrix, names in self.blocks.items():
             if names:
                 found[matrix] = torch.cat([parts[self.served.get(n, n)] for n in names], -1)
@@ -78,13 +79,17 @@ def _function(each: Map, rows: int, columns: int) -> Callable[..., Tensor]:
         for name, expr in each.derived(rows, columns).forward
     ]
     held = [f"{name} = _constants[{k}].to(_like)" for k, name in enumerate(fixed.values)]
-    result = f"return {RESULT} if isinstance({RESULT}, _Tensor) else _like.new_tensor({RESULT})"
+    result = f"return _whole({RESULT}, _like)"
     text = "\n    ".join((f"def matrix({', '.join(('_like', *names))}):", *held, *lines, result))
     # an equation's names begin with no underscore
-    namespace = _functions() | {"_constants": [*fixed.values.values()], "_Tensor": torch.Tensor}
+    namespace = _functions() | {"_constants": [*fixed.values.values()], "_whole": _whole}
     exec(compile(text, f"<the map {each.name}>", "exec"), namespace)
     made: Callable[..., Tensor] = namespace["matrix"]
     return made
+
+
+def _whole(value: Any, like: Tensor) -> Tensor:
+    return value if isinstance(value, torch.Tensor) else like.new_tensor(value)
 
 
 class _Constants(ast.NodeTransformer):
@@ -95,7 +100,7 @@ class _Constants(ast.NodeTransformer):
 
     def held(self, values: Any) -> ast.AST:
         name = f"_{len(self.values)}"
-        self.values[name] = torch.as_tensor(np.asarray(values, float))
+        self.values[name] = torch.tensor(np.asarray(values, float))
         return ast.Name(name, ast.Load())
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -106,7 +111,7 @@ class _Constants(ast.NodeTransformer):
         if node.func.id == ARRAY:
             return self.held(ast.literal_eval(node.args[0]))
         if node.func.id in CONSTANTS:
-            return self.held(CONSTANTS[node.func.id](*self.sizes, *map(ast.literal_eval, node.args)))
+            return self.held(constant(node.func.id, self.sizes, *map(value_of, node.args)))
         node.args = [self.visit(a) for a in node.args]
         return node
 
