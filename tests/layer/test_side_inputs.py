@@ -40,7 +40,8 @@ def ran(arrays: Params, **how: Any) -> Any:
 @pytest.mark.parametrize("flags", [False, True])
 @pytest.mark.parametrize("reverse", [False, True])
 def test_gradients_at_what_is_read_beside_x(flags: bool, reverse: bool) -> None:
-    arrays, rng, how = drawn(), np.random.default_rng(1), {"reverse": reverse}
+    arrays, rng = drawn(), np.random.default_rng(1)
+    how: dict[str, Any] = {"reverse": reverse}
     cotangents = {"y": rng.normal(size=(T, N, H))} | {s: rng.normal(size=(N, H)) for s in "hc"}
     if flags:
         how |= {"mask": rng.random((T, N)) < 0.7, "reset": rng.random((T, N)) < 0.4}

@@ -148,8 +148,11 @@ class Cell(ABC):
 
     def columns(self, H: int) -> dict[str, slice]:
         """Return each gate's columns of the pre-activation."""
-        ends = np.cumsum([self.width(gate, H) for gate in self.gates]).tolist()
-        return dict(zip(self.gates, map(slice, [0, *ends], ends), strict=False))
+        found, end = {}, 0
+        for gate in self.gates:  # no sums of NumPy's: PyTorch follows this, too
+            found[gate] = slice(end, end + self.width(gate, H))
+            end = found[gate].stop
+        return found
 
     def first_states(
         self, N: int, H: int, dtype: Any, params: Mapping[str, Array] = MappingProxyType({})

@@ -94,6 +94,11 @@ class Cell(Recurrent):
             raise ConfigError(f"dropout must be a part, from 0 to 1, got {dropout!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         expect_sizes(self, "input_size", "hidden_size", "num_layers")
+        widest = input_size if num_layers == 1 else hidden_size * (1 + bidirectional)
+        if "x" in self.cell.inputs and not input_size == hidden_size == widest:
+            raise ConfigError(
+                f"{self.cell.name}: its equations read x, so every input must be H = {hidden_size}"
+            )
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional, self.learn_start = float(dropout), bidirectional, learn_start
         self._names: list[dict[str, str]] = []
@@ -126,6 +131,10 @@ class Cell(Recurrent):
                 drawn = self._drawn(getattr(self, names["W"]).shape[0])
                 for name, array in drawn.items():
                     getattr(self, names[name]).copy_(torch.from_numpy(array))
+
+    def reason_against(self) -> str | None:
+        """Return what the cell has that compiled code here has no case for."""
+        return self.cell.more or None
 
     def layer_params(self, k: int) -> tuple[tuple[str, ...], Sequence[Tensor]]:
         """Return the names and the parameters of a layer in a direction."""

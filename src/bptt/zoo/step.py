@@ -6,6 +6,7 @@ from typing import Any
 
 from bptt.cells import Cell
 from bptt.derive import EquationCell
+from bptt.derive.axes import UNIT
 from bptt.errors import ConfigError
 from bptt.zoo import equations_of, get
 
@@ -33,6 +34,9 @@ def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> C
     unknown = {s.function for s in eq.statements} - {None, *functions}
     if unknown:
         raise ConfigError(f"{cell.name}: a loop of these operations has no {', '.join(map(str, unknown))}")
+    plain = all(eq.axes[name] == UNIT for name in (*eq.gates, *eq.states))
+    if not plain or len(eq.operands) > 1 or {*eq.operands} & {*eq.before}:
+        raise ConfigError(f"{cell.name}: a loop of these operations has no {eq.more}")
     pointwise = _pointwise(cell, functions)
     gates = cell.gates[: len(eq.gates)]
     h_only, adds = len(cell.from_h), cell.from_x == cell.from_h == gates
@@ -67,7 +71,7 @@ def _pointwise(cell: EquationCell, functions: Mapping[str, Any]) -> Callable[...
     first = eq.ancestors(tuple(set(eq.operand.values())))
     lines = [
         f"{_listed(names)} = {source}"
-        for names, source in ((eq.gates, "gates"), (tuple(eq.params), "units"), (eq.before, "states"))
+        for names, source in ((eq.gates, "gates"), ((*eq.params, *eq.inputs), "units"), (eq.before, "states"))
         if names
     ]
     lines += [f"{s.name} = {ast.unparse(s.expr)}" for s in first]
