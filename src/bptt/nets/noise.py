@@ -50,6 +50,11 @@ class Noise:
             if not getattr(self, name):
                 continue
             dropout.expect_part(name, getattr(self, name))
+            if self.cell.more:
+                raise ConfigError(
+                    f"{name} is written into equations of one number for each unit, and those of "
+                    f"{self.cell.name} have {self.cell.more}"
+                )
             if equations_of(self.cell) is None:
                 raise ConfigError(
                     f"{name} is written into a cell's equations, and {self.cell.name} has none: see bptt.cell"

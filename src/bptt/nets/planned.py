@@ -119,6 +119,7 @@ class Planned:
             arrays["reset"] = batch.reset
         if batch.features is not None:
             arrays["features"] = batch.features
+        arrays |= {"given." + name: array for name, array in (batch.given or {}).items()}
         for name, array in (state or {}).items():
             arrays["first." + name] = array
         return arrays
@@ -158,7 +159,8 @@ class Bound:
             np.copyto(own, given)
         for name, given in (("inputs", batch.inputs), ("targets", batch.targets)):
             np.copyto(arrays[name], given)
-        for name, flag in (("reset", batch.reset), ("features", batch.features)):
+        beside = (("given." + name, array) for name, array in (batch.given or {}).items())
+        for name, flag in (("reset", batch.reset), ("features", batch.features), *beside):
             if flag is not None:
                 if flag.shape != arrays[name].shape:
                     return False
