@@ -23,6 +23,7 @@ from bptt.training import optim, schedules
 from bptt.training.averaging import Average
 from bptt.training.settings import Settings
 from bptt.types import Params
+from bptt.zoo import equations_of
 
 
 class Validation(NamedTuple):
@@ -62,6 +63,20 @@ class Experiment(ABC):
     source: Batches
     vocabulary: Vocabulary | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        cell, given = self.model.stack.cell, [name for name, _ in self.settings.read_beside]
+        reads = [name for name in cell.inputs if name != "x"]
+        if sorted(reads) != sorted(given):
+            wanted = ",".join(f"{name}=COLUMN" for name in reads)
+            way = f": --beside {wanted}" if reads else ""
+            if reads and self.settings.job != "labels":
+                way = (
+                    f", which tables of labelled sequences alone have: --task, --series and --beside {wanted}"
+                )
+            raise ConfigError(
+                f"{cell.name} reads {', '.join(reads) or 'nothing'} at each step beside its input{way}"
+            )
 
     @classmethod
     @abstractmethod
@@ -158,10 +173,11 @@ class Experiment(ABC):
 
 def _try_out(cell: Cell) -> None:
     """Take one step: a cell made of equations is derived and proven now."""
-    H = 64
-    a = np.random.default_rng(0).normal(size=(1, len(cell.gates) * H))
+    own = equations_of(cell)
+    H = 64 if own is None else 64 * own.equations.heads
+    a = np.random.default_rng(0).normal(size=(1, sum(cell.width(gate, H) for gate in cell.gates)))
     with np.errstate(all="ignore"):
-        (h, *_), _ = cell.forward(a, tuple(np.zeros((1, H)) for _ in cell.states))
+        (h, *_), _ = cell.forward(a, cell.first_states(1, H, np.float64))
     if not np.isfinite(h).any():
         raise ConfigError(
             f"{cell.name}: the first step gives no number: states start at zero, and the equations divide by "
