@@ -94,7 +94,8 @@ class Cell(Recurrent):
             raise ConfigError(f"dropout must be a part, from 0 to 1, got {dropout!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         expect_sizes(self, "input_size", "hidden_size", "num_layers")
-        widest = input_size if num_layers == 1 else hidden_size * (1 + bidirectional)
+        side = self.cell.width(self.cell.states[0], hidden_size)
+        widest = input_size if num_layers == 1 else side * (1 + bidirectional)
         if "x" in self.cell.inputs and not input_size == hidden_size == widest:
             raise ConfigError(
                 f"{self.cell.name}: its equations read x, so every input must be H = {hidden_size}"
@@ -104,7 +105,7 @@ class Cell(Recurrent):
         self._names: list[dict[str, str]] = []
         for k in range(num_layers * (1 + bidirectional)):
             layer, reverse = divmod(k, 1 + bidirectional)
-            D = input_size if layer == 0 else hidden_size * (1 + bidirectional)
+            D = input_size if layer == 0 else side * (1 + bidirectional)
             ending = f"_l{layer}" + "_reverse" * reverse
             drawn = self._drawn(D)
             self._names.append({name: name.replace(".", "_") + ending for name in drawn})

@@ -43,7 +43,7 @@ def run(
     for t in reversed(range(T)) if how.reverse else range(T):
         if resets is not None and not how.reverse:
             now = begun(now, resets[t], first)
-        new = step(a_x[t], now, named | {name: values[t] for name, values in each.items()})
+        new = step(a_x[t], now, named, {name: values[t] for name, values in each.items()})
         y[t] = new[0]
         if mask is not None:
             is_there = mask[t, :, None]
@@ -99,12 +99,14 @@ def starts(cell: Cell, named: Mapping[str, Tensor], like: Tensor) -> list[Tensor
     """Return where each state starts, (H,) in the dtype of `like`; none where all start at zero."""
     if not cell.starts and not any(name.startswith("start.") for name in named):
         return []
-    H, dtype = len(named["U"]), like.dtype
+    H, dtype = cell.hidden(named), like.dtype
     wide = dtype if dtype == torch.float64 else torch.float32  # which has room for what half has not
     return [
         named[f"start.{s}"].to(dtype)
         if f"start.{s}" in named
-        else torch.full((H,), cell.starts.get(s, 0.0), dtype=wide, device=like.device).to(dtype)
+        else torch.full((cell.width(s, H),), cell.starts.get(s, 0.0), dtype=wide, device=like.device).to(
+            dtype
+        )
         for s in cell.states
     ]
 

@@ -169,11 +169,13 @@ class Recurrent(torch.nn.Module):
         else:
             N = x.shape[:1] if self.batch_first else x.shape[1:2]
             N = N if x.dim() == 3 else ()
-        shape = (self.num_layers * (1 + self.bidirectional), *N, self.hidden_size)
+        shape = (self.num_layers * (1 + self.bidirectional), *N)
         if len(states) != len(self.cell.states):
             return False
         plain = torch.compiler.is_compiling() or all(is_plain(s) for s in states)
-        fits = all(s.shape == shape and s.dtype == x.dtype and s.device == x.device for s in states)
+        widths = (self.cell.width(name, self.hidden_size) for name in self.cell.states)
+        fits = all(s.shape == (*shape, w) for s, w in zip(states, widths, strict=True))
+        fits = fits and all(s.dtype == x.dtype and s.device == x.device for s in states)
         return plain and fits
 
     def _refuse(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> None:
@@ -308,10 +310,9 @@ class Recurrent(torch.nn.Module):
                 if reason is None:
                     found = list(operator.run(how, precision, x, mask, resets, own, params, N, batch_sizes))
                 else:
-                    zeros = x.new_zeros(N, self.hidden_size)
-                    found = loop.run(
-                        how, x, mask, resets, [zeros if s is None else s[0] for s in own], params, beside
-                    )
+                    widths = (self.cell.width(name, self.hidden_size) for name in self.cell.states)
+                    own = [x.new_zeros(1, N, w) if s is None else s for s, w in zip(own, widths, strict=True)]
+                    found = loop.run(how, x, mask, resets, [s[0] for s in own], params, beside)
                     found[1 : 1 + kinds] = [s.unsqueeze(0) for s in found[1 : 1 + kinds]]
                 if how.reverse and resets is not None:
                     found[1 : 1 + kinds] = loop.begun(found[1 : 1 + kinds], resets[0], first)
