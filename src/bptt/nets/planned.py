@@ -119,7 +119,9 @@ class Planned:
             arrays["reset"] = batch.reset
         if batch.features is not None:
             arrays["features"] = batch.features
-        arrays |= {"given." + name: array for name, array in (batch.given or {}).items()}
+        dtype = params["layers.0.U"].dtype  # in which the layers read what is beside their input
+        for name, array in (batch.given or {}).items():
+            arrays["given." + name] = np.ascontiguousarray(array, dtype)
         for name, array in (state or {}).items():
             arrays["first." + name] = array
         return arrays
