@@ -1,5 +1,6 @@
 """What crosses the borders of rooms: names for types, and the two that carry data down and gradients back."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
@@ -45,6 +46,7 @@ class Flags(TypedDict, total=False):
     target_mask: Array | None
     reset: Array | None
     features: Array | None
+    given: Mapping[str, Array] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,9 @@ class Batch:
         Where True no state crosses the border between steps t-1 and t: what would cross starts anew.
     features : (N, F) or None
         What each sequence starts from, for a model that is made for them.
+    given : dict of arrays, or None
+        What the cell reads at each step beside its input, by name, in every layer: (T, N, H), or (T, N) where
+        it is one number for a row.
     carry : bool
         Whether each row goes on where the same row of the previous batch ended, so that its final
         states are this batch's initial states.
@@ -74,6 +79,7 @@ class Batch:
     target_mask: Array | None = None
     reset: Array | None = None
     features: Array | None = None
+    given: Mapping[str, Array] | None = None
     carry: bool = False
 
     @classmethod
@@ -116,9 +122,12 @@ class Gradients(NamedTuple, Generic[S]):
         At the initial states: of a layer a tuple in the order of ``cell.states``, else a dict by name.
     features : (N, F) or None
         At the features that gave the initial states.
+    given : dict of arrays, or None
+        At what a model's cell reads beside its input; of a layer they are among ``params``.
     """
 
     params: Params
     inputs: Array | None
     states: S
     features: Array | None = None
+    given: Params | None = None

@@ -3,7 +3,7 @@
 T time steps, N rows of a batch, M sequences, S steps of all of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,6 +32,8 @@ class Sequences:
         What each sequence starts from.
     mask : (S,) bool or None
         The steps whose target counts, where not all do.
+    given : dict of (S,) or (S, H), or None
+        What the cell reads at each step beside its input.
 
     Raises
     ------
@@ -55,6 +57,7 @@ class Sequences:
     targets: Array
     features: Array | None = None
     mask: Array | None = None
+    given: Mapping[str, Array] | None = None
 
     def __post_init__(self) -> None:
         S, M = len(self.inputs), len(self.lengths)
@@ -93,7 +96,8 @@ class Sequences:
         if not self.is_stepwise:  # the loss is of sequences, and each counts
             counted = np.ones((1, len(which)), bool)
         features = None if self.features is None or start else self.features[which]
-        return Batch(inputs, targets, mask, counted, features=features, carry=start > 0)
+        given = {name: _held(array[at], mask) for name, array in (self.given or {}).items()}
+        return Batch(inputs, targets, mask, counted, features=features, given=given or None, carry=start > 0)
 
     def take(self, which: Array) -> "Sequences":
         """Return some of the sequences."""
@@ -107,6 +111,7 @@ class Sequences:
             targets=targets,
             features=None if self.features is None else self.features[which],
             mask=None if self.mask is None else self.mask[steps],
+            given=None if self.given is None else {n: a[steps] for n, a in self.given.items()},
         )
 
     @property

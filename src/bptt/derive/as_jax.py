@@ -46,10 +46,10 @@ def module(page: Page) -> str:
         *_helpers("\n".join([*forward, *backward])),
         _function(f"def judged({given}):", f"The step in operations that JAX derives: the judge of {name}.",
                   [*map(line, it.equations()), f"return {returned}"]),
-        f"@jax.custom_vjp\n" + _function(
+        "@jax.custom_vjp\n" + _function(
             f"def {name}({given}):", _shapes(it, name), [f"return {name}_forward({given})[0]"]),
         _function(f"def {name}_forward({given}):", "Return the states, and what the backward reads.",
-                  [*forward, f"return ({returned}), {saved}"]),
+                  [*forward, f"return {returned if len(it.states) == 1 else f'({returned})'}, {saved}"]),
         _function(f"def {name}_backward(saved, incoming):", f"Return the gradients at {given}.",
                   [f"{it.incoming[0] if lone else ', '.join(it.incoming)} = incoming", unpacked, *backward])
         + f"\n\n\n{name}.defvjp({name}_forward, {name}_backward)",
@@ -97,7 +97,8 @@ def _function(signature: str, says: str, lines: list[str]) -> str:
 
 
 def _rest(page: Page, it: TorchStep, name: str, states: str, arrays: str) -> str:
-    at = [it.x, *it.inputs]
+    at, heads = [it.x, *it.inputs], page.whole.equations.heads
+    D = "D = H  # the equations read the input itself\n    " * (it.x in page.whole.equations.inputs)
     over, one = ", ".join(at), ", ".join(f"{n}_t" for n in at)
     last = (
         f"""
@@ -133,7 +134,7 @@ def parameters(key, D, H, dtype=None):
 
 def draw(T, N, D, H):
     """Return inputs, states and parameters from N(0, 1); none where they give no numbers, as log(-1)."""
-    shapes = [(T, N, D), {more}{firsts}*(p.shape for p in parameters(jax.random.key(0), D, H))]
+    {D}shapes = [(T, N, D), {more}{firsts}*(p.shape for p in parameters(jax.random.key(0), D, H))]
     for seed in range(100):
         keys = jax.random.split(jax.random.key(seed), len(shapes))
         given = [jax.random.normal(k, s, jnp.float64) for k, s in zip(keys, shapes)]
@@ -158,7 +159,7 @@ def difference(given):
 def check():
     """Compare at several sizes, and print the largest difference."""
     jax.config.update("jax_enable_x64", True)
-    sizes = [(4, 2, 3, {5 * page.whole.equations.heads}), (3, 3, 1, {2 * page.whole.equations.heads})]  # T, N, D, H
+    sizes = [(4, 2, 3, {5 * heads}), (3, 3, 1, {2 * heads})]  # T, N, D, H
     drawn = [given for s in sizes if (given := draw(*s))]
     error = max(map(difference, drawn), default=float("nan")){last}
 

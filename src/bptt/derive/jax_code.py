@@ -2,6 +2,7 @@
 
 import ast
 from itertools import accumulate
+from typing import Any
 
 _NAMES = {
     "sigmoid": "jax.nn.sigmoid",
@@ -30,7 +31,7 @@ class JaxCode(ast.NodeTransformer):
         code, remark, says = text.partition("  # ")
         return ast.unparse(self.visit(ast.parse(code))) + remark + says
 
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
+    def visit_IfExp(self, node: ast.IfExp) -> Any:
         """Return the gradient whether it is asked for or not: what nobody reads is not computed."""
         if "needs_input_grad" in ast.unparse(node.test):
             return self.visit(node.body)

@@ -52,7 +52,7 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
     called = {f.called for part in (*forward, *backward) if isinstance(part, Block) for f in _called(part)}
     backward += [words for name, words in _meant().items() if any(name in c for c in called)]
     for kind in (name for name in ("W", "U") if name in whole.equations.maps):
-        if len(columns := whole.columns(kind)) > 1:
+        if len(columns := whole.layer.get(kind, [])) > 1:
             beside = commas([Timeless(name) for name in columns])
             forward.append((made.matrix(kind), " is ", *beside, ", side by side."))
     for name, other in made.served.items():
@@ -114,7 +114,7 @@ class _Maps:
     def matrix(self, name: str) -> Timeless:
         """Return what a matrix is called: U_f, or U that is all of them side by side."""
         kind, _, gate = name.partition(".")
-        if not gate and len(parts := self.whole.columns(kind)) == 1:
+        if not gate and len(parts := self.whole.layer.get(kind, [])) == 1:
             return Timeless(parts[0])
         return Timeless(self.whole.names[kind, gate] if gate else unlike(kind, self.taken))
 

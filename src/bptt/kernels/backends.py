@@ -10,7 +10,7 @@ states and everything pointwise stay float32. Only kernels do that, on processor
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -60,7 +60,7 @@ def unroll(
     mask: Array | None = None,
     reset: Array | None = None,
     reverse: bool = False,
-    inputs: Params | None = None,
+    inputs: Mapping[str, Array] | None = None,
     backend: Backend = "auto",
     precision: Precision = "float32",
 ) -> "LayerRun":

@@ -77,7 +77,8 @@ class Columns(NamedTuple):
     @classmethod
     def of(cls, cell: Cell, H: int) -> "Columns":
         """Return the columns of a cell with H hidden units."""
-        products, ends = [], dict[str, int]()
+        products: list[Product] = []
+        ends: dict[str, int] = {}
         for operand, gates in (("", cell.from_h), *cell.operands):
             part, matrix = Part(cell, gates, H), cell.matrix(operand) if operand else "U"
             start = ends.get(matrix, 0)

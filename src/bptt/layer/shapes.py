@@ -1,5 +1,6 @@
 """A layer's arrays, once: which there are, and of what shapes."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,7 +64,12 @@ def without_padding(x: Array, mask: Array | None) -> Array:
 
 
 def at_each_step(
-    cell: Cell, params: Params, x: Array, states: States | None, inputs: Params, mask: Array | None
+    cell: Cell,
+    params: Params,
+    x: Array,
+    states: States | None,
+    inputs: Mapping[str, Array],
+    mask: Array | None,
 ) -> Params:
     """Return what a cell reads at each step beside x, in the layer's dtype and without padding.
 
@@ -74,10 +80,10 @@ def at_each_step(
         raise ShapeError(f"{cell.name} reads {reads} at each step beside its input; got {', '.join(odd)}")
     dtype, found = dtype_of(params, x, states), {}
     for name, array in inputs.items():
-        array = np.asarray(array)
+        array = array if isinstance(array, np.ndarray) else np.asarray(array)
         if mask is not None and array.shape[:2] == mask.shape and array.ndim in (2, 3):
             array = np.where(mask if array.ndim == 2 else mask[..., None], array, array.dtype.type(0))
-        found[name] = array if np.iscomplexobj(array) else array.astype(dtype, copy=False)
+        found[name] = array if array.dtype.kind == "c" else array.astype(dtype, copy=False)
     return found
 
 

@@ -74,7 +74,8 @@ class Input:
         """Return what the layers take of a batch that is `checked`."""
         x, tokens, below, drop = batch.inputs, batch.inputs, params, None
         if self.embedding is not None:
-            if tokens.size > self.size and not (self.dropout and rng is not None):
+            is_read = "x" in self.stack.cell.inputs  # and not by W alone
+            if tokens.size > self.size and not (is_read or (self.dropout and rng is not None)):
                 below = params | self.folded(params)
             else:
                 x = gather(params["embedding"], tokens, self.stack.backend)  # (1)
@@ -134,7 +135,7 @@ class InputRun:
                 rows = dx.reshape(-1, dx.shape[-1])
                 grads["embedding"] = scatter_add(self._tokens, rows, part.size, part.stack.backend)  # (1)
             dx = None
-        return Gradients(grads, dx, layers.states)
+        return layers._replace(params=grads, inputs=dx)
 
     def _unfolded(self, grads: Params) -> Params:
         """Return the gradients at W and at E, from those at E W."""

@@ -365,7 +365,8 @@ class Model:
         rng : Generator, optional
             Draws the dropout; without it nothing is dropped.
         **flags
-            ``mask``, ``target_mask``, ``reset`` (T, N) bool, ``features`` (N, F): see :class:`bptt.Batch`.
+            ``mask``, ``target_mask``, ``reset`` (T, N) bool, ``features`` (N, F), ``given`` arrays by name:
+            see :class:`bptt.Batch`.
         """
         found = self.backprop(params, Batch.of(inputs, targets, **flags), state, rng=rng)
         return LossAndGrads(found.loss, found.grads.params, found.state)
@@ -424,7 +425,8 @@ class Model:
             each = (each * c).astype(each.dtype)
         own = {name: found["d." + name] for name in params}
         first = {name: found["d.first." + name] for name in states}
-        grads = Gradients(own, found.get("d.inputs"), first, found.get("d.features"))
+        given = {name[8:]: array for name, array in found.items() if name.startswith("d.given.")}
+        grads = Gradients(own, found.get("d.inputs"), first, found.get("d.features"), given or None)
         return Backprop(loss, each, grads, {name: found["last." + name] for name in states})
 
     def losses(
@@ -519,6 +521,7 @@ class Model:
         for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
             if flag is not None:
                 arrays[name] = flag
+        arrays |= {f"given.{name}": array for name, array in (batch.given or {}).items()}
         return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
 
     @cached_property
@@ -533,7 +536,9 @@ class Model:
         For a step in float32 there are ``squares``, too, the sums of those of pieces of the gradients.
         """
         params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
+        given = {name[6:]: array for name, array in arrays.items() if name.startswith("given.")}
         flags: Flags = {
+            "given": given or None,
             "mask": arrays.get("mask"), "reset": arrays.get("reset"), "features": arrays.get("features"),
         }  # fmt: skip
         state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
@@ -550,6 +555,7 @@ class Model:
         found |= {f"d.{name}": array for name, array in grads.params.items()}
         found |= {f"d.first.{name}": array for name, array in grads.states.items()}
         others = {"d.inputs": grads.inputs, "d.features": grads.features}
+        others |= {f"d.given.{name}": array for name, array in (grads.given or {}).items()}
         if what == "step" and all(array.dtype == np.float32 for array in grads.params.values()):
             from bptt.kernels.ops.update import squares
 
@@ -605,7 +611,7 @@ class _LayersRun:
             found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here
         ordered = {name: found[name] for name in self.params if name in found}
-        return Gradients(ordered, back.inputs, back.states, first.features)
+        return Gradients(ordered, back.inputs, back.states, first.features, back.given)
 
 
 class ModelRun:

@@ -50,13 +50,15 @@ class Noise:
             if not getattr(self, name):
                 continue
             dropout.expect_part(name, getattr(self, name))
+            if self.cell.more:
+                raise ConfigError(
+                    f"{name} is written into equations of one number for each unit, and those of "
+                    f"{self.cell.name} have {self.cell.more}"
+                )
             if equations_of(self.cell) is None:
                 raise ConfigError(
                     f"{name} is written into a cell's equations, and {self.cell.name} has none: see bptt.cell"
                 )
-            if self.cell.more:
-                says = f"{name} is for cells of one number for each unit"
-                raise ConfigError(f"{says}; {self.cell.name} has {self.cell.more}")
         if self.zoneout_cell and not self.cell.states[1:]:
             raise ConfigError(f"zoneout_cell is for states beside the output, and {self.cell.name} has none")
         if self.recurrent_dropout and (self.cell.from_q or not self.cell.from_h):

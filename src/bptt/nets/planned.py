@@ -119,6 +119,9 @@ class Planned:
             arrays["reset"] = batch.reset
         if batch.features is not None:
             arrays["features"] = batch.features
+        dtype = params["layers.0.U"].dtype  # in which the layers read what is beside their input
+        for name, array in (batch.given or {}).items():
+            arrays["given." + name] = np.ascontiguousarray(array, dtype)
         for name, array in (state or {}).items():
             arrays["first." + name] = array
         return arrays
@@ -158,7 +161,8 @@ class Bound:
             np.copyto(own, given)
         for name, given in (("inputs", batch.inputs), ("targets", batch.targets)):
             np.copyto(arrays[name], given)
-        for name, flag in (("reset", batch.reset), ("features", batch.features)):
+        beside = (("given." + name, array) for name, array in (batch.given or {}).items())
+        for name, flag in (("reset", batch.reset), ("features", batch.features), *beside):
             if flag is not None:
                 if flag.shape != arrays[name].shape:
                     return False

@@ -59,6 +59,7 @@ def outputs(model: Model, params: Params, batch: Batch) -> Array:
                         kept,
                         mask=mask[piece],
                         reverse=direction != "",
+                        inputs={name: array[piece] for name, array in (batch.given or {}).items()},
                         backend=model.backend,
                         precision=model.precision,
                     )

@@ -89,6 +89,12 @@ class Stack:
         expect_backend(self.backend, self.precision)
         dropout.expect_part("dropout", self.dropout)
         dropout.expect_per(self.dropout_per)
+        reads = {self.inputs, self.hidden, *([self.width] if self.layers > 1 else [])}
+        if "x" in self.cell.inputs and len(reads) > 1:
+            raise ConfigError(
+                f"{self.cell.name}: its equations read x, so every layer's input must be H = {self.hidden}: "
+                f"inputs or an embedding {self.hidden}, one direction; got {sorted(reads - {self.hidden})}"
+            )
         if self.noise is not None and self.noise.expected is not self.cell:
             raise ConfigError(f"the layers of a noise run its expected cell; got {self.cell.name}")
 
@@ -227,6 +233,7 @@ class Stack:
                     mask=batch.mask,
                     reset=batch.reset,
                     reverse=backward,
+                    inputs=batch.given,
                     backend=self.backend,
                     precision=self.precision,
                 )
@@ -278,6 +285,7 @@ class StackRun:
         stack.expect_states("the gradient at the final states", dstates)
         dparams: Params = {}
         dinitial: Params = {}
+        dgiven: Params = {}
         dx = dy
         for layer in reversed(range(stack.layers)):
             dy, dx = dx, None
@@ -288,7 +296,11 @@ class StackRun:
                 if dstates is not None:
                     dfinal = tuple(dstates[prefix + s] for s in stack.cell.states)
                 grads = run.backward(part, dfinal, overwrite=overwrite)
-                dparams |= {prefix + name: array for name, array in grads.params.items()}
+                for name, array in grads.params.items():
+                    if name not in stack.cell.inputs:
+                        dparams[prefix + name] = array
+                    else:  # all layers read the same
+                        dgiven[name] = add(dgiven[name], array, stack.backend) if name in dgiven else array
                 dinitial |= {
                     prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
                 }
@@ -297,7 +309,8 @@ class StackRun:
                     dx = grads.inputs if dx is None else add(dx, grads.inputs, stack.backend)
             if dx is not None:
                 dx = dropout.apply(dx, self._drops[layer], stack.backend)
-        return Gradients(dparams, dx, {name: dinitial[name] for name in stack.state_names})
+        states = {name: dinitial[name] for name in stack.state_names}
+        return Gradients(dparams, dx, states, given=dgiven or None)
 
 
 def start_of(state: str) -> str:

@@ -52,6 +52,11 @@ class Stepper:
     def __init__(self, model: Model, params: Params, state: Params | None = None, *, batch: int = 1) -> None:
         if not model.token_inputs or model.bidirectional:
             raise ConfigError("one token after another is for a model of tokens in one direction")
+        if reads := [name for name in model.stack.cell.inputs if name != "x"]:
+            name = model.stack.cell.name
+            raise ConfigError(
+                f"{name} reads {', '.join(reads)} at each step, which nobody gives to what is written"
+            )
         model, params = model.unmapped(params)
         self._model, self._params = model, params
         dtype = np.result_type(*params.values())

@@ -97,13 +97,19 @@ class Cell(Recurrent):
             raise ConfigError(f"dropout must be a part, from 0 to 1, got {dropout!r}")
         self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
         expect_sizes(self, "input_size", "hidden_size", "num_layers")
+        side = self.cell.width(self.cell.states[0], hidden_size)
+        widest = input_size if num_layers == 1 else side * (1 + bidirectional)
+        if "x" in self.cell.inputs and not input_size == hidden_size == widest:
+            raise ConfigError(
+                f"{self.cell.name}: its equations read x, so every input must be H = {hidden_size}"
+            )
         self.bias, self.batch_first = bias, batch_first
         self.dropout, self.bidirectional, self.learn_start = float(dropout), bidirectional, learn_start
         self._names: list[dict[str, str]] = []
         self._matrices: list[Matrices] = []
         for k in range(num_layers * (1 + bidirectional)):
             layer, reverse = divmod(k, 1 + bidirectional)
-            D = input_size if layer == 0 else hidden_size * (1 + bidirectional)
+            D = input_size if layer == 0 else side * (1 + bidirectional)
             ending = f"_l{layer}" + "_reverse" * reverse
             drawn = self._drawn(D)
             self._matrices.append(Matrices(self.given, D, hidden_size))
@@ -131,6 +137,10 @@ class Cell(Recurrent):
                 drawn = self._drawn(getattr(self, names["W"]).shape[0])
                 for name, array in drawn.items():
                     getattr(self, names[name]).copy_(torch.from_numpy(array))
+
+    def reason_against(self) -> str | None:
+        """Return what the cell has that compiled code here has no case for."""
+        return self.cell.more or None
 
     def layer_params(self, k: int) -> tuple[tuple[str, ...], Sequence[Tensor]]:
         """Return the names and the tensors of a layer in a direction, with the matrices that maps make."""

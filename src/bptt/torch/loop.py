@@ -1,11 +1,13 @@
 """Any cell as a loop of PyTorch's own operations: where compiled code cannot run, and second derivatives."""
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
 
 from bptt.cells import Cell
+from bptt.errors import ShapeError
 from bptt.torch.native import How, Tensor
 from bptt.zoo.step import step_of, with_equations
 
@@ -17,8 +19,12 @@ def run(
     resets: Tensor | None,
     states: Sequence[Tensor],
     params: Sequence[Tensor],
+    beside: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> list[Tensor]:
-    """Return what :func:`bptt.torch.native.forward` does, for autograd to go through."""
+    """Return what :func:`bptt.torch.native.forward` does, for autograd to go through.
+
+    What the cell reads at each step `beside` x is (T, N, H), or (T, N, 1).
+    """
     step, named = _step(how.cell), dict(zip(how.names, params, strict=True))
     if how.by_rows:
         named |= {name: named[name].T for name in ("W", "U")}
@@ -28,13 +34,16 @@ def run(
     if how.batch_sizes is not None:
         return _packed(how, a_x, states, named)
     T, first = x.shape[0], starts(how.cell, named, x)
+    if mask is not None:
+        beside = {name: t.masked_fill(~mask.unsqueeze(-1), 0) for name, t in beside.items()}
+    each = {**beside, "x": x} if "x" in how.cell.inputs else beside
     y: list[Any] = [None] * T
     after: list[Any] = [None] * T
     now = tuple(states)
     for t in reversed(range(T)) if how.reverse else range(T):
         if resets is not None and not how.reverse:
             now = begun(now, resets[t], first)
-        new = step(a_x[t], now, named)
+        new = step(a_x[t], now, named, {name: values[t] for name, values in each.items()})
         y[t] = new[0]
         if mask is not None:
             is_there = mask[t, :, None]
@@ -60,6 +69,26 @@ def _packed(how: How, a_x: Tensor, states: Sequence[Tensor], named: dict[str, Te
     return [joined[0], *now, *(joined if how.all_states else [])]
 
 
+def beside(
+    cell: Cell, inputs: Mapping[str, Tensor], x: Tensor, H: int, *, batch_first: bool
+) -> dict[str, Tensor]:
+    """Return what a cell reads at each step beside an input x as it is given: (T, N, H), or (T, N, 1)."""
+    wanted = [name for name in cell.inputs if name != "x"]
+    if sorted(wanted) != sorted(inputs):
+        reads, got = ", ".join(wanted) or "nothing", ", ".join(inputs) or "nothing"
+        raise ShapeError(f"{cell.name} reads {reads} at each step beside its input; got {got}")
+    found = {}
+    for name, given in inputs.items():
+        steps, width = list(x.shape[:-1]), cell.width(name, H)
+        if list(given.shape) != [*steps, width] and not (width == 1 and list(given.shape) == steps):
+            raise ShapeError(f"{cell.name}: {name} must be {(*steps, width)}, got {tuple(given.shape)}")
+        values = given.to(x.dtype).reshape(*steps, width)
+        if x.dim() == 2:
+            values = values.unsqueeze(1)
+        found[name] = values.transpose(0, 1) if batch_first and x.dim() == 3 else values
+    return found
+
+
 def begun(states: Sequence[Tensor], where: Tensor, first: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """Return states (..., N, H), some of whose rows start anew, (N,) bool; `first` is from `starts`."""
     first = first or [torch.zeros_like(s) for s in states]
@@ -70,12 +99,14 @@ def starts(cell: Cell, named: Mapping[str, Tensor], like: Tensor) -> list[Tensor
     """Return where each state starts, (H,) in the dtype of `like`; none where all start at zero."""
     if not cell.starts and not any(name.startswith("start.") for name in named):
         return []
-    H, dtype = len(named["U"]), like.dtype
+    H, dtype = cell.hidden(named), like.dtype
     wide = dtype if dtype == torch.float64 else torch.float32  # which has room for what half has not
     return [
         named[f"start.{s}"].to(dtype)
         if f"start.{s}" in named
-        else torch.full((H,), cell.starts.get(s, 0.0), dtype=wide, device=like.device).to(dtype)
+        else torch.full((cell.width(s, H),), cell.starts.get(s, 0.0), dtype=wide, device=like.device).to(
+            dtype
+        )
         for s in cell.states
     ]
 

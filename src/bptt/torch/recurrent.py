@@ -1,10 +1,9 @@
 """What every layer does around its cell: batches of all forms, directions, dropout, and what runs it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
-from torch.autograd import forward_ad
 from torch.nn import functional as F  # noqa: N812  as everybody calls it
 from torch.nn.utils.rnn import PackedSequence
 from torch.utils._python_dispatch import _get_current_dispatch_mode
@@ -13,17 +12,11 @@ from bptt.errors import ShapeError
 from bptt.kernels import backends
 from bptt.kernels.llvm.host import host
 from bptt.torch import loop, operator
+from bptt.torch.around import Reason, autocast, has_bfloat16, is_plain, transform
 from bptt.torch.native import How, Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 """What compiled code is for; bfloat16 is held in it and computed in float32."""
-
-
-class Reason(NamedTuple):
-    """Why compiled code does not run, and whether PyTorch's own layer cannot either."""
-
-    text: str
-    by_loop: bool = False
 
 
 SHORT, SHORTEST = 16, 4
@@ -43,6 +36,7 @@ class Batch(NamedTuple):
     resets: Tensor | None
     batch_sizes: Tensor | None
     N: int
+    beside: dict[str, Tensor]  # what the cell reads at each step beside x
 
 
 class Recurrent(torch.nn.Module):
@@ -85,6 +79,7 @@ class Recurrent(torch.nn.Module):
         mask: Tensor | None = None,
         resets: Tensor | None = None,
         return_states: bool = False,
+        inputs: Mapping[str, Tensor] | None = None,
     ) -> Any:
         """Run over a sequence.
 
@@ -99,6 +94,9 @@ class Recurrent(torch.nn.Module):
             Where True no state crosses the border between the step before and this: what would starts anew.
         return_states : bool
             Whether the states after each step are returned, too.
+        inputs : dict of tensors, optional
+            What the cell reads at each step beside `input`, by name: as `input` with H for D, or without its
+            last axis where it is one number for a row.
 
         Returns
         -------
@@ -111,7 +109,7 @@ class Recurrent(torch.nn.Module):
         packed = input if isinstance(input, PackedSequence) else None
         x = input if packed is None else packed.data
         own = () if hx is None else hx if isinstance(hx, tuple | list) else (hx,)
-        extra = mask is not None or resets is not None or return_states
+        extra = mask is not None or resets is not None or return_states or bool(inputs)
         is_compiling = torch.compiler.is_compiling()
         # asked first: around a call as short as that much else would take its time
         if self.theirs is not None and not (extra or is_compiling) and self._is_short(x, own, packed):
@@ -124,9 +122,12 @@ class Recurrent(torch.nn.Module):
             return self.theirs.forward(self, input, hx)
         if reason is _UNFIT:
             self._refuse(x, own, packed)
-        if packed is not None and (mask is not None or resets is not None):
-            raise ShapeError("a packed sequence takes no mask and no resets: give it padded, with its mask")
-        batch = self._batch(x, own, mask, resets, packed)
+        if packed is not None and (mask is not None or resets is not None or inputs):
+            raise ShapeError(
+                "a packed sequence takes no mask, no resets and no inputs: give it padded, with its mask"
+            )
+        beside = loop.beside(self.cell, inputs or {}, x, self.hidden_size, batch_first=self.batch_first)
+        batch = self._batch(x, own, mask, resets, packed)._replace(beside=beside)
         states = self._states(batch, own, None if packed is None else packed.sorted_indices)
         y, final, after = self._run(batch, states, reason, all_states=return_states)
         if packed is not None:
@@ -146,7 +147,7 @@ class Recurrent(torch.nn.Module):
             T = len(packed.batch_sizes)
         else:
             T = x.shape[1 if self.batch_first and x.dim() == 3 else 0] if x.dim() in (2, 3) else SHORT
-        if T >= SHORT or _transform() is not None:
+        if T >= SHORT or transform() is not None:
             return False
         if T < SHORTEST or not torch.is_grad_enabled():
             return True
@@ -167,11 +168,13 @@ class Recurrent(torch.nn.Module):
         else:
             N = x.shape[:1] if self.batch_first else x.shape[1:2]
             N = N if x.dim() == 3 else ()
-        shape = (self.num_layers * (1 + self.bidirectional), *N, self.hidden_size)
+        shape = (self.num_layers * (1 + self.bidirectional), *N)
         if len(states) != len(self.cell.states):
             return False
-        plain = torch.compiler.is_compiling() or all(_is_plain(s) for s in states)
-        fits = all(s.shape == shape and s.dtype == x.dtype and s.device == x.device for s in states)
+        plain = torch.compiler.is_compiling() or all(is_plain(s) for s in states)
+        widths = (self.cell.width(name, self.hidden_size) for name in self.cell.states)
+        fits = all(s.shape == (*shape, w) for s, w in zip(states, widths, strict=True))
+        fits = fits and all(s.dtype == x.dtype and s.device == x.device for s in states)
         return plain and fits
 
     def _refuse(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> None:
@@ -193,21 +196,21 @@ class Recurrent(torch.nn.Module):
     def _reason(self, x: Tensor) -> Reason | None:
         """Return why compiled code cannot run on an input, or None where it can."""
         is_compiling = torch.compiler.is_compiling()
-        if not is_compiling and (transform := _transform()) is not None:
-            return transform
+        if not is_compiling and (under_way := transform()) is not None:
+            return under_way
         weight = self.layer_params(0)[1][0]
         for tensor in (x, weight):
             if tensor.device.type != "cpu":
                 return Reason(f"tensors on {tensor.device}")
             if tensor.dtype not in DTYPES:
                 return Reason(f"{tensor.dtype}")
-        if _autocast() is None and x.dtype != weight.dtype:
+        if autocast() is None and x.dtype != weight.dtype:
             return Reason("dtypes that differ")
-        if _autocast() == torch.float16:
+        if autocast() == torch.float16:
             return Reason("autocast to torch.float16")
         if torch.jit.is_tracing() or (is_compiling and torch.onnx.is_in_onnx_export()):
             return Reason("an export that knows PyTorch's operators alone")
-        if not is_compiling and not (_is_plain(x) and _get_current_dispatch_mode() is None):
+        if not is_compiling and not (is_plain(x) and _get_current_dispatch_mode() is None):
             return _MORE
         return self._own_reason()
 
@@ -226,7 +229,7 @@ class Recurrent(torch.nn.Module):
             _, params = self.layer_params(k)
             dtype = params[0].dtype
             for param, shape in zip(params, shapes, strict=True):
-                if not (is_compiling or _is_plain(param)):
+                if not (is_compiling or is_plain(param)):
                     return _MORE
                 if param.shape != shape or param.dtype != dtype or not param.is_cpu:
                     return _OTHERS  # which would be read as if they were
@@ -253,7 +256,7 @@ class Recurrent(torch.nn.Module):
         if packed is not None:
             # asked for before all else: where this is traced it ends a graph
             N = states[0].shape[1] if states else int(packed.batch_sizes[0])
-            return Batch(x, None, None, packed.batch_sizes, N)
+            return Batch(x, None, None, packed.batch_sizes, N, {})
         for name, flags in (("mask", mask), ("resets", resets)):
             if flags is not None and (flags.shape != x.shape[:-1] or flags.dtype != torch.bool):
                 raise ShapeError(
@@ -268,7 +271,7 @@ class Recurrent(torch.nn.Module):
         x, mask, resets = given
         if mask is not None:
             x = x.masked_fill(~mask.unsqueeze(-1), 0)
-        return Batch(x, mask, resets, None, x.shape[1])
+        return Batch(x, mask, resets, None, x.shape[1], {})
 
     def _states(self, batch: Batch, given: Sequence[Tensor], order: Tensor | None) -> Sequence[Any]:
         """Return each state (L·directions, N, H) before the first step, or None where it is zero."""
@@ -282,11 +285,11 @@ class Recurrent(torch.nn.Module):
         self, batch: Batch, states: Sequence[Any], reason: Reason | None, *, all_states: bool
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Return the output, each state after the last step, and after each step where it is wanted."""
-        x, mask, resets, batch_sizes, N = batch
-        computed = _autocast() or x.dtype
+        x, mask, resets, batch_sizes, N, beside = batch
+        computed = autocast() or x.dtype
         dtype = computed if self.narrows else x.dtype
         is_narrow = computed == torch.bfloat16 and reason is None
-        precision: backends.Precision = "bfloat16" if is_narrow and _has_bfloat16() else "float32"
+        precision: backends.Precision = "bfloat16" if is_narrow and has_bfloat16() else "float32"
         is_known = batch_sizes is not None and not torch.compiler.is_compiling()
         sizes = tuple(batch_sizes.tolist()) if is_known and batch_sizes is not None else None
         if is_narrow:
@@ -306,10 +309,9 @@ class Recurrent(torch.nn.Module):
                 if reason is None:
                     found = list(operator.run(how, precision, x, mask, resets, own, params, N, batch_sizes))
                 else:
-                    zeros = x.new_zeros(N, self.hidden_size)
-                    found = loop.run(
-                        how, x, mask, resets, [zeros if s is None else s[0] for s in own], params
-                    )
+                    widths = (self.cell.width(name, self.hidden_size) for name in self.cell.states)
+                    own = [x.new_zeros(1, N, w) if s is None else s for s, w in zip(own, widths, strict=True)]
+                    found = loop.run(how, x, mask, resets, [s[0] for s in own], params, beside)
                     found[1 : 1 + kinds] = [s.unsqueeze(0) for s in found[1 : 1 + kinds]]
                 if how.reverse and resets is not None:
                     found[1 : 1 + kinds] = loop.begun(found[1 : 1 + kinds], resets[0], first)
@@ -323,27 +325,3 @@ class Recurrent(torch.nn.Module):
         if is_narrow:
             return x.to(dtype), [s.to(dtype) for s in final], [s.to(dtype) for s in after]
         return x, final, after
-
-
-def _is_plain(tensor: Tensor) -> bool:
-    """Return whether a tensor is nothing but the numbers where it lies."""
-    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not tensor.is_neg()
-
-
-def _transform() -> Reason | None:
-    """Return which transform is under way that PyTorch's own layers do not take, if one is."""
-    if torch._C._functorch.peek_interpreter_stack() is not None:
-        return Reason("a transform of torch.func", by_loop=True)
-    if forward_ad._current_level >= 0:
-        return Reason("forward-mode derivatives", by_loop=True)
-    return None
-
-
-def _autocast() -> Any:
-    """Return the dtype to which autocast takes what it is for on the CPU, or None."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else None
-
-
-@torch.compiler.assume_constant_result
-def _has_bfloat16() -> bool:
-    return backends.has_bfloat16()

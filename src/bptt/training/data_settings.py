@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias, get_args
 
 from bptt.data.series import Gaps, Scaling
 from bptt.data.text.tokenizers import Kind
+from bptt.errors import ConfigError
 from bptt.training.setting import Job, setting
 
 MOST = 10**8
@@ -68,6 +69,13 @@ class DataSettings:
     inputs: str | None = setting(
         None, "Columns of numbers, read in place of a text", "data", "COLUMN,...", jobs=("labels",)
     )
+    beside: str | None = setting(
+        None,
+        "What the cell reads at each step beside its input, by columns",
+        "data",
+        "NAME=COLUMN,...",
+        jobs=("labels",),
+    )
     series: str | None = setting(
         None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
     )
@@ -99,3 +107,16 @@ class DataSettings:
         needs=("loss", ("quantile",)),
         jobs=("series",),
     )
+
+    @property
+    def read_beside(self) -> tuple[tuple[str, str], ...]:
+        """What the cell reads at each step beside its input, by name, and the columns that have it."""
+        found: list[tuple[str, str]] = []
+        for part in self.beside.split(",") if self.beside is not None else ():
+            name, _, column = (text.strip() for text in part.partition("="))
+            if not name or not column or name in dict(found):
+                raise ConfigError(
+                    f"--beside is NAME=COLUMN,... of what the cell reads; got {self.beside!r:.60}"
+                )
+            found.append((name, column))
+        return tuple(found)

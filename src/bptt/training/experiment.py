@@ -64,6 +64,20 @@ class Experiment(ABC):
     vocabulary: Vocabulary | None = None
     facts: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        cell, given = self.model.stack.cell, [name for name, _ in self.settings.read_beside]
+        reads = [name for name in cell.inputs if name != "x"]
+        if sorted(reads) != sorted(given):
+            wanted = ",".join(f"{name}=COLUMN" for name in reads)
+            way = f": --beside {wanted}" if reads else ""
+            if reads and self.settings.job != "labels":
+                way = (
+                    f", which tables of labelled sequences alone have: --task, --series and --beside {wanted}"
+                )
+            raise ConfigError(
+                f"{cell.name} reads {', '.join(reads) or 'nothing'} at each step beside its input{way}"
+            )
+
     @classmethod
     @abstractmethod
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Experiment":

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from bptt.cells import Cell
@@ -43,7 +44,12 @@ def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> C
     gates = cell.gates[: len(eq.gates)]
     h_only, adds = len(cell.from_h), cell.from_x == cell.from_h == gates
 
-    def step(a_x: Any, states: tuple[Any, ...], params: Mapping[str, Any]) -> Any:
+    def step(
+        a_x: Any,
+        states: tuple[Any, ...],
+        params: Mapping[str, Any],
+        given: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Any:
         U, b_h, H = params["U"], params.get("b_h"), states[0].shape[-1]
 
         def product(operand: Any, columns: slice) -> Any:
@@ -63,7 +69,7 @@ def step_of(cell: EquationCell, functions: Mapping[str, Any], split: Split) -> C
         def of_operand(q: Any) -> Any:
             return split(product(q, slice(edge, None)), len(cell.from_q))
 
-        return pointwise(values, [params[p] for p in cell.units], states, of_operand)
+        return pointwise(values, [{**params, **given}[p] for p in cell.units], states, of_operand)
 
     return step
 
@@ -73,7 +79,7 @@ def _pointwise(cell: EquationCell, functions: Mapping[str, Any]) -> Callable[...
     first = eq.ancestors(tuple(set(eq.operand.values())))
     lines = [
         f"{_listed(names)} = {source}"
-        for names, source in ((eq.gates, "gates"), (tuple(eq.params), "units"), (eq.before, "states"))
+        for names, source in ((eq.gates, "gates"), ((*eq.params, *eq.inputs), "units"), (eq.before, "states"))
         if names
     ]
     lines += [f"{s.name} = {ast.unparse(s.expr)}" for s in first]

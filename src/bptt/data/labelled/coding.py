@@ -159,7 +159,7 @@ class Coding:
         else:
             inputs, lengths = self._tokens(labelled, skip_unknown)
         assert lengths is not None
-        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)))
+        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)), given=labelled.beside)
 
     def _targets(self, labelled: Labelled, steps: int) -> Array:
         count = steps if labelled.task == "tag" else len(labelled)

@@ -5,7 +5,8 @@ gives one name, a word or some numbers each. What is to be told, the label, is o
 tagging, one for each of its steps.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -37,6 +38,8 @@ class Layout:
         The columns that say which sequence a row is of, and when it is.
     label : str, optional
         The column of what is to be told. Only files of sentences go without.
+    beside : tuple of (str, str)
+        What the cell reads at each step beside its input, by name, and the columns that have it.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class Layout:
     series: str | None = None
     time: str | None = None
     label: str | None = None
+    beside: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.text is not None and self.inputs:
@@ -61,6 +65,8 @@ class Layout:
             raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
         elif self.label is None:
             raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
+        if self.beside and self.series is None:
+            raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.time is not None and self.series is None:
             raise ConfigError("--time goes with --series: the order of a sequence's rows")
         if self.label in (self.text, *self.inputs) and self.label is not None:
@@ -98,6 +104,8 @@ class Labelled:
         M, or for tagging S.
     by_character : bool
         Whether the words are the characters of a text.
+    beside : dict of (S,) numbers, or None
+        What the cell reads at each step beside its input.
     """
 
     table: Table
@@ -111,6 +119,7 @@ class Labelled:
     lengths: Array | None = None
     labels: list[str] | Array | None = None
     by_character: bool = False
+    beside: Mapping[str, Array] | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -224,7 +233,9 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
         labels = labels[order] if isinstance(labels, np.ndarray) else [labels[k] for k in order]
         if layout.task != "tag":
             labels = _of_each(table, labels, label, order, counts, list(codes))
-    return Labelled(table, layout.task, label, order, counts, None, words, numbers, counts, labels)
+    beside = {name: table.numbers(column)[order] for name, column in layout.beside} or None
+    found = Labelled(table, layout.task, label, order, counts, None, words, numbers, counts, labels)
+    return replace(found, beside=beside)
 
 
 def _of_each(

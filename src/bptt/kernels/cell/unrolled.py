@@ -226,7 +226,7 @@ class KernelRun:
         dx = None if tokens else arrays["dx"]
         for p in cell.inputs:
             if not _is_x(p, cell):
-                grads[p] = rows.leave(arrays[f"dgiven.{p}"])
+                grads[p] = rows.leave(arrays[f"dgiven.{p}"]).reshape(params[p].shape)
             elif dx is not None:
                 add(dx, arrays[f"dgiven.{p}"], dx)
         states = tuple(rows.unsort(arrays[f"dcarry.{s}"]) for s in cell.states)

@@ -131,7 +131,8 @@ def layout_of(settings: Settings) -> Layout:
     inputs = tuple(name.strip() for name in (settings.inputs or "").split(",") if name.strip())
     assert settings.task is not None
     assert settings.task != "forecast"
-    return Layout(settings.task, settings.text, inputs, settings.series, settings.time, settings.label)
+    told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
+    return Layout(settings.task, *told)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
