@@ -368,3 +368,22 @@ def test_a_cell_without_counterpart_is_told() -> None:
     assert other.name == "lstm"
     with pytest.raises(ConfigError, match="the cell lstm has no counterpart"):
         conventions.to_system(other, params, "pytorch")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_model_of_a_cell_that_reads_x_itself(rows: int, layers: int) -> None:
+    """Also where there are fewer tokens than steps: rows of E are read, not of E W."""
+    rng = np.random.default_rng(5)
+    model = Model(inputs=5, outputs=5, hidden=4, embedding=4, cell="intersection-rnn", layers=layers)
+    params = {k: rng.normal(0, 0.6, a.shape) for k, a in model.init(rng).items()}
+    tokens = rng.integers(5, size=(4, rows))
+    grads = model.loss_and_grads(params, tokens[:-1], tokens[1:])[1]
+
+    def loss(p: Params) -> Any:
+        return model.loss_and_grads(p, tokens[:-1], tokens[1:])[0]
+
+    for name, array in params.items():
+        towards = rng.normal(size=array.shape)
+        up, down = (loss(params | {name: array + s * 1e-5 * towards}) for s in (1, -1))
+        assert (grads[name] * towards).sum() == pytest.approx((up - down) / 2e-5, abs=1e-8), name
