@@ -346,18 +346,6 @@ def test_pytorch_has_the_same_gradients(name: str) -> None:
     assert_close(conventions.grads_to_system(cell, grads.params, "pytorch"), theirs, 1e-12)
 
 
-def test_the_table_in_the_docs() -> None:
-    text = Path(__file__).parents[2].joinpath("docs", "cells.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `([a-z-]+)` \| ([a-z ]+) \| ([a-z_ ]+) \| ([^|]+) \| ", text, flags=re.MULTILINE)
-    assert [row[0] for row in rows] == list(ZOO)
-    for name, states, gates, count in rows:
-        cell, D, H = ZOO[name], 5, 7
-        assert (states.split(), gates.split()) == (list(cell.states), list(cell.equations.gates))
-        formula = re.sub(r"(\d) (?=\()|(\d)(?=H)", r"\1\2*", count.replace("DH", "D*H").replace("²", "**2"))
-        layer = Init().layer(np.random.default_rng(0), cell, D, H)
-        assert sum(a.size for a in layer.values()) == eval(formula, {"D": D, "H": H}), name
-
-
 def test_a_cell_without_counterpart_is_told() -> None:
     params = Init().layer(np.random.default_rng(0), ZOO["slstm"], 3, 4)
     with pytest.raises(ConfigError, match=r"the cell slstm has no counterpart in other systems: .*lstm, gru"):
@@ -368,3 +356,22 @@ def test_a_cell_without_counterpart_is_told() -> None:
     assert other.name == "lstm"
     with pytest.raises(ConfigError, match="the cell lstm has no counterpart"):
         conventions.to_system(other, params, "pytorch")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_model_of_a_cell_that_reads_x_itself(rows: int, layers: int) -> None:
+    """Also where there are fewer tokens than steps: rows of E are read, not of E W."""
+    rng = np.random.default_rng(5)
+    model = Model(inputs=5, outputs=5, hidden=4, embedding=4, cell="intersection-rnn", layers=layers)
+    params = {k: rng.normal(0, 0.6, a.shape) for k, a in model.init(rng).items()}
+    tokens = rng.integers(5, size=(4, rows))
+    grads = model.loss_and_grads(params, tokens[:-1], tokens[1:])[1]
+
+    def loss(p: Params) -> Any:
+        return model.loss_and_grads(p, tokens[:-1], tokens[1:])[0]
+
+    for name, array in params.items():
+        towards = rng.normal(size=array.shape)
+        up, down = (loss(params | {name: array + s * 1e-5 * towards}) for s in (1, -1))
+        assert (grads[name] * towards).sum() == pytest.approx((up - down) / 2e-5, abs=1e-8), name

@@ -56,6 +56,11 @@ class Input:
         """The names of the first layer's W, one for each direction."""
         return tuple(f"layers.0.{direction}W" for direction in self.stack.directions)
 
+    @property
+    def may_fold(self) -> bool:
+        """Whether rows of E W will do in place of rows of E: the cell does not read x itself."""
+        return "x" not in self.stack.cell.given
+
     def shapes(self) -> Shapes:
         """Return the shape of every parameter of this part, by its name."""
         return {} if self.embedding is None else {"embedding": (self.size, self.embedding)}
@@ -74,8 +79,7 @@ class Input:
         """Return what the layers take of a batch that is `checked`."""
         x, tokens, below, drop = batch.inputs, batch.inputs, params, None
         if self.embedding is not None:
-            is_read = "x" in self.stack.cell.inputs  # and not by W alone
-            if tokens.size > self.size and not (is_read or (self.dropout and rng is not None)):
+            if self.may_fold and tokens.size > self.size and not (self.dropout and rng is not None):
                 below = params | self.folded(params)
             else:
                 x = gather(params["embedding"], tokens, self.stack.backend)  # (1)

@@ -70,7 +70,8 @@ class Stepper:
         from bptt.kernels.ops.products import Packed
 
         table = params.get("embedding")
-        if table is not None and len(table) * params["layers.0.W"].shape[1] <= FOLDED:
+        small = table is not None and len(table) * params["layers.0.W"].shape[1] <= FOLDED
+        if small and model.input.may_fold:
             params, table = params | model.input.folded(params), None
         for layer in range(model.layers):
             own = layer_params(params, layer)

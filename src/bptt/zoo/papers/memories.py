@@ -24,12 +24,17 @@ def feature(x):
     return where(x > 0, x + 1, exp(min(x, 0)))
 
 
+def keeping(rng: Generator, H: int) -> dict[str, Array]:
+    """Return the starts of the mLSTM's forget gates, from 3 to 6 over the heads."""
+    return {"x_f": np.linspace(3, 6, HEADS)}
+
+
 @cell(
     state="h C n m",
     heads=HEADS,
     sizes=SQUARE,
     shapes={"C": "unit key", "n x_k x_q": "key", "m x_i x_f": "head"},
-    init={"x_f": 3.0, "x_i": -10.0},
+    init=keeping,
 )
 def mlstm(x_i, x_f, x_o, x_v, x_k, x_q, C, n, m, scale=0.25):
     """Beck et al. 2024 (xLSTM): a matrix memory with an exponential input gate, and a stabiliser m."""
