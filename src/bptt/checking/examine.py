@@ -82,8 +82,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     found = itertools.chain(asked, candidates(source, name, seconds, settled))
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
+        last = time.monotonic()
         for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
             for example in itertools.islice(alike, TRIED):
+                begun = time.monotonic()
                 try:
                     one = examine(source, example, seed, end - time.monotonic())
                 except ExampleError as error:
@@ -95,9 +97,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 one.judged.verdict, one.judged.reason = _written(one, tried)
                 tried.append(one)
                 settled.update(piece[-1:] if _is_settled(one) else ())
-                if _is_settled(one) or time.monotonic() > end:
+                last = 2 * time.monotonic() - begun  # when another would be judged
+                if _is_settled(one) or last > end:
                     break
-            if any(map(_is_settled, tried)) or time.monotonic() > end:
+            if any(map(_is_settled, tried)) or last > end:
                 break
         told = [one for one in tried if one.judged.reason in (ONE_SEQUENCE, ONE_STEP)]
         best_one = max(told or tried, key=lambda one: one.weight, default=None)

@@ -94,6 +94,13 @@ class Adjoints:
             self.full[key], self.doubts[path] = out + doubt / 3, np.abs(doubt)
         return self.full[key]
 
+    def along(self, terms: tuple[int, ...], direction: Array, path: Path) -> float:
+        """Return the derivative of the loss where an array moves along a direction."""
+        after = (self.point.made | self.point.given).get(path, 0)
+        after = max(after, self.point.start - 1) if path in self.point.made else after
+        ends = [self.meter.measure(bumps=(Bump(path, after, h * direction),)) for h in (1e-4, -1e-4)]
+        return float((ends[0] - ends[1])[list(terms)].sum() / 2e-4)
+
     def rows(self, terms: tuple[int, ...]) -> Rows:
         """Return the adjoints under the loss that is the sum of some terms."""
         return _rows(self, list(terms))

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.checking.example.callers import handed, made_as
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.score import scorer
@@ -49,6 +50,7 @@ class Writer:
         read = code.read([self._function(f) for f in piece.calls], piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
+        self.callers: dict[str, dict[str, list[tuple[str, ast.AST]]]] = {}
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
@@ -122,8 +124,25 @@ class Writer:
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
             own = self._makers(p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
-        call.holes[key] = own or self._texts(p, loops, making) or ["None"]
+        found = own or self._texts(p, loops, making) or ["None"]
+        call.holes[key] = found if own or making else self._as_called(p, function, found, loops)
         return f"<{key}>"
+
+    def _as_called(self, p: inspect.Parameter, function: Any, found: list[str], loops: bool) -> list[str]:
+        """Return what to try for a parameter, first what the file's own calls hand over."""
+        name = getattr(function, "__name__", "")
+        if name not in self.callers:
+            self.callers[name] = handed(self.code.tree, name, [p.name for p in parameters(function)])
+        symbols = {int(n): s for s, n in self.sizes.items()}
+        shown, named = list[str](), list[str]()
+        for other, block in self.callers[name].get(p.name, []) if p.default is p.empty else ():
+            for value in made_as(other, block, self.file):
+                axes = "" if value == "tokens" else " ".join(symbols.get(n, str(n)) for n in value)
+                kind = "labels" if kinds(other)[:1] == ("target",) else "tokens"
+                shown.append(f"«{axes}»" if axes else f"«{kind} T»")
+            if not kinds(p.name) or kinds(other)[:1] == ("target",):
+                named += self._by_name(other, loops)
+        return list(dict.fromkeys([*shown[::-1], *named, *found]))
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
@@ -299,7 +318,7 @@ class Writer:
     def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
-        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance)}
+        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance, "_watch")}
         pool = {**outputs, **given}
         own = [p.name] * (p.name in pool) + [n for n in (f"{p.name}_", f"{p.name}__") if n in given]
         own += [text for hole, text in way.chosen.items() if text and hole == p.name]

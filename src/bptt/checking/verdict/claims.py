@@ -11,7 +11,16 @@ from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path, shape, written
-from bptt.checking.verdict.gradient import Gradient, compare, cosine, harmless, hits, measured, owner_of
+from bptt.checking.verdict.gradient import (
+    Gradient,
+    compare,
+    cosine,
+    harmless,
+    hits,
+    likeness,
+    measured,
+    owner_of,
+)
 from bptt.checking.verdict.kept import Kept
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
@@ -79,8 +88,10 @@ def claim(
             rest += same
         if not same or _looks_like_state(match):
             continue
-        wanted = [(abs(cosine(match.numbers, measured(found, chosen, g))), g) for g in same]
-        best = max(wanted, key=lambda pair: pair[0])[1]
+        alike = {id(g): likeness(match, g, found, chosen) for g in same if len(same) > 1}
+        same = [g for g in same if len(same) == 1 or 4 * alike[id(g)] >= max(alike.values())]
+        wanted = [abs(cosine(match.numbers, measured(found, chosen, g))) for g in same if len(same) > 1]
+        best = same[int(np.argmax(wanted)) if wanted else 0]
         compare(match, best, found, chosen)
         rest.remove(best)
         loose = [k for k in loose if k is not match]

@@ -103,8 +103,20 @@ def cosine(a: Array, b: Array) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-300))
 
 
+def likeness(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> float:
+    """Return a cosine as `cosine` does; where not all entries are known yet, it is roughly so."""
+    if gradient.wanted is not None:
+        return abs(cosine(match.numbers, gradient.wanted))
+    terms = chosen.candidate.terms
+    size = np.sqrt(np.square(found.arrays[gradient.path][list(terms)].sum(axis=0)).mean())
+    along = found.along(terms, match.numbers / (np.linalg.norm(match.numbers) + 1e-300), gradient.path)
+    return float(abs(along) / (size + 1e-300))
+
+
 def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether what is kept is the right gradient, clipped or scaled."""
+    if likeness(match, gradient, found, chosen) < 0.1:
+        return False
     wanted = measured(found, chosen, gradient)
     bound = np.abs(match.numbers).max()
     if 0 < bound < np.abs(wanted).max() and np.allclose(
