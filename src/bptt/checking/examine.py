@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import best
+from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
@@ -187,7 +187,7 @@ def examine(
     found, chosen = best(point(program, seed), seconds=some, quick=True)
     judged = judge(found, chosen[0]) if chosen else None
     if judged and judged.verdict != "right" and not found.complete:
-        found, chosen = best(point(program, seed), seconds=some)
+        chosen = followed(found, some)
         judged = judge(found, chosen[0])
     if not judged:
         return Report(

@@ -9,7 +9,7 @@ import numpy as np
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Execution, sketch
 from bptt.checking.adjoints.rows import Rows
-from bptt.checking.adjoints.table import NONE, Adjoints, follow, results, totals
+from bptt.checking.adjoints.table import NONE, Adjoints, extend, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE, Candidate
 from bptt.checking.taps.values import Path, shape
 from bptt.types import Array
@@ -51,13 +51,21 @@ def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjo
     few, own = leading(every), sum(path in every.arrays for path in at.made)
     is_done = quick and max((one.whole for one in few), default=0) >= max(own, 1)
     found = follow(every, few, seconds=seconds / 5 if is_done else seconds)
-    chosen = choose(found)
+    return found, _preferred(choose(found))
+
+
+def followed(found: Adjoints, seconds: float) -> list[Chosen]:
+    """Measure the rest of what `best` has not followed, and say again which loss it is."""
+    return _preferred(choose(extend(found, seconds)))
+
+
+def _preferred(chosen: list[Chosen]) -> list[Chosen]:
     first = next((one for one in chosen if one.candidate.kind != "implied"), None)
     if first is not None and chosen[0].candidate.kind == "implied":
         margin = max(3.0, 0.3 * first.of) if _is_own(first.candidate) else 1.0
         if first.explained >= 0.4 * first.of or chosen[0].explained <= first.explained + margin:
             chosen = [first, *(one for one in chosen if one is not first)]
-    return found, chosen
+    return chosen
 
 
 def _is_own(candidate: Candidate) -> bool:

@@ -45,6 +45,7 @@ class Adjoints:
     uses: dict[tuple[int, int], Array] = field(default_factory=dict)
     arrays: dict[Path, Array] = field(default_factory=dict)
     complete: bool = True
+    followed: int = 0
     candidates: list[Candidate] = field(default_factory=list)
     full: dict[Any, Array] = field(default_factory=dict)
     doubts: dict[Path, Array] = field(default_factory=dict)
@@ -143,15 +144,19 @@ def follow(totals: Adjoints, candidates: list[Candidate], *, seconds: float = 20
     seconds : float
         After these, of work, the rest is left out, and the result is marked incomplete.
     """
-    found = _narrowed(totals, candidates)
-    end = time.process_time() + seconds
-    for seen in found.seen() if found.terms else ():
-        if time.process_time() > end:
-            found.complete = False
-            break
-        g = _adjoint(found, seen.numbers.size, at=(seen.node, seen.use))
+    return extend(_narrowed(totals, candidates), seconds)
+
+
+def extend(found: Adjoints, seconds: float) -> Adjoints:
+    """Measure the adjoints of values that were not measured yet; return the same object."""
+    end, seen = time.process_time() + seconds, found.seen() if found.terms else []
+    while found.followed < len(seen) and time.process_time() < end:
+        one = seen[found.followed]
+        g = _adjoint(found, one.numbers.size, at=(one.node, one.use))
         if g is not None:
-            found.uses[seen.node, seen.use] = g
+            found.uses[one.node, one.use] = g
+        found.followed += 1
+    found.complete = found.followed == len(seen)
     return found
 
 

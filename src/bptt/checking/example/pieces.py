@@ -174,7 +174,9 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     forwards = [
-        n for n in forwards if not (owner and _LOSS.search(n)) and (n != "predict" or len(forwards) == 1)
+        n
+        for n in forwards
+        if (not (owner and _LOSS.search(n)) or "forward" in n) and (n != "predict" or len(forwards) == 1)
     ]
     for name, weight in backs.items():
         weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)

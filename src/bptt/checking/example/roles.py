@@ -26,7 +26,7 @@ _NAMES: tuple[tuple[str, str], ...] = (
      r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
     ("size:V", r"vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"
-     r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|out"),
+     r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|k|out"),
     ("size:T", r"\w*trunc\w*|t?bptt(?:_(?:steps?|len(?:gth)?|depth))?|t_x|num_unroll\w*|t|n(?:um)?_?steps?|"
      r"(?:max_)?(?:seq(?:uence)?|sent(?:ence)?|chunk)_?(?:len(?:gth)?|size)|time_?steps?|(?:input|cell|max)_len(?:gth)?"),
     ("size:H+D", rf"z_{_MANY}|n_?z|h[vxd]|[vxd]h|concat_{_MANY}"),

@@ -206,7 +206,9 @@ def claim_locals(
 
 def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether an array is the gradient at an output whose name labels or inputs have, too."""
-    rows = chosen.rows.explain(one.numbers / chosen.factor) if gradient.path in found.point.given else []
+    name = next((str(s) for _, s in reversed(gradient.path) if isinstance(s, str)), "")
+    may_be = gradient.path in found.point.given and DATA.match(name)
+    rows = chosen.rows.explain(one.numbers / chosen.factor) if may_be else []
     return any(row.whole for row in rows) and not any(row.path for row in rows)
 
 
