@@ -141,7 +141,8 @@ def _is_settled(one: Examined) -> bool:
 def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
     """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
     marked, verdict = one.example.marked, one.judged.verdict
-    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    is_own = one.chosen.candidate.kind == "scalar" and "loss = " in marked  # of the same arguments
+    if marked and not is_own and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

@@ -62,7 +62,8 @@ def followed(found: Adjoints, seconds: float) -> list[Chosen]:
 def _preferred(chosen: list[Chosen]) -> list[Chosen]:
     first = next((one for one in chosen if one.candidate.kind != "implied"), None)
     if first is not None and chosen[0].candidate.kind == "implied":
-        margin = max(3.0, 0.3 * first.of) if _is_own(first.candidate) else 1.0
+        own = _is_own(first.candidate) and not chosen[0].candidate.whole > 1 + first.candidate.whole
+        margin = max(3.0, 0.3 * first.of) if own else 1.0
         if first.explained >= 0.4 * first.of or chosen[0].explained <= first.explained + margin:
             chosen = [first, *(one for one in chosen if one is not first)]
     return chosen

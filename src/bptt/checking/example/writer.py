@@ -9,6 +9,7 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,8 @@ class Writer:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
                 if not forwards:
-                    yield from self._backward(way, name, making, alone=True)
+                    for one in self._backward(way, name, making, alone=True):
+                        yield self._beside_loss(one)
                     continue
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
@@ -275,6 +277,14 @@ class Writer:
                 f.outputs, f.chosen = way.outputs, way.chosen | f.chosen
                 yield f
                 return
+
+    def _beside_loss(self, found: Found) -> Found:
+        """Return an example of one call with the loss of the same arguments before it, if there is one."""
+        *before, last = found.lines
+        trial = run(rendered("\n".join(before), self.sizes), self.file)
+        for one in self._with_loss(Found(before, found.chosen, trial)):
+            return replace(found, lines=[*one.lines, last])
+        return found
 
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)

@@ -14,7 +14,6 @@ from bptt.checking.taps.values import Path, shape, written
 from bptt.checking.verdict.gradient import (
     Gradient,
     compare,
-    cosine,
     harmless,
     hits,
     likeness,
@@ -88,10 +87,7 @@ def claim(
             rest += same
         if not same or _looks_like_state(match):
             continue
-        alike = {id(g): likeness(match, g, found, chosen) for g in same if len(same) > 1}
-        same = [g for g in same if len(same) == 1 or 4 * alike[id(g)] >= max(alike.values())]
-        wanted = [abs(cosine(match.numbers, measured(found, chosen, g))) for g in same if len(same) > 1]
-        best = same[int(np.argmax(wanted)) if wanted else 0]
+        best = max(same, key=lambda g: likeness(match, g, found, chosen) if len(same) > 1 else 0)
         compare(match, best, found, chosen)
         rest.remove(best)
         loose = [k for k in loose if k is not match]

@@ -107,10 +107,10 @@ def likeness(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -
     """Return a cosine as `cosine` does; where not all entries are known yet, it is roughly so."""
     if gradient.wanted is not None:
         return abs(cosine(match.numbers, gradient.wanted))
-    terms = chosen.candidate.terms
-    size = np.sqrt(np.square(found.arrays[gradient.path][list(terms)].sum(axis=0)).mean())
-    along = found.along(terms, match.numbers / (np.linalg.norm(match.numbers) + 1e-300), gradient.path)
-    return float(abs(along) / (size + 1e-300))
+    unit = match.numbers / (np.linalg.norm(match.numbers) + 1e-300)
+    some = np.random.default_rng(unit.size).normal(size=(8, unit.size))
+    along = [found.along(chosen.candidate.terms, one, gradient.path) for one in (unit, *some)]
+    return float(abs(along[0]) / (np.sqrt(np.square(along[1:]).mean()) + 1e-300))
 
 
 def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
