@@ -139,7 +139,7 @@ class Writer:
         shown, named = list[str](), list[str]()
         for other, block in self.callers[name].get(p.name, []) if p.default is p.empty else ():
             for value in made_as(other, block, self.file):
-                axes = "" if value == "tokens" else " ".join(symbols.get(n, str(n)) for n in value)
+                axes = "" if isinstance(value, str) else " ".join(symbols.get(n, str(n)) for n in value)
                 kind = "labels" if kinds(other)[:1] == ("target",) else "tokens"
                 shown.append(f"«{axes}»" if axes else f"«{kind} T»")
             if not kinds(p.name) or kinds(other)[:1] == ("target",):
