@@ -2,17 +2,42 @@
 
 import ast
 import contextlib
+import inspect
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.pieces import inside
+from bptt.checking.example.pieces import Code, inside, parameters
+from bptt.checking.example.roles import kinds, size_of
+from bptt.checking.example.texts import Sizes
 
 _MAKERS = ("zeros", "ones", "empty", "full", "randn", "rand", "random", "normal", "uniform", "array", "eye")
 
 _NUMBERED = re.compile(r"(to|2)_?(ix|idx|ind|int|id|num)", re.IGNORECASE)
+
+
+class Callers:
+    """The calls of a file, whose names are there."""
+
+    def __init__(self, tree: ast.Module, names: Mapping[str, Any]) -> None:
+        self.tree, self.names = tree, names
+        self.found: dict[str, dict[str, list[tuple[str, ast.AST]]]] = {}
+
+    def of(self, function: Any, p: inspect.Parameter, sizes: Sizes) -> tuple[list[str], list[str]]:
+        """Return what a parameter that must be given is: texts for it, the latest first, and names."""
+        name, symbols = getattr(function, "__name__", ""), {int(n): s for s, n in sizes.items()}
+        if name not in self.found:
+            self.found[name] = handed(self.tree, name, [one.name for one in parameters(function)])
+        texts, names = list[str](), list[str]()
+        for other, block in self.found[name].get(p.name, []) if p.default is p.empty else ():
+            kind = "labels" if kinds(other)[:1] == ("target",) else "tokens"
+            names.append(other)
+            for value in made_as(other, block, self.names):
+                axes = [] if isinstance(value, str) else [symbols.get(n, str(n)) for n in value]
+                texts.append(f"«{' '.join(axes) or f'{kind} T'}»")
+        return texts[::-1], names
 
 
 def handed(tree: ast.Module, name: str, parameters: list[str]) -> dict[str, list[tuple[str, ast.AST]]]:
@@ -55,3 +80,14 @@ def made_as(name: str, block: ast.AST, names: Mapping[str, Any]) -> Iterator[str
                             array = eval(compile(ast.Expression(value), "", "eval"), dict(names))
                             if isinstance(array, np.ndarray) and 0 < array.size < 10_000:
                                 yield array.shape
+
+
+def makers(code: Code, owner: type | None, instance: str, name: str) -> list[str]:
+    """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
+    found = []
+    for maker, function in (code.functions | (code.of(owner) if owner else {})).items():
+        symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
+        if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
+            called = maker if maker in code.functions else f"{instance}.{maker}"
+            found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
+    return sorted(found, key=lambda t: name[:4] not in t)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.callers import handed, made_as
+from bptt.checking.example.callers import Callers, makers
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.score import scorer
@@ -51,7 +51,7 @@ class Writer:
         read = code.read([self._function(f) for f in piece.calls], piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
-        self.callers: dict[str, dict[str, list[tuple[str, ast.AST]]]] = {}
+        self.callers = Callers(code.tree, file)
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
@@ -124,27 +124,15 @@ class Writer:
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
-            own = self._makers(p.name)
+            own = makers(self.code, self.piece.owner, self.instance, p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         found = own or self._texts(p, loops, making) or ["None"]
-        call.holes[key] = found if own or making else self._as_called(p, function, found, loops)
+        if not own and not making:  # first what the file's own calls hand over
+            shown, names = self.callers.of(function, p, self.sizes)
+            names = [n for n in names if not kinds(p.name) or kinds(n)[:1] == ("target",)]
+            found = [*shown, *(t for n in names for t in self._by_name(n, loops)), *found]
+        call.holes[key] = list(dict.fromkeys(found))
         return f"<{key}>"
-
-    def _as_called(self, p: inspect.Parameter, function: Any, found: list[str], loops: bool) -> list[str]:
-        """Return what to try for a parameter, first what the file's own calls hand over."""
-        name = getattr(function, "__name__", "")
-        if name not in self.callers:
-            self.callers[name] = handed(self.code.tree, name, [p.name for p in parameters(function)])
-        symbols = {int(n): s for s, n in self.sizes.items()}
-        shown, named = list[str](), list[str]()
-        for other, block in self.callers[name].get(p.name, []) if p.default is p.empty else ():
-            for value in made_as(other, block, self.file):
-                axes = "" if isinstance(value, str) else " ".join(symbols.get(n, str(n)) for n in value)
-                kind = "labels" if kinds(other)[:1] == ("target",) else "tokens"
-                shown.append(f"«{axes}»" if axes else f"«{kind} T»")
-            if not kinds(p.name) or kinds(other)[:1] == ("target",):
-                named += self._by_name(other, loops)
-        return list(dict.fromkeys([*shown[::-1], *named, *found]))
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
@@ -185,16 +173,6 @@ class Writer:
             found = ["0", *found]
         rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
         return found + [t for t in rest if t not in found]
-
-    def _makers(self, name: str) -> list[str]:
-        """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
-        found, owner = [], self.piece.owner
-        for maker, function in (self.code.functions | (self.code.of(owner) if owner else {})).items():
-            symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
-            if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
-                called = maker if maker in self.code.functions else f"{self.instance}.{maker}"
-                found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
-        return sorted(found, key=lambda t: name[:4] not in t)
 
     def _of_class(self, p: inspect.Parameter) -> list[str]:
         """Return how to make an object of the class that a parameter is said to be of, or is named after."""
