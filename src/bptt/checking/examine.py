@@ -4,6 +4,7 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
+import ast
 import contextlib
 import functools
 import itertools
@@ -17,6 +18,7 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
 from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
@@ -39,6 +41,9 @@ TRIED = 3
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
 ONE_STEP = "the loss depends on one step of the input only"
+
+WIDE = 20
+"""Clips at bounds from here up keep an exponential finite."""
 
 WRITING = 0.6
 """For how much of the time examples are written and judged; what is wrong is mended in the rest."""
@@ -211,7 +216,20 @@ def examine(
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
+    if judged.verdict == "wrong" and (held := _held_back(found)):
+        judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
+
+
+def _held_back(found: Adjoints) -> str:
+    """Return which wide clip of the forward, as ``clip(y, -100, 100)``, is at its bound: it guards an exp."""
+    for seen in found.seen():
+        tree = found.point.case.program.table.nodes[seen.node].tree
+        match tree:
+            case ast.Call(ast.Attribute(attr="clip"), [*_, ast.Constant(float() | int() as high)]):
+                if high >= WIDE and np.abs(seen.numbers).max() >= high:
+                    return f"`{ast.unparse(tree)}` of line {tree.lineno} holds numbers at its bound"
+    return ""
 
 
 def _told(one: Examined) -> Report:

@@ -61,9 +61,11 @@ def verdict(folder: Path, code: str, example: str) -> str:
     return check_source(read(path), example, seconds=1.0).verdict
 
 
-@pytest.mark.parametrize("scale", [1.0, 60.0])
-def test_labels_that_the_code_makes_stand_and_a_wide_clip_is_no_fault(tmp_path: Path, scale: float) -> None:
-    assert verdict(tmp_path, WORDS, EXAMPLE.format(scale=scale)) == "right"
+@pytest.mark.parametrize(("scale", "wanted"), [(1.0, "right"), (60.0, "cannot tell")])
+def test_labels_that_the_code_makes_stand_and_a_wide_clip_is_no_fault(
+    tmp_path: Path, scale: float, wanted: str
+) -> None:
+    assert verdict(tmp_path, WORDS, EXAMPLE.format(scale=scale)) == wanted
 
 
 def test_a_states_gradient_that_is_that_of_another_value_is_wrong(tmp_path: Path) -> None:

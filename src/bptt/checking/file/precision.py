@@ -7,9 +7,6 @@ import re
 GUARD = 1e-5
 """Constants from here down keep a logarithm or a quotient finite."""
 
-WIDE = 20
-"""Bounds of clips from here up keep an exponential finite."""
-
 _NAMES = dict.fromkeys(("float32", "float16", "bfloat16"), "float64")
 _NAMES |= {"FloatTensor": "DoubleTensor", "HalfTensor": "DoubleTensor"}
 _SHORT = {"single", "half", "float"}  # a library's, or a tensor's method
@@ -22,8 +19,7 @@ _TAKE_DTYPE = set("astype dtype array asarray zeros ones empty eye arange full t
 def in_double(tree: ast.AST) -> bool:
     """Rewrite the dtypes of single and half precision in a tree as double; return whether there were any.
 
-    Small numbers that guard a logarithm are for what is zero only then, and bounds that guard an exponential
-    are reached by nothing.
+    Small numbers that guard a logarithm are for what is zero only then.
     """
     return any([_rewritten(node) for node in ast.walk(tree)])  # noqa: C419 (all are)
 
@@ -66,17 +62,6 @@ def _rewritten(node: ast.AST) -> bool:
                 guard, ast.Mult(), ast.Compare(copy.deepcopy(x), [ast.LtE()], [ast.Constant(0)])
             )
             ast.fix_missing_locations(ast.copy_location(whole.right, guard))
-            return False
-        case ast.Call(
-            ast.Attribute(attr="clip"),
-            [
-                *_,
-                ast.UnaryOp(ast.USub(), ast.Constant(float() | int() as low) as first),
-                ast.Constant(high) as last,
-            ],
-        ) if low == high and low >= WIDE:
-            # clip(a, -100, 100) keeps exp(a) finite, and its gradient is nobody's
-            first.value = last.value = 1e300
             return False
         case _:
             return False
