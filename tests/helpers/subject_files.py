@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from bptt.checking.file import Source, definitions, neighbours, read, stand_ins
+from bptt.checking.file import Source, define, definitions, neighbours, read, stand_ins
 
 Write: TypeAlias = Callable[..., Path]
 
@@ -39,7 +39,7 @@ def execute(source: Source, names: dict[str, Any]) -> list[str]:
     with stand_ins(source) as notes:
         for node in definitions(source):
             flags = __future__.annotations.compiler_flag
-            exec(compile(ast.Module([node], []), str(source.path), "exec", flags), names)
+            define(compile(ast.Module([node], []), str(source.path), "exec", flags), names, node)
     return notes
 
 

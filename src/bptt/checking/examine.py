@@ -4,6 +4,7 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
+import ast
 import contextlib
 import functools
 import itertools
@@ -15,8 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import best
+from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.cells import Match
 from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
@@ -39,6 +41,9 @@ TRIED = 3
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
 ONE_STEP = "the loss depends on one step of the input only"
+
+WIDE = 20
+"""Clips at bounds from here up keep an exponential finite."""
 
 WRITING = 0.6
 """For how much of the time examples are written and judged; what is wrong is mended in the rest."""
@@ -82,8 +87,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     found = itertools.chain(asked, candidates(source, name, seconds, settled))
     for piece, examples in itertools.groupby(found, lambda example: example.piece):
         tried: list[Examined] = []
+        last = time.monotonic()
         for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
             for example in itertools.islice(alike, TRIED):
+                begun = time.monotonic()
                 try:
                     one = examine(source, example, seed, end - time.monotonic())
                 except ExampleError as error:
@@ -95,9 +102,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 one.judged.verdict, one.judged.reason = _written(one, tried)
                 tried.append(one)
                 settled.update(piece[-1:] if _is_settled(one) else ())
-                if _is_settled(one) or time.monotonic() > end:
+                last = 2 * time.monotonic() - begun  # when another would be judged
+                if _is_settled(one) or last > end:
                     break
-            if any(map(_is_settled, tried)) or time.monotonic() > end:
+            if any(map(_is_settled, tried)) or last > end:
                 break
         told = [one for one in tried if one.judged.reason in (ONE_SEQUENCE, ONE_STEP)]
         best_one = max(told or tried, key=lambda one: one.weight, default=None)
@@ -138,7 +146,8 @@ def _is_settled(one: Examined) -> bool:
 def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
     """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
     marked, verdict = one.example.marked, one.judged.verdict
-    if marked and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    is_own = one.chosen.candidate.kind == "scalar" and "loss = " in marked  # of the same arguments
+    if marked and not is_own and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):
@@ -184,7 +193,7 @@ def examine(
     found, chosen = best(point(program, seed), seconds=some, quick=True)
     judged = judge(found, chosen[0]) if chosen else None
     if judged and judged.verdict != "right" and not found.complete:
-        found, chosen = best(point(program, seed), seconds=some)
+        chosen = followed(found, some)
         judged = judge(found, chosen[0])
     if not judged:
         return Report(
@@ -207,7 +216,20 @@ def examine(
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
+    if judged.verdict == "wrong" and (held := _held_back(found)):
+        judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
+
+
+def _held_back(found: Adjoints) -> str:
+    """Return which wide clip of the forward, as ``clip(y, -100, 100)``, is at its bound: it guards an exp."""
+    for seen in found.seen():
+        tree = found.point.case.program.table.nodes[seen.node].tree
+        match tree:
+            case ast.Call(ast.Attribute(attr="clip"), [*_, ast.Constant(float() | int() as high)]):
+                if high >= WIDE and np.abs(seen.numbers).max() >= high:
+                    return f"`{ast.unparse(tree)}` of line {tree.lineno} holds numbers at its bound"
+    return ""
 
 
 def _told(one: Examined) -> Report:

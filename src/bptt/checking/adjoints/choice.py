@@ -9,7 +9,7 @@ import numpy as np
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Execution, sketch
 from bptt.checking.adjoints.rows import Rows
-from bptt.checking.adjoints.table import NONE, Adjoints, follow, results, totals
+from bptt.checking.adjoints.table import NONE, Adjoints, extend, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE, Candidate
 from bptt.checking.taps.values import Path, shape
 from bptt.types import Array
@@ -51,13 +51,22 @@ def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjo
     few, own = leading(every), sum(path in every.arrays for path in at.made)
     is_done = quick and max((one.whole for one in few), default=0) >= max(own, 1)
     found = follow(every, few, seconds=seconds / 5 if is_done else seconds)
-    chosen = choose(found)
+    return found, _preferred(choose(found))
+
+
+def followed(found: Adjoints, seconds: float) -> list[Chosen]:
+    """Measure the rest of what `best` has not followed, and say again which loss it is."""
+    return _preferred(choose(extend(found, seconds)))
+
+
+def _preferred(chosen: list[Chosen]) -> list[Chosen]:
     first = next((one for one in chosen if one.candidate.kind != "implied"), None)
     if first is not None and chosen[0].candidate.kind == "implied":
-        margin = max(3.0, 0.3 * first.of) if _is_own(first.candidate) else 1.0
+        own = _is_own(first.candidate) and not chosen[0].candidate.whole > 1 + first.candidate.whole
+        margin = max(3.0, 0.3 * first.of) if own else 1.0
         if first.explained >= 0.4 * first.of or chosen[0].explained <= first.explained + margin:
             chosen = [first, *(one for one in chosen if one is not first)]
-    return found, chosen
+    return chosen
 
 
 def _is_own(candidate: Candidate) -> bool:
@@ -147,6 +156,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         averaged = bool(rest and totals[1]) and _has_axis(found, rest, 1 / factor)
         more = (scaled > chosen.explained + 1 and count >= len(totals[0])) or count > max(len(totals[0]), 1)
         more = more and (count > 1 or any(abs(r - round(r)) < 1e-9 for r in (factor, 1 / factor)))
+        more = more and (candidate.kind != "scalar" or _is_own(candidate) or _is_written(factor))
         of = sum(row.kind == "total" for row in rows.rows)
         if chosen.explained >= 3 and 2 * count < of:
             more = False  # it comes in on the way, and not for all: it is a fault
@@ -201,6 +211,11 @@ def _factor(arrays: list[Array], rows: Rows) -> float | None:
         if abs(ratio - 1) > 1e-5 and len(found) >= 2 and 1e-9 < abs(ratio) < 1e9:
             return _exact(ratio)
     return None
+
+
+def _is_written(factor: float) -> bool:
+    """Return whether somebody may have written a factor: few digits, divided by a size."""
+    return any(abs(float(f"{factor * n:.3g}") - factor * n) < 1e-6 * abs(factor * n) for n in range(1, 20))
 
 
 def _exact(ratio: float) -> float:

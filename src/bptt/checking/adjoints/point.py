@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -113,7 +114,7 @@ def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
     draws, first = [], found.first
     for n, p in enumerate(found.made):
         old = first.names[found.start].get(p)
-        if old is None or _is_state(p, old, first, found.start):
+        if old is None or _is_state(p, old, first, found.start) or _is_data(old, first.held[found.start][p]):
             continue
         rng = np.random.default_rng([found.case.seed, n])
         if matters(Bump(p, found.start - 1, 1e-3 * rng.normal(size=old.size))):
@@ -169,6 +170,16 @@ def _is_state(path: Path, old: Array, record: Record, start: int) -> bool:
     later = record.names[start + 1].get(path)
     last = str(next((s for k, s in reversed(path) if isinstance(s, str)), ""))
     return later is None or (not np.array_equal(later, old) and bool(STATE.match(last)))
+
+
+def _is_data(old: Array, value: Any) -> bool:
+    """Return whether an array of whole numbers is labels or words: what is drawn for these is none."""
+    whole = (old == np.round(old)).all() and (old != old[0]).any()
+    sizes = shape(value)
+    return bool(
+        whole
+        and not (len(sizes) == 2 and sizes[0] == sizes[1] and (old == np.eye(sizes[0]).reshape(-1)).all())
+    )
 
 
 def _drawn(old: Array, rng: np.random.Generator) -> Array:

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Hooks, Outcome, Program
 from bptt.checking.taps.values import Path, bump, flat, get, leaves, put
 from bptt.types import Array
 
 E = 3e-5
 """The step of a numerical adjoint, next to values of order one."""
+
+MOST_SEEN, MOST_NUMBERS = 300_000, 30_000_000
+"""Values of a run, and numbers in them, that are written down: one of more takes too long to be repeated."""
 
 HOOKS = frozenset(("TAP_", "PRE_", "PUT_", "POST_", "CALL_"))
 
@@ -135,13 +139,16 @@ class Case:
         record, uses, latest = Record(), dict[int, int](), dict[int, int]()
         taps, executions = record.taps, record.executions
         frames: dict[int, int] = {}
-        step = [0]
+        step, kept = [0], [0]
 
         def tap(k: int, value: Any) -> Any:
             value = tapped(k, value) if tapped is not None else value
             numbers = flat(value)
             if numbers is not None:
                 use = uses[k] = uses.get(k, -1) + 1
+                kept[0] += numbers.size
+                if len(taps) > MOST_SEEN or kept[0] > MOST_NUMBERS:
+                    raise ExampleError("the example computes too much to be followed: smaller sizes would do")
                 statement = nodes[k].statement
                 taps.append(Seen(k, use, value, numbers.copy(), latest.get(statement, -1)))
             return value

@@ -19,8 +19,8 @@ NONE = 1e-7
 """Derivatives below this part of the loss are none: what differences cannot tell from zero."""
 
 
-MOST = 1000
-"""Entries of an array that are measured one by one."""
+MOST, SOME = 1000, 40
+"""Entries of an array that are measured one by one, and of these, once more at twice the step."""
 
 
 @dataclass(eq=False)
@@ -45,6 +45,7 @@ class Adjoints:
     uses: dict[tuple[int, int], Array] = field(default_factory=dict)
     arrays: dict[Path, Array] = field(default_factory=dict)
     complete: bool = True
+    followed: int = 0
     candidates: list[Candidate] = field(default_factory=list)
     full: dict[Any, Array] = field(default_factory=dict)
     doubts: dict[Path, Array] = field(default_factory=dict)
@@ -76,23 +77,29 @@ class Adjoints:
         """Return an adjoint's entries, measured one by one: of a use of a node, or of an array."""
         key = (terms, at, path)
         if key not in self.full:
-            after = (self.point.made | self.point.given).get(path, 0)
-            after = max(after, self.point.start - 1) if path in self.point.made else after
             out, doubt, h = np.zeros(size), np.zeros(size), 1e-4 if path else E
-
-            def moved(by: Array) -> float:
-                bumps = (Bump(path, after, by),) if path else ()
-                return float(self.meter.measure(at, by, bumps)[list(terms)].sum())
-
-            for i in range(min(size, MOST)):
+            order = np.random.default_rng(size).permutation(min(size, MOST))
+            for n, i in enumerate(order):
                 by = np.zeros(size)
                 by[i] = h
-                near = (moved(by) - moved(-by)) / (2 * h)
-                out[i] = near
-                if path:  # a gradient that is judged is wanted to more digits than a statement's result
-                    doubt[i] = near - (moved(2 * by) - moved(-2 * by)) / (4 * h)
+                out[i] = near = self._slope(terms, at, path, by) / h
+                if not path or (n >= SOME and doubt.max() < 1e-6 * np.abs(out).max()):
+                    continue  # a gradient that is judged is wanted to more digits, where there is a kink
+                doubt[i] = near - self._slope(terms, at, path, 2 * by) / (2 * h)
             self.full[key], self.doubts[path] = out + doubt / 3, np.abs(doubt)
         return self.full[key]
+
+    def along(self, terms: tuple[int, ...], direction: Array, path: Path) -> float:
+        """Return the derivative of the loss where an array moves along a direction."""
+        return self._slope(terms, (-1, -1), path, 1e-4 * direction) / 1e-4
+
+    def _slope(self, terms: tuple[int, ...], at: tuple[int, int], path: Path, by: Array) -> float:
+        """Return half of what the loss changes between two steps, forth and back."""
+        after = (self.point.made | self.point.given).get(path, 0)
+        after = max(after, self.point.start - 1) if path in self.point.made else after
+        ends = (self.meter.measure(at, s, (Bump(path, after, s),) if path else ()) for s in (by, -by))
+        forth, back = (float(one[list(terms)].sum()) for one in ends)
+        return (forth - back) / 2
 
     def rows(self, terms: tuple[int, ...]) -> Rows:
         """Return the adjoints under the loss that is the sum of some terms."""
@@ -136,15 +143,19 @@ def follow(totals: Adjoints, candidates: list[Candidate], *, seconds: float = 20
     seconds : float
         After these, of work, the rest is left out, and the result is marked incomplete.
     """
-    found = _narrowed(totals, candidates)
-    end = time.process_time() + seconds
-    for seen in found.seen() if found.terms else ():
-        if time.process_time() > end:
-            found.complete = False
-            break
-        g = _adjoint(found, seen.numbers.size, at=(seen.node, seen.use))
+    return extend(_narrowed(totals, candidates), seconds)
+
+
+def extend(found: Adjoints, seconds: float) -> Adjoints:
+    """Measure the adjoints of values that were not measured yet; return the same object."""
+    end, seen = time.process_time() + seconds, found.seen() if found.terms else []
+    while found.followed < len(seen) and time.process_time() < end:
+        one = seen[found.followed]
+        g = _adjoint(found, one.numbers.size, at=(one.node, one.use))
         if g is not None:
-            found.uses[seen.node, seen.use] = g
+            found.uses[one.node, one.use] = g
+        found.followed += 1
+    found.complete = found.followed == len(seen)
     return found
 
 

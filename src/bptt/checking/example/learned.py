@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bptt.checking.example.mismatch import mended
 from bptt.checking.example.roles import size_of
 from bptt.checking.example.texts import Sizes
 from bptt.checking.example.trial import Trial, odd
@@ -102,7 +103,17 @@ class Learner:
     before: str = ""  # the lines of the example before the call
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
-        """Yield texts for the arguments with which the call runs, the likelier first."""
+        """Yield texts for the arguments with which the call runs, the likelier first.
+
+        Where none is found so, sizes that an error names are made one, and less is expected of the likeliest.
+        """
+        found = False
+        for later, repair in ((None, None), (0.1, 0.25)):
+            for texts in () if found else self._searched(2 * most if later else most, later, repair):
+                found = True
+                yield texts
+
+    def _searched(self, most: int, later: float | None, repair: float | None) -> Iterator[dict[str, str]]:
         start: dict[str, Node] = {
             hole: texts[0] if not texts[0] or len(set(texts)) == 1 else None
             for hole, texts in self.names.items()
@@ -118,10 +129,14 @@ class Learner:
             seen.add(str(texts))
             watch = Watch()
             trial, use = self.run(watch, texts), watch.use
+            rank = tuple(-r for r in trial.rank)
+            if use is None and trial.error is None:  # what was never used may be anything
+                ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
+                yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
+            elif use is None and repair and trial.error:
+                for after in mended(tree, trial.error, self._symbol, list("TNDHV")):
+                    heapq.heappush(queue, ((cost + repair, rank, 0), next(count), after))
             if use is None:
-                if trial.error is None:  # what was never used may be anything
-                    ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
-                    yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
                 continue
             hole, *path = use.path
             likely = [*self._named(tree, hole, tuple(path)), "1", "2"]
@@ -134,8 +149,8 @@ class Learner:
                     if isinstance(node, str)
                     else node[1] == "N"
                 )
-                entry = (cost + unlike + (k > 5) / 2, tuple(-r for r in trial.rank), k), next(count), after
-                heapq.heappush(queue, entry)
+                more = later * k if later else (k > 5) / 2
+                heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
     def _all(self, tree: dict[str, Node], hole: str, path: Path, use: Use) -> list[Node]:
         """Return what a value may be: something that the example has, or what its use leaves possible."""

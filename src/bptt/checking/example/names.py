@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.checking.example.roles import size_of
 from bptt.checking.example.texts import SIZES
-from bptt.checking.file import Source, definitions, neighbours, overridden, read, stand_ins
+from bptt.checking.file import Source, define, definitions, neighbours, overridden, read, stand_ins
 
 _LARGE = 12
 
@@ -46,7 +46,8 @@ def _execute(source: Source, statements: list[ast.stmt], names: dict[str, Any]) 
     for node in statements:
         flags = __future__.annotations.compiler_flag
         with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stdout(io.StringIO()):
-            exec(compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True), names)
+            code = compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
+            define(code, names, node)
 
 
 def small_constants(source: Source) -> dict[str, int]:

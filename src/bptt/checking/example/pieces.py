@@ -56,7 +56,7 @@ class Code:
     """A file's functions, with their syntax."""
 
     def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
-        self.names = names
+        self.tree, self.names = tree, names
         self.nodes = {
             min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
             for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
@@ -125,18 +125,18 @@ def _is_method(node: ast.FunctionDef) -> bool:
 
 
 def _returned(node: ast.FunctionDef) -> list[str]:
-    ends = [n.value for n in _own(node) if isinstance(n, ast.Return) and n.value]
+    ends = [n.value for n in inside(node) if isinstance(n, ast.Return) and n.value]
     if not ends:
         return []
     return [_name_of(value) for value in (ends[-1].elts if isinstance(ends[-1], ast.Tuple) else ends[-1:])]
 
 
-def _own(node: ast.AST) -> Iterator[ast.AST]:
+def inside(node: ast.AST) -> Iterator[ast.AST]:
     """Yield what is in a function, save what is in the functions within it."""
     for child in ast.iter_child_nodes(node):
         yield child
         if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            yield from _own(child)
+            yield from inside(child)
 
 
 def _name_of(value: ast.expr) -> str:
@@ -174,7 +174,9 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     forwards = [
-        n for n in forwards if not (owner and _LOSS.search(n)) and (n != "predict" or len(forwards) == 1)
+        n
+        for n in forwards
+        if (not (owner and _LOSS.search(n)) or "forward" in n) and (n != "predict" or len(forwards) == 1)
     ]
     for name, weight in backs.items():
         weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
@@ -188,9 +190,12 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         )  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
-    for name in () if backs or not owner else functions:  # a step of training that calls what is elsewhere
-        if _WHOLE.search(name) and name not in handed:
-            yield Piece(owner, (name,), 0.1)
+    for name in functions:  # a step of training that calls these, or what is elsewhere
+        if name not in (*backs, *handed) and _WHOLE.search(name):
+            called = {node.name for node in code.reached(functions[name], owner)}
+            own = max((w for n, w in backs.items() if n in called), default=0)
+            if own or (owner and not backs):
+                yield Piece(owner, (name,), own + 2.3 if own else 0.1)
 
 
 def _is_gradient(name: str) -> bool:

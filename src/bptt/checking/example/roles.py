@@ -10,7 +10,7 @@ from bptt.checking.example.texts import marked
 
 _WHEN = r"prev(?:ious)?|next|last|old|new|curr?(?:ent)?|init(?:ial)?|tm1|before|pre|now|bef"
 _NOT_STATE = re.compile(
-    rf"^(?:{_WHEN})_?(?=[A-Za-z])|_?(?:(?<=[A-Za-z_])(?:{_WHEN})|_(?:t|0|in|out|l))$|(?<=^[A-Za-z])[t0s]$",
+    rf"^(?:{_WHEN})_?(?=[A-Za-z])|_?(?:(?<=[A-Za-z_])(?:{_WHEN})|_(?:t|0|in|out|l))$|(?<=^[A-Za-z])[t0sp]$",
     re.IGNORECASE,
 )
 _GRADIENT = re.compile(r"^(?:dL_d_?|dLd|dl_d_?|dE_d|d_|d(?=.)|grad_?(?=.)|delta_?(?=.)|g_?(?=[A-Zhcxb]))")
@@ -26,9 +26,9 @@ _NAMES: tuple[tuple[str, str], ...] = (
      r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
     ("size:V", r"vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"
-     r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|out"),
+     r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|k|out"),
     ("size:T", r"\w*trunc\w*|t?bptt(?:_(?:steps?|len(?:gth)?|depth))?|t_x|num_unroll\w*|t|n(?:um)?_?steps?|"
-     r"(?:max_)?seq(?:uence)?_?(?:len(?:gth)?|size)|time_?steps?|(?:input|cell|max)_len(?:gth)?"),
+     r"(?:max_)?(?:seq(?:uence)?|sent(?:ence)?|chunk)_?(?:len(?:gth)?|size)|time_?steps?|(?:input|cell|max)_len(?:gth)?"),
     ("size:H+D", rf"z_{_MANY}|n_?z|h[vxd]|[vxd]h|concat_{_MANY}"),
     ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|emb|data|features?|wordvec)_?{_MANY}|"
      r"(?:total_)?features?|d|e|inputs?|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)|in"),
@@ -145,6 +145,7 @@ def kinds(name: str) -> tuple[str, ...]:
     """
     low, bare = name.lower(), state_name(name).lower()
     low = re.sub(r"^(?:number|nb|no)_(?:of_)?", "n_", low)
+    low = re.sub(r"^(?:train(?:ing)?|batch|sample|mini_?batch)_?(?=(?:[xy]|input|target|label)s?$)", "", low)
     found = [kind for kind, words in _NAMES if re.fullmatch(words, bare if kind in "xh" else low)]
     if _BIAS.match(name):
         found.insert(0, "b:y" if re.search(r"[yv]$|out|q$", name) else "b")

@@ -12,7 +12,7 @@ from bptt.checking.example.learned import Learner
 from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import Sizes, rendered
 from bptt.checking.example.trial import Trial, run
-from bptt.checking.example.unknown import Watch
+from bptt.checking.example.unknown import Use, Watch
 
 LEFT_OUT = ""
 MOST = 1200
@@ -85,7 +85,7 @@ def fill(
     `like` says what a name makes likely, `watched` scores a trial that ran, and of `roots` a trial keeps the
     arrays as they are before its last line. The `deadline` is in terms of `time.monotonic`.
     """
-    holes, tried = call.holes, dict[tuple[str, ...], Trial]()
+    holes, tried, uses = call.holes, dict[tuple[str, ...], Trial](), dict[tuple[str, ...], Use | None]()
     text = rendered("\n".join(before.lines), sizes)
     taken = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)} | {*file, *dir(builtins)}
     names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
@@ -107,9 +107,11 @@ def fill(
         return all(text == holes[hole][0] for hole, text in chosen.items() if "." in hole)
 
     def trial_with(watch: Watch, texts: dict[str, str]) -> Trial:
-        file["_watch"] = watch
+        key, file["_watch"] = tuple(texts.values()), watch
         try:
-            return trial_of(texts)
+            trial = trial_of(texts)
+            watch.use = uses.setdefault(key, watch.use)  # of one that was tried before, what it was then
+            return trial
         finally:
             del file["_watch"]
 

@@ -23,7 +23,7 @@ NAMED = (
     (r".*(?:name|type|init).*", "'net'"), (r".*(?:name|type|init).*", "'xavier'"), (r".*seed.*", "0"),
 )  # fmt: skip
 SAID = {"int": UNKNOWN[:4], "float": ("0.1",), "bool": ("True",), "str": ("'tanh'", "'sgd'")}
-WIDER = {"D": ("D", "H+D", "V", "H", "1"), "V": ("V", "D", "1", "H"), "H": ("H", "D")}
+WIDER = {"D": ("D", "H+D", "V", "H", "1"), "V": ("V", "D", "1", "H"), "H": ("H", "D"), "N": ("N", "T", "H")}
 """Which sizes a constructor's sizes may have to be, the likelier first."""
 
 

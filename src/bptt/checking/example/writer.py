@@ -9,10 +9,12 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from bptt.checking.example.callers import Callers, makers
 from bptt.checking.example.pieces import Code, Piece, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.score import scorer
@@ -49,6 +51,7 @@ class Writer:
         read = code.read([self._function(f) for f in piece.calls], piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
+        self.callers = Callers(code.tree, file)
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
@@ -70,7 +73,8 @@ class Writer:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
                 if not forwards:
-                    yield from self._backward(way, name, making, alone=True)
+                    for one in self._backward(way, name, making, alone=True):
+                        yield self._beside_loss(one)
                     continue
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
@@ -120,9 +124,14 @@ class Writer:
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
-            own = self._makers(p.name)
+            own = makers(self.code, self.piece.owner, self.instance, p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
-        call.holes[key] = own or self._texts(p, loops, making) or ["None"]
+        found = own or self._texts(p, loops, making) or ["None"]
+        if not own and not making:  # first what the file's own calls hand over
+            shown, names = self.callers.of(function, p, self.sizes)
+            names = [n for n in names if not kinds(p.name) or kinds(n)[:1] == ("target",)]
+            found = [*shown, *(t for n in names for t in self._by_name(n, loops)), *found]
+        call.holes[key] = list(dict.fromkeys(found))
         return f"<{key}>"
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
@@ -164,16 +173,6 @@ class Writer:
             found = ["0", *found]
         rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
         return found + [t for t in rest if t not in found]
-
-    def _makers(self, name: str) -> list[str]:
-        """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
-        found, owner = [], self.piece.owner
-        for maker, function in (self.code.functions | (self.code.of(owner) if owner else {})).items():
-            symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
-            if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
-                called = maker if maker in self.code.functions else f"{self.instance}.{maker}"
-                found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
-        return sorted(found, key=lambda t: name[:4] not in t)
 
     def _of_class(self, p: inspect.Parameter) -> list[str]:
         """Return how to make an object of the class that a parameter is said to be of, or is named after."""
@@ -257,6 +256,14 @@ class Writer:
                 yield f
                 return
 
+    def _beside_loss(self, found: Found) -> Found:
+        """Return an example of one call with the loss of the same arguments before it, if there is one."""
+        *before, last = found.lines
+        trial = run(rendered("\n".join(before), self.sizes), self.file)
+        for one in self._with_loss(Found(before, found.chosen, trial)):
+            return replace(found, lines=[*one.lines, last])
+        return found
+
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
         call = Call(list(making.lines), dict(making.holes))
@@ -299,7 +306,7 @@ class Writer:
     def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
-        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance)}
+        given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance, "_watch")}
         pool = {**outputs, **given}
         own = [p.name] * (p.name in pool) + [n for n in (f"{p.name}_", f"{p.name}__") if n in given]
         own += [text for hole, text in way.chosen.items() if text and hole == p.name]

@@ -9,7 +9,7 @@ from bptt.checking.file.defining import (
     without_unread,
 )
 from bptt.checking.file.imports import Neighbours, modules, neighbours
-from bptt.checking.file.missing import Missing, SubjectError, stand_ins
+from bptt.checking.file.missing import Missing, SubjectError, define, stand_ins
 from bptt.checking.file.precision import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read
 from bptt.checking.file.syntax import LeftOut
@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "SubjectError",
     "bound",
+    "define",
     "definitions",
     "guards",
     "in_double",

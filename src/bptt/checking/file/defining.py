@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from bptt.checking.file.imports import guarded, modules, neighbours
-from bptt.checking.file.missing import MISSING
 from bptt.checking.file.source import Source, read
 from bptt.checking.file.syntax import is_future
 from bptt.errors import BpttError
@@ -44,8 +43,7 @@ def definitions(source: Source) -> list[ast.stmt]:
     loops over its own code return, if its functions read that. What trains, prints, draws, downloads or waits
     is not among them; what reads that fails with a NameError, and is to be passed over.
     """
-    found = _Definitions(source).taken(pickle.loads(pickle.dumps(source.tree)).body)  # a copy, made quickly
-    return _with_defaults(found, {*source.builtins})
+    return _Definitions(source).taken(pickle.loads(pickle.dumps(source.tree)).body)  # a copy, made quickly
 
 
 def bound(node: ast.AST) -> Iterator[str]:
@@ -229,20 +227,6 @@ def _constructors(node: ast.AST) -> list[ast.AST]:
     if not isinstance(node, ast.ClassDef):
         return [node]
     return [one for one in node.body if getattr(one, "name", "") in ("__init__", "__new__", "__post_init__")]
-
-
-def _with_defaults(statements: list[ast.stmt], known: set[str]) -> list[ast.stmt]:
-    """Have defaults whose names nothing sets raise no error before they are used."""
-    nodes = [part for one in statements for part in ast.walk(one)]
-    known |= {str(getattr(part, key, "")) for part in nodes for key in ("name", "asname", "arg")}
-    known |= {part.id for part in nodes if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}
-    for part in nodes if "*" not in known else ():
-        for values in (part.defaults, part.kw_defaults) if isinstance(part, ast.arguments) else ():
-            for k, value in enumerate(values):
-                if isinstance(value, ast.Name) and value.id not in known:
-                    absent = ast.parse(f"{MISSING}({value.id!r})", mode="eval").body
-                    values[k] = ast.fix_missing_locations(ast.copy_location(absent, value))
-    return statements
 
 
 def _evaluated(node: ast.AST, *, is_called: bool = False) -> Iterator[ast.AST]:

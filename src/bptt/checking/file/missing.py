@@ -1,5 +1,6 @@
 """What is not there: names are an error where they are used, and for files something stands in."""
 
+import ast
 import contextlib
 import io
 import sys
@@ -52,7 +53,14 @@ class Missing:
         return self if not args else _used(self)  # without arguments: @jit(), plt.figure()
 
     def __mro_entries__(self, _bases: object) -> tuple[type, ...]:
-        return ()
+        return (_Base,)
+
+
+class _Base:
+    """Stands for a class that is not there, below those that are made over it."""
+
+    def __init__(self, *_args: Any, **kwargs: Any) -> None:
+        self.__dict__ |= kwargs
 
 
 def _used(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
@@ -61,6 +69,32 @@ def _used(self: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
 
 for _name in _OPERATORS:
     setattr(Missing, f"__{_name}__", _used)
+
+
+class _Lent(Missing):
+    def __call__(self, *_args: Any, **_kwargs: Any) -> Any:
+        return self
+
+
+def define(code: types.CodeType, names: dict[str, Any], node: ast.stmt) -> None:
+    """Execute a statement; what defaults or a class's head read and nothing sets is `Missing`."""
+    lent = set[str]()
+    try:
+        while True:
+            try:
+                return exec(code, names)
+            except NameError as error:
+                if (
+                    not isinstance(node, ast.FunctionDef | ast.ClassDef)
+                    or not error.name
+                    or error.name in lent
+                ):
+                    raise
+                lent.add(error.name)
+                names[error.name] = _Lent(f"needs {error.name}, which is not there")
+    finally:
+        for name in lent:
+            names.pop(name, None)
 
 
 def _softmax(x: Any, axis: int | None = None) -> Any:

@@ -20,6 +20,7 @@ import numpy as np
 
 from bptt.checking.file import (
     Source,
+    define,
     definitions,
     guards,
     in_double,
@@ -237,7 +238,7 @@ class Program:
         names.update(taps, np=np, __builtins__=file.source.builtins)
         for code, one in [*file.codes]:
             try:
-                exec(code, names)
+                define(code, names, one)
             except Exception as error:
                 file.codes.remove((code, one))  # the next run would end there again
                 if isinstance(error, NameError):

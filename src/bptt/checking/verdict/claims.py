@@ -11,7 +11,15 @@ from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path, shape, written
-from bptt.checking.verdict.gradient import Gradient, compare, cosine, harmless, hits, measured, owner_of
+from bptt.checking.verdict.gradient import (
+    Gradient,
+    compare,
+    harmless,
+    hits,
+    likeness,
+    measured,
+    owner_of,
+)
 from bptt.checking.verdict.kept import Kept
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
@@ -79,8 +87,7 @@ def claim(
             rest += same
         if not same or _looks_like_state(match):
             continue
-        wanted = [(abs(cosine(match.numbers, measured(found, chosen, g))), g) for g in same]
-        best = max(wanted, key=lambda pair: pair[0])[1]
+        best = max(same, key=lambda g: likeness(match, g, found, chosen) if len(same) > 1 else 0)
         compare(match, best, found, chosen)
         rest.remove(best)
         loose = [k for k in loose if k is not match]
@@ -195,7 +202,9 @@ def claim_locals(
 
 def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether an array is the gradient at an output whose name labels or inputs have, too."""
-    rows = chosen.rows.explain(one.numbers / chosen.factor) if gradient.path in found.point.given else []
+    name = next((str(s) for _, s in reversed(gradient.path) if isinstance(s, str)), "")
+    may_be = gradient.path in found.point.given and DATA.match(name)
+    rows = chosen.rows.explain(one.numbers / chosen.factor) if may_be else []
     return any(row.whole for row in rows) and not any(row.path for row in rows)
 
 

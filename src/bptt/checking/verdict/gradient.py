@@ -103,8 +103,20 @@ def cosine(a: Array, b: Array) -> float:
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-300))
 
 
+def likeness(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> float:
+    """Return a cosine as `cosine` does; where not all entries are known yet, it is roughly so."""
+    if gradient.wanted is not None:
+        return abs(cosine(match.numbers, gradient.wanted))
+    unit = match.numbers / (np.linalg.norm(match.numbers) + 1e-300)
+    some = np.random.default_rng(unit.size).normal(size=(8, unit.size))
+    along = [found.along(chosen.candidate.terms, one, gradient.path) for one in (unit, *some)]
+    return float(abs(along[0]) / (np.sqrt(np.square(along[1:]).mean()) + 1e-300))
+
+
 def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether what is kept is the right gradient, clipped or scaled."""
+    if likeness(match, gradient, found, chosen) < 0.1:
+        return False
     wanted = measured(found, chosen, gradient)
     bound = np.abs(match.numbers).max()
     if 0 < bound < np.abs(wanted).max() and np.allclose(

@@ -163,6 +163,7 @@ def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
                 gradient = wanted.get(row.path) if row.kind == "total" else None
                 if gradient is not None and gradient.verdict != "right":
                     gradient.verdict, gradient.where = "right", where
+                    gradient.wanted = numbers / scale  # as it is there, it need not be measured
                     gradient.note = "inside" + ("" if scale == 1.0 else f", times {scale:.6g}")
 
 
@@ -172,11 +173,8 @@ def _overall(
     wrong = [g for g in gradients if g.verdict == "wrong"]
     right = [g for g in gradients if g.verdict == "right"]
     if wrong:
-        sure = (
-            chosen.candidate.kind != "scalar"
-            or LOSSLIKE.search(chosen.candidate.text)
-            or chosen.explained >= 3
-        )
+        named = chosen.candidate.kind == "scalar" and LOSSLIKE.search(chosen.candidate.text)
+        sure = chosen.candidate.kind == "handed" or named or chosen.explained >= 3
         if not sure:
             return "cannot tell", f"nothing says that {chosen.candidate.text} is the loss"
         return "wrong", ""

@@ -1,0 +1,79 @@
+"""Right code whose loss, clip or labels may mislead, and wrong code that may pass."""
+
+from pathlib import Path
+
+import pytest
+
+from bptt.checking.examine import check_source
+from bptt.checking.file import read
+from bptt.checking.taps.example import ExampleError
+from small_files import changed
+
+WORDS = """
+import numpy as np
+
+def hot(words, count):
+    return [np.eye(count)[:, [k]] for k in words]
+
+def forward(W, V, xs):
+    hs = [np.tanh(W @ x) for x in xs]
+    ys = [np.clip(V @ h, -50, 50) for h in hs]
+    return hs, [np.exp(y) / np.exp(y).sum() for y in ys]
+
+def loss_of(ps, ts):
+    return np.sum([-np.log(t.T @ p) for p, t in zip(ps, ts)])
+
+def backward(W, V, xs, hs, ps, ts):
+    dW, dV = np.zeros_like(W), np.zeros_like(V)
+    for x, h, p, t in zip(xs, hs, ps, ts):
+        dy = p - t
+        dV += dy @ h.T
+        dW += (V.T @ dy * (1 - h**2)) @ x.T
+    return dW, dV
+"""
+EXAMPLE = """
+W, V = np.random.randn(4, 5), {scale} * np.random.randn(5, 4)
+xs, ts = hot([0, 3, 1, 3], 5), hot([3, 1, 3, 4], 5)
+hs, ps = forward(W, V, xs)
+loss = loss_of(ps, ts)
+dW, dV = backward(W, V, xs, hs, ps, ts)
+"""
+CELL = """
+import numpy as np
+
+def forward(c, f, i, g):
+    return np.tanh(f * c + i * g)
+
+def backward(c, f, i, g, dh, h):
+    d = dh * (1 - h**2)
+    return d * f, d * c, d * g, d * i
+"""
+CELL_EXAMPLE = """
+c, f, i, g = np.random.randn(4, 2, 3)
+h = forward(c, f, i, g)
+dc, df, di, dg = backward(c, f, i, g, np.random.randn(2, 3), h)
+"""
+
+
+def verdict(folder: Path, code: str, example: str) -> str:
+    path = folder / "code.py"
+    path.write_text(code)
+    return check_source(read(path), example, seconds=1.0).verdict
+
+
+@pytest.mark.parametrize(("scale", "wanted"), [(1.0, "right"), (60.0, "cannot tell")])
+def test_labels_that_the_code_makes_stand_and_a_wide_clip_is_no_fault(
+    tmp_path: Path, scale: float, wanted: str
+) -> None:
+    assert verdict(tmp_path, WORDS, EXAMPLE.format(scale=scale)) == wanted
+
+
+def test_a_states_gradient_that_is_that_of_another_value_is_wrong(tmp_path: Path) -> None:
+    assert verdict(tmp_path, CELL, CELL_EXAMPLE) == "right"
+    assert verdict(tmp_path, changed(("return d * f,", "return d * i,"), code=CELL), CELL_EXAMPLE) == "wrong"
+
+
+def test_a_run_of_too_many_values_is_told_at_once(tmp_path: Path) -> None:
+    code = "def back(x):\n    for k in range(10**9):\n        x = x + k * x\n    return x\n"
+    with pytest.raises(ExampleError, match="too much to be followed"):
+        verdict(tmp_path, code, "g = back(np.random.randn(3))")
