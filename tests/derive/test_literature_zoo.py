@@ -22,6 +22,7 @@ STATES: dict[str, Any] = {
     "clockwork.k": lambda rng, shape: rng.integers(0, 5, shape).astype(float),
     "rwkv.b": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "lsnn.z": lambda rng, shape: rng.integers(0, 2, shape).astype(float),
+    "slstm-heads.n": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "linear-attention.z": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "skip-lstm.u": lambda rng, shape: rng.uniform(0.1, 0.9, shape),
 }
@@ -34,7 +35,7 @@ def test_each_paper_has_a_step() -> None:
 
 def sizes(cell: EquationCell) -> tuple[int, int]:
     """Return D and H: where the equations read x itself, they are one."""
-    H = 8 if cell.equations.heads > 1 else 5
+    H = 8 if cell.equations.heads > 1 or cell.maps else 5
     return H if "x" in cell.given else D, H
 
 
@@ -68,7 +69,7 @@ class Affine:
         self._W = cut(at["W"], cell.from_x)
         self._b = cut(at["b"], cell.from_x) if cell.bias else {}
         self._U: dict[str, Any] = {}
-        for p in columns.products:
+        for p in () if cell.maps else columns.products:  # else a step makes the matrix
             self._U |= cut(at[p.matrix][:, p.own], p.part.gates)
         self._given = {n: at[n] for n in cell.given if n != "x"}
 

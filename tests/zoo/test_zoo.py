@@ -4,10 +4,8 @@ The forward is held against plain loops written here from the papers, gate by ga
 complex step, element by element.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np

@@ -72,11 +72,6 @@ def lsnn(A: Any, p: Any, z: Any, v: Any, b: Any) -> Any:
     return Spike.apply((v - size) / size), v, b
 
 
-def clockwork(A: Any, p: Any, h: Any, k: Any) -> Any:
-    now = torch.remainder(k, torch.clamp(torch.floor(p["period"]), min=1)) == 0
-    return torch.where(now, tanh(A("h", h)), h), k + 1
-
-
 STEPS = {
     name.replace("_", "-"): step
     for name, step in list(globals().items())

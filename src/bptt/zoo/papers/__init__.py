@@ -1,14 +1,17 @@
 """Cells of the literature beyond the zoo's first: each is its equations, and the paper they come from.
 
-:mod:`~bptt.zoo.papers.gated` has the kin of LSTM and GRU, :mod:`~bptt.zoo.papers.scans` what is linear in its
-states, :mod:`~bptt.zoo.papers.dynamics` differential equations, oscillators and spikes.
+:mod:`~bptt.zoo.papers.gated` has the kin of LSTM and GRU, :mod:`~bptt.zoo.papers.scans` what is linear in
+its states, :mod:`~bptt.zoo.papers.chains` several products in a step, :mod:`~bptt.zoo.papers.units` what
+goes over units, :mod:`~bptt.zoo.papers.memories` matrices as states, :mod:`~bptt.zoo.papers.dynamics`
+differential equations, oscillators and spikes, :mod:`~bptt.zoo.papers.mapped` matrices of a form,
+:mod:`~bptt.zoo.papers.inputs` what reads x itself or the time.
 """
 
 from types import ModuleType
 
 from bptt.derive import EquationCell
 from bptt.zoo.equations import ZOO
-from bptt.zoo.papers import chains, dynamics, gated, inputs, memories, scans, units
+from bptt.zoo.papers import chains, dynamics, gated, inputs, mapped, memories, scans, units
 
 
 def _cells(module: ModuleType) -> dict[str, EquationCell]:
@@ -24,6 +27,7 @@ GROUPS: dict[str, dict[str, EquationCell]] = {
     "Over all units: normalised, in an order, or skipping steps together.": _cells(units),
     "Matrices as memories, for long sequences: what is written is found again by a key.": _cells(memories),
     "Differential equations, oscillators, spikes and clocks, for signals and times.": (_cells(dynamics)),
+    "Matrices of a form, so that what is kept neither grows nor fades, or heads stay apart.": _cells(mapped),
     "What reads x itself, where D = H, or is told the time t.": _cells(inputs),
 }
 """Cells by name, under what they are and are for."""

@@ -1,11 +1,8 @@
 # mypy: ignore-errors
-"""Differential equations taken in steps, oscillators, spikes, and units that keep a time of their own."""
-
-import numpy as np
+"""Differential equations taken in steps, oscillators, and spikes."""
 
 from bptt.derive import cell
-from bptt.derive.functions import floor, max, mod, sigmoid, surrogate, tanh, where
-from bptt.types import Array, Generator
+from bptt.derive.functions import max, sigmoid, surrogate, tanh, where
 
 
 @cell(state="h", operand={"a_h": "r"}, params={"tau": 1.0})
@@ -92,16 +89,3 @@ def lsnn(a_i, z, v, b, alpha=0.95, rho=0.995, beta=1.8, threshold=1.0):
     v = alpha * v + (1 - alpha) * a_i - z * size
     z = spike((v - size) / size)
     return z, v, b
-
-
-def octaves(rng: Generator, H: int) -> dict[str, Array]:
-    """Return periods 1, 2, 4, ..., 64 of seven groups of units."""
-    return {"period": 2.0 ** (np.arange(H) * 7 // H)}
-
-
-@cell(state="h k", params={"period": (1, 8)}, init=octaves)
-def clockwork(a_h, h, k, period):
-    """Koutnik et al. 2014: groups of units that move each in its period; U is dense here."""
-    h = where(mod(k, max(floor(period), 1)) < 0.5, tanh(a_h), h)
-    k = k + 1
-    return h, k

@@ -1,0 +1,72 @@
+# mypy: ignore-errors
+"""Cells whose matrices are made of what is learnt: antisymmetric, orthogonal, in blocks (see bptt.maps)."""
+
+import numpy as np
+
+from bptt.derive import cell
+from bptt.derive.functions import exp, floor, max, mod, sigmoid, sign, softplus, tanh, where
+from bptt.types import Array, Generator
+
+
+@cell(state="h", maps={"a_h": "antisymmetric(0.01)"})
+def antisymmetric_rnn(a_h, h, step=0.1):
+    """Chang et al. 2019: the AntisymmetricRNN, a differential equation that neither grows nor fades."""
+    h = h + step * tanh(a_h)
+    return h
+
+
+@cell(state="h", maps={"a_h": "antisymmetric(0.01)", "a_z": "a_h"})
+def antisymmetric_gated(a_h, a_z, h, step=0.1):
+    """Chang et al. 2019: the AntisymmetricRNN with a gate, which shares its matrix."""
+    h = h + step * sigmoid(a_z) * tanh(a_h)
+    return h
+
+
+@cell(state="h", maps={"u_A a_W": "lipschitz(0.75, 0.001)"})
+def lipschitz_rnn(u_A, a_W, h, step=0.1):
+    """Erichson et al. 2021: the Lipschitz RNN, a linear and a bounded part."""
+    h = h + step * (u_A + tanh(a_W))
+    return h
+
+
+@cell(state="h", maps={"a_h": "orthogonal"}, params="bias", bias=False)
+def exp_rnn(a_h, bias):
+    """Lezcano-Casado and Martinez-Rubio 2019: the exponential of an antisymmetric matrix, by modReLU."""
+    size = abs(a_h) + bias
+    h = where(size > 0, sign(a_h) * size, 0)
+    return h
+
+
+@cell(state="h", maps={"a_h": "cayley(0.5)"}, params="bias", bias=False)
+def sco_rnn(a_h, bias):
+    """Helfrich, Willmott and Ye 2018: the scaled Cayley transform, half of it minus ones, by modReLU."""
+    size = abs(a_h) + bias
+    h = where(size > 0, sign(a_h) * size, 0)
+    return h
+
+
+@cell(state="h c n m", maps={"a_i a_f a_o a_z": "heads(4)"})
+def slstm_heads(a_i, a_f, a_o, a_z, c, n, m):
+    """Beck et al. 2024 (xLSTM): the sLSTM with four heads, which do not read each other."""
+    log_f = -softplus(-a_f)
+    m_prev = m
+    m = max(log_f + m_prev, a_i)
+    i = exp(a_i - m)
+    f = exp(log_f + m_prev - m)
+    c = f * c + i * tanh(a_z)
+    n = f * n + i
+    h = sigmoid(a_o) * c / n
+    return h, c, n, m
+
+
+def octaves(rng: Generator, H: int) -> dict[str, Array]:
+    """Return periods 1, 2, 4, 8 of four groups of units."""
+    return {"period": 2.0 ** (np.arange(H) * 4 // H)}
+
+
+@cell(state="h k", params={"period": (1, 8)}, init=octaves, maps={"a_h": 'masked("lower(4)")'})
+def clockwork(a_h, h, k, period):
+    """Koutnik et al. 2014: groups of units that move each in its period, and read those as slow or slower."""
+    h = where(mod(k, max(floor(period), 1)) < 0.5, tanh(a_h), h)
+    k = k + 1
+    return h, k

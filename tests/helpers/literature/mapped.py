@@ -1,0 +1,63 @@
+"""Cells whose matrices are made: each matrix from what is learnt, by PyTorch."""
+
+from typing import Any
+
+import torch
+from torch import sigmoid, tanh
+from torch.nn.functional import logsigmoid
+
+
+def skew(M: Any) -> Any:
+    return M - M.T
+
+
+def antisymmetric_rnn(A: Any, p: Any, h: Any) -> Any:
+    U = skew(p["U.a_h.M"]) - 0.01 * torch.eye(h.shape[-1], dtype=h.dtype)
+    return (h + 0.1 * tanh(A("h") + h @ U),)
+
+
+def antisymmetric_gated(A: Any, p: Any, h: Any) -> Any:
+    U = skew(p["U.a_h.M"]) - 0.01 * torch.eye(h.shape[-1], dtype=h.dtype)
+    return (h + 0.1 * sigmoid(A("z") + h @ U) * tanh(A("h") + h @ U),)
+
+
+def lipschitz_rnn(A: Any, p: Any, h: Any) -> Any:
+    def made(M: Any) -> Any:
+        return 0.25 * (M + M.T) + 0.75 * (M - M.T) - 0.001 * torch.eye(h.shape[-1], dtype=h.dtype)
+
+    return (h + 0.1 * (h @ made(p["U.u_A.M"]) + tanh(A("W") + h @ made(p["U.a_W.M"]))),)
+
+
+def mod_relu(a: Any, bias: Any) -> Any:
+    return torch.sign(a) * torch.relu(a.abs() + bias)
+
+
+def exp_rnn(A: Any, p: Any, h: Any) -> Any:
+    return (mod_relu(A("h") + h @ torch.linalg.matrix_exp(skew(p["U.a_h.M"])), p["bias"]),)
+
+
+def sco_rnn(A: Any, p: Any, h: Any) -> Any:
+    S, one = skew(p["U.a_h.M"]), torch.eye(h.shape[-1], dtype=h.dtype)
+    signs = torch.ones(h.shape[-1], dtype=h.dtype)
+    signs[h.shape[-1] // 2 :] = -1
+    return (mod_relu(A("h") + h @ torch.linalg.inv(one + S) @ (one - S) @ torch.diag(signs), p["bias"]),)
+
+
+def slstm_heads(A: Any, p: Any, h: Any, c: Any, n: Any, m: Any) -> Any:
+    """The sLSTM without its stabiliser, which changes nothing but the sizes of c and n."""
+    i, f, o, z = (A(g) + h @ torch.block_diag(*p[f"U.a_{g}.B"]) for g in "ifoz")
+    c, n = c * torch.exp(m), n * torch.exp(m)
+    c, n = sigmoid(f) * c + torch.exp(i) * tanh(z), sigmoid(f) * n + torch.exp(i)
+    m = torch.maximum(logsigmoid(f) + m, i)
+    return sigmoid(o) * c / n, c * torch.exp(-m), n * torch.exp(-m), m
+
+
+def clockwork(A: Any, p: Any, h: Any, k: Any) -> Any:
+    group = torch.arange(h.shape[-1]) * 4 // h.shape[-1]
+    U = p["U.a_h.M"] * (group[:, None] >= group)
+    now = torch.remainder(k, torch.clamp(torch.floor(p["period"]), min=1)) == 0
+    return torch.where(now, tanh(A("h") + h @ U), h), k + 1
+
+
+NAMES = "antisymmetric-rnn antisymmetric-gated lipschitz-rnn exp-rnn sco-rnn slstm-heads clockwork"
+STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}
