@@ -182,6 +182,7 @@ def _reverse(
             expr = seen.get(total, expr)  # a sum that has a name is written by its name
             if name not in last:
                 seen.setdefault(total, whole[name])
+        axes.made[f"d{name}"] = axes.of(expr)
         lines.append(Line(f"d{name}", expr, tuple(sorted(set(numbers.get(name, ())), reverse=True))))
 
     def add(name: str, term: Expr, number: int) -> None:
@@ -220,6 +221,7 @@ class _Known:
 
     def __init__(self, eq: Equations) -> None:
         self.elementwise, self.axes = eq.is_elementwise, eq.axes
+        self.made: dict[str, Axes] = {}  # of gradients, which may have fewer than what they are at
 
     def are_those_in(self, s: Statement, name: str) -> bool:
         """Return whether a value has the axes of a statement's argument, and so of the gradient there."""
@@ -231,10 +233,12 @@ class _Known:
         """Return the gradient at what a statement's function gives, of that at its value."""
         if self.elementwise:
             return dy
-        for axis in self._missing(self.axes[s.name] - axes_of(s.expr, self.axes)):  # it was broadcast
-            dy = self._sum(dy, axis)
         kind, _, axis = (s.function or "").partition("_")
-        if s.function not in OVER or kind not in ("cumsum", "backsum"):
+        if s.function not in OVER:
+            return dy
+        for other in self._missing(self.axes[s.name] - axes_of(s.expr, self.axes)):  # it was broadcast
+            dy = self._sum(dy, other)
+        if kind not in ("cumsum", "backsum"):
             return dy
         whole = dy if axis in self.of(dy) else Mul(dy, Symbol(f"ones_{axis}"))
         return function(f"{'backsum' if kind == 'cumsum' else 'cumsum'}_{axis}")(whole)
@@ -243,7 +247,10 @@ class _Known:
         """Return what a statement adds to the gradient at a name: a sum over the axes that the name lacks."""
         if self.elementwise or term == 0:
             return term
-        for axis in self._missing(inside(s.expr, self.axes) - self.axes[name]):
+        over = inside(s.expr, self.axes)
+        if s.function not in OVER:
+            over |= self.axes[s.name]  # a state's value may be broadcast
+        for axis in self._missing(over - self.axes[name]):
             term = self._sum(term, axis)
         return term
 
@@ -254,6 +261,8 @@ class _Known:
 
     def of(self, e: Expr) -> Axes:
         """Return the axes of an expression of gradients."""
+        if e.is_Symbol and e.name in self.made:
+            return self.made[e.name]
         if e.is_Symbol:
             return self.axes.get(e.name, self.axes.get(_at(e.name), ONES.get(e.name, frozenset())))
         return result(type(e).__name__, frozenset[str]().union(*map(self.of, e.args)))

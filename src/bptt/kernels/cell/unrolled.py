@@ -205,7 +205,8 @@ class KernelRun:
         arrays |= {f"dgiven.{p}": memory.empty((rows.total, cell.width(p, H)), dtype) for p in cell.inputs}
         sums = {f"d{name}": memory.empty(params[name].shape, dtype) for name in matrices if name != "W"}
         if not tokens:
-            arrays |= {"x": self._x, "dx": memory.empty((rows.total, sweep.D), dtype)}
+            made = memory.empty if cell.from_x else zeros  # where no product writes it
+            arrays |= {"x": self._x, "dx": made((rows.total, sweep.D), dtype)}
             sums["dW"] = memory.empty(params["W"].shape, dtype)
         sums |= {f"d{name}": zeros(len(params[name]), dtype) for name in ("b", "b_h") if name in params}
         # each row of da is in one row of dW where tokens choose them, and these are fewer
