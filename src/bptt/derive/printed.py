@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from bptt.derive import exact
+from bptt.derive import as_if_jax, exact
 from bptt.derive.as_if_torch import Steps, namespace
+from bptt.derive.as_jax import function_name
 from bptt.derive.as_torch import class_name
 from bptt.derive.blocks import Page
 from bptt.derive.functions import NAMESPACE
@@ -148,6 +149,22 @@ def prove_function(text: str, page: Page, cell: "EquationCell") -> Proof:
     proof = _prove(cell, page.whole, made, (False,))
     _prove_in_torch(text, page)
     return proof
+
+
+def prove_vjp(text: str, page: Page, cell: "EquationCell") -> Proof:
+    """Run the text of a jax.custom_vjp as :func:`prove_module` does: in NumPy under JAX's names."""
+    name = function_name(cell.name)
+    source = text.replace("\nimport jax\nimport jax.numpy as jnp\n", "\n\n", 1)
+
+    def made(exactly: bool, end: bool) -> Program:
+        names: Arrays = {"__name__": "printed"}
+        names["jax"] = as_if_jax.namespace(exact.NAMESPACE if exactly else NAMESPACE)
+        names["jnp"] = names["jax"].numpy
+        exec(compile(source, f"<the step of {cell.name}>", "exec"), names)
+        function = as_if_jax.Function(names[f"{name}_forward"], names[f"{name}_backward"])
+        return Steps(page.whole, function)
+
+    return _prove(cell, page.whole, made, (False,))
 
 
 def _prove_in_torch(text: str, page: Page) -> None:

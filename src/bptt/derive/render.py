@@ -35,10 +35,11 @@ def page(cell: Cell, format: str = "text") -> str:
     ----------
     cell : EquationCell
         A cell made of equations, as :func:`bptt.zoo.load` returns it.
-    format : "text", "latex", "markdown", "html", "numpy" or "torch"
+    format : "text", "latex", "markdown", "html", "numpy", "torch" or "jax"
         Unicode for a terminal; a complete LaTeX document; Markdown with LaTeX in it; one HTML file that
         needs no network; a module of plain NumPy, or one of PyTorch with the step as a
-        torch.autograd.Function, each of which checks itself when it is run.
+        torch.autograd.Function, or of JAX with it as a jax.custom_vjp, each of which checks itself when it
+        is run.
 
     Raises
     ------
@@ -57,11 +58,12 @@ def page(cell: Cell, format: str = "text") -> str:
         raise ConfigError(f"a derivation is of a cell made of equations (see bptt.cell), got {cell!r}")
 
     from bptt.derive.describe import describe
-    from bptt.derive.printed import prove_function, prove_module
+    from bptt.derive.printed import prove_function, prove_module, prove_vjp
 
     made = describe(cell)
     where = FORMATS[format]
     text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
-    if format in ("numpy", "torch"):  # a program is run as it is handed out
-        (prove_module if format == "numpy" else prove_function)(text, made, cell.plain)
+    programs = {"numpy": prove_module, "torch": prove_function, "jax": prove_vjp}
+    if format in programs:  # which are run as they are handed out
+        programs[format](text, made, cell.plain)
     return text
