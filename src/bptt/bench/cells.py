@@ -11,7 +11,7 @@ from bptt.bench.contenders import CONTENDERS
 from bptt.bench.rounds import Say, Times, measure
 from bptt.bench.settings import Setting
 from bptt.cells import Cell
-from bptt.errors import ShapeError
+from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import reason_against
 from bptt.layer.shapes import layer_shapes
 from bptt.types import BiasCount, Shapes
@@ -77,10 +77,12 @@ def known(names: Iterable[str], setting: Setting) -> tuple[list[Entry], list[str
     """Return what is known of cells before they are measured, and why some cannot be so large."""
     found, unfit = [], []
     for name in names:
+        get(name)  # one that is not there is told
         try:
             found.append(entry(name, setting))
-        except ShapeError as error:
-            unfit.append(str(error))
+        except (ConfigError, ShapeError) as error:
+            says = str(error)  # a map's says nothing of the cell
+            unfit.append(says if says.startswith(f"{name}: ") else f"{name}: {says}")
     return found, unfit
 
 

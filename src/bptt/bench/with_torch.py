@@ -126,7 +126,7 @@ class _Loop:
 
         kinds = len(self._cell.states)
         zeros = [x.new_zeros(self._H)] * kinds
-        first = [f for layer in self._layers for f in starts(self._cell, layer, x) or zeros]
+        first = [f for layer in self._layers for f in starts(self._cell, layer, x, self._H) or zeros]
         state = state or tuple(f.expand(x.shape[1], -1) for f in first)
         after: tuple[Any, ...] = ()
         for k, layer in enumerate(self._layers):

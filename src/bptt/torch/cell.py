@@ -1,6 +1,6 @@
 """Any recurrent cell as a layer of PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,14 +150,22 @@ class Cell(Recurrent):
             named = self._matrices[k](named) if kept is None else kept[k]
         return tuple(named), [*named.values()]
 
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
+    def forward(
+        self,
+        input: Any,
+        hx: Any = None,
+        mask: Tensor | None = None,
+        resets: Tensor | None = None,
+        return_states: bool = False,
+        inputs: Mapping[str, Tensor] | None = None,
+    ) -> Any:
         """Run over a sequence, as every layer here does; maps are made once."""
         if not self.given.maps or torch.compiler.is_compiling():
-            return super().forward(*args, **kwargs)
+            return super().forward(input, hx, mask, resets, return_states, inputs)
         each = [dict(zip(*self.layer_params(k), strict=True)) for k in range(len(self._names))]
         self.__dict__["_made"] = each
         try:
-            return super().forward(*args, **kwargs)
+            return super().forward(input, hx, mask, resets, return_states, inputs)
         finally:
             del self.__dict__["_made"]
 

@@ -33,7 +33,7 @@ def run(
         a_x = a_x + named["b"]
     if how.batch_sizes is not None:
         return _packed(how, a_x, states, named)
-    T, first = x.shape[0], starts(how.cell, named, x)
+    T, first = x.shape[0], starts(how.cell, named, x, how.cell.hidden(named))
     if mask is not None:
         beside = {name: t.masked_fill(~mask.unsqueeze(-1), 0) for name, t in beside.items()}
     each = {**beside, "x": x} if "x" in how.cell.inputs else beside
@@ -95,11 +95,12 @@ def begun(states: Sequence[Tensor], where: Tensor, first: Sequence[Tensor]) -> t
     return tuple(torch.where(where[:, None], f, s) for s, f in zip(states, first, strict=True))
 
 
-def starts(cell: Cell, named: Mapping[str, Tensor], like: Tensor) -> list[Tensor]:
+def starts(cell: Cell, named: Mapping[str, Tensor], like: Tensor, H: int) -> list[Tensor]:
     """Return where each state starts, (H,) in the dtype of `like`; none where all start at zero."""
-    if not cell.starts and not any(name.startswith("start.") for name in named):
+    # its length: what is empty is not false to PyTorch's compiler
+    if len(cell.starts) == 0 and not any(name.startswith("start.") for name in named):
         return []
-    H, dtype = cell.hidden(named), like.dtype
+    dtype = like.dtype
     wide = dtype if dtype == torch.float64 else torch.float32  # which has room for what half has not
     return [
         named[f"start.{s}"].to(dtype)

@@ -304,7 +304,7 @@ class Recurrent(torch.nn.Module):
                     params = [p.float() for p in params]
                 how = How(self.cell, names, self.by_rows, k % ways == 1, sizes, all_states)
                 own = [s if s is None or ways * self.num_layers == 1 else s[k : k + 1] for s in states]
-                first = loop.starts(self.cell, dict(zip(names, params, strict=True)), x)
+                first = loop.starts(self.cell, dict(zip(names, params, strict=True)), x, self.hidden_size)
                 own = [f.expand(1, N, -1) for f in first] if first and own[0] is None else own
                 if reason is None:
                     found = list(operator.run(how, precision, x, mask, resets, own, params, N, batch_sizes))
