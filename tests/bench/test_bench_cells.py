@@ -62,7 +62,11 @@ def test_all_that_there_are_is_the_default(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(room, "measured", none)
     found = bench_cells(TINY, seconds=0.01)
-    heads = [name for name, cell in EVERY.items() if cell.equations.heads == 4 or name == "slstm-heads"]
+    heads = [
+        name
+        for name, cell in EVERY.items()
+        if cell.equations.heads == 4 or name in ("slstm-heads", "clockwork")
+    ]
     assert asked == [name for name in EVERY if name not in heads]
     assert [note.split(":")[0] for note in found.notes] == heads  # whose units are no sixes
 

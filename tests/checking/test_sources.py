@@ -57,7 +57,7 @@ def loop(lines: Sequence[str], first: str, last: str) -> str:
     return indent("\n".join([lines[start], *(INDENT + line for line in lines[start + 1 : stop + 1])]), INDENT)
 
 
-def judged(folder: Path, code: str, example: str, seconds: float = 30) -> Report:
+def judged(folder: Path, code: str, example: str, seconds: float = 90) -> Report:
     path = folder / "code.py"
     path.write_text(dedent(code), encoding="utf-8")
     return check_source(read(path), example, seconds=seconds)

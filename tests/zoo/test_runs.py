@@ -263,7 +263,7 @@ def test_what_is_no_cell_and_what_python_calls_one() -> None:
 def test_zoneout_of_a_matrix_is_refused() -> None:
     with pytest.raises(
         ConfigError,
-        match="zoneout is written into equations of one number .* those of mlstm have values",
+        match=r"zoneout is written into equations of one number .* those of mlstm have values",
     ):
         Model(inputs=3, outputs=3, hidden=8, cell="mlstm", zoneout=0.1)
 
