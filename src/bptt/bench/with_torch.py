@@ -125,7 +125,7 @@ class _Loop:
         from bptt.torch.loop import starts
 
         kinds = len(self._cell.states)
-        zeros = [x.new_zeros(self._H)] * kinds
+        zeros = [x.new_zeros(self._cell.width(s, self._H)) for s in self._cell.states]
         first = [f for layer in self._layers for f in starts(self._cell, layer, x, self._H) or zeros]
         state = state or tuple(f.expand(x.shape[1], -1) for f in first)
         after: tuple[Any, ...] = ()
