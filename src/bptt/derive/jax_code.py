@@ -45,7 +45,8 @@ class JaxCode(ast.NodeTransformer):
             keyword.arg = _KEYWORDS.get(keyword.arg or "", keyword.arg)
         if called.startswith("torch."):
             return self._function(called.removeprefix("torch."), node)
-        assert isinstance(node.func, ast.Attribute)
+        if not isinstance(node.func, ast.Attribute):
+            return node  # as int(...)
         a, rest = node.func.value, node.args
         match node.func.attr:
             case "to" | "clone":
