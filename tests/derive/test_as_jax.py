@@ -15,7 +15,13 @@ from bptt.derive.printed import prove_vjp
 from bptt.derive.proof import ProofError
 from shaped_cells import CELLS
 
-STEPS = [*(bptt.zoo.load(name) for name in ("rnn", "gru-cho", "lstm-peephole", "deltanet")), *CELLS]
+STEPS = [
+    *(
+        bptt.zoo.load(name)
+        for name in ("rnn", "gru-cho", "lstm-peephole", "deltanet", "lstm-detached", "lstm-mogrifier")
+    ),
+    *CELLS,
+]
 
 
 @pytest.mark.parametrize("cell", STEPS, ids=lambda cell: cell.name)

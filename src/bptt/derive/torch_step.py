@@ -129,7 +129,8 @@ class TorchStep(TorchNames):
         """Return the lines of a Function's backward."""
         saved, again, lines = self._saved()
         unpacked = f"{', '.join(saved)}{',' * (len(saved) == 1)} = ctx.saved_tensors"
-        code = [unpacked, *self._split(self.before if self.axes.plain else self.incoming)]
+        there = [n for n in self.before if n in saved] if self.axes.plain else []
+        code = [unpacked, *self._split([*there, *self.incoming])]
         if self.axes.deep:
             code += map(self.axes.unflattened, self.eq.states, self.incoming)
         body = [f"{self.called(s.name)} = {self._back.written(s)}  # ({s.number}) again" for s in again]
@@ -140,6 +141,8 @@ class TorchStep(TorchNames):
                 body.append(f"{name} = torch.cat([{parts}], dim=-1)")
         grads = {self.called(n): self.axes.flattened(f"d{n}") for n in self.reached.gradients}
         for line in self.whole.products:
+            if line.name == f"d{self.x}" and not self.from_x:  # the equations alone read it
+                body.append(self._line(line))
             if line.name == f"d{self.whole.h}_prev":
                 body.append(self._to_h(line))
                 grads[self.h] = self.axes.flattened(line.name)
