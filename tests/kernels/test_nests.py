@@ -13,11 +13,12 @@ from llvmlite import ir
 from sympy import Symbol
 
 from bptt.derive.algebra import function
+from bptt.derive.axes import Axes
 from bptt.derive.backward import Line
 from bptt.kernels.llvm import jit, nests
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.llvm.loops import i64, pointer
-from bptt.kernels.llvm.stages import ORDER, Axes, Stages, Write, stages
+from bptt.kernels.llvm.stages import ORDER, Stages, Write, stages
 from bptt.kernels.llvm.vector import Vector
 from bptt.types import Generator
 from machine_code import TARGETS, narrow

@@ -2,7 +2,6 @@
 
 import textwrap
 
-from bptt.derive.as_torch import class_name
 from bptt.derive.blocks import Page
 from bptt.derive.exact import DIGITS
 from bptt.derive.jax_code import JaxCode
@@ -30,7 +29,7 @@ def function_name(cell: str) -> str:
 def module(page: Page) -> str:
     """Return the module's text."""
     name = function_name(page.whole.equations.name)
-    it = TorchStep(page.whole, (name, f"{name}_forward", f"{name}_backward", class_name(name), *OWN))
+    it = TorchStep(page.whole, (name, f"{name}_forward", f"{name}_backward", *OWN))
     line = JaxCode().line
     given, states, arrays = (", ".join(names) for names in (it.given, it.states, it.arrays))
     forward = [line(x) for x in it.forward() if "under autocast" not in x and not x.startswith("return ")]

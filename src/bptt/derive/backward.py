@@ -92,11 +92,6 @@ class Derivation:
         return tuple(_pass(eq, eq.ancestors((q,)), {q: f"d{q}"}) for q in eq.operands)
 
     @property
-    def operand(self) -> Pass | None:
-        """The operand's pass, where there is one and no more."""
-        return self.operands[0] if len(self.operands) == 1 else None
-
-    @property
     def passes(self) -> dict[tuple[str, str], Pass]:
         """What is computed at a step, by the names of its forward and its backward in code."""
         operands = {(f"operand_{k}", f"operand_{k}_backward"): p for k, p in enumerate(self.operands)}

@@ -5,7 +5,7 @@ unit. A product feeds some of the gates: for most cells all of them, for a GRU n
 :mod:`bptt.cells.base`). `Part` adds a product to its gates' columns and takes the gradient at them.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -85,23 +85,3 @@ class Columns(NamedTuple):
             ends[matrix] = start + part.width
             products.append(Product(operand, matrix, slice(start, ends[matrix]), part))
         return cls(Part(cell, cell.from_x, H), tuple(products), Part(cell, cell.from_h + cell.from_q, H))
-
-    @property
-    def h(self) -> Part:
-        """The columns fed by h U."""
-        return self.products[0].part
-
-    @property
-    def q(self) -> Part:
-        """The columns fed by q U, where there is one operand at most."""
-        return self.products[1].part if self.products[1:] else Part(_NONE, (), 0)
-
-
-class _None:
-    gates = ()
-
-    def columns(self, H: int) -> dict[str, slice]:
-        return {}
-
-
-_NONE: Any = _None()

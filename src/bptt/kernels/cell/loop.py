@@ -7,6 +7,7 @@ from functools import reduce
 from llvmlite import ir
 from sympy import Symbol
 
+from bptt.derive.axes import Axes
 from bptt.derive.backward import Line
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.cell.slots import Slots, counts
@@ -14,7 +15,7 @@ from bptt.kernels.llvm import nests
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm, Product
 from bptt.kernels.llvm.loops import i8, i64, over_vectors, pointer
-from bptt.kernels.llvm.stages import ORDER, Axes, Write, stages
+from bptt.kernels.llvm.stages import ORDER, Write, stages
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime.serving import work
 

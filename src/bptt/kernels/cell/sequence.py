@@ -16,6 +16,7 @@ from functools import partial
 from llvmlite import ir
 from sympy import Add, Integer, Symbol
 
+from bptt.derive.axes import Axes
 from bptt.derive.backward import Line, Pass
 from bptt.derive.proof import prove
 from bptt.kernels.cell.interface import Interface
@@ -24,7 +25,7 @@ from bptt.kernels.cell.slots import Slots, counts
 from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.loops import count_loop, i64
-from bptt.kernels.llvm.stages import Axes, Write
+from bptt.kernels.llvm.stages import Write
 from bptt.kernels.llvm.vector import Value
 
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 
+from bptt.derive.axes import Axes
 from bptt.derive.backward import Derivation
 from bptt.kernels.cell.interface import kinds
-from bptt.kernels.llvm.stages import Axes
 
 
 class Slots:

@@ -13,9 +13,10 @@ from math import inf
 from llvmlite import ir
 
 from bptt.derive.algebra import Expr
+from bptt.derive.axes import ONES, SIZES, Axes
 from bptt.kernels.llvm import pointwise
 from bptt.kernels.llvm.loops import count_loop, i32, i64
-from bptt.kernels.llvm.stages import ONES, ORDER, SIZES, Axes, Nest, Op, Stages
+from bptt.kernels.llvm.stages import ORDER, Nest, Op, Stages
 from bptt.kernels.llvm.vector import Value, Vector
 
 _ALL = "all"

@@ -12,15 +12,12 @@ from dataclasses import dataclass, field, replace
 from sympy import Mul, Symbol
 
 from bptt.derive.algebra import Expr, product_of
+from bptt.derive.axes import ONES, PLACES, SIZES, Axes
 from bptt.derive.backward import Line
 
-Axes = frozenset[str]
-
-ORDER = ("head", "unit", "key")
+ORDER = tuple(PLACES)
 """The axes, as arrays lie in memory."""
 
-SIZES = {f"size_{axis}": axis for axis in ORDER}
-ONES = {f"ones_{axis}": frozenset({axis}) for axis in ORDER}
 _OVER = {f"{how}_{axis}": (how, axis) for how in ("sum", "max", "cumsum", "backsum") for axis in ORDER}
 
 
