@@ -233,7 +233,7 @@ class _Known:
             return dy
         for other in self._missing(self.axes[s.name] - axes_of(s.expr, self.axes)):  # it was broadcast
             dy = self._sum(dy, other)
-        if kind == "max":  # those that are the largest share it: a value that is broadcast is there many times
+        if kind == "max":  # the largest share it: a value that is broadcast is there many times
             largest = function("where")(Symbol(s.name) - Symbol(s.reads[0]), Integer(0), Integer(1))
             return dy / function(f"sum_{axis}")(largest)
         if kind not in ("cumsum", "backsum"):

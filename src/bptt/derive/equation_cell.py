@@ -76,6 +76,9 @@ class EquationCell(Cell):
         self.more = equations.more
         own = equations.axes
         self._matrices = {q: f"U_{q}" for q in equations.operands if own[q] != own[self.states[0]]}
+        if not self._seen and any("unit" in a for a in own.values()):
+            says = "nothing that is learnt or given has units, so that none says how many there are"
+            raise EquationError(f"{self.name}: {says}: let the output, a gate or a parameter have some")
         self._init = init
         self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H
         self._numbers: Mapping[str, Any] = NAMESPACE
@@ -144,10 +147,27 @@ class EquationCell(Cell):
         return self._matrices.get(operand, "U")
 
     def hidden(self, params: Mapping[str, Array]) -> int:
-        eq = self.equations
-        if eq.axes[eq.states[0]] == axes.UNIT:
-            return len(params["U"])
-        return eq.hidden([g for g in eq.gates if g[0] in "ax"], params["W"].shape[-1])
+        names, array, at = next((seen for seen in self._seen if seen[1] in params), ([], "", 0))
+        if not array:
+            return self.heads
+        if self.equations.is_elementwise:
+            return params[array].shape[at] // len(names)
+        return self.equations.hidden([self._named.get(n, n) for n in names], params[array].shape[at])
+
+    @cached_property
+    def _seen(self) -> list[tuple[list[str], str, int]]:
+        """By which values, along which axis of which array it is seen how many units there are."""
+        output, mapped = self.states[0], {n.replace(".a_", ".") for n in self.maps}
+        found = [([output], "U", 0), *(([q], self.matrix(q), 0) for q, _ in self.operands)]
+        fed = [("W", self.from_x), ("U", self.from_h)]
+        fed += [(self.matrix(q), gates) for q, gates in self.operands]
+        for matrix in dict(fed):  # of the columns without a map
+            gates = [g for name, some in fed for g in some if name == matrix]
+            kind = matrix[0]
+            left = [] if matrix in mapped else [g for g in gates if f"{kind}.{g}" not in mapped]
+            found.append((left, matrix, 1))
+        found += [([n], n, -1) for n in self.units if n not in self.scalars]
+        return [seen for seen in found if self.equations.grows(self._named.get(n, n) for n in seen[0])]
 
     def _at(self, H: int) -> dict[str, Any]:
         """Return the functions of a step of a layer with H units."""

@@ -23,7 +23,7 @@ _FORMS = {
     "product": "{} @ {}.T",
     "outer": "{}.T @ {}",
     "above": "({} > 0)",
-    "not_above": "({} <= 0)",
+    "not_above": "~({} > 0)",  # where u is nan, too: then where(u, v, w) is w
 }
 
 

@@ -169,7 +169,10 @@ def _points(eq: Equations, forward: Any, rng: Generator) -> Point:
     for _ in range(DRAWS):
         at = {n: rng.normal(size=(points, *eq.point(n))) for n in names}
         outputs, _ = forward(**at)
-        whole = (np.isfinite(o).reshape(len(o), -1).all(1) for o in map(np.atleast_1d, outputs))
+        # the logarithm of what is negative, as a condition, is a number to the complex step alone
+        beside, _ = forward(**{n: a.astype(complex) for n, a in at.items()})
+        same = (np.isfinite(o) & np.isclose(o, np.real(c)) for o, c in zip(outputs, beside, strict=True))
+        whole = (s.reshape(len(s), -1).all(1) for s in map(np.atleast_1d, same))
         real = np.logical_and.reduce([np.broadcast_to(w, (points,)) for w in whole])
         found.append({n: a[real] for n, a in at.items()})
         count += int(real.sum())
