@@ -150,9 +150,10 @@ class EquationCell(Cell):
         names, array, at = next((seen for seen in self._seen if seen[1] in params), ([], "", 0))
         if not array:
             return self.heads
+        total = int(params[array].shape[at])
         if self.equations.is_elementwise:
-            return params[array].shape[at] // len(names)
-        return self.equations.hidden([self._named.get(n, n) for n in names], params[array].shape[at])
+            return total // len(names)
+        return self.equations.hidden([self._named.get(n, n) for n in names], total)
 
     @cached_property
     def _seen(self) -> list[tuple[list[str], str, int]]:
@@ -183,7 +184,7 @@ class EquationCell(Cell):
 
     @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
-        H, dtype = self._units(a), np.result_type(a, *states)
+        H, dtype = self._units(a, states), np.result_type(a, *states)
         new, kept = self._at(H)["forward"](**self._arguments(a, states, H))
         # a state that is a constant, or a gate as it is, is an array of its own
         made = (self._flat(n, s, H, a.shape[:-1]) for n, s in zip(self.states, new, strict=True))
@@ -200,7 +201,7 @@ class EquationCell(Cell):
 
     @_silent
     def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:
-        H = self._units(a)
+        H = self._units(a, states)
         (q,), kept = self._at(H)[f"operand_{k}"](**self._arguments(a, states, H))
         return self._flat(self.operands[k][0], q, H, a.shape[:-1]), (kept, H)
 
@@ -256,11 +257,16 @@ class EquationCell(Cell):
             ) from None
         return _from_text, (self.plain.equations.text, self.name, self._init, dict(self.maps))
 
-    def _units(self, a: Array) -> int:
-        """Return H, of the pre-activations (·, G·H)."""
+    def _units(self, a: Array, states: States) -> int:
+        """Return H, of the pre-activations (·, G·H), or of states where no gate has units."""
         if self.equations.is_elementwise:
             return int(a.shape[-1]) // len(self.gates)
-        return self.equations.hidden(self._columns, a.shape[-1])
+        pairs = (
+            (self._columns, a),
+            *(([s], array) for s, array in zip(self.equations.before, states, strict=True)),
+        )
+        names, array = next((pair for pair in pairs if self.equations.grows(pair[0])), ([], a))
+        return self.equations.hidden(names, array.shape[-1]) if names else self.heads
 
     def _shaped(self, name: str, flat: Array, H: int) -> Array:
         """Return an array (·, width) with an axis for heads, units and keys, where values have such."""
