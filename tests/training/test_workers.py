@@ -1,4 +1,4 @@
-"""Workers: one sum whatever their number, what one does for all, and which of them is named when something is wrong."""
+"""Workers: one sum whatever their number, what one does for all, and who is named when something is wrong."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bptt.errors import ConfigError, DivergedError, RunError
+from bptt.training import engines
 from bptt.training import workers as processes
 from bptt.training.measure import StoppedError
 from bptt.training.workers import LostError, Workers, joined
@@ -169,8 +170,8 @@ def test_numbers_of_workers_and_what_they_speak_by(monkeypatch: pytest.MonkeyPat
         if size == "1":
             assert joined().size == 1
             continue
-        with pytest.raises(ConfigError, match="2 workers speak by mpi4py, .*: pip install mpi4py"):
+        with pytest.raises(ConfigError, match=r"2 workers speak by mpi4py, .*: pip install mpi4py"):
             joined()
     monkeypatch.setenv("BPTT_WAIT", "soon")
     with pytest.raises(ConfigError, match="BPTT_WAIT must be a whole number"):
-        processes.engines.waiting()
+        engines.waiting()
