@@ -1,11 +1,16 @@
 """What carries arrays between the processes of a run: PyTorch's gloo, or MPI, loaded when they are used."""
 
+import contextlib
 import os
+import threading
 from datetime import timedelta
 from typing import Protocol
 
 from bptt.errors import ConfigError, RunError
 from bptt.types import Array
+
+ASKING = 5.0
+"""Seconds in which what is kept for all must be told."""
 
 
 class Engine(Protocol):
@@ -31,7 +36,7 @@ class Gloo:
         import torch
         import torch.distributed as dist
 
-        self._dist, self._tensor = dist, torch.from_numpy
+        self._dist, self._tensor, self._answers = dist, torch.from_numpy, True
         self._store, self.rank, self.size = next(iter(dist.rendezvous("env://")))
         wait = timedelta(seconds=waiting())
         dist.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.size, timeout=wait)
@@ -44,11 +49,19 @@ class Gloo:
             work.wait()
 
     def first_to(self, what: str, value: str) -> str | None:
-        """Ask the store that torchrun keeps."""
-        try:
-            return bytes(self._store.compare_set(f"bptt/{what}", "", value)).decode()
-        except RuntimeError:  # who kept it has ended
-            return None
+        """Ask the store that torchrun keeps, which may not answer where the network is cut."""
+        found: list[str] = []
+
+        def ask() -> None:
+            with contextlib.suppress(RuntimeError):  # who kept it has ended
+                found.append(bytes(self._store.compare_set(f"bptt/{what}", "", value)).decode())
+
+        if self._answers:
+            thread = threading.Thread(target=ask, daemon=True)
+            thread.start()
+            thread.join(ASKING)
+            self._answers = bool(found)
+        return found[0] if found else None
 
     def close(self) -> None:
         """Close the connections."""

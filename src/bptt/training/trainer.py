@@ -178,7 +178,8 @@ class Trainer(Kept):
         try:
             yield from self._reports(should_stop)
         except LostError as error:
-            raise RunError(f"{error}; {divergence.kept(self.run, self._saved_at)}") from None
+            kept = divergence.kept(self.run, self._saved_at)
+            raise RunError(f"{error}; {kept}, and bptt train --resume goes on from there") from None
         finally:
             self.close()
 
