@@ -35,7 +35,6 @@ NOT_RUN = {
     "README.md": {
         "bptt check FILE.py": "the page's own file is checked below",
         "pip install . && bptt train": "CI installs, and trains in the tests",
-        "pip install '.[test]'": "CI does",
         "self.lstm = bptt.torch.LSTM": "a line of a reader's model; docs/torch.md runs one",
         "affine      a_t": "equations",
     },
