@@ -152,7 +152,7 @@
     for (const figure of document.querySelectorAll("figure.picture")) {
       const name = figure.dataset.name || figure.id || "picture";
       const button = bptt.element("button", { type: "button", class: "save", text: "Save as SVG", "aria-label": `Save as SVG: ${name}`, onclick: () => save(figure) });
-      (figure.querySelector(".tools") ?? figure.querySelector("figcaption") ?? figure).append(button);
+      (figure.querySelector("figcaption") ?? figure).append(button);
     }
   });
 })();
