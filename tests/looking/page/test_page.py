@@ -62,9 +62,13 @@ def focus(opened: Opened, selector: str) -> None:
 
 
 def number(said: str) -> float:
-    found = re.search(r"−?\d[\d,]*(\.\d+)?(e−?\d+)?", said)
+    """Return the number that a person reads in it."""
+    powers = str.maketrans("−⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789")
+    found = re.search(
+        r"-?\d[\d,]*(\.\d+)?(e-?\d+)?", said.translate(powers).replace("·10", "e").replace(",", "")
+    )
     assert found is not None, said
-    return float(found[0].replace("−", "-").replace(",", ""))
+    return float(found[0])
 
 
 def values(of: View = FIRST, name: str = "c") -> Any:

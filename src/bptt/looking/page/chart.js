@@ -5,9 +5,7 @@
 const power = (value) => {
   const exponent = Math.round(Math.log10(value));
   if (exponent >= -2 && exponent <= 4) return String(Number(value.toPrecision(3)));
-  const digits = [...String(Math.abs(exponent))].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("");
-  const front = value / 10 ** exponent;
-  return `${Math.abs(front - 1) < 0.01 ? "" : `${Number(front.toPrecision(2))}·`}10${exponent < 0 ? "⁻" : ""}${digits}`;
+  return bptt.ten(exponent);
 };
 
 class Chart {

@@ -143,12 +143,8 @@ class Heat {
     pen.rect(Heat.LEFT - 1, 0, this.width + 2, this.height + Heat.TOP + 4);
     pen.clip();
     if (a >= 0) {
-      pen.fillStyle = this.accent;
-      pen.globalAlpha = 0.13;
-      pen.fillRect(this.x(a), Heat.TOP, (b - a + 1) * this.step, this.height);
-      pen.globalAlpha = 1;
       pen.strokeStyle = this.accent;
-      pen.lineWidth = 1.5;
+      pen.lineWidth = 2;
       pen.strokeRect(this.x(a), Heat.TOP - 3, (b - a + 1) * this.step, this.height + 6);
     }
     pen.fillStyle = this.accent;

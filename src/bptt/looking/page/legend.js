@@ -31,8 +31,8 @@ const normLegend = (words, most, decades) =>
   legend(words, bptt.sequential, [[0, `≤ ${bptt.short(most / 10 ** decades)}`], [0.5, bptt.short(most / 10 ** (decades / 2))], [1, bptt.short(most)]]);
 
 /** Give a figure a table that says what its picture shows, made when it is opened; and anew when it changes while open. */
-const tableOf = (figure, name, rows) => {
-  const box = bptt.element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": `${name}, as a table` });
+const tableOf = (figure, rows) => {
+  const box = bptt.element("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": `${figure.dataset.name}, as a table` });
   const details = bptt.element("details", { class: "table" }, bptt.element("summary", { text: "As a table" }), box);
   const fill = () => {
     if (!details.open) return;

@@ -77,7 +77,7 @@ look.gradientPane = (run, column) => {
 
   look.watch(look.runs.map(({ index }) => `l${index}`).concat(`t p${i}`).join(" "), draw);
   bptt.onTheme(draw);
-  const rows = tableOf(figure, "Gradient", () => {
+  const rows = tableOf(figure, () => {
     const { gradient } = run.layer;
     const { t } = look.state;
     return [["steps before", "token", ...gradient.paths.map(({ name }) => name)],

@@ -31,7 +31,7 @@ look.textPane = (run, column) => {
     passage.mark("also", (t) => also.has(t));
   });
 
-  const table = tableOf(figure, "Text", () => {
+  const table = tableOf(figure, () => {
     const [from, to] = [Math.max(0, look.state.t - 50), Math.min(run.steps - 1, look.state.t + 50)];
     const rows = [["step", "token", "came", "loss", `${run.value.name} of unit ${run.unit}`]];
     for (let t = from; t <= to; t++)

@@ -74,7 +74,7 @@ look.truncationPane = (run, column) => {
   look.watch(`t c l${i}`, text);
   bptt.onTheme(draw);
   bptt.onTheme(text);
-  const table = tableOf(figure, "Truncation", () => [["chunks of", "never seen, all steps", `step ${look.state.t}`],
+  const table = tableOf(figure, () => [["chunks of", "never seen, all steps", `step ${look.state.t}`],
     ...[1, 2, 4, 8, 16, 32, 64, 128, 256, 512].filter((c) => c <= look.longest).concat(run.layer.chunk ?? []).sort((x, y) => x - y)
       .map((c) => [c, percent(unseen(total(), c)), percent(unseen(squares([look.state.t]), c))])]);
   look.watch(`t l${i}`, table);

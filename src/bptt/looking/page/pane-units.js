@@ -98,7 +98,7 @@ look.unitsPane = (run, column) => {
   look.watch(`hovered u${i} a b found theta edge`, () => ordered && over());
   look.pointing(heat, run, () => ordered, zoom);
 
-  const table = tableOf(figure, "Units by time", () => {
+  const table = tableOf(figure, () => {
     const { t } = look.state;
     return [["unit", look.orders(run)[look.state.order] ?? "", `${run.value.name} at step ${t}`, "on exactly in the stretch"],
       ...ordered.order.map((unit) => [unit, ordered.measure(unit), bptt.short(run.at(run.value, t, unit)), (run.exact ?? []).some((one) => one.unit === unit) ? "yes" : ""])];

@@ -37,7 +37,7 @@ const query = {
     return found.sort((x, y) => y.exact - x.exact || y.share - x.share || x.unit - y.unit);
   },
 
-  /** Return the stretches [from, to], but the marked one, where all of these units are on together; longest first. */
+  /** Return the stretches [from, to], but the marked one, where all of these units are on together, those as long as it first. */
   elsewhere: (run, value, units, { a, b, theta }) => {
     const found = [];
     if (!units.length) return found;
@@ -50,6 +50,7 @@ const query = {
       }
       if (on && from < 0) from = t;
     }
-    return found.sort((x, y) => y[1] - y[0] - (x[1] - x[0]) || x[0] - y[0]);
+    const unlike = ([from, to]) => Math.abs(to - from - (b - a));
+    return found.sort((x, y) => unlike(x) - unlike(y) || x[0] - y[0]);
   },
 };
