@@ -1,12 +1,14 @@
 "use strict";
 // Pictures as SVG: `bptt.toSVG(element)` writes down what the browser has laid out (words with their fonts, colours behind
-// them, canvases, pictures that are SVG already), so that whatever is on the page can be saved. Controls are left out.
+// them, canvases, pictures that are SVG already), so that whatever is on the page can be saved. Controls are left out, but
+// for those with `data-saved`, whose words are part of what is shown.
 
 (() => {
   const SPACE = "http://www.w3.org/2000/svg";
   const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity",
     "fill-opacity", "stroke-opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline"];
-  const LEFT_OUT = "button, input, select, textarea, details, dialog, script, style, [data-not-saved]";
+  const LEFT_OUT = "button:not([data-saved]), input, select, textarea, details, dialog, script, style, [data-not-saved]";
+  const MARGIN = 12;
   const measure = document.createElement("canvas").getContext("2d");
 
   const make = (tag, attributes) => {
@@ -45,7 +47,8 @@
 
   class Writer {
     constructor(root) {
-      this.box = root.getBoundingClientRect();
+      const { left, top, width, height } = root.getBoundingClientRect();
+      this.box = new DOMRect(left - MARGIN, top - MARGIN, width + 2 * MARGIN, height + 2 * MARGIN);
       this.svg = make("svg", { xmlns: SPACE, width: rounded(this.box.width), height: rounded(this.box.height),
         viewBox: `0 0 ${rounded(this.box.width)} ${rounded(this.box.height)}` });
       const paper = getComputedStyle(document.body).backgroundColor;

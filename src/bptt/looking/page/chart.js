@@ -29,6 +29,7 @@ class Chart {
     const height = Math.min(280, Math.max(190, width * 0.42));
     this.box = { left: 56, right: width - 14, top: 22, bottom: height - 44 };
     const { left, right, top, bottom } = this.box;
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
     this.svg.setAttribute("width", width);
     this.svg.setAttribute("height", height);
     const parts = [];

@@ -24,6 +24,7 @@ SCRIPTS = (
     "heat.js",
     "query.js",
     "facts.js",
+    "series.js",
     "pane-text.js",
     "pane-units.js",
     "pane-gradient.js",

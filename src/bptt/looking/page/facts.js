@@ -19,7 +19,7 @@ class Facts {
       bptt.element("b", { class: "token", text: visible(run.tokens[t]) }),
       run.truth[t] === null ? null : bptt.element("span", { class: "faint", text: " then came " }),
       run.truth[t] === null ? null : bptt.element("b", { class: "token", text: visible(run.truth[t]) }),
-      Number.isNaN(loss) ? null : bptt.element("span", { class: "faint", text: ` loss ${bptt.short(loss)} nats` }));
+      Number.isNaN(loss) ? null : bptt.element("span", { class: "faint", text: ` loss ${bptt.short(loss)}${run.nats}` }));
   }
 
   guesses(t) {

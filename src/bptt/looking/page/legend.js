@@ -24,7 +24,7 @@ const valueLegend = (run, words, far) => {
 };
 
 const lossLegend = (run) =>
-  legend("loss, nats", bptt.sequential, [[0, "0"], [0.5, bptt.short(run.mostLoss / 2)], [1, `${bptt.short(run.mostLoss)} +`]]);
+  legend(`loss${run.nats && ","}${run.nats}`, bptt.sequential, [[0, "0"], [0.5, bptt.short(run.mostLoss / 2)], [1, `${bptt.short(run.mostLoss)} +`]]);
 
 /** Return a legend of norms, three decades or more, by their logarithm. */
 const normLegend = (words, most, decades) =>

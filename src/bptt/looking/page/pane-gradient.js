@@ -29,7 +29,8 @@ look.gradientPane = (run, column) => {
     passage.paint((s) => bptt.sequential(high ? 1 + Math.log10(run.norm(t, lagOf(s), p) / high) / DECADES : NaN));
     passage.choose(t);
     passage.mark("pointed", (s) => lag !== null && lagOf(s) === lag);
-    key.replaceChildren(high ? normLegend(`norm along “${gradient.paths[p]?.name}”`, high, DECADES) : bptt.element("span", { class: "ui faint", text: "No loss at this step: nothing to go back from." }));
+    key.replaceChildren(high ? normLegend(`norm along “${gradient.paths[p]?.name}”`, high, DECADES) : bptt.element("span", { class: "ui faint", text: "No loss at this step: nothing to go back from." }),
+      ...(high || !run.losses.length ? [] : [bptt.element("button", { type: "button", text: "Go to the next that has one", onclick: () => look.set({ t: run.losses.find((s) => s > t) ?? run.losses[0] }) })]));
     chart.svg.setAttribute("aria-label", `Norm of the gradient of step ${t}'s loss by lag, for ${gradient.paths.length} paths`);
     const lines = gradient.paths.map((_, k) => ({ points: run.curve(t, k), ...looks(k), thick: k === p })).sort((x, y) => x.thick - y.thick);
     const top = Math.max(...look.runs.map((one) => one.mostNorm(t))) || 1; // the same axes for both runs

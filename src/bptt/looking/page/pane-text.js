@@ -6,7 +6,9 @@ look.textPane = (run, column) => {
   const facts = new Facts(run);
   const key = bptt.element("div", { class: "key" });
   const figure = look.figure(column, run, "text", "Text");
-  figure.append(key, bptt.element("div", { class: "side" }, passage.element, facts.element));
+  figure.append(key);
+  look.series(run, figure);
+  figure.append(bptt.element("div", { class: "side" }, passage.element, facts.element));
   passage.show(0, run.steps - 1);
 
   const colour = (t) => {

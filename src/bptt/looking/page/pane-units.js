@@ -72,7 +72,7 @@ look.unitsPane = (run, column) => {
     look.touch("found");
     const name = run.value.name;
     answer.replaceChildren(...(a < 0 ? [bptt.element("p", { class: "ui faint", text: "Mark a stretch: drag over the text or this picture, or hold Shift with ← and →, or press m: where this unit stays on around this step." })] : [
-      bptt.element("p", { class: "ui" }, bptt.element("b", { text: `Steps ${a} to ${b}` }), " ", bptt.element("q", { class: "token", text: clipped(run.words(a, b), 60) })),
+      bptt.element("p", { class: "ui" }, bptt.element("b", { text: `Steps ${a} to ${b}` }), " ", bptt.element("span", { class: "token", text: `“${clipped(run.words(a, b), 60)}”` })),
       bptt.element("p", { class: "ui", text: run.exact.length
         ? `${run.exact.length === 1 ? "One unit stays" : `${run.exact.length} units stay`} on exactly there (${rule(run, name, theta, edge)}):`
         : `No unit stays on exactly there (${rule(run, name, theta, edge)}). Nearest:` }),
@@ -81,10 +81,10 @@ look.unitsPane = (run, column) => {
       bptt.element("ul", { class: "places" }, ...all.slice(0, 14).map((place) => bptt.element("li", {}, jump(place)))),
     ].filter(Boolean)));
   };
-  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "aria-pressed": String(unit === run.unit),
+  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit),
     text: `${sign < 0 ? "−" : ""}${unit}${exact ? "" : ` (${start}–${end}, ${Math.round(share * 100)} %)`}`,
     "aria-label": `Unit ${unit}${sign < 0 ? ", negative" : ""}, on from ${start} to ${end}`, onclick: () => run.choose({ u: unit }) });
-  const jump = ([start, end]) => bptt.element("button", { type: "button", onclick: () => look.set({ t: start }) },
+  const jump = ([start, end]) => bptt.element("button", { type: "button", "data-saved": true, onclick: () => look.set({ t: start }) },
     bptt.element("span", { class: "faint", text: `${start}–${end} ` }), bptt.element("span", { class: "token" },
       bptt.element("span", { class: "faint", text: clipped(run.words(Math.max(run.begins[start], start - 12), start - 1), 24, true) }),
       bptt.element("mark", { text: clipped(run.words(start, end), 36) }),

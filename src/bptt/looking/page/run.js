@@ -15,7 +15,18 @@ class Run {
     // what a reader sees between two tokens: nothing where they are characters, or bring their spaces with them
     const few = this.tokens.slice(0, 2000);
     const short = few.filter((token) => [...token].length <= 1).length;
-    this.between = short > 0.8 * few.length || few.some((token) => /\s/.test(token)) ? "" : " ";
+    this.between = short > 0.8 * few.length || few.some((token) => /^\s|\s$/.test(token)) ? "" : " ";
+  }
+
+  /** What a loss is measured in: of guesses with probabilities nats. */
+  get nats() {
+    return this.guesses?.p ? " nats" : "";
+  }
+
+  /** The steps whose loss there is a gradient of, which goes back from there. */
+  get losses() {
+    this.all ??= Array.from({ length: this.steps }, (_, t) => t).filter((t) => this.norm(t, 0, 0) > 0);
+    return this.all;
   }
 
   chosen(part) {

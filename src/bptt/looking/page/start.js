@@ -15,7 +15,7 @@ bptt.ready(() => {
   look.longest = Math.max(8, ...look.runs.flatMap(({ layers }) => layers.map(({ gradient, chunk }) => Math.max(2 * gradient.lags, 2 * (chunk ?? 0)))));
   const [first] = look.runs;
   const state = first.layers[0].states[1] ?? first.layers[0].states[0];
-  look.first = { t: Math.min(first.layers[0].gradient.lags, look.steps - 1), a: -1, b: -1, shade: "value", order: state in first.layers[0].remembers ? `memory ${state}` : "index",
+  look.first = { t: 0, a: -1, b: -1, shade: "value", order: state in first.layers[0].remembers ? `memory ${state}` : "index",
     scale: "own", theta: 0.3, edge: 0, c: first.layers[0].chunk ?? 32 };
   for (const { index, layers } of look.runs) {
     const { follows, units } = layers[0];
@@ -24,11 +24,15 @@ bptt.ready(() => {
   }
   look.state = { ...look.first };
   look.mend();
+  const { lags } = first.layer.gradient;
+  look.state.t = first.losses.find((t) => t >= lags) ?? first.losses.at(-1) ?? 0;
   look.first = { ...look.state };
   look.state = look.read(location.hash);
   look.mend();
   addEventListener("hashchange", () => look.set(look.read(location.hash)));
 
+  const names = { text: "Text", lists: "Texts", labels: "Sequences", series: "Series", steps: "Steps" };
+  document.getElementById("text").textContent = names[first.kind] ?? names.text;
   document.body.classList.toggle("two", look.runs.length > 1);
   look.bar(document.getElementById("bar"));
   for (const [pane, show] of Object.entries({ text: look.textPane, units: look.unitsPane, gradient: look.gradientPane, truncation: look.truncationPane })) {
