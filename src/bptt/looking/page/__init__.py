@@ -1,10 +1,11 @@
-"""The page that shows a view."""
+"""The page of `bptt look`: four panes in one file, in plain HTML, CSS and JavaScript without a build step.
 
-from html import escape
+`body.html` and `look.css` say what it looks like. `state.js` has what is chosen and who watches it, `run.js`
+a run's numbers; `passage.js`, `heat.js`, `chart.js`, `legend.js` are what pictures are made of, `query.js`
+is the search of units; a pane each has `pane-text.js`, `pane-units.js`, `pane-gradient.js` and
+`pane-truncation.js`; `bar.js`, `keys.js` and `start.js` are around them.
+"""
 
-from bptt.looking.view import View
+from bptt.looking.page.compose import page
 
-
-def page(view: View) -> str:
-    """Return the page of a view, one HTML file."""
-    return f"<!DOCTYPE html>\n<title>{escape(view.title)}</title>\n"
+__all__ = ["page"]
