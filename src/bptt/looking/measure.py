@@ -11,10 +11,10 @@ from bptt.flow.connections import EVERYTHING, probe, products_of, refusal
 from bptt.looking import properties as props
 from bptt.looking import units
 from bptt.looking.equations import equations
-from bptt.looking.forward import Piece, Ran, double, run
+from bptt.looking.forward import LayerRun, Piece, Ran, double, run
 from bptt.looking.gradient import WITHIN, Reach, paths_in, reach
 from bptt.looking.reading import Reading
-from bptt.looking.values import constants, values
+from bptt.looking.values import constants, per_unit, values
 from bptt.looking.view import Layer, Property, Seen
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
@@ -216,7 +216,18 @@ def _layer(
             "inputs": inputs,
         },
         chunk=chunk,
+        starts=_starts(sides),
     )
+
+
+def _starts(sides: Sequence[LayerRun]) -> Params:
+    """Return where states start, of those that start alike in all sequences and not at zero."""
+    found = {}
+    for s, state in enumerate(sides[0].cell.states):
+        first = sides[0].first[s]
+        if first.any() and all(np.array_equal(own.first[s], first) for own in sides):
+            found[state] = per_unit(sides[0], state, first)[0].astype(np.float32)
+    return found
 
 
 WORDS = {
