@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from bptt.cli import run as bptt
-from command import FAST, FAST_TASK, Capture, here
-
-__all__ = ["here"]
+from command import FAST, FAST_TASK, Capture
 
 HTML = "<script>alert(1)</script>\n<img src=x onerror=alert(2)> &amp; \"quoted\" 'x'\n" * 20
 
