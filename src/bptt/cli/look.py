@@ -64,11 +64,11 @@ def _found(run: Any, layer: Any) -> str:
     import numpy as np
 
     said = []
-    state = max(layer.remembers, key=lambda s: float(layer.remembers[s].max()), default=None)
-    if state is not None:
-        steps = layer.remembers[state]
-        most = "at least " * bool(steps.max() >= layer.remembers_most)
-        said.append(f"{state}[{int(steps.argmax())}] remembers longest, {most}{steps.max():.0f} steps")
+    direct = [name for name, by in layer.remembers_by.items() if by == "direct"]
+    for name in direct[:1] or [*layer.remembers][:1]:
+        steps = layer.remembers[name]
+        most, n = "at least " * bool(steps.max() >= layer.remembers_most), round(float(steps.max()))
+        said.append(f"{name}[{int(steps.argmax())}] remembers longest, {most}{n} step{'s' * (n != 1)}")
     if len(run.properties):
         best = np.unravel_index(np.abs(layer.follows).argmax(), layer.follows.shape)
         r, (k, unit) = layer.follows[best], map(int, best)

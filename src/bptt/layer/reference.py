@@ -245,6 +245,10 @@ class Unrolled:
             dprev = _add(dprev, through)
         return da, dprev
 
+    def direct_backward(self, t: int, dstates: States) -> States:
+        """Return what of `step_backward` comes to the states before step t through no matrix."""
+        return self._cell.backward(dstates, self._caches[t][0])[1]
+
     def input_backward(self, da: Array) -> Array:
         """Return the gradient at a step's input (N, D) from that at its pre-activations."""
         W = self._params["W"]

@@ -16,11 +16,11 @@ from bptt.files import write_atomically
 from bptt.looking.forward import Piece
 from bptt.looking.measure import How, seen
 from bptt.looking.page import page
-from bptt.looking.reading import Reading, reading_of, text_piece
-from bptt.looking.view import Seen, View
+from bptt.looking.reading import Reading, outputs_of, reading_of, row_of, text_piece, written
+from bptt.looking.view import Kind, Seen, View
 from bptt.nets.model import Model
 from bptt.training.trained import Trained
-from bptt.types import Array, Params
+from bptt.types import Array, Batch, Params
 
 Source: TypeAlias = str | os.PathLike[str] | Trained
 """A run's folder, or what was read of it."""
@@ -67,7 +67,7 @@ class Look:
 def look(
     model: Source | Model,
     params: Params | None = None,
-    tokens: Array | str | Corpus | None = None,
+    tokens: Array | str | Corpus | Batch | None = None,
     targets: Array | None = None,
     **how: Any,
 ) -> Look:
@@ -78,9 +78,9 @@ def look(
     model : path, Trained, or Model
         A run's folder, or what :meth:`bptt.Trained.load` read; or a model, with its `params` and `tokens`.
     params : dict of arrays, optional
-    tokens : (L,) integers, str, Corpus or (T, D), optional
-        What it reads: tokens, a text itself, the validation part of a loaded text, or real inputs. Of a run
-        by default the first of its validation data.
+    tokens : (L,) integers, str, Corpus, (T, D) or Batch, optional
+        What it reads: tokens, a text itself, the validation part of a loaded text, or real inputs; or a
+        batch, whose rows are sequences by themselves. Of a run by default the first of its validation data.
     targets : (T,) or (T, K), optional
         What was to come. Default: the next token, where inputs and outputs are the same tokens.
     path : str, optional
@@ -131,7 +131,7 @@ def look(
 def measure(
     model: Source | Model,
     params: Params | None = None,
-    tokens: Array | str | Corpus | None = None,
+    tokens: Array | str | Corpus | Batch | None = None,
     targets: Array | None = None,
     *,
     path: str | None = None,
@@ -205,63 +205,50 @@ def _of_text(vocabulary: Vocabulary, tokens: Array | str | bytes | Corpus, steps
     name = tokens.name if isinstance(tokens, Corpus) else "the text"
     text = tokens.valid if isinstance(tokens, Corpus) else tokens
     ids = vocabulary.encode(text) if isinstance(text, str | bytes) else np.asarray(text)
-    return Reading("text", name, [text_piece(vocabulary, ids, steps)], _written(vocabulary))
-
-
-def _written(vocabulary: Vocabulary) -> list[str]:
-    return [vocabulary.written(k) for k in range(len(vocabulary))]
+    return Reading("text", name, [text_piece(vocabulary, ids, steps)], written(vocabulary))
 
 
 def _of_arrays(
     model: Model,
-    tokens: Array | str | Corpus,
+    tokens: Array | str | Corpus | Batch,
     targets: Array | None,
     vocabulary: Vocabulary | Sequence[str] | None,
     steps: int,
 ) -> Reading:
     """Return what a model by itself reads."""
-    if isinstance(vocabulary, Vocabulary) and targets is None:
+    if isinstance(vocabulary, Vocabulary) and not isinstance(tokens, Batch) and targets is None:
         return _of_text(vocabulary, tokens, steps)
     if isinstance(tokens, str | bytes | Corpus):
         raise ConfigError("a text wants the vocabulary by which it is read: vocabulary=")
-    x = np.asarray(tokens)
+    batch = tokens if isinstance(tokens, Batch) else _one_row(model, np.asarray(tokens), targets, steps)
+    names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(vocabulary or ())
+    pieces, left = list[Piece](), steps
+    for n in range(batch.inputs.shape[1]):
+        piece = row_of(model, batch, n, names)
+        if pieces and len(piece.inputs) > left:
+            break
+        pieces.append(piece)
+        left -= len(piece.inputs)
+    kind: Kind = "text" if model.token_inputs and names else "steps"
+    columns = [] if model.token_inputs else [f"input {d + 1}" for d in range(model.inputs)]
+    return Reading(kind, "the given steps", pieces, outputs_of(model, names), columns)
+
+
+def _one_row(model: Model, x: Array, y: Array | None, steps: int) -> Batch:
+    """Return tokens (L,), or inputs (T, D), as a batch of one row; the next token is what was to come."""
     if x.ndim != (1 if model.token_inputs else 2) or not len(x):
         wanted = "(L,) integers" if model.token_inputs else f"(T, D = {model.inputs}) numbers"
         raise ConfigError(f"tokens must be {wanted}, got {x.dtype} {x.shape}")
-    names = list(vocabulary.tokens if isinstance(vocabulary, Vocabulary) else vocabulary or ())
-    if model.token_inputs:
-        names = names or [str(k) for k in range(model.inputs)]
-        said = [names[int(k)] for k in x]
-    else:
-        said = [", ".join(f"{v:.4g}" for v in row) for row in x]
-    y, T = None if targets is None else np.asarray(targets), min(len(x), steps)
+    T, counted = len(x), None
     if y is None and model.token_inputs and model.outputs == model.inputs and model.pool is None:
-        y = np.append(x[1:], 0)
-    pooled = model.pool is not None
-    count = 1 if pooled else T
-    counted = np.full(count, y is not None)
-    if targets is None and y is not None and len(x) <= steps:
-        counted[-1] = False
-    is_class = y is not None and y.ndim == 1
-    outputs = names if model.outputs == len(names) else [str(k) for k in range(model.outputs)]
-    truth: list[str | None] = [None] * (len(x) if pooled else T)
-    if y is not None:
-        some = y[:count]
-        words = [outputs[int(k)] if is_class else ", ".join(f"{v:.4g}" for v in k) for k in some]
-        truth[len(truth) - count :] = [word if c else None for word, c in zip(words, counted, strict=True)]
-    is_number = model.loss in ("squared_error", "absolute_error", "quantile")
-    piece = Piece(
-        x[:T] if not pooled else x,
-        None if y is None else y[:count],
-        counted,
-        said[:T] if not pooled else said,
-        truth,
-        said[:T] if model.token_inputs and names else None,
-        scale=(np.zeros(len(x)), np.ones(len(x))) if is_number else None,
-    )
-    kind: Any = "text" if model.token_inputs and vocabulary is not None else "steps"
-    columns = [] if model.token_inputs else [f"input {d + 1}" for d in range(model.inputs)]
-    return Reading(kind, "the given steps", [piece], [] if is_number else outputs, columns)
+        y, counted = np.append(x[1:], 0), np.arange(T) < T - 1
+    if model.pool is None:
+        x, y, T = x[:steps], None if y is None else np.asarray(y)[:steps], min(T, steps)
+    elif y is not None:
+        y = np.asarray(y)[-1:]
+    if y is None:
+        return Batch(x[:, None], target_mask=np.zeros((T if model.pool is None else 1, 1), bool))
+    return Batch(x[:, None], y[:, None], target_mask=None if counted is None else counted[:T, None])
 
 
 def _against(

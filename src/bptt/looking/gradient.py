@@ -16,7 +16,9 @@ within the layer
     layers above at that step alone, and goes on within the layer by all its connections from step to step.
     (In a stack that reads in both directions the layers above bring the gradient at t from other steps, too.)
 direct, every gate, gate i, ...
-    The same along some of these connections, the others cut at every step: see :mod:`bptt.flow`.
+    The same along some of these connections, the others cut at every step: see :mod:`bptt.flow`. Of a cell
+    that `flow` does not take (values over axes, several operands) there are the direct ways, through no
+    weight matrix, and all others together.
 
 With a pool a sequence has one loss, at its last step, of the direction that reads from the end at its first;
 it enters where the pool reads, and paths begin at each of these steps.
@@ -34,7 +36,9 @@ from bptt.cells import Cell, States
 from bptt.errors import DivergedError
 from bptt.flow.connections import (
     DIRECT,
+    ELEMENTWISE,
     EVERYTHING,
+    PRODUCTS,
     Path,
     all_connections,
     paths_of,
@@ -274,24 +278,32 @@ def _narrow(own: LayerRun) -> Unrolled:
 
 
 def paths_in(cell: Cell, *, below: bool) -> list[Path]:
-    """Return the paths besides everything; none where the cell's connections cannot be told apart."""
-    if refusal(cell) is not None:
-        return []
-    alone = [p for p in paths_of(cell)[1:] if DIRECT not in p.connections or len(p.connections) == 1]
-    within = Path(WITHIN, tuple(all_connections(cell)))
-    return [within, *alone] if below else alone
+    """Return the paths besides everything: by each gate where the cell's connections can be told apart.
+
+    Others, as of values over axes, have the direct one and that through any weight matrix.
+    """
+    if refusal(cell) is None:
+        found = [p for p in paths_of(cell)[1:] if DIRECT not in p.connections or len(p.connections) == 1]
+    elif (products := (*cell.from_h, *cell.from_q)) and _has_direct(cell):
+        found = [Path(ELEMENTWISE, (DIRECT,)), Path(PRODUCTS, (products,))]
+    else:  # one of the two is everything
+        found = []
+    return [Path(WITHIN, tuple(all_connections(cell))), *found] if below else found
+
+
+def _has_direct(cell: Cell) -> bool:
+    """Return whether a step reads the states before it other than through a weight matrix."""
+    rng, H = np.random.default_rng(0), 3 * cell.heads
+    a = rng.normal(size=(64, sum(cell.width(gate, H) for gate in cell.gates)))
+    states = tuple(rng.uniform(0.5, 1.5, (64, cell.width(s, H))) for s in cell.states)
+    new, cache = cell.forward(a, states)
+    _, before = cell.backward(tuple(np.ones_like(s) for s in new), cache)
+    return any((np.isfinite(d) & (d != 0)).any() for d in before)
 
 
 def _along(own: LayerRun, kept: _Kept, layer: int, d: int) -> dict[str, Array]:
     """Return the norms along each path of a layer."""
     cell, begins, found = own.cell, kept.begins[layer, d], dict[str, Array]()
-    paths = paths_in(cell, below=layer < len(kept.ran.layers) - 1)
-    if not paths:
-        return found
-    turn = slice(None, None, -1 if own.reverse else 1)
-    given = {name: own.params[name][turn] for name in cell.given if name in own.params}
-    steps = steps_of(cell, own.params | given, own.x[turn], own.first)[turn]
-    UT = transposed(cell, own.params["U"])
     rows = replace(kept.rows(0, kept.T, own.reverse), everywhere=kept.pooled)
 
     def enter(at: int, active: slice, states: list[Array]) -> None:
@@ -299,14 +311,39 @@ def _along(own: LayerRun, kept: _Kept, layer: int, d: int) -> dict[str, Array]:
             for state, begin in zip(states, begins, strict=True):
                 state[0 if kept.pooled else at - rows.first] += begin[at]
 
-    for path in paths:
-
-        def back(at: int, active: slice, states: States, path: Path = path) -> States:
-            J = {name: state[None] for name, state in zip(cell.states, states, strict=True)}
-            new = step_back(cell, steps[at], UT, list(path.connections), J)
-            zero = np.zeros(1)
-            return tuple(new[name][0] if name in new else zero for name in cell.states)
-
-        found[path.name] = norm = np.full((kept.T, kept.lags + 1), np.nan)
+    paths = paths_in(cell, below=layer < len(kept.ran.layers) - 1)
+    for name, back in _backs(own, paths).items():
+        found[name] = norm = np.full((kept.T, kept.lags + 1), np.nan)
         _followed(rows, kept.T, own.widths, enter, back, norm)
     return found
+
+
+def _backs(own: LayerRun, paths: list[Path]) -> dict[str, Callable[[int, slice, States], States]]:
+    """Return for each path what takes gradients at the states after a step to those before it."""
+    cell, ran = own.cell, own.run
+
+    def by_products(at: int, _: slice, states: States) -> States:
+        whole, direct = ran.step_backward(at, states)[1], ran.direct_backward(at, states)
+        return tuple(a - b for a, b in zip(whole, direct, strict=True))
+
+    known = {
+        WITHIN: lambda at, _, states: ran.step_backward(at, states)[1],
+        ELEMENTWISE: lambda at, _, states: ran.direct_backward(at, states),
+        PRODUCTS: by_products,
+    }
+    if refusal(cell) is not None or not paths:
+        return {path.name: known[path.name] for path in paths}
+    turn = slice(None, None, -1 if own.reverse else 1)
+    given = {name: own.params[name][turn] for name in cell.given if name in own.params}
+    steps = steps_of(cell, own.params | given, own.x[turn], own.first)[turn]
+    UT, zero = transposed(cell, own.params["U"]), np.zeros(1)
+
+    def along(path: Path) -> Callable[[int, slice, States], States]:
+        def back(at: int, _: slice, states: States) -> States:
+            J = {name: state[None] for name, state in zip(cell.states, states, strict=True)}
+            new = step_back(cell, steps[at], UT, list(path.connections), J)
+            return tuple(new[name][0] if name in new else zero for name in cell.states)
+
+        return back
+
+    return {path.name: known[WITHIN] if path.name == WITHIN else along(path) for path in paths}

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 
 from bptt.errors import ConfigError
-from bptt.flow.connections import EVERYTHING, probe, products_of
+from bptt.flow.connections import EVERYTHING, probe, products_of, refusal
 from bptt.looking import properties as props
 from bptt.looking import units
 from bptt.looking.equations import equations
-from bptt.looking.forward import Piece, Ran, double, run
+from bptt.looking.forward import LayerRun, Piece, Ran, double, run
 from bptt.looking.gradient import WITHIN, Reach, paths_in, reach
 from bptt.looking.reading import Reading
-from bptt.looking.values import constants, values
+from bptt.looking.values import constants, per_unit, values
 from bptt.looking.view import Layer, Property, Seen
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
@@ -130,8 +130,9 @@ def _expect_affordable(model: Model, lengths: Sequence[int], lags: int, lowest: 
     rows = longest if everywhere else 1 if model.pool is not None else min(lags + 1, longest)
     matrices = sum(int(np.prod(shape)) for shape in shapes.values() if len(shape) == 2)
     products = T * rows * matrices
-    if paths:
+    if paths and refusal(cell) is None:
         products += T * rows * both * (model.layers - lowest) * H * H * products_of(probe(cell), paths)
+    products += 2 * len(paths) * T * rows * matrices * (refusal(cell) is not None)
     width = sum(cell.width(name, H) for name in (*cell.gates, *cell.states))
     kept = T * (4 * width + (lags + 1) * (len(paths) + 2))
     for count, most in ((products, MOST_PRODUCTS), (kept, MOST_KEPT)):
@@ -176,10 +177,13 @@ def _layer(
 ) -> Layer:
     sides = [ran.layers[layer][d] for ran in rans]
     cell, most = sides[0].cell, units.most_of([len(own.a) for own in sides])
-    remembers, by = units.remembers(sides, most)
     each = [values(own) for own in sides]
     shown = [_joined([of[k] for of in each]) for k in range(len(each[0]))]
     states = [value["name"] for value in shown if value["kind"] == "state"]
+    of_states = {
+        v["name"]: [of[k]["array"] for of in each] for k, v in enumerate(shown) if v["name"] in states
+    }
+    remembers, by = units.remembers(sides, of_states, most)
     of = states[-1] if len(states) == 1 else states[1]
     array = next(value["array"] for value in shown if value["name"] == of)
     norm = np.concatenate([own.norm for own in reached]).astype(np.float32)
@@ -199,8 +203,8 @@ def _layer(
         states=states,
         equations=equations(cell),
         constants=constants(sides[0]),
-        remembers={state: n for state, n in remembers.items() if len(n) == model.hidden},
-        remembers_by={state: how for state, how in by.items() if len(remembers[state]) == model.hidden},
+        remembers=remembers,
+        remembers_by=by,
         remembers_most=most,
         follows=units.follows(properties, array),
         follows_of=of,
@@ -212,7 +216,18 @@ def _layer(
             "inputs": inputs,
         },
         chunk=chunk,
+        starts=_starts(sides),
     )
+
+
+def _starts(sides: Sequence[LayerRun]) -> Params:
+    """Return where states start, of those that start alike in all sequences and not at zero."""
+    found = {}
+    for s, state in enumerate(sides[0].cell.states):
+        first = sides[0].first[s]
+        if first.any() and all(np.array_equal(own.first[s], first) for own in sides):
+            found[state] = per_unit(sides[0], state, first)[0].astype(np.float32)
+    return found
 
 
 WORDS = {

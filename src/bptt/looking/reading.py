@@ -8,20 +8,20 @@ import numpy as np
 from bptt.data.labelled import Coding
 from bptt.data.sequences import Sequences
 from bptt.data.tables import Category, Number
-from bptt.data.tasks import counted
 from bptt.data.tasks.reber import SYMBOLS
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
 from bptt.errors import DataError
 from bptt.looking.forward import Piece
 from bptt.looking.view import Kind
+from bptt.nets.model import Model
 from bptt.training import listed
 from bptt.training.forecasting import Forecaster
 from bptt.training.jobs import experiment
 from bptt.training.jobs.generated import Generated
 from bptt.training.jobs.labels import Labels, labeller_of
 from bptt.training.trained import Trained
-from bptt.types import Array
+from bptt.types import Array, Batch
 
 START, END = "‹start›", "‹end›"
 """What is shown of the token that begins and ends texts by themselves."""
@@ -214,31 +214,66 @@ def _generated(trained: Trained, path: str | None, steps: int) -> Reading:
     trained.expect_data("task")
     made = experiment(trained.settings)
     assert isinstance(made, Generated)
-    batch, is_token = next(made.task.test_batches()), made.task.input_tokens is not None
-    counts, pieces, left = counted(batch), list[Piece](), steps
-    names = [*SYMBOLS] if made.task.name == "reber" else [str(k) for k in range(made.task.output_size)]
-    is_number = trained.model.loss in ("squared_error", "absolute_error", "quantile")
+    batch, task = next(made.task.test_batches()), made.task
+    names = [*SYMBOLS] if task.name == "reber" else []
+    pieces, left = list[Piece](), steps
     for n in range(batch.inputs.shape[1]):
-        T = batch.inputs.shape[0] if batch.mask is None else int(batch.mask[:, n].sum())
-        if pieces and left < T:
+        piece = _cut(row_of(trained.model, batch, n, names), steps)
+        if pieces and len(piece.inputs) > left:
             break
-        T = min(T, left)
-        x, y, counts_n = batch.inputs[:T, n], batch.targets[:T, n], counts[:T, n]
-        tokens = [names[k] if k < len(names) else str(k) for k in x] if is_token else []
-        tokens = tokens or [", ".join(f"{v:.3g}" for v in row) for row in x]
-        said = [_said(row, names, is_number) if c else None for row, c in zip(y, counts_n, strict=True)]
-        scale = (np.zeros(T), np.ones(T)) if is_number else None
-        pieces.append(Piece(x, y, counts_n, tokens, said, scale=scale))
-        left -= T
-        if left <= 0:
-            break
-    columns = [] if is_token else [f"input {d + 1}" for d in range(batch.inputs.shape[2])]
-    return Reading("steps", made.facts["source"], pieces, [] if is_number else names, columns)
+        pieces.append(piece)
+        left -= len(piece.inputs)
+    columns = [] if task.input_tokens else [f"input {d + 1}" for d in range(batch.inputs.shape[2])]
+    return Reading("steps", made.facts["source"], pieces, outputs_of(trained.model, names), columns)
 
 
-def _said(target: Array, names: list[str], is_number: bool) -> str:
+def outputs_of(model: Model, names: Sequence[str]) -> list[str]:
+    """Return what a model's outputs stand for, by the names of its inputs; none for numbers."""
+    if model.loss in NUMBERS:
+        return []
+    known = [*names[: model.outputs]]
+    return known + [str(k) for k in range(len(known), model.outputs)]
+
+
+def row_of(model: Model, batch: Batch, n: int, names: Sequence[str]) -> Piece:
+    """Return a row of a batch, whose tokens have these names, or their numbers."""
+    there = np.ones(len(batch.inputs), bool) if batch.mask is None else batch.mask[:, n]
+    x, T, pooled = batch.inputs[there, n], int(there.sum()), model.pool is not None
+    steps = np.ones(1, bool) if pooled else there
+    y = None if batch.targets.size == 0 else batch.targets[:, n][steps]
+    if batch.target_mask is not None:
+        counted = batch.target_mask[:, n][steps]
+    else:
+        counted = np.full(len(y) if y is not None else 1 if pooled else T, y is not None)
+    if model.token_inputs:
+        tokens = [names[k] if k < len(names) else str(k) for k in x.tolist()]
+    else:
+        tokens = [", ".join(f"{v:.4g}" for v in row) for row in x]
+    truth: list[str | None] = [None] * T
+    if y is not None:
+        known = outputs_of(model, names)
+        said = [_said(row, known) if c else None for row, c in zip(y, counted, strict=True)]
+        truth[T - len(said) :] = said
+    return Piece(
+        x,
+        y,
+        counted,
+        tokens,
+        truth,
+        tokens if names and model.token_inputs else None,
+        None if batch.features is None else batch.features[n],
+        {name: array[there, n] for name, array in (batch.given or {}).items()} or None,
+        (np.zeros(T), np.ones(T)) if model.loss in NUMBERS else None,
+    )
+
+
+NUMBERS = ("squared_error", "absolute_error", "quantile")
+"""The losses whose outputs are numbers."""
+
+
+def _said(target: Array, names: list[str]) -> str:
     """Return a target in words: a number, a name, or all names that may come."""
-    if is_number:
+    if not names:
         return ", ".join(f"{v:.4g}" for v in target)
     if np.ndim(target) == 0:
         return names[int(target)]

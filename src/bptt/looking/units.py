@@ -14,12 +14,12 @@ A unit follows a property of the text as much as they correlate (Pearson; of two
 over the steps at which the property says something.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from bptt.flow.connections import refusal, steps_of
 from bptt.looking.forward import LayerRun
+from bptt.looking.values import per_unit
 from bptt.looking.view import Property
 from bptt.types import Array, Params
 
@@ -36,18 +36,23 @@ def most_of(lengths: Sequence[int]) -> int:
 
 
 def direct_factors(own: LayerRun) -> Params:
-    """Return for each state that has such a way its factors d_t, (T, H), in the order that it reads."""
-    if refusal(own.cell) is not None:
-        return {}
-    turn = slice(None, None, -1 if own.reverse else 1)
-    given = {name: own.params[name][turn] for name in own.cell.given if name in own.params}
-    steps = steps_of(own.cell, own.params | given, own.x[turn], own.first)
+    """Return for each state that has such a way its factors d_t, (T, width), in the order that it reads.
+
+    That it is one number for each of a state's own is tried with a gradient of random signs at each step.
+    """
+    cell, T = own.cell, len(own.a)
+    rng, order = np.random.default_rng(0), range(T - 1, -1, -1) if own.reverse else range(T)
     found = {}
-    for state in own.cell.states:
-        d = [step.states[state].get(state) for step in steps]
-        if any(factor is not None for factor in d):
-            shape = own.states[state][:1].shape
-            found[state] = np.concatenate([np.zeros(shape) if f is None else f for f in d])
+    for s, state in enumerate(cell.states):
+        signs = rng.choice([-1.0, 1.0], own.states[state].shape)
+        d, mixed = np.zeros_like(signs), np.zeros_like(signs)
+        for n, t in enumerate(order):
+            for out, start in ((d, np.ones_like(signs[:1])), (mixed, signs[n : n + 1])):
+                zeros = (np.zeros_like(other[:1]) for other in own.states.values())
+                dstates = tuple(start if k == s else zero for k, zero in enumerate(zeros))
+                out[n] = own.run.direct_backward(t, dstates)[s][0]
+        if d.any() and np.allclose(mixed, d * signs, rtol=1e-9, atol=1e-12):
+            found[state] = d
     return found
 
 
@@ -101,16 +106,29 @@ def by_autocorrelation(pieces: Sequence[Array], most: int) -> Array:
     return first
 
 
-def remembers(pieces: Sequence[LayerRun], most: int) -> tuple[Params, dict[str, str]]:
-    """Return for each state how many steps its units remember, and by which of the two measures."""
-    factors = [direct_factors(own) for own in pieces]
+def remembers(
+    pieces: Sequence[LayerRun], shown: Mapping[str, Sequence[Array]], most: int
+) -> tuple[Params, dict[str, str]]:
+    """Return for each state how many steps its units remember, (H,), and by which of the two measures.
+
+    Parameters
+    ----------
+    pieces : sequence of LayerRun
+        A layer on some sequences.
+    shown : mapping of sequence of (T, H)
+        The states as they are shown there.
+    most : int
+    """
+    with np.errstate(all="ignore"):
+        factors = [direct_factors(own) for own in pieces]
     found, by = {}, {}
-    for state in pieces[0].cell.states:
+    for state, arrays in shown.items():
         own = [f[state] for f in factors if state in f]
-        turned = [p.states[state][:: -1 if p.reverse else 1] for p in pieces]
-        if len(own) == len(pieces) and all(d.any() for d in own):
-            found[state], by[state] = by_factors(own, most), "direct"
+        if len(own) == len(pieces):
+            each = by_factors(own, most)[None]
+            found[state], by[state] = per_unit(pieces[0], state, each, np.median)[0], "direct"
         else:
+            turned = [a[:: -1 if p.reverse else 1] for p, a in zip(pieces, arrays, strict=True)]
             found[state], by[state] = by_autocorrelation(turned, most), "autocorrelation"
     return found, by
 

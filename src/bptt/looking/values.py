@@ -7,6 +7,7 @@ import numpy as np
 
 from bptt.derive import EquationCell
 from bptt.derive.axes import PLACES, UNIT
+from bptt.derive.equations import Equations
 from bptt.derive.numpy_code import values_of
 from bptt.looking.forward import LayerRun
 from bptt.types import Array
@@ -26,7 +27,7 @@ def values(own: LayerRun) -> list[dict[str, Any]]:
     made = equations_of(own.cell)
     if made is None:
         return [_value(name, "state", array, None, "") for name, array in own.states.items()]
-    eq, H = made.equations, made.hidden(own.params)
+    eq = made.equations
     found = computed(own, made)
     shown = [*eq.states, *(s.name for s in eq.statements if s.written and s.name not in eq.states)]
     heads = {s.name: s.function or "" for s in eq.statements}
@@ -35,8 +36,8 @@ def values(own: LayerRun) -> list[dict[str, Any]]:
     for name in shown:
         kind = "state" if name in eq.states else "gate" if name in gates else "value"
         array = own.states[name] if name in own.states else found[name]
-        per_unit, summary = _per_unit(made, name, array, H)
-        out.append(_value(name, kind, per_unit, summary, heads.get(name, "")))
+        summary = _summary(eq, name)
+        out.append(_value(name, kind, per_unit(own, name, array), summary, heads.get(name, "")))
     return sorted(out, key=lambda value: ("state", "gate", "value").index(value["kind"]))
 
 
@@ -59,19 +60,35 @@ def computed(own: LayerRun, cell: EquationCell) -> dict[str, Array]:
     return flat
 
 
-def _per_unit(cell: EquationCell, name: str, flat: Array, H: int) -> tuple[Array, str | None]:
-    """Return a value as one number for each unit, and in words what that number is."""
-    eq, T = cell.equations, len(flat)
-    if eq.is_elementwise or eq.axes[name] == UNIT:
-        return flat, None
-    axes, (heads, units, _) = eq.axes[name], eq.sizes(H)
-    array, said = flat.reshape(T, *eq.shape(name, H)), []
-    if "key" in axes:
-        array = np.sqrt((array * array).sum(axis=PLACES["key"], keepdims=True))
-        said.append("norm over keys")
+def per_unit(own: LayerRun, name: str, flat: Array, over_keys: Any = None) -> Array:
+    """Return a value (T, width) as one number for each unit, (T, H): of several keys their norm.
+
+    Parameters
+    ----------
+    own : LayerRun
+    name : str
+        Of a value of its cell's equations.
+    flat : (T, width)
+    over_keys : callable, optional
+        What is made of the numbers of all keys, of an array and its axis, in place of their norm.
+    """
+    made = equations_of(own.cell)
+    if made is None or made.equations.is_elementwise or made.equations.axes[name] == UNIT:
+        return flat
+    eq, T, H = made.equations, len(flat), made.hidden(own.params)
+    array, (heads, units, _) = flat.reshape(T, *eq.shape(name, H)), eq.sizes(H)
+    if "key" in eq.axes[name]:
+        array = (over_keys or np.linalg.norm)(array, axis=PLACES["key"], keepdims=True)
+    return np.broadcast_to(array, (T, heads, units, 1)).reshape(T, H)
+
+
+def _summary(eq: Equations, name: str) -> str | None:
+    """Return in words what stands for a value that has not one number for each unit."""
+    axes = UNIT if eq.is_elementwise else eq.axes[name]
+    said = ["norm over keys"] if "key" in axes else []
     if "unit" not in axes:
         said.append("one number for each head" if "head" in axes and eq.heads > 1 else "one number")
-    return np.broadcast_to(array, (T, heads, units, 1)).reshape(T, H), ", ".join(said)
+    return ", ".join(said) or None
 
 
 def _value(name: str, kind: str, array: Array, summary: str | None, function: str) -> dict[str, Any]:

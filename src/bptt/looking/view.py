@@ -63,6 +63,8 @@ class Layer:
         (T, K+1): see :mod:`bptt.looking.gradient`. NaN where there is no loss, or no step.
     chunk : int or None
         The length of the chunks that it was trained in.
+    starts : dict of (H,) float32
+        Where states start that do not start at zero, if all sequences start alike.
     """
 
     name: str
@@ -79,6 +81,7 @@ class Layer:
     follows_of: str
     gradient: dict[str, Any]
     chunk: int | None
+    starts: dict[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
