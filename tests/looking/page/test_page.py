@@ -213,8 +213,9 @@ def gradient(opened: Opened) -> None:
         *(path["name"] for path in layer.gradient["paths"]),
         "at the inputs",
     ]
+    choose(opened, "#lag", "12")
     shown = [number(one) for one in opened.texts("#gradient-1 .path .number")]
-    wanted = [*layer.gradient["norm"][90, 10], layer.gradient["inputs"][90, 10]]
+    wanted = [*layer.gradient["norm"][90, 12], layer.gradient["inputs"][90, 12]]
     np.testing.assert_allclose(shown, wanted, rtol=0.06, atol=0.006)
     click(opened, '#gradient-1 input[value="gate f"]')
     assert state(opened, "p0") == "gate f"
