@@ -16,6 +16,8 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
+  const type = ({ fontFamily, fontSize, fontWeight, fontStyle }) =>
+    ({ "font-family": fontFamily, "font-size": fontSize, "font-weight": fontWeight, "font-style": fontStyle, "xml:space": "preserve" });
   const rounded = (x) => Math.round(x * 100) / 100;
   const isClear = (colour) => colour === "transparent" || /(, 0\)|\/ 0\))$/.test(colour);
 
@@ -54,7 +56,14 @@
       const paper = getComputedStyle(document.body).backgroundColor;
       this.svg.append(make("rect", { width: "100%", height: "100%", fill: paper }));
       this.clips = 0;
+      this.dress(this.svg, getComputedStyle(root));
       this.visit(root, this.svg, this.box);
+    }
+
+    /** Give a group the type of most that is written in it, so that each word says only what differs. */
+    dress(group, style) {
+      group.type = type(style);
+      for (const [key, value] of Object.entries(group.type)) group.setAttribute(key, value);
     }
 
     place(box) {
@@ -83,6 +92,7 @@
         const clip = make("clipPath", { id });
         clip.append(make("rect", this.place(box)));
         const group = make("g", { "clip-path": `url(#${id})` });
+        this.dress(group, style);
         into.append(clip, group);
         [into, seen] = [group, box];
       }
@@ -115,9 +125,9 @@
       for (const [text, box] of lines(node)) {
         if (!text.trim() || box.bottom < seen.top || box.top > seen.bottom) continue;
         const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = measure.measureText("x");
+        const differs = Object.entries(type(style)).filter(([key, value]) => into.type[key] !== value);
         const written = make("text", { x: rounded(box.left - this.box.left), y: rounded(box.top - this.box.top + (box.height - up - down) / 2 + up),
-          fill: style.color, "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight,
-          "font-style": style.fontStyle, "xml:space": "preserve" });
+          fill: style.color, ...Object.fromEntries(differs) });
         if (text.trim().length > 1) written.setAttribute("textLength", rounded(box.width));
         if (parseFloat(style.opacity) < 1) written.setAttribute("opacity", style.opacity);
         written.textContent = text;

@@ -42,7 +42,7 @@ look.gradientPane = (run, column) => {
   const table = (t, p) => {
     const { gradient } = run.layer;
     const at = lag ?? Math.min(look.state.k, run.curve(t, 0).length - 1);
-    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${bptt.short(run.norm(t, at, p))} along “${gradient.paths[p]?.name}”.`;
+    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${run.normWords(t, at, p)} along “${gradient.paths[p]?.name}”.`;
     if (paths.children.length !== gradient.paths.length || paths.dataset.of !== run.layer.name) {
       paths.dataset.of = run.layer.name;
       paths.replaceChildren(...gradient.paths.map(({ name, words }) => bptt.element("label", { class: "path", "data-tip": words ?? name },
@@ -59,7 +59,7 @@ look.gradientPane = (run, column) => {
       line.setAttribute("stroke-width", k === p ? 3 : 1.6);
       label.querySelector("input").checked = k === p;
       label.classList.toggle("chosen", k === p);
-      label.querySelector(".number").textContent = bptt.short(run.norm(t, at, k));
+      label.querySelector(".number").textContent = run.normWords(t, at, k);
     });
   };
 
@@ -81,7 +81,7 @@ look.gradientPane = (run, column) => {
     const { gradient } = run.layer;
     const { t } = look.state;
     return [["steps before", "token", ...gradient.paths.map(({ name }) => name)],
-      ...run.curve(t, 0).map(([k]) => [k, visible(run.tokens[run.earlier(t, k)]), ...gradient.paths.map((_, p) => bptt.short(run.norm(t, k, p)))])];
+      ...run.curve(t, 0).map(([k]) => [k, visible(run.tokens[run.earlier(t, k)]), ...gradient.paths.map((_, p) => run.normWords(t, k, p))])];
   });
   look.watch(`t l${i}`, rows);
 };

@@ -11,7 +11,8 @@ look.orders = (run) => ({
 /** Return {order: units by row, bars: by row or null, measure(unit): words}. */
 look.ordered = (run, units) => {
   const [kind, ...rest] = look.state.order.split(" ");
-  const name = rest.join(" ");
+  const asked = rest.join(" ");
+  const name = kind === "memory" && !(asked in run.layer.remembers) ? run.layer.states.at(-1) : asked; // the other run's state
   const all = Array.from({ length: units }, (_, unit) => unit);
   const remembers = kind === "memory" && run.layer.remembers[name];
   const property = kind === "follows" ? run.properties.findIndex((one) => one.name === name) : -1;
@@ -20,14 +21,14 @@ look.ordered = (run, units) => {
     const most = run.layer.remembers_most;
     const part = (unit) => Math.log2(1 + (steps[unit] || 0)) / Math.log2(1 + Math.max(most || 1, ...steps.filter(Number.isFinite)));
     all.sort((x, y) => (steps[y] || 0) - (steps[x] || 0) || x - y);
-    return { order: all, bars: all.map(part), measure: (unit) => `remembers ${steps[unit] >= most ? "at least " : ""}${bptt.short(steps[unit], 1)} steps` };
+    return { order: all, bars: all.map(part), words: `how long ${name} remembers, by its logarithm`, measure: (unit) => `remembers ${steps[unit] >= most ? "at least " : ""}${bptt.short(steps[unit], 1)} steps` };
   }
   if (property >= 0 && run.layer.follows.shape[1] === units) {
     const of = (unit) => run.layer.follows.data[property * units + unit] || 0;
     all.sort((x, y) => Math.abs(of(y)) - Math.abs(of(x)) || x - y);
-    return { order: all, bars: all.map(of), property: run.properties[property], measure: (unit) => `correlation with ${name} ${bptt.short(of(unit))}` };
+    return { order: all, bars: all.map(of), words: `correlation of ${run.layer.follows_of} with ${name}; pale: negative. Above: ${name}`, property: run.properties[property], measure: (unit) => `correlation with ${name} ${bptt.short(of(unit))}` };
   }
-  return { order: all, bars: null, measure: () => "" };
+  return { order: all, bars: null, words: "", measure: () => "" };
 };
 
 look.unitsPane = (run, column) => {
@@ -55,7 +56,7 @@ look.unitsPane = (run, column) => {
     ordered = look.ordered(run, heat.units);
     heat.draw(value, ordered.order, ordered.bars, ordered.property);
     key.replaceChildren(valueLegend(run, `${value.name}${value.summary ? `, ${value.summary}` : ""}${run.isOwn(value) ? ", in parts of each unit’s largest" : ""}`, run.isOwn(value) ? 1 : run.far(value, 0)),
-      bptt.element("span", { class: "ui faint", text: ordered.bars ? `left: ${look.orders(run)[look.state.order] ?? ""}${ordered.property ? "; pale: against it. Above: the property itself" : ", by its logarithm"}` : "" }));
+      bptt.element("span", { class: "ui faint", text: ordered.words && `left: ${ordered.words}` }));
     over();
   };
   const over = () => {
@@ -78,7 +79,7 @@ look.unitsPane = (run, column) => {
         : `No unit stays on exactly there (${rule(run, name, theta, edge)}). Nearest:` }),
       bptt.element("ul", { class: "chips" }, ...(run.exact.length ? run.exact : run.nearest.slice(0, 6)).slice(0, 24).map((one) => bptt.element("li", {}, chip(one)))),
       run.exact.length ? bptt.element("p", { class: "ui", text: all.length ? `${run.exact.length === 1 ? "It is" : "All of them are"} on${run.exact.length === 1 ? "" : " together"} in ${all.length} other stretch${all.length === 1 ? "" : "es"}:` : "Nowhere else are they on together." }) : null,
-      bptt.element("ul", { class: "places" }, ...all.slice(0, 14).map((place) => bptt.element("li", {}, jump(place)))),
+      bptt.element("ul", { class: "places" }, ...all.slice(0, 9).map((place) => bptt.element("li", {}, jump(place)))),
     ].filter(Boolean)));
   };
   const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit),
@@ -100,7 +101,7 @@ look.unitsPane = (run, column) => {
 
   const table = tableOf(figure, () => {
     const { t } = look.state;
-    return [["unit", look.orders(run)[look.state.order] ?? "", `${run.value.name} at step ${t}`, "on exactly in the stretch"],
+    return [["unit", ordered.words, `${run.value.name} at step ${t}`, "on exactly in the stretch"],
       ...ordered.order.map((unit) => [unit, ordered.measure(unit), bptt.short(run.at(run.value, t, unit)), (run.exact ?? []).some((one) => one.unit === unit) ? "yes" : ""])];
   });
   look.watch(`t order a b theta edge l${i} v${i}`, table);
