@@ -17,7 +17,7 @@
     return made;
   };
   const type = ({ fontFamily, fontSize, fontWeight, fontStyle }) =>
-    ({ "font-family": fontFamily, "font-size": fontSize, "font-weight": fontWeight, "font-style": fontStyle, "xml:space": "preserve" });
+    ({ "font-family": fontFamily, "font-size": fontSize, "font-weight": fontWeight, "font-style": fontStyle });
   const rounded = (x) => Math.round(x * 100) / 100;
   const isClear = (colour) => colour === "transparent" || /(, 0\)|\/ 0\))$/.test(colour);
 
@@ -106,7 +106,12 @@
     behind(element, style, into) {
       for (const box of element.getClientRects()) {
         const place = this.place(box);
-        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+        const rx = Math.min(parseFloat(style.borderTopLeftRadius) || 0, place.height / 2);
+        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx }));
+        if (rx && style.borderTopStyle !== "none" && parseFloat(style.borderTopWidth) && style.borderTopColor === style.borderLeftColor) {
+          into.append(make("rect", { ...place, rx, fill: "none", stroke: style.borderTopColor, "stroke-width": parseFloat(style.borderTopWidth) }));
+          continue;
+        }
         const [left, top, right, bottom] = [place.x, place.y, place.x + place.width, place.y + place.height];
         const sides = { Top: [left, top, right, top], Bottom: [left, bottom, right, bottom], Left: [left, top, left, bottom], Right: [right, top, right, bottom] };
         for (const [side, [x1, y1, x2, y2]] of Object.entries(sides)) {
@@ -128,6 +133,7 @@
         const differs = Object.entries(type(style)).filter(([key, value]) => into.type[key] !== value);
         const written = make("text", { x: rounded(box.left - this.box.left), y: rounded(box.top - this.box.top + (box.height - up - down) / 2 + up),
           fill: style.color, ...Object.fromEntries(differs) });
+        if (/^\s|\s$|\s\s/.test(text)) written.setAttribute("xml:space", "preserve");
         if (text.trim().length > 1) written.setAttribute("textLength", rounded(box.width));
         if (parseFloat(style.opacity) < 1) written.setAttribute("opacity", style.opacity);
         written.textContent = text;

@@ -161,8 +161,11 @@ def units(opened: Opened) -> None:
     together = np.all([s * array[:, u] >= theta[u] for u, s in found], axis=0)
     others = [one for one in stretches(together) if one != stretches(quotes)[0]]
     assert sorted(map(tuple, opened.js("return look.runs[0].found"))) == others
+    click(opened, "#units-1 .chips button")
+    quoted = [one for one in stretches(quotes) if one != stretches(quotes)[0]]
+    assert sorted(map(tuple, opened.js("return look.runs[0].found"))) == quoted, "where the one unit is on"
     click(opened, "#units-1 .places button")
-    assert state(opened, "t") in [start for start, _ in others]
+    assert state(opened, "t") in [start for start, _ in quoted]
     for order in opened.js("return [...document.querySelectorAll('#order option')].map(o => o.value)"):
         choose(opened, "#order", order)
     choose(opened, "#order", "follows column")

@@ -68,7 +68,9 @@ look.unitsPane = (run, column) => {
     const { a, b, theta, edge } = look.state;
     run.nearest = a < 0 ? [] : query.nearest(run, run.value, look.state);
     run.exact = run.nearest.filter(({ exact }) => exact);
-    const all = query.elsewhere(run, run.value, run.exact, look.state);
+    const one = look.state.among === "one" ? run.exact.filter(({ unit }) => unit === run.unit) : [];
+    const among = one.length ? one : run.exact;
+    const all = query.elsewhere(run, run.value, among, look.state);
     run.found = all;
     look.touch("found");
     const name = run.value.name;
@@ -77,22 +79,24 @@ look.unitsPane = (run, column) => {
       bptt.element("p", { class: "ui", text: run.exact.length
         ? `${run.exact.length === 1 ? "One unit stays" : `${run.exact.length} units stay`} on exactly there (${rule(run, name, theta, edge)}):`
         : `No unit stays on exactly there (${rule(run, name, theta, edge)}). Nearest:` }),
-      bptt.element("ul", { class: "chips" }, ...(run.exact.length ? run.exact : run.nearest.slice(0, 6)).slice(0, 24).map((one) => bptt.element("li", {}, chip(one)))),
-      run.exact.length ? bptt.element("p", { class: "ui", text: all.length ? `${run.exact.length === 1 ? "It is" : "All of them are"} on${run.exact.length === 1 ? "" : " together"} in ${all.length} other stretch${all.length === 1 ? "" : "es"}:` : "Nowhere else are they on together." }) : null,
+      bptt.element("ul", { class: "chips" }, ...(run.exact.length ? run.exact : run.nearest.slice(0, 6)).slice(0, 24).map((found) => bptt.element("li", {}, chip(found))),
+        run.exact.length > 1 ? bptt.element("li", {}, bptt.element("button", { type: "button", "data-saved": true, text: "all of them", "aria-pressed": String(!one.length), onclick: () => look.set({ among: "all" }) })) : null),
+      run.exact.length ? bptt.element("p", { class: "ui", text: all.length
+        ? `${among.length === 1 ? `${one.length ? `Unit ${run.unit}` : "It"} is on` : "All of them are on together"} in ${all.length} other stretch${all.length === 1 ? "" : "es"}:`
+        : `Nowhere else ${among.length === 1 ? "is it on" : "are they on together"}.` }) : null,
       bptt.element("ul", { class: "places" }, ...all.slice(0, 9).map((place) => bptt.element("li", {}, jump(place)))),
     ].filter(Boolean)));
   };
-  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit),
+  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit && (!exact || look.state.among === "one" || run.exact.length === 1)),
     text: `${sign < 0 ? "−" : ""}${unit}${exact ? "" : ` (${start}–${end}, ${Math.round(share * 100)} %)`}`,
-    "aria-label": `Unit ${unit}${sign < 0 ? ", negative" : ""}, on from ${start} to ${end}`, onclick: () => run.choose({ u: unit }) });
+    "aria-label": `Unit ${unit}${sign < 0 ? ", negative" : ""}, on from ${start} to ${end}`, onclick: () => look.set({ [`u${i}`]: unit, among: "one" }) });
   const jump = ([start, end]) => bptt.element("button", { type: "button", "data-saved": true, onclick: () => look.set({ t: start }) },
     bptt.element("span", { class: "faint", text: `${start}–${end} ` }), bptt.element("span", { class: "token" },
       bptt.element("span", { class: "faint", text: clipped(run.words(Math.max(run.begins[start], start - 12), start - 1), 24, true) }),
       bptt.element("mark", { text: clipped(run.words(start, end), 36) }),
       bptt.element("span", { class: "faint", text: clipped(run.words(end + 1, Math.min(run.ends[end], end + 8)), 16) })));
 
-  look.watch(`a b theta edge scale l${i} v${i}`, ask);
-  look.watch(`u${i}`, () => ask());
+  look.watch(`a b theta edge scale among l${i} v${i} u${i}`, ask);
   look.watch(`order scale l${i} v${i} t`, draw);
   bptt.onTheme(draw);
   new ResizeObserver(draw).observe(heat.element);

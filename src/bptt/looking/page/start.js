@@ -17,7 +17,7 @@ bptt.ready(() => {
   const [first] = look.runs;
   const state = first.layers[0].states[1] ?? first.layers[0].states[0];
   look.first = { t: 0, a: -1, b: -1, shade: "value", order: state in first.layers[0].remembers ? `memory ${state}` : "index",
-    scale: "own", theta: 0.3, edge: 0, k: 10, c: first.layers[0].chunk ?? 32 };
+    scale: "own", among: "all", theta: 0.3, edge: 0, k: 10, c: first.layers[0].chunk ?? 32 };
   for (const { index, layers } of look.runs) {
     const { follows, units } = layers[0];
     const best = follows.data.reduce((at, r, k) => (Math.abs(r) > Math.abs(follows.data[at] || 0) ? k : at), 0) % units; // it follows something

@@ -1,6 +1,6 @@
 "use strict";
 // What is chosen: one state for all panes, which the address keeps behind its #. Whoever draws watches parts of it.
-//   t step    a, b marked stretch (-1: none)    shade "value" or "loss"    order, scale, theta, edge: units by time    k steps before, c chunk
+//   t step    a, b marked stretch (-1: none)    shade "value" or "loss"    order, scale, theta, edge, among: units by time    k steps before, c chunk
 //   of the run i, two at most:  l<i> layer   v<i> value   u<i> unit   p<i> path
 
 const look = { state: {}, runs: [], watchers: [], changed: new Set(), hovered: null };
@@ -49,6 +49,7 @@ look.mend = () => {
   state.edge = within(state.edge, 0, 9);
   state.theta = Math.min(Math.max(Number(state.theta) || 0, 0.02), 1);
   if (!["value", "loss"].includes(state.shade)) state.shade = "value";
+  if (!["one", "all"].includes(state.among)) state.among = "all";
   if (!["own", "all"].includes(state.scale)) state.scale = "own";
   for (const [i, run] of look.runs.entries()) {
     state[`l${i}`] = within(state[`l${i}`], 0, run.layers.length - 1);
