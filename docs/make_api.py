@@ -31,6 +31,7 @@ GROUPS = {
         "bptt.nets.conventions",
         "bptt.exchange",
         "bptt.flow",
+        "bptt.looking",
     ),
     "Data": ("bptt.data",),
     "Training": ("bptt.training",),

@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 T, V, H, E = 7, 5, 4, 3
 
 
-@bptt.cell(state="h c", params={"p": (0.5, 1.0)})
+@bptt.cell(state="h c", params={"p": (0.5, 1.0)})  # type: ignore[untyped-decorator]
 def peeping(a_f: Any, a_o: Any, a_g: Any, c: Any, p: Any) -> Any:
     f, o, g = sigmoid(a_f + p * c), sigmoid(a_o), tanh(a_g)  # type: ignore[name-defined]  # noqa: F821
     c = f * c + (1 - f) * g
@@ -32,8 +32,8 @@ def peeping(a_f: Any, a_o: Any, a_g: Any, c: Any, p: Any) -> Any:
 def drawn(**how: Any) -> tuple[bptt.Model, Params, Piece]:
     """Return a model with asymmetric weights, biases in all places, and a piece to read."""
     rng = np.random.default_rng(7)
-    how = {"embedding": E, "bias": "two"} | how
-    model = bptt.Model(inputs=V, outputs=V, hidden=H, **how)
+    told: dict[str, Any] = {"embedding": E, "bias": "two", **how}
+    model = bptt.Model(inputs=V, outputs=V, hidden=H, **told)
     params = {n: rng.normal(size=a.shape) * 0.8 for n, a in model.init(rng, np.float64).items()}
     ids = rng.integers(V, size=T + 1)
     targets = ids[1:] if model.pool is None else ids[:1]
@@ -43,7 +43,7 @@ def drawn(**how: Any) -> tuple[bptt.Model, Params, Piece]:
 # steps of PyTorch, from a layer's own parameters: each gives (h, *others) after a step
 
 
-def lstm(own: Params, x: Any, before: Any, kept: Any) -> Any:
+def lstm(own: Any, x: Any, before: Any, kept: Any) -> Any:
     h, c = before
 
     def a(k: int, name: str) -> Any:
@@ -56,7 +56,7 @@ def lstm(own: Params, x: Any, before: Any, kept: Any) -> Any:
     return o * torch.tanh(c), c
 
 
-def gru(own: Params, x: Any, before: Any, kept: Any) -> Any:
+def gru(own: Any, x: Any, before: Any, kept: Any) -> Any:
     """PyTorch's own cell, whose weights `conventions` converts."""
     names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     as_numpy = {n: a.detach().numpy() for n, a in own.items()}
@@ -65,7 +65,7 @@ def gru(own: Params, x: Any, before: Any, kept: Any) -> Any:
     return (torch.gru_cell(x, before[0], *weights),)
 
 
-def peeping_step(own: Params, x: Any, before: Any, kept: Any) -> Any:
+def peeping_step(own: Any, x: Any, before: Any, kept: Any) -> Any:
     h, c = before
     a_f, a_o, a_g = torch.split(x @ own["W"] + own["b"] + h @ own["U"] + own["b_h"], H, dim=-1)
     f = torch.sigmoid(a_f + own["p"] * c)
@@ -84,7 +84,7 @@ def by_autograd(
 
     `kept` says for a layer which of its ways from step to step there are; all of them are by default.
     """
-    p = {name: torch.tensor(array) for name, array in params.items()}
+    p: Any = {name: torch.tensor(array) for name, array in params.items()}
     tokens, directions = torch.tensor(piece.inputs), model.stack.directions
     x = p["embedding"][tokens] if model.embedding else torch.eye(V, dtype=torch.float64)[tokens]
     step, states = STEPS[model.stack.cell.name], len(model.stack.cell.states)

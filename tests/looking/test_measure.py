@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt.looking import measure
 from bptt.looking.forward import double
 from bptt.looking.forward import run as forward
 from bptt.looking.measure import How, seen
@@ -20,7 +19,8 @@ T, V, H = 12, 5, 6
 
 def small(seed: int = 0, **how: Any) -> tuple[bptt.Model, dict[str, Array], Array]:
     rng = np.random.default_rng(seed)
-    model = bptt.Model(**{"inputs": V, "outputs": V, "hidden": H, "embedding": 4, "bias": "two"} | how)
+    told: dict[str, Any] = {"inputs": V, "outputs": V, "hidden": H, "embedding": 4, "bias": "two", **how}
+    model = bptt.Model(**told)
     params = {n: 0.7 * rng.normal(size=a.shape) for n, a in model.init(rng).items()}
     return model, params, rng.integers(V, size=T)
 
@@ -28,7 +28,7 @@ def small(seed: int = 0, **how: Any) -> tuple[bptt.Model, dict[str, Array], Arra
 def test_states_gates_losses_and_guesses_are_pytorchs() -> None:
     torch = pytest.importorskip("torch")
     model, params, tokens = small(layers=2)
-    (run,) = measure(model, params, tokens, vocabulary=list("abcde")).runs
+    (run,) = bptt.look(model, params, tokens, vocabulary=list("abcde")).runs
     p = {n: torch.tensor(a) for n, a in params.items()}
     x = p["embedding"][torch.tensor(tokens)]
     for layer, found in enumerate(run.layers):
@@ -72,7 +72,7 @@ def test_named_values_are_what_a_step_computes(cell: str) -> None:
     model, params, tokens = small(cell=cell, hidden=8, embedding=8, layers=2, bias="one")
     if "lstm-projected" in cell:
         model, params, tokens = small(cell=cell, hidden=8, bias="one")
-    (run,) = measure(model, params, tokens, lags=3).runs
+    (run,) = bptt.look(model, params, tokens, lags=3).runs
     ran = forward(*double(model, params), row_of(model, bptt.Batch(tokens[:, None]), 0, []))
     own = ran.layers[0][0]
     equations = bptt.zoo.equations_of(own.cell)
@@ -95,7 +95,7 @@ def test_named_values_are_what_a_step_computes(cell: str) -> None:
 
 def test_values_over_axes_are_summarised() -> None:
     model, params, tokens = small(cell="mlstm", hidden=8, embedding=None, bias="one")
-    layer = measure(model, params, tokens).runs[0].layers[0]
+    layer = bptt.look(model, params, tokens).runs[0].layers[0]
     by_name = {value["name"]: value for value in layer.values}
     assert by_name["C"]["summary"] == "norm over keys"
     assert by_name["m"]["summary"] == "one number for each head"
@@ -110,10 +110,10 @@ def test_no_gradient_and_no_state_crosses_a_start() -> None:
     inputs = rng.integers(V, size=(5, 3))
     mask = np.arange(5)[:, None] < np.array([5, 2, 4])
     batch = bptt.Batch(inputs, inputs[::-1].copy(), mask)
-    (run,) = measure(model, params, batch, lags=9).runs
+    (run,) = bptt.look(model, params, batch, lags=9).runs
     assert run.starts.tolist() == [0, 5, 7]
     for n, (start, stop) in enumerate([(0, 5), (5, 7), (7, 11)]):
-        (alone,) = measure(model, params, inputs[: stop - start, n], inputs[::-1][: stop - start, n]).runs
+        (alone,) = bptt.look(model, params, inputs[: stop - start, n], inputs[::-1][: stop - start, n]).runs
         np.testing.assert_array_equal(
             run.layers[0].values[0]["array"][start:stop], alone.layers[0].values[0]["array"]
         )
@@ -125,12 +125,12 @@ def test_no_gradient_and_no_state_crosses_a_start() -> None:
 
 def test_learned_starts_and_features_are_used() -> None:
     model, params, tokens = small(cell="gru", learn_start=True)
-    layer = measure(model, params, tokens).runs[0].layers[0]
+    layer = bptt.look(model, params, tokens).runs[0].layers[0]
     np.testing.assert_allclose(layer.starts["h"], params["layers.0.start.h"], rtol=1e-6)
     model, params, tokens = small(cell="gru", features=2)
     rng = np.random.default_rng(0)
     some = [
-        measure(model, params, bptt.Batch(tokens[:, None], features=rng.normal(size=(1, 2)))).runs[0]
+        bptt.look(model, params, bptt.Batch(tokens[:, None], features=rng.normal(size=(1, 2)))).runs[0]
         for _ in range(2)
     ]
     assert not np.allclose(*(run.layers[0].values[0]["array"] for run in some))
@@ -138,11 +138,11 @@ def test_learned_starts_and_features_are_used() -> None:
 
 def test_two_models_side_by_side() -> None:
     (model, params, tokens), (other, others, _) = small(), small(1, cell="gru", layers=2)
-    view = measure(model, params, tokens, against=(other, others), layers=0)
+    view = bptt.look(model, params, tokens, against=(other, others), layers=0)
     assert [run.name for run in view.runs] == ["lstm", "gru"]
     assert [len(run.layers) for run in view.runs] == [1, 2]
     assert view.runs[0].tokens == view.runs[1].tokens
-    view = measure(model, params, tokens, against=(model, {n: a * 0 for n, a in params.items()}))
+    view = bptt.look(model, params, tokens, against=(model, {n: a * 0 for n, a in params.items()}))
     assert [run.name for run in view.runs] == ["lstm", "lstm (2)"]
     assert np.allclose(view.runs[1].loss[:-1], np.log(V))
 
@@ -154,7 +154,7 @@ def test_numbers_are_told_and_forecast_as_they_are() -> None:
     )
     params = model.init(rng, np.float64)
     x, y = rng.normal(size=(T, 2)), rng.normal(size=(T, 1))
-    (run,) = measure(model, params, x, y, properties={"sign": lambda tokens: x[:, 0] > 0}).runs
+    (run,) = bptt.look(model, params, x, y, properties={"sign": lambda tokens: x[:, 0] > 0}).runs
     outputs = np.sort(model.forward(params, x[:, None]).outputs[:, 0])
     assert run.guesses is not None
     for k, name in enumerate(("low", "mean", "high")):
@@ -169,7 +169,7 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
     with pytest.raises(
         bptt.ConfigError, match=r"10,000 steps, each followed 5,000 steps back, take .* times"
     ):
-        measure(model, params, np.zeros(10000, int), steps=10000, lags=5000)
+        bptt.look(model, params, np.zeros(10000, int), steps=10000, lags=5000)
     model, params, tokens = small()
     for wrong, said in (
         ({"layers": 1}, "the model has layer 0 alone"),
@@ -177,16 +177,16 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
         ({"steps": 0}, "whole numbers from 1"),
     ):
         with pytest.raises(bptt.ConfigError, match=said):
-            measure(model, params, tokens, **wrong)  # type: ignore[arg-type]
+            bptt.look(model, params, tokens, **wrong)  # type: ignore[arg-type]
     with pytest.raises(bptt.ConfigError, match=r"tokens must be \(L,\) integers"):
-        measure(model, params, np.zeros((2, 2), int))
+        bptt.look(model, params, np.zeros((2, 2), int))
     with pytest.raises(bptt.ConfigError, match="wants its params"):
-        measure(model)
+        bptt.look(model)
     with pytest.raises(bptt.ConfigError, match="wants the vocabulary"):
-        measure(model, params, "text")
+        bptt.look(model, params, "text")
     params["layers.0.U"][:] = np.inf
     with pytest.raises(bptt.DivergedError, match="do not stay finite"):
-        measure(model, params, tokens)
+        bptt.look(model, params, tokens)
 
 
 def test_a_cell_by_hand_without_equations_shows_its_states() -> None:
@@ -202,7 +202,7 @@ def test_a_cell_by_hand_without_equations_shows_its_states() -> None:
             return dstates[0], (0.9 * dstates[0],)
 
     model, params, tokens = small(cell=Leaky())
-    layer = measure(model, {n: a * 0.1 for n, a in params.items()}, tokens).runs[0].layers[0]
+    layer = bptt.look(model, {n: a * 0.1 for n, a in params.items()}, tokens).runs[0].layers[0]
     assert [value["name"] for value in layer.values] == layer.states == ["h"]
     assert layer.equations == []
     assert layer.remembers_by == {"h": "direct"}

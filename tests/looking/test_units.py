@@ -13,7 +13,7 @@ from bptt.looking.view import Property
 from bptt.types import Array
 
 
-@bptt.cell(state="h", params={"p": 0.0})
+@bptt.cell(state="h", params={"p": 0.0})  # type: ignore[untyped-decorator]
 def fading(x_h: Any, h: Any, p: Any) -> Any:
     h = p * h + x_h
     return h  # noqa: RET504
@@ -79,7 +79,7 @@ def test_factors_are_those_of_the_forget_gate() -> None:
 
 
 def test_a_state_that_mixes_units_has_no_factor() -> None:
-    @bptt.cell(state="h")
+    @bptt.cell(state="h")  # type: ignore[untyped-decorator]
     def mixed(x_h: Any, h: Any) -> Any:
         h = 0.5 * h + x_h + 0.1 * sum(h)
         return h  # noqa: RET504

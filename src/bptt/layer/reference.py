@@ -229,13 +229,8 @@ class Unrolled:
     def step_backward(self, t: int, dstates: States) -> tuple[Array, States]:
         """Return the gradients at step t's pre-activations and at the states before it, from those after.
 
-        Of a run with one row there may be as many rows of gradients as one likes, each by itself.
-
-        Parameters
-        ----------
-        t : int
-        dstates : tuple of (N, H)
-            The whole gradient at each state after the step: the loss's own at h_t is among it.
+        Those after it are whole: the loss's own at h_t is among them. Where the run has one row there may
+        be any number of rows of gradients, each by itself.
         """
         cell, columns, (cache, q_caches) = self._cell, self._columns, self._caches[t]
         da, dprev = cell.backward(dstates, cache)  # (2)
@@ -251,9 +246,8 @@ class Unrolled:
 
     def input_backward(self, da: Array) -> Array:
         """Return the gradient at a step's input (N, D) from that at its pre-activations."""
-        W = self._params["W"]
-        dx: Array = self._columns.W.take(da) @ W.T
         cell = self._cell
+        dx: Array = self._columns.W.take(da) @ self._params["W"].T
         if "x" in cell.inputs:  # the equations read it, too
             dx += da[..., cell.unit_columns(cell.hidden(self._params))["x"]]
         return dx
@@ -266,7 +260,7 @@ class Unrolled:
         if x.ndim == 2:
             dW, dx = scatter_add(x, da_x, len(W)), None
         else:
-            dW, dx = rows(x).T @ da_x, (da_x @ W.T).reshape(x.shape)
+            dW, dx = rows(x).T @ da_x, self.input_backward(rows(da)).reshape(x.shape)
         grads = {"W": dW}
         for p, taken in zip(columns.products, self._taken, strict=True):
             parts = [grads[p.matrix]] if p.matrix in grads else []
@@ -280,8 +274,6 @@ class Unrolled:
                 grads[name] = cell.unit_sum(name, rows(da[..., at]))
             elif name != "x" and name in cell.inputs:
                 grads[name] = da[..., at].reshape(self._params[name].shape)
-            elif name in cell.inputs and dx is not None:
-                dx += da[..., at]
         return grads, dx
 
 

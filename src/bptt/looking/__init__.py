@@ -1,9 +1,8 @@
 """What a network remembers: its units on a text, how far each loss's gradient reaches, what truncation cuts.
 
 =============================  ==========================================================================
-``look``                       measure a run, or a model, and give the page that shows it
-``measure``                    the same as data: a ``View``
-``View``, ``Seen``, ``Layer``  what is seen (:mod:`bptt.looking.view`)
+``look``                       measure a run, or a model: a ``Look``, which has the view and its page
+``View``, ``Seen``, ``Layer``  what is seen, as data (:mod:`bptt.looking.view`)
 =============================  ==========================================================================
 
 The rooms, low to high: `view` (the data), `forward` (one sequence, with all that is computed), `gradient`
@@ -11,7 +10,7 @@ The rooms, low to high: `view` (the data), `forward` (one sequence, with all tha
 (of a text), `reading` (what a run is seen on), `measure` (one model, all of these), `page` (HTML), `face`.
 """
 
-from bptt.looking.face import Look, look, measure
+from bptt.looking.face import Look, look
 from bptt.looking.view import Layer, Property, Seen, View
 
-__all__ = ["Layer", "Look", "Property", "Seen", "View", "look", "measure"]
+__all__ = ["Layer", "Look", "Property", "Seen", "View", "look"]

@@ -43,6 +43,11 @@ class Look:
 
     view: View
 
+    @property
+    def runs(self) -> list[Seen]:
+        """What is seen of each model: the view's."""
+        return self.view.runs
+
     @cached_property
     def html(self) -> str:
         """The page: one HTML file that asks for nothing else."""
@@ -69,7 +74,16 @@ def look(
     params: Params | None = None,
     tokens: Array | str | Corpus | Batch | None = None,
     targets: Array | None = None,
-    **how: Any,
+    *,
+    path: str | None = None,
+    against: Source | tuple[Model, Params] | None = None,
+    vocabulary: Vocabulary | Sequence[str] | None = None,
+    layers: int | Sequence[int] | None = None,
+    lags: int = 100,
+    steps: int = 1000,
+    properties: Mapping[str, Own] | None = None,
+    last: bool = False,
+    name: str | None = None,
 ) -> Look:
     r"""Look at what a network remembers, how far its gradient reaches, and what truncation cuts off.
 
@@ -106,7 +120,7 @@ def look(
     Returns
     -------
     Look
-        With ``view``, ``html`` and ``save(path)``.
+        With ``runs``, ``view``, ``html`` and ``save(path)``.
 
     Raises
     ------
@@ -121,39 +135,9 @@ def look(
     >>> seen = bptt.look(model, params, np.array([0, 1, 2, 0, 1, 2, 0]), vocabulary=["a", "b", "\n"], lags=3)
     >>> seen
     <look at gru: 7 steps>
-    >>> layer = seen.view.runs[0].layers[0]
+    >>> layer = seen.runs[0].layers[0]
     >>> [value["name"] for value in layer.values], layer.gradient["norm"].shape
     (['h', 'r', 'z', 'n'], (7, 4, 6))
-    """
-    return Look(measure(model, params, tokens, targets, **how))
-
-
-def measure(
-    model: Source | Model,
-    params: Params | None = None,
-    tokens: Array | str | Corpus | Batch | None = None,
-    targets: Array | None = None,
-    *,
-    path: str | None = None,
-    against: Source | tuple[Model, Params] | None = None,
-    vocabulary: Vocabulary | Sequence[str] | None = None,
-    layers: int | Sequence[int] | None = None,
-    lags: int = 100,
-    steps: int = 1000,
-    properties: Mapping[str, Own] | None = None,
-    last: bool = False,
-    name: str | None = None,
-) -> View:
-    """Return what :func:`look` shows, as data; the parameters are the same.
-
-    Examples
-    --------
-    >>> import numpy as np, bptt
-    >>> model = bptt.Model(inputs=2, outputs=1, hidden=4, token_inputs=False, loss="squared_error")
-    >>> x, y = np.ones((5, 2)), np.ones((5, 1))
-    >>> view = bptt.looking.measure(model, model.init(np.random.default_rng(0)), x, y)
-    >>> view.runs[0].kind, view.runs[0].layers[0].follows.shape
-    ('steps', (3, 4))
     """
     if lags < 1 or steps < 1:
         raise ConfigError(f"lags and steps must be whole numbers from 1, got {lags} and {steps}")
@@ -170,7 +154,7 @@ def measure(
         runs = [_seen(trained, reading, how, name)]
     if against is not None:
         runs.append(_against(against, runs[0], reading, how, path, steps, last))
-    return View(" and ".join(dict.fromkeys(run.name for run in runs)), runs)
+    return Look(View(" and ".join(dict.fromkeys(run.name for run in runs)), runs))
 
 
 def _trained(source: Source, last: bool) -> Trained:
