@@ -16,6 +16,8 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
+  const type = ({ fontFamily, fontSize, fontWeight, fontStyle }) =>
+    ({ "font-family": fontFamily, "font-size": fontSize, "font-weight": fontWeight, "font-style": fontStyle });
   const rounded = (x) => Math.round(x * 100) / 100;
   const isClear = (colour) => colour === "transparent" || /(, 0\)|\/ 0\))$/.test(colour);
 
@@ -54,7 +56,14 @@
       const paper = getComputedStyle(document.body).backgroundColor;
       this.svg.append(make("rect", { width: "100%", height: "100%", fill: paper }));
       this.clips = 0;
+      this.dress(this.svg, getComputedStyle(root));
       this.visit(root, this.svg, this.box);
+    }
+
+    /** Give a group the type of most that is written in it, so that each word says only what differs. */
+    dress(group, style) {
+      group.type = type(style);
+      for (const [key, value] of Object.entries(group.type)) group.setAttribute(key, value);
     }
 
     place(box) {
@@ -83,6 +92,7 @@
         const clip = make("clipPath", { id });
         clip.append(make("rect", this.place(box)));
         const group = make("g", { "clip-path": `url(#${id})` });
+        this.dress(group, style);
         into.append(clip, group);
         [into, seen] = [group, box];
       }
@@ -96,7 +106,12 @@
     behind(element, style, into) {
       for (const box of element.getClientRects()) {
         const place = this.place(box);
-        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+        const rx = Math.min(parseFloat(style.borderTopLeftRadius) || 0, place.height / 2);
+        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx }));
+        if (rx && style.borderTopStyle !== "none" && parseFloat(style.borderTopWidth) && style.borderTopColor === style.borderLeftColor) {
+          into.append(make("rect", { ...place, rx, fill: "none", stroke: style.borderTopColor, "stroke-width": parseFloat(style.borderTopWidth) }));
+          continue;
+        }
         const [left, top, right, bottom] = [place.x, place.y, place.x + place.width, place.y + place.height];
         const sides = { Top: [left, top, right, top], Bottom: [left, bottom, right, bottom], Left: [left, top, left, bottom], Right: [right, top, right, bottom] };
         for (const [side, [x1, y1, x2, y2]] of Object.entries(sides)) {
@@ -115,9 +130,10 @@
       for (const [text, box] of lines(node)) {
         if (!text.trim() || box.bottom < seen.top || box.top > seen.bottom) continue;
         const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = measure.measureText("x");
+        const differs = Object.entries(type(style)).filter(([key, value]) => into.type[key] !== value);
         const written = make("text", { x: rounded(box.left - this.box.left), y: rounded(box.top - this.box.top + (box.height - up - down) / 2 + up),
-          fill: style.color, "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight,
-          "font-style": style.fontStyle, "xml:space": "preserve" });
+          fill: style.color, ...Object.fromEntries(differs) });
+        if (/^\s|\s$|\s\s/.test(text)) written.setAttribute("xml:space", "preserve");
         if (text.trim().length > 1) written.setAttribute("textLength", rounded(box.width));
         if (parseFloat(style.opacity) < 1) written.setAttribute("opacity", style.opacity);
         written.textContent = text;

@@ -161,8 +161,11 @@ def units(opened: Opened) -> None:
     together = np.all([s * array[:, u] >= theta[u] for u, s in found], axis=0)
     others = [one for one in stretches(together) if one != stretches(quotes)[0]]
     assert sorted(map(tuple, opened.js("return look.runs[0].found"))) == others
+    click(opened, "#units-1 .chips button")
+    quoted = [one for one in stretches(quotes) if one != stretches(quotes)[0]]
+    assert sorted(map(tuple, opened.js("return look.runs[0].found"))) == quoted, "where the one unit is on"
     click(opened, "#units-1 .places button")
-    assert state(opened, "t") in [start for start, _ in others]
+    assert state(opened, "t") in [start for start, _ in quoted]
     for order in opened.js("return [...document.querySelectorAll('#order option')].map(o => o.value)"):
         choose(opened, "#order", order)
     choose(opened, "#order", "follows column")
@@ -213,8 +216,9 @@ def gradient(opened: Opened) -> None:
         *(path["name"] for path in layer.gradient["paths"]),
         "at the inputs",
     ]
+    choose(opened, "#lag", "12")
     shown = [number(one) for one in opened.texts("#gradient-1 .path .number")]
-    wanted = [*layer.gradient["norm"][90, 10], layer.gradient["inputs"][90, 10]]
+    wanted = [*layer.gradient["norm"][90, 12], layer.gradient["inputs"][90, 12]]
     np.testing.assert_allclose(shown, wanted, rtol=0.06, atol=0.006)
     click(opened, '#gradient-1 input[value="gate f"]')
     assert state(opened, "p0") == "gate f"

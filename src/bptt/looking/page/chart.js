@@ -54,7 +54,7 @@ class Chart {
     for (const { points, colour, dash, thick } of shown.lines) {
       let d = "", isOn = false;
       for (const [x, y] of points) {
-        const ok = Number.isFinite(y) && (!this.y.log || y > 0);
+        const ok = Number.isFinite(y) && (!this.y.log || y >= shown.ys[0]); // no logarithm is drawn that is below the axis
         if (ok) d += `${isOn ? "L" : "M"}${this.across(x).toFixed(1)} ${this.down(y).toFixed(1)}`;
         isOn = ok;
       }

@@ -17,7 +17,7 @@ class Heat {
   fit(units) {
     const width = this.element.clientWidth;
     if (!width) return false;
-    this.row = Math.max(1, Math.min(14, Math.floor(420 / units)));
+    this.row = Math.max(1, Math.min(18, Math.floor(420 / units)));
     this.width = width - Heat.LEFT - 1;
     this.height = this.row * units;
     this.units = units;
@@ -80,23 +80,27 @@ class Heat {
     pen.imageSmoothingEnabled = false;
     pen.drawImage(small, Heat.LEFT, Heat.TOP, this.width, this.height);
     [this.ink, this.faint, this.accent] = ["--ink", "--faint", "--accent"].map(bptt.inked);
-    this.around(pen, bars);
+    this.around(pen, order, bars);
     if (property) this.strip(pen, property);
     this.axis(pen);
   }
 
-  /** The frame, and the measure of the order in the margin. */
-  around(pen, bars) {
+  /** The frame, and in the margin the measure of the order, and the units' numbers where there is room. */
+  around(pen, order, bars) {
     pen.strokeStyle = this.faint;
     pen.lineWidth = 0.5;
     pen.strokeRect(Heat.LEFT - 0.25, Heat.TOP - 0.25, this.width + 0.5, this.height + 0.5);
     pen.fillStyle = this.faint;
     bars?.forEach((part, place) => {
-      pen.globalAlpha = part < 0 ? 0.35 : 0.75;
+      pen.globalAlpha = (part < 0 ? 0.35 : 0.75) * (this.row < 10 ? 1 : 0.5);
       const length = Math.abs(part) * (Heat.LEFT - 14);
       pen.fillRect(Heat.LEFT - 4 - length, this.y(place) + 0.1 * this.row, length, Math.max(0.8 * this.row, 0.7));
     });
     pen.globalAlpha = 1;
+    if (this.row < 10) return;
+    pen.fillStyle = this.ink;
+    pen.textAlign = "right";
+    order.forEach((unit, place) => pen.fillText(unit, Heat.LEFT - 10, this.y(place) + this.row / 2 + 3.5));
   }
 
   /** A property, above the picture: as high as it is large. */

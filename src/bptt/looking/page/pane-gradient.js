@@ -11,7 +11,7 @@ look.gradientPane = (run, column) => {
   const figure = look.figure(column, run, "gradient", "Gradient");
   let lag = null;
   const chart = new Chart({ label: "", x: { words: "steps before" }, y: { words: "norm of the gradient", log: 10 },
-    at: (x) => point(x === null ? null : Math.round(x)) });
+    at: (x) => point(x === null ? null : Math.round(x)), choose: (x) => look.set({ k: x }) });
   const paths = bptt.element("div", { class: "paths", role: "radiogroup", "aria-label": `Path shown, ${run.name}` });
   figure.append(key, bptt.element("div", { class: "side" }, bptt.element("div", {}, passage.element, said), bptt.element("div", {}, chart.element, paths)));
 
@@ -28,22 +28,21 @@ look.gradientPane = (run, column) => {
     const lagOf = (s) => (reverse ? s - t : t - s);
     passage.paint((s) => bptt.sequential(high ? 1 + Math.log10(run.norm(t, lagOf(s), p) / high) / DECADES : NaN));
     passage.choose(t);
-    passage.mark("pointed", (s) => lag !== null && lagOf(s) === lag);
-    key.replaceChildren(high ? normLegend(`norm along “${gradient.paths[p]?.name}”`, high, DECADES) : bptt.element("span", { class: "ui faint", text: "No loss at this step: nothing to go back from." }),
+    passage.mark("pointed", (s) => lagOf(s) === (lag ?? look.state.k));
+    key.replaceChildren(high ? normLegend(`norm along “${gradient.paths[p]?.name}”`, high, DECADES) : bptt.element("span", { class: "ui faint", text: "No loss’s gradient goes back from this step." }),
       ...(high || !run.losses.length ? [] : [bptt.element("button", { type: "button", text: "Go to the next that has one", onclick: () => look.set({ t: run.losses.find((s) => s > t) ?? run.losses[0] }) })]));
     chart.svg.setAttribute("aria-label", `Norm of the gradient of step ${t}'s loss by lag, for ${gradient.paths.length} paths`);
     const lines = gradient.paths.map((_, k) => ({ points: run.curve(t, k), ...looks(k), thick: k === p })).sort((x, y) => x.thick - y.thick);
     const top = Math.max(...look.runs.map((one) => one.mostNorm(t))) || 1; // the same axes for both runs
-    const longest = Math.max(1, ...look.runs.map(({ layer }) => layer.gradient.lags));
-    chart.draw({ lines: high ? lines : [], xs: [0, longest], ys: [top * 1e-7, top * 1.4], rule: lag });
+    chart.draw({ lines: high ? lines : [], xs: [0, look.reach], ys: [top * 1e-7, top * 1.4], rule: lag ?? look.state.k });
     table(t, p);
   };
 
   /** The paths: which is shown, each as a strip by lag, and its norm where the pointer is. */
   const table = (t, p) => {
     const { gradient } = run.layer;
-    const at = lag ?? Math.min(10, run.curve(t, 0).length - 1);
-    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${bptt.short(run.norm(t, at, p))} along “${gradient.paths[p]?.name}”.`;
+    const at = lag ?? Math.min(look.state.k, run.curve(t, 0).length - 1);
+    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${run.normWords(t, at, p)} along “${gradient.paths[p]?.name}”.`;
     if (paths.children.length !== gradient.paths.length || paths.dataset.of !== run.layer.name) {
       paths.dataset.of = run.layer.name;
       paths.replaceChildren(...gradient.paths.map(({ name, words }) => bptt.element("label", { class: "path", "data-tip": words ?? name },
@@ -60,7 +59,7 @@ look.gradientPane = (run, column) => {
       line.setAttribute("stroke-width", k === p ? 3 : 1.6);
       label.querySelector("input").checked = k === p;
       label.classList.toggle("chosen", k === p);
-      label.querySelector(".number").textContent = bptt.short(run.norm(t, at, k));
+      label.querySelector(".number").textContent = run.normWords(t, at, k);
     });
   };
 
@@ -76,13 +75,13 @@ look.gradientPane = (run, column) => {
   });
   passage.element.addEventListener("pointerleave", () => point(null));
 
-  look.watch(look.runs.map(({ index }) => `l${index}`).concat(`t p${i}`).join(" "), draw);
+  look.watch(look.runs.map(({ index }) => `l${index}`).concat(`t k p${i}`).join(" "), draw);
   bptt.onTheme(draw);
   const rows = tableOf(figure, () => {
     const { gradient } = run.layer;
     const { t } = look.state;
     return [["steps before", "token", ...gradient.paths.map(({ name }) => name)],
-      ...run.curve(t, 0).map(([k]) => [k, visible(run.tokens[run.earlier(t, k)]), ...gradient.paths.map((_, p) => bptt.short(run.norm(t, k, p)))])];
+      ...run.curve(t, 0).map(([k]) => [k, visible(run.tokens[run.earlier(t, k)]), ...gradient.paths.map((_, p) => run.normWords(t, k, p))])];
   });
   look.watch(`t l${i}`, rows);
 };

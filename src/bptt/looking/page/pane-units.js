@@ -11,7 +11,8 @@ look.orders = (run) => ({
 /** Return {order: units by row, bars: by row or null, measure(unit): words}. */
 look.ordered = (run, units) => {
   const [kind, ...rest] = look.state.order.split(" ");
-  const name = rest.join(" ");
+  const asked = rest.join(" ");
+  const name = kind === "memory" && !(asked in run.layer.remembers) ? run.layer.states.at(-1) : asked; // the other run's state
   const all = Array.from({ length: units }, (_, unit) => unit);
   const remembers = kind === "memory" && run.layer.remembers[name];
   const property = kind === "follows" ? run.properties.findIndex((one) => one.name === name) : -1;
@@ -20,14 +21,14 @@ look.ordered = (run, units) => {
     const most = run.layer.remembers_most;
     const part = (unit) => Math.log2(1 + (steps[unit] || 0)) / Math.log2(1 + Math.max(most || 1, ...steps.filter(Number.isFinite)));
     all.sort((x, y) => (steps[y] || 0) - (steps[x] || 0) || x - y);
-    return { order: all, bars: all.map(part), measure: (unit) => `remembers ${steps[unit] >= most ? "at least " : ""}${bptt.short(steps[unit], 1)} steps` };
+    return { order: all, bars: all.map(part), words: `how long ${name} remembers, by its logarithm`, measure: (unit) => `remembers ${steps[unit] >= most ? "at least " : ""}${bptt.short(steps[unit], 1)} steps` };
   }
   if (property >= 0 && run.layer.follows.shape[1] === units) {
     const of = (unit) => run.layer.follows.data[property * units + unit] || 0;
     all.sort((x, y) => Math.abs(of(y)) - Math.abs(of(x)) || x - y);
-    return { order: all, bars: all.map(of), property: run.properties[property], measure: (unit) => `correlation with ${name} ${bptt.short(of(unit))}` };
+    return { order: all, bars: all.map(of), words: `correlation of ${run.layer.follows_of} with ${name}; pale: negative. Above: ${name}`, property: run.properties[property], measure: (unit) => `correlation with ${name} ${bptt.short(of(unit))}` };
   }
-  return { order: all, bars: null, measure: () => "" };
+  return { order: all, bars: null, words: "", measure: () => "" };
 };
 
 look.unitsPane = (run, column) => {
@@ -55,7 +56,7 @@ look.unitsPane = (run, column) => {
     ordered = look.ordered(run, heat.units);
     heat.draw(value, ordered.order, ordered.bars, ordered.property);
     key.replaceChildren(valueLegend(run, `${value.name}${value.summary ? `, ${value.summary}` : ""}${run.isOwn(value) ? ", in parts of each unit’s largest" : ""}`, run.isOwn(value) ? 1 : run.far(value, 0)),
-      bptt.element("span", { class: "ui faint", text: ordered.bars ? `left: ${look.orders(run)[look.state.order] ?? ""}${ordered.property ? "; pale: against it. Above: the property itself" : ", by its logarithm"}` : "" }));
+      bptt.element("span", { class: "ui faint", text: ordered.words && `left: ${ordered.words}` }));
     over();
   };
   const over = () => {
@@ -67,7 +68,9 @@ look.unitsPane = (run, column) => {
     const { a, b, theta, edge } = look.state;
     run.nearest = a < 0 ? [] : query.nearest(run, run.value, look.state);
     run.exact = run.nearest.filter(({ exact }) => exact);
-    const all = query.elsewhere(run, run.value, run.exact, look.state);
+    const one = look.state.among === "one" ? run.exact.filter(({ unit }) => unit === run.unit) : [];
+    const among = one.length ? one : run.exact;
+    const all = query.elsewhere(run, run.value, among, look.state);
     run.found = all;
     look.touch("found");
     const name = run.value.name;
@@ -76,22 +79,24 @@ look.unitsPane = (run, column) => {
       bptt.element("p", { class: "ui", text: run.exact.length
         ? `${run.exact.length === 1 ? "One unit stays" : `${run.exact.length} units stay`} on exactly there (${rule(run, name, theta, edge)}):`
         : `No unit stays on exactly there (${rule(run, name, theta, edge)}). Nearest:` }),
-      bptt.element("ul", { class: "chips" }, ...(run.exact.length ? run.exact : run.nearest.slice(0, 6)).slice(0, 24).map((one) => bptt.element("li", {}, chip(one)))),
-      run.exact.length ? bptt.element("p", { class: "ui", text: all.length ? `${run.exact.length === 1 ? "It is" : "All of them are"} on${run.exact.length === 1 ? "" : " together"} in ${all.length} other stretch${all.length === 1 ? "" : "es"}:` : "Nowhere else are they on together." }) : null,
-      bptt.element("ul", { class: "places" }, ...all.slice(0, 14).map((place) => bptt.element("li", {}, jump(place)))),
+      bptt.element("ul", { class: "chips" }, ...(run.exact.length ? run.exact : run.nearest.slice(0, 6)).slice(0, 24).map((found) => bptt.element("li", {}, chip(found))),
+        run.exact.length > 1 ? bptt.element("li", {}, bptt.element("button", { type: "button", "data-saved": true, text: "all of them", "aria-pressed": String(!one.length), onclick: () => look.set({ among: "all" }) })) : null),
+      run.exact.length ? bptt.element("p", { class: "ui", text: all.length
+        ? `${among.length === 1 ? `${one.length ? `Unit ${run.unit}` : "It"} is on` : "All of them are on together"} in ${all.length} other stretch${all.length === 1 ? "" : "es"}:`
+        : `Nowhere else ${among.length === 1 ? "is it on" : "are they on together"}.` }) : null,
+      bptt.element("ul", { class: "places" }, ...all.slice(0, 9).map((place) => bptt.element("li", {}, jump(place)))),
     ].filter(Boolean)));
   };
-  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit),
+  const chip = ({ unit, sign, from: start, to: end, share, exact }) => bptt.element("button", { type: "button", "data-saved": true, "aria-pressed": String(unit === run.unit && (!exact || look.state.among === "one" || run.exact.length === 1)),
     text: `${sign < 0 ? "−" : ""}${unit}${exact ? "" : ` (${start}–${end}, ${Math.round(share * 100)} %)`}`,
-    "aria-label": `Unit ${unit}${sign < 0 ? ", negative" : ""}, on from ${start} to ${end}`, onclick: () => run.choose({ u: unit }) });
+    "aria-label": `Unit ${unit}${sign < 0 ? ", negative" : ""}, on from ${start} to ${end}`, onclick: () => look.set({ [`u${i}`]: unit, among: "one" }) });
   const jump = ([start, end]) => bptt.element("button", { type: "button", "data-saved": true, onclick: () => look.set({ t: start }) },
     bptt.element("span", { class: "faint", text: `${start}–${end} ` }), bptt.element("span", { class: "token" },
       bptt.element("span", { class: "faint", text: clipped(run.words(Math.max(run.begins[start], start - 12), start - 1), 24, true) }),
       bptt.element("mark", { text: clipped(run.words(start, end), 36) }),
       bptt.element("span", { class: "faint", text: clipped(run.words(end + 1, Math.min(run.ends[end], end + 8)), 16) })));
 
-  look.watch(`a b theta edge scale l${i} v${i}`, ask);
-  look.watch(`u${i}`, () => ask());
+  look.watch(`a b theta edge scale among l${i} v${i} u${i}`, ask);
   look.watch(`order scale l${i} v${i} t`, draw);
   bptt.onTheme(draw);
   new ResizeObserver(draw).observe(heat.element);
@@ -100,7 +105,7 @@ look.unitsPane = (run, column) => {
 
   const table = tableOf(figure, () => {
     const { t } = look.state;
-    return [["unit", look.orders(run)[look.state.order] ?? "", `${run.value.name} at step ${t}`, "on exactly in the stretch"],
+    return [["unit", ordered.words, `${run.value.name} at step ${t}`, "on exactly in the stretch"],
       ...ordered.order.map((unit) => [unit, ordered.measure(unit), bptt.short(run.at(run.value, t, unit)), (run.exact ?? []).some((one) => one.unit === unit) ? "yes" : ""])];
   });
   look.watch(`t order a b theta edge l${i} v${i}`, table);

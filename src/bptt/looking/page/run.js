@@ -102,7 +102,19 @@ class Run {
   /** Return the gradient's norm of step t, k steps before, along a path by its place; NaN where there is none. */
   norm(t, k, path) {
     const { shape, data } = this.layer.gradient.norm;
-    return data[(path * shape[1] + t) * shape[2] + k];
+    const norm = data[(path * shape[1] + t) * shape[2] + k];
+    return norm <= this.least ? 0 : norm; // what was smaller is kept as the least
+  }
+
+  /** The smallest norm that is kept of the layer. */
+  get least() {
+    return this.layer.gradient.norm.lo * 1.0001;
+  }
+
+  /** Return that norm in words. */
+  normWords(t, k, path) {
+    const norm = this.norm(t, k, path);
+    return norm === 0 ? `< ${bptt.short(this.least)}` : bptt.short(norm);
   }
 
   /** Return the norms of step t by lag along a path, as [lag, norm], up to where its sequence begins. */

@@ -13,10 +13,11 @@ bptt.ready(() => {
   look.runs = bptt.data.runs.map((seen, i) => new Run(seen, i));
   look.steps = Math.min(...look.runs.map(({ steps }) => steps));
   look.longest = Math.max(8, ...look.runs.flatMap(({ layers }) => layers.map(({ gradient, chunk }) => Math.max(2 * gradient.lags, 2 * (chunk ?? 0)))));
+  look.reach = Math.max(1, ...look.runs.flatMap(({ layers }) => layers.map(({ gradient }) => gradient.lags)));
   const [first] = look.runs;
   const state = first.layers[0].states[1] ?? first.layers[0].states[0];
   look.first = { t: 0, a: -1, b: -1, shade: "value", order: state in first.layers[0].remembers ? `memory ${state}` : "index",
-    scale: "own", theta: 0.3, edge: 0, c: first.layers[0].chunk ?? 32 };
+    scale: "own", among: "all", theta: 0.3, edge: 0, k: 10, c: first.layers[0].chunk ?? 32 };
   for (const { index, layers } of look.runs) {
     const { follows, units } = layers[0];
     const best = follows.data.reduce((at, r, k) => (Math.abs(r) > Math.abs(follows.data[at] || 0) ? k : at), 0) % units; // it follows something
@@ -67,6 +68,8 @@ look.controls = () => {
   bind("scale", "scale");
   bind("theta", "theta", (x) => `${Math.round(x * 100)} %`);
   bind("edge", "edge", (x) => `${x}`);
+  get("lag").max = look.reach;
+  bind("lag", "k", (k) => (k === 1 ? "1 step before" : `${k} steps before`));
   get("chunk").max = look.longest;
   bind("chunk", "c", (x) => `${x}`);
   get("mark").addEventListener("click", () => look.mark());

@@ -1,6 +1,6 @@
 "use strict";
 // What is chosen: one state for all panes, which the address keeps behind its #. Whoever draws watches parts of it.
-//   t step    a, b marked stretch (-1: none)    shade "value" or "loss"    order, scale, theta, edge: units by time    c chunk
+//   t step    a, b marked stretch (-1: none)    shade "value" or "loss"    order, scale, theta, edge, among: units by time    k steps before, c chunk
 //   of the run i, two at most:  l<i> layer   v<i> value   u<i> unit   p<i> path
 
 const look = { state: {}, runs: [], watchers: [], changed: new Set(), hovered: null };
@@ -44,10 +44,12 @@ look.mend = () => {
   state.t = within(state.t, 0, last);
   if (state.a >= 0) [state.a, state.b] = [Math.min(state.a, state.b), Math.max(state.a, state.b)].map((x) => within(x, 0, last));
   else state.a = state.b = -1;
+  state.k = within(state.k, 0, look.reach);
   state.c = within(state.c, 1, look.longest);
   state.edge = within(state.edge, 0, 9);
   state.theta = Math.min(Math.max(Number(state.theta) || 0, 0.02), 1);
   if (!["value", "loss"].includes(state.shade)) state.shade = "value";
+  if (!["one", "all"].includes(state.among)) state.among = "all";
   if (!["own", "all"].includes(state.scale)) state.scale = "own";
   for (const [i, run] of look.runs.entries()) {
     state[`l${i}`] = within(state[`l${i}`], 0, run.layers.length - 1);
