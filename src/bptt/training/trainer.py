@@ -29,6 +29,7 @@ from msgspec.structs import asdict
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
 from bptt.nets.evaluate import Pause
+from bptt.shown import Shown
 from bptt.training import divergence, measure
 from bptt.training.experiment import Experiment, Validation
 from bptt.training.opening import begin, expect_own, find, go_on
@@ -44,11 +45,10 @@ from bptt.types import Params
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
 
-DONE = "all steps are done"
-STOPPED = "stopped"
+DONE, STOPPED = "all steps are done", "stopped"
 
 
-class Trainer:
+class Trainer(Shown, html="bptt.training.shown:trainer_html", text="bptt.training.shown:trainer_text"):
     """A training run in progress.
 
     Parameters
