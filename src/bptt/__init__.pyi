@@ -45,5 +45,6 @@ from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Trainer as Trainer
 from bptt.types import Batch as Batch
 from bptt.types import Gradients as Gradients
+from bptt.watching import watch as watch
 
 __version__: str

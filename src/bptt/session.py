@@ -35,6 +35,16 @@ def called(file: str) -> str:
     return file if cell is None else f"cell [{cell}]"
 
 
+def notebook_display() -> Any:
+    """Return how a notebook shows a value, IPython's `display`; None where no notebook runs this."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if getattr(shell, "kernel", None) is None:  # a prompt in a terminal shows text alone
+        return None
+    from IPython.display import display
+
+    return display
+
+
 def _number(file: str, cells: list[str]) -> int | None:
     text = "".join(linecache.getlines(file)).strip()
     return next((k for k in reversed(range(len(cells))) if text and cells[k].strip() == text), None)

@@ -47,16 +47,23 @@ def learnt(folder: str) -> Markup:
     return Markup(f"{picture}\n{legend([line.name for line in found])}")
 
 
+def trainer_line(trainer: Trainer) -> str:
+    """Return what is trained, and how far it is."""
+    return f"{shown.sizes(trainer.model)}; {_how_far(trainer)}"
+
+
+def _how_far(trainer: Trainer) -> str:
+    return trainer.end or f"step {trainer.step:,} of {trainer.experiment.steps:,}"
+
+
 def trainer_text(trainer: Trainer) -> str:
     """Return a run in progress in a line."""
-    how = trainer.end or f"step {trainer.step:,} of {trainer.experiment.steps:,}"
-    return f"<training of {shown.sizes(trainer.model)}; {how}, in {trainer.run.folder}>"
+    return f"<training of {trainer_line(trainer)}, in {trainer.run.folder}>"
 
 
 def trainer_html(trainer: Trainer) -> str:
     """Return a run in progress: what it is and how the loss falls."""
-    how = trainer.end or f"step {trainer.step:,} of {trainer.experiment.steps:,}"
-    facts = [("data", trainer.experiment.summary), ("now", how), ("folder", trainer.run.folder)]
+    facts = [("data", trainer.experiment.summary), ("now", _how_far(trainer)), ("folder", trainer.run.folder)]
     return "\n".join([heading(shown.sizes(trainer.model)), table(facts), learnt(str(trainer.run.folder))])
 
 

@@ -148,9 +148,7 @@ def session(cells: Mapping[int, str]) -> Source:
     return _source(Path("notebook"), parts, b"", "utf-8", [])
 
 
-def _source(
-    path: Path, parts: list[tuple[int, str]], raw: bytes, encoding: str, notes: list[str]
-) -> Source:
+def _source(path: Path, parts: list[tuple[int, str]], raw: bytes, encoding: str, notes: list[str]) -> Source:
     own, text, left_out, rewritten = list[Line](), "", list[LeftOut](), False
     for cell, part in parts:
         pairs = re.findall(r"([^\r\n]*)(\r\n|\r|\n|$)", part)  # a form feed ends none
