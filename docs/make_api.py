@@ -33,7 +33,7 @@ GROUPS = {
         "bptt.flow",
     ),
     "Data": ("bptt.data",),
-    "Training": ("bptt.training",),
+    "Training": ("bptt.training", "bptt.watching"),
     "Errors and warnings": ("bptt.errors",),
 }
 """The rooms of each; the longest name that fits decides."""
