@@ -81,8 +81,7 @@ class Trainer(Shown, html="bptt.training.shown:trainer_html", text="bptt.trainin
         self.params, self.slots = params, self.optimizer.init(params)
         self._take: Step | None = None
         self.carried: Params | None = None
-        self.progress = Progress.none()
-        self._seconds, self._saved_at = 0.0, -1
+        self.progress, self._seconds, self._saved_at = Progress.none(), 0.0, -1
         self.end: str | None = None
 
     @classmethod
@@ -265,7 +264,7 @@ class Trainer(Shown, html="bptt.training.shown:trainer_html", text="bptt.trainin
         each, self.carried = take.each, take.state
         targets = each.size if batch.counted is None else int(batch.counted.sum())
         total = float(each.sum(dtype=np.float64))
-        self.progress.add(total, targets)
+        self.progress.add(total, targets, take.norm)
         of_nothing = partial(divergence.of_nothing, model, batch)
         if why := divergence.seen(self.progress, total / targets, of_nothing):
             raise self._diverged(why)
@@ -273,8 +272,8 @@ class Trainer(Shown, html="bptt.training.shown:trainer_html", text="bptt.trainin
     def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
         p = self.progress
         valid, best, verdict = None, False, None
-        before = max(0, p.step - 1)  # the last update's
-        lr = self.schedule.lr(before, before / self.experiment.source.batches_per_epoch)
+        last = max(0, p.step - 1)  # update's
+        lr = self.schedule.lr(last, last / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
             valid, verdict = self._evaluate(pause)
             best = valid.loss < self.best
@@ -291,6 +290,7 @@ class Trainer(Shown, html="bptt.training.shown:trainer_html", text="bptt.trainin
             rate=rate,
             train_loss=train_loss,
             lr=lr,
+            grad_norm=p.norm,
             valid_loss=valid and valid.loss,
             figures=valid.figures | self.average.figures if valid else {},
             best=best,
