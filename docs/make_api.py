@@ -33,7 +33,7 @@ GROUPS = {
         "bptt.flow",
     ),
     "Data": ("bptt.data",),
-    "Training": ("bptt.training", "bptt.watching"),
+    "Training": ("bptt.training", "bptt.watching", "bptt.reporting"),
     "Errors and warnings": ("bptt.errors",),
 }
 """The rooms of each; the longest name that fits decides."""

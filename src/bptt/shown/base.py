@@ -25,6 +25,8 @@ class Shown:
         Returns LaTeX, its mathematics between dollars or in environments.
     text : str
         Returns what `repr` is.
+    page : str
+        Returns a whole page of HTML, for a file.
 
     Examples
     --------
@@ -35,9 +37,11 @@ class Shown:
 
     _shows: ClassVar[Mapping[str, str]] = {}
 
-    def __init_subclass__(cls, html: str = "", latex: str = "", text: str = "", **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls, html: str = "", latex: str = "", text: str = "", page: str = "", **kwargs: Any
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        named = {"html": html, "latex": latex, "text": text}
+        named = {"html": html, "latex": latex, "text": text, "page": page}
         cls._shows = {**cls._shows, **{form: by for form, by in named.items() if by}}
 
     def _shown(self, form: str) -> str | None:

@@ -20,7 +20,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#b0629a", "#8a7a00", "#3d9bd1", "#7
 MOST = 600
 """Points of a line that are drawn."""
 
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40
+LEFT, RIGHT, TOP, BOTTOM = 68, 14, 12, 40
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,8 @@ def curves(
     own = [(line, *_points(line, log)) for line in lines]
     xs, ys = (np.concatenate([[], *(points[k] for points in own)]) for k in (1, 2))
     xs, ys = xs[np.isfinite(ys)], ys[np.isfinite(ys)]
+    if len(xs) and 0 < xs.min() < xs.max() / 5:
+        xs = np.append(xs, 0.0)  # what begins soon after the start is shown from it
     across, up = _Axis(xs, LEFT, width - RIGHT), _Axis(ys, height - BOTTOM, TOP, log=log)
     parts = [*_grid(across, up, width, height), *_names(x, y, width, height)]
     for line, px, py in own:
@@ -98,17 +100,21 @@ def curves(
 
 def legend(names: Sequence[str]) -> Markup:
     """Return the names of lines, each beside its colour."""
-    shown = (
-        '<span><svg class="curves" width="18" height="10" viewBox="0 0 18 10" aria-hidden="true">'
-        f'<path {_stroke(k)} d="M0 5H18"/></svg> {escape(name)}</span>'
-        for k, name in enumerate(names)
-    )
+    shown = (f"<span>{swatch(k)} {escape(name)}</span>" for k, name in enumerate(names))
     return Markup(f'<p class="legend">{" &ensp; ".join(shown)}</p>')
+
+
+def swatch(colour: int) -> Markup:
+    """Return a short piece of a line of a colour."""
+    size = 'width="18" height="10" viewBox="0 0 18 10"'
+    return Markup(f'<svg {size} aria-hidden="true"><path {_stroke(colour)} d="M0 5H18"/></svg>')
 
 
 def _stroke(colour: int, thin: bool = False) -> str:
     k = colour % len(COLOURS)
     width = 'stroke-width="1" opacity=".6"' if thin else 'stroke-width="1.8"'
+    if colour >= len(COLOURS):  # as many again, in dashes
+        width += ' stroke-dasharray="5 3"'
     return f'class="line c{k}" fill="none" stroke="{COLOURS[k]}" stroke-linejoin="round" {width}'
 
 
@@ -128,28 +134,34 @@ class _Axis:
 
     def ticks(self) -> list[tuple[float, str]]:
         """Return where marks are and what stands at them: 1, 2 or 5 times a power of ten."""
-        if self.log and self.high - self.low > 1:
-            each = 1 + int(self.high - self.low) // 6
-            tens = range(math.ceil(self.low), math.floor(self.high) + 1, each)
-            return [(float(n), _number(10.0**n)) for n in tens]
-        apart = _apart(self.high - self.low)
-        first = math.ceil(self.low / apart - 1e-9)
-        marks = [k * apart for k in range(first, math.floor(self.high / apart + 1e-9) + 1)]
-        return [(m, _number(10.0**m if self.log else m, apart)) for m in marks]
+        if not self.log:
+            return [(mark, _number(mark, self.high)) for mark in _round(self.low, self.high)]
+        each = 1 + int(self.high - self.low) // 6  # decades apart
+        tens = range(math.floor(self.low), math.floor(self.high) + 1)
+        for within in ((1,), (1, 2, 5)):
+            marks = [n + math.log10(m) for n in tens if n % each == 0 for m in within]
+            marks = [mark for mark in marks if self.low <= mark <= self.high]
+            if len(marks) > 2:
+                return [(mark, _number(10.0**mark, 0.0)) for mark in marks]
+        marks = _round(10.0**self.low, 10.0**self.high)
+        return [(math.log10(mark), _number(mark, 0.0)) for mark in marks if mark > 0]
 
 
-def _apart(span: float) -> float:
-    rough = span / 5
+def _round(low: float, high: float) -> list[float]:
+    """Return some round numbers from one to another."""
+    rough = (high - low) / 5
     ten = 10.0 ** math.floor(math.log10(rough))
-    return next(m * ten for m in (1.0, 2.0, 5.0, 10.0) if m * ten >= rough)
+    apart = next(m * ten for m in (1.0, 2.0, 5.0, 10.0) if m * ten >= rough)
+    first, last = math.ceil(low / apart - 1e-9), math.floor(high / apart + 1e-9)
+    return [k * apart for k in range(first, last + 1)]
 
 
-def _number(value: float, apart: float | None = None) -> str:
-    if apart is not None and abs(value) < apart / 1e6:
+def _number(value: float, largest: float) -> str:
+    if abs(value) < abs(largest) / 1e9:
         return "0"
-    if 1e-4 <= abs(value) < 1e6:
-        return f"{value:,.10g}" if abs(value) >= 1000 else f"{value:.6g}"
-    return f"{value:.4g}"
+    if 1000 <= abs(value) < 1e10:
+        return f"{value:,.0f}"
+    return f"{value:.6g}" if abs(value) >= 1e-4 else f"{value:.4g}"
 
 
 def _points(line: Curve, log: bool) -> tuple[Array, Array]:
@@ -172,7 +184,7 @@ def _points(line: Curve, log: bool) -> tuple[Array, Array]:
 
 def _drawn(line: Curve, x: Array, y: Array) -> list[str]:
     """Return a line's elements: a path with gaps, and dots where they are wanted or one point is all."""
-    k, pieces, places, there = line.colour % len(COLOURS), [], [], False
+    k, pieces, places, there = line.colour, [], [], False
     for px, py in zip(x.tolist(), y.tolist(), strict=True):
         if math.isnan(py):
             there = False
@@ -185,7 +197,7 @@ def _drawn(line: Curve, x: Array, y: Array) -> list[str]:
     title = f"<title>{escape(line.name)}</title>"
     parts = [f'<path {_stroke(k, line.thin)} d="{" ".join(pieces)}">{title}</path>']
     if line.dots or len(pieces) == 1:
-        look = f'class="d{k}" fill="{COLOURS[k]}" r="2.4"'
+        look = f'class="d{k % len(COLOURS)}" fill="{COLOURS[k % len(COLOURS)]}" r="2.4"'
         parts += [f'<circle {look} cx="{px:.1f}" cy="{py:.1f}"/>' for px, py in places]
     return parts
 
