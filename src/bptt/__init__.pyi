@@ -34,6 +34,7 @@ from bptt.nets.stack import layer_params as layer_params
 from bptt.training import dynamic as dynamic
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
+from bptt.training import workers as workers
 from bptt.training.again import settings_from as settings_from
 from bptt.training.forecasting import Forecaster as Forecaster
 from bptt.training.presets import PRESETS as PRESETS

@@ -39,6 +39,7 @@ from bptt.training.shards import Sharded
 from bptt.training.step import Step
 from bptt.training.trained import Trained
 from bptt.training.workers import LostError, Workers
+from bptt.types import Params
 
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
@@ -151,6 +152,36 @@ class Trainer(Kept):
     def close(self) -> None:
         """Let go of the run's folder, which happens by itself when training ends."""
         self.run.release()
+
+    @property
+    def weights(self) -> Params:
+        """What is measured, sampled and kept as the best: a mean of the parameters, where one is wanted."""
+        return self.average.weights(self.params)
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return self.progress.step
+
+    @property
+    def best(self) -> float:
+        """The lowest validation loss so far; infinity where there is none."""
+        return math.inf if self.progress.best is None else self.progress.best
+
+    @property
+    def whole(self) -> float | None:
+        """What the best parameters reach on the whole validation text, where they were chosen on a sample."""
+        return self.progress.whole
+
+    @property
+    def solved(self) -> bool:
+        """Whether the task is solved."""
+        return self.progress.solved
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the text; of a generated task, thousands of steps."""
+        return self.step / self.experiment.source.batches_per_epoch
 
     def reports(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
         """Train, and yield a report now and then; `end` says afterwards why training ended.
