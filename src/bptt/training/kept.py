@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 from bptt.errors import DivergedError
 from bptt.training import divergence
 from bptt.training.experiment import Experiment
-from bptt.training.opening import expect_own, together
+from bptt.training.opening import expect_own
 from bptt.training.runs.folder import Checkpoint, Run
 from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
@@ -35,9 +35,6 @@ class Kept:
         self.progress = Progress.none()
         self._seconds, self._saved_at = 0.0, -1
         self.end: str | None = None
-
-    def _come_together(self) -> None:
-        self.run = together(self.workers, self.run, self.experiment, self.params, self.slots)
 
     @property
     def _places(self) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from bptt.nets.evaluate import Pause
 from bptt.training import divergence, measure
 from bptt.training.experiment import Validation
 from bptt.training.kept import Kept
-from bptt.training.opening import begin, find, go_on
+from bptt.training.opening import begin, find, go_on, meet
 from bptt.training.report import Report
 from bptt.training.runs.folder import Run
 from bptt.training.settings import Settings
@@ -98,10 +98,7 @@ class Trainer(Kept):
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        w = workers or Workers()
-        w.expect_to_share(settings.shards)
-        trainer = cls(*w.each(lambda: begin(settings, folder, weights, writes=w.is_first)), w)
-        trainer._come_together()
+        trainer = cls(*begin(settings, folder, weights, w := workers or Workers()), w)
         trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
@@ -128,22 +125,18 @@ class Trainer(Kept):
             holds it.
         """
         w = workers or Workers()
-        trainer = w.each(lambda: cls._found(Run.open(folder), w, changed))
-        trainer._come_together()
-        return trainer
-
-    @classmethod
-    def _found(cls, run: Run, workers: Workers, changed: dict[str, Any]) -> "Trainer":
+        run = w.each(lambda: Run.open(folder))
         try:
-            if workers.is_first:
-                run.hold()
-            experiment, kept = find(run, changed)
-            workers.expect_to_share(experiment.settings.shards)
-            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn(), workers)
+            w.once(run.hold)
+            experiment, kept = w.each(lambda: find(run, changed))
+            w.expect_to_share(experiment.settings.shards)
+            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn(), w)
             if kept is not None:
                 trainer._restore(kept)
-            if workers.is_first:
-                trainer._seconds = go_on(run, experiment, trainer.progress, is_changed=bool(changed))
+            meet(w, experiment, trainer.params, trainer.slots)
+            is_changed = bool(changed)
+            told = run, experiment, trainer.progress
+            trainer._seconds = w.once(lambda: go_on(*told, is_changed=is_changed), float)
         except BaseException:
             run.release()
             raise
