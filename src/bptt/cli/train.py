@@ -11,7 +11,7 @@ import click
 
 from bptt.cells import Cell
 from bptt.cli.output import misused
-from bptt.errors import BpttError, DivergedError
+from bptt.errors import BpttError, ConfigError, DivergedError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -154,7 +154,7 @@ def _train(
         if workers.restarts and Run(out).has("config.json"):
             resume, given = out, {name: x for name, x in given.items() if SETTINGS[name].may_change}
     if workers.size > 1 and INPUT in given.get("data", ()):
-        raise misused("standard input is read by one process: give several workers a file")
+        raise ConfigError("standard input is read by one process: give several workers a file")
     if "data" in given:
         given["data"] = together([_lasting(data) for data in given["data"]])
     if given.get("valid", INPUT) != INPUT:
