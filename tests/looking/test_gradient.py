@@ -119,8 +119,8 @@ def by_autograd(
     leaves = [leaf for own in zeros.values() for leaf in own]
     for t, loss in enumerate(losses):
         grads = iter(torch.autograd.grad(loss, leaves, retain_graph=True, allow_unused=True))
-        for (layer, d, tau), own in zeros.items():
-            each = [next(grads) for _ in own]
+        for (layer, d, tau), some_leaves in zeros.items():
+            each = [next(grads) for _ in some_leaves]
             squares = [0.0 if g is None else float((g * g).sum()) for g in each]
             row = t if model.pool is None else 0 if d else T - 1
             found[:, layer, d, row, tau] = np.sqrt([sum(squares[:-1]), squares[-1]])

@@ -23,7 +23,7 @@ _FORMS = {
     "product": "{} @ {}.T",
     "outer": "{}.T @ {}",
     "above": "({} > 0)",
-    "not_above": "({} <= 0)",
+    "not_above": "~({} > 0)",  # where u is nan, too: then where(u, v, w) is w
 }
 
 
@@ -101,7 +101,7 @@ def _with_steps(term: Expr) -> Expr:
     others: list[Expr] = []
     for factor in Mul.make_args(term):
         name = {(1, 0): "above", (0, 1): "not_above"}.get(factor.args[1:])
-        is_step = name is not None and type(factor).__name__ == "where"
+        is_step = name is not None and type(factor).__name__ == "where" and factor.args[0].free_symbols
         (steps if is_step else others).append(Function(name)(factor.args[0]) if is_step else factor)
     return Mul(*others, *steps, evaluate=False) if steps and Mul(*others).free_symbols else term
 
