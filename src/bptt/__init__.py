@@ -5,7 +5,7 @@
 `check`, `assert_gradients`, `checking`        whether anybody's backward is right, and what makes it so
 `cell`, :mod:`bptt.derive`, :mod:`bptt.zoo`    a cell written as its equations; its backward derived, proven
 `Model`, `losses`, `Batch`, `Gradients`        layers and losses; ``loss_and_grads``
-`Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves
+`Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves; `watch` shows it
 `text`, `tasks`                                corpora and streams; generated tasks
 `sample`, `evaluate`, `conventions`, `flow`    writing; measuring; other libraries' layouts; gradient flow
 =============================================  ==========================================================

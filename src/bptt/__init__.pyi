@@ -5,6 +5,7 @@ from bptt import exchange as exchange
 from bptt import flow as flow
 from bptt import looking as looking
 from bptt import maps as maps
+from bptt import reporting as reporting
 from bptt import zoo as zoo
 from bptt.checking import Report as Judgement  # noqa: F401  another Report is training's
 from bptt.checking import assert_gradients as assert_gradients
@@ -34,6 +35,8 @@ from bptt.nets.sample import sample as sample
 from bptt.nets.stack import Stack as Stack
 from bptt.nets.stack import StackRun as StackRun
 from bptt.nets.stack import layer_params as layer_params
+from bptt.reporting import Comparison as Comparison
+from bptt.reporting import report as report
 from bptt.training import dynamic as dynamic
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
@@ -48,5 +51,6 @@ from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Trainer as Trainer
 from bptt.types import Batch as Batch
 from bptt.types import Gradients as Gradients
+from bptt.watching import watch as watch
 
 __version__: str

@@ -44,6 +44,7 @@ from bptt.cells import Cache, Cell, States
 from bptt.layer.columns import Columns
 from bptt.layer.shapes import check, dtype_of, expect
 from bptt.layer.threads import one_blas_thread
+from bptt.shown import Shown
 from bptt.types import Array, Gradients, Params
 
 
@@ -133,7 +134,7 @@ def unroll(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Unrolled:
+class Unrolled(Shown, text="bptt.layer.shapes:run_text"):
     """A cell run through time.
 
     Attributes
