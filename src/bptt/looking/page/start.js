@@ -65,6 +65,9 @@ look.controls = () => {
   const fill = () => get("order").replaceChildren(...Object.entries(Object.assign({}, ...look.runs.map(look.orders))).map(([value, words]) => bptt.element("option", { value, text: words })));
   look.watch(look.runs.map(({ index }) => `l${index}`).join(" "), fill);
   bind("order", "order");
+  get("order").addEventListener("input", () => { // and look at the first of them
+    for (const run of look.runs) run.choose({ u: look.ordered(run, run.value.array.shape[1]).order[0] });
+  });
   bind("scale", "scale");
   bind("theta", "theta", (x) => `${Math.round(x * 100)} %`);
   bind("edge", "edge", (x) => `${x}`);
