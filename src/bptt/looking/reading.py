@@ -12,7 +12,7 @@ from bptt.data.tasks.reber import SYMBOLS
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
 from bptt.errors import DataError
-from bptt.looking.forward import Piece
+from bptt.looking.forward import NUMBERS, Piece
 from bptt.looking.view import Kind
 from bptt.nets.model import Model
 from bptt.training import listed
@@ -265,10 +265,6 @@ def row_of(model: Model, batch: Batch, n: int, names: Sequence[str]) -> Piece:
         {name: array[there, n] for name, array in (batch.given or {}).items()} or None,
         (np.zeros(T), np.ones(T)) if model.loss in NUMBERS else None,
     )
-
-
-NUMBERS = ("squared_error", "absolute_error", "quantile")
-"""The losses whose outputs are numbers."""
 
 
 def _said(target: Array, names: list[str]) -> str:
