@@ -17,7 +17,7 @@ from bptt.looking.reading import Reading
 from bptt.looking.values import constants, per_unit, values
 from bptt.looking.view import Layer, Property, Seen
 from bptt.nets.losses import LOSSES
-from bptt.nets.model import Model
+from bptt.nets.model import Model, expect_params
 from bptt.types import Array, Params
 
 MOST_PRODUCTS = 1 << 41
@@ -79,6 +79,7 @@ def seen(
     ConfigError, DivergedError
         If there is no such layer, or it takes more than minutes; if states do not stay finite.
     """
+    expect_params(params, model.shapes)
     pieces = reading.pieces
     which = tuple(range(model.layers)) if how.layers is None else how.layers
     if any(not 0 <= layer < model.layers for layer in which):
