@@ -134,3 +134,19 @@ def test_the_code_of_the_page_on_pytorch_runs(tmp_path: Path) -> None:
     names = runpy.run_path(str(file))
     assert names["model"].lstm.runs_on.startswith("compiled for ")
     assert names["layer"].runs_on.startswith("compiled for ")
+
+
+@pytest.mark.parametrize("name", ["notebooks", "report"])
+def test_a_page_s_code_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8")
+    snippets = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    names: dict[str, Any] = {}
+    for snippet in snippets:
+        exec(snippet, names)
+    assert snippets
+    if name == "report":
+        assert names["found"].differ == [("cell", ["gru", "rnn"])]
+        assert Path("report.html").is_file()
+    else:
+        assert names["trained"].step == 60
