@@ -14,7 +14,7 @@ What stands here is loaded when it is asked for. The names, and where each lives
 ``__init__.pyi`` beside this file, which type checkers read, too.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.9.0"
 
 import sys
 from typing import Any

@@ -3,6 +3,7 @@ from bptt import checking as checking
 from bptt import derive as derive
 from bptt import exchange as exchange
 from bptt import flow as flow
+from bptt import looking as looking
 from bptt import maps as maps
 from bptt import reporting as reporting
 from bptt import zoo as zoo
@@ -21,6 +22,8 @@ from bptt.errors import RunError as RunError
 from bptt.errors import ShapeError as ShapeError
 from bptt.kernels.backends import unroll as unroll
 from bptt.layer.reference import Unrolled as Unrolled
+from bptt.looking import Look as Look
+from bptt.looking import look as look
 from bptt.nets import conventions as conventions
 from bptt.nets import evaluate as evaluate
 from bptt.nets import losses as losses

@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,11 +44,23 @@ class Opened:
 
     def until(self, condition: str, wait: float = 5) -> None:
         """Wait for an expression to be true; an error says which was not."""
-        code = """const [condition, wait, done] = arguments, end = performance.now() + wait * 1000;
-        const look = () => { let is; try { is = Function("return " + condition)(); } catch {}
-          is ? done(true) : performance.now() > end ? done(false) : setTimeout(look, 20); }; look();"""
-        self.driver.set_script_timeout(wait + 5)
-        assert self.driver.execute_async_script(code, condition, wait), f"never true: {condition}"
+        end = time.monotonic() + wait
+        while not self.js(f"return Boolean({condition})"):
+            assert time.monotonic() < end, f"never true: {condition}"
+            time.sleep(0.02)
+
+    def texts(self, selector: str) -> list[str]:
+        """Return what each of the elements says."""
+        return list(
+            self.js("return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)", selector)
+        )
+
+    def backgrounds(self, selector: str) -> list[tuple[int, ...]]:
+        """Return the colour behind each of the elements, that it has by itself, as red, green, blue."""
+        found = self.js(
+            "return [...document.querySelectorAll(arguments[0])].map(e => e.style.backgroundColor)", selector
+        )
+        return [tuple(map(int, re.findall(r"\d+", colour)[:3])) for colour in found]
 
     def settled(self) -> None:
         """Wait until what was changed is drawn."""

@@ -74,6 +74,26 @@ def test_colours_turn_and_a_tip_shows(opened: Opened, tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_palettes_can_be_told_apart(theme: str, opened: Opened, tmp_path: Path) -> None:
+    """The diverging palette's sides are equally light, and unlike each other to the colour-blind."""
+    opened.open(write(tmp_path))
+    opened.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    diverging = np.array(opened.js("return bptt.colours.diverging.map(({ rgb }) => rgb)")) / 255
+    linear = np.where(diverging <= 0.04045, diverging / 12.92, ((diverging + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ [0.2126, 0.7152, 0.0722]
+    assert len(diverging) == 255
+    assert np.abs(luminance - luminance[::-1]).max() < 0.06
+    steps = np.diff(luminance[127:])
+    assert (steps * np.sign(steps.sum()) >= -0.004).all(), "from the middle on it goes one way"
+    # what each of the two common kinds of colour blindness sees (Machado, Oliveira and Fernandes, 2009)
+    deuteranopia = [[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]]
+    protanopia = [[0.152, 1.053, -0.205], [0.115, 0.786, 0.099], [-0.004, -0.048, 1.052]]
+    for seen in (deuteranopia, protanopia):
+        left, right = np.clip(linear[[0, 254]] @ np.array(seen).T, 0, 1)
+        assert np.abs(left - right).max() > 0.25
+
+
 def test_a_picture_is_saved_as_it_is_laid_out(opened: Opened, tmp_path: Path) -> None:
     opened.open(write(tmp_path))
     svg = opened.js("return bptt.toSVG(document.getElementById('one'))")

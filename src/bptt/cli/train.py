@@ -11,7 +11,7 @@ import click
 
 from bptt.cells import Cell
 from bptt.cli.output import misused
-from bptt.errors import BpttError
+from bptt.errors import BpttError, DivergedError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -110,9 +110,31 @@ def train(
     tasks and presets have their own. A run --from another has its sizes, cell and tokens; the rest is as for
     any new run.
     """  # noqa: D301  click's mark for lines that are not to be filled
+    from bptt.training.workers import joined
+
+    workers = joined()
+    try:
+        return _train(workers, out, resume, source, from_last, preset, samples, asked)
+    except BpttError as error:
+        if workers.says(error):
+            raise
+        return 1 if isinstance(error, DivergedError) else 2
+
+
+def _train(
+    workers: Any,
+    out: str | None,
+    resume: str | None,
+    source: str | None,
+    from_last: bool,
+    preset: str | None,
+    samples: bool,
+    asked: dict[str, Any],
+) -> int:
     from bptt.data.text.files import INPUT, together
     from bptt.training.again import settings_from
-    from bptt.training.settings import Settings
+    from bptt.training.runs.folder import Run
+    from bptt.training.settings import SETTINGS, Settings
     from bptt.training.trained import Trained
     from bptt.training.trainer import Trainer
 
@@ -121,13 +143,18 @@ def train(
         raise misused("--resume names the run's folder and goes on as it was set up")
     if from_last and source is None:
         raise misused("--from-last goes with --from DIR")
+    if workers.may_restart and resume is None:
+        if out is None:
+            raise misused("--max-restarts begins again in the run's folder, which is to be named: --out DIR")
+        if workers.restarts and Run(out).has("config.json"):
+            resume, given = out, {name: x for name, x in given.items() if SETTINGS[name].may_change}
     if "data" in given:
         given["data"] = together([_lasting(data) for data in given["data"]])
     if given.get("valid", INPUT) != INPUT:
         given["valid"] = str(Path(given["valid"]).absolute())
     if resume is not None:
         cell = given.pop("cell", None)
-        trainer = Trainer.resume(resume, **given)
+        trainer = Trainer.resume(resume, workers, **given)
         own = trainer.model.stack.cell
         if cell is not None and not _is(own, cell):
             click.echo(
@@ -138,8 +165,18 @@ def train(
             given["cell"] = get(given["cell"])  # once: a file is run by it
         weights = None if source is None else Trained.load(source, "last" if from_last else "best")
         settings = settings_from(weights, preset, **given) if weights else Settings.of(preset, **given)
-        trainer = Trainer.start(settings, out, weights)
-    return watch(trainer, samples)
+        trainer = Trainer.start(settings, out, weights, workers)
+    code = watch(trainer, samples) if workers.is_first else follow(trainer)
+    workers.close()
+    return 0 if workers.may_restart else code  # what has ended well is not to be begun again
+
+
+def follow(trainer: Any) -> int:
+    """Train beside the worker that has the display, and return the exit code."""
+    with stop_asked() as asked:
+        for _ in trainer.reports(asked):
+            pass
+    return 0
 
 
 def _is(own: Cell, spec: str) -> bool:

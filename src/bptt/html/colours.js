@@ -30,7 +30,7 @@
   const entry = (colour) => ({
     rgb: colour,
     css: `rgb(${colour.join(" ")})`,
-    ink: luminance(colour) > 0.2 ? "#16161a" : "#ffffff",
+    ink: luminance(colour) > 0.179 ? "#000000" : "#ffffff", // whichever stands out more: 4.58 to 1 at least
   });
 
   /** Return SIZE colours from `from` to `to`, each [lightness, chroma, hue]. */

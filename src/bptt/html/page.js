@@ -20,14 +20,18 @@ bptt.element = (name, set = {}, ...children) => {
   return made;
 };
 
-/** Return a number in few characters, with a true minus: 0.034, −1.2, 3.4e−9. */
+/** Return ten to a power: 10⁻⁷. */
+bptt.ten = (exponent) => `10${exponent < 0 ? "⁻" : ""}${[...String(Math.abs(exponent))].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[digit]).join("")}`;
+
+/** Return a number in few characters, with a true minus: 0.034, −1.2, 3.4·10⁻⁹. */
 bptt.short = (number, digits = 2) => {
   if (number === null || number === undefined || Number.isNaN(number)) return "–";
   if (!Number.isFinite(number)) return number > 0 ? "∞" : "−∞";
   const size = Math.abs(number);
   const plain = size === 0 || (size >= 10 ** -digits && size < 1e5);
-  const text = plain ? number.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size < 0.1 ? digits + 1 : digits) : number.toExponential(1);
-  return text.replaceAll("-", "−");
+  if (plain) return number.toFixed(size >= 1000 ? 0 : size >= 100 ? 1 : size < 0.1 && size ? digits + 1 : digits).replace("-", "−");
+  const [front, exponent] = number.toExponential(1).split("e");
+  return `${front.replace("-", "−")}·${bptt.ten(Number(exponent))}`;
 };
 
 /** Say something to those who listen to the page: the polite live region. */

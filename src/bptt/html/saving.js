@@ -1,12 +1,14 @@
 "use strict";
 // Pictures as SVG: `bptt.toSVG(element)` writes down what the browser has laid out (words with their fonts, colours behind
-// them, canvases, pictures that are SVG already), so that whatever is on the page can be saved. Controls are left out.
+// them, canvases, pictures that are SVG already), so that whatever is on the page can be saved. Controls are left out, but
+// for those with `data-saved`, whose words are part of what is shown.
 
 (() => {
   const SPACE = "http://www.w3.org/2000/svg";
   const KEPT = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "stroke-linecap", "opacity",
     "fill-opacity", "stroke-opacity", "font-family", "font-size", "font-weight", "font-style", "text-anchor", "dominant-baseline"];
-  const LEFT_OUT = "button, input, select, textarea, details, dialog, script, style, [data-not-saved]";
+  const LEFT_OUT = "button:not([data-saved]), input, select, textarea, details, dialog, script, style, [data-not-saved]";
+  const MARGIN = 12;
   const measure = document.createElement("canvas").getContext("2d");
 
   const make = (tag, attributes) => {
@@ -14,6 +16,8 @@
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
+  const type = ({ fontFamily, fontSize, fontWeight, fontStyle }) =>
+    ({ "font-family": fontFamily, "font-size": fontSize, "font-weight": fontWeight, "font-style": fontStyle });
   const rounded = (x) => Math.round(x * 100) / 100;
   const isClear = (colour) => colour === "transparent" || /(, 0\)|\/ 0\))$/.test(colour);
 
@@ -45,13 +49,21 @@
 
   class Writer {
     constructor(root) {
-      this.box = root.getBoundingClientRect();
+      const { left, top, width, height } = root.getBoundingClientRect();
+      this.box = new DOMRect(left - MARGIN, top - MARGIN, width + 2 * MARGIN, height + 2 * MARGIN);
       this.svg = make("svg", { xmlns: SPACE, width: rounded(this.box.width), height: rounded(this.box.height),
         viewBox: `0 0 ${rounded(this.box.width)} ${rounded(this.box.height)}` });
       const paper = getComputedStyle(document.body).backgroundColor;
       this.svg.append(make("rect", { width: "100%", height: "100%", fill: paper }));
       this.clips = 0;
+      this.dress(this.svg, getComputedStyle(root));
       this.visit(root, this.svg, this.box);
+    }
+
+    /** Give a group the type of most that is written in it, so that each word says only what differs. */
+    dress(group, style) {
+      group.type = type(style);
+      for (const [key, value] of Object.entries(group.type)) group.setAttribute(key, value);
     }
 
     place(box) {
@@ -80,6 +92,7 @@
         const clip = make("clipPath", { id });
         clip.append(make("rect", this.place(box)));
         const group = make("g", { "clip-path": `url(#${id})` });
+        this.dress(group, style);
         into.append(clip, group);
         [into, seen] = [group, box];
       }
@@ -93,7 +106,12 @@
     behind(element, style, into) {
       for (const box of element.getClientRects()) {
         const place = this.place(box);
-        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+        const rx = Math.min(parseFloat(style.borderTopLeftRadius) || 0, place.height / 2);
+        if (!isClear(style.backgroundColor)) into.append(make("rect", { ...place, fill: style.backgroundColor, rx }));
+        if (rx && style.borderTopStyle !== "none" && parseFloat(style.borderTopWidth) && style.borderTopColor === style.borderLeftColor) {
+          into.append(make("rect", { ...place, rx, fill: "none", stroke: style.borderTopColor, "stroke-width": parseFloat(style.borderTopWidth) }));
+          continue;
+        }
         const [left, top, right, bottom] = [place.x, place.y, place.x + place.width, place.y + place.height];
         const sides = { Top: [left, top, right, top], Bottom: [left, bottom, right, bottom], Left: [left, top, left, bottom], Right: [right, top, right, bottom] };
         for (const [side, [x1, y1, x2, y2]] of Object.entries(sides)) {
@@ -112,9 +130,10 @@
       for (const [text, box] of lines(node)) {
         if (!text.trim() || box.bottom < seen.top || box.top > seen.bottom) continue;
         const { fontBoundingBoxAscent: up, fontBoundingBoxDescent: down } = measure.measureText("x");
+        const differs = Object.entries(type(style)).filter(([key, value]) => into.type[key] !== value);
         const written = make("text", { x: rounded(box.left - this.box.left), y: rounded(box.top - this.box.top + (box.height - up - down) / 2 + up),
-          fill: style.color, "font-family": style.fontFamily, "font-size": style.fontSize, "font-weight": style.fontWeight,
-          "font-style": style.fontStyle, "xml:space": "preserve" });
+          fill: style.color, ...Object.fromEntries(differs) });
+        if (/^\s|\s$|\s\s/.test(text)) written.setAttribute("xml:space", "preserve");
         if (text.trim().length > 1) written.setAttribute("textLength", rounded(box.width));
         if (parseFloat(style.opacity) < 1) written.setAttribute("opacity", style.opacity);
         written.textContent = text;
@@ -152,7 +171,7 @@
     for (const figure of document.querySelectorAll("figure.picture")) {
       const name = figure.dataset.name || figure.id || "picture";
       const button = bptt.element("button", { type: "button", class: "save", text: "Save as SVG", "aria-label": `Save as SVG: ${name}`, onclick: () => save(figure) });
-      (figure.querySelector(".tools") ?? figure.querySelector("figcaption") ?? figure).append(button);
+      (figure.querySelector("figcaption") ?? figure).append(button);
     }
   });
 })();

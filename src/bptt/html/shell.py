@@ -11,8 +11,8 @@ from bptt.html.packing import pack
 
 STYLE = "shell.css"
 
-SCRIPTS = ("page.js", "theme.js", "colours.js", "tooltip.js", "saving.js", "ready.js")
-"""What every page has, in the order in which it runs."""
+BEFORE, AFTER = ("page.js", "theme.js", "colours.js", "tooltip.js"), ("saving.js", "ready.js")
+"""What every page has, before and after its own scripts."""
 
 
 def page(
@@ -23,6 +23,7 @@ def page(
     styles: Sequence[str] = (),
     scripts: Sequence[str] = (),
     lead: str = "",
+    tools: str = "",
 ) -> str:
     """Return a page that is whole in itself: it works from a file, and asks no server for anything.
 
@@ -39,8 +40,8 @@ def page(
         `shape` and `data`, once `bptt.ready(show)` calls `show`.
     styles, scripts : sequence of str
         CSS and JavaScript as texts, after the shell's own.
-    lead : str
-        HTML under the heading.
+    lead, tools : str
+        HTML under the heading, and beside the button for light and dark.
 
     Returns
     -------
@@ -64,9 +65,8 @@ def page(
     True
     """
     css = "\n".join([_own(STYLE), *styles])
-    codes = [_own(name) for name in SCRIPTS[:-1]]
-    codes += [_own("data.js")] if data is not None else []
-    codes += [*scripts, _own(SCRIPTS[-1])]
+    before = BEFORE if data is None else (*BEFORE, "data.js")
+    codes = [*map(_own, before), *scripts, *map(_own, AFTER)]
     for text in (css, *codes):
         if "</" in text and ("</script" in text.lower() or "</style" in text.lower()):
             raise ValueError("a style or script has an end tag in it: write it as '<\\/script>'")
@@ -88,7 +88,7 @@ def page(
 <body>
 <header class="page">
 <h1>{escape(title)}</h1>
-<div class="tools"><button type="button" id="theme" hidden></button></div>
+<div class="tools">{tools}<button type="button" id="theme" hidden></button></div>
 {lead}
 </header>
 <main>

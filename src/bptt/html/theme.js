@@ -16,6 +16,15 @@
     redraw();
   };
 
+  /** Return one of the style's colours, such as "--accent", as it is now: what a canvas can be drawn with. */
+  bptt.inked = (name) => {
+    const probe = root.appendChild(bptt.element("i"));
+    probe.style.color = `var(${name})`;
+    const { color } = getComputedStyle(probe);
+    probe.remove();
+    return color;
+  };
+
   const become = (theme) => {
     const before = bptt.theme();
     if (theme) root.dataset.theme = theme;

@@ -3,6 +3,7 @@
 Nothing here trains; :class:`bptt.training.trainer.Trainer` does, with what is returned.
 """
 
+import hashlib
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -22,17 +23,21 @@ from bptt.training.again import begun_with
 from bptt.training.experiment import Experiment
 from bptt.training.jobs import experiment as experiment_of
 from bptt.training.runs.folder import RUNS, Checkpoint, Run
-from bptt.training.runs.format import FORMAT, PYTHON, Progress, begun, due, note
+from bptt.training.runs.format import FORMAT, PYTHON, Progress, begun, canonical, due, note
 from bptt.training.settings import Settings
 from bptt.training.trained import Trained
+from bptt.training.workers import Workers
 from bptt.types import Params
 from bptt.zoo import get, record
 
 
 def begin(
-    settings: Settings, folder: str | Path | None, weights: Trained | None
+    settings: Settings, folder: str | Path | None, weights: Trained | None, *, writes: bool = True
 ) -> tuple[Experiment, Run, Params]:
-    """Make a run's folder, which is held; the first parameters are drawn, or those of trained weights."""
+    """Make a run's folder, which is held; the first parameters are drawn, or those of trained weights.
+
+    Where another process `writes` there, nothing is made.
+    """
     _expect_apart(settings, RUNS if folder is None else Path(folder))
     threads.count()  # a BPTT_THREADS that means nothing is said now
     experiment = experiment_of(settings, known=weights.vocabulary if weights else None)
@@ -43,6 +48,8 @@ def begin(
     if weights is not None:
         params = begun_with(weights, experiment, params)
         config["from"] = begun(weights.source, weights.step, weights.params)
+    if not writes:
+        return experiment, Run(RUNS if folder is None else folder), params
     vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
     is_input = settings.data == INPUT
     stem = "stdin" if is_input else Path(paths(settings.data)[0]).stem or "text"
@@ -120,6 +127,39 @@ def go_on(run: Run, experiment: Experiment, progress: Progress, *, is_changed: b
     if is_changed or before["format"] < FORMAT:
         run.write_config(now)
     return seconds
+
+
+def together(workers: Workers, run: Run, experiment: Experiment, params: Params, slots: Params) -> Run:
+    """See that workers have the same run before them, and return it, with the first one's folder.
+
+    What a cell draws for itself may be another in each: the parameters become those of the first.
+    """
+    if workers.size == 1:
+        return run
+    model, same = experiment.model, "all workers must read the same data with the same settings"
+    runs = running(model.backend, model.stack.cell, model.precision)
+    way = "BPTT_TARGET=avx2, or baseline, in the environment of all gives them the same bits"
+    if not runs.startswith("compiled"):
+        runs += f" with {threads.products()}"
+        way = "OPENBLAS_CORETYPE in the environment of all gives them the same bits, if NumPy's loops do, too"
+    workers.expect_alike(
+        {
+            "bptt": (__version__, "install the same version for all"),
+            "NumPy": (np.__version__, "install the same version for all"),
+            "what runs": (runs, way),
+            "settings": (_digest(experiment.settings.to_json() | {"data": "", "valid": ""}), same),
+            "data": (_digest(experiment.facts | {"source": ""}), same),
+            "step": (str(int(slots["t"])), "all workers must see the same folder"),
+        }
+    )
+    workers.share(params)
+    workers.expect_same(int(slots["t"]), params, slots)
+    folder = workers.once(lambda: str(run.folder), str)
+    return run if workers.is_first else Run(folder)
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(values)).hexdigest()[:16]
 
 
 def _expect_apart(settings: Settings, folder: Path) -> None:

@@ -88,6 +88,11 @@ class Step:
         self._forms: dict[Hashable, _Form] = {}
         self._held: tuple[Array, ...] = ()
 
+    @property
+    def total(self) -> float:
+        """The sum of all positions' losses at the last step."""
+        return float(self.each.sum(dtype=np.float64))
+
     def __call__(
         self, batch: Batch, lr: float = 0.0, state: Params | None = None, *, rng: Generator | None = None
     ) -> float:
