@@ -40,7 +40,7 @@ TRIED = 3
 
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
-ONE_STEP = "the loss depends on one step of the input only"
+ONE_STEP = "the example shows one step of time only"
 
 WIDE = 20
 """Clips at bounds from here up keep an exponential finite."""
@@ -152,7 +152,8 @@ def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):
         return "cannot tell", ONE_SEQUENCE
-    if verdict == "right" and marked and _steps_used(one) == 1:
+    single = re.search(r"«(?:tokens|labels) [1N]»", marked) and str(one.example.sizes["N"]) == "1"
+    if verdict == "right" and marked and (single or _steps_used(one) == 1):
         return "cannot tell", ONE_STEP
     return verdict, one.judged.reason
 
