@@ -198,6 +198,8 @@ class Learner:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
                 return [repr(text)]
+            case "equal", (np.ndarray() as numbers,) if numbers.dtype.kind == "i":
+                return [token]
             case "float", _:
                 return ["0.1"]
             case "bool", _:

@@ -285,7 +285,7 @@ class Writer:
         for f in self._fill(way, call, watched=watched, roots=roots):
             if not f.trial.score:
                 continue
-            f.chosen = way.chosen | f.chosen
+            f.chosen |= way.chosen
             value, names = f.trial.names.get("grads"), self.code.returned(function)
             taken = {*self.file, *re.findall(r"\w+", "\n".join(f.lines)), "out"}
             line = f.lines[-1].removeprefix("grads = ")
