@@ -144,11 +144,8 @@ class Learner:
             cost += 2 * (trial.odd + odd(sums))  # something was broadcast that should not
             for k, node in enumerate(self._all(tree, hole, tuple(path), use)):
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
-                unlike = (
-                    (node == "0.1" or bool(_axes(node))) and node not in likely
-                    if isinstance(node, str)
-                    else node[1] == "N"
-                )
+                free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
+                unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
                 more = later * k if later else (k > 5) / 2
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
@@ -198,7 +195,7 @@ class Learner:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
                 return [repr(text)]
-            case "equal", (np.ndarray() as numbers,) if numbers.dtype.kind == "i":
+            case "equal", (np.ndarray() as row,) if row.dtype.kind == "i":
                 return [token]
             case "float", _:
                 return ["0.1"]

@@ -41,9 +41,7 @@ class Piece:
     """What one example shows."""
 
     owner: type | None  # the class whose methods they are
-    calls: tuple[
-        str, ...
-    ]  # the functions, in the order in which they are called; the last takes gradients back
+    calls: tuple[str, ...]  # the functions, as they are called one after the other; the last goes back
     weight: float = 0.0
 
     @property
@@ -180,11 +178,8 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     called = {n: {node.name for node in code.reached(functions[n], owner)} for n in functions}
     forwards = [n for n in forwards if not called[n] & {*backs}] or forwards  # what trains is none
-    forwards = [
-        n
-        for n in forwards
-        if (not (owner and _LOSS.search(n)) or "forward" in n) and (n != "predict" or len(forwards) == 1)
-    ]
+    losses = {n for n in forwards if owner and _LOSS.search(n) and "forward" not in n}
+    forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
     for name, own in backs.items():
         weight = max(own, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
         weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
@@ -195,9 +190,7 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         if inside or (alone and name not in handed):
             yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        trains = re.search(
-            "train|fit|sgd|optimi[sz]e|learn", name, re.IGNORECASE
-        )  # it has a forward of its own
+        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name in functions:  # a step of training that calls these, or what is elsewhere

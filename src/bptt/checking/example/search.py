@@ -135,11 +135,8 @@ def fill(
 
 def mixed(chosen: dict[str, str]) -> bool:
     """Return whether some data are of several sequences and others are not."""
-    data = [
-        t
-        for hole, t in chosen.items()
-        if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t) and "«" in t and "«size" not in t
-    ]
+    marks = {hole: text for hole, text in chosen.items() if "«" in text and "«size" not in text}
+    data = [t for hole, t in marks.items() if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t)]
     return len({bool(re.search(r"\bN\b", text)) for text in data}) > 1
 
 

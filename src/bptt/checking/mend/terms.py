@@ -89,12 +89,6 @@ def sums(
                     yield f"{now} {sign or '+'} {text}", reason, base + more + cost / 3
     if not two.texts:
         return
-    for part in scope.arrays[:40] if wanted.ndim else ():
-        if time.process_time() > until:
-            return
-        if part.value.shape == wanted.shape:
-            for text, cost in products.find(wanted - part.value):
-                yield told(f"{part.text} + {text}", part.cost + cost)
     found = 0
     for some in (table, two):
         for i in np.argsort(some.costs, kind="stable")[: 40 * MOST]:
