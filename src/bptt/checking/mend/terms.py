@@ -37,20 +37,10 @@ class Table:
 def sums(
     wanted: Array, here: Array, now: str, scope: Scope, forward: Collection[bytes], seconds: float
 ) -> Iterator[tuple[str, str, float]]:
-    """Yield expressions that are an array, each with what is wrong and a cost.
+    """Yield expressions that are an array, each with what is wrong and a cost, for so many seconds.
 
-    Parameters
-    ----------
-    wanted, here : arrays of one shape
-        What is wanted, and what the expression gives as it is.
-    now : str
-        The expression's text.
-    scope : Scope
-        What an author would write there.
-    forward : collection of bytes
-        Values of the forward pass: a term is likely one of them times a gradient.
-    seconds : float
-        When the search ends.
+    `here` is what the text `now` gives as it is; a term is likely a value of the forward pass, of which
+    `forward` has the bytes, times a gradient.
     """
     until = time.process_time() + seconds
     table = _table(_terms(wanted, scope, forward))
