@@ -68,6 +68,16 @@ NOT_RUN = {
     },
     "docs/notebooks.md": {"def of_parameters": "a notebook's; tests/test_notebooks.py runs it"},
     "docs/report.md": {"import json": "for a tracker of the reader's"},
+    "docs/processes.md": {
+        "pip install '.[torch]'": "CI installs",
+        "torchrun --standalone": "tests/training/test_workers.py starts processes",
+        "1.33 F / (B N T)": "arithmetic",
+        "bptt bench --workers": "it measures for minutes",
+        "python benchmarks/workers.py": "it measures for minutes",
+        "mpirun": "it wants MPI",
+        "torchrun --nnodes": "it wants several machines",
+        "#!/bin/bash": "it wants a cluster",
+    },
     "docs/results.md": {
         'python -c "': "it cuts a public list of 32,033 names",
         "step  2,000": "a log of what took minutes",
