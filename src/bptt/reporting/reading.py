@@ -69,7 +69,7 @@ class Kept:
     def curve(self, key: str, against: str = "step") -> tuple[Array, Array]:
         """Return a number of the log against another, (P,) each; lines without them are left out."""
         points = [(line.get(against), line.get(key)) for line in self.lines]
-        kept = [point for point in points if all(map(_is_number, point))]
+        kept = [point for point in points if all(map(is_number, point))]
         x, y = np.array(kept, np.float64).reshape(-1, 2).T
         return x, y
 
@@ -184,7 +184,7 @@ def report(
     folders = [folder for one in several for folder in _folders(one)]
     if not folders:
         raise ConfigError("there are no runs to report: name a run's folder")
-    folders = list(dict.fromkeys(folders))
+    folders = list({Path(folder).absolute(): folder for folder in folders}.values())
     names = _names(folders)
     kept = [_kept(name, folder, samples) for name, folder in zip(names, folders, strict=True)]
     readable = [run for run in kept if not run.problem]
@@ -206,7 +206,7 @@ def _folders(run: Any) -> list[str]:
 
 def _names(folders: Sequence[str]) -> list[str]:
     """Return short names of folders: their own, with as much of their paths as tells them apart."""
-    parts = [Path(folder).absolute().parts for folder in folders]
+    parts = [Path(folder).absolute().parts[1:] for folder in folders]
     for count in range(1, max(map(len, parts)) + 1):
         names = [str(Path(*own[-count:])) for own in parts]
         if len(set(names)) == len(names):
@@ -258,5 +258,6 @@ def _in_line(equations: str) -> str:
     return "; ".join(line.strip() for line in equations.splitlines()[2:])
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value of a log can be drawn."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
