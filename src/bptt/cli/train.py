@@ -212,29 +212,15 @@ def _lasting(data: str) -> str:
 def watch(trainer: Any, samples: bool = True) -> int:
     """Train with a display, with samples of text or without, and return the exit code."""
     from bptt.cli.display import Display
-    from bptt.nets.losses import LOSSES
     from bptt.training.trainer import STOPPED
 
-    vocabulary = trainer.experiment.vocabulary
-    folder, unit = trainer.run.folder, trainer.experiment.unit
-    loss = LOSSES[trainer.model.loss].unit
-    with stop_asked() as asked, Display(unit, loss) as display:
-        for line in introduction(trainer):
-            display.say(line)
-        for report in trainer.reports(asked):
-            display.report(report)
-            if samples and display.wants_sample(report) and (text := trainer.sample()):
-                display.sample(report.step, text)
+    vocabulary, folder = trainer.experiment.vocabulary, trainer.run.folder
+    with stop_asked() as asked, Display(trainer.experiment.unit, loss_unit(trainer)) as display:
+        trained_with(trainer, display, asked, samples)
+    for line in ended(trainer):
+        display.say(line)
     if trainer.end == STOPPED:
-        display.say(f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}")
         return 1
-    display.say(f"{trainer.end}.")
-    if trainer.best < float("inf"):
-        how = f" ({trainer.experiment.measured})" if trainer.experiment.measured else ""
-        sampled = "" if trainer.whole is None else f" on the sample, {trainer.whole:.4f} on all"
-        display.say(
-            f"best validation loss {trainer.best:.4f} {loss} per {unit}{sampled}{how}; it is in {folder}"
-        )
     if trainer.settings.job == "labels":
         from bptt.cli.predict import shown
         from bptt.training.trained import Trained
@@ -251,6 +237,39 @@ def watch(trainer: Any, samples: bool = True) -> int:
         display.say(f"see how the series go on with:    bptt forecast {folder}")
     display.say(f"measure it with:                  bptt eval {folder}")
     return 0 if trainer.settings.job != "generated" or trainer.solved else 1
+
+
+def loss_unit(trainer: Any) -> str:
+    """Return what the loss is counted in."""
+    from bptt.nets.losses import LOSSES
+
+    return LOSSES[trainer.model.loss].unit
+
+
+def trained_with(trainer: Any, display: Any, asked: Callable[[], bool], samples: bool) -> None:
+    """Train, and have a display show each report, and now and then what the model writes."""
+    for line in introduction(trainer):
+        display.say(line)
+    for report in trainer.reports(asked):
+        display.report(report)
+        if samples and display.wants_sample(report) and (text := trainer.sample()):
+            display.sample(report.step, text)
+
+
+def ended(trainer: Any) -> Iterator[str]:
+    """Yield why training has ended, and what it has reached."""
+    from bptt.training.trainer import STOPPED
+
+    folder, unit = trainer.run.folder, trainer.experiment.unit
+    if trainer.end == STOPPED:
+        yield f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}"
+        return
+    yield f"{trainer.end}."
+    if trainer.best < float("inf"):
+        how = f" ({trainer.experiment.measured})" if trainer.experiment.measured else ""
+        sampled = "" if trainer.whole is None else f" on the sample, {trainer.whole:.4f} on all"
+        loss = loss_unit(trainer)
+        yield f"best validation loss {trainer.best:.4f} {loss} per {unit}{sampled}{how}; it is in {folder}"
 
 
 def introduction(trainer: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from bptt.nets.dropout import Per
 from bptt.nets.init import InitName
 from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
+from bptt.shown import Shown
 from bptt.training.averaging import Averaging
 from bptt.training.data_settings import MOST, READ, DataSettings
 from bptt.training.optim import OPTIMIZERS
@@ -39,8 +40,8 @@ WORDS: dict[Job, str] = {
 """The jobs, as an error names them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings(DataSettings):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", text="bptt.nets.shown:text"):
     """All that decides a run: the same settings on the same machine give the same bits."""
 
     cell: str | Cell = setting(

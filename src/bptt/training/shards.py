@@ -10,6 +10,7 @@ S is a setting of the run; W workers, which divide S, take S/W shards each. What
 depends on S alone. States belong to rows: a worker has those of its own.
 """
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -68,6 +69,7 @@ class Sharded:
         count, dtype = sum(p.size for p in params.values()), np.result_type(*params.values())
         self._sums = [_Sum(np.empty(count, dtype), params) for _ in range(self._each.bit_length())]
         self.grads, self.state, self.total = self._sums[0].parts, Params(), 0.0
+        self.norm = math.nan
 
     def __call__(
         self,
@@ -105,6 +107,7 @@ class Sharded:
         workers.heard = bool(found[:, 2].any()), bool(found[0, 3])
         self.state = ends
         loss, self.total = (_tree(column) for column in found.T[:2])
+        self.norm = optim.global_norm(self.grads, backend=self.model.backend)
         if np.isfinite(loss):  # (3)
             if self.clip_value is not None:
                 optim.clip_values(self.grads, self.clip_value)

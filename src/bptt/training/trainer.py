@@ -28,6 +28,7 @@ import numpy as np
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
 from bptt.nets.evaluate import Pause
+from bptt.shown import Shown
 from bptt.training import divergence, measure
 from bptt.training.experiment import Validation
 from bptt.training.kept import Kept
@@ -44,11 +45,10 @@ from bptt.types import Params
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
 
-DONE = "all steps are done"
-STOPPED = "stopped"
+DONE, STOPPED = "all steps are done", "stopped"
 
 
-class Trainer(Kept):
+class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.training.shown:trainer_text"):
     """A training run in progress.
 
     Parameters
@@ -274,7 +274,7 @@ class Trainer(Kept):
         self.carried, total = take.state, take.total
         shape = batch.targets.shape[:2]
         targets = math.prod(shape) if batch.counted is None else int(batch.counted.sum())
-        self.progress.add(total, targets)
+        self.progress.add(total, targets, take.norm)
         of_nothing = partial(divergence.of_nothing, model, batch)
         if why := divergence.seen(self.progress, total / targets, of_nothing):
             raise self._diverged(why)
@@ -282,8 +282,8 @@ class Trainer(Kept):
     def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
         p = self.progress
         valid, best, verdict = None, False, None
-        before = max(0, p.step - 1)  # the last update's
-        lr = self.schedule.lr(before, before / self.experiment.source.batches_per_epoch)
+        last = max(0, p.step - 1)  # update's
+        lr = self.schedule.lr(last, last / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
             valid, verdict = self._evaluate(pause)
             best = valid.loss < self.best
@@ -300,6 +300,7 @@ class Trainer(Kept):
             rate=rate,
             train_loss=train_loss,
             lr=lr,
+            grad_norm=p.norm,
             valid_loss=valid and valid.loss,
             figures=valid.figures | self.average.figures if valid else {},
             best=best,

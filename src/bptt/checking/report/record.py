@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bptt.shown import Shown
 
-@dataclass
-class Report:
+
+@dataclass(repr=False)
+class Report(Shown, html="bptt.checking.report.as_html:html", text="bptt.checking.report.words:text"):
     """What is known of one example.
 
     Attributes

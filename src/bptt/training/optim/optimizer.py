@@ -17,6 +17,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, uses_kernels
+from bptt.shown import Shown
 from bptt.training.optim.equations import FUNCTIONS, Rule, read
 from bptt.types import Array, Params
 
@@ -25,7 +26,7 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
-class Optimizer(ABC):
+class Optimizer(ABC, Shown, html="bptt.training.shown:optimizer_html"):
     """An update of parameters by equations, whose hyper-parameters are its fields.
 
     In `equations` ``p`` is a parameter, ``g`` its gradient, ``lr`` the learning rate of this update, ``t``
