@@ -72,6 +72,7 @@ NOT_RUN = {
         "torchrun --standalone": "tests/training/test_processes.py starts workers so",
         "1.33 F": "a formula",
         "bptt bench --workers": "it measures for minutes; tests/bench runs parts of it",
+        "python benchmarks/workers.py": "it measures for minutes",
         "mpirun": "MPI is not everybody's",
         "torchrun --nnodes": "it takes machines",
         "#!/bin/bash": "it takes a cluster",
