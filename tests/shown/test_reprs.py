@@ -215,3 +215,17 @@ def test_a_folder_of_runs_is_not_needed(tmp_path: Path) -> None:
     from bptt.training.shown import learnt
 
     assert learnt(str(tmp_path)) == ""
+
+
+def test_the_reports_on_a_file_show_themselves_one_after_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "layer.py"
+    file.write_text(
+        "import numpy as np\ndef f(x, W):\n    y = np.tanh(x @ W)\n    loss = np.sum(y * y)\n"
+        "    da = 2 * y * (1 - y)\n    return loss, x.T @ da\n"
+    )
+    example = "x, W = np.random.randn(2, 3), np.random.randn(3, 4); loss, dW = f(x, W)"
+    found = bptt.checking.check_file(file, example=example, mend=False)
+    assert [report.verdict for report in found] == ["wrong"]
+    twice = type(found)([*found, *found])
+    assert repr(twice) == "\n\n".join([bptt.checking.text(found[0])] * 2)
+    assert Elements(str(twice._repr_html_())).count["table"] == 2
