@@ -194,6 +194,8 @@ def test_curves_of_one_point_of_none_and_of_logarithms() -> None:
     one = np.array([3.0])
     assert Elements(curves([Curve("a", one, one)], x="x", y="y")).count["circle"] == 1
     assert "<path" not in curves([], x="x", y="y")
+    for close in (5e-324, 1.0 + 1e-15, 1e29):
+        assert "<path" in curves([Curve("a", np.array([0.0, close]), np.array([close, 1.0]))], x="x", y="y")
     picture = curves([Curve("a", np.arange(1, 4.0), np.array([1e-3, 0.0, 10.0]))], x="x", y="y", log=True)
     assert re.findall(r' d="([^"]*)"', picture)[0].count("M") == 2  # what is not above 0 is a gap
     assert ">0.001<" in picture
