@@ -53,6 +53,7 @@ NOT_RUN = {
     "docs/check.md": {"bptt check FILE.py[:NAME]": "a synopsis"},
     "docs/derivations.md": {"dc = dc_next + dy o": "equations"},
     "docs/flow.md": {"∂s_t/∂s'_{t-1}": "equations", "gain_k": "equations"},
+    "docs/look.md": {"norm[t, k, path]": "equations", "unseen(C)": "equations", "n(t) =": "equations"},
     "docs/judged.md": {
         "dh   = dy": "equations",
         "dc = dc_next + dy": "equations",

@@ -40,6 +40,7 @@ from bptt.reporting import report as report
 from bptt.training import dynamic as dynamic
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
+from bptt.training import workers as workers
 from bptt.training.again import settings_from as settings_from
 from bptt.training.forecasting import Forecaster as Forecaster
 from bptt.training.presets import PRESETS as PRESETS

@@ -108,12 +108,16 @@ class Desk:
         `of` are files: by DIR is meant the run that was trained on the first of them that there is, or else
         the last of all runs.
         """
-        words = shlex.split(re.sub(r"[\[\]]", "", block.text.replace(",...,", ",")))[1:]
+        words = shlex.split(re.sub(r" \[([A-Z-][^\]]*)\]", r" \1", block.text.replace(",...,", ",")))[1:]
         run_of = next((name for name in [*of, *reversed(self.runs)] if name in self.runs), "book.txt")
         words = [self._word(words, k, run_of) for k in range(len(words))]
         for word in words:
             self.provide(word.split(":")[0].replace("*", "a"))
-        words = [name for word in words for name in (map(str, Path().glob(word)) if "*" in word else [word])]
+        words = [
+            name
+            for word in words
+            for name in ([*map(str, Path().glob(word))] if "*" in word else []) or [word]
+        ]
         if words[0] != "train":
             return run(words)
         words, data = self._cut(words)
@@ -130,6 +134,7 @@ class Desk:
             return f"told{Path(run_of).suffix}"
         places = {
             "DIR": self.runs.get(run_of, "DIR"),
+            "DIR2": self.runs.get(run_of, "DIR"),
             "FILE": "told.svg" if before == "--plot" else run_of,
             "FILE.csv": "names.csv",
             "PATH": run_of,

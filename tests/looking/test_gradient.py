@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import bptt
-from bptt.layer.reference import Unrolled
+from bptt.layer.reference import Unrolled, unroll
 from bptt.looking import gradient
 from bptt.looking.forward import Piece, double, run
 from bptt.types import Array, Params
@@ -227,3 +227,29 @@ def test_a_large_one_hot_input_is_narrowed_and_keeps_its_norm() -> None:
     for k in range(T):
         da, dstates = own.run.step_backward(T - 1 - k, dstates)
         np.testing.assert_allclose(reach.inputs[T - 1, k], np.linalg.norm(own.run.input_backward(da)))
+
+
+@pytest.mark.parametrize(
+    "cell", ["mlstm", "skip-lstm", "lstm-layernorm", "lstm-mogrifier", "cornn", "rhn-4", "sru"]
+)
+def test_everything_of_cells_beyond_one_number_a_unit(cell: str) -> None:
+    """Each loss by complex steps of the states, through the reference loop, whose backward is not asked."""
+    rng = np.random.default_rng(2)
+    model = bptt.Model(inputs=V, outputs=V, hidden=4, embedding=4, cell=cell)
+    params = {n: rng.normal(size=a.shape) * 0.6 for n, a in model.init(rng, np.float64).items()}
+    ids = rng.integers(V, size=T + 1)
+    ran = run(*double(model, params), Piece(ids[:-1], ids[1:], np.ones(T, bool), ["a"] * T, [None] * T))
+    (reach,) = gradient.reach(ran, T - 1, [0])[0]
+    own, plain = ran.layers[0][0], bptt.layer_params(params)
+    for tau in range(T - 1):
+        states = tuple(a[tau : tau + 1] for a in own.states.values())
+        squares = np.zeros(T - tau)
+        for s, state in enumerate(states):
+            for unit in range(state.shape[1]):
+                moved = [a.astype(complex) for a in states]
+                moved[s][:, unit] += 1e-30j
+                y = unroll(own.cell, plain, own.x[tau + 1 :], tuple(moved)).y
+                h = np.concatenate([moved[0][None], y])[:, 0]
+                squares += ((h * ran.dh[tau:]).sum(axis=1).imag / 1e-30) ** 2
+        found = reach.norm[np.arange(tau, T), np.arange(T - tau), 0]
+        np.testing.assert_allclose(found, np.sqrt(squares), rtol=1e-8, atol=1e-13)

@@ -123,6 +123,20 @@ def test_no_gradient_and_no_state_crosses_a_start() -> None:
         assert np.isnan(norm[:, lags:]).all()
 
 
+def test_resets_are_starts() -> None:
+    model, params, tokens = small(cell="gru", learn_start=True)
+    inputs, reset = np.stack([tokens, tokens[::-1]], axis=1), np.zeros((T, 2), bool)
+    reset[[0, 4, 9], 0] = True
+    look = bptt.look(model, params, bptt.Batch(inputs, inputs, reset=reset), lags=20)
+    (run,) = look.runs
+    assert run.starts.tolist() == [0, 4, 9, T]
+    wanted = model.losses(params, bptt.Batch(inputs, inputs, reset=reset))[0]
+    np.testing.assert_allclose(run.loss, wanted.T.ravel(), rtol=1e-6)
+    assert np.isnan(run.layers[0].gradient["norm"][4, 1:]).all()
+    assert "12 steps" not in repr(run)
+    assert repr(run) == "<gru: 24 steps, <layer 0: 6 units, h r z n; 6 paths>>"
+
+
 def test_learned_starts_and_features_are_used() -> None:
     model, params, tokens = small(cell="gru", learn_start=True)
     layer = bptt.look(model, params, tokens).runs[0].layers[0]
@@ -180,6 +194,12 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
             bptt.look(model, params, tokens, **wrong)  # type: ignore[arg-type]
     with pytest.raises(bptt.ConfigError, match=r"tokens must be \(L,\) integers"):
         bptt.look(model, params, np.zeros((2, 2), int))
+    with pytest.raises(bptt.ShapeError, match="tokens must be in 0"):
+        bptt.look(model, params, np.array([0, V]))
+    with pytest.raises(bptt.ShapeError, match="targets must be in 0"):
+        bptt.look(model, params, tokens, tokens + V)
+    with pytest.raises(bptt.ShapeError, match="params has no"):
+        bptt.look(model, {}, tokens)
     with pytest.raises(bptt.ConfigError, match="wants its params"):
         bptt.look(model)
     with pytest.raises(bptt.ConfigError, match="wants the vocabulary"):

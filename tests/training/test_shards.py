@@ -1,6 +1,8 @@
 """A step of shards: the gradient of the whole batch, and one run whatever the number of workers."""
 
+import itertools
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -10,7 +12,7 @@ import pytest
 
 import bptt
 from bptt import ConfigError, RunError, Settings, Step, Trainer
-from bptt.training import optim, shards
+from bptt.training import opening, optim, shards
 from bptt.training.shards import Sharded, weighed
 from bptt.training.trainer import DONE, STOPPED
 from bptt.training.workers import Workers
@@ -188,6 +190,17 @@ def test_data_that_differ_between_workers_are_told_before_anything_is_done(tmp_p
     for found in together(2, start):
         assert isinstance(found, ConfigError)
         assert "has data " in str(found)
+
+
+def test_processors_that_differ_are_told_with_the_setting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, kinds = settings_of("stream", tmp_path), itertools.count()
+    monkeypatch.setattr(opening, "running", lambda *_: f"compiled for kind {next(kinds)}")
+    for found in together(2, lambda workers: Trainer.start(settings, tmp_path / "run", workers=workers)):
+        assert isinstance(found, ConfigError)
+        assert re.search(r"has code compiled for kind \d, .*: BPTT_TARGET=avx2, or baseline", str(found))
+    assert not tmp_path.joinpath("run").exists()
 
 
 def test_what_cannot_be_shared_is_an_error(tmp_path: Path) -> None:

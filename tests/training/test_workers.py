@@ -1,17 +1,21 @@
 """Workers: one sum whatever their number, what one does for all, and who is named when something is wrong."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from bptt.cli import run
+from bptt.cli.train import _train
 from bptt.errors import ConfigError, DivergedError, RunError
 from bptt.training import engines
 from bptt.training import workers as processes
 from bptt.training.measure import StoppedError
 from bptt.training.workers import LostError, Workers, joined
 from bptt.types import Array
+from command import FAST_TASK
 from threaded_workers import Threads, all_well, together
 
 S = 8
@@ -175,3 +179,32 @@ def test_numbers_of_workers_and_what_they_speak_by(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("BPTT_WAIT", "soon")
     with pytest.raises(ConfigError, match="BPTT_WAIT must be a whole number"):
         engines.waiting()
+
+
+def test_what_torchrun_asks_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By one worker; that several begin again is tested with processes (test_processes.py)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "2")
+    assert run(["train", "reber"]) == 2
+    assert "--max-restarts begins again in the run's folder, which is to be named: --out DIR" in _said(capsys)
+    told = ["train", "reber", *FAST_TASK, "--out=run"]
+    assert run([*told, "--steps=2"]) == 0  # the task is not solved: alone it would be 1
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert run([*told, "--steps=4"]) == 0
+    assert "4 steps, from step 2" in capsys.readouterr().out
+
+
+def test_standard_input_is_one_processs() -> None:
+    def train(workers: Workers) -> int:
+        return _train(workers, None, None, None, False, None, False, {"data": ("-",)})
+
+    for found in together(2, train):
+        assert "standard input is read by one process" in str(found)
+
+
+def _said(capsys: pytest.CaptureFixture[str]) -> str:
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    return errors

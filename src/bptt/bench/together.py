@@ -100,11 +100,12 @@ def measure(
         for count, shards in [(1, 1), *shared]:
             say(f"{contender}: {count} worker{'s' * (count > 1)}, {shards} shard{'s' * (shards > 1)}")
             job = {"contender": contender, "setting": asdict(setting), "cell": cell, "shards": shards}
-            found.append(Shared(**_run(job | {"seconds": seconds}, count)))
+            found.append(Shared(**run(job | {"seconds": seconds}, count)))
     return setting, found
 
 
-def _run(job: dict[str, Any], count: int) -> dict[str, Any]:
+def run(job: dict[str, Any], count: int) -> dict[str, Any]:
+    """Run so many workers, and return what the first found."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])

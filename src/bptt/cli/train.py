@@ -11,7 +11,7 @@ import click
 
 from bptt.cells import Cell
 from bptt.cli.output import misused
-from bptt.errors import BpttError, DivergedError
+from bptt.errors import BpttError, ConfigError, DivergedError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -112,7 +112,12 @@ def train(
     """  # noqa: D301  click's mark for lines that are not to be filled
     from bptt.training.workers import joined
 
-    workers = joined()
+    try:
+        workers = joined()
+    except BpttError:
+        if os.environ.get("RANK", "0") == "0":
+            raise
+        return 2  # the first says it
     try:
         return _train(workers, out, resume, source, from_last, preset, samples, asked)
     except BpttError as error:
@@ -148,6 +153,8 @@ def _train(
             raise misused("--max-restarts begins again in the run's folder, which is to be named: --out DIR")
         if workers.restarts and Run(out).has("config.json"):
             resume, given = out, {name: x for name, x in given.items() if SETTINGS[name].may_change}
+    if workers.size > 1 and INPUT in given.get("data", ()):
+        raise ConfigError("standard input is read by one process: give several workers a file")
     if "data" in given:
         given["data"] = together([_lasting(data) for data in given["data"]])
     if given.get("valid", INPUT) != INPUT:

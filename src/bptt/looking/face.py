@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,7 +17,7 @@ from bptt.files import write_atomically
 from bptt.looking.forward import Piece
 from bptt.looking.measure import How, seen
 from bptt.looking.page import page
-from bptt.looking.reading import Reading, outputs_of, reading_of, row_of, text_piece, written
+from bptt.looking.reading import Reading, outputs_of, part_of, reading_of, row_of, text_piece, written
 from bptt.looking.view import Kind, Seen, View
 from bptt.nets.model import Model
 from bptt.training.trained import Trained
@@ -205,17 +206,30 @@ def _of_arrays(
     if isinstance(tokens, str | bytes | Corpus):
         raise ConfigError("a text wants the vocabulary by which it is read: vocabulary=")
     batch = tokens if isinstance(tokens, Batch) else _one_row(model, np.asarray(tokens), targets, steps)
+    model.input.checked(batch)
     names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(vocabulary or ())
     pieces, left = list[Piece](), steps
     for n in range(batch.inputs.shape[1]):
-        piece = row_of(model, batch, n, names)
-        if pieces and len(piece.inputs) > left:
-            break
-        pieces.append(piece)
-        left -= len(piece.inputs)
+        for piece in _between_resets(model, batch, n, row_of(model, batch, n, names)):
+            if pieces and len(piece.inputs) > left:
+                break
+            pieces.append(piece)
+            left -= len(piece.inputs)
     kind: Kind = "text" if model.token_inputs and names else "steps"
     columns = [] if model.token_inputs else [f"input {d + 1}" for d in range(model.inputs)]
     return Reading(kind, "the given steps", pieces, outputs_of(model, names), columns)
+
+
+def _between_resets(model: Model, batch: Batch, n: int, piece: Piece) -> list[Piece]:
+    """Return a row cut where its state begins anew: no state and no gradient crosses there."""
+    if batch.reset is None:
+        return [piece]
+    there = slice(None) if batch.mask is None else batch.mask[:, n]
+    at = np.flatnonzero(batch.reset[there, n])
+    if len(at) and (model.pool is not None or model.features is not None):
+        raise ConfigError("a batch with resets is looked at with a loss at each step, and without features")
+    edges = [0, *at[at > 0].tolist(), len(piece.inputs)]
+    return [part_of(piece, slice(a, b)) for a, b in pairwise(edges)]
 
 
 def _one_row(model: Model, x: Array, y: Array | None, steps: int) -> Batch:

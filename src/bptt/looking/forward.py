@@ -13,6 +13,15 @@ from bptt.nets.model import Model
 from bptt.nets.stack import layer_params
 from bptt.types import Array, Params
 
+GUESSES = 8
+"""The likeliest outputs that are kept."""
+
+NUMBERS = ("squared_error", "absolute_error", "quantile")
+"""The losses whose outputs are numbers."""
+
+MOST_OUTPUTS = 1 << 22
+"""Outputs of steps that are computed at once: 32 MB."""
+
 
 @dataclass(frozen=True, eq=False)
 class Piece:
@@ -92,8 +101,8 @@ class Ran:
     ----------
     layers : list of list of LayerRun
         By layer and direction.
-    outputs : (T, K), or (1, K) with a pool
-        Probabilities, or what the loss compares with its targets.
+    outputs, which : (T, ·), or (1, ·) with a pool
+        Probabilities of the likeliest outputs, and which they are; or all outputs, where they are numbers.
     loss : (T,)
         Of each step; with a pool the last step has the sequence's. NaN where there is none.
     dh : (T, width), or (1, width) with a pool
@@ -103,6 +112,7 @@ class Ran:
     model: Model
     layers: list[list[LayerRun]]
     outputs: Array
+    which: Array
     loss: Array
     dh: Array
 
@@ -146,19 +156,29 @@ def run(model: Model, params: Params, piece: Piece) -> Ran:
             layers.append(own)
             x = np.concatenate([side.run.y for side in own], axis=-1)
         h = _pooled(model, x, final)
-        above = model.output.forward(params, h)
-        if piece.targets is None:
-            each, dy = np.full(len(h), np.nan), np.zeros_like(above.outputs)
-        else:
-            counted = piece.counted[:, None]
-            loss = model.output.loss_of(above.outputs, piece.targets[:, None], mask=counted)
-            each, dy = np.where(piece.counted, loss.each[:, 0], np.nan), loss.grad
-        dh = above.backward(dy).inputs
-        assert dh is not None
-    outputs = LOSSES[model.loss].predict(above.outputs)[:, 0]
+        rows = max(1, MOST_OUTPUTS // model.outputs)
+        some = [slice(start, start + rows) for start in range(0, len(h), rows)]
+        above = [_above(model, params, h[part], piece, part) for part in some]
+    each, dh, outputs, which = (np.concatenate(parts) for parts in zip(*above, strict=True))
     if model.pool is not None:
         each = np.append(np.full(T - 1, np.nan), each)
-    return Ran(model, layers, outputs, each, dh[:, 0])
+    return Ran(model, layers, outputs, which, each, dh)
+
+
+def _above(model: Model, params: Params, h: Array, piece: Piece, part: slice) -> tuple[Array, ...]:
+    """Return of some steps each loss, its gradient at h, the likeliest outputs, and which they are."""
+    run, counted = model.output.forward(params, h), piece.counted[part]
+    each, dh = np.full(len(h), np.nan), np.zeros_like(h[:, 0])
+    if piece.targets is not None:
+        loss = model.output.loss_of(run.outputs, piece.targets[part, None], mask=counted[:, None])
+        back = run.backward(loss.grad).inputs
+        assert back is not None
+        each, dh = np.where(counted, loss.each[:, 0], np.nan), back[:, 0]
+    y = LOSSES[model.loss].predict(run.outputs)[:, 0]
+    if model.loss in NUMBERS:
+        return each, dh, y, np.broadcast_to(np.arange(y.shape[1]), y.shape)
+    best = np.argsort(-y, axis=1, kind="stable")[:, :GUESSES]
+    return each, dh, np.take_along_axis(y, best, axis=1), best
 
 
 def _layer(cell: Cell, own: Params, x: Array, states: States | None, reverse: bool) -> LayerRun:

@@ -17,11 +17,8 @@ from bptt.looking.reading import Reading
 from bptt.looking.values import constants, per_unit, values
 from bptt.looking.view import Layer, Property, Seen
 from bptt.nets.losses import LOSSES
-from bptt.nets.model import Model
+from bptt.nets.model import Model, expect_params
 from bptt.types import Array, Params
-
-GUESSES = 8
-"""The likeliest outputs that are shown."""
 
 MOST_PRODUCTS = 1 << 41
 """Products of two numbers that a measure may take: some minutes."""
@@ -82,6 +79,7 @@ def seen(
     ConfigError, DivergedError
         If there is no such layer, or it takes more than minutes; if states do not stay finite.
     """
+    expect_params(params, model.shapes)
     pieces = reading.pieces
     which = tuple(range(model.layers)) if how.layers is None else how.layers
     if any(not 0 <= layer < model.layers for layer in which):
@@ -255,7 +253,9 @@ def _guesses(
 ) -> dict[str, Array] | None:
     """Return what the model holds likely at each step; NaN at steps that have no output."""
     found = [
-        _numbers(model, ran.outputs, piece) if piece.scale is not None else _likeliest(ran.outputs)
+        _numbers(model, ran.outputs, piece)
+        if piece.scale is not None
+        else {"tokens": ran.which.astype(np.uint32), "p": ran.outputs.astype(np.float32)}
         for ran, piece in zip(rans, pieces, strict=True)
     ]
     if not reading.outputs and pieces[0].scale is None:
@@ -270,14 +270,6 @@ def _guesses(
             parts.append(part)
         whole[key] = np.concatenate(parts)
     return whole
-
-
-def _likeliest(p: Array) -> dict[str, Array]:
-    best = np.argsort(-p, axis=1, kind="stable")[:, :GUESSES]
-    return {
-        "tokens": best.astype(np.uint32),
-        "p": np.take_along_axis(p, best, axis=1).astype(np.float32),
-    }
 
 
 def _numbers(model: Model, y: Array, piece: Piece) -> dict[str, Array]:

@@ -12,7 +12,7 @@ from bptt.data.tasks.reber import SYMBOLS
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
 from bptt.errors import DataError
-from bptt.looking.forward import Piece
+from bptt.looking.forward import NUMBERS, Piece
 from bptt.looking.view import Kind
 from bptt.nets.model import Model
 from bptt.training import listed
@@ -218,7 +218,7 @@ def _generated(trained: Trained, path: str | None, steps: int) -> Reading:
     names = [*SYMBOLS] if task.name == "reber" else []
     pieces, left = list[Piece](), steps
     for n in range(batch.inputs.shape[1]):
-        piece = _cut(row_of(trained.model, batch, n, names), steps)
+        piece = part_of(row_of(trained.model, batch, n, names), slice(steps))
         if pieces and len(piece.inputs) > left:
             break
         pieces.append(piece)
@@ -267,16 +267,12 @@ def row_of(model: Model, batch: Batch, n: int, names: Sequence[str]) -> Piece:
     )
 
 
-NUMBERS = ("squared_error", "absolute_error", "quantile")
-"""The losses whose outputs are numbers."""
-
-
 def _said(target: Array, names: list[str]) -> str:
     """Return a target in words: a number, a name, or all names that may come."""
     if not names:
         return ", ".join(f"{v:.4g}" for v in target)
     if np.ndim(target) == 0:
-        return names[int(target)]
+        return names[target] if 0 <= target < len(names) else f"{target}"  # which the loss refuses
     return " or ".join(name for name, p in zip(names, target, strict=True) if p > 0.5)
 
 
@@ -293,14 +289,13 @@ def _pieces(sequences: Sequences, steps: int, piece: Callable[[Sequences, int], 
             break
         features = None if own.features is None else own.features[0]
         made = replace(piece(own, k), features=features)
-        found.append(_cut(made, steps) if own.is_stepwise else made)
+        found.append(part_of(made, slice(steps)) if own.is_stepwise else made)
         left -= T
     return found
 
 
-def _cut(piece: Piece, steps: int) -> Piece:
-    """Return the first steps of a piece in which each step has its target."""
-    some = slice(0, steps)
+def part_of(piece: Piece, some: slice) -> Piece:
+    """Return some of the steps of a piece in which each step has its target."""
     return replace(
         piece,
         inputs=piece.inputs[some],

@@ -25,10 +25,10 @@ class Property:
     name: str
     words: str
     kind: Literal["yes/no", "number"]
-    array: Array
+    array: Array = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Layer:
     """One layer, or one of its directions, at every step.
 
@@ -83,8 +83,12 @@ class Layer:
     chunk: int | None
     starts: dict[str, Array] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        names = " ".join(value["name"] for value in self.values)
+        return f"<{self.name}: {self.units:,} units, {names}; {len(self.gradient['paths'])} paths>"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Seen:
     """One model on T steps.
 
@@ -120,6 +124,9 @@ class Seen:
     layers: list[Layer]
     properties: list[Property]
     starts: Array
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self.tokens):,} steps, {', '.join(map(repr, self.layers))}>"
 
 
 @dataclass(frozen=True, eq=False)

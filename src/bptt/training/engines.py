@@ -37,7 +37,10 @@ class Gloo:
         import torch.distributed as dist
 
         self._dist, self._tensor, self._answers = dist, torch.from_numpy, True
-        self._store, self.rank, self.size = next(iter(dist.rendezvous("env://")))
+        store, self.rank, self.size = next(iter(dist.rendezvous("env://")))
+        # torchrun's store outlasts those that it starts: what ended ones have said there is not for these
+        attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+        self._store = dist.PrefixStore(f"bptt/{attempt}", store)
         wait = timedelta(seconds=waiting())
         dist.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.size, timeout=wait)
 

@@ -1,6 +1,5 @@
 """What of a training run outlasts its process: all that decides a later step, to a checkpoint and back."""
 
-import math
 from typing import Any
 
 from msgspec.structs import asdict
@@ -8,7 +7,7 @@ from msgspec.structs import asdict
 from bptt.errors import DivergedError
 from bptt.training import divergence
 from bptt.training.experiment import Experiment
-from bptt.training.opening import expect_own, together
+from bptt.training.opening import expect_own
 from bptt.training.runs.folder import Checkpoint, Run
 from bptt.training.runs.format import Progress, convert
 from bptt.training.schedules import EarlyStopping
@@ -37,39 +36,6 @@ class Kept:
         self._seconds, self._saved_at = 0.0, -1
         self.end: str | None = None
 
-    def _come_together(self) -> None:
-        self.run = together(self.workers, self.run, self.experiment, self.params, self.slots)
-
-    @property
-    def weights(self) -> Params:
-        """What is measured, sampled and kept as the best: a mean of the parameters, where one is wanted."""
-        return self.average.weights(self.params)
-
-    @property
-    def step(self) -> int:
-        """Training steps done."""
-        return self.progress.step
-
-    @property
-    def best(self) -> float:
-        """The lowest validation loss so far; infinity where there is none."""
-        return math.inf if self.progress.best is None else self.progress.best
-
-    @property
-    def whole(self) -> float | None:
-        """What the best parameters reach on the whole validation text, where they were chosen on a sample."""
-        return self.progress.whole
-
-    @property
-    def solved(self) -> bool:
-        """Whether the task is solved."""
-        return self.progress.solved
-
-    @property
-    def epoch(self) -> float:
-        """Passes over the text; of a generated task, thousands of steps."""
-        return self.step / self.experiment.source.batches_per_epoch
-
     @property
     def _places(self) -> dict[str, Any]:
         """What has a place of its own, by the names of the checkpoint's values."""
@@ -77,7 +43,7 @@ class Kept:
         return {"source": self.experiment.source, **own}
 
     def _save(self, name: str) -> None:
-        self.workers.expect_same(self.step, self.params, self.slots)
+        self.workers.expect_same(self.progress.step, self.params, self.slots)
         for array in (self.carried or {}).values():
             self.workers.gather_rows(array)
         arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
@@ -88,7 +54,7 @@ class Kept:
             setattr(self.progress, key, place and place.state())
         self.workers.once(lambda: self.run.save(name, Checkpoint(arrays, asdict(self.progress))))
         if name == "last":
-            self._saved_at = self.step
+            self._saved_at = self.progress.step
 
     def _restore(self, kept: Checkpoint) -> None:
         progress = convert(kept.values, Progress, str(self.run.path("last.safetensors")))
@@ -104,4 +70,4 @@ class Kept:
         self.progress, self._saved_at = progress, progress.step
 
     def _diverged(self, what: str) -> DivergedError:
-        return divergence.error(what, self.run, self.experiment, self.step, self._saved_at)
+        return divergence.error(what, self.run, self.experiment, self.progress.step, self._saved_at)

@@ -32,7 +32,7 @@ from bptt.shown import Shown
 from bptt.training import divergence, measure
 from bptt.training.experiment import Validation
 from bptt.training.kept import Kept
-from bptt.training.opening import begin, find, go_on
+from bptt.training.opening import begin, find, go_on, meet
 from bptt.training.report import Report
 from bptt.training.runs.folder import Run
 from bptt.training.settings import Settings
@@ -40,6 +40,7 @@ from bptt.training.shards import Sharded
 from bptt.training.step import Step
 from bptt.training.trained import Trained
 from bptt.training.workers import LostError, Workers
+from bptt.types import Params
 
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
@@ -97,10 +98,7 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        w = workers or Workers()
-        w.expect_to_share(settings.shards)
-        trainer = cls(*w.each(lambda: begin(settings, folder, weights, writes=w.is_first)), w)
-        trainer._come_together()
+        trainer = cls(*begin(settings, folder, weights, w := workers or Workers()), w)
         trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
@@ -127,22 +125,18 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
             holds it.
         """
         w = workers or Workers()
-        trainer = w.each(lambda: cls._found(Run.open(folder), w, changed))
-        trainer._come_together()
-        return trainer
-
-    @classmethod
-    def _found(cls, run: Run, workers: Workers, changed: dict[str, Any]) -> "Trainer":
+        run = w.each(lambda: Run.open(folder))
         try:
-            if workers.is_first:
-                run.hold()
-            experiment, kept = find(run, changed)
-            workers.expect_to_share(experiment.settings.shards)
-            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn(), workers)
+            w.once(run.hold)
+            experiment, kept = w.each(lambda: find(run, changed))
+            w.expect_to_share(experiment.settings.shards)
+            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn(), w)
             if kept is not None:
                 trainer._restore(kept)
-            if workers.is_first:
-                trainer._seconds = go_on(run, experiment, trainer.progress, is_changed=bool(changed))
+            meet(w, experiment, trainer.params, trainer.slots)
+            is_changed = bool(changed)
+            told = run, experiment, trainer.progress
+            trainer._seconds = w.once(lambda: go_on(*told, is_changed=is_changed), float)
         except BaseException:
             run.release()
             raise
@@ -151,6 +145,36 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
     def close(self) -> None:
         """Let go of the run's folder, which happens by itself when training ends."""
         self.run.release()
+
+    @property
+    def weights(self) -> Params:
+        """What is measured, sampled and kept as the best: a mean of the parameters, where one is wanted."""
+        return self.average.weights(self.params)
+
+    @property
+    def step(self) -> int:
+        """Training steps done."""
+        return self.progress.step
+
+    @property
+    def best(self) -> float:
+        """The lowest validation loss so far; infinity where there is none."""
+        return math.inf if self.progress.best is None else self.progress.best
+
+    @property
+    def whole(self) -> float | None:
+        """What the best parameters reach on the whole validation text, where they were chosen on a sample."""
+        return self.progress.whole
+
+    @property
+    def solved(self) -> bool:
+        """Whether the task is solved."""
+        return self.progress.solved
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the text; of a generated task, thousands of steps."""
+        return self.step / self.experiment.source.batches_per_epoch
 
     def reports(self, should_stop: Callable[[], bool] = lambda: False) -> Iterator[Report]:
         """Train, and yield a report now and then; `end` says afterwards why training ended.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bptt
 from bptt.looking.page import compose, page
 from bptt.looking.view import View
 from browser import Opened, browser
@@ -341,6 +342,26 @@ def test_an_address_brings_the_page_back(opened: Opened, written: Path) -> None:
     opened.open(written, "#t=1e9&u0=-4&v0=none&a=x&c=0&p0=%3Cb%3E&theta=nan&l0=7&evil=1")
     assert [state(opened, part) for part in ("t", "u0", "v0", "c", "l0")] == [299, 0, "c", 1, 0]
     assert opened.complaints() == []
+
+
+def test_a_text_of_html_and_scripts_is_text(opened: Opened, tmp_path: Path) -> None:
+    evil = '</script><img src=x onerror="window.evil = 1"><script>window.evil = 1</script><!--\u202e\0\n' * 3
+    vocabulary = bptt.text.Vocabulary.build(evil, "char")
+    model = bptt.Model(inputs=len(vocabulary), outputs=len(vocabulary), hidden=6, cell="gru", layers=2)
+    params = model.init(np.random.default_rng(1))
+    look = bptt.look(model, params, evil, vocabulary=vocabulary, lags=12, properties={"<b>": "<[^>]*>"})
+    look.save(tmp_path / "page.html")
+    opened.open(tmp_path / "page.html", "#t=20&order=follows+%3Cb%3E&l0=1")
+    assert text(opened, "#order option:checked").count("<b>") == 1
+    assert "<script>window.evil" in text(opened, "#text-1 .passage")
+    assert opened.js(
+        "return [window.evil ?? null, document.querySelectorAll('main img, main script').length]"
+    ) == [
+        None,
+        0,
+    ]
+    assert opened.complaints() == []
+    assert len(opened.requests()) == 1
 
 
 def test_two_runs_are_linked_by_the_step(opened: Opened, tmp_path: Path) -> None:

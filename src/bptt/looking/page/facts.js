@@ -105,10 +105,10 @@ const GREEK = { alpha: "α", beta: "β", gamma: "γ", delta: "δ", lambda: "λ",
 
 /** Return a piece of an equation as it is set: names in italics with their index lowered, functions and numbers upright. */
 const written = (piece) =>
-  piece.split(/([^\W\d_]\w*)/u).filter((part) => part !== "").map((part) => {
-    if (!/^[^\W\d_]/u.test(part)) return part.replaceAll("-", "−").replace(/ \* /g, " · ");
+  piece.split(/(\p{L}[\p{L}\d_]*)/u).filter((part) => part !== "").map((part) => {
+    if (!/^\p{L}/u.test(part)) return part.replaceAll("-", "−").replace(/ \* /g, " · ");
     const [name, ...index] = part.split("_");
-    if (name.length > 1 && !index.length && !(name in GREEK)) return part; // a function
+    if (!index.length && (name === "σ" || (name.length > 1 && !(name in GREEK)))) return part; // a function, or a word
     const below = index.map((word) => (word === "prev" ? "t−1" : word)).join(" ");
-    return bptt.element("span", {}, bptt.element("i", { text: GREEK[name] ?? name }), below ? bptt.element("sub", { text: below }) : null);
+    return bptt.element("span", {}, bptt.element(name === "Σ" ? "span" : "i", { text: GREEK[name] ?? name }), below ? bptt.element("sub", { text: below }) : null);
   });

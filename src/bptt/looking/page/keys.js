@@ -6,6 +6,7 @@ look.keys = () => {
   const single = document.getElementById("single-keys");
   document.getElementById("help-button").addEventListener("click", () => dialog.showModal());
   const link = document.getElementById("link");
+  link.hidden = location.protocol === "about:"; // a page within a page has no address
   link.addEventListener("click", async () => {
     look.keep();
     try {

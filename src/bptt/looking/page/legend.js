@@ -4,7 +4,7 @@
 /** Return a legend. `colour(part)`, part 0 to 1 from left to right; `ticks`: [part, text] pairs. */
 const legend = (words, colour, ticks) => {
   const [width, height] = [168, 9];
-  const svg = bptt.element("svg:svg", { class: "legend", width: width + 40, height: 30, viewBox: `-20 0 ${width + 40} 30`, role: "img",
+  const svg = bptt.element("svg:svg", { class: "legend", width: width + 60, height: 30, viewBox: `-30 0 ${width + 60} 30`, role: "img",
     "aria-label": `${words}: ${ticks.map(([, text]) => text).join(", ")}` });
   const cells = 56;
   for (let k = 0; k < cells; k++)

@@ -4,7 +4,7 @@
 /** Return the orders there are, as {id: words}, of a run's layer. */
 look.orders = (run) => ({
   ...Object.fromEntries(Object.keys(run.layer.remembers).map((state) => [`memory ${state}`, `how long ${state} remembers`])),
-  ...Object.fromEntries(run.properties.map(({ name, words }) => [`follows ${name}`, `what follows: ${words || name}`])),
+  ...Object.fromEntries(run.properties.map(({ name, words }) => [`follows ${name}`, `${name}: ${words}`])),
   index: "their number",
 });
 

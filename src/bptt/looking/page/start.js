@@ -62,9 +62,18 @@ look.controls = () => {
       if (text) get(`${id}-is`).textContent = text(look.state[part]);
     });
   };
-  const fill = () => get("order").replaceChildren(...Object.entries(Object.assign({}, ...look.runs.map(look.orders))).map(([value, words]) => bptt.element("option", { value, text: words })));
+  const fill = () => {
+    const all = Object.entries(Object.assign({}, ...look.runs.map(look.orders)));
+    const groups = Object.entries({ memory: "how long they remember", follows: "what they follow", index: "their number" });
+    get("order").replaceChildren(...groups.map(([kind, label]) => bptt.element("optgroup", { label },
+      ...all.filter(([value]) => value.split(" ")[0] === kind).map(([value, text]) => bptt.element("option", { value, text })))));
+    get("order").value = look.state.order;
+  };
   look.watch(look.runs.map(({ index }) => `l${index}`).join(" "), fill);
   bind("order", "order");
+  get("order").addEventListener("input", () => { // and look at the first of them
+    for (const run of look.runs) run.choose({ u: look.ordered(run, run.value.array.shape[1]).order[0] });
+  });
   bind("scale", "scale");
   bind("theta", "theta", (x) => `${Math.round(x * 100)} %`);
   bind("edge", "edge", (x) => `${x}`);
