@@ -45,3 +45,4 @@ html_static_path = ["website/static"]
 html_css_files = ["site.css"]
 html_extra_path = ["website/index.html"]
 html_copy_source = False
+html_show_search_summary = False  # a page that is opened as a file may not read others

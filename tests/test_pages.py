@@ -78,6 +78,16 @@ NOT_RUN = {
         "#!/bin/bash": "it takes a cluster",
     },
     "docs/report.md": {"import json": "for a tracker of the reader's"},
+    "docs/processes.md": {
+        "pip install '.[torch]'": "CI installs",
+        "torchrun --standalone": "tests/training/test_workers.py starts processes",
+        "1.33 F / (B N T)": "arithmetic",
+        "bptt bench --workers": "it measures for minutes",
+        "python benchmarks/workers.py": "it measures for minutes",
+        "mpirun": "it wants MPI",
+        "torchrun --nnodes": "it wants several machines",
+        "#!/bin/bash": "it wants a cluster",
+    },
     "docs/results.md": {
         'python -c "': "it cuts a public list of 32,033 names",
         "step  2,000": "a log of what took minutes",
@@ -94,10 +104,18 @@ NOT_RUN = {
 }
 """What is not run, by how it begins, and why."""
 
+TRAINED = {
+    "docs/training.md": (
+        "bptt train names.txt --lines",
+        "bptt train names.csv --task classify --text name --label language",
+    ),
+}
+"""What is trained before a page is read, since other pages show how."""
+
 MEANT = {
-    "bptt train sonnets.txt --from": "a.txt shakespeare.txt",
     "bptt train surnames.txt --from": "names.txt",
     "bptt train more.csv --from": "names.csv",
+    "bptt train sonnets.txt --from": "a.txt shakespeare.txt",
     "bptt eval DIR --dynamic": "a.txt",
     "bptt eval DIR PATH --dynamic": "a.txt",
     "bptt sample DIR --count 20": "names.txt",
@@ -135,7 +153,8 @@ assert run.y.shape == (7, 2, 4) and set(one) == {"weight_ih", "weight_hh"}
 assert bptt.Trained.load(folder).vocabulary is None
 """,
     "docs/torch.md": "assert all('compiled for ' in its.runs_on for its in (model.lstm, layer))",
-    "docs/training.md": "assert forecaster.backtest().windows == 3 and loss < 1",
+    "docs/optimiser.md": "assert loss < 1",
+    "docs/series.md": "assert forecaster.backtest().windows == 3",
 }
 """What is so after a page is read."""
 
@@ -180,6 +199,7 @@ def read(name: str, text: str, capsys: pytest.CaptureFixture[str]) -> None:
     left, desk = dict(NOT_RUN.get(name, {})), Desk()
     names: dict[str, Any] = {"__name__": "page", "bptt": bptt}
     exec(FIRST.get(name, ""), names)
+    assert not any(desk.call(Block(0, "command", train)) for train in TRAINED.get(name, ()))
     shown = sorted([*blocks(text), *(in_tables(text) if name == "README.md" else [])], key=lambda b: b.line)
     for block in shown:
         if file := FILE.match(block.text):

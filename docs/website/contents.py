@@ -9,7 +9,7 @@ CONTENTS = {
     "Learn": ["derivations", "judged", "flow", "notebooks", "look"],
     "A backward pass": ["check"],
     "A cell": ["cells", "derived/index", "literature"],
-    "Train": ["training", "report", "processes"],
+    "Train": ["training", "lists", "labels", "series", "optimiser", "report", "processes"],
     "With other systems": ["torch", "exchange", "onnx"],
     "Reference": ["api", "settings", "format", "stability"],
     "Measured": ["results", "speed"],

@@ -33,7 +33,7 @@ class Optimizer(ABC, Shown, html="bptt.training.shown:optimizer_html"):
     the number of this update, from 1, and ``matrix`` 1 where p has two dimensions or more, else 0; slots and
     hyper-parameters go by their names. Slots start at zero. A line sets p, a slot, or a name of its own; all
     is elementwise, and in the parameter's dtype, but for what is made of numbers alone, as 1 - beta**t.
-    ``docs/training.md`` shows one that is a user's own.
+    ``docs/optimiser.md`` shows one that is a user's own.
     """
 
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"eps": (TINY, 1.0)}
