@@ -33,6 +33,8 @@ templates_path = [str(HERE / "website" / "templates")]
 autodoc_typehints = "none"  # the docstring says the types, and shapes with them
 autodoc_preserve_defaults = True
 autosummary_ignore_module_all = False
+# classes that have a page by the name that `import bptt` gives them, and so none on their module's
+autosummary_context = {"placed": [f"{m}.{its}" for n, (m, its) in vars(bptt)["_PUBLIC"].items() if n == its]}
 numpydoc_show_class_members = False
 numpydoc_validation_checks = {"PR02"}  # no docstring speaks of a parameter that there is not
 maximum_signature_line_length = 88

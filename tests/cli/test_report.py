@@ -39,6 +39,12 @@ def test_as_json(runs: Path, capsys: Capture) -> None:
     assert told["runs"][0]["log"][-1]["step"] == 6
 
 
+def test_without_any_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert bptt(["report"]) == 2
+    assert capsys.readouterr().err == "bptt: there are no runs to report: name a run's folder\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -194,6 +194,8 @@ def test_curves_of_one_point_of_none_and_of_logarithms() -> None:
     one = np.array([3.0])
     assert Elements(curves([Curve("a", one, one)], x="x", y="y")).count["circle"] == 1
     assert "<path" not in curves([], x="x", y="y")
+    for close in (5e-324, 1.0 + 1e-15, 1e29):
+        assert "<path" in curves([Curve("a", np.array([0.0, close]), np.array([close, 1.0]))], x="x", y="y")
     picture = curves([Curve("a", np.arange(1, 4.0), np.array([1e-3, 0.0, 10.0]))], x="x", y="y", log=True)
     assert re.findall(r' d="([^"]*)"', picture)[0].count("M") == 2  # what is not above 0 is a gap
     assert ">0.001<" in picture
@@ -215,3 +217,17 @@ def test_a_folder_of_runs_is_not_needed(tmp_path: Path) -> None:
     from bptt.training.shown import learnt
 
     assert learnt(str(tmp_path)) == ""
+
+
+def test_the_reports_on_a_file_show_themselves_one_after_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "layer.py"
+    file.write_text(
+        "import numpy as np\ndef f(x, W):\n    y = np.tanh(x @ W)\n    loss = np.sum(y * y)\n"
+        "    da = 2 * y * (1 - y)\n    return loss, x.T @ da\n"
+    )
+    example = "x, W = np.random.randn(2, 3), np.random.randn(3, 4); loss, dW = f(x, W)"
+    found = bptt.checking.check_file(file, example=example, mend=False)
+    assert [report.verdict for report in found] == ["wrong"]
+    twice = type(found)([*found, *found])
+    assert repr(twice) == "\n\n".join([bptt.checking.text(found[0])] * 2)
+    assert Elements(str(twice._repr_html_())).count["table"] == 2

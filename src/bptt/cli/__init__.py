@@ -144,7 +144,9 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):  # click and rich turn the one into the other
         return 1  # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
     if isinstance(error, click.UsageError):
-        if os.environ.get("RANK", "0") != "0":
+        from bptt.training.engines import is_first
+
+        if not is_first():
             return 2  # the first worker says it
         where = error.ctx.command_path if error.ctx else "bptt"
         return _fail(f"{error.format_message()} (see {where} --help)", 2)

@@ -110,12 +110,13 @@ def train(
     tasks and presets have their own. A run --from another has its sizes, cell and tokens; the rest is as for
     any new run.
     """  # noqa: D301  click's mark for lines that are not to be filled
+    from bptt.training.engines import is_first
     from bptt.training.workers import joined
 
     try:
         workers = joined()
     except BpttError:
-        if os.environ.get("RANK", "0") == "0":
+        if is_first():
             raise
         return 2  # the first says it
     try:

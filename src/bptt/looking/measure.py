@@ -27,7 +27,7 @@ MOST_KEPT = 1 << 28
 """Numbers that a layer may give: one gigabyte in float32."""
 
 FEW = 12
-"""Inputs, or classes, of which each is a property."""
+"""Inputs at each step, of which each is a property where there are no more."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def seen(
     """
     expect_params(params, model.shapes)
     pieces = reading.pieces
-    which = tuple(range(model.layers)) if how.layers is None else how.layers
+    which = how.layers or tuple(range(model.layers))
     if any(not 0 <= layer < model.layers for layer in which):
         has = "layer 0 alone" if model.layers == 1 else f"layers 0 to {model.layers - 1}"
         raise ConfigError(f"the model has {has}, got {', '.join(map(str, which))}")
@@ -126,7 +126,8 @@ def _expect_affordable(model: Model, lengths: Sequence[int], lags: int, lowest: 
     longest = max(lengths)
     everywhere = both > 1 and lowest < model.layers - 1 and model.pool is None
     rows = longest if everywhere else 1 if model.pool is not None else min(lags + 1, longest)
-    matrices = sum(int(np.prod(shape)) for shape in shapes.values() if len(shape) == 2)
+    narrow = (min(shape) * shape[-1] for shape in shapes.values() if len(shape) == 2)  # as W of words is
+    matrices = sum(narrow)
     products = T * rows * matrices
     if paths and refusal(cell) is None:
         products += T * rows * both * (model.layers - lowest) * H * H * products_of(probe(cell), paths)

@@ -26,8 +26,8 @@ from bptt.types import Array
 SAMPLE = 300
 """Characters, or words, of what a run writes."""
 
-BESIDE = ("data", "cell")
-"""Settings of which what they mean is compared, and not how they are written."""
+LARGEST = 1e30
+"""What is not below it is no measurement, and left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,7 @@ def report(
     """
     several = [runs] if isinstance(runs, str | os.PathLike | Trainer | Trained) else list(runs)
     folders = [folder for one in several for folder in _folders(one)]
-    if not folders:
+    if not folders or (runs is RUNS and not RUNS.is_dir()):
         raise ConfigError("there are no runs to report: name a run's folder")
     folders = list({Path(folder).absolute(): folder for folder in folders}.values())
     names = _names(folders)
@@ -260,4 +260,4 @@ def _in_line(equations: str) -> str:
 
 def is_number(value: object) -> bool:
     """Return whether a value of a log can be drawn."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST

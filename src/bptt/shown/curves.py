@@ -123,7 +123,7 @@ class _Axis:
 
     def __init__(self, values: Array, start: float, end: float, *, log: bool = False) -> None:
         low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
-        if low == high:
+        if not high - low > 1e-12 * max(abs(low), abs(high), 1e-100):
             low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
         self.low, self.high, self.start, self.end, self.log = low, high, start, end, log
 

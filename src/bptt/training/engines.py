@@ -95,6 +95,12 @@ class Mpi:
         """Leave it to MPI, which ends with the process."""
 
 
+def is_first() -> bool:
+    """Return whether this process is the first of its workers, as the environment has it."""
+    ranks = (os.environ.get(name) for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"))
+    return next((rank for rank in ranks if rank), "0") == "0"
+
+
 def waiting() -> float:
     """Return for how many seconds a worker that does not answer is waited for."""
     given = os.environ.get("BPTT_WAIT", "300")

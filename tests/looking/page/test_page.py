@@ -227,7 +227,9 @@ def gradient(opened: Opened) -> None:
     colours = opened.backgrounds("#gradient-1 [data-t]")
     assert len(colours) == 41
     assert len(set(colours)) > 15
-    assert opened.js("return document.querySelectorAll('#gradient-1 path.line').length") == 8
+    assert opened.js("return document.querySelectorAll('#gradient-1 path.line').length") == 9, (
+        "a path each, and all steps"
+    )
 
 
 def truncation(opened: Opened) -> None:

@@ -1,6 +1,7 @@
 """A report as a notebook shows it: a terminal's words, the gradients as a table, the diff in colours."""
 
 import textwrap
+from collections.abc import Sequence
 
 from bptt.checking.report.record import Report
 from bptt.checking.report.words import asked, gradients, missing, places, reasons, said
@@ -25,6 +26,11 @@ def html(report: Report) -> str:
         parts += [*map(paragraph, reasons(report)), diff(report.diff)]
     parts += [paragraph(f"note: {note}", "faint") for note in dict.fromkeys(report.notes)]
     return "\n".join(part for part in parts if part)
+
+
+def every(reports: Sequence[Report]) -> str:
+    """Return some reports one after the other."""
+    return "\n<hr>\n".join(map(html, reports))
 
 
 def _lines(lines: list[str]) -> Markup:

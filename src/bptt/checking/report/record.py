@@ -90,6 +90,14 @@ class Report(Shown, html="bptt.checking.report.as_html:html", text="bptt.checkin
         return cls(**known | {"piece": tuple(known.get("piece", ()))})
 
 
+class Reports(
+    list[Report], Shown, html="bptt.checking.report.as_html:every", text="bptt.checking.report.words:every"
+):
+    """Reports on the pieces of one file, which show themselves one after the other."""
+
+    __repr__ = Shown.__repr__
+
+
 def worst(reports: Sequence[Report]) -> str:
     """Return the verdict on all: wrong if one is, right if all are.
 

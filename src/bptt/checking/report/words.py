@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from bptt.checking.report.record import Report
@@ -49,6 +50,11 @@ def text(report: Report, *, diff: bool = True) -> str:
         blocks.append(report.diff.rstrip("\n").split("\n"))
     blocks.append([f"  note: {note}" for note in dict.fromkeys(report.notes)])
     return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def every(reports: Sequence[Report]) -> str:
+    """Return some reports one after the other."""
+    return "\n\n".join(map(text, reports))
 
 
 def said(report: Report) -> str:

@@ -32,7 +32,9 @@ look.gradientPane = (run, column) => {
     key.replaceChildren(high ? normLegend(`norm along “${gradient.paths[p]?.name}”`, high, DECADES) : bptt.element("span", { class: "ui faint", text: "No loss’s gradient goes back from this step." }),
       ...(high || !run.losses.length ? [] : [bptt.element("button", { type: "button", text: "Go to the next that has one", onclick: () => look.set({ t: run.losses.find((s) => s > t) ?? run.losses[0] }) })]));
     chart.svg.setAttribute("aria-label", `Norm of the gradient of step ${t}'s loss by lag, for ${gradient.paths.length} paths`);
+    const typical = run.losses.length ? [...run.squares(p)].map((sum, k) => [k, Math.sqrt(sum / run.losses.length)]) : [];
     const lines = gradient.paths.map((_, k) => ({ points: run.curve(t, k), ...looks(k), thick: k === p })).sort((x, y) => x.thick - y.thick);
+    lines.push({ points: typical, colour: looks(p).colour, dash: "1 4" });
     const top = Math.max(...look.runs.map((one) => one.mostNorm(t))) || 1; // the same axes for both runs
     chart.draw({ lines: high ? lines : [], xs: [0, look.reach], ys: [top * 1e-7, top * 1.4], rule: lag ?? look.state.k });
     table(t, p);
@@ -42,7 +44,7 @@ look.gradientPane = (run, column) => {
   const table = (t, p) => {
     const { gradient } = run.layer;
     const at = lag ?? Math.min(look.state.k, run.curve(t, 0).length - 1);
-    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${run.normWords(t, at, p)} along “${gradient.paths[p]?.name}”.`;
+    said.textContent = `At ${at} step${at === 1 ? "" : "s"} before, ${quoted(run.tokens[run.earlier(t, at)])}: ${run.normWords(t, at, p)} along “${gradient.paths[p]?.name}”; dotted, over all steps (root of the mean square): ${bptt.short(Math.sqrt(run.squares(p)[at] / run.losses.length))}.`;
     if (paths.children.length !== gradient.paths.length || paths.dataset.of !== run.layer.name) {
       paths.dataset.of = run.layer.name;
       paths.replaceChildren(...gradient.paths.map(({ name, words }) => bptt.element("label", { class: "path", "data-tip": words ?? name },

@@ -14,27 +14,17 @@ look.truncationPane = (run, column) => {
   let pointed = null;
   figure.append(bptt.element("div", { class: "side" }, bptt.element("div", {}, key, passage.element), bptt.element("div", {}, share, chart.element)));
 
-  /** Return the squared norms by lag: of all steps together, and of one. */
-  const squares = (steps) => {
-    const sums = new Float64Array(run.layer.gradient.lags + 1);
-    for (const t of steps) for (let k = 0; k < sums.length; k++) sums[k] += run.norm(t, k, 0) ** 2 || 0;
-    return sums;
-  };
+  /** Return the squared norms by lag along every path, of one step. */
+  const squares = (t) => run.squaresOf(0, [t]);
   const unseen = (sums, c) => {
     const all = sums.reduce((x, y) => x + y, 0);
     return all ? sums.reduce((x, y, k) => x + (y * Math.min(k, c)) / c, 0) / all : NaN;
-  };
-  const whole = new Map();
-  const total = () => {
-    const { layer } = run;
-    if (!whole.has(layer)) whole.set(layer, squares(Array.from({ length: run.steps }, (_, t) => t)));
-    return whole.get(layer);
   };
 
   /** Return how many steps before t lie in its chunk, where chunks of C begin with its sequence. */
   const place = (t, c) => (run.layer.reverse ? Math.min(c - 1 - ((t - run.begins[t]) % c), run.ends[t] - t) : (t - run.begins[t]) % c);
   const cut = (t, c) => {
-    const sums = squares([t]);
+    const sums = squares(t);
     const all = sums.reduce((x, y) => x + y, 0);
     const at = place(t, c);
     return all ? sums.reduce((x, y, k) => (k > at ? x + y : x), 0) / all : NaN;
@@ -44,7 +34,7 @@ look.truncationPane = (run, column) => {
     const { c, t } = look.state;
     const at = pointed ?? c;
     const { chunk } = run.layer;
-    const [all, one] = [total(), squares([t])];
+    const [all, one] = [run.squares(0), squares(t)];
     share.replaceChildren(bptt.element("b", { text: percent(unseen(all, at)) }), ` never seen in chunks of ${at}${chunk ? `; ${percent(unseen(all, chunk))} in this run's own, ${chunk}` : ""}. Of step ${t} alone: ${percent(unseen(one, at))}.`);
     const lengths = [...new Set(Array.from({ length: 90 }, (_, k) => Math.round(look.longest ** (k / 89))))];
     const line = (sums) => lengths.map((length) => [length, unseen(sums, length)]);
@@ -76,6 +66,6 @@ look.truncationPane = (run, column) => {
   bptt.onTheme(text);
   const table = tableOf(figure, () => [["chunks of", "never seen, all steps", `step ${look.state.t}`],
     ...[1, 2, 4, 8, 16, 32, 64, 128, 256, 512].filter((c) => c <= look.longest).concat(run.layer.chunk ?? []).sort((x, y) => x - y)
-      .map((c) => [c, percent(unseen(total(), c)), percent(unseen(squares([look.state.t]), c))])]);
+      .map((c) => [c, percent(unseen(run.squares(0), c)), percent(unseen(squares(look.state.t), c))])]);
   look.watch(`t l${i}`, table);
 };

@@ -25,8 +25,8 @@ class Run {
 
   /** The steps whose loss there is a gradient of, which goes back from there. */
   get losses() {
-    this.all ??= Array.from({ length: this.steps }, (_, t) => t).filter((t) => this.norm(t, 0, 0) > 0);
-    return this.all;
+    const { gradient } = this.layer;
+    return (gradient.losses ??= Array.from({ length: this.steps }, (_, t) => t).filter((t) => this.norm(t, 0, 0) > 0));
   }
 
   chosen(part) {
@@ -122,6 +122,20 @@ class Run {
     const found = [];
     for (let k = 0; k <= this.layer.gradient.lags && this.earlier(t, k) >= 0; k++) found.push([k, this.norm(t, k, path)]);
     return found;
+  }
+
+  /** Return the squared norms by lag along a path, added over all steps. */
+  squares(path) {
+    const { gradient } = this.layer;
+    gradient.squares ??= {};
+    return (gradient.squares[path] ??= this.squaresOf(path, this.losses));
+  }
+
+  /** Return them of some steps. */
+  squaresOf(path, steps) {
+    const sums = new Float64Array(this.layer.gradient.lags + 1);
+    for (const t of steps) for (let k = 0; k < sums.length; k++) sums[k] += this.norm(t, k, path) ** 2 || 0;
+    return sums;
   }
 
   /** Return the greatest norm of step t, of all lags and paths; 0 where there is none. */
