@@ -67,16 +67,6 @@ NOT_RUN = {
         "dh      = dlogits": "equations",
     },
     "docs/notebooks.md": {"def of_parameters": "a notebook's; tests/test_notebooks.py runs it"},
-    "docs/processes.md": {
-        "pip install": "CI installs",
-        "torchrun --standalone": "tests/training/test_processes.py starts workers so",
-        "1.33 F": "a formula",
-        "bptt bench --workers": "it measures for minutes; tests/bench runs parts of it",
-        "python benchmarks/workers.py": "it measures for minutes",
-        "mpirun": "MPI is not everybody's",
-        "torchrun --nnodes": "it takes machines",
-        "#!/bin/bash": "it takes a cluster",
-    },
     "docs/report.md": {"import json": "for a tracker of the reader's"},
     "docs/processes.md": {
         "pip install '.[torch]'": "CI installs",
