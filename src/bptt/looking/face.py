@@ -20,6 +20,7 @@ from bptt.looking.page import page
 from bptt.looking.reading import Reading, outputs_of, part_of, reading_of, row_of, text_piece, written
 from bptt.looking.view import Kind, Seen, View
 from bptt.nets.model import Model
+from bptt.training.runs.format import PYTHON
 from bptt.training.trained import Trained
 from bptt.types import Array, Batch, Params
 
@@ -164,13 +165,13 @@ def _trained(source: Source, last: bool) -> Trained:
 
 def _seen(trained: Trained, reading: Reading, how: How, name: str | None) -> Seen:
     s = trained.settings
-    chunked = s.job in ("stream", "lines")
+    chunked = s.job in ("stream", "lines") and s.data != PYTHON
     return seen(
         trained.model,
         trained.params,
         reading,
         how,
-        name=name or Path(trained.source).name or trained.source,
+        name=name or Path(os.path.abspath(trained.source)).name,  # noqa: PTH100  without its ..
         about={"step": f"{trained.step:,}"},
         chunk=s.chunk if chunked else None,
     )
@@ -181,9 +182,9 @@ def _reading(trained: Trained, path: str | None, tokens: Any, steps: int) -> Rea
         return reading_of(trained, path, steps)
     if path is not None:
         raise ConfigError("path and tokens are two ways to say what is read; give one")
-    if trained.settings.job != "stream" or trained.vocabulary is None:
+    if trained.settings.job != "stream":
         raise DataError("tokens are for a model of one long text; others read a file: path=")
-    return _of_text(trained.vocabulary, tokens, steps)
+    return _of_arrays(trained.model, tokens, None, trained.vocabulary, steps)
 
 
 def _of_text(vocabulary: Vocabulary, tokens: Array | str | bytes | Corpus, steps: int) -> Reading:

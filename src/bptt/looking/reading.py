@@ -103,15 +103,13 @@ def text_piece(vocabulary: Vocabulary, ids: Array, steps: int) -> Piece:
 
 
 def _stream(trained: Trained, path: str | None, steps: int) -> Reading:
-    assert trained.vocabulary is not None
+    vocabulary = trained.expect_text("reads")
     name, ids = next(iter(trained.ids_of(path).items()))
-    piece = text_piece(trained.vocabulary, ids, steps)
-    return Reading("text", named(name), [piece], written(trained.vocabulary))
+    return Reading("text", named(name), [text_piece(vocabulary, ids, steps)], written(vocabulary))
 
 
 def _lines(trained: Trained, path: str | None, steps: int) -> Reading:
-    vocabulary = trained.vocabulary
-    assert vocabulary is not None
+    vocabulary = trained.expect_text("reads")
     if path is None:
         name, texts = f"{named(trained.settings.data)}, validation", listed.parts(trained).valid
     else:
