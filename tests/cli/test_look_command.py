@@ -45,6 +45,18 @@ def test_a_text_of_ones_own(runs: Path, here: Path, capsys: Capture) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["a.txt", "b.html"]
 
 
+def test_what_is_asked_for_twice_is_seen_once_under_its_folders_name(
+    runs: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    place = runs / "lstm" / "below"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert bptt(["look", "..", "--steps=1", "--layer=0", "--layer=0", "--out", str(here / "a.html")]) == 0
+    first, layer, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("lstm: lstm, 6 units, on 1 step of ")
+    assert "follows" not in layer  # one step follows nothing
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

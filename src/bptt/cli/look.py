@@ -1,12 +1,10 @@
 """``bptt look``: what a trained network remembers, as a page."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from bptt.cli.output import misused
+from bptt.cli.output import expect_place, misused
 
 
 @click.command()
@@ -38,10 +36,7 @@ def look(
     """
     from bptt.looking import look
 
-    if not os.path.isdir(Path(out).parent):  # noqa: PTH112  as in Run.open
-        raise misused(f"--out: there is no folder {Path(out).parent}")
-    if Path(out).suffix.lower() not in (".html", ".htm"):
-        raise misused(f"--out must end in .html; got {out}")
+    expect_place("--out", out, ".html", ".htm")
     properties = {}
     for told in own:
         name, equals, pattern = told.partition("=")
@@ -51,7 +46,8 @@ def look(
     seen = look(folder, path=path, layers=layers or None, properties=properties, **how)
     seen.save(out)
     for run in seen.view.runs:
-        on = f"{len(run.tokens):,} steps of {run.about['corpus']}"
+        steps = len(run.tokens)
+        on = f"{steps:,} step{'s' * (steps != 1)} of {run.about['corpus']}"
         click.echo(f"{run.name}: {run.about['cell']}, {run.about['units']} units, on {on}")
         for layer in run.layers:
             click.echo(f"  {layer.name}: {_found(run, layer)}")
@@ -72,5 +68,6 @@ def _found(run: Any, layer: Any) -> str:
     if len(run.properties):
         best = np.unravel_index(np.abs(layer.follows).argmax(), layer.follows.shape)
         r, (k, unit) = layer.follows[best], map(int, best)
-        said.append(f"{layer.follows_of}[{unit}] follows {run.properties[k].name!r} most, r = {r:.2f}")
+        if r:
+            said.append(f"{layer.follows_of}[{unit}] follows {run.properties[k].name!r} most, r = {r:.2f}")
     return "; ".join(said)

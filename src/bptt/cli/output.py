@@ -5,6 +5,8 @@ import io
 import json
 import math
 import os
+import shlex
+import subprocess
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -32,6 +34,14 @@ def _form(character: str) -> str:
         return character
     code = ord(character)
     return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
+
+
+def expect_place(option: str, file: str, *ends: str) -> None:
+    """Raise a usage error where a file to be written has another end or no folder: before the work."""
+    if ends and Path(file).suffix.lower() not in ends:
+        raise misused(f"{option} must end in {', '.join(ends[:-1])} or {ends[-1]}; got {file}")
+    if not os.path.isdir(Path(file).parent):  # noqa: PTH112  as in Run.open
+        raise misused(f"{option}: there is no folder {Path(file).parent}")
 
 
 def expect_free(option: str, file: str, folder: str, *read: str) -> None:
@@ -88,6 +98,11 @@ class _Bytes(io.RawIOBase):
 
     def flush(self) -> None:
         self._text.flush()
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """Return a path as a command takes it."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def misused(message: str) -> click.UsageError:

@@ -1,10 +1,8 @@
 """``bptt report``: runs beside each other, as a table or as a page."""
 
-from pathlib import Path
-
 import click
 
-from bptt.cli.output import misused, to_json
+from bptt.cli.output import expect_place, to_json
 
 
 @click.command()
@@ -26,10 +24,7 @@ def report(
     from bptt.training.runs.folder import RUNS
 
     if out is not None:
-        if Path(out).suffix.lower() not in (".html", ".htm"):
-            raise misused(f"--out must end in .html; got {out}")
-        if not Path(out).parent.is_dir():
-            raise misused(f"--out: there is no folder {Path(out).parent}")
+        expect_place("--out", out, ".html", ".htm")
     if tensorboard is not None:
         expect_writer()
     found = compare(runs or RUNS, samples=samples)
