@@ -68,7 +68,7 @@ def test_out_is_written_whole_and_its_name_says_which_format(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "spec", "says"),
     [
-        ("", "nolstm", "no cell is called 'nolstm'; there are rnn, "),
+        ("", "nolstm", "no cell is called 'nolstm'; like it are lstm, "),
         (LEAKY, "cells.py:nothing", "cells.py: no cell is called 'nothing'; there are leaky-one"),
         ("x = 1\n", "cells.py", "cells.py defines no cell (see bptt.cell)"),
         ("x = 1\n\nx = 1 / 0\n", "cells.py", "cells.py:3: ZeroDivisionError: division by zero"),

@@ -89,7 +89,7 @@ class EquationCell(Cell):
         if not self.maps:
             return self
         made = EquationCell(without_maps(self.equations), self._init)
-        made.given = self.given
+        made.given, made._matrices = self.given, self._matrices
         return made
 
     @cached_property
@@ -145,6 +145,10 @@ class EquationCell(Cell):
 
     def matrix(self, operand: str) -> str:
         return self._matrices.get(operand, "U")
+
+    def name_matrices(self, names: Mapping[str, str]) -> None:
+        """Call operands' matrices so."""
+        self._matrices |= names
 
     def hidden(self, params: Mapping[str, Array]) -> int:
         names, array, at = next((seen for seen in self._seen if seen[1] in params), ([], "", 0))

@@ -142,7 +142,7 @@ class Expressions:
             return literal(self.known[name], node)
         if name in {*FUNCTIONS, *HELPERS, *ALIASES, *self.helpers} or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")
-        if self._inside is not None and name in SIZES:
+        if name in SIZES:
             return ast.copy_location(ast.Name(name, ast.Load()), node)
         if self._inside is not None:
             says = (

@@ -96,9 +96,9 @@ def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
         rises = [np.imag(np.broadcast_to(o, d.shape)) / STEP for o, d in zip(moved, cotangents, strict=True)]
         parts = [(d * rise).reshape(count, -1) for d, rise in zip(cotangents, rises, strict=True)]
         expected = np.sum([part.sum(1) for part in parts], axis=0)
-        for o, m, d in zip(outputs, moved, cotangents, strict=True):
+        for o, m, like in zip(outputs, moved, cotangents, strict=True):
             # at the edge of a step, as sign(0 * a), a move of any size is too far
-            far = ~np.isclose(np.broadcast_to(o, d.shape), np.broadcast_to(np.real(m), d.shape))
+            far = ~np.isclose(np.broadcast_to(o, like.shape), np.broadcast_to(np.real(m), like.shape))
             expected[far.reshape(count, -1).any(1)] = np.nan
         size = 1 + np.sum([np.abs(part).sum(1) for part in parts], axis=0)
         gradient = np.broadcast_to(given.get(name, 0.0), shapes[name])
