@@ -171,7 +171,8 @@ class EquationCell(Cell):
             kind = matrix[0]
             left = [] if matrix in mapped else [g for g in gates if f"{kind}.{g}" not in mapped]
             found.append((left, matrix, 1))
-        found += [([n], n, -1) for n in self.units if n not in self.scalars]
+        own = [n for n in self.units if n not in self.scalars]
+        found += [([n], "W", 0) if n == "x" else ([n], n, -1) for n in own]  # x is as wide as W has rows
         return [seen for seen in found if self.equations.grows(self._named.get(n, n) for n in seen[0])]
 
     def _at(self, H: int) -> dict[str, Any]:
