@@ -153,6 +153,8 @@ def main() -> None:
             print(f"{seed}: {text}"[:300], flush=True)
         counts["right" if not said else "wrong"] += 1
         counts.update(f"printed as {form}" for form in forms if not said)
+        if k % 50 == 49:
+            print(f"{k + 1} judged: {dict(counts)}", flush=True)
     print(dict(counts), f"{time.process_time() - begun:.0f} s of CPU")
 
 
