@@ -88,7 +88,7 @@ def max_over(a: Array, axis: str) -> Array:
     largest: Array = np.max(a.real, PLACES[axis], keepdims=True)
     if not np.iscomplexobj(a):
         return largest
-    shares = a.real >= largest - 1e-45  # a product with what is zero, moved, is of second order: 1e-60
+    shares = a.real == largest
     mean: Array = largest + 1j * (sum_over(a.imag * shares, axis) / sum_over(shares, axis))
     return mean
 

@@ -20,7 +20,8 @@ from bptt.types import Array, Generator
 POINTS = 512
 DRAWS = 64
 TOLERANCE = 1e-12
-STEP = 1e-30
+STEP = 1e-200
+"""So small that a product of two moves is zero: what is zero, at the edge of a step, stays there."""
 
 Point = dict[str, Array]  # an array of points for each argument
 
@@ -87,8 +88,7 @@ def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
     shape = (count,)
     shapes = {name: (count, *eq.point(name)) for name in (*at, *p.seeds)}
     cotangents = [rng.normal(size=shapes[name]) for name in p.seeds]
-    outputs, kept = forward(**at)
-    given = backward(*cotangents, kept)
+    given = backward(*cotangents, forward(**at)[1])
     worst = 0.0
     for name in at:
         way = 1.0 if eq.is_elementwise else rng.normal(size=shapes[name])
@@ -96,10 +96,6 @@ def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
         rises = [np.imag(np.broadcast_to(o, d.shape)) / STEP for o, d in zip(moved, cotangents, strict=True)]
         parts = [(d * rise).reshape(count, -1) for d, rise in zip(cotangents, rises, strict=True)]
         expected = np.sum([part.sum(1) for part in parts], axis=0)
-        for o, m, like in zip(outputs, moved, cotangents, strict=True):
-            # at the edge of a step, as sign(0 * a), a move of any size is too far
-            far = ~np.isclose(np.broadcast_to(o, like.shape), np.broadcast_to(np.real(m), like.shape))
-            expected[far.reshape(count, -1).any(1)] = np.nan
         size = 1 + np.sum([np.abs(part).sum(1) for part in parts], axis=0)
         gradient = np.broadcast_to(given.get(name, 0.0), shapes[name])
         if not eq.is_elementwise:

@@ -107,7 +107,7 @@ class _Step:
         places = [k for m in dict.fromkeys(p.matrix for p in self.products) for k in self._places(m)]
         self.U = [self.U[places.index(k)] for k in range(len(places))]
         counts = [p.part.width for p in self.products]
-        self.b_h = around.parts(f"{name}b_h", counts, axis=0) if "b_h" in own else []
+        self.b_h = around.parts(f"{name}b_h", counts, axis=0) if counts and "b_h" in own else []
         self.values = {unit: f"{name}{unit}" for unit in cell.units}  # of the equations' names: the graph's
         self.delicate = _delicate(cell.equations)
 
