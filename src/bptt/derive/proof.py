@@ -161,6 +161,13 @@ def _agree(
         return False
 
 
+def same(o: Array, c: Array) -> Array:
+    """Return where numbers are finite, and those of the complex step no others."""
+    is_other = np.isfinite(c) & ~np.isclose(o, np.real(c))
+    found: Array = np.isfinite(o) & ~is_other
+    return found
+
+
 def _points(eq: Equations, forward: Any, rng: Generator) -> Point:
     """Draw points at which the forward gives numbers."""
     names = (*eq.columns, *eq.before)
@@ -172,8 +179,8 @@ def _points(eq: Equations, forward: Any, rng: Generator) -> Point:
         outputs, _ = forward(**at)
         # the logarithm of what is negative, as a condition, is a number to the complex step alone
         beside, _ = forward(**{n: a.astype(complex) for n, a in at.items()})
-        same = (np.isfinite(o) & np.isclose(o, np.real(c)) for o, c in zip(outputs, beside, strict=True))
-        whole = (s.reshape(len(s), -1).all(1) for s in map(np.atleast_1d, same))
+        alike = (same(o, c) for o, c in zip(outputs, beside, strict=True))
+        whole = (s.reshape(len(s), -1).all(1) for s in map(np.atleast_1d, alike))
         real = np.logical_and.reduce([np.broadcast_to(w, (points,)) for w in whole])
         found.append({n: a[real] for n, a in at.items()})
         count += int(real.sum())

@@ -66,7 +66,7 @@ class Noise:
         """The parts that keep their values, by the states that keep them together."""
         first, *others = self.cell.states
         widths: dict[object, list[str]] = {}
-        for state in others:
+        for state in others if self.zoneout_cell else ():  # else no equations need be read
             widths.setdefault(_axes(self.cell, state), []).append(state)
         parts = {(first,): self.zoneout} | {tuple(some): self.zoneout_cell for some in widths.values()}
         return {states: p for states, p in parts.items() if p}
