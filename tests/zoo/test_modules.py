@@ -127,7 +127,7 @@ def test_a_number_of_the_file_is_a_number(package: Path, value: str) -> None:
     (package / "rates.py").write_text(f"KEEP = {value}\n")
     with pytest.raises(
         BpttError,
-        match=r"cells.py:9: leaky: KEEP is (-?inf|nan), which is no number \(bptt",
+        match=r"cells.py:9: leaky: KEEP is (-?inf|nan), which is no number",
     ):
         bptt.zoo.get("wonderpkg.inner.cells:leaky")
     argument = "import bptt\nfrom wonderpkg.inner.rates import KEEP\n@bptt.cell\ndef c(a_h, k=KEEP):\n"
