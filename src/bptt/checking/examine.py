@@ -40,7 +40,14 @@ TRIED = 3
 
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
-ONE_STEP = "the loss depends on one step of the input only"
+NO_LOSS = (
+    "nothing in the example is a loss: no number that the code returns or keeps, no array that is handed "
+)
+NO_LOSS += "to a backward in the shape of an output"
+ONE_STEP = "the example shows one step of time only"
+
+CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
+"""A clip of a name at bounds like -5 and 5."""
 
 WIDE = 20
 """Clips at bounds from here up keep an exponential finite."""
@@ -151,8 +158,11 @@ def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):
-        return "cannot tell", ONE_SEQUENCE
-    if verdict == "right" and marked and _steps_used(one) == 1:
+        alone = [other for other in before if str(other.example.sizes["N"]) == "1"]
+        is_sequence = all(other.judged.verdict != "wrong" for other in alone)  # or it is one step of several
+        return "cannot tell", ONE_SEQUENCE if is_sequence else "it is right at some sizes only"
+    single = re.search(r"«(?:tokens|labels) [1N]»", marked) and str(one.example.sizes["N"]) == "1"
+    if verdict == "right" and marked and (single or _steps_used(one) == 1):
         return "cannot tell", ONE_STEP
     return verdict, one.judged.reason
 
@@ -196,21 +206,25 @@ def examine(
         chosen = followed(found, some)
         judged = judge(found, chosen[0])
     if not judged:
-        return Report(
-            "cannot tell",
-            str(source.path),
-            example.text,
-            example.origin,
-            example.piece,
-            reason="nothing in the example is a loss: no number that the code returns or keeps, no array "
-            "that is handed to a backward in the shape of an output",
-        )
+        shown = (str(source.path), example.text, example.origin, example.piece)
+        return Report("cannot tell", *shown, reason=NO_LOSS)
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
-            if again(chosen[0], program, seed + 1).wrong:  # it was right by chance
-                return examine(source, example, seed + 1, sure=True, guarded=guarded)
+            until = time.monotonic() + seconds / 10
+            for more in range(seed + 1, seed + (16 if _bends(found) else 2)):
+                if more > seed + 1 and time.monotonic() > until:
+                    break
+                if again(chosen[0], program, more).wrong:  # it was right by chance
+                    return examine(source, example, more, sure=True, guarded=guarded)
     if judged.verdict != "right" and guarded and any(file.guarded for file in program.files.values()):
         other = examine(source, example, seed, seconds, guarded=False)
+        if isinstance(other, Examined) and other.judged.verdict == "right":
+            return other
+    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
+        free = replace(
+            source.replaced(text), notes=(*source.notes, "gradients are judged as if none were clipped")
+        )
+        other = examine(free, example, seed, seconds, guarded=guarded)
         if isinstance(other, Examined) and other.judged.verdict == "right":
             return other
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
@@ -219,6 +233,14 @@ def examine(
     if judged.verdict == "wrong" and (held := _held_back(found)):
         judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
+
+
+def _bends(found: Adjoints) -> bool:
+    """Return whether numbers are compared: a mask may be right at one point, and wrong at others."""
+    statements = found.point.case.program.table.statements
+    trees = (statements[k].tree for k in {one.statement for one in found.record.executions})
+    values = (ast.unparse(tree.value) for tree in trees if isinstance(tree, ast.Assign | ast.AugAssign))
+    return any(re.search(r"[<>]|maximum|where", text) for text in values)
 
 
 def _held_back(found: Adjoints) -> str:
@@ -251,7 +273,9 @@ def _agree(one: Examined, report: Report) -> None:
     """Judge once more at other numbers, and a written example at other sizes: wrong needs both."""
     seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
     try:
-        verdicts = [again(one.chosen, one.found.point.case.program, seed)]
+        points = range(seed, seed + (15 if _bends(one.found) else 1))  # a mask may be right by chance
+        every = (again(one.chosen, one.found.point.case.program, point) for point in points)
+        verdicts = [next((judged for judged in every if judged.wrong), Judged(one.chosen, [], "right"))]
     except (LookupError, ExampleError):  # the loss is not there, or the code does not take these numbers
         verdicts = []
     if other := other_sizes(one.example):

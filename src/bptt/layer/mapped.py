@@ -20,6 +20,7 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.layer.columns import Columns
 from bptt.layer.threads import one_blas_thread
 from bptt.maps import Equation, Map, prove
+from bptt.shown import Shown
 from bptt.types import Array, Generator, Gradients, Params, Shapes
 
 
@@ -195,7 +196,7 @@ def _prove(each: Map, rows: int, columns: int) -> None:
     prove(each, rows, columns)
 
 
-class MappedRun:
+class MappedRun(Shown, text="bptt.layer.shapes:run_text"):
     """A layer run through time on the matrices that its maps make.
 
     Attributes

@@ -85,3 +85,35 @@ def test_labels_are_no_gradient_at_an_output(tmp_path: Path) -> None:
     found, chosen = best(point(Program(read(path), example)))
     assert chosen[0].candidate.text.startswith("the half squares of")
     assert judge(found, chosen[0]).verdict == "right"
+
+
+CELL = """
+import numpy as np
+
+class Cell:
+    def __init__(self, D, H):
+        self.W, self.U = np.random.randn(H, D), np.random.randn(H, H)
+
+    def step(self, x, h):
+        self.kept = x, h, np.tanh(self.W @ x + self.U @ h)
+        return self.kept[-1]
+
+    def back(self, dy, dh_next):
+        x, before, h = self.kept
+        da = (dy + dh_next) * (1 - h**2)
+        return np.outer(da, x), np.outer(da, before), self.W.T @ da, self.U.T @ da
+"""
+STEP = "cell = Cell(3, 4)\nh = cell.step(np.random.randn(3), np.random.randn(4))\n"
+STEP += "grads = cell.back(np.random.randn(4), np.random.randn(4))"
+
+
+@pytest.mark.parametrize("new", ["(dy + dh_next)", "dy", "(dy - dh_next)"])
+def test_two_gradients_may_be_handed_over_at_one_output(new: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(changed(("(dy + dh_next)", new), code=CELL))
+    found, chosen = best(point(Program(read(path), STEP)))
+    assert {text for one in chosen for text in one.candidate.text.split(" + ")} >= {
+        "sum(what cell.step returns * dy)", "sum(what cell.step returns * dh_next)"
+    }  # fmt: skip
+    verdict = judge(found, chosen[0]).verdict
+    assert verdict == ("right" if "+" in new else verdict)

@@ -314,7 +314,7 @@ def test_what_is_right_for_the_first_step_only_is_not_right(tmp_path: Path, text
     reports: list[dict[str, Any]] = []
     work({"path": path, "seconds": 60.0, "mend": False}, lambda _, report: reports.append(report))
     assert {report["verdict"] for report in reports} == {verdict}
-    assert ("one step of the input only" in reports[0]["reason"]) == (verdict != "right")
+    assert ("one step of time only" in reports[0]["reason"]) == (verdict != "right")
 
 
 BATCH = """

@@ -204,3 +204,66 @@ def test_a_sum_that_starts_elsewhere_is_mended_at_its_start(tmp_path: Path) -> N
     wrong = changed(("dWx, dWh, dV = np.zeros_like(self.Wx)", "dWx, dWh, dV = np.array(self.Wx)"), code=RIGHT)
     mended = mend(*examined(tmp_path, wrong), seconds=60)
     assert [one.line for one in mended.mends] == [line(wrong, "dWx, dWh, dV = ")]
+
+
+KEEPS = """
+import numpy as np
+
+
+class Keeps:
+    def __init__(self, D, H):
+        self.W, self.U = np.random.randn(H, D), np.random.randn(H, H)
+
+    def forward(self, xs, h0):
+        self.hs = np.zeros((len(xs), len(self.U)))
+        h = self.hs[0]
+        h[:] = h0
+        self.xs, self.start = xs, h
+        for t, x in enumerate(xs):
+            self.hs[t] = np.tanh(self.W @ x + self.U @ (self.hs[t - 1] if t else h))
+        return self.hs
+
+    def backward(self, dhs):
+        dW, dU, back = 0 * self.W, 0 * self.U, 0 * self.start
+        for t in reversed(range(len(dhs))):
+            da = (dhs[t] + back) * (1 - self.hs[t] ** 2)
+            dW += np.outer(da, self.xs[t])
+            dU += np.outer(da, self.hs[t - 1] if t else self.start)
+            back = self.U.T @ da
+        return dW, dU
+"""
+
+
+def test_what_is_changed_later_is_mended_by_a_copy(tmp_path: Path) -> None:
+    example = "net = Keeps(3, 4)\nhs = net.forward(np.random.randn(5, 3), np.random.randn(4))\n"
+    example += "dW, dU = net.backward(np.random.randn(5, 4))"
+    mended = mend(*examined(tmp_path, KEEPS, example), seconds=60)
+    assert [one.after.strip() for one in mended.mends] == ["h = self.hs[0].copy()"]
+
+
+LAYERS = """
+import numpy as np
+
+
+class Layers:
+    def __init__(self, D, H, n):
+        self.W = [np.random.randn(H, D) for _ in range(n)]
+
+    def forward(self, x):
+        self.x, self.hs = x, [0, 0]
+        for k in range(2):
+            self.hs[k] = np.tanh(self.W[k] @ x)
+        return self.hs[1]
+
+    def backward(self, dh):
+        return [np.outer(dh * (1 - h**2), self.x) for h in self.hs]
+"""
+
+
+def test_no_mend_divides_by_zero(tmp_path: Path) -> None:
+    """The first layer feeds nothing: where its output is infinite before the tanh, its gradient is none."""
+    example = (
+        "net = Layers(3, 4, 2)\nh = net.forward(np.random.randn(3))\ndWs = net.backward(np.random.randn(4))"
+    )
+    mended = mend(*examined(tmp_path, LAYERS, example), seconds=20)
+    assert not any("/" in one.after for one in mended.mends)

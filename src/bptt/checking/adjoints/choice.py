@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -209,19 +210,11 @@ def _factor(arrays: list[Array], rows: Rows) -> float | None:
     for _, found in sorted(ratios.items(), key=lambda item: -len(item[1]))[:3]:
         ratio = float(np.median(found))
         if abs(ratio - 1) > 1e-5 and len(found) >= 2 and 1e-9 < abs(ratio) < 1e9:
-            return _exact(ratio)
+            exact = float(Fraction(ratio).limit_denominator(400))  # 1/3 rather than 0.33333331
+            return exact if abs(exact - ratio) < 1e-5 * abs(ratio) else ratio
     return None
 
 
 def _is_written(factor: float) -> bool:
     """Return whether somebody may have written a factor: few digits, divided by a size."""
     return any(abs(float(f"{factor * n:.3g}") - factor * n) < 1e-6 * abs(factor * n) for n in range(1, 20))
-
-
-def _exact(ratio: float) -> float:
-    """Return the number that is meant: 1/3 rather than 0.33333331."""
-    for n in range(1, 400):
-        for value in (n, 1 / n):
-            if abs(abs(ratio) - value) < 1e-5 * value:
-                return float(np.sign(ratio) * value)
-    return ratio

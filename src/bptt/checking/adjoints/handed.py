@@ -56,18 +56,21 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
             if not any(identity(one) in earlier for _, one in leaves(value))
         ]
         earlier |= {identity(one) for value in [*call.arguments, call.result] for _, one in leaves(value)}
-        choices = []
+        choices: list[list[tuple[_Output, Any, str] | None]] = []
         for value, was, name in handed:
             fits = _fits([o for o in outputs if o.before(n, call.at)], value, name)
             none = [] if COTANGENT.match(name) and fits else [None]
-            choices.append([*((o, was) for o in fits[:6]), *none])
+            choices.append([*((o, was, name) for o in fits[:6]), *none])
         if not any(c != [None] for c in choices):
             continue
         whole |= {id(value) for (value, _, _), own in zip(handed, choices, strict=True) if None not in own}
-        for chosen in itertools.product(*choices):
-            pairs = [pair for pair in chosen if pair is not None]
-            if pairs and len({id(o) for o, _ in pairs}) == len(pairs):
-                yield tuple(_contracted(o, value) for o, value in pairs), any(None not in c for c in choices)
+        some = [[one for one in chosen if one] for chosen in itertools.product(*choices)]
+        for again in (False, True):  # a step's output is handed a gradient beside the next step's
+            for pairs in some:
+                twice = len({id(o) for o, *_ in pairs}) < len(pairs)
+                if pairs and twice == again and (not again or all(COTANGENT.match(s) for *_, s in pairs)):
+                    terms = tuple(_contracted(o, value, name if again else "") for o, value, name in pairs)
+                    yield terms, any(None not in c for c in choices)
     yield from ((terms, False) for terms in _groups(point, record, outputs, whole))
 
 

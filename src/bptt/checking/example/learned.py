@@ -144,11 +144,8 @@ class Learner:
             cost += 2 * (trial.odd + odd(sums))  # something was broadcast that should not
             for k, node in enumerate(self._all(tree, hole, tuple(path), use)):
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
-                unlike = (
-                    (node == "0.1" or bool(_axes(node))) and node not in likely
-                    if isinstance(node, str)
-                    else node[1] == "N"
-                )
+                free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
+                unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
                 more = later * k if later else (k > 5) / 2
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
@@ -187,7 +184,7 @@ class Learner:
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
                 sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]
-                return [token] if "*" in path else [*sizes[:3], token, "«size H»", "«size T»"]
+                return [token] if "*" in path else [*sizes[:3], token, "1", "0", "«size H»", "«size T»"]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"
                 return [*self._of(use, inside, tree), tokens]
@@ -198,6 +195,8 @@ class Learner:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
                 return [repr(text)]
+            case "equal", (np.ndarray() as row,) if row.dtype.kind == "i":
+                return [token]
             case "float", _:
                 return ["0.1"]
             case "bool", _:
@@ -205,7 +204,9 @@ class Learner:
             case "hash", _:
                 return ["2", "'a'"]
         numbers = [first] if first and re.fullmatch(r"[\d.]+|«size .*»", first) else []
-        return [*numbers, *self._of(use, inside, tree), *([] if numbers else ["0.1"])]
+        counts = [t for t in (*inside, "«size T»") if t.startswith("«size")]  # beside a whole number
+        more = counts if use.others and all(type(o) is int for o in use.others) else []
+        return [*numbers, *self._of(use, inside, tree), *([] if numbers else ["0.1"]), *more[:4]]
 
     def _of(self, use: Use, inside: list[str], tree: dict[str, Node]) -> list[Node]:
         """Return the arrays that a use leaves possible."""
@@ -251,7 +252,9 @@ class Learner:
         """Return arrays that are indexed with numbers and slices."""
         where = [k for k, one in enumerate(o for o in key if o is not None) if not isinstance(one, slice)]
         count = sum(o is not None and o is not Ellipsis for o in key)
-        fits = [t for t in [*inside, *_GENERAL] if len(_axes(t)) >= count]
+        every = [*inside, *_GENERAL]
+        fits = [t for t in every if len(_axes(t)) >= count]
+        fits = fits or [f"{t[:-1]} 1»" for t in every if len(_axes(t)) == count - 1]
         through = {t: any(_axes(t)[k] == "T" for k in where) for t in fits}
         return sorted(through, key=lambda t: (not through[t], len(_axes(t)) != count))
 

@@ -41,9 +41,7 @@ class Piece:
     """What one example shows."""
 
     owner: type | None  # the class whose methods they are
-    calls: tuple[
-        str, ...
-    ]  # the functions, in the order in which they are called; the last takes gradients back
+    calls: tuple[str, ...]  # the functions, as they are called one after the other; the last goes back
     weight: float = 0.0
 
     @property
@@ -124,6 +122,11 @@ def _is_method(node: ast.FunctionDef) -> bool:
     return [a.arg for a in node.args.args[:1]] == ["self"]
 
 
+def is_closure(node: ast.FunctionDef) -> bool:
+    """Return whether a function returns one of its own: a result's pullback."""
+    return bool({n.name for n in inside(node) if isinstance(n, ast.FunctionDef)} & set(_returned(node)))
+
+
 def _returned(node: ast.FunctionDef) -> list[str]:
     ends = [n.value for n in inside(node) if isinstance(n, ast.Return) and n.value]
     if not ends:
@@ -173,27 +176,26 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     handed = {n for n, f in functions.items() if any(_is_gradient(p.name) for p in parameters(f))}
     backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
-    forwards = [
-        n
-        for n in forwards
-        if (not (owner and _LOSS.search(n)) or "forward" in n) and (n != "predict" or len(forwards) == 1)
-    ]
-    for name, weight in backs.items():
+    called = {n: {node.name for node in code.reached(functions[n], owner)} for n in functions}
+    forwards = [n for n in forwards if not called[n] & {*backs}] or forwards  # what trains is none
+    losses = {n for n in forwards if owner and _LOSS.search(n) and "forward" not in n}
+    forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
+    for name, own in backs.items():
+        weight = max(own, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
         weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
-        inside = bool({node.name for node in code.reached(functions[name], owner)} & set(forwards))
+        inside = bool(called[name] & set(forwards))
+        taken = {p.name for p in parameters(functions[name])}
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
+        alone = alone and not any(taken & {*code.returned(functions[n])} for n in forwards)
         if inside or (alone and name not in handed):
             yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        trains = re.search(
-            "train|fit|sgd|optimi[sz]e|learn", name, re.IGNORECASE
-        )  # it has a forward of its own
+        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name in functions:  # a step of training that calls these, or what is elsewhere
         if name not in (*backs, *handed) and _WHOLE.search(name):
-            called = {node.name for node in code.reached(functions[name], owner)}
-            own = max((w for n, w in backs.items() if n in called), default=0)
+            own = max((w for n, w in backs.items() if n in called[name]), default=0)
             if own or (owner and not backs):
                 yield Piece(owner, (name,), own + 2.3 if own else 0.1)
 
@@ -243,7 +245,7 @@ def sibling(tree: ast.Module, name: str) -> str:
 def _backwardness(node: ast.FunctionDef) -> float:
     if node.name.startswith("__"):
         return 0
-    if {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)} & set(_returned(node)):
+    if is_closure(node):
         return 1.5  # a result, and what takes its gradient back
     count = len(_gradients(node.body))
     if _BACK.search(node.name) or (re.search("loss", node.name, re.IGNORECASE) and count > 2):
@@ -275,7 +277,9 @@ def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], o
 
 
 def losses(code: Code, piece: Piece) -> list[str]:
-    """Return the names of the functions beside a piece that say what the loss is."""
-    good = {n: f for n, f in code.of(piece.owner).items() if _LOSS.search(n) and not _NEVER.search(n)}
-    return [n for n, f in good.items()
-            if n not in piece.calls and (node := code.node(f)) and not _backwardness(node)]  # fmt: skip
+    """Return the names of what says beside a piece what the loss is; what keeps it first."""
+    no = re.compile(rf"{_NEVER.pattern}|(^|_)d(er|iff)?_|_d$|prime", re.IGNORECASE)
+    good = {n: f for n, f in code.of(piece.owner).items() if _LOSS.search(n) and not no.search(n)}
+    nodes = {n: node for n, f in good.items() if n not in piece.calls and (node := code.node(f))}
+    keeps = {n: bool(re.search(r"self\.\w+ = ", ast.unparse(node))) for n, node in nodes.items()}
+    return sorted((n for n in nodes if not _backwardness(nodes[n])), key=lambda n: not keeps[n])

@@ -22,13 +22,14 @@ _COTANGENT = re.compile(
 )
 _MANY = r"(?:size|dim(?:ension)?s?|units|nodes?|width|neurons|len(?:gth)?|num|ct|n|channels?|features)"
 _NAMES: tuple[tuple[str, str], ...] = (
+    ("size:T", r"(?!vocab|hid|emb|num|word)\w+_len(?:gth)?"),
     ("size:H", rf"(?:n_?)?(?:hidden|hid|h|state|mem_cell|rnn|lstm|gru|recurrent|context|cell)_?{_MANY}|"
      r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
-    ("size:V", r"vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
+    ("size:V", r"(?:\w+_)?vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"
      r"n(?:um)?_?(?:y|outs?|outputs?|class(?:es)?|labels)|outputs?|classes|total_classes|c|k|out"),
-    ("size:T", r"\w*trunc\w*|t?bptt(?:_(?:steps?|len(?:gth)?|depth))?|t_x|num_unroll\w*|t|n(?:um)?_?steps?|"
-     r"(?:max_)?(?:seq(?:uence)?|sent(?:ence)?|chunk)_?(?:len(?:gth)?|size)|time_?steps?|(?:input|cell|max)_len(?:gth)?"),
+    ("size:T", r"\w*trunc\w*|t?bptt(?:_(?:steps?|len(?:gth)?|depth))?|t_x|num_unroll\w*|t|"
+     r"(?:n(?:um)?_?)?steps?|(?:max_)?(?:seq(?:uence)?|sent(?:ence)?|chunk)_?(?:len(?:gth)?|size)|time_?steps?"),
     ("size:H+D", rf"z_{_MANY}|n_?z|h[vxd]|[vxd]h|concat_{_MANY}"),
     ("size:D", rf"(?:inputs?|in|i|x|embed(?:ding)?|emb|data|features?|wordvec)_?{_MANY}|"
      r"(?:total_)?features?|d|e|inputs?|embed(?:ding)?|n(?:um)?_?(?:in|x|inputs?|features)|in"),

@@ -4,7 +4,7 @@ import ast
 import builtins
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,6 +35,11 @@ class Call:
 
     lines: list[str] = field(default_factory=list)
     holes: dict[str, list[str]] = field(default_factory=dict)
+
+    def hole(self, name: str, texts: Iterable[str]) -> str:
+        """Return a hole with the texts that it may have."""
+        self.holes[name] = [*dict.fromkeys(texts)]
+        return f"<{name}>"
 
     def filled(self, chosen: dict[str, str], names: dict[str, str], sizes: Sizes) -> list[str]:
         """Return the lines with chosen texts in the holes, long ones by name."""
@@ -130,11 +135,8 @@ def fill(
 
 def mixed(chosen: dict[str, str]) -> bool:
     """Return whether some data are of several sequences and others are not."""
-    data = [
-        t
-        for hole, t in chosen.items()
-        if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t) and "«" in t and "«size" not in t
-    ]
+    marks = {hole: text for hole, text in chosen.items() if "«" in text and "«size" not in text}
+    data = [t for hole, t in marks.items() if re.search("H" if "h" in kinds(hole) else r"\b[TN]\b", t)]
     return len({bool(re.search(r"\bN\b", text)) for text in data}) > 1
 
 

@@ -67,7 +67,7 @@ def _tokens(shape: Sequence[int], start: int = 0) -> list[int] | list[list[int]]
 def _onehot(axes: Sequence[str], shape: Sequence[int]) -> str:
     """Return one-hot vectors along the axis of the classes, written as rows of the identity."""
     classes = axes.index("V")
-    others = [n for n in range(len(axes)) if axes[n] not in ("V", "1")]
+    others = [n for n in range(len(axes)) if n != classes and axes[n] != "1"]
     picked = _tokens([shape[n] for n in others]) if others else 2
     text = f"np.eye({shape[classes]})[{f'np.array({picked})' if len(others) > 1 else picked}]"
     order = [*others, classes]

@@ -3,7 +3,6 @@
 Each call's holes are filled in turn (`search`); a backward may be given what its forward took and returned.
 """
 
-import ast
 import functools
 import inspect
 import itertools
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.example.callers import Callers, makers
-from bptt.checking.example.pieces import Code, Piece, losses, parameters
+from bptt.checking.example.pieces import Code, Piece, is_closure, losses, parameters
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.score import scorer
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
@@ -35,6 +34,9 @@ from bptt.checking.example.wording import (
     required,
     said,
 )
+
+MOST = 12
+"""Calls of a loss that are looked at."""
 
 
 class Writer:
@@ -56,19 +58,27 @@ class Writer:
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
         *forwards, last = self.piece.calls
-        nothing, making = Found([], {}, Trial(names=self.file)), self._constructor()
+        nothing, making = Found([], {}, Trial(names=self.file)), Call()
+        if self.piece.owner is not None:
+            self._make(making, self.instance, self.piece.owner)
         for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
-        if not forwards and self._is_closure(last):
+        node = self.code.node(self._function(last))
+        if not forwards and node and is_closure(node):
             forwards = [last]
         ways: Iterable[Found] = [nothing]
+        several = forwards != [last] and (self.through_time or len(required(self._function(last))) == 1)
         for forward in forwards:
             ways = self._forward(forward, making)
             if forward != last:
-                ways = (f for way in ways for f in self._steps(way, forward) or (*self._with_loss(way), way))
+                ways = (
+                    f
+                    for way in ways
+                    for f in (several and self._steps(way, forward)) or (*self._with_loss(way), way)
+                )
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
@@ -92,12 +102,6 @@ class Writer:
     def _named(self, name: str) -> str:
         return f"{self.instance}.{name}" if self.instance else name
 
-    def _is_closure(self, name: str) -> bool:
-        """Return whether a function returns the one that takes gradients back."""
-        node = self.code.node(function := self._function(name))
-        inner = {n.name for n in ast.walk(node) if isinstance(n, ast.FunctionDef)} if node else set()
-        return bool(inner & set(self.code.returned(function)))
-
     # --- what is given
 
     def _call(
@@ -107,12 +111,6 @@ class Writer:
         given = [(p, option(call, p)) for p in parameters(function)]
         inside = ", ".join(t if p.default is p.empty else f"{p.name}={t}" for p, t in given)
         call.lines.append(f"{target}({inside})")
-
-    def _constructor(self) -> Call:
-        call, owner = Call(), self.piece.owner
-        if owner is not None:
-            self._make(call, self.instance, owner)
-        return call
 
     def _make(self, call: Call, target: str, owner: type) -> None:
         init = owner.__init__  # type: ignore[misc]
@@ -131,8 +129,7 @@ class Writer:
             shown, names = self.callers.of(function, p, self.sizes)
             names = [n for n in names if not kinds(p.name) or kinds(n)[:1] == ("target",)]
             found = [*shown, *(t for n in names for t in self._by_name(n, loops)), *found]
-        call.holes[key] = list(dict.fromkeys(found))
-        return f"<{key}>"
+        return call.hole(key, found)
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
@@ -247,11 +244,19 @@ class Writer:
             value = trial.names.get(target)
             trial.score = float(isinstance(value, float) and bool(np.isfinite(value)))
 
+        def is_of_it(hole: str, text: str) -> bool:
+            """Return whether an argument is a result of the call, one of its arguments, or a target."""
+            same = text in (LEFT_OUT, "1", "2", hole, f"{hole}_", way.chosen.get(hole))
+            return same or text in way.outputs or "target" in kinds(hole)
+
         for name in losses(self.code, self.piece):
             call = Call()
             self._call(call, f"{target} = {self._named(name)}", self._function(name), self._after(way))
-            found = (f for f in self._fill(way, call, watched=watched) if f.trial.score)
-            for f in itertools.islice(found, 1):
+            for hole, tried in call.holes.items():  # no other array that there is
+                call.holes[hole] = [t for t in tried if is_of_it(hole, t) or not t.isidentifier()] or tried
+            ran = (f for f in itertools.islice(self._fill(way, call, watched=watched), MOST) if f.trial.score)
+            fit = (f for f in ran if all(is_of_it(h, t) for h, t in f.chosen.items()))
+            for f in itertools.islice(fit, 1):
                 f.outputs, f.chosen = way.outputs, way.chosen | f.chosen
                 yield f
                 return
@@ -276,15 +281,11 @@ class Writer:
             target = "grads = " + (name if name in way.outputs else self._named(name))
             self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        for f in self._fill(
-            way,
-            call,
-            watched=scorer(roots, self.file, self.instance, self.first, self.through_time),
-            roots=roots,
-        ):
+        watched = scorer(roots, self.file, self.instance, self.first, self.through_time)
+        for f in self._fill(way, call, watched=watched, roots=roots):
             if not f.trial.score:
                 continue
-            f.chosen = way.chosen | f.chosen
+            f.chosen |= way.chosen
             value, names = f.trial.names.get("grads"), self.code.returned(function)
             taken = {*self.file, *re.findall(r"\w+", "\n".join(f.lines)), "out"}
             line = f.lines[-1].removeprefix("grads = ")
@@ -297,11 +298,7 @@ class Writer:
     # --- what a backward is handed
 
     def _after(self, way: Found) -> Callable[[Call, inspect.Parameter], str]:
-        def option(call: Call, p: inspect.Parameter) -> str:
-            call.holes[p.name] = self._handed(p, way) or ["None"]
-            return f"<{p.name}>"
-
-        return option
+        return lambda call, p: call.hole(p.name, self._handed(p, way) or ["None"])
 
     def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""

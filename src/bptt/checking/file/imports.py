@@ -59,7 +59,9 @@ class Neighbours:
         depth = max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
         while (above[depth] / "__init__.py").is_file():
             depth += 1
-        more = (above[0] / part.lstrip("/") for node in nodes for part in _added(node))
+        more = [above[0] / part.lstrip("/") for node in nodes for part in _added(node)]
+        tops = {module.partition(".")[0] for _, module, _ in modules(source.tree)}
+        more += [one.parent for one in above if one.name in tops]  # its own package, by its full name
         self._folders = (above[0], above[depth], *more)
         self._modules: dict[Path, types.ModuleType] = {}
         self._execute: Execute = lambda _path, _names: None

@@ -26,6 +26,8 @@ SIGNS: dict[str, Callable[[Any, Any], Any]] = {
     "-": operator.sub,
 }
 
+PLAIN = ast.Name | ast.Attribute | ast.Subscript
+
 
 @dataclass(frozen=True)
 class Instance:
@@ -78,12 +80,16 @@ class Matching:
 
         Each with fewer parentheses first, and last with as many as it may need.
         """
-        now = _bytes(self._filled(compiled(self.place.edited(Edit((), "", 0.0))), None))
-        found: dict[bytes, list[list[Edit]]] = {}
+        value = self._filled(compiled(self.place.edited(Edit((), "", 0.0))), None)
+        now, found = _bytes(value), dict[bytes, list[list[Edit]]]()
+        if isinstance(self.place.value, PLAIN) and isinstance(value, np.ndarray):
+            said = self.text.of(self.place.value)
+            change = (*self.text.span(self.place.value), f"{said}.copy()")
+            found[b"copy"] = [[Edit((change,), f"`{said}` is changed later: a copy must be kept", 0.9)]]
         for node, parent, bound in holes(self.place.value):
             code, said = self._with_hole(node), self.text.of(node)
             here = self.scope.value(said)
-            plain = isinstance(node, ast.Name | ast.Attribute | ast.Subscript) and not bound
+            plain = isinstance(node, PLAIN) and not bound
             others = joined(node, parent, here, said, self.scope) if plain else ()
             alike = (o for o in others if not o[1] and o[0].value.shape == getattr(here, "shape", None))
             instead = (joining(said, part, "", cost + 0.3, self.scope) for part, _, cost in alike)
@@ -179,7 +185,7 @@ def _bytes(value: Any) -> bytes:
     """Return what two values share if they are the same numbers; nothing where there is none."""
     numbers = entries(value)
     if numbers is not None:
-        return numbers.tobytes()
+        return (numbers + 0.0).tobytes()  # -0 is 0
     return b"" if value is None else repr(value)[:2000].encode()
 
 

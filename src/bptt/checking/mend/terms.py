@@ -1,11 +1,12 @@
 """Sums of products of what is in scope that are a given array: for what no small edit of a text gives."""
 
 import difflib
+import functools
 import itertools
 import re
 import time
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,115 +18,77 @@ MOST = 160
 """Terms of which sums are made."""
 
 
-@dataclass
 class Table:
-    """Arrays of one shape, found again by two products with fixed directions."""
+    """Arrays of one shape, found again by two products with fixed directions: texts, sketches, costs."""
 
-    texts: list[str] = field(default_factory=list)
-    sketches: list[Array] = field(default_factory=list)
-    costs: list[float] = field(default_factory=list)
-
-    def frozen(self) -> "Frozen":
-        """Return them sorted."""
-        return Frozen(self.texts, np.array(self.sketches).reshape(-1, 2), self.costs)
-
-
-@dataclass
-class Frozen:
-    """A table that is searched."""
-
-    texts: list[str]
-    sketches: Array
-    costs: list[float]
-
-    def __post_init__(self) -> None:
+    def __init__(self, entries: Iterable[tuple[str, Array, float]]) -> None:
+        every = [*entries]
+        self.texts, self.costs = [text for text, _, _ in every], [cost for *_, cost in every]
+        self.sketches = np.array([sketch for _, sketch, _ in every]).reshape(-1, 2)
         self.order = np.argsort(self.sketches[:, 0])
         self.sorted = self.sketches[self.order, 0]
 
     def find(self, wanted: Array, slack: float) -> list[int]:
         """Return the numbers of the entries with a sketch."""
         low, high = np.searchsorted(self.sorted, (wanted[0] - slack, wanted[0] + slack))
-        near = self.order[low:high]
-        return [int(i) for i in near if abs(self.sketches[i, 1] - wanted[1]) <= slack]
+        return [int(i) for i in self.order[low:high] if abs(self.sketches[i, 1] - wanted[1]) <= slack]
 
 
 def sums(
     wanted: Array, here: Array, now: str, scope: Scope, forward: Collection[bytes], seconds: float
 ) -> Iterator[tuple[str, str, float]]:
-    """Yield expressions that are an array, each with what is wrong and a cost.
+    """Yield expressions that are an array, each with what is wrong and a cost, for so many seconds.
 
-    Parameters
-    ----------
-    wanted, here : arrays of one shape
-        What is wanted, and what the expression gives as it is.
-    now : str
-        The expression's text.
-    scope : Scope
-        What an author would write there.
-    forward : collection of bytes
-        Values of the forward pass: a term is likely one of them times a gradient.
-    seconds : float
-        When the search ends.
+    `here` is what the text `now` gives as it is; a term is likely a value of the forward pass, of which
+    `forward` has the bytes, times a gradient.
     """
     until = time.process_time() + seconds
-    terms = sorted(_terms(wanted, scope, forward), key=lambda part: part.cost)
-    table = _table(terms, wanted.size).frozen()
-    if not len(table.texts):
+    table = _table(_terms(wanted, scope, forward))
+    if not table.texts:
         return
-    scale = float(np.abs(wanted).max())
-    slack = scale * 2e-6 * wanted.size**0.5 + 1e-9
-    need, short = _sketch(wanted), _sketch(wanted - here)
+    slack = float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
+    need, products = _sketch(wanted), _Products(wanted, scope)
+    few = [i for i in np.argsort(table.costs, kind="stable") if table.costs[i] < 4][:MOST]
+    two = Table(
+        (
+            f"{table.texts[i]} + {table.texts[j]}",
+            table.sketches[i] + table.sketches[j],
+            table.costs[i] + table.costs[j],
+        )
+        for i, j in itertools.combinations(few, 2)
+    )
 
     def told(text: str, cost: float) -> tuple[str, str, float]:
         text = text[1:-1] if re.fullmatch(r"\([^()]*\)", text) else text
         like = difflib.SequenceMatcher(None, now, text, False).ratio()
         return scope.style(text), f"`{scope.style(text)}` belongs here", 1.6 + cost / 3 + 1.2 * (1 - like)
 
-    for i in table.find(need, slack):
-        yield told(table.texts[i], table.costs[i])
-    if np.abs(here).max() > 0:
-        for i in table.find(short, slack):
-            text = scope.style(table.texts[i])
-            yield f"{now} + {text}", f"the term `{text}` is missing", 1.0 + table.costs[i] / 3
-        for i in table.find(-short, slack):
-            text = scope.style(table.texts[i])
-            yield f"{now} - {text}", f"the term `-{text}` is missing", 1.6 + table.costs[i] / 3
-    few = [i for i in np.argsort(table.costs, kind="stable") if table.costs[i] < 4][:MOST]
-    pairs = Table()
-    for i, j in itertools.combinations(few, 2):
-        pairs.texts.append(f"{table.texts[i]} + {table.texts[j]}")
-        pairs.sketches.append(table.sketches[i] + table.sketches[j])
-        pairs.costs.append(table.costs[i] + table.costs[j])
-    two = pairs.frozen()
-    if not len(two.texts):
+    def parts(some: Table, numbers: Array) -> Iterator[tuple[str, float]]:
+        return ((some.texts[i], some.costs[i]) for i in some.find(_sketch(numbers), slack))
+
+    ones, twos = functools.partial(parts, table), functools.partial(parts, two)
+    ways: list[tuple[Callable[[Array], Iterator[tuple[str, float]]], float]]
+    ways = [(ones, 1.0), (twos, 1.2), (products.find, 1.2)]
+    for find, base in ways:
+        yield from itertools.starmap(told, find(wanted))
+        for sign, more in (("", 0.0), ("-", 0.6)) if here.any() else ():
+            for text, cost in find(here - wanted if sign else wanted - here):
+                text = scope.style(text)
+                if not sign or " + " not in text:
+                    reason = f"the term `{sign}{text}` is missing"
+                    yield f"{now} {sign or '+'} {text}", reason, base + more + cost / 3
+    if not two.texts:
         return
-    for i in two.find(need, slack):
-        yield told(two.texts[i], two.costs[i])
-    if np.abs(here).max() > 0:
-        for i in two.find(short, slack):
-            text = scope.style(two.texts[i])
-            yield f"{now} + {text}", f"the terms `{text}` are missing", 1.2 + two.costs[i] / 3
-    products = _Products(wanted, scope)
-    for text, cost in products.find(wanted):
-        yield told(text, cost)
-    for text, cost in products.find(wanted - here) if np.abs(here).max() > 0 else ():
-        text = scope.style(text)
-        yield f"{now} + {text}", f"the term `{text}` is missing", 1.2 + cost / 3
-    for part in scope.arrays[:40] if wanted.ndim else ():
-        if time.process_time() > until:
-            return
-        if part.value.shape == wanted.shape:
-            for text, cost in products.find(wanted - part.value):
-                yield told(f"{part.text} + {text}", part.cost + cost)
     found = 0
-    for some, sketches, costs in ((table, table.sketches, table.costs), (two, two.sketches, two.costs)):
-        for i in np.argsort(costs, kind="stable")[: 40 * MOST]:
+    for some in (table, two):
+        for i in np.argsort(some.costs, kind="stable")[: 40 * MOST]:
             if time.process_time() > until or found > 4:
                 return
-            for j in two.find(need - sketches[i], slack):
-                if len(set(f"{some.texts[i]} + {two.texts[j]}".split(" + "))) == (3 if some is table else 4):
+            for j in two.find(need - some.sketches[i], slack):
+                text = f"{some.texts[i]} + {two.texts[j]}"
+                if len(set(text.split(" + "))) == (3 if some is table else 4):
                     found += 1
-                    yield told(f"{some.texts[i]} + {two.texts[j]}", costs[i] + two.costs[j])
+                    yield told(text, some.costs[i] + two.costs[j])
 
 
 def _sketch(numbers: Array) -> Array:
@@ -133,17 +96,14 @@ def _sketch(numbers: Array) -> Array:
     return product
 
 
-def _table(parts: list[Part], size: int) -> Table:
-    table, seen = Table(), set[tuple[float, ...]]()
-    for part in parts:
+def _table(parts: Iterable[Part]) -> Table:
+    """Return the table of some parts, of alike ones that of the least cost."""
+    found = dict[tuple[float, ...], tuple[str, Array, float]]()
+    for part in sorted(parts, key=lambda part: part.cost):
         sketch = _sketch(part.value)
-        key = tuple(np.round(sketch, 9))
-        if key not in seen and np.isfinite(sketch).all() and part.value.any():
-            seen.add(key)
-            table.texts.append(part.text)
-            table.sketches.append(sketch)
-            table.costs.append(part.cost)
-    return table
+        if np.isfinite(sketch).all() and part.value.any():
+            found.setdefault(tuple(np.round(sketch, 9)), (part.text, sketch, part.cost))
+    return Table(found.values())
 
 
 def _terms(wanted: Array, scope: Scope, forward: Collection[bytes]) -> Iterator[Part]:
@@ -239,15 +199,14 @@ class _Products:
         same = [p for p in scope.arrays[:40] if p.value.shape == wanted.shape]
         self.alike = [p for p in same if np.abs(p.value).min() > 1e-9]
         factors = [p for p in scope.factors if p.value.shape == wanted.shape and p.cost < 2.2]
-        pairs = [
+        self.table = _table(
             Part(f"{one.text} * {other.text}", one.value * other.value, one.cost + other.cost)
             for one, other in itertools.combinations([*self.alike, *factors], 2)
-        ]
-        self.table = _table(sorted(pairs, key=lambda part: part.cost), wanted.size).frozen()
+        )
 
     def find(self, wanted: Array) -> Iterator[tuple[str, float]]:
         """Yield the products that are an array, each with its cost."""
-        for part in self.alike if len(self.table.texts) and wanted.any() else ():
+        for part in self.alike if wanted.any() else ():
             rest = wanted / part.value
             slack = float(np.abs(rest).max()) * 2e-6 * wanted.size**0.5 + 1e-9
             for i in self.table.find(_sketch(rest), slack):

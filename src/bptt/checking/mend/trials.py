@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from bptt.checking.adjoints.choice import Chosen, best
 from bptt.checking.adjoints.point import point
-from bptt.checking.adjoints.record import Case
+from bptt.checking.adjoints.record import Case, Record
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
 from bptt.checking.mend.edit import Change, Edit, Text, compiled
@@ -120,6 +122,8 @@ class Trials:
         try:
             case = replace(self.case, program=program)
             here = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
+            if _is_infinite(here.record) and not _is_infinite(self.found.record):
+                return False  # an infinity hides a gradient
             verdicts = [judge(here, self.chosen), again(self.chosen, program)]
             for example in self.examples:
                 found, chosen = best(point(Program(program.source, example)))
@@ -177,6 +181,10 @@ def frames(
     finally:
         running = False
     return out
+
+
+def _is_infinite(record: Record) -> bool:
+    return not all(np.isfinite(seen.numbers).all() for seen in record.taps)
 
 
 def _changes(some: Sequence[Edit]) -> set[Change]:

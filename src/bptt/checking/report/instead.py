@@ -8,17 +8,8 @@ from bptt.types import Array, Params
 def relation(name: str, got: Array, right: Params, at: Params, tolerance: float) -> str:
     """Return in words what the gradient `got` at `name` is instead; empty where that is not known.
 
-    Parameters
-    ----------
-    name : str
-    got : array
-        The gradient to be explained.
-    right : dict of arrays
-        The numerical gradients of all names.
-    at : dict of arrays
-        The point, in case a gradient is a parameter itself.
-    tolerance : float
-        Relative, for what counts as equal.
+    `right` has the numerical gradients of all names, and `at` the point, in case a gradient is a parameter
+    itself; the `tolerance` for what counts as equal is relative.
 
     Examples
     --------

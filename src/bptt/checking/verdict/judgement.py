@@ -152,11 +152,12 @@ def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
     values = {one.numbers.tobytes(): (one.text, one.numbers) for one in inside(found, chosen)}
     for seen in found.record.taps[found.start :]:
         values[seen.numbers.tobytes()] = f"line {table.nodes[seen.node].tree.lineno}", seen.numbers
+    values = {key: value for key, value in values.items() if key not in chosen.values}
     for one in backward(found, chosen.forward):
         for _, numbers in results(one):
             values[numbers.tobytes()] = f"line {table.statements[one.statement].tree.lineno}", numbers
-    for key, (where, numbers) in values.items():
-        if numbers.size not in sizes or key in chosen.values:
+    for where, numbers in values.values():
+        if numbers.size not in sizes:
             continue
         for scale in dict.fromkeys((1.0, chosen.factor)):
             for row in chosen.rows.explain(numbers / scale):

@@ -52,7 +52,7 @@ class Kept:
         """Return whether its name says that it is the gradient at the array of a path: 2; or its place: 1."""
         if self.update:
             return 2 * (self.path == path)
-        if not self.path or self.path == path:
+        if not self.path or not path or self.path == path:
             return 0
         if self.path[-1] == ("attr", "grad") and self.path[:-1] == path:
             return 2
