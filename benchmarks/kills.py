@@ -1,18 +1,22 @@
 """Whether runs that are killed, again and again, end in the bits of one that nobody disturbed.
 
-    python benchmarks/kills.py [--kills 30] [--seed 0]
+    python benchmarks/kills.py [--kills 30] [--seed 0] [--workers 4]
 
 Trains a stream, lines, labelled sequences and series, of data that it makes itself; kills each with SIGKILL
 at random moments, resumes it, and compares `last`, `best` and the log without its times. Exit code 1 if one
-differs.
+differs. With --workers it is any of so many that is killed, and torchrun begins again by itself; the one that
+nobody disturbs has one process. On Linux.
 """
 
 import argparse
 import json
+import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "bptt", "train"]
@@ -29,6 +33,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Kill runs, and compare what they end in.")
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
     asked = parser.parse_args()
     rng = random.Random(asked.seed)
     same, shares = True, [asked.kills // 4 + (k < asked.kills % 4) for k in range(4)]
@@ -36,8 +41,12 @@ def main() -> int:
         folder = Path(place)
         _write_data(folder, rng)
         for (kind, options), kills in zip(KINDS.items(), shares, strict=True):
-            _train(folder, [*options, *SMALL, "--out", f"{kind}-whole"])
-            done = _disturbed(folder, kind, [*options, *SMALL], kills, rng)
+            options = [*options, *SMALL, *(["--steps", "400", "--shards", "4"] if asked.workers > 1 else [])]
+            _train(folder, [*options, "--out", f"{kind}-whole"])
+            if asked.workers > 1:
+                done = _shared(folder, [*options, "--out", f"{kind}-killed"], kills, rng, asked.workers)
+            else:
+                done = _disturbed(folder, kind, options, kills, rng)
             alike = _left_by(folder / f"{kind}-whole") == _left_by(folder / f"{kind}-killed")
             print(f"{kind}: killed {done} times; {'the same' if alike else 'OTHER'} bits", flush=True)
             same = same and alike
@@ -81,6 +90,30 @@ def _disturbed(folder: Path, kind: str, options: list[str], kills: int, rng: ran
         if _train(folder, arguments, rng.uniform(0.3, 4.0) if done < kills else None):
             return done
         done += 1
+
+
+def _shared(folder: Path, arguments: list[str], kills: int, rng: random.Random, workers: int) -> int:
+    """Train by workers, any of which is killed now and then, and return how often."""
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={workers}"]
+    command = [*torchrun, f"--max-restarts={kills}", "-m", "bptt", "train", *arguments]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    done = 0
+    log = folder / arguments[-1] / "log.jsonl"
+    while process.poll() is None:
+        before = log.stat().st_size if log.exists() else 0
+        while process.poll() is None and (not log.exists() or log.stat().st_size == before):
+            time.sleep(0.05)  # until it trains
+        time.sleep(rng.uniform(0, 2))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        own = [int(pid) for pid in children.read_text().split()] if process.poll() is None else []
+        own = [pid for pid in own if b"train" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        if done < kills and len(own) == workers:
+            os.kill(rng.choice(own), signal.SIGKILL)
+            done += 1
+            time.sleep(1)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}")
+    return done
 
 
 def _left_by(run: Path) -> tuple[object, ...]:

@@ -5,7 +5,7 @@
 `check`, `assert_gradients`, `checking`        whether anybody's backward is right, and what makes it so
 `cell`, :mod:`bptt.derive`, :mod:`bptt.zoo`    a cell written as its equations; its backward derived, proven
 `Model`, `losses`, `Batch`, `Gradients`        layers and losses; ``loss_and_grads``
-`Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves
+`Trainer`, `Settings`, `optim`, `schedules`    training, and the folder that a run leaves; `watch` shows it
 `text`, `tasks`                                corpora and streams; generated tasks
 `sample`, `evaluate`, `conventions`, `flow`    writing; measuring; other libraries' layouts; gradient flow
 =============================================  ==========================================================
@@ -14,7 +14,7 @@ What stands here is loaded when it is asked for. The names, and where each lives
 ``__init__.pyi`` beside this file, which type checkers read, too.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.9.0"
 
 import sys
 from typing import Any

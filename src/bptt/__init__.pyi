@@ -3,7 +3,9 @@ from bptt import checking as checking
 from bptt import derive as derive
 from bptt import exchange as exchange
 from bptt import flow as flow
+from bptt import looking as looking
 from bptt import maps as maps
+from bptt import reporting as reporting
 from bptt import zoo as zoo
 from bptt.checking import Report as Judgement  # noqa: F401  another Report is training's
 from bptt.checking import assert_gradients as assert_gradients
@@ -20,6 +22,8 @@ from bptt.errors import RunError as RunError
 from bptt.errors import ShapeError as ShapeError
 from bptt.kernels.backends import unroll as unroll
 from bptt.layer.reference import Unrolled as Unrolled
+from bptt.looking import Look as Look
+from bptt.looking import look as look
 from bptt.nets import conventions as conventions
 from bptt.nets import evaluate as evaluate
 from bptt.nets import losses as losses
@@ -31,9 +35,12 @@ from bptt.nets.sample import sample as sample
 from bptt.nets.stack import Stack as Stack
 from bptt.nets.stack import StackRun as StackRun
 from bptt.nets.stack import layer_params as layer_params
+from bptt.reporting import Comparison as Comparison
+from bptt.reporting import report as report
 from bptt.training import dynamic as dynamic
 from bptt.training import optim as optim
 from bptt.training import schedules as schedules
+from bptt.training import workers as workers
 from bptt.training.again import settings_from as settings_from
 from bptt.training.forecasting import Forecaster as Forecaster
 from bptt.training.presets import PRESETS as PRESETS
@@ -45,5 +52,6 @@ from bptt.training.trained import Trained as Trained
 from bptt.training.trainer import Trainer as Trainer
 from bptt.types import Batch as Batch
 from bptt.types import Gradients as Gradients
+from bptt.watching import watch as watch
 
 __version__: str

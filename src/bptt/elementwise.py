@@ -7,8 +7,8 @@ the dtype. What ``bptt derive --format numpy`` writes holds their own text; comp
 
 At a kink there is one convention: a function with a kink is a choice, and its derivative is that of what is
 chosen. The larger of two is ``where(a > b, a, b)``, the smaller ``where(a < b, a, b)``: a tie goes to the
-second. relu(x) is max(x, 0), and |x| is ``where(x > 0, x, where(x < 0, -x, 0))``: both have the derivative 0
-at 0. The sign and the floor are steps: of a complex number they are those of the real part, and a complex
+second. relu(x) is max(x, 0), and abs(x) is ``where(x > 0, x, where(x < 0, -x, 0))``: both have the derivative
+0 at 0. The sign and the floor are steps: of a complex number they are those of the real part, and a complex
 step finds their derivative, 0, everywhere.
 """
 
@@ -18,7 +18,7 @@ from bptt.types import Array
 
 
 def sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + exp(-a)); with e = exp(-|a|), that or e / (1 + e)."""
+    """Return 1 / (1 + exp(-a)); with e = exp(-abs(a)), that or e / (1 + e)."""
     if np.iscomplexobj(a):
         e = np.exp(np.where(a.real > 0, -a, a))
         s: Array = np.where(a.real > 0, 1, e) / (1 + e)
@@ -31,7 +31,7 @@ def sigmoid(a: Array) -> Array:
 
 
 def softplus(a: Array) -> Array:
-    """Return log(1 + exp(a)) = max(a, 0) + log(1 + e) with e = exp(-|a|)."""
+    """Return log(1 + exp(a)) = max(a, 0) + log(1 + e) with e = exp(-abs(a))."""
     if np.iscomplexobj(a):
         e = np.exp(np.where(a.real > 0, -a, a))
         y: Array = np.where(a.real > 0, a, 0) + 2 * np.arctanh(e / (2 + e))  # as log1p(e), which is coarse
@@ -47,7 +47,7 @@ def relu(a: Array) -> Array:
 
 
 def absolute(a: Array) -> Array:
-    """Return |a|; of a complex number the one of a and -a whose real part is not negative."""
+    """Return abs(a); of a complex number the one of a and -a whose real part is not negative."""
     if np.iscomplexobj(a):
         return np.where(a.real < 0, -a, np.where(a.real == 0, 0, a))  # no product: of infinities it is none
     return np.abs(a)

@@ -83,3 +83,18 @@ def test_a_complex_step_sees_the_convention(expression: str) -> None:
         at = (step, zero + 0j) if k == 0 else (zero + 0j, step)
         (h,), _ = module["step_forward"](params, *at)
         assert h.imag[0, 0] / 1e-30 == pytest.approx(wanted, rel=1e-14)
+
+
+def test_where_a_condition_is_no_number_the_other_gets_the_gradient() -> None:
+    """To nan nothing compares: where(log(h) > a, v, w) is w at a negative h, in what is printed, too."""
+    text = "def mine(a_h, h):\n    h = where(log(h) > a_h, a_h, 0.5 * h)\n    return h"
+    cell = EquationCell(read(text, options={"state": "h"}))
+    names: dict[str, Any] = {"__name__": "printed"}
+    exec(page(cell, "numpy"), names)
+    params, h = {"W_h": np.ones((1, 1)), "U_h": np.zeros((1, 1)), "b_h": np.zeros(1)}, -np.ones((1, 1))
+    with np.errstate(invalid="ignore"):
+        *_, tape = names["forward"](params, np.zeros((1, 1, 1)), (h,))
+        _, _, (dh,) = names["backward"](params, tape, np.ones((1, 1, 1)), (np.zeros((1, 1)),))
+    assert dh == 0.5
+    for form in ("torch", "jax"):
+        assert "~(" in page(cell, form)

@@ -56,8 +56,8 @@ def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
             if " = " in e and "for" not in e[:4]
         ]
     if printed == "html":
-        table = ElementTree.fromstring(as_html._lines(block, printer).split("\n", 1)[0] + "".join(
-            as_html._lines(block, printer).split("\n", 1)[1:]
+        table = ElementTree.fromstring(as_html.lines(block, printer).split("\n", 1)[0] + "".join(
+            as_html.lines(block, printer).split("\n", 1)[1:]
         ).replace("&nbsp;", " "))  # fmt: skip
         sides = [[of_mathml(m) for m in row.iter() if m.tag.endswith("}math")] for row in table.iter("tr")]
         return [(s[0], s[1].removeprefix("=").strip()) for s in sides]

@@ -44,6 +44,14 @@ def test_a_cell_with_a_number_of_the_layer_starts_where_it_says() -> None:
     assert far(jacobians(cell, params, x), wanted) < 1e-12
 
 
+@pytest.mark.parametrize("name", ["sru", "mut1", "mut2", "rg-lru"])
+def test_a_cell_that_reads_its_input_is_followed(name: str) -> None:
+    cell, rng = zoo.get(name), np.random.default_rng(1)
+    params, x = {n: a for n, a in layer(cell, D=3).items() if n != "x"}, rng.normal(size=(5, 2, 3))
+    zeros = (np.zeros((2, 3)),) * len(cell.states)
+    assert far(jacobians(cell, params, x), numerical(cell, params, x, zeros)) < 1e-12
+
+
 class WrongLSTM(LSTM):
     """The carry takes the input gate for the forget gate."""
 

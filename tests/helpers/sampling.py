@@ -9,6 +9,11 @@ T = TypeVar("T")
 EVERY = os.environ.get("BPTT_TESTS") == "every"
 
 
+def count(few: int, every: int) -> int:
+    """Return how many to draw of what can be drawn without end."""
+    return every if EVERY else few
+
+
 def some(cases: Iterable[T], count: int, first: int = 0) -> list[T]:
     """Return so many of the cases, evenly from the whole list, the same in each run."""
     listed = list(cases)

@@ -84,6 +84,17 @@ def test_number_of_threads(given: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert count == 3 if given else 1 <= count <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(
+    ("own", "workers", "count"), [(16, "4", 4), (9, "32", 9), (16, "32", 1), (16, "", 16)]
+)
+def test_workers_share_the_cores(own: int, workers: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BPTT_THREADS", raising=False)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", workers)
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(own)), raising=False)
+    assert threads.count.__wrapped__() == count
+
+
 # ---------------------------------------------------------------------- BLAS held to one thread
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sampling import EVERY
 from torch_layers import (
     KINDS,
     assert_near,
@@ -101,7 +102,8 @@ def test_compiled_for_any_number_of_steps_and_rows(fresh_dynamo: Any) -> None:
 
 @beyond_nn
 @pytest.mark.skipif(
-    sys.platform != "linux" or not shutil.which("g++"), reason="Inductor wants a C++ compiler"
+    sys.platform != "linux" or not shutil.which("g++") or not EVERY,
+    reason="Inductor wants a C++ compiler, and a minute",
 )
 def test_compiled_by_inductor(fresh_dynamo: Any) -> None:
     ours, theirs = taggers("LSTM")

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sampling import some
 from torch_layers import (
     KINDS,
     assert_compiled,
@@ -211,7 +212,7 @@ def test_packed_projections() -> None:
     assert_same(ours, theirs, packed_input(ours, [2, 5, 1]), states(ours, 3))
 
 
-@EACH
+@pytest.mark.parametrize("kind", some(KINDS, 2))
 def test_many_packed_sequences_of_all_lengths(kind: str) -> None:
     lengths = torch.randint(1, 30, (33,), generator=torch.Generator().manual_seed(0)).tolist()
     ours, theirs = pair(kind, 17, 19, 2, bidirectional=True)

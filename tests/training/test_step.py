@@ -164,3 +164,22 @@ def test_what_is_drawn_is_of_each_step_and_masks_run_as_they_are() -> None:
     masked = Batch(batch.inputs, batch.targets, mask=np.arange(9)[:, None] < np.array([9, 4, 2]))
     assert len({step(masked) for _ in range(4)}) == 1
     assert len(step._forms) == 1
+
+
+@pytest.mark.parametrize("clip_value", [None, 0.01])
+@pytest.mark.parametrize("clip_norm", [None, 0.05, 1e6])
+@pytest.mark.parametrize("backend", ["auto", "reference"])
+def test_the_norm_is_the_gradient_s_before_it_is_clipped(
+    clip_value: float | None, clip_norm: float | None, backend: Any
+) -> None:
+    model, params = made(backend=backend)
+    step = bptt.Step(model, params, optim.Adam(), clip_value=clip_value, clip_norm=clip_norm)
+    assert np.isnan(step.norm)
+    state = None
+    for batch in batches():
+        before = None if state is None else {name: array.copy() for name, array in state.items()}
+        _, grads, _ = model.loss_and_grads(params, batch, state=before)
+        wanted = np.sqrt(sum(np.square(g.astype(np.float64)).sum() for g in grads.values()))
+        step(batch, 0.01, state)
+        assert step.norm == pytest.approx(wanted, rel=1e-5)
+        state = step.state

@@ -8,8 +8,9 @@ if not hasattr(os, "fork"):
     pytest.skip("needs fork", allow_module_level=True)
 
 import fuzz_cells
+from sampling import count
 
-CASES = 90
+CASES = count(45, 90)
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # forked beside sleeping threads

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -278,17 +277,6 @@ def test_a_model_takes_a_cell(desk: Path) -> None:
     params = model.init(np.random.default_rng(0))
     assert params["layers.0.p"].shape == (2,)
     assert hash(Model(inputs=3, outputs=3, hidden=2, cell=ZOO["mgu"])) is not None
-
-
-@pytest.mark.parametrize("page", ["README.md", "docs/cells.md"])
-def test_the_cell_that_a_page_shows(desk: Path, page: str) -> None:
-    text = Path(__file__).parents[2].joinpath(page).read_text(encoding="utf-8")
-    block = re.search(
-        r"^ {4}(?:# .*\n {4})?import bptt\n.*?^ {8}return h, c\n", text, re.DOTALL | re.MULTILINE
-    )
-    assert block
-    desk.joinpath("mycell.py").write_text(textwrap.dedent(block[0]), encoding="utf-8")
-    assert command(["train", "book.txt", *FAST, "--cell=mycell.py"]) == 0
 
 
 def test_a_cell_written_by_hand_starts_without_computer_algebra(desk: Path) -> None:

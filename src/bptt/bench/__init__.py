@@ -3,7 +3,7 @@
 The room is read in this order: :mod:`~bptt.bench.settings` (sizes, and the arithmetic they ask for),
 :mod:`~bptt.bench.contenders` (who), :mod:`~bptt.bench.ours`, :mod:`~bptt.bench.with_torch` and
 :mod:`~bptt.bench.with_jax` (how each takes the step), :mod:`~bptt.bench.with_layers` (how each runs a layer),
-:mod:`~bptt.bench.cells` (cells side by side),
+:mod:`~bptt.bench.cells` (cells side by side), :mod:`~bptt.bench.together` (workers that share a step),
 :mod:`~bptt.bench.worker` (in a process of its own), :mod:`~bptt.bench.rounds` (in turn), and
 :mod:`~bptt.bench.report`.
 """

@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from bptt.bench import CONTENDERS, Bench, CellBench, Place
 from bptt.bench.contenders import LAYER_KINDS
 from bptt.bench.rounds import ROUNDS, Times
+from bptt.bench.settings import Setting
+from bptt.bench.together import Shared
 
 Cell = str
 Show = Callable[[Place, str, Times], Cell]
@@ -182,3 +184,35 @@ def _short(number: float) -> str:
 
 def _times(ratio: float | None) -> str:
     return "" if ratio is None else f"×{ratio:.0f}" if ratio >= 100 else f"×{ratio:.2f}"
+
+
+def shared(machine: Mapping[str, str], setting: Setting, cell: str, found: Sequence[Shared]) -> str:
+    """Return the table of a step that workers share."""
+    s, tokens = setting, setting.N * setting.T
+    title = (
+        f"{cell}, a training step that workers share, setting {s.name}: E {s.E}, H {s.H}, layers {s.layers}, "
+    )
+    lines = [f"{title}N {s.N}, T {s.T}, V {s.V}; ms, median"]
+    lines.append(
+        f"{'':8}{'workers':>8}{'shards':>8}{'ms':>9}{'exchange':>10}{'MB sent':>9}{'tokens/s':>11}{'×':>7}"
+    )
+    for f in found:
+        whole = next(g.seconds for g in found if g.contender == f.contender)
+        counted = f"{f.exchange * 1e3:>10.2f}{f.sent / 1e6:>9.2f}" if f.sent else f"{'':19}"
+        lines.append(
+            f"{f.contender:8}{f.workers:>8}{f.shards:>8}{f.seconds * 1e3:>9.2f}{counted}"
+            f"{tokens / f.seconds:>11,.0f}{whole / f.seconds:>7.2f}"
+        )
+    ours = [f for f in found if f.contender == "bptt" and f.shards > 1]
+    one, most = ours[0], ours[-1]
+    if most.sent:
+        bits = "one result" if len({f.digest for f in ours}) == 1 else "OTHER RESULTS"
+        waits = ", ".join(f"{8 * most.sent / 1e6 / gbit:.1f} ms at {gbit} Gbit/s" for gbit in (1, 10, 100))
+        lines += ["", f"bptt: {bits} of {' and '.join(str(f.workers) for f in ours)} workers"]
+        lines.append(
+            f"{most.workers} machines: {one.seconds * 1e3 / most.workers:.1f} ms to compute; to send {waits}"
+        )
+    lines.append(
+        "exchange: of the first worker, with its waiting for others; of torch it is within the backward"
+    )
+    return "\n".join([_machine(machine), "", *lines])

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 
+from bptt.shown import Shown
 from bptt.types import Array, Generator
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ Cache: TypeAlias = Any
 """What a cell's forward keeps for its backward; nobody else looks inside."""
 
 
-class Cell(ABC):
+class Cell(ABC, Shown, html="bptt.zoo.shown:html", latex="bptt.zoo.shown:latex"):
     """The pointwise part of a recurrent cell, forward and backward, for one time step.
 
     Attributes

@@ -7,7 +7,7 @@ from typing import Any
 
 from bptt.checking.child import ChildError
 from bptt.checking.child import run as _run
-from bptt.checking.report import Report
+from bptt.checking.report import Report, Reports
 from bptt.errors import BpttError, ConfigError
 
 _WORK = "bptt.checking.examine:work"
@@ -28,7 +28,7 @@ def check_file(
     seed: int = 0,
     mend: bool = True,
     seconds: float = SECONDS,
-) -> list[Report]:
+) -> Reports:
     """Judge the code of a file, from an example of its use.
 
     Parameters
@@ -52,7 +52,7 @@ def check_file(
     Returns
     -------
     list of Report
-        One for each piece of code that was judged.
+        One for each piece of code that was judged; in a notebook the list shows itself.
 
     Raises
     ------
@@ -105,7 +105,7 @@ def check_file(
         is_late = error.reason == "time"
         why = f"the time of {seconds:g} s was up; --seconds {2 * seconds:g} gives more" if is_late else error
         [*found.values()][-1].notes.append(f"what is said was known by then: {why}")
-    return list(found.values())
+    return Reports(found.values())
 
 
 def _absolute(example: str) -> str:

@@ -56,6 +56,14 @@ class Examined:
         sources = self.found.point.case.program.sources
         return sources[path].place(line) if path in sources else f"{path}:{line}"
 
+    def words(self, row: Row) -> str:
+        """Return an adjoint in words; in a notebook a line is its cell's."""
+        if row.node is None:
+            return row.text()
+        line = row.node.tree.lineno
+        _, cell, place = self.place(row.node.file, line).partition(": cell ")
+        return row.text().replace(f"of line {line}", f"of cell {place}" if cell else f"of line {line}")
+
 
 def reported(one: Examined) -> Report:
     """Return what is known of an example once it is judged."""
@@ -158,7 +166,7 @@ def _told(
         "path": str(statement.file),
         "line": line,
         "text": " ".join(ast.unparse(statement.tree).split()),
-        "must": row.text(),
+        "must": one.words(row),
         "step": time,
         "got": got[:8].tolist(),
         "wanted": wanted[:8].tolist(),
@@ -196,5 +204,5 @@ def _trace(one: Examined) -> list[dict[str, Any]]:
         told = out.setdefault((file, line, text), new)
         told["times"].append(step.kind != "unexplained" or step.cleared)
         if told["times"][-1] and step.rows and not told["is"]:
-            told["is"] = step.rows[0].text().removeprefix("the gradient at ").partition(" (time ")[0]
+            told["is"] = one.words(step.rows[0]).removeprefix("the gradient at ").partition(" (time ")[0]
     return [one | {"is": one["is"] or "a part of one"} for one in out.values()]

@@ -23,8 +23,10 @@ from bptt.cli import (
     flow,
     forecast,
     import_,
+    look,
     predict,
     presets,
+    report,
     sample,
     train,
     verify,
@@ -63,8 +65,10 @@ for command in (
     predict.predict,
     forecast.forecast,
     flow.flow,
+    look.look,
     export.export,
     import_.import_,
+    report.report,
     verify.verify,
     corpora.corpora,
     presets.presets,
@@ -140,6 +144,10 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, BrokenPipeError | SystemExit):  # click and rich turn the one into the other
         return 1  # whoever read the output has gone (as `| head` does): nothing is left to say, and to nobody
     if isinstance(error, click.UsageError):
+        from bptt.training.engines import is_first
+
+        if not is_first():
+            return 2  # the first worker says it
         where = error.ctx.command_path if error.ctx else "bptt"
         return _fail(f"{error.format_message()} (see {where} --help)", 2)
     if isinstance(error, click.ClickException):

@@ -1,5 +1,7 @@
 """``bptt bench``: how fast this machine takes a training step, or runs a layer, ours and its peers'."""
 
+from dataclasses import asdict
+
 import click
 
 from bptt.cli.output import to_json
@@ -12,11 +14,16 @@ from bptt.cli.output import to_json
     "--cells", "side_by_side", is_flag=True, help="One layer of each cell of the zoo, at one setting."
 )
 @click.option(
+    "--workers",
+    is_flag=True,
+    help="A step that workers share, at one setting; beside PyTorch's DistributedDataParallel.",
+)
+@click.option(
     "--setting",
     "settings",
     multiple=True,
     metavar="A..G",
-    help="Only this; may be repeated. Layers: A..D, S. Cells: one, by default B.",
+    help="Only this; may be repeated. Layers: A..D, S. Cells: one, by default B; workers: C.",
 )
 @click.option(
     "--cell",
@@ -39,6 +46,7 @@ def bench(
     as_json: bool,
     layers: bool,
     side_by_side: bool,
+    workers: bool,
     settings: tuple[str, ...],
     cells: tuple[str, ...],
     contenders: str | None,
@@ -56,9 +64,11 @@ def bench(
 
     With --cells it is one layer of each cell over inputs of size E, forward and backward, in kernels where it
     has them; beside it parameters, and how much of the machine's limit is reached.
+
+    With --workers it is one process, and 2, 4, 8 of them on this machine, as many as it has cores.
     """
     from bptt.bench import bench as measured
-    from bptt.bench import bench_cells, bench_layers, report
+    from bptt.bench import bench_cells, bench_layers, machine, report, together
     from bptt.errors import ConfigError
 
     names = [name.strip() for name in contenders.split(",")] if contenders else ()
@@ -66,6 +76,16 @@ def bench(
     def say(text: str) -> None:
         click.echo(text, err=True)
 
+    if workers:
+        if layers or side_by_side or len(settings) > 1 or len(cells) > 1:
+            raise ConfigError("--workers measures one cell's step at one --setting")
+        told = (*settings, "C")[0], (*cells, "lstm")[0], names, 5.0 if seconds is None else seconds, say
+        setting, steps = together.measure(*told)
+        if as_json:
+            click.echo(to_json({"machine": machine(), "steps": [asdict(step) for step in steps]}))
+        else:
+            click.echo(report.shared(machine(), setting, told[1], steps))
+        return
     if side_by_side:
         if layers or names or len(settings) > 1:
             raise ConfigError("--cells measures bptt's layers at one --setting: no --layers, no --contenders")

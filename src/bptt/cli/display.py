@@ -80,9 +80,13 @@ class Display:
             self._samples_shown = int(report.step / max(1, report.steps) * SAMPLES)
         return due or self._samples_shown == 0
 
+    def has_sampled(self) -> None:
+        """Count the sample that is shown."""
+        self._samples_shown = max(1, self._samples_shown)
+
     def sample(self, step: int, text: str) -> None:
         """Show what the model writes."""
-        self._samples_shown = max(1, self._samples_shown)
+        self.has_sampled()
         if self.live:
             title = f"what it writes after {step:,} steps"
             self.console.print(
@@ -106,7 +110,7 @@ class Display:
             self._headed = True
         valid = "" if report.valid_loss is None else f"{report.valid_loss:.4f}"
         per_step = report.seconds / max(1, report.step)
-        left = _clock(per_step * (report.steps - report.step))
+        left = clock(per_step * (report.steps - report.step))
         line = (
             f"{report.step:>8,} {report.epoch:>7.2f} {report.train_loss:>8.4f} {valid:>8} "
             f"{report.rate:>10,.0f} {left:>8}{' best' if report.best else ''}"
@@ -120,7 +124,8 @@ class Display:
         self._said = time.monotonic()
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """Return a time as hours, minutes and seconds."""
     minutes, seconds = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

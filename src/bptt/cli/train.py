@@ -11,7 +11,7 @@ import click
 
 from bptt.cells import Cell
 from bptt.cli.output import misused
-from bptt.errors import BpttError
+from bptt.errors import BpttError, ConfigError, DivergedError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -110,9 +110,37 @@ def train(
     tasks and presets have their own. A run --from another has its sizes, cell and tokens; the rest is as for
     any new run.
     """  # noqa: D301  click's mark for lines that are not to be filled
+    from bptt.training.engines import is_first
+    from bptt.training.workers import joined
+
+    try:
+        workers = joined()
+    except BpttError:
+        if is_first():
+            raise
+        return 2  # the first says it
+    try:
+        return _train(workers, out, resume, source, from_last, preset, samples, asked)
+    except BpttError as error:
+        if workers.says(error):
+            raise
+        return 1 if isinstance(error, DivergedError) else 2
+
+
+def _train(
+    workers: Any,
+    out: str | None,
+    resume: str | None,
+    source: str | None,
+    from_last: bool,
+    preset: str | None,
+    samples: bool,
+    asked: dict[str, Any],
+) -> int:
     from bptt.data.text.files import INPUT, together
     from bptt.training.again import settings_from
-    from bptt.training.settings import Settings
+    from bptt.training.runs.folder import Run
+    from bptt.training.settings import SETTINGS, Settings
     from bptt.training.trained import Trained
     from bptt.training.trainer import Trainer
 
@@ -121,13 +149,20 @@ def train(
         raise misused("--resume names the run's folder and goes on as it was set up")
     if from_last and source is None:
         raise misused("--from-last goes with --from DIR")
+    if workers.may_restart and resume is None:
+        if out is None:
+            raise misused("--max-restarts begins again in the run's folder, which is to be named: --out DIR")
+        if workers.restarts and Run(out).has("config.json"):
+            resume, given = out, {name: x for name, x in given.items() if SETTINGS[name].may_change}
+    if workers.size > 1 and INPUT in given.get("data", ()):
+        raise ConfigError("standard input is read by one process: give several workers a file")
     if "data" in given:
         given["data"] = together([_lasting(data) for data in given["data"]])
     if given.get("valid", INPUT) != INPUT:
         given["valid"] = str(Path(given["valid"]).absolute())
     if resume is not None:
         cell = given.pop("cell", None)
-        trainer = Trainer.resume(resume, **given)
+        trainer = Trainer.resume(resume, workers, **given)
         own = trainer.model.stack.cell
         if cell is not None and not _is(own, cell):
             click.echo(
@@ -138,8 +173,18 @@ def train(
             given["cell"] = get(given["cell"])  # once: a file is run by it
         weights = None if source is None else Trained.load(source, "last" if from_last else "best")
         settings = settings_from(weights, preset, **given) if weights else Settings.of(preset, **given)
-        trainer = Trainer.start(settings, out, weights)
-    return watch(trainer, samples)
+        trainer = Trainer.start(settings, out, weights, workers)
+    code = watch(trainer, samples) if workers.is_first else follow(trainer)
+    workers.close()
+    return 0 if workers.may_restart else code  # what has ended well is not to be begun again
+
+
+def follow(trainer: Any) -> int:
+    """Train beside the worker that has the display, and return the exit code."""
+    with stop_asked() as asked:
+        for _ in trainer.reports(asked):
+            pass
+    return 0
 
 
 def _is(own: Cell, spec: str) -> bool:
@@ -167,29 +212,15 @@ def _lasting(data: str) -> str:
 def watch(trainer: Any, samples: bool = True) -> int:
     """Train with a display, with samples of text or without, and return the exit code."""
     from bptt.cli.display import Display
-    from bptt.nets.losses import LOSSES
     from bptt.training.trainer import STOPPED
 
-    vocabulary = trainer.experiment.vocabulary
-    folder, unit = trainer.run.folder, trainer.experiment.unit
-    loss = LOSSES[trainer.model.loss].unit
-    with stop_asked() as asked, Display(unit, loss) as display:
-        for line in introduction(trainer):
-            display.say(line)
-        for report in trainer.reports(asked):
-            display.report(report)
-            if samples and display.wants_sample(report) and (text := trainer.sample()):
-                display.sample(report.step, text)
+    vocabulary, folder = trainer.experiment.vocabulary, trainer.run.folder
+    with stop_asked() as asked, Display(trainer.experiment.unit, loss_unit(trainer)) as display:
+        trained_with(trainer, display, asked, samples)
+    for line in ended(trainer):
+        display.say(line)
     if trainer.end == STOPPED:
-        display.say(f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}")
         return 1
-    display.say(f"{trainer.end}.")
-    if trainer.best < float("inf"):
-        how = f" ({trainer.experiment.measured})" if trainer.experiment.measured else ""
-        sampled = "" if trainer.whole is None else f" on the sample, {trainer.whole:.4f} on all"
-        display.say(
-            f"best validation loss {trainer.best:.4f} {loss} per {unit}{sampled}{how}; it is in {folder}"
-        )
     if trainer.settings.job == "labels":
         from bptt.cli.predict import shown
         from bptt.training.trained import Trained
@@ -206,6 +237,39 @@ def watch(trainer: Any, samples: bool = True) -> int:
         display.say(f"see how the series go on with:    bptt forecast {folder}")
     display.say(f"measure it with:                  bptt eval {folder}")
     return 0 if trainer.settings.job != "generated" or trainer.solved else 1
+
+
+def loss_unit(trainer: Any) -> str:
+    """Return what the loss is counted in."""
+    from bptt.nets.losses import LOSSES
+
+    return LOSSES[trainer.model.loss].unit
+
+
+def trained_with(trainer: Any, display: Any, asked: Callable[[], bool], samples: bool) -> None:
+    """Train, and have a display show each report, and now and then what the model writes."""
+    for line in introduction(trainer):
+        display.say(line)
+    for report in trainer.reports(asked):
+        display.report(report)
+        if samples and display.wants_sample(report) and (text := trainer.sample()):
+            display.sample(report.step, text)
+
+
+def ended(trainer: Any) -> Iterator[str]:
+    """Yield why training has ended, and what it has reached."""
+    from bptt.training.trainer import STOPPED
+
+    folder, unit = trainer.run.folder, trainer.experiment.unit
+    if trainer.end == STOPPED:
+        yield f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}"
+        return
+    yield f"{trainer.end}."
+    if trainer.best < float("inf"):
+        how = f" ({trainer.experiment.measured})" if trainer.experiment.measured else ""
+        sampled = "" if trainer.whole is None else f" on the sample, {trainer.whole:.4f} on all"
+        loss = loss_unit(trainer)
+        yield f"best validation loss {trainer.best:.4f} {loss} per {unit}{sampled}{how}; it is in {folder}"
 
 
 def introduction(trainer: Any) -> Iterator[str]:

@@ -32,29 +32,35 @@ td.note { color: var(--faint); padding-left: 2rem; }
 
 def html(page: Page) -> str:
     """Return the page as a file that needs nothing but a browser."""
-    printer = TeXPrinter(page.whole)
-    body = [f"<h1>{escape(page.title)}</h1>"]
-    body += [f'<p class="doc">{escape(p)}</p>' for p in page.paragraphs]
-    for part in page.parts():
-        if isinstance(part, str):
-            body.append(f"<h2>{escape(part)}</h2>")
-        elif isinstance(part, Block):
-            body.append(_lines(part, printer))
-        else:
-            body.append(f"<p>{_words(part, printer)}</p>")
     head = (
         '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<link rel="icon" href="data:,">\n'  # or a browser asks the server for one
         f"<title>{escape(page.title)}</title>\n<style>{_STYLE}</style>"
     )
-    inside = "\n".join(body)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n{head}\n</head>\n'
-        f"<body>\n<main>\n{inside}\n</main>\n</body>\n</html>\n"
+        f"<body>\n<main>\n{body(page)}\n</main>\n</body>\n</html>\n"
     )
 
 
-def _lines(block: Block, printer: TeXPrinter) -> str:
+def body(page: Page, levels: tuple[int, int] = (1, 2)) -> str:
+    """Return what stands on the page; its title and headings are of these levels."""
+    printer = TeXPrinter(page.whole)
+    first, second = levels
+    parts = [f"<h{first}>{escape(page.title)}</h{first}>"]
+    parts += [f'<p class="doc">{escape(p)}</p>' for p in page.paragraphs]
+    for part in page.parts():
+        if isinstance(part, str):
+            parts.append(f"<h{second}>{escape(part)}</h{second}>")
+        elif isinstance(part, Block):
+            parts.append(lines(part, printer))
+        else:
+            parts.append(f"<p>{_words(part, printer)}</p>")
+    return "\n".join(parts)
+
+
+def lines(block: Block, printer: TeXPrinter) -> str:
+    """Return a block's lines as a table, their numbers before them."""
     rows = []
     for s in block.lines:
         left, right = printer.doprint(s.left), printer.doprint(s.right)

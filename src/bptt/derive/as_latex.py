@@ -36,9 +36,13 @@ _LONG = 70
 
 def latex(page: Page) -> str:
     """Return the page as a document that pdflatex compiles."""
+    return _DOCUMENT + body(page) + "\\end{document}\n"
+
+
+def body(page: Page) -> str:
+    """Return what stands in the document."""
     headings = r"\section*{{{}}}", r"\subsection*{{{}}}"
-    body = _body(page, escaped, headings, "\\begin{{align*}}\n{}\n\\end{{align*}}", _row)
-    return _DOCUMENT + body + "\\end{document}\n"
+    return _body(page, escaped, headings, "\\begin{{align*}}\n{}\n\\end{{align*}}", _row)
 
 
 def markdown(page: Page) -> str:

@@ -84,9 +84,12 @@ def sum_over(a: Array, axis: str) -> Array:
 
 
 def max_over(a: Array, axis: str) -> Array:
-    """Return the largest along an axis, of complex numbers that of the largest real part."""
-    at = np.argmax(a.real if np.iscomplexobj(a) else a, PLACES[axis], keepdims=True)
-    return np.take_along_axis(a, at, PLACES[axis])
+    """Return the largest along an axis, of complex numbers by the real part; of several their mean."""
+    largest: Array = np.max(a.real, PLACES[axis], keepdims=True)
+    if not np.iscomplexobj(a):
+        return largest
+    shares = a.real == largest
+    return largest + 1j * (sum_over(a.imag * shares, axis) / sum_over(shares, axis))
 
 
 def cumsum_over(a: Array, axis: str) -> Array:

@@ -233,6 +233,9 @@ class _Known:
             return dy
         for other in self._missing(self.axes[s.name] - axes_of(s.expr, self.axes)):  # it was broadcast
             dy = self._sum(dy, other)
+        if kind == "max":  # the largest share it: a value that is broadcast is there many times
+            largest = function("where")(Symbol(s.name) - Symbol(s.reads[0]), Integer(0), Integer(1))
+            return dy / function(f"sum_{axis}")(largest)
         if kind not in ("cumsum", "backsum"):
             return dy
         whole = dy if axis in self.of(dy) else Mul(dy, Symbol(f"ones_{axis}"))
@@ -302,6 +305,8 @@ def _keep(
     read = names_in(line.expr for line in backward) - made
     lines = {line.name: line for line in forward}
     arithmetic = {s.name for s in statements if s.function is None}
+    # which is the largest is seen by what was compared, to the last bit
+    arithmetic -= {name for s in statements if (s.function or "").startswith("max_") for name in s.reads}
     again: list[Line] = []
     for s in reversed(statements):
         made_of = {*s.reads} | names_in(

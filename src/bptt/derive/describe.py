@@ -38,6 +38,12 @@ def describe(cell: EquationCell) -> Page:
     return replace(page, sections=(*sections, _proof(run)), undecided=run.undecided > 0)
 
 
+def step(cell: EquationCell) -> Page:
+    """Return one step forward alone, which needs no proof."""
+    made = _Describer(Whole(cell.derivation))
+    return Page(cell.name, cell.equations.doc, (made.forward(),), made.whole)
+
+
 _OVER = {
     "sum": "the sum over the {0}",
     "max": "the largest over the {0}",

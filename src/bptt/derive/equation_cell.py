@@ -76,6 +76,9 @@ class EquationCell(Cell):
         self.more = equations.more
         own = equations.axes
         self._matrices = {q: f"U_{q}" for q in equations.operands if own[q] != own[self.states[0]]}
+        if not self._seen and any("unit" in a for a in own.values()):
+            says = "nothing that is learnt or given has units, so that none says how many there are"
+            raise EquationError(f"{self.name}: {says}: let the output, a gate or a parameter have some")
         self._init = init
         self._sized: dict[int, dict[str, Any]] = {}  # a step's functions, by H
         self._numbers: Mapping[str, Any] = NAMESPACE
@@ -144,10 +147,28 @@ class EquationCell(Cell):
         return self._matrices.get(operand, "U")
 
     def hidden(self, params: Mapping[str, Array]) -> int:
-        eq = self.equations
-        if eq.axes[eq.states[0]] == axes.UNIT:
-            return len(params["U"])
-        return eq.hidden([g for g in eq.gates if g[0] in "ax"], params["W"].shape[-1])
+        names, array, at = next((seen for seen in self._seen if seen[1] in params), ([], "", 0))
+        if not array:
+            return self.heads
+        total = int(params[array].shape[at])
+        if self.equations.is_elementwise:
+            return total // len(names)
+        return self.equations.hidden([self._named.get(n, n) for n in names], total)
+
+    @cached_property
+    def _seen(self) -> list[tuple[list[str], str, int]]:
+        """By which values, along which axis of which array it is seen how many units there are."""
+        output, mapped = self.states[0], {n.replace(".a_", ".") for n in self.maps}
+        found = [([output], "U", 0), *(([q], self.matrix(q), 0) for q, _ in self.operands)]
+        fed = [("W", self.from_x), ("U", self.from_h)]
+        fed += [(self.matrix(q), gates) for q, gates in self.operands]
+        for matrix in dict(fed):  # of the columns without a map
+            gates = [g for name, some in fed for g in some if name == matrix]
+            kind = matrix[0]
+            left = [] if matrix in mapped else [g for g in gates if f"{kind}.{g}" not in mapped]
+            found.append((left, matrix, 1))
+        found += [([n], n, -1) for n in self.units if n not in self.scalars]
+        return [seen for seen in found if self.equations.grows(self._named.get(n, n) for n in seen[0])]
 
     def _at(self, H: int) -> dict[str, Any]:
         """Return the functions of a step of a layer with H units."""
@@ -163,7 +184,7 @@ class EquationCell(Cell):
 
     @_silent
     def forward(self, a: Array, states: States) -> tuple[States, Cache]:
-        H, dtype = self._units(a), np.result_type(a, *states)
+        H, dtype = self._units(a, states), np.result_type(a, *states)
         new, kept = self._at(H)["forward"](**self._arguments(a, states, H))
         # a state that is a constant, or a gate as it is, is an array of its own
         made = (self._flat(n, s, H, a.shape[:-1]) for n, s in zip(self.states, new, strict=True))
@@ -180,7 +201,7 @@ class EquationCell(Cell):
 
     @_silent
     def operand(self, a: Array, states: States, k: int = 0) -> tuple[Array, Cache]:
-        H = self._units(a)
+        H = self._units(a, states)
         (q,), kept = self._at(H)[f"operand_{k}"](**self._arguments(a, states, H))
         return self._flat(self.operands[k][0], q, H, a.shape[:-1]), (kept, H)
 
@@ -236,11 +257,16 @@ class EquationCell(Cell):
             ) from None
         return _from_text, (self.plain.equations.text, self.name, self._init, dict(self.maps))
 
-    def _units(self, a: Array) -> int:
-        """Return H, of the pre-activations (·, G·H)."""
+    def _units(self, a: Array, states: States) -> int:
+        """Return H, of the pre-activations (·, G·H), or of states where no gate has units."""
         if self.equations.is_elementwise:
             return int(a.shape[-1]) // len(self.gates)
-        return self.equations.hidden(self._columns, a.shape[-1])
+        pairs = (
+            (self._columns, a),
+            *(([s], array) for s, array in zip(self.equations.before, states, strict=True)),
+        )
+        names, array = next((pair for pair in pairs if self.equations.grows(pair[0])), ([], a))
+        return self.equations.hidden(names, array.shape[-1]) if names else self.heads
 
     def _shaped(self, name: str, flat: Array, H: int) -> Array:
         """Return an array (·, width) with an axis for heads, units and keys, where values have such."""

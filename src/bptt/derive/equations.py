@@ -213,8 +213,14 @@ class Equations:
         """Return how many numbers a value has for each row, flat, where there are H units."""
         return H if self.is_elementwise else math.prod(self.shape(name, H))
 
+    def grows(self, names: Iterable[str]) -> bool:
+        """Return whether these have more numbers together where there are more units."""
+        names = [*names]
+        one, two = (sum(self.width(n, k * self.heads) for n in names) for k in (1, 2))
+        return two > one
+
     def hidden(self, names: Iterable[str], total: int) -> int:
-        """Return with how many units these have so many numbers together."""
+        """Return with how many units these, which grow with them, have so many numbers together."""
         names = [*names]
         each = 1
         while each < total and sum(self.width(n, each * self.heads) for n in names) < total:

@@ -210,6 +210,8 @@ class Expressions:
             raise self.source.error(
                 node, f"{ast.unparse(node)}: {says}; shapes= says which values have {axis}s"
             )
+        if word == "max" and not isinstance(given, ast.Name):  # the backward compares it with the largest
+            given = self._value(given, "of_max", [])
         call = ast.copy_location(ast.Call(ast.Name(f"{word}_{axis}", ast.Load()), [given], []), node)
         return call if root else self._value(call, word, [given])
 

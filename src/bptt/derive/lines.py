@@ -51,7 +51,7 @@ def _functions(namespace: Mapping[str, Any]) -> dict[str, Function]:
         {name: in_numpy(name, namespace) for name in FUNCTIONS}
         | axes.NAMESPACE
         | {
-            "where": lambda u, v, w: np.where(u > 0, v, w),
+            "where": lambda u, v, w: np.multiply(np.where(u > 0, v, w), 1.0),  # no quotient of whole numbers
             "affine": lambda x, W: x @ W,
             "product": lambda da, U: da @ np.swapaxes(U, -1, -2),
             "outer": lambda x, da: np.swapaxes(x, -1, -2) @ da,

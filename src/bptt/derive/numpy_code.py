@@ -15,7 +15,7 @@ from bptt.derive import axes
 from bptt.derive.algebra import Expr, sum_of
 from bptt.derive.axes import OVER
 from bptt.derive.backward import Derivation, Pass
-from bptt.derive.equations import EquationError, Statement
+from bptt.derive.equations import EquationError, Equations, Statement
 from bptt.derive.functions import FUNCTIONS, NAMESPACE
 
 _FORMS = {
@@ -23,7 +23,7 @@ _FORMS = {
     "product": "{} @ {}.T",
     "outer": "{}.T @ {}",
     "above": "({} > 0)",
-    "not_above": "({} <= 0)",
+    "not_above": "~({} > 0)",  # where u is nan, too: then where(u, v, w) is w
 }
 
 
@@ -101,7 +101,7 @@ def _with_steps(term: Expr) -> Expr:
     others: list[Expr] = []
     for factor in Mul.make_args(term):
         name = {(1, 0): "above", (0, 1): "not_above"}.get(factor.args[1:])
-        is_step = name is not None and type(factor).__name__ == "where"
+        is_step = name is not None and type(factor).__name__ == "where" and factor.args[0].free_symbols
         (steps if is_step else others).append(Function(name)(factor.args[0]) if is_step else factor)
     return Mul(*others, *steps, evaluate=False) if steps and Mul(*others).free_symbols else term
 
@@ -169,6 +169,33 @@ def step_functions(
     namespace = {**axes.NAMESPACE, **numbers, **eq.constants, **(sizes or {})}
     exec(compile(step_code(d), f"<derived from {eq.name}>", "exec"), namespace)
     return {name: namespace[name] for names in d.passes for name in names}
+
+
+def values_of(eq: Equations, arguments: Mapping[str, Any], H: int) -> dict[str, Any]:
+    """Return the value of every statement, by its name.
+
+    Parameters
+    ----------
+    eq : Equations
+    arguments : dict of arrays
+        Of its columns, complete with their products, and of the states before: (..., H), or with an axis
+        each for heads, units and keys where values have such.
+    H : int
+        How many units there are.
+
+    Examples
+    --------
+    >>> import numpy as np, bptt
+    >>> eq = bptt.zoo.equations_of(bptt.zoo.get("gru")).equations
+    >>> arguments = dict.fromkeys((*eq.columns, *eq.before), np.zeros(2))
+    >>> values_of(eq, arguments, 2)["z"]
+    array([0.5, 0.5])
+    """
+    sizes = {} if eq.is_elementwise else axes.numbers(*eq.sizes(H))
+    names = {**axes.NAMESPACE, **NAMESPACE, **eq.constants, **sizes, **arguments}
+    text = "\n".join(f"{s.name} = {as_written(s)}" for s in eq.statements)
+    exec(compile(text, f"<values of {eq.name}>", "exec"), names)
+    return {s.name: names[s.name] for s in eq.statements}
 
 
 def step_code(d: Derivation) -> str:

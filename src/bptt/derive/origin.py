@@ -13,6 +13,7 @@ from bptt.derive.equations import EquationError, Equations
 from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, in_numpy
 from bptt.derive.helpers import HelperText
 from bptt.derive.reader import read
+from bptt.session import called
 
 Function = Callable[..., Any]
 
@@ -44,7 +45,7 @@ def read_function(function: Function, options: Mapping[str, object]) -> Equation
     values = {**enclosed.globals, **enclosed.nonlocals}
     return read(
         "".join(lines),
-        file=function.__code__.co_filename,
+        file=called(function.__code__.co_filename),
         first_line=first,
         known={n: _float(v) for n, v in values.items() if _is_number(v)},
         defaults=_defaults(function),
@@ -78,7 +79,7 @@ def _helpers(
         except (OSError, TypeError):
             raise EquationError(f"{place(made)}: {name}: its text is not at hand") from None
         known = {n: _float(v) for n, v in inside.items() if _is_number(v)}
-        found[made] = HelperText("".join(lines), made.__code__.co_filename, first, known)
+        found[made] = HelperText("".join(lines), called(made.__code__.co_filename), first, known)
     return found
 
 
@@ -88,7 +89,7 @@ def place(function: Function) -> str:
     lines = linecache.getlines(code.co_filename)[code.co_firstlineno - 1 :]
     starts = (f"def {code.co_name}", f"async def {code.co_name}")
     after = next((k for k, line in enumerate(lines) if line.lstrip().startswith(starts)), 0)
-    return f"{code.co_filename}:{code.co_firstlineno + after}"
+    return f"{called(code.co_filename)}:{code.co_firstlineno + after}"
 
 
 def _caller() -> str:
@@ -96,7 +97,7 @@ def _caller() -> str:
     frame: FrameType | None = inspect.currentframe()
     while frame is not None and frame.f_globals.get("__name__", "").startswith("bptt.derive."):
         frame = frame.f_back
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else "<equations>"
+    return f"{called(frame.f_code.co_filename)}:{frame.f_lineno}" if frame is not None else "<equations>"
 
 
 def _defaults(function: Function) -> dict[str, object]:

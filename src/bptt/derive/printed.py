@@ -312,7 +312,10 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
             states = tuple(rng.normal(size=(16 * ROWS, eq.width(s, H))) for s in cell.states)
             at = {n: rng.normal(size=(T, 16 * ROWS, eq.width(n, H))) for n in given}
             outputs, final, _ = program.forward(params | at, x, states)
-            finite = [np.isfinite(a).all(axis=-1) for a in (*outputs, *final)]
+            lifted = {n: a.astype(complex) for n, a in (params | at).items()}
+            beside = program.forward(lifted, x.astype(complex), tuple(s.astype(complex) for s in states))
+            pairs = zip((*outputs, *final), (*beside[0], *beside[1]), strict=True)
+            finite = [(np.isfinite(a) & np.isclose(a, np.real(c))).all(axis=-1) for a, c in pairs]
             rows = np.flatnonzero(np.logical_and.reduce(finite))[:ROWS]
             if len(rows) > 1:
                 x, states = x[:, rows], tuple(s[rows] for s in states)

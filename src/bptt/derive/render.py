@@ -1,11 +1,15 @@
 """A cell's derivation in the forms in which it is printed."""
 
 from importlib import import_module
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bptt.cells import Cell
 from bptt.derive.equation_cell import EquationCell
 from bptt.errors import ConfigError
+from bptt.shown import Markup, Shown, code
+
+if TYPE_CHECKING:
+    from bptt.derive.blocks import Page
 
 
 class Format(NamedTuple):
@@ -28,7 +32,42 @@ FORMATS = {
 """The forms by name; a module is loaded when it is asked for: SymPy takes its time to be imported."""
 
 
-def page(cell: Cell, format: str = "text") -> str:
+PROGRAMS = ("numpy", "torch", "jax")
+
+
+class Printed(str, Shown, html="bptt.derive.render:_html", latex="bptt.derive.render:_latex"):
+    """A derivation as it is printed: a text, which a notebook shows as mathematics, or as code if it is one.
+
+    Attributes
+    ----------
+    page : Page
+        What is printed.
+    form : str
+    """
+
+    page: "Page"
+    form: str
+    __repr__ = str.__repr__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)  # a copy is the text alone
+
+
+def _html(printed: Printed) -> str:
+    from bptt.derive.as_html import body
+
+    return code(printed) if printed.form in PROGRAMS else Markup(body(printed.page, (4, 5)))
+
+
+def _latex(printed: Printed) -> str:
+    from bptt.derive.as_latex import body
+
+    if printed.form in PROGRAMS:
+        return f"\\begin{{verbatim}}\n{printed}\\end{{verbatim}}"
+    return body(printed.page)
+
+
+def page(cell: Cell, format: str = "text") -> Printed:
     """Return the derivation of a cell's backpropagation through time, proven before it is returned.
 
     Parameters
@@ -40,6 +79,11 @@ def page(cell: Cell, format: str = "text") -> str:
         needs no network; a module of plain NumPy, or one of PyTorch with the step as a
         torch.autograd.Function, or of JAX with it as a jax.custom_vjp, each of which checks itself when it
         is run.
+
+    Returns
+    -------
+    str
+        At the end of a notebook's cell it shows itself as mathematics, the programs as code.
 
     Raises
     ------
@@ -62,7 +106,8 @@ def page(cell: Cell, format: str = "text") -> str:
 
     made = describe(cell)
     where = FORMATS[format]
-    text: str = getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made)
+    text = Printed(getattr(import_module(f"bptt.derive.{where.module}"), where.function)(made))
+    text.page, text.form = made, format
     programs = {"numpy": prove_module, "torch": prove_function, "jax": prove_vjp}
     if format in programs:  # which are run as they are handed out
         programs[format](text, made, cell.plain)

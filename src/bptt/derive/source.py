@@ -10,6 +10,7 @@ from typing import Any
 from bptt.characters import MOST_MARKS, crowded
 from bptt.derive.equations import EquationError
 from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, LATER, NAMESPACE
+from bptt.derive.manual import hint
 
 ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join((*FUNCTIONS, *HELPERS))
 SETS = "an equation sets a name: c = f * c + i * g"
@@ -102,7 +103,7 @@ class FunctionText:
         """Return the error with its place."""
         line = where if isinstance(where, int) else getattr(where, "lineno", 1)
         name = f"{self.name}: " if self.name else ""
-        return EquationError(f"{self.file}:{line + self.offset}: {name}{says}")
+        return EquationError(f"{self.file}:{line + self.offset}: {name}{says}{hint(says)}")
 
     def wrong(self, says: str) -> EquationError:
         """Return the error of the function as a whole."""

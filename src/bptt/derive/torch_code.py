@@ -76,7 +76,9 @@ class TorchCode(ast.NodeTransformer):
         assert isinstance(node.func, ast.Name)  # as the reader leaves it
         name, numbers = node.func.id, [self._is_number(a) for a in node.args]
         if name in ("where", "above", "not_above"):
-            first = self._compare(node.args[0], ast.LtE() if name == "not_above" else ast.Gt())
+            first = self._compare(node.args[0])
+            if name == "not_above":  # where neither is above, one being nan, too
+                first = ast.UnaryOp(ast.Invert(), first)
         else:
             first = self.visit(node.args[0])
         rest = [self.visit(a) for a in node.args[1:]]
@@ -132,15 +134,16 @@ class TorchCode(ast.NodeTransformer):
         like = _called("full_like", ast.Name(self.like), v)
         return _called("where", condition, like if v_fixed and w_fixed else v, w)
 
-    def _compare(self, u: ast.expr, how: ast.cmpop) -> ast.expr:
-        """Return u > 0, or u <= 0, as people write it: a > b of a - b."""
+    def _compare(self, u: ast.expr) -> ast.expr:
+        """Return u > 0 as people write it: a > b of a - b."""
+        how: ast.cmpop = ast.Gt()
         match u:
             case ast.BinOp(left=left, op=ast.Sub(), right=right) if self._is_number(left):  # h < 1 of 1 - h
-                how, sides = _turned(how), (self.visit(right), self.visit(left))
+                how, sides = ast.Lt(), (self.visit(right), self.visit(left))
             case ast.BinOp(left=left, op=ast.Sub(), right=right):
                 sides = self.visit(left), self.visit(right)
             case ast.UnaryOp(op=ast.USub(), operand=inside):
-                how, sides = _turned(how), (self.visit(inside), ast.Constant(0))
+                how, sides = ast.Lt(), (self.visit(inside), ast.Constant(0))
             case _:
                 sides = self.visit(u), ast.Constant(0)
         return ast.Compare(sides[0], [how], [sides[1]])
@@ -149,10 +152,6 @@ class TorchCode(ast.NodeTransformer):
         called = {id(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)}
         names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in called}
         return names <= self.numbers
-
-
-def _turned(how: ast.cmpop) -> ast.cmpop:
-    return ast.Lt() if isinstance(how, ast.Gt) else ast.GtE()
 
 
 def _negatives(u: ast.expr) -> tuple[str, ...]:

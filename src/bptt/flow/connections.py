@@ -68,16 +68,24 @@ class Step:
         return Step(states, gates, some(self.q_states), some(self.q_gates))
 
 
+def refusal(cell: Cell) -> str | None:
+    """Return why a cell's connections cannot be told apart; None where they can."""
+    if cell.more in ("", "inputs at each step"):
+        return None
+    return f"{cell.name} has {cell.more}: flow follows cells of one number for each unit"
+
+
 class Observed(Cell):
     """A cell that keeps the derivatives of every step while it runs."""
 
     def __init__(self, cell: Cell) -> None:
-        if cell.more:
-            raise ConfigError(f"{cell.name} has {cell.more}: flow follows cells of one number for each unit")
+        if (reason := refusal(cell)) is not None:
+            raise ConfigError(reason)
         self.name, self.gates, self.states = cell.name, cell.gates, cell.states
         self.from_x, self.from_h, self.from_q = cell.from_x, cell.from_h, cell.from_q
         self.operands = cell.operands
         self.units, self.scalars, self.starts, self.bias = cell.units, cell.scalars, cell.starts, cell.bias
+        self.given, self.inputs = cell.given, cell.inputs
         self.steps: deque[Step] = deque()
         self.is_finite = True  # the states and their derivatives, so far
         self._cell = cell
@@ -216,8 +224,7 @@ def products(cell: Cell, steps: list[Step], U: Array, path: Path, start: Array) 
     """
     H, S = len(U), len(cell.states)
     N, M, _ = start.shape
-    fed = (*cell.from_h, *cell.from_q)
-    UT = {g: np.ascontiguousarray(U[:, k * H : (k + 1) * H].T) for k, g in enumerate(fed)}
+    UT = transposed(cell, U)
     # everything is everything, also a way that was zero where the cell was probed
     connections = all_connections(cell) if path.name == EVERYTHING else list(path.connections)
     J = {}
@@ -225,14 +232,37 @@ def products(cell: Cell, steps: list[Step], U: Array, path: Path, start: Array) 
         J[state] = np.zeros((N, S * M, H))
         J[state][:, s * M : (s + 1) * M] = start
     for step in reversed(steps):
-        J = _back(cell, step, UT, connections, J)
+        J = back(cell, step, UT, connections, J)
         yield J
 
 
-def _back(
+def transposed(cell: Cell, U: Array) -> dict[str, Array]:
+    """Return each gate's columns of U, transposed."""
+    H, fed = len(U), (*cell.from_h, *cell.from_q)
+    return {g: np.ascontiguousarray(U[:, k * H : (k + 1) * H].T) for k, g in enumerate(fed)}
+
+
+def back(
     cell: Cell, step: Step, UT: dict[str, Array], connections: list[Connection], J: dict[str, Array]
 ) -> dict[str, Array]:
-    """Return J times one step's Jacobian, of these connections alone."""
+    """Return J times one step's Jacobian, of these connections alone.
+
+    Parameters
+    ----------
+    cell : Cell
+    step : Step
+        Of N rows.
+    UT : dict of (H, H)
+        Of :func:`transposed`.
+    connections : list
+    J : dict of (N, M, H)
+        Gradients at the states after the step, M for each row.
+
+    Returns
+    -------
+    dict of (N, M, H)
+        At the states before it; one that is not there is zero.
+    """
     h = cell.states[0]
     new: dict[str, Array] = {}
 

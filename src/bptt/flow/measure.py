@@ -18,6 +18,7 @@ from bptt.flow.connections import (
 )
 from bptt.layer import threads
 from bptt.layer.mapped import made
+from bptt.shown import Shown
 from bptt.types import Array, Params
 from bptt.zoo import get
 
@@ -36,8 +37,8 @@ MOST_PRODUCTS, MOST_LINES, MOST_SQUARES = 1 << 35, 1 << 25, 1 << 26
 minutes; and numbers of its result, half a gigabyte."""
 
 
-@dataclass(frozen=True, eq=False)
-class Flow:
+@dataclass(frozen=True, eq=False, repr=False)
+class Flow(Shown, html="bptt.flow.page:body", text="bptt.flow.report:text"):
     """How much of a gradient at a state arrives at a state k steps before.
 
     Attributes

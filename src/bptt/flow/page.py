@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from html import escape
+from importlib.util import find_spec
 
 from bptt.flow.chart import draw
 from bptt.flow.measure import Flow
@@ -25,16 +26,6 @@ thead th { border-bottom: 1px solid var(--faint) }
 
 def page(flow: Flow) -> bytes:
     """Return the page as UTF-8 HTML."""
-    svg = draw(flow, "svg").decode()
-    svg = svg[svg.index("<svg") :]
-    said = meaning(flow)
-    cancels = cancellation(flow)
-    heads = "".join(f"<th>{escape(head)}</th>" for head in columns(flow))
-    body = "\n".join(
-        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(entry)}</td>' for entry in entries)}"
-        f"<td>{escape(said[name])}</td></tr>"
-        for name, entries in rows(flow)
-    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -46,20 +37,44 @@ def page(flow: Flow) -> bytes:
 </head>
 <body>
 <h1>Gradient flow</h1>
-{svg}
-<table>
+{_picture(flow)}
+{_table(flow)}
+</body>
+</html>
+""".encode()
+
+
+def body(flow: Flow) -> str:
+    """Return what a notebook shows: the finding, the picture where it can be drawn, and the table."""
+    drawn = _picture(flow) if find_spec("matplotlib") else ""
+    return f"<p><b>{escape(finding(flow))}</b></p>\n{drawn}\n{_table(flow)}"
+
+
+def _picture(flow: Flow) -> str:
+    svg = draw(flow, "svg").decode()
+    return svg[svg.index("<svg") :]
+
+
+def _table(flow: Flow) -> str:
+    """Return the table of lags, and below it what is measured."""
+    said = meaning(flow)
+    cancels = cancellation(flow)
+    heads = "".join(f"<th>{escape(head)}</th>" for head in columns(flow))
+    lines = "\n".join(
+        f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(entry)}</td>' for entry in entries)}"
+        f"<td>{escape(said[name])}</td></tr>"
+        for name, entries in rows(flow)
+    )
+    return f"""<table>
 <caption>{escape(HEADING)}</caption>
 <thead><tr><th>path</th>{heads}<td></td></tr></thead>
 <tbody>
-{body}
+{lines}
 </tbody>
 </table>
 {f"<p>{escape(cancels[:1].upper() + cancels[1:])}.</p>" if cancels else ""}
 <p>{escape(definition(flow))}</p>
-<p>{escape(flow.where[:1].upper() + flow.where[1:])}.</p>
-</body>
-</html>
-""".encode()
+<p>{escape(flow.where[:1].upper() + flow.where[1:])}.</p>"""
 
 
 FORMS: dict[str, Callable[[Flow], bytes]] = {

@@ -20,6 +20,7 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.layer.columns import Columns
 from bptt.layer.threads import one_blas_thread
 from bptt.maps import Equation, Map, prove
+from bptt.shown import Shown
 from bptt.types import Array, Generator, Gradients, Params, Shapes
 
 
@@ -128,7 +129,7 @@ def made(cell: Cell, params: Params) -> Params:
 
 def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
     """Return the gradients at a layer's parameters from those at what `made` returned (2)."""
-    D, H = len(params["W"]), _hidden(cell, params)
+    D, H = len(params["W"]), cell.hidden(params)
     whole, found = blocks(cell, D, H), dict(grads)
     for matrix in {block.matrix: "" for _, _, block in _mapped(cell, D, H)}:
         found[matrix] = grads[matrix].copy()
@@ -148,21 +149,6 @@ def pulled_back(cell: Cell, params: Params, grads: Params) -> Params:
     return {name: found[name] for name in params if name in found} | found
 
 
-def _hidden(cell: Cell, params: Params) -> int:
-    """Return H, where W may have the columns without a map alone."""
-    heads, output = cell.heads, cell.states[0]
-    if all(cell.width(output, H) == H for H in (heads, 2 * heads)):
-        return len(params["U"])
-    gates = [g for g in cell.from_x if not {f"W.{g}", "W"} & {gate_of(name) for name in cell.maps}]
-    if not gates:
-        raise ConfigError(f"{cell.name}: a gate's W must have no map: how many units there are is seen by it")
-    total, sizes = params["W"].shape[1], range(heads, MOST_UNITS, heads)
-    return next((H for H in sizes if sum(cell.width(g, H) for g in gates) == total), heads)
-
-
-MOST_UNITS = 1 << 16
-
-
 def _sizes(cell: Cell, params: Params) -> tuple[int, int]:
     """Return D and H of arrays that are all there."""
     for name in matrices(cell):
@@ -171,7 +157,7 @@ def _sizes(cell: Cell, params: Params) -> tuple[int, int]:
                 f"{cell.name}: params must hold {name}, the columns that have no map, (·, 0) where there are "
                 f"none; got {', '.join(params)}"
             )
-    D, H = len(params["W"]), _hidden(cell, params)
+    D, H = len(params["W"]), cell.hidden(params)
     plain = {name: block.sizes for name, block in blocks(cell, D, H).items() if "." not in name}
     for name, shape in raw_shapes(cell, D, H, dict(plain)).items():
         got = params[name].shape if name in params else "nothing"
@@ -210,7 +196,7 @@ def _prove(each: Map, rows: int, columns: int) -> None:
     prove(each, rows, columns)
 
 
-class MappedRun:
+class MappedRun(Shown, text="bptt.layer.shapes:run_text"):
     """A layer run through time on the matrices that its maps make.
 
     Attributes

@@ -44,6 +44,7 @@ from bptt.cells import Cache, Cell, States
 from bptt.layer.columns import Columns
 from bptt.layer.shapes import check, dtype_of, expect
 from bptt.layer.threads import one_blas_thread
+from bptt.shown import Shown
 from bptt.types import Array, Gradients, Params
 
 
@@ -57,6 +58,7 @@ def unroll(
     mask: Array | None = None,
     reset: Array | None = None,
     reverse: bool = False,
+    seen: list[tuple[Array, States]] | None = None,
 ) -> "Unrolled":
     """Run a cell through time and keep what its backward needs.
 
@@ -65,6 +67,8 @@ def unroll(
     cell : Cell
     params, x, states, mask, reset, reverse
         As :func:`bptt.unroll`, which takes a cell's name, too, has them.
+    seen : list, optional
+        To it each step's pre-activations (N, G·H) and states are added, in the order of the steps.
 
     Returns
     -------
@@ -121,6 +125,8 @@ def unroll(
             else:
                 states = _select(mask[t], new, states)
                 y[t] = _select(mask[t], new[:1])[0]
+            if seen is not None:
+                seen.append((a[t], states))
             if keep is not None and reverse:
                 states = _select(keep[t], states, first)
 
@@ -128,7 +134,7 @@ def unroll(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Unrolled:
+class Unrolled(Shown, text="bptt.layer.shapes:run_text"):
     """A cell run through time.
 
     Attributes
@@ -180,7 +186,7 @@ class Unrolled:
         ShapeError
             If a cotangent's shape is not that of its output.
         """
-        cell, columns, params = self._cell, self._columns, self._params
+        cell, params = self._cell, self._params
         mask, keep, reverse = self._mask, self._keep, self._reverse
         T, N = self.y.shape[:2]
         H = cell.hidden(params)
@@ -202,7 +208,6 @@ class Unrolled:
                 return _select(crosses, dstates)
 
             for t in range(T) if reverse else reversed(range(T)):
-                cache, q_caches = self._caches[t]
                 if keep is not None and reverse:
                     dstates = cut(dstates, keep[t])
                 held = None
@@ -212,11 +217,7 @@ class Unrolled:
                 if dy is not None:
                     dy_t = dy[t] if mask is None else _select(mask[t], (dy[t],))[0]
                     dstates = (dstates[0] + dy_t, *dstates[1:])  # (3)
-                da[t], dprev = cell.backward(dstates, cache)  # (2)
-                for k, p in reversed(tuple(enumerate(columns.products))):
-                    dq = p.part.take(da[t]) @ params[p.matrix][:, p.own].T  # (1)
-                    through = cell.operand_backward(dq, q_caches[k - 1], da[t], k - 1) if k else (dq,)
-                    dprev = _add(dprev, through)
+                da[t], dprev = self.step_backward(t, dstates)
                 dstates = dprev if held is None else _add(dprev, held)
                 if keep is not None and not reverse:
                     dstates = cut(dstates, keep[t])
@@ -226,6 +227,32 @@ class Unrolled:
             grads, dx = self._sums(da)
             return Gradients(grads | dstart, dx, dstates)
 
+    def step_backward(self, t: int, dstates: States) -> tuple[Array, States]:
+        """Return the gradients at step t's pre-activations and at the states before it, from those after.
+
+        Those after it are whole: the loss's own at h_t is among them. Where the run has one row there may
+        be any number of rows of gradients, each by itself.
+        """
+        cell, columns, (cache, q_caches) = self._cell, self._columns, self._caches[t]
+        da, dprev = cell.backward(dstates, cache)  # (2)
+        for k, p in reversed(tuple(enumerate(columns.products))):
+            dq = p.part.take(da) @ self._params[p.matrix][:, p.own].T  # (1)
+            through = cell.operand_backward(dq, q_caches[k - 1], da, k - 1) if k else (dq,)
+            dprev = _add(dprev, through)
+        return da, dprev
+
+    def direct_backward(self, t: int, dstates: States) -> States:
+        """Return what of `step_backward` comes to the states before step t through no matrix."""
+        return self._cell.backward(dstates, self._caches[t][0])[1]
+
+    def input_backward(self, da: Array) -> Array:
+        """Return the gradient at a step's input (N, D) from that at its pre-activations."""
+        cell = self._cell
+        dx: Array = self._columns.W.take(da) @ self._params["W"].T
+        if "x" in cell.inputs:  # the equations read it, too
+            dx += da[..., cell.unit_columns(cell.hidden(self._params))["x"]]
+        return dx
+
     def _sums(self, da: Array) -> tuple[Params, Array | None]:
         """Return dW, dU, db (and db_h), the sums over time, and dx."""
         columns, x, W = self._columns, self._x, self._params["W"]
@@ -234,7 +261,7 @@ class Unrolled:
         if x.ndim == 2:
             dW, dx = scatter_add(x, da_x, len(W)), None
         else:
-            dW, dx = rows(x).T @ da_x, (da_x @ W.T).reshape(x.shape)
+            dW, dx = rows(x).T @ da_x, self.input_backward(rows(da)).reshape(x.shape)
         grads = {"W": dW}
         for p, taken in zip(columns.products, self._taken, strict=True):
             parts = [grads[p.matrix]] if p.matrix in grads else []
@@ -248,8 +275,6 @@ class Unrolled:
                 grads[name] = cell.unit_sum(name, rows(da[..., at]))
             elif name != "x" and name in cell.inputs:
                 grads[name] = da[..., at].reshape(self._params[name].shape)
-            elif name in cell.inputs and dx is not None:
-                dx += da[..., at]
         return grads, dx
 
 

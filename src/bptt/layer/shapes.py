@@ -160,3 +160,9 @@ def check(
         for name, s in zip(cell.states, states, strict=True):
             _expect(cell, f"the initial {name}", s, (N, cell.width(name, H)), "(N, H)")
     return T, N, H, x
+
+
+def run_text(run: Any) -> str:
+    """Return in a line how long a layer ran, and what there is of it."""
+    y, ends = run.y, ", ".join(str(array.shape) for array in run.states)
+    return f"<a layer run through {len(y):,} steps: y {y.shape} {y.dtype}, states at the end {ends}>"

@@ -8,7 +8,8 @@ wherever work is cut.
 Where NumPy's products are Apple's Accelerate, which takes no limit, the number of its threads is left as
 it is: results are the same from run to run on one machine.
 
-``BPTT_THREADS`` in the environment sets the number of threads; otherwise it is that of the cores.
+``BPTT_THREADS`` in the environment sets the number of threads; otherwise it is that of the cores, or a
+worker's part of them where torchrun or mpirun starts several.
 """
 
 import os
@@ -32,9 +33,14 @@ def count() -> int:
         if not given.isdecimal() or len(given) > 4 or not 1 <= int(given) <= MOST_THREADS:
             raise ConfigError(f"BPTT_THREADS must be a whole number from 1 to {MOST_THREADS}, got {given!r}")
         return int(given)
+    own = cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):  # the cores this process may use, where the system tells
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        own = len(os.sched_getaffinity(0))
+    if own < cores:
+        return own
+    here = [os.environ.get(name, "") for name in ("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE")]
+    beside = next((int(text) for text in here if text.isdecimal()), 1)  # workers that share them
+    return max(1, cores // max(1, beside))
 
 
 @cache
@@ -42,6 +48,11 @@ def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def products() -> str:
+    """Return for which processors NumPy's products are made."""
+    return ", ".join(str(library.info().get("architecture")) for library in _blas()) or "products of its own"
 
 
 class _OneBlasThread:

@@ -12,7 +12,7 @@
 ``masked("lower(n)")``     M where a mask is 1                    Clockwork RNN (Koutník et al. 2014)
 ``diagonal``               diag(v)                                IndRNN (Li et al. 2018)
 ``circulant, toeplitz``    of a vector
-``dale(part)``             diag(±1) |M|                           Song et al. 2016
+``dale(part)``             diag(±1) abs(M)                        Song et al. 2016
 ``reservoir(r, d, seed)``  drawn once, not learnt                 echo state networks (Jaeger 2001)
 ``legendre(θ)``            not learnt                             Legendre memory (Voelker et al. 2019)
 ``constant(values)``       as given, not learnt

@@ -94,7 +94,7 @@ def toeplitz() -> Equation:
 
 
 def dale(plus: float = 0.8) -> Equation:
-    """Return diag(s) |M|: units that excite, then units that inhibit (Song et al. 2016)."""
+    """Return diag(s) abs(M): units that excite, then units that inhibit (Song et al. 2016)."""
     return Equation(f"diag(signs({_number(plus)})) @ abs(M)", known=_called("dale", plus))
 
 

@@ -93,7 +93,7 @@ class _Lines:
             raise self.wrong(f"{min(taken)} is what a gradient or the matrix is called: choose another name")
 
     def wrong(self, says: str) -> ConfigError:
-        return ConfigError(f"the map {self.text[:60]!r}: {says}")
+        return ConfigError(f"the map {self.text[:60]!r}: {says} (bptt derive --notation maps)")
 
     def fresh(self, name: str) -> str:
         taken = {line.name for line in self.lines}

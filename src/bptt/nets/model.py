@@ -38,6 +38,7 @@ from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
 from bptt.nets.weightdrop import WeightDrop
+from bptt.shown import Shown
 from bptt.types import (
     Array,
     Batch,
@@ -92,8 +93,8 @@ class Backprop(NamedTuple):
     state: Params
 
 
-@dataclass(frozen=True, kw_only=True)
-class Model:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     """A recurrent model's description.
 
     Parameters

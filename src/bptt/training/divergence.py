@@ -72,13 +72,17 @@ def of_nothing(model: Model, batch: Batch) -> float:
     return float(each.sum(dtype=np.float64)) / count
 
 
+def kept(run: Run, saved: int) -> str:
+    """Say at which step the last checkpoint was written; -1: none was."""
+    if saved < 0:
+        return "no checkpoint was written yet"
+    return f"{run.path('last.safetensors')} keeps step {saved}"
+
+
 def error(what: str, run: Run, experiment: Experiment, step: int, saved: int) -> DivergedError:
-    """Return the error that says what has come apart at a step, what is kept, and what to do; -1: none is."""
-    kept = "no checkpoint was written yet"
-    if saved >= 0:
-        kept = f"{run.path('last.safetensors')} keeps step {saved}"
+    """Return the error that says what has come apart at a step, what is kept, and what to do."""
     again = advice(experiment.settings, run.folder, experiment.steps - saved)
-    return DivergedError(f"{what} at step {step}; {kept}; try a smaller --lr from there: {again}")
+    return DivergedError(f"{what} at step {step}; {kept(run, saved)}; try a smaller --lr from there: {again}")
 
 
 def advice(settings: Settings, folder: Path, steps: int) -> str:

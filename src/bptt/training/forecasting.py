@@ -194,6 +194,11 @@ class Forecaster:
         DataError
             If the table cannot be used, is no longer what the run was trained on, or has nothing to measure.
         """
+        t, (windows, origins) = self.trained, self.held_out(path, since)
+        return backtest(t.model, t.params, windows, origins, t.settings.horizon)
+
+    def held_out(self, path: str | None = None, since: str | None = None) -> tuple[Windows, Origins]:
+        """Return the windows of a table, and where in it forecasts begin that `backtest` measures."""
         t, windows = self.trained, self._windows(path)
         is_own = windows.panel.sha256 == t.sha256
         if path is None and not is_own:
@@ -201,9 +206,8 @@ class Forecaster:
                 f"{t.settings.data} is no longer what the run was trained on, so what it has to measure may "
                 "have been trained on: give the PATH of a table, which is measured from the run's own end on"
             )
-        H = t.settings.horizon
-        origins = held_out(windows, H, since, None if is_own else t.facts.get("until"))
-        return backtest(t.model, t.params, windows, origins, H)
+        after = None if is_own else t.facts.get("until")
+        return windows, held_out(windows, t.settings.horizon, since, after)
 
     def _windows(self, path: str | None) -> Windows:
         s, facts = self.trained.settings, self.trained.facts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bptt.data.lists import Parts, Texts, sequences
+from bptt.data.sequences import Sequences
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import TooLongError
 from bptt.errors import BpttWarning, ConfigError, DataError
@@ -60,7 +61,7 @@ def scores(trained: "Trained", path: str | None) -> list[Score]:
     for name, texts in named.items():
         if not len(texts):
             raise DataError(f"{name}: holds no {unit} that is not empty")
-        whole = sequences(texts.texts, vocabulary, _features(trained, texts))
+        whole = read(trained, texts)
         start = f"{len(texts):,} {unit}s, each by itself"
         nats = evaluate.mean(trained.model, trained.params, whole)
         unk, kind = vocabulary.unknown, vocabulary.kind
@@ -68,6 +69,11 @@ def scores(trained: "Trained", path: str | None) -> list[Score]:
         characters = sum(map(len, texts.texts)) + len(texts) if kind == "bpe" else None
         found.append(Score(name, len(whole.targets), start, nats, characters, unknown))
     return found
+
+
+def read(trained: "Trained", texts: Texts) -> Sequences:
+    """Return texts as the sequences that a model reads and predicts."""
+    return sequences(texts.texts, _vocabulary(trained), _features(trained, texts))
 
 
 def score(trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool) -> Iterator[LineScore]:

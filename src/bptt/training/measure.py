@@ -36,13 +36,13 @@ def measured(experiment: Experiment, params: Params, pause: Pause) -> tuple[Vali
     return valid, verdict
 
 
-def on_all(experiment: Experiment, run: Run, params: Params | None, pause: Pause) -> float | None:
-    """Return the loss on all validation data, of `params` or else of the run's best ones.
+def on_all(experiment: Experiment, run: Run, params: Params, is_best: bool, pause: Pause) -> float | None:
+    """Return the loss on all validation data, of the run's best parameters, which may be `params`.
 
     None where that is what is measured anyway.
     """
     if experiment.sampled is None:
         return None
-    if params is None:
+    if not is_best and run.has("best.safetensors"):
         params = run.load("best", experiment.model.shapes).weights
     return experiment.validate(params, pause, whole=True).loss

@@ -3,6 +3,7 @@
 Nothing here trains; :class:`bptt.training.trainer.Trainer` does, with what is returned.
 """
 
+import hashlib
 import os
 from dataclasses import fields, replace
 from pathlib import Path
@@ -22,36 +23,54 @@ from bptt.training.again import begun_with
 from bptt.training.experiment import Experiment
 from bptt.training.jobs import experiment as experiment_of
 from bptt.training.runs.folder import RUNS, Checkpoint, Run
-from bptt.training.runs.format import FORMAT, PYTHON, Progress, begun, due, note
+from bptt.training.runs.format import FORMAT, PYTHON, Progress, begun, canonical, due, note
 from bptt.training.settings import Settings
 from bptt.training.trained import Trained
+from bptt.training.workers import Workers
 from bptt.types import Params
 from bptt.zoo import get, record
 
 
 def begin(
-    settings: Settings, folder: str | Path | None, weights: Trained | None
+    settings: Settings, folder: str | Path | None, weights: Trained | None, workers: Workers
 ) -> tuple[Experiment, Run, Params]:
-    """Make a run's folder, which is held; the first parameters are drawn, or those of trained weights."""
+    """Make a run's folder, which the first worker holds; parameters are drawn, or those of other weights."""
+    workers.expect_to_share(settings.shards)
+    experiment, config, params = workers.each(lambda: _described(settings, folder, weights))
+    meet(workers, experiment, params, {})
+    vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
+    is_input = settings.data == INPUT
+    stem = "stdin" if is_input else Path(paths(settings.data)[0]).stem or "text"
+    name = f"{stem}-{experiment.model.stack.cell.name}"
+    made: list[Run] = []
+
+    def make() -> str:
+        made.append(Run.create(folder, config, vocabulary, name=name))
+        return str(made[0].folder)
+
+    where = workers.once(make, str)
+    run = made[0] if made else Run(where)
+    if is_input:
+        run.keep_input(standard_input())
+        standard_input.cache_clear()
+    return experiment, run, params
+
+
+def _described(
+    settings: Settings, folder: str | Path | None, weights: Trained | None
+) -> tuple[Experiment, dict[str, Any], Params]:
+    """Return what a run is to be; what takes too much memory leaves no folder behind."""
     _expect_apart(settings, RUNS if folder is None else Path(folder))
     threads.count()  # a BPTT_THREADS that means nothing is said now
     experiment = experiment_of(settings, known=weights.vocabulary if weights else None)
     config = config_of(experiment.model, settings, experiment.facts)
-    params = experiment.drawn()  # what takes too much memory leaves no folder behind
+    params = experiment.drawn()
     if odd := [name for name, array in params.items() if not np.isfinite(array).all()]:
         raise ConfigError(f"{', '.join(odd)}: initial values are not finite; a smaller --init-scale?")
     if weights is not None:
         params = begun_with(weights, experiment, params)
         config["from"] = begun(weights.source, weights.step, weights.params)
-    vocabulary = None if experiment.vocabulary is None else experiment.vocabulary.to_json()
-    is_input = settings.data == INPUT
-    stem = "stdin" if is_input else Path(paths(settings.data)[0]).stem or "text"
-    name = f"{stem}-{experiment.model.stack.cell.name}"
-    run = Run.create(folder, config, vocabulary, name=name)
-    if is_input:
-        run.keep_input(standard_input())
-        standard_input.cache_clear()
-    return experiment, run, params
+    return experiment, config, params
 
 
 def find(run: Run, changed: dict[str, Any]) -> tuple[Experiment, Checkpoint | None]:
@@ -120,6 +139,37 @@ def go_on(run: Run, experiment: Experiment, progress: Progress, *, is_changed: b
     if is_changed or before["format"] < FORMAT:
         run.write_config(now)
     return seconds
+
+
+def meet(workers: Workers, experiment: Experiment, params: Params, slots: Params) -> None:
+    """See that workers have the same run before them, before anything is written.
+
+    What a cell draws for itself may be another in each: the parameters become those of the first.
+    """
+    if workers.size == 1:
+        return
+    model, same = experiment.model, "all workers must read the same data with the same settings"
+    runs = running(model.backend, model.stack.cell, model.precision)
+    way = "BPTT_TARGET=avx2, or baseline, in the environment of all gives them the same bits"
+    if not runs.startswith("compiled"):
+        runs += f" with {threads.products()}"
+        way = "OPENBLAS_CORETYPE in the environment of all gives them the same bits, if NumPy's loops do, too"
+    workers.expect_alike(
+        {
+            "bptt": (__version__, "install the same version for all"),
+            "NumPy": (np.__version__, "install the same version for all"),
+            "code": (runs, way),
+            "settings": (_digest(experiment.settings.to_json() | {"data": "", "valid": ""}), same),
+            "data": (_digest(experiment.facts | {"source": ""}), same),
+            "step": (str(slots.get("t", 0)), "all workers must see the same folder"),
+        }
+    )
+    workers.share(params)
+    workers.expect_same(int(slots.get("t", 0)), params, slots)
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(values)).hexdigest()[:16]
 
 
 def _expect_apart(settings: Settings, folder: Path) -> None:

@@ -25,6 +25,8 @@ class Report:
     train_loss : float
         Mean per target since the report before; nats for cross-entropies.
     lr : float
+    grad_norm : float or None
+        Of the last step's gradient before it was clipped; None if that was not finite.
     valid_loss : float or None
         Where one was taken.
     best : bool
@@ -47,6 +49,7 @@ class Report:
     rate: float
     train_loss: float
     lr: float
+    grad_norm: float | None = None
     valid_loss: float | None = None
     best: bool = False
     verdict: Verdict | None = None
@@ -64,6 +67,8 @@ class Report:
             "lr": self.lr,
             "tokens_per_second": round(self.rate),
         }
+        if self.grad_norm is not None:
+            line["grad_norm"] = self.grad_norm
         if self.valid_loss is not None:
             line["valid_loss"] = self.valid_loss
             line |= self.figures

@@ -20,6 +20,7 @@ from typing import Any, ClassVar
 
 from bptt.data.batches import is_count
 from bptt.errors import ConfigError
+from bptt.shown import Shown
 
 
 @dataclass
@@ -81,7 +82,7 @@ class _Checked:
 
 
 @dataclass(kw_only=True)
-class Schedule(_Checked):
+class Schedule(_Checked, Shown, html="bptt.training.shown:schedule_html"):
     """What every schedule does: warm up, give a rate, hear of validation losses, save its state.
 
     Parameters

@@ -18,6 +18,7 @@ from bptt.nets.dropout import Per
 from bptt.nets.init import InitName
 from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
+from bptt.shown import Shown
 from bptt.training.averaging import Averaging
 from bptt.training.data_settings import MOST, READ, DataSettings
 from bptt.training.optim import OPTIMIZERS
@@ -39,8 +40,8 @@ WORDS: dict[Job, str] = {
 """The jobs, as an error names them."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings(DataSettings):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", text="bptt.nets.shown:text"):
     """All that decides a run: the same settings on the same machine give the same bits."""
 
     cell: str | Cell = setting(
@@ -85,6 +86,9 @@ class Settings(DataSettings):
     forget_bias: float = setting(1.0, "Where a forget gate's bias starts", "model")
 
     batch: int = setting(32, "Rows in a training step", "loop", "N", least=1, most=MOST)
+    shards: int = setting(
+        1, "Parts of these, a power of two, that workers share; the bits depend on it", "loop", "S", least=1
+    )
     chunk: int = setting(
         64, "Time steps in a training step", "loop", "T", least=1, most=MOST, jobs=("stream", "lines")
     )
@@ -141,6 +145,10 @@ class Settings(DataSettings):
             if declared.unlimited and getattr(self, name) == math.inf:
                 object.__setattr__(self, name, None)  # JSON has no infinity
             declared.check(getattr(self, name))
+        if self.shards & (self.shards - 1) or self.batch % self.shards:
+            raise ConfigError(
+                f"--shards must be 1, 2, 4, 8, ... equal parts of --batch {self.batch}, got {self.shards}"
+            )
         if self.steps is None and self.epochs is None:
             raise ConfigError("say how long to train: steps or epochs")
 

@@ -52,6 +52,8 @@ class Step:
         Every position's own loss at the last step.
     grads : dict of arrays
         As the last step used them. The next writes over these arrays.
+    norm : float
+        Of the last step's gradient, before it was clipped; nan before the first.
     state : dict of (N, H)
         Where the last step's sequences ended. The next writes over these arrays, and may begin with them.
 
@@ -82,8 +84,14 @@ class Step:
         self.slots = slots or ({} if optimizer is None else optimizer.init(params))
         self.clip_value, self.clip_norm = clip_value, clip_norm
         self.each, self.grads, self.state = np.empty((0, 0)), Params(), Params()
+        self.norm = math.nan
         self._forms: dict[Hashable, _Form] = {}
         self._held: tuple[Array, ...] = ()
+
+    @property
+    def total(self) -> float:
+        """The sum of all positions' losses at the last step."""
+        return float(self.each.sum(dtype=np.float64))
 
     def __call__(
         self, batch: Batch, lr: float = 0.0, state: Params | None = None, *, rng: Generator | None = None
@@ -117,14 +125,12 @@ class Step:
                 loss += self.model.label_smoothing * float(form.w @ form.spread)
             if math.isfinite(loss):
                 form.factor[0] = 1.0
-                if self.clip_norm is None:  # (2)
-                    pass  # values are clipped in (3)
-                elif self.clip_value is not None or form.squares is None:
-                    self._clip()
-                else:
-                    norm = math.sqrt(math.fsum(form.squares.tolist()))
-                    if self.clip_norm < norm < math.inf:
-                        form.factor[0] = self.clip_norm / norm
+                if form.squares is None or (self.clip_norm is not None and self.clip_value is not None):
+                    self._clip()  # (2)
+                else:  # values are clipped in (3)
+                    self.norm = math.sqrt(math.fsum(form.squares.tolist()))
+                    if self.clip_norm is not None and self.clip_norm < self.norm < math.inf:
+                        form.factor[0] = self.clip_norm / self.norm
                 if self.optimizer is not None:
                     self.slots["t"] += 1
                     form.numbers[...] = self.optimizer.numbers(float(self.slots["t"]), float(lr))
@@ -139,6 +145,7 @@ class Step:
         return loss
 
     def _clip(self) -> None:
+        self.norm = optim.global_norm(self.grads, backend=self.model.backend)
         if self.clip_value is not None:
             optim.clip_values(self.grads, self.clip_value)
         if self.clip_norm is not None:

@@ -18,6 +18,7 @@ from bptt.kernels.backends import has_bfloat16
 from bptt.nets import evaluate
 from bptt.nets.model import Model
 from bptt.nets.writing import Written
+from bptt.shown import Shown
 from bptt.training import listed
 from bptt.training.jobs import experiment
 from bptt.training.jobs.labels import held_out_score, labeller_of
@@ -32,8 +33,8 @@ from bptt.training.settings import WORDS, Settings
 from bptt.types import Array, Params
 
 
-@dataclass(frozen=True)
-class Trained:
+@dataclass(frozen=True, repr=False)
+class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.training.shown:trained_text"):
     """A model with its parameters and vocabulary.
 
     Attributes

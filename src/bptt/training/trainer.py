@@ -24,31 +24,31 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from msgspec.structs import asdict
 
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
 from bptt.nets.evaluate import Pause
+from bptt.shown import Shown
 from bptt.training import divergence, measure
-from bptt.training.experiment import Experiment, Validation
-from bptt.training.opening import begin, expect_own, find, go_on
+from bptt.training.experiment import Validation
+from bptt.training.kept import Kept
+from bptt.training.opening import begin, find, go_on, meet
 from bptt.training.report import Report
-from bptt.training.runs.folder import Checkpoint, Run
-from bptt.training.runs.format import Progress, convert
-from bptt.training.schedules import EarlyStopping
+from bptt.training.runs.folder import Run
 from bptt.training.settings import Settings
+from bptt.training.shards import Sharded
 from bptt.training.step import Step
 from bptt.training.trained import Trained
+from bptt.training.workers import LostError, Workers
 from bptt.types import Params
 
 SAVE_SECONDS = 30.0
 """A checkpoint is written at least this often."""
 
-DONE = "all steps are done"
-STOPPED = "stopped"
+DONE, STOPPED = "all steps are done", "stopped"
 
 
-class Trainer:
+class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.training.shown:trainer_text"):
     """A training run in progress.
 
     Parameters
@@ -72,22 +72,13 @@ class Trainer:
     ([1, 2], 'all steps are done')
     """
 
-    def __init__(self, experiment: Experiment, run: Run, params: Params) -> None:
-        self.experiment, self.run, self.settings = experiment, run, experiment.settings
-        self.model, self.optimizer = experiment.model, experiment.optimizer()
-        self.schedule = experiment.schedule()
-        self.stopping = EarlyStopping(p) if (p := self.settings.patience) else None
-        self.average = experiment.average()
-        self.params, self.slots = params, self.optimizer.init(params)
-        self._take: Step | None = None
-        self.carried: Params | None = None
-        self.progress = Progress.none()
-        self._seconds, self._saved_at = 0.0, -1
-        self.end: str | None = None
-
     @classmethod
     def start(
-        cls, settings: Settings, folder: str | Path | None = None, weights: Trained | None = None
+        cls,
+        settings: Settings,
+        folder: str | Path | None = None,
+        weights: Trained | None = None,
+        workers: Workers | None = None,
     ) -> "Trainer":
         """Begin a run in a new folder, and hold it: no other process writes there until training ends.
 
@@ -99,18 +90,20 @@ class Trainer:
         weights : Trained, optional
             What it begins with (see :func:`bptt.settings_from`): its tokens keep their ids,
             and what is new to it is drawn. By default all parameters are drawn.
+        workers : Workers, optional
+            The processes that share the run's shards, of which this is one (see :func:`bptt.workers.joined`).
 
         Raises
         ------
         BpttError
             If the settings, the data or the folder cannot be used.
         """
-        trainer = cls(*begin(settings, folder, weights))
+        trainer = cls(*begin(settings, folder, weights, w := workers or Workers()), w)
         trainer._save("last")  # where a cell's parameters start may be code, which a run does not keep
         return trainer
 
     @classmethod
-    def resume(cls, folder: str | Path, **changed: Any) -> "Trainer":
+    def resume(cls, folder: str | Path, workers: Workers | None = None, **changed: Any) -> "Trainer":
         """Take up a run where its last checkpoint is, and hold its folder until training ends.
 
         Where it is refused, every file is as it was.
@@ -118,6 +111,8 @@ class Trainer:
         Parameters
         ----------
         folder : path
+        workers : Workers, optional
+            As many as divide the run's shards: not those that began it, if need be.
         **changed
             What may change (see :meth:`bptt.Settings.changed`). ``steps`` or ``epochs``: a new, later end
             (the schedule then stretches to it, and a cosine's rate rises again); ``data``, ``valid``: where
@@ -129,14 +124,19 @@ class Trainer:
             If the run or its checkpoint cannot be read, its data are not what they were, or another process
             holds it.
         """
-        run = Run.open(folder)
-        run.hold()
+        w = workers or Workers()
+        run = w.each(lambda: Run.open(folder))
         try:
-            experiment, kept = find(run, changed)
-            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn())
+            w.once(run.hold)
+            experiment, kept = w.each(lambda: find(run, changed))
+            w.expect_to_share(experiment.settings.shards)
+            trainer = cls(experiment, run, kept.arrays["params"] if kept else experiment.drawn(), w)
             if kept is not None:
                 trainer._restore(kept)
-            trainer._seconds = go_on(run, experiment, trainer.progress, is_changed=bool(changed))
+            meet(w, experiment, trainer.params, trainer.slots)
+            is_changed = bool(changed)
+            told = run, experiment, trainer.progress
+            trainer._seconds = w.once(lambda: go_on(*told, is_changed=is_changed), float)
         except BaseException:
             run.release()
             raise
@@ -192,7 +192,8 @@ class Trainer:
         RunError
             If a file cannot be written.
         """
-        if self.run.lock is None:  # somebody has asked for reports before, and not for all of them
+        # somebody has asked for reports before, and not for all of them
+        if self.run.lock is None and self.workers.is_first:
             self.run.hold()
             if self.run.load("last").values["step"] != self._saved_at:
                 self.close()
@@ -200,6 +201,9 @@ class Trainer:
                 raise RunError(f"{where} has been trained by another meanwhile: Trainer.resume takes it up")
         try:
             yield from self._reports(should_stop)
+        except LostError as error:
+            kept = divergence.kept(self.run, self._saved_at)
+            raise RunError(f"{error}; {kept}, and bptt train --resume goes on from there") from None
         finally:
             self.close()
 
@@ -208,8 +212,10 @@ class Trainer:
         begun = time.perf_counter() - self._seconds
         last_tokens, last_seconds = p.tokens, self._seconds
         saved = time.perf_counter()
+        self.workers.asks = lambda: (should_stop(), time.perf_counter() - saved > SAVE_SECONDS)
         while True:
-            self.end = self._why_end(should_stop())
+            stop, late = self.workers.heard
+            self.end = self._why_end(stop)
             report = None
             due = p.step % s.report_every == 0 or p.step % s.eval_every == 0
             # a stop leaves the sums as they are: the report that it comes before is made after resuming
@@ -221,11 +227,9 @@ class Trainer:
                 except measure.StoppedError:  # all is as it was before
                     self.end = STOPPED
             if report is not None:
-                self.run.expect_held()
-                self.run.log.add(report.line())
+                self.workers.once(partial(self.run.add, report.line()))
                 last_tokens, last_seconds = p.tokens, report.seconds
                 self.end = self._why_end(self.end == STOPPED)
-            late = time.perf_counter() - saved > SAVE_SECONDS
             due = late or (report is not None and report.valid_loss is not None)
             # while the loss is far above its start, what was before is kept
             if (report or self._saved_at != p.step) and (self.end is not None or (due and not p.far)):
@@ -252,7 +256,12 @@ class Trainer:
         s, model = self.settings, self.model
         if self._take is None or self._take.params is not self.params or self._take.slots is not self.slots:
             clips = {"clip_value": s.clip_value, "clip_norm": s.clip_norm}
-            self._take = Step(model, self.params, self.optimizer, self.slots, **clips)
+            if s.shards == 1:
+                self._take = Step(model, self.params, self.optimizer, self.slots, **clips)
+            else:
+                self._take = Sharded(
+                    model, self.params, self.optimizer, self.slots, s.shards, self.workers, **clips
+                )
         take, batch = self._take, self.experiment.source.next()  # (1)
         rng = np.random.default_rng([s.seed, 1, self.step]) if model.draws else None
         state = self.carried if batch.carry else None
@@ -262,10 +271,10 @@ class Trainer:
         if not math.isfinite(loss):
             raise self._diverged(f"the loss is {loss}")
         self.average.update(self.params, backend=model.backend)  # (5)
-        each, self.carried = take.each, take.state
-        targets = each.size if batch.counted is None else int(batch.counted.sum())
-        total = float(each.sum(dtype=np.float64))
-        self.progress.add(total, targets)
+        self.carried, total = take.state, take.total
+        shape = batch.targets.shape[:2]
+        targets = math.prod(shape) if batch.counted is None else int(batch.counted.sum())
+        self.progress.add(total, targets, take.norm)
         of_nothing = partial(divergence.of_nothing, model, batch)
         if why := divergence.seen(self.progress, total / targets, of_nothing):
             raise self._diverged(why)
@@ -273,8 +282,8 @@ class Trainer:
     def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
         p = self.progress
         valid, best, verdict = None, False, None
-        before = max(0, p.step - 1)  # the last update's
-        lr = self.schedule.lr(before, before / self.experiment.source.batches_per_epoch)
+        last = max(0, p.step - 1)  # update's
+        lr = self.schedule.lr(last, last / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
             valid, verdict = self._evaluate(pause)
             best = valid.loss < self.best
@@ -291,6 +300,7 @@ class Trainer:
             rate=rate,
             train_loss=train_loss,
             lr=lr,
+            grad_norm=p.norm,
             valid_loss=valid and valid.loss,
             figures=valid.figures | self.average.figures if valid else {},
             best=best,
@@ -302,49 +312,21 @@ class Trainer:
     def _evaluate(self, pause: Pause) -> tuple[Validation, Verdict | None]:
         """Measure the model; what `pause` raises leaves all as it was."""
         try:
-            valid, verdict = measure.measured(self.experiment, self.weights, pause)
+            valid, verdict = self.workers.once(
+                lambda: measure.measured(self.experiment, self.weights, pause),
+                tuple[Validation, Verdict | None],
+            )
         except DivergedError as error:
             raise self._diverged(str(error)) from None
         stopping = copy.deepcopy(self.stopping)
         stops, whole = stopping is not None and stopping.observe(valid.loss), None
         if stops or self.end == DONE:
-            is_best = valid.loss < self.best or not self.run.has("best.safetensors")
-            whole = measure.on_all(self.experiment, self.run, self.weights if is_best else None, pause)
+            is_best = valid.loss < self.best
+            whole = self.workers.once(
+                lambda: measure.on_all(self.experiment, self.run, self.weights, is_best, pause), float | None
+            )
         self.stopping, self.progress.stopped_early, self.progress.whole = stopping, stops, whole
         self.schedule.observe(valid.loss)
         self.average.observe(valid.loss, self.params)
         self.progress.solved = verdict is not None and verdict.met
         return valid, verdict
-
-    @property
-    def _places(self) -> dict[str, Any]:
-        """What has a place of its own, by the names of the checkpoint's values."""
-        own = {"schedule": self.schedule, "stopping": self.stopping, "average": self.average}
-        return {"source": self.experiment.source, **own}
-
-    def _save(self, name: str) -> None:
-        arrays = {"params": self.params, "optimizer": self.slots, "state": self.carried or {}}
-        arrays["average"] = self.average.arrays
-        if odd := divergence.not_finite(arrays):
-            raise self._diverged(odd)
-        for key, place in self._places.items():
-            setattr(self.progress, key, place and place.state())
-        self.run.save(name, Checkpoint(arrays, asdict(self.progress)))
-        if name == "last":
-            self._saved_at = self.step
-
-    def _restore(self, kept: Checkpoint) -> None:
-        progress = convert(kept.values, Progress, str(self.run.path("last.safetensors")))
-        expect_own(self.run, kept, progress, self.experiment, self.slots)
-        arrays, names = kept.arrays, self.model.shapes
-        self.params = {name: self.params[name] for name in names}
-        self.slots = {name: arrays["optimizer"][name] for name in self.slots}
-        self.carried = arrays.get("state") or None
-        self.average.arrays = {name: arrays["average"][name] for name in names if "average" in arrays}
-        for key, place in self._places.items():
-            if place is not None and (at := getattr(progress, key)) is not None:
-                place.restore(at)
-        self.progress, self._saved_at = progress, progress.step
-
-    def _diverged(self, what: str) -> DivergedError:
-        return divergence.error(what, self.run, self.experiment, self.step, self._saved_at)

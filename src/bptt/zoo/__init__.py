@@ -8,7 +8,7 @@
 from bptt.cells import CELLS, Cell
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError
-from bptt.zoo.loading import load, split
+from bptt.zoo.loading import load, split, unknown
 
 __all__ = ["equations_of", "get", "load"]
 
@@ -45,8 +45,7 @@ def get(cell: str | Cell) -> Cell:
     from bptt.zoo.papers import EVERY
 
     if name not in EVERY:
-        names = ", ".join(dict.fromkeys((*CELLS, *EVERY)))
-        raise ConfigError(f"no cell is called {cell!r}; there are {names}; one of your own is FILE.py:NAME")
+        raise unknown(cell, dict.fromkeys((*CELLS, *EVERY)))
     return EVERY[name]
 
 

@@ -6,7 +6,8 @@ import os
 import runpy
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +44,20 @@ def load(spec: str) -> EquationCell:
     if path is None:
         from bptt.zoo.papers import EVERY
 
-        return _choose(EVERY, name, "the zoo")
+        own = name.replace("_", "-")
+        if own not in EVERY:
+            raise unknown(name, EVERY)
+        return EVERY[own]
     cells = {key: value for key, value in _run(path).items() if isinstance(value, EquationCell)}
     return _choose(cells, name, path)
+
+
+def unknown(name: str, cells: Iterable[str]) -> ConfigError:
+    """Return the error of a name that no cell of the zoo has, with those that are like it."""
+    near = get_close_matches(name.lower().replace("_", "-"), [*cells], 4, 0.5)
+    like = f"like it are {', '.join(near)}; " if near else ""
+    own = "one of your own is FILE.py:NAME or PACKAGE.MODULE:NAME"
+    return ConfigError(f"no cell is called {name!r}; {like}bptt derive --list names all; {own}")
 
 
 def split(spec: str) -> tuple[str | None, str]:
@@ -76,8 +88,7 @@ def _choose(cells: dict[str, EquationCell], name: str, place: str) -> EquationCe
             return cell
     if name:
         there = f"there are {names}" if cells else "it defines none (see bptt.cell)"
-        file = "" if place != "the zoo" else "; a cell of your own is FILE.py:NAME or PACKAGE.MODULE:NAME"
-        raise ConfigError(f"{place}: no cell is called {name!r}; {there}{file}")
+        raise ConfigError(f"{place}: no cell is called {name!r}; {there}")
     own = {id(c): c for c in cells.values() if c not in EVERY.values()} or {id(c): c for c in cells.values()}
     if not own:
         raise ConfigError(f"{place} defines no cell (see bptt.cell)")

@@ -13,7 +13,7 @@ from bptt.kernels.backends import Backend
 from bptt.training.optim import Optimizer
 from bptt.training.optim.equations import FUNCTIONS, read
 
-PAGE = (Path(__file__).parents[3] / "docs/training.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[3] / "docs/optimiser.md").read_text("utf-8")
 SHAPES = {"W": (7, 5), "b": (40_000,)}
 BACKENDS: tuple[Backend, ...] = ("reference", "cpu")
 

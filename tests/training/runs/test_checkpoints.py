@@ -134,7 +134,7 @@ def test_a_checkpoint_of_another_model_or_optimiser_is_said(trained: Path, tmp_p
 def test_a_checkpoint_that_lacks_a_value_is_said(trained: Path, tmp_path: Path) -> None:
     run = Run(copied(trained, tmp_path / "run"))
     whole = run.load("last")
-    later = {"whole", "start", "far", "average"}  # which those of before lack
+    later = {"whole", "start", "far", "average", "norm"}  # which those of before lack
     assert whole.values.keys() > later
     for key in whole.values.keys() - later:
         run.save("last", Checkpoint(whole.arrays, {k: v for k, v in whole.values.items() if k != key}))

@@ -9,12 +9,13 @@ import pytest
 from hostile.calls import Call
 from hostile.crashes import Crashes
 from hostile.disk import Disk, Tree
+from sampling import count
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it forks a process that has threads")
 @pytest.mark.parametrize("resumed", [False, True], ids=["begun", "resumed"])
 def test_what_a_disk_shows_goes_on_to_the_same_bits(tmp_path: Path, resumed: bool) -> None:
-    tally = Crashes(tmp_path, resumed=resumed).power(50)
+    tally = Crashes(tmp_path, resumed=resumed).power(count(20, 50))
     assert tally.faults == []
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bptt.checking.file import Source, bound, read
+from bptt.checking.file import Source, bound, read, session
 from bptt.errors import ConfigError
+from bptt.session import executed, number
 
 _STANDARD = Path(sysconfig.get_path("stdlib")).resolve()
 
@@ -52,30 +53,35 @@ def example_of(function: Callable[..., Any], params: Any = None) -> Iterator[tup
             "an example is a function without arguments; one of parameters needs them: check(f, params)"
         )
     own = Path(code.co_filename).resolve()
-    if not own.is_file():
+    cells = {} if own.is_file() else executed(code.co_filename)
+    if not cells and not own.is_file():
         raise ConfigError(
             f"the example's lines are in no file ({code.co_filename}): write them into one, or use check_file"
         )
+    here = session(cells) if cells else read(own)
+    own = here.path
     if params is None:
-        body = _body(read(own).tree, code, own)
+        body = _body(here, code, number(code.co_filename))
         names = {node.id for one in body for node in ast.walk(one) if isinstance(node, ast.Name)}
-        cells = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
+        closed = zip(code.co_freevars, getattr(function, "__closure__", None) or (), strict=True)
         values = {name: value for name, value in function.__globals__.items() if name in names}
-        values |= {name: cell.cell_contents for name, cell in cells}
+        values |= {name: cell.cell_contents for name, cell in closed}
     elif function.__globals__.get(code.co_name) is function:
         body = ast.parse(f"loss, gradients = {code.co_name}(params)").body
         values = {code.co_name: function, "params": params}
     else:
         raise ConfigError(f"{own}:{code.co_firstlineno}: {code.co_name} is no function of a file")
-    files = [file for value in values.values() if (file := _file_of(value))]
+    main = own if cells else None
+    files = [file for value in values.values() if (file := _file_of(value, main))]
     path = own if not files or own in files else max(files, key=files.count)
-    source = read(path)
+    source = here if path == own else read(path)
     there = {name for one in source.tree.body for name in bound(one)}
     text = "\n".join(map(ast.unparse, body))
     for name, value in values.items():
         its = getattr(value, "__name__", "")
-        if _file_of(value) != path:
-            outside = path != own and name not in there and name != "np"
+        if _file_of(value, main) != path:
+            # what a notebook's names stand for is as it is now, whatever its cells did to make it
+            outside = (cells or (path != own and name not in there)) and name != "np"
             if outside or name in code.co_freevars or value is params:
                 _held[name] = value
         elif isinstance(value, types.ModuleType):
@@ -90,16 +96,17 @@ def example_of(function: Callable[..., Any], params: Any = None) -> Iterator[tup
         _held.clear()
 
 
-def _body(tree: ast.Module, code: types.CodeType, path: Path) -> list[ast.stmt]:
+def _body(source: Source, code: types.CodeType, cell: int | None) -> list[ast.stmt]:
     """Return the statements of the function whose code it is; what it returns is computed alone."""
-    name, first = code.co_name, code.co_firstlineno
-    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
+    above = 0 if cell is None else [line.cell for line in source.lines].index(cell - 1)
+    name, first = code.co_name, above + code.co_firstlineno
+    nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
     found = [
         node for node in nodes if (_first_line(node), getattr(node, "name", "<lambda>")) == (first, name)
     ]
     if len(found) != 1:
         why = "two lambdas in one line; the example needs its own" if found else "it is gone; run it again"
-        raise ConfigError(f"{path}:{first}: {name}: {why}")
+        raise ConfigError(f"{source.place(first)}: {name}: {why}")
     if isinstance(found[0], ast.Lambda):
         return [ast.Expr(found[0].body)]
     body = found[0].body[ast.get_docstring(found[0]) is not None :]
@@ -111,9 +118,14 @@ def _first_line(node: ast.FunctionDef | ast.Lambda) -> int:
     return min([node.lineno, *(one.lineno for one in above)])
 
 
-def _file_of(value: Any) -> Path | None:
-    """Return the file in which a function, a class or a module is, unless it is a library's."""
+def _file_of(value: Any, main: Path | None = None) -> Path | None:
+    """Return the file in which a function, a class or a module is, unless it is a library's.
+
+    What a notebook defines is in `main`.
+    """
     if isinstance(value, types.FunctionType | type):
+        if main and value.__module__ == "__main__":
+            return main
         value = sys.modules.get(value.__module__)
     file = getattr(value, "__file__", None) if isinstance(value, types.ModuleType) else None
     path = Path(file or "").resolve()

@@ -11,7 +11,7 @@ from bptt.checking.file.defining import (
 from bptt.checking.file.imports import Neighbours, modules, neighbours
 from bptt.checking.file.missing import Missing, SubjectError, define, stand_ins
 from bptt.checking.file.precision import guards, in_double, unguarded
-from bptt.checking.file.source import Source, read
+from bptt.checking.file.source import Source, read, session
 from bptt.checking.file.syntax import LeftOut
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "overridden",
     "read",
     "root",
+    "session",
     "stand_ins",
     "unguarded",
     "without_unread",

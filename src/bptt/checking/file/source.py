@@ -9,6 +9,7 @@ import re
 import stat
 import tokenize
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -131,15 +132,25 @@ def read(path: Path | str) -> Source:
     Raises DataError if there is no such file, no text, or no code in it; SubjectError if nothing is Python.
     """
     path = Path(path)
-    raw, notes = _bytes(path), []
+    raw, notes = _bytes(path), list[str]()
     try:
         encoding = tokenize.detect_encoding(io.BytesIO(raw).readline)[0]
         code = raw.decode(encoding)
     except (SyntaxError, UnicodeDecodeError, LookupError):
         encoding, code = "latin-1", raw.decode("latin-1")
         notes.append("neither UTF-8 nor in the encoding that it names: read as latin-1")
+    return _source(path, _parts(path, code), raw, encoding, notes)
+
+
+def session(cells: Mapping[int, str]) -> Source:
+    """Return the executed cells of the notebook that runs this, by their numbers, as one source."""
+    parts = [(number - 1, text) for number, text in sorted(cells.items())]
+    return _source(Path("notebook"), parts, b"", "utf-8", [])
+
+
+def _source(path: Path, parts: list[tuple[int, str]], raw: bytes, encoding: str, notes: list[str]) -> Source:
     own, text, left_out, rewritten = list[Line](), "", list[LeftOut](), False
-    for cell, part in _parts(path, code):
+    for cell, part in parts:
         pairs = re.findall(r"([^\r\n]*)(\r\n|\r|\n|$)", part)  # a form feed ends none
         pairs = pairs[:-1] if pairs[-1] == ("", "") else pairs
         lines = [line for line, _ in pairs]

@@ -13,7 +13,7 @@
 
 from bptt.checking.report.instead import relation
 from bptt.checking.report.log import sarif
-from bptt.checking.report.record import Report, worst
+from bptt.checking.report.record import Report, Reports, worst
 from bptt.checking.report.words import patch, text, traced
 
-__all__ = ["Report", "patch", "relation", "sarif", "text", "traced", "worst"]
+__all__ = ["Report", "Reports", "patch", "relation", "sarif", "text", "traced", "worst"]

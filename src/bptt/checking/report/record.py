@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bptt.shown import Shown
 
-@dataclass
-class Report:
+
+@dataclass(repr=False)
+class Report(Shown, html="bptt.checking.report.as_html:html", text="bptt.checking.report.words:text"):
     """What is known of one example.
 
     Attributes
@@ -86,6 +88,14 @@ class Report:
         """Return the report of its fields, as JSON has them; of others nothing is kept."""
         known = {key: value for key, value in fields.items() if key in cls.__dataclass_fields__}
         return cls(**known | {"piece": tuple(known.get("piece", ()))})
+
+
+class Reports(
+    list[Report], Shown, html="bptt.checking.report.as_html:every", text="bptt.checking.report.words:every"
+):
+    """Reports on the pieces of one file, which show themselves one after the other."""
+
+    __repr__ = Shown.__repr__
 
 
 def worst(reports: Sequence[Report]) -> str:

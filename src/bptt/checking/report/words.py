@@ -2,6 +2,7 @@
 
 import itertools
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from bptt.checking.report.record import Report
@@ -37,32 +38,43 @@ def text(report: Report, *, diff: bool = True) -> str:
       gradient at  verdict  off by
       W            right    3e-10   (dW)
     """
+    blocks = [
+        [said(report)],
+        [f"  {report.reason}"] * bool(report.reason),
+        asked(report),
+        _table(report),
+        places(report),
+    ]
+    if report.diff and diff:
+        blocks.append(["  With these changes every gradient is right:", *reasons(report)])
+        blocks.append(report.diff.rstrip("\n").split("\n"))
+    blocks.append([f"  note: {note}" for note in dict.fromkeys(report.notes)])
+    return "\n\n".join("\n".join(block) for block in blocks if block)
+
+
+def every(reports: Sequence[Report]) -> str:
+    """Return some reports one after the other."""
+    return "\n\n".join(map(text, reports))
+
+
+def said(report: Report) -> str:
+    """Return what was judged and the verdict, in a line."""
     says = SAYS[report.verdict]
     roots, bare = ({re.split(r"[.\[]", n)[0] for n in report.names(v)} for v in ("right", "not given"))
     if (
         report.verdict == "right" and roots & bare
     ):  # of what an input needs none, an object's weights need all
         says = "the gradients that there are, are right"
-    blocks = [
-        [f"{', '.join([report.file, *report.piece])}: {says}"],
-        [f"  {report.reason}"] * bool(report.reason),
-        _asked(report),
-        _table(report),
-        _places(report),
-    ]
-    if report.diff and diff:
-        blocks.append(["  With these changes every gradient is right:", *_reasons(report)])
-        blocks.append(report.diff.rstrip("\n").split("\n"))
-    blocks.append([f"  note: {note}" for note in dict.fromkeys(report.notes)])
-    return "\n\n".join("\n".join(block) for block in blocks if block)
+    return f"{', '.join([report.file, *report.piece])}: {says}"
 
 
 def patch(report: Report) -> str:
     """Return the diff, with a reason for each change before it; patch(1) takes it as it is."""
-    return "\n".join([*_reasons(report), report.diff])
+    return "\n".join([*reasons(report), report.diff])
 
 
-def _reasons(report: Report) -> list[str]:
+def reasons(report: Report) -> list[str]:
+    """Return where each change is, and its reason."""
     return [f"  {_place(one)}: {one['reason']}" for one in report.mends]
 
 
@@ -70,7 +82,7 @@ def _place(one: dict[str, Any]) -> str:
     return re.sub(r"^.*[/\\]", "", str(one["place"]))
 
 
-def _asked(report: Report) -> list[str]:
+def asked(report: Report) -> list[str]:
     """Return what was judged: the example, the loss, the cell."""
     lines = []
     if report.example:
@@ -88,18 +100,30 @@ def _asked(report: Report) -> list[str]:
 
 
 def _table(report: Report) -> list[str]:
-    given = [g for g in report.gradients if g["verdict"] != "not given"]
-    wide = max([11, *(len(g["name"]) for g in given)])
+    given = gradients(report)
+    wide = max([11, *(len(name) for name, *_ in given)])
     lines = [f"  {'gradient at':{wide}}  verdict  off by"] * bool(given)
-    for g in given:
-        line = f"  {g['name']:{wide}}  {g['verdict']:7}  {_error(g['error']):6}"
-        if "at" in g:
-            line += f"  at {g['at']} {_number(g['got'])}, must be {_number(g['wanted'])}"
-        told = "; ".join(part for part in (g["where"], g["note"]) if part)
+    for name, verdict, error, at, told in given:
+        line = f"  {name:{wide}}  {verdict:7}  {error:6}" + f"  {at}" * bool(at)
         lines.append((line + f"  ({told})" * bool(told)).rstrip())
-    if missing := report.names("not given"):
-        lines.append(f"  without a gradient: {_listed(missing)}")
-    return lines
+    return lines + [f"  {missing(report)}"] * bool(missing(report))
+
+
+def gradients(report: Report) -> list[tuple[str, str, str, str, str]]:
+    """Return for each gradient that is given: at what, its verdict, its error, where it is off, notes."""
+    rows = []
+    for g in report.gradients:
+        if g["verdict"] != "not given":
+            at = f"at {g['at']} {_number(g['got'])}, must be {_number(g['wanted'])}" if "at" in g else ""
+            told = "; ".join(part for part in (g["where"], g["note"]) if part)
+            rows.append((g["name"], g["verdict"], _error(g["error"]), at, told))
+    return rows
+
+
+def missing(report: Report) -> str:
+    """Return of what no gradient is given; nothing if of all it is."""
+    names = report.names("not given")
+    return f"without a gradient: {_listed(names)}" if names else ""
 
 
 def _listed(names: list[str]) -> str:
@@ -123,7 +147,8 @@ def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.6g}"
 
 
-def _places(report: Report) -> list[str]:
+def places(report: Report) -> list[str]:
+    """Return which statements are wrong, and what they must be."""
     lines = []
     if report.verdict == "wrong" and report.example and not (report.located or report.reason):
         lines.append("  Which statement is wrong was not found.")

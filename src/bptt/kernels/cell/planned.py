@@ -11,6 +11,7 @@ from bptt.errors import ConfigError
 from bptt.kernels.runtime.program import Past, Program, Shaped
 from bptt.kernels.runtime.programs import shapes_of
 from bptt.layer.shapes import expect
+from bptt.shown import Shown
 from bptt.types import Array, Gradients, Params
 
 USED_UP = "a backward with overwrite=True has used up this run: run the forward again"
@@ -72,7 +73,7 @@ class Layer:
         return self._backwards[key]
 
 
-class PlannedRun:
+class PlannedRun(Shown, text="bptt.layer.shapes:run_text"):
     """A layer run through time by its program; see :class:`bptt.Unrolled`."""
 
     def __init__(self, y: Array, states: States, layer: Layer, past: Past) -> None:

@@ -21,6 +21,7 @@ from bptt.kernels.runtime.programs import Known
 from bptt.kernels.runtime.tape import recording
 from bptt.layer.columns import Part
 from bptt.layer.shapes import expect
+from bptt.shown import Shown
 from bptt.types import Array, Gradients, Params
 
 
@@ -150,7 +151,7 @@ def _taken(part: Part, da: Array) -> Array:
 
 
 @dataclass(eq=False, repr=False)
-class KernelRun:
+class KernelRun(Shown, text="bptt.layer.shapes:run_text"):
     """A cell run through time by a kernel; see :class:`bptt.Unrolled`."""
 
     y: Array

@@ -17,6 +17,7 @@ import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, uses_kernels
+from bptt.shown import Shown
 from bptt.training.optim.equations import FUNCTIONS, Rule, read
 from bptt.types import Array, Params
 
@@ -25,14 +26,14 @@ TINY = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(frozen=True)
-class Optimizer(ABC):
+class Optimizer(ABC, Shown, html="bptt.training.shown:optimizer_html"):
     """An update of parameters by equations, whose hyper-parameters are its fields.
 
     In `equations` ``p`` is a parameter, ``g`` its gradient, ``lr`` the learning rate of this update, ``t``
     the number of this update, from 1, and ``matrix`` 1 where p has two dimensions or more, else 0; slots and
     hyper-parameters go by their names. Slots start at zero. A line sets p, a slot, or a name of its own; all
     is elementwise, and in the parameter's dtype, but for what is made of numbers alone, as 1 - beta**t.
-    ``docs/training.md`` shows one that is a user's own.
+    ``docs/optimiser.md`` shows one that is a user's own.
     """
 
     bounds: ClassVar[Mapping[str, tuple[float, float]]] = {"eps": (TINY, 1.0)}

@@ -219,6 +219,11 @@ class Run:
         """The log."""
         return Log(self.path("log.jsonl"), wants_sum=self.config()["format"] > run_format.OLDEST)
 
+    def add(self, line: dict[str, Any]) -> None:
+        """Add a line to the log."""
+        self.expect_held()
+        self.log.add(line)
+
     def sweep(self) -> None:
         """Remove what a process that was killed while it wrote has left behind; the folder must be held."""
         for entry in sorted(os.listdir(self.folder)):  # noqa: PTH208

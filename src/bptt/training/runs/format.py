@@ -6,6 +6,7 @@ used: it is decoded by :mod:`msgspec`, which takes no value of another type and 
 
 import hashlib
 import json
+import math
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -113,7 +114,7 @@ class Progress(Struct, forbid_unknown_fields=True):
     since the last report. Then come three places, as they were when the checkpoint was written. `whole` is
     what the best parameters reach on the whole validation text, once training has ended and they were chosen
     on a sample of it; `start` and `far` are of :mod:`bptt.training.divergence`,
-    `average` of :mod:`bptt.training.averaging`.
+    `average` of :mod:`bptt.training.averaging`; `norm` is that of the last step's gradient.
     """
 
     step: Count
@@ -130,6 +131,7 @@ class Progress(Struct, forbid_unknown_fields=True):
     start: float | None = None
     far: Count = 0
     average: dict[str, Any] | None = None
+    norm: float | None = None
 
     @classmethod
     def none(cls) -> "Progress":
@@ -141,8 +143,9 @@ class Progress(Struct, forbid_unknown_fields=True):
         """To which step the log goes: a stop may come before the line of its own step."""
         return self.step if not self.count else max(0, self.step - 1)
 
-    def add(self, loss: float, targets: int) -> None:
-        """Count a training step, and the sum of its losses."""
+    def add(self, loss: float, targets: int, norm: float) -> None:
+        """Count a training step, the sum of its losses, and the norm of its gradient."""
+        self.norm = norm if math.isfinite(norm) else None
         self.step += 1
         self.sum += loss
         self.count += targets

@@ -1,0 +1,46 @@
+"""``bptt report``: runs beside each other, as a table or as a page."""
+
+from pathlib import Path
+
+import click
+
+from bptt.cli.output import misused, to_json
+
+
+@click.command()
+@click.argument("runs", metavar="[RUN]...", nargs=-1)
+@click.option("--out", metavar="FILE", help="Write a page: charts, settings, samples in one HTML file.")
+@click.option("--tensorboard", metavar="DIR", help="Write the logs into DIR as TensorBoard reads them.")
+@click.option("--samples/--no-samples", default=True, help="Have each write some text.  [yes]")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+def report(
+    runs: tuple[str, ...], out: str | None, tensorboard: str | None, samples: bool, as_json: bool
+) -> int:
+    """Compare runs: their losses, settings that differ, gradient norms, and what they write.
+
+    RUN is a run's folder, or a folder of runs; without any, all in bptt-runs. A run that is being trained is
+    read as far as it is.
+    """
+    from bptt.reporting import report as compare
+    from bptt.reporting.tensorboard import expect_writer, write
+    from bptt.training.runs.folder import RUNS
+
+    if out is not None:
+        if Path(out).suffix.lower() not in (".html", ".htm"):
+            raise misused(f"--out must end in .html; got {out}")
+        if not Path(out).parent.is_dir():
+            raise misused(f"--out: there is no folder {Path(out).parent}")
+    if tensorboard is not None:
+        expect_writer()
+    found = compare(runs or RUNS, samples=samples)
+    click.echo(to_json(found.to_json()) if as_json else str(found))
+    written = []
+    if out is not None:
+        found.save(out)
+        written.append(f"shown in {out}")
+    if tensorboard is not None:
+        write(found, tensorboard)
+        written.append(f"for TensorBoard in {tensorboard}: tensorboard --logdir {tensorboard}")
+    if written and not as_json:
+        click.echo("\n".join(["", *written]))
+    return 0
