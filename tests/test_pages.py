@@ -45,6 +45,7 @@ NOT_RUN = {
         "python tests/helpers/fuzz_runs.py": "it takes hours; tests take some of each",
         "python tests/helpers/fuzz_cells.py": "it takes hours; tests take some of each",
         "python tests/helpers/fuzz_corpora.py": "it takes hours; tests take some of each",
+        "python tests/helpers/judge_cells.py": "it takes hours; tests take some of each",
     },
     "docs/cells.md": {
         "z = surrogate": "lines of a cell's body; tests/derive has such cells",

@@ -68,7 +68,7 @@ def test_out_is_written_whole_and_its_name_says_which_format(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("text", "spec", "says"),
     [
-        ("", "nolstm", "no cell is called 'nolstm'; there are rnn, "),
+        ("", "nolstm", "no cell is called 'nolstm'; like it are lstm, "),
         (LEAKY, "cells.py:nothing", "cells.py: no cell is called 'nothing'; there are leaky-one"),
         ("x = 1\n", "cells.py", "cells.py defines no cell (see bptt.cell)"),
         ("x = 1\n\nx = 1 / 0\n", "cells.py", "cells.py:3: ZeroDivisionError: division by zero"),
@@ -118,3 +118,35 @@ def test_a_file_that_imports_from_the_zoo_means_its_own_cell(file: Path) -> None
     file.write_text("from bptt.zoo.equations import lstm\n" + LEAKY)
     assert load(os.fspath(file)).name == "leaky-one"
     assert load(f"{file}:lstm").name == "lstm"
+
+
+def test_how_cells_are_written_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["derive", "--notation"]) == 0
+    page = capsys.readouterr().out
+    assert page.startswith("## The notation")
+    assert "## What becomes of it" not in page
+    assert run(["derive", "--notation", "heads"]) == 0
+    found = capsys.readouterr().out
+    assert 0 < len(found) < len(page)
+    assert all(text in found for text in ("heads=4", '"key"'))
+    assert run(["derive", "--notation", "nowhere_at_all"]) == 2
+    assert "says nothing of 'nowhere_at_all'" in capsys.readouterr().err
+    assert run(["derive", "--list"]) == 0
+    assert {line.split()[0] for line in capsys.readouterr().out.splitlines()} >= {"lstm", "mamba", "lmu"}
+    assert run(["derive"]) == 2
+
+
+def test_a_refusal_says_where_what_is_right_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for line, ends in (
+        ("h = a_h[0]", "(bptt derive --notation)"),
+        ("h = tanh(h)", "(bptt derive --notation)"),
+    ):
+        (tmp_path / "c.py").write_text(
+            f"import bptt\n@bptt.cell(state='h')\ndef c(a_h, h):\n    {line}\n    return h\n"
+        )
+        assert run(["derive", str(tmp_path / "c.py")]) == 2
+        assert capsys.readouterr().err.rstrip().endswith(ends)
+    with pytest.raises(bptt.derive.EquationError, match=r"\(bptt derive --notation operand\)$"):
+        bptt.derive.read("def c(a_h): return a_h", options={"state": "h", "operand": {"a_h": "q"}})

@@ -66,7 +66,7 @@ class Affine:
             parts = array.split([widths[g] for g in gates], -1) if gates else ()
             return dict(zip(gates, parts, strict=True))
 
-        self._W = cut(at["W"], cell.from_x)
+        self._W = cut(at["W"], tuple(g for g in cell.from_x if f"W.{g}" not in cell.maps))
         self._b = cut(at["b"], cell.from_x) if cell.bias else {}
         self._U: dict[str, Any] = {}
         for p in () if cell.maps else columns.products:  # else a step makes the matrix

@@ -1,6 +1,7 @@
 """Cells that nobody would write are graphs, too: onnxruntime gives the numbers of the reference."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,23 +10,27 @@ import bptt
 from bptt import Batch
 from bptt.derive import EquationCell, read
 from bptt.derive.functions import FUNCTIONS
+from bptt.errors import ConfigError
 from bptt.exchange.graphs.scan import OPERATORS
 from bptt.types import Dtype
 from bptt.zoo.equations import ZOO
+from bptt.zoo.papers import PAPERS
 from onnx_graphs import LENGTHS, T, given, network, ran, written
 from random_cells import random_cell
+from sampling import some
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
 
 def error(
-    folder: Path, cell: EquationCell, dtype: Dtype, seed: int = 0, *, lengths: bool = True, **options: float
+    folder: Path, cell: EquationCell, dtype: Dtype, seed: int = 0, *, lengths: bool = True, **options: Any
 ) -> float:
     """Return how far off onnxruntime's outputs and states are at most."""
     bias = ("none", "one", "two")[seed % 3]
     both = {"bidirectional": seed % 2 == 0}
-    model, params = network(cell, dtype, seed, bias=bias, backend="reference", **both, **options)
+    asked = {"bias": bias, "backend": "reference"} | both | options
+    model, params = network(cell, dtype, seed, **asked)
     x, states = given(model, np.random.default_rng(seed), dtype)
     feeds, mask = {"tokens": x} | states, None
     if lengths:
@@ -90,3 +95,19 @@ def test_a_small_sigmoid_is_not_zero(tmp_path: Path) -> None:
     """As onnxruntime's is, below -18."""
     text = "def cell(a_i): return -log(sigmoid(a_i - 30)) / 10"
     assert error(tmp_path, EquationCell(read(text, options={"state": "h"})), np.float32) < 1e-5
+
+
+AXES = ("mlstm", "lstm-projected", "on-lstm", "rhn-4", "mamba", "sru", "lstm-mogrifier", "skip-lstm")
+
+
+@pytest.mark.parametrize("name", some(AXES, 4))
+def test_values_over_axes_and_several_operands_are_a_graph(tmp_path: Path, name: str) -> None:
+    cell = PAPERS[name]
+    sizes: dict[str, Any] = {"hidden": 8, "embedding": 8, "layers": 2}
+    bias: dict[str, Any] = {} if cell.bias else {"bias": "none"}
+    assert error(tmp_path, cell, np.float64, 1, **sizes, **bias) < 1e-12
+
+
+def test_a_cell_that_is_given_more_than_x_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cfc-timed reads t at each step, which no graph here is given"):
+        written(tmp_path, *network(PAPERS["cfc-timed"]))

@@ -29,7 +29,8 @@ def given(model: Model, rng: Generator, dtype: Dtype = np.float32) -> tuple[Arra
     if not model.token_inputs:
         x = rng.normal(size=(T, N, model.inputs)).astype(dtype)
     near = {name: float(name.endswith(".n")) for name in model.stack.state_names}  # a normaliser is none at 0
-    return x, {name: (at + 0.5 * rng.normal(size=(N, H))).astype(dtype) for name, at in near.items()}
+    shapes = {name: a.shape for name, a in model.stack.zero_states(N).items()}
+    return x, {n: (at + 0.5 * rng.normal(size=shapes[n])).astype(dtype) for n, at in near.items()}
 
 
 def ran(path: Path, feeds: dict[str, Array]) -> Params:

@@ -27,8 +27,11 @@ ENDS = np.array([[1, 1], [1, 1], [1, 0], [0, 0]], bool)
 def noises(cell: str) -> Options:
     """Return all that a cell can have."""
     c = bptt.zoo.get(cell)
-    one_operand = bool(c.from_h) and not c.from_q
-    takes = {"recurrent_dropout": one_operand, "zoneout": True, "zoneout_cell": len(c.states) > 1}
+    takes = {
+        "recurrent_dropout": bool(c.from_h or c.from_q),
+        "zoneout": True,
+        "zoneout_cell": len(c.states) > 1,
+    }
     return {name: p for name, p in ALL.items() if takes[name]}
 
 
@@ -192,8 +195,7 @@ def test_where_U_reads_all_its_columns_are_the_cells(cell: EquationCell) -> None
             {"cell": "gru", "zoneout_cell": 0.1},
             "zoneout_cell is for states beside the output, and gru has none",
         ),
-        ({"cell": "gru-cho", "recurrent_dropout": 0.1}, "U of gru-cho reads an operand of its own"),
-        ({"cell": "indrnn", "recurrent_dropout": 0.1}, "U of indrnn reads nothing"),
+        ({"cell": "indrnn", "recurrent_dropout": 0.1}, "drops what U reads, and indrnn has no U"),
     ],
 )
 def test_noise_that_means_nothing_is_told(options: Options, says: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import best, followed
+from bptt.checking.adjoints.choice import Chosen, best, followed
 from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
@@ -210,12 +210,8 @@ def examine(
         return Report("cannot tell", *shown, reason=NO_LOSS)
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
-            until = time.monotonic() + seconds / 10
-            for more in range(seed + 1, seed + (16 if _bends(found) else 2)):
-                if more > seed + 1 and time.monotonic() > until:
-                    break
-                if again(chosen[0], program, more).wrong:  # it was right by chance
-                    return examine(source, example, more, sure=True, guarded=guarded)
+            if wrong := _wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
+                return examine(source, example, wrong[0][0], sure=True, guarded=guarded)
     if judged.verdict != "right" and guarded and any(file.guarded for file in program.files.values()):
         other = examine(source, example, seed, seconds, guarded=False)
         if isinstance(other, Examined) and other.judged.verdict == "right":
@@ -235,12 +231,21 @@ def examine(
     return Examined(source, example, found, chosen[0], judged)
 
 
-def _bends(found: Adjoints) -> bool:
-    """Return whether numbers are compared: a mask may be right at one point, and wrong at others."""
+def _wrong_at(found: Adjoints, chosen: Chosen, seed: int, seconds: float) -> list[tuple[int, Judged]]:
+    """Return at which points gradients are wrong; none where these are few of many: a kink was too near.
+
+    Where numbers are compared there are many: a mask may be right at one point, and wrong at others.
+    """
     statements = found.point.case.program.table.statements
     trees = (statements[k].tree for k in {one.statement for one in found.record.executions})
     values = (ast.unparse(tree.value) for tree in trees if isinstance(tree, ast.Assign | ast.AugAssign))
-    return any(re.search(r"[<>]|maximum|where", text) for text in values)
+    bends, until = any(re.search(r"[<>]|maximum|where", text) for text in values), time.monotonic() + seconds
+    tried, wrong = 0, list[tuple[int, Judged]]()
+    while tried < (15 if bends else 1) and (not tried or time.monotonic() < until):
+        judged = again(chosen, found.point.case.program, seed + tried)
+        wrong += [(seed + tried, judged)] if judged.wrong else []
+        tried += 1
+    return wrong if 5 * len(wrong) > tried else []
 
 
 def _held_back(found: Adjoints) -> str:
@@ -273,9 +278,8 @@ def _agree(one: Examined, report: Report) -> None:
     """Judge once more at other numbers, and a written example at other sizes: wrong needs both."""
     seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
     try:
-        points = range(seed, seed + (15 if _bends(one.found) else 1))  # a mask may be right by chance
-        every = (again(one.chosen, one.found.point.case.program, point) for point in points)
-        verdicts = [next((judged for judged in every if judged.wrong), Judged(one.chosen, [], "right"))]
+        wrong = _wrong_at(one.found, one.chosen, seed, 5.0)
+        verdicts = [wrong[0][1] if wrong else Judged(one.chosen, [], "right")]
     except (LookupError, ExampleError):  # the loss is not there, or the code does not take these numbers
         verdicts = []
     if other := other_sizes(one.example):

@@ -89,8 +89,8 @@ def max_over(a: Array, axis: str) -> Array:
     if not np.iscomplexobj(a):
         return largest
     shares = a.real == largest
-    both: Array = largest + 1j * (sum_over(a.imag * shares, axis) / sum_over(shares, axis))
-    return both
+    mean: Array = largest + 1j * (sum_over(a.imag * shares, axis) / sum_over(shares, axis))
+    return mean
 
 
 def cumsum_over(a: Array, axis: str) -> Array:

@@ -215,7 +215,7 @@ class _Known:
     """The axes of a cell's values, and what they ask of gradients."""
 
     def __init__(self, eq: Equations) -> None:
-        self.elementwise, self.axes = eq.is_elementwise, eq.axes
+        self.elementwise, self.axes, self.operand = eq.is_elementwise, eq.axes, eq.operand
         self.made: dict[str, Axes] = {}  # of gradients, which may have fewer than what they are at
 
     def are_those_in(self, s: Statement, name: str) -> bool:
@@ -263,6 +263,9 @@ class _Known:
             return self.made[e.name]
         if e.is_Symbol:
             return self.axes.get(e.name, self.axes.get(_at(e.name), ONES.get(e.name, frozenset())))
+        if type(e).__name__ == "product":  # the gradient at what the matrix was multiplied by
+            gate = next(g for g in self.operand if f"U_{g[2:]}" == e.args[1].name)
+            return self.axes[self.operand[gate]]
         return result(type(e).__name__, frozenset[str]().union(*map(self.of, e.args)))
 
     @staticmethod

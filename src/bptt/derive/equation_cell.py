@@ -89,7 +89,7 @@ class EquationCell(Cell):
         if not self.maps:
             return self
         made = EquationCell(without_maps(self.equations), self._init)
-        made.given = self.given
+        made.given, made._matrices = self.given, self._matrices
         return made
 
     @cached_property
@@ -146,6 +146,10 @@ class EquationCell(Cell):
     def matrix(self, operand: str) -> str:
         return self._matrices.get(operand, "U")
 
+    def name_matrices(self, names: Mapping[str, str]) -> None:
+        """Call operands' matrices so."""
+        self._matrices |= names
+
     def hidden(self, params: Mapping[str, Array]) -> int:
         names, array, at = next((seen for seen in self._seen if seen[1] in params), ([], "", 0))
         if not array:
@@ -167,7 +171,8 @@ class EquationCell(Cell):
             kind = matrix[0]
             left = [] if matrix in mapped else [g for g in gates if f"{kind}.{g}" not in mapped]
             found.append((left, matrix, 1))
-        found += [([n], n, -1) for n in self.units if n not in self.scalars]
+        own = [n for n in self.units if n not in self.scalars]
+        found += [([n], "W", 0) if n == "x" else ([n], n, -1) for n in own]  # x is as wide as W has rows
         return [seen for seen in found if self.equations.grows(self._named.get(n, n) for n in seen[0])]
 
     def _at(self, H: int) -> dict[str, Any]:

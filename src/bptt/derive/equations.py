@@ -39,7 +39,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from bptt.derive.axes import OVER, PLACES, UNIT, Axes, axes_of, numbers
+from bptt.derive.axes import OVER, PLACES, SIZES, UNIT, Axes, axes_of, numbers
 from bptt.errors import BpttError, ShapeError
 
 SOME = 3
@@ -160,10 +160,17 @@ class Equations:
         """What the statements read that is set by none of them."""
         return (*self.columns, *self.before, *self.constants)
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether some value has keys."""
+        return any("key" in axes for axes in self.axes.values())
+
     @cached_property
     def is_elementwise(self) -> bool:
-        """Whether all values are one number for each unit, and nothing goes over an axis."""
-        return not self.shapes and not any(s.function in OVER for s in self.statements)
+        """Whether all values are one number for each unit, and nothing goes over an axis or has its size."""
+        return not self.shapes and not any(
+            s.function in OVER or not SIZES.keys().isdisjoint(s.reads) for s in self.statements
+        )
 
     @property
     def more(self) -> str:
@@ -244,7 +251,7 @@ class Equations:
     def operands(self) -> dict[str, tuple[str, ...]]:
         """The values that recurrent products take in place of the output, in order, and the gates of each."""
         order = {s.name: k for k, s in enumerate(self.statements)}
-        names = sorted({*self.operand.values()}, key=lambda q: order.get(q, -1))
+        names = sorted(dict.fromkeys(self.operand.values()), key=lambda q: order.get(q, -1))
         return {q: tuple(g for g in self.gates if self.operand.get(g) == q) for q in names}
 
     @property

@@ -142,7 +142,7 @@ class Expressions:
             return literal(self.known[name], node)
         if name in {*FUNCTIONS, *HELPERS, *ALIASES, *self.helpers} or hasattr(builtins, name):
             raise self.source.error(node, f"{name} is a function: {name}(...)")
-        if self._inside is not None and name in SIZES:
+        if name in SIZES:
             return ast.copy_location(ast.Name(name, ast.Load()), node)
         if self._inside is not None:
             says = (
@@ -223,17 +223,13 @@ class Expressions:
             isinstance(v, ast.Starred) for v in values
         )
         if loose or not least <= len(values) <= len(names):
-            some = f"{least} to {len(names)}" if defaults else f"{least}"
-            says = (
-                f"{helper.name} takes {some} value{'s' * (len(names) > 1)}, by position: {helper.signature}"
-            )
+            n = f"{least} to {len(names)}" if defaults else f"{least}"
+            says = f"{helper.name} takes {n} value{'s' * (len(names) > 1)}, by position: {helper.signature}"
             raise self.source.error(node, f"{says}; got {ast.unparse(node)}")
         given = [self.read(v) for v in values]
         self._parts += helper.parts
         if self._parts > MOST_PARTS:
-            says = (
-                f"with its helpers written in, a cell has at most {MOST_PARTS:,} names, numbers and operators"
-            )
+            says = f"with helpers written in, a cell has at most {MOST_PARTS:,} names, numbers and operators"
             raise self.source.error(node, says)
         lines, last = helper.lines
         outside = self.source, self.known, self.helpers, self.stands, self._inside, self._bound

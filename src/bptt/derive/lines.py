@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,6 +46,11 @@ SHAPED = {
 """The products of values that have an axis each for heads, units and keys."""
 
 
+NONE: Mapping[str, Expr] = MappingProxyType({})
+WHOLE = "with all axes"
+"""What is put to a gradient's name: it is written with as few axes as it has numbers for."""
+
+
 def _functions(namespace: Mapping[str, Any]) -> dict[str, Function]:
     """Return what the functions of expressions are."""
     return (
@@ -70,6 +76,8 @@ def value(e: Expr, names: Mapping[str, Any], functions: Mapping[str, Function] =
     if e.is_Number:
         return functions["number"](e)
     arguments = [value(a, names, functions) for a in e.args]
+    if type(e).__name__ in SHAPED:
+        arguments = [names.get(f"{a} {WHOLE}", v) for a, v in zip(e.args, arguments, strict=True)]
     if e.is_Pow:
         return arguments[0] ** arguments[1]
     if e.is_Add or e.is_Mul:
@@ -127,14 +135,22 @@ class PageProgram:
             given.add(ready[0])
         return ordered
 
-    def _run(self, lines: Iterable[tuple[str, Expr]], names: Arrays, like: Any) -> None:
+    def _run(
+        self, lines: Iterable[tuple[str, Expr]], names: Arrays, like: Any, last: Mapping[str, Expr] = NONE
+    ) -> None:
+        """Set the names that lines set; `last` are those that are others at the last step."""
         for name, e in lines:
             made = self._value(name, e, names)
+            if name in last:  # with the axes that it has at the others
+                made = np.broadcast_to(self._value(name, last[name], names), np.shape(made))
             shape = names[self.whole.x].shape if name == f"d{self.whole.x}" else like.shape
             if not self.eq.is_elementwise:
+                made = np.broadcast_to(made, np.broadcast_shapes(np.shape(made), (1, 1, 1)))
                 shape = self._shape(name, like.shape[:-3]) or made.shape
             try:
-                names[name] = np.broadcast_to(made, shape)
+                whole = np.broadcast_to(made, shape)
+                names[name] = whole if self.eq.is_elementwise or name in self.eq.axes else made
+                names[f"{name} {WHOLE}"] = whole
             except ValueError as error:  # an axis too many
                 raise ProofError(f"{self.eq.name}: {name} = {e} has another shape: {error}") from None
 
@@ -214,7 +230,7 @@ class PageProgram:
             self._run(self.again, names, dy)
             if not all(np.all(names[n] == forward[n]) for n, _ in self.again):
                 raise ProofError(f"{eq.name}: what is computed again is not what it was")
-            self._run([(n, last.get(n, e)) for n, e in self.gradients], names, dy)
+            self._run(self.gradients, names, dy, last)
             for name, e in self.sums:
                 inner = self._value(name, e.args[0], names)
                 if inner.ndim > 2:
@@ -224,9 +240,9 @@ class PageProgram:
                 grads[name[1:]] += total.sum(keepdims=True) if name[1:] in eq.scalars else total
             for n in grads.keys() & {*eq.inputs}:
                 if f"d{n}" in names:
-                    grads[n][t] = self._flat(names[f"d{n}"])
-            dinputs.append(self._flat(names[f"d{self.whole.x}"]))
+                    grads[n][t] = self._flat(names[f"d{n} {WHOLE}"])
+            dinputs.append(self._flat(names[f"d{self.whole.x} {WHOLE}"]))
             zeros = (np.zeros_like(d) for d in dstates)
-            dstates = tuple(names.get(f"d{s}_prev", z) for s, z in zip(eq.states, zeros, strict=True))
+            dstates = tuple(names.get(f"d{s}_prev {WHOLE}", z) for s, z in zip(eq.states, zeros, strict=True))
             last = {}
         return grads, np.stack(dinputs[::-1]), tuple(map(self._flat, dstates))

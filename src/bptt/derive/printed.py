@@ -20,7 +20,7 @@ from bptt.derive.as_torch import class_name
 from bptt.derive.blocks import Page
 from bptt.derive.functions import NAMESPACE
 from bptt.derive.lines import Arrays, PageProgram, States, value
-from bptt.derive.proof import DRAWS, STEP, TOLERANCE, Proof, ProofError, relative
+from bptt.derive.proof import DRAWS, STEP, TOLERANCE, Proof, ProofError, relative, same
 from bptt.derive.whole import Whole
 from bptt.layer.reference import unroll
 from bptt.types import Array
@@ -315,7 +315,7 @@ def _draw(cell: "EquationCell", whole: Whole, program: Program) -> _Problem:
             lifted = {n: a.astype(complex) for n, a in (params | at).items()}
             beside = program.forward(lifted, x.astype(complex), tuple(s.astype(complex) for s in states))
             pairs = zip((*outputs, *final), (*beside[0], *beside[1]), strict=True)
-            finite = [(np.isfinite(a) & np.isclose(a, np.real(c))).all(axis=-1) for a, c in pairs]
+            finite = [same(a, c).all(axis=-1) for a, c in pairs]
             rows = np.flatnonzero(np.logical_and.reduce(finite))[:ROWS]
             if len(rows) > 1:
                 x, states = x[:, rows], tuple(s[rows] for s in states)

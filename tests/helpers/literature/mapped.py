@@ -59,5 +59,26 @@ def clockwork(A: Any, p: Any, h: Any, k: Any) -> Any:
     return torch.where(now, tanh(A("h") + h @ U), h), k + 1
 
 
+def lmu(A: Any, p: Any, h: Any, m: Any) -> Any:
+    """The memory by the matrices of the paper, held between two steps (zero-order hold)."""
+    K = m.shape[-1]
+    i, j = torch.arange(K, dtype=h.dtype)[:, None], torch.arange(K, dtype=h.dtype)
+    a = (2 * i + 1) * torch.where(i < j, -1.0, (-1.0) ** (i - j + 1)).to(h.dtype)
+    b = (2 * i + 1) * (-1.0) ** i
+    step = torch.linalg.matrix_exp(a / 100)
+    held = torch.linalg.solve(a, (step - torch.eye(K, dtype=h.dtype)) @ b)
+    u = A("u") + h @ p["U"][:, :1] + (p["e"] * m).sum(-1, keepdim=True)
+    m = m @ step.T + u @ held.T
+    return tanh(A("h") + h @ p["U"][:, 1:] + m @ p["U_m"]), m
+
+
+def fast_weights(A: Any, p: Any, h: Any, F: Any) -> Any:
+    F = 0.95 * F + 0.5 * (h[:, :, None] * h[:, None, :]).flatten(1)
+    a = A("h") + h @ p["U"]
+    z = a + (F.unflatten(1, (h.shape[-1], -1)) @ torch.relu(a)[:, :, None])[..., 0]
+    return torch.relu(torch.nn.functional.layer_norm(z, z.shape[1:], p["gain"], p["shift"])), F
+
+
 NAMES = "antisymmetric-rnn antisymmetric-gated lipschitz-rnn exp-rnn sco-rnn slstm-heads clockwork"
+NAMES += " lmu fast-weights"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

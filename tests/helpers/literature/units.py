@@ -99,6 +99,12 @@ def rg_lru(A: Any, p: Any, h: Any) -> Any:
     return (torch.exp(log_a) * h + torch.sqrt(-torch.expm1(2 * log_a)) * sigmoid(A("x_i")) * A.x,)
 
 
+def rg_lru_heads(A: Any, p: Any, h: Any) -> Any:
+    r, i = (sigmoid(A(g) + A.x @ torch.block_diag(*p[f"W.{g}.B"])) for g in ("x_r", "x_i"))
+    log_a = -8 * torch.nn.functional.softplus(p["rate"]) * r
+    return (torch.exp(log_a) * h + torch.sqrt(-torch.expm1(2 * log_a)) * i * A.x,)
+
+
 def mut1(A: Any, p: Any, h: Any) -> Any:
     z = sigmoid(A("x_z"))
     return (tanh(A("u_h", sigmoid(A("r", h)) * h) + tanh(A.x) + p["shift"]) * z + h * (1 - z),)
@@ -149,4 +155,5 @@ NAMES = "lstm-layernorm on-lstm skip-lstm mut3 rhn-4 lstm-nested lstm-projected 
 NAMES += (
     " sru intersection-rnn rg-lru mut1 mut2 lstm-mogrifier lstm-phased lstm-time-aware gru-decay cfc-timed"
 )
+NAMES += " rg-lru-heads"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

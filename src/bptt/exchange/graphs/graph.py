@@ -94,6 +94,14 @@ class Graph:
             return [value]
         return self.add_all("Split", value, names=("",) * count, axis=axis, num_outputs=count)
 
+    def parts(self, value: str, sizes: list[int], axis: int) -> list[str]:
+        """Return the parts of a value that have such sizes; equal ones in equal parts."""
+        if len({*sizes}) <= 1:
+            return self.split(value, len(sizes), axis)
+        name = f"{self.scope}sizes {' '.join(map(str, sizes))}"
+        array = self.array(name, np.array(sizes, np.int64))
+        return self.add_all("Split", value, array, names=("",) * len(sizes), axis=axis)
+
     def joined(self, values: list[str], axis: int) -> str:
         """Return values side by side."""
         return values[0] if len(values) == 1 else self.add("Concat", *values, axis=axis)

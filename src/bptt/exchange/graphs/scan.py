@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from bptt.derive import EquationCell
+from bptt.derive.axes import OVER, PLACES, SIZES
 from bptt.derive.equations import Equations, Statement
 from bptt.errors import ConfigError
 from bptt.exchange.graphs.graph import Graph, Port
+from bptt.layer.columns import Columns
 
 OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "Add",
@@ -34,10 +36,19 @@ FUNCTIONS = {
     "sign": "Sign",
     "floor": "Floor",
 }
+REDUCED = {"sum": "ReduceSum", "max": "ReduceMax"}
 
 
 def add_scan(
-    graph: Graph, cell: EquationCell, name: str, x: str, states: Sequence[str], mask: str, *, reverse: bool
+    graph: Graph,
+    cell: EquationCell,
+    name: str,
+    x: str,
+    states: Sequence[str],
+    mask: str,
+    *,
+    inputs: str = "",
+    reverse: bool,
 ) -> tuple[str, list[str]]:
     """Add one direction of a layer, and return its output (T, N, H) and its states after the sequence.
 
@@ -49,22 +60,25 @@ def add_scan(
     name : str
         What the names of its arrays begin with.
     x : str
-        x W + b, (T, N, Gx·H).
+        x W + b, (T, N, Gx·H); or "" where W feeds no gate.
     states : of (N, H)
     mask : str
         (T, N, 1), where steps are; or "".
+    inputs : str
+        (T, N, D), what the layer reads, for cells whose equations read it.
     reverse : bool
         Whether time runs from the end.
     """
-    if cell.more:
-        raise ConfigError(f"{cell.name} has {cell.more}, which no graph here has")
-    over = [x, mask] if mask else [x]
+    if given := [n for n in cell.inputs if n != "x"]:
+        raise ConfigError(f"{cell.name} reads {', '.join(given)} at each step, which no graph here is given")
+    reads_x = "x" in cell.inputs
+    over = [array for array in (x, mask, inputs if reads_x or not x else "") if array]
     *after, y = graph.add_all(
         "Scan",
         *states,
         *over,
         names=("",) * (len(states) + 1),
-        body=_Step(graph, cell, name).body(masked=mask != ""),
+        body=_Step(graph, cell, name).body(masked=mask != "", reads_x=reads_x),
         num_scan_inputs=len(over),
         scan_input_directions=[int(reverse)] * len(over),
         scan_output_directions=[int(reverse)],
@@ -73,73 +87,119 @@ def add_scan(
 
 
 class _Step:
-    """Writes the body of a Scan: from the states, x W + b and the mask to the states and y."""
+    """Writes the body of a Scan: from the states, x W + b and the mask to the states and y.
+
+    Where values have axes, each has four within the step: rows, heads, units and keys.
+    """
 
     def __init__(self, around: Graph, cell: EquationCell, name: str) -> None:
         self.cell, self.equations = cell, cell.equations
-        U = around.arrays[f"{name}U"]
-        self.H, self.dtype = len(U), U.dtype
+        own = {n.removeprefix(name): a for n, a in around.arrays.items() if n.startswith(name)}
+        self.H, self.dtype = cell.hidden(own), own["U"].dtype
+        self.deep = not cell.equations.is_elementwise
         self.graph = Graph(f"step.{name}")
-        # from outside: the columns that h and q take of U and of b_h, and the units' parameters
-        counts = [count * self.H for count in (len(cell.from_h), len(cell.from_q)) if count]
-        self.U = _columns(around, f"{name}U", counts, axis=1)
-        self.b_h = _columns(around, f"{name}b_h", counts, axis=0) if f"{name}b_h" in around.arrays else []
+        # from outside: the columns that a product takes of its matrix and of b_h, and the units' parameters
+        self.products = [p for p in Columns.of(cell, self.H).products if p.part.width]
+        self.U: list[str] = []
+        for matrix in dict.fromkeys(p.matrix for p in self.products):
+            counts = [p.part.width for p in self.products if p.matrix == matrix]
+            self.U += around.parts(f"{name}{matrix}", counts, axis=1)
+        places = [k for m in dict.fromkeys(p.matrix for p in self.products) for k in self._places(m)]
+        self.U = [self.U[places.index(k)] for k in range(len(places))]
+        counts = [p.part.width for p in self.products]
+        self.b_h = around.parts(f"{name}b_h", counts, axis=0) if counts and "b_h" in own else []
         self.values = {unit: f"{name}{unit}" for unit in cell.units}  # of the equations' names: the graph's
         self.delicate = _delicate(cell.equations)
 
-    def body(self, *, masked: bool) -> Graph:
+    def _places(self, matrix: str) -> list[int]:
+        return [k for k, p in enumerate(self.products) if p.matrix == matrix]
+
+    def body(self, *, masked: bool, reads_x: bool) -> Graph:
         """Return the graph of one step."""
-        graph, eq, scope = self.graph, self.equations, self.graph.scope
+        graph, eq, scope, cell = self.graph, self.equations, self.graph.scope, self.cell
         before = [f"{scope}{state}" for state in eq.before]
-        self.values |= dict(zip(eq.before, before, strict=True))
-        x, mask = f"{scope}x.W", f"{scope}mask.t"  # a dot: no name of the equations has one
-        graph.inputs += [Port(state, self.dtype, ("N", self.H)) for state in before]
-        graph.inputs.append(Port(x, self.dtype, ("N", len(self.cell.from_x) * self.H)))
+        x, mask, at = (
+            f"{scope}x.W",
+            f"{scope}mask.t",
+            f"{scope}x.t",
+        )  # a dot: no name of the equations has one
+        for state, name in zip(eq.states, before, strict=True):
+            graph.inputs.append(Port(name, self.dtype, ("N", cell.width(state, self.H))))
+        if cell.from_x:
+            width = sum(cell.width(g, self.H) for g in cell.from_x)
+            graph.inputs.append(Port(x, self.dtype, ("N", width)))
         if masked:
             graph.inputs.append(Port(mask, np.bool_, ("N", 1)))
-        self._gates(x, before[0])
+        if reads_x or not cell.from_x:  # a scan goes over something
+            graph.inputs.append(Port(at, self.dtype, ("N", "D")))
+            self.values |= {"x": at} if reads_x else {}
+        self.like = before[0]
+        self.values |= dict(zip(eq.before, before, strict=True))
+        if self.deep:
+            own = [n for n in (*eq.before, *eq.params, *eq.inputs) if n not in eq.scalars]
+            self.values |= {n: self._shaped(n, self.values[n], rows=n not in eq.params) for n in own}
+        self._gates(x)
         for statement in eq.statements:
             self._set(statement)
-        new = [self._whole(state, before[0]) for state in eq.states]
+        new = [self._whole(state) for state in eq.states]
         y = new[0]
         if masked:
             y = graph.add("Where", mask, y, graph.number(0.0, self.dtype))
             new = [graph.add("Where", mask, *pair) for pair in zip(new, before, strict=True)]
-        for name, value in zip((*eq.states, "y"), (*new, y), strict=True):
+        widths = [cell.width(state, self.H) for state in (*eq.states, eq.states[0])]
+        for name, value, width in zip((*eq.states, "y"), (*new, y), widths, strict=True):
             out = graph.add("Identity", value, name=f"{scope}{name}.{len(graph.outputs)}")
-            graph.outputs.append(Port(out, self.dtype, ("N", self.H)))
+            graph.outputs.append(Port(out, self.dtype, ("N", width)))
         return graph
 
-    def _gates(self, x: str, h: str) -> None:
-        """Set the gates: the sums of their parts of x W + b, of h U + b_h and of q U_q + b_h."""
+    def _gates(self, x: str) -> None:
+        """Set the gates: their parts of x W + b, and, product after product, of what U takes and b_h."""
         cell, eq = self.cell, self.equations
-        argument = dict(zip(cell.gates, (*eq.gates, *eq.params), strict=True))
-        hU = self._product(h, 0) if cell.from_h else ""
-        if cell.from_x == cell.from_h:  # as for most cells
-            parts = self._parts(self.graph.add("Add", x, hU), cell.from_x)
-            self.values |= {argument[gate]: part for gate, part in parts.items()}
-            return
-        own, recurrent = self._parts(x, cell.from_x), self._parts(hU, cell.from_h)
-        for gate in cell.gates:
-            if gate not in (*cell.from_q, *cell.units):
-                self.values[argument[gate]] = self._sum(own, recurrent, gate)
-        if eq.q is not None:
-            for statement in eq.ancestors((eq.q,)):
+        argument = dict(zip(cell.gates, eq.columns, strict=True))
+        for k, p in enumerate(self.products):
+            if k == 0 and not p.operand and cell.from_x == cell.from_h:  # as for most cells
+                whole = self.graph.add("Add", x, self._product(self.values[eq.before[0]], eq.before[0], k))
+                self.values |= self._parts(whole, cell.from_x, argument)
+                continue
+            if k == 0:
+                self.values |= self._parts(x, cell.from_x, argument)
+            for statement in eq.ancestors((p.operand,)):
                 self._set(statement)
-            recurrent = self._parts(self._product(self.values[eq.q], -1), cell.from_q)
-            self.values |= {argument[gate]: self._sum(own, recurrent, gate) for gate in cell.from_q}
+            q = p.operand or eq.before[0]
+            for gate, part in self._parts(
+                self._product(self.values[q], q, k), p.part.gates, argument
+            ).items():
+                had = self.values.get(gate)
+                self.values[gate] = part if had is None else self.graph.add("Add", had, part)
+        if not self.products:
+            self.values |= self._parts(x, cell.from_x, argument)
 
-    def _sum(self, own: dict[str, str], recurrent: dict[str, str], gate: str) -> str:
-        parts = [values[gate] for values in (own, recurrent) if gate in values]
-        return parts[0] if len(parts) == 1 else self.graph.add("Add", *parts)
+    def _parts(self, value: str, gates: tuple[str, ...], argument: dict[str, str]) -> dict[str, str]:
+        """Return the gates' columns of a product, by their names in the equations."""
+        parts = self.graph.parts(value, [self.cell.width(g, self.H) for g in gates], axis=-1) if gates else []
+        named = {argument[gate]: part for gate, part in zip(gates, parts, strict=True)}
+        return {g: self._shaped(g, part) if self.deep else part for g, part in named.items()}
 
-    def _parts(self, value: str, gates: tuple[str, ...]) -> dict[str, str]:
-        return dict(zip(gates, self.graph.split(value, len(gates), -1), strict=True)) if gates else {}
+    def _product(self, value: str, name: str, k: int) -> str:
+        """Return the k-th product, with its bias, of the value of that name."""
+        product = self.graph.add("MatMul", self._flat(name, value) if self.deep else value, self.U[k])
+        return self.graph.add("Add", product, self.b_h[k]) if self.b_h else product
 
-    def _product(self, operand: str, which: int) -> str:
-        """Return h U, or q U where `which` is -1, with its bias."""
-        product = self.graph.add("MatMul", operand, self.U[which])
-        return self.graph.add("Add", product, self.b_h[which]) if self.b_h else product
+    def _shaped(self, name: str, value: str, *, rows: bool = True) -> str:
+        """Return a flat value with an axis for heads, units and keys."""
+        return self.graph.add(
+            "Reshape", value, self._sizes([0] * rows + [*self.equations.shape(name, self.H)])
+        )
+
+    def _flat(self, name: str, value: str) -> str:
+        """Return a value of every row with one axis for all of these."""
+        rows = self.graph.add("Shape", self.like, start=0, end=1)
+        target = self.graph.add("Concat", rows, self._sizes([*self.equations.shape(name, self.H)]), axis=0)
+        return self.graph.add("Reshape", self.graph.add("Expand", value, target), self._sizes([0, -1]))
+
+    def _sizes(self, sizes: list[int]) -> str:
+        name = f"{self.graph.scope}sizes {' '.join(map(str, sizes))}"
+        return self.graph.array(name, np.array(sizes, np.int64))
 
     def _set(self, statement: Statement) -> None:
         if statement.name not in self.values:
@@ -153,6 +213,9 @@ class _Step:
                 return graph.number(float(value), self.dtype)
             case ast.Name(id=name) if name in self.equations.constants:
                 return graph.number(self.equations.constants[name], self.dtype)
+            case ast.Name(id=name) if name in SIZES:
+                sizes = dict(zip(PLACES, self.equations.sizes(self.H), strict=True))
+                return graph.number(float(sizes[SIZES[name]]), self.dtype)
             case ast.Name(id=name):
                 return self.values[name]
             case ast.UnaryOp(operand=operand):
@@ -165,6 +228,12 @@ class _Step:
 
     def _function(self, name: str, values: list[str], delicate: bool) -> str:
         graph = self.graph
+        if name in OVER:
+            kind, _, axis = name.partition("_")
+            if kind == "cumsum":
+                at = graph.array(f"{graph.scope}axis {axis}", np.array(PLACES[axis], np.int64))
+                return graph.add("CumSum", values[0], at)
+            return graph.add(REDUCED[kind], values[0], graph.axes(PLACES[axis]), keepdims=1)
         if name == "where":  # v where u > 0, else w
             above = graph.add("Greater", values[0], graph.number(0.0, self.dtype))
             return graph.add("Where", above, *values[1:])
@@ -185,20 +254,14 @@ class _Step:
         """Return 1 + exp of a value."""
         return self.graph.add("Add", self.graph.add("Exp", value), self.graph.number(1.0, self.dtype))
 
-    def _whole(self, state: str, like: str) -> str:
+    def _whole(self, state: str) -> str:
         """Return a state of every row, also where it is made of no row's numbers."""
         eq, value = self.equations, self.values[state]
-        if eq.made_of(state) & {*eq.gates, *eq.before}:
+        if self.deep:
+            return self._flat(state, value)
+        if eq.made_of(state) & {*eq.gates, *eq.before, *eq.inputs}:
             return value
-        return self.graph.add("Expand", value, self.graph.add("Shape", like))
-
-
-def _columns(graph: Graph, name: str, counts: list[int], axis: int) -> list[str]:
-    """Return an array, or its columns for h and those for q."""
-    if len(counts) < 2:
-        return [name]
-    sizes = graph.array(f"{name} columns", np.array(counts, np.int64))
-    return graph.add_all("Split", name, sizes, names=("", ""), axis=axis)
+        return self.graph.add("Expand", value, self.graph.add("Shape", self.like))
 
 
 def _delicate(equations: Equations) -> set[str]:

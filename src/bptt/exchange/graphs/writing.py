@@ -68,7 +68,7 @@ class _Writer:
         if not model.token_inputs:
             source = Port("inputs", self.dtype, ("T", "N", model.inputs))
         graph.inputs.append(source)
-        graph.inputs += [Port(name, self.dtype, ("N", model.hidden)) for name in model.stack.state_names]
+        graph.inputs += [Port(name, self.dtype, ("N", self._width(name))) for name in model.stack.state_names]
         if self.lengths:
             graph.inputs.append(Port("lengths", np.int64, ("N",)))
             self.steps = self._steps(source.name)
@@ -79,7 +79,7 @@ class _Writer:
         self._output(self._pooled(y, after))
         for name, value in after.items():
             graph.add("Identity", value, name=f"{name}_next")
-            graph.outputs.append(Port(f"{name}_next", self.dtype, ("N", model.hidden)))
+            graph.outputs.append(Port(f"{name}_next", self.dtype, ("N", self._width(name))))
         graph.arrays = {name: array for name, array in graph.arrays.items() if array.size}
         names = Counter([*graph.arrays, *(port.name for port in graph.inputs + graph.outputs)])
         if (name := max(names, key=names.__getitem__)) and names[name] > 1:
@@ -87,6 +87,10 @@ class _Writer:
                 f"{name} would be the name of two values of the graph: call the state otherwise"
             )
         return graph
+
+    def _width(self, state: str) -> int:
+        """Return how many numbers a state has for a row, by its name in the stack."""
+        return self.model.stack.cell.width(state.rpartition(".")[2], self.model.hidden)
 
     def _steps(self, source: str) -> str:
         """Return how many steps there are as operators take it, (N,) int32, or which, (T, N, 1) bool."""
@@ -157,10 +161,12 @@ class _Writer:
         outputs, after = [], []
         for k, prefix in enumerate(prefixes):
             W = f"{prefix}W"
-            a = graph.add("Gather", W, x) if tokens else graph.add("MatMul", x, W)
-            if f"{prefix}b" in graph.arrays:
+            a = "" if not cell.from_x else graph.add(*(("Gather", W, x) if tokens else ("MatMul", x, W)))
+            if a and f"{prefix}b" in graph.arrays:
                 a = graph.add("Add", a, f"{prefix}b")
-            y, final = scan.add_scan(graph, cell, prefix, a, states[k], self.steps, reverse=k == 1)
+            y, final = scan.add_scan(
+                graph, cell, prefix, a, states[k], self.steps, inputs="" if tokens else x, reverse=k == 1
+            )
             outputs.append(y)
             after.append(final)
         return graph.joined(outputs, axis=2), after

@@ -44,6 +44,14 @@ def rg_lru(x_r, x_i, x, h, rate):
     return h
 
 
+@cell(state="h", params="rate", init=spans, maps={"W.x_r W.x_i": "heads(4)"})
+def rg_lru_heads(x_r, x_i, x, h, rate):
+    """De et al. 2024 (Griffin): the RG-LRU whose gates read x in four blocks, as the paper's."""
+    a = exp(-8 * softplus(rate) * sigmoid(x_r))
+    h = a * h + sqrt(1 - a * a) * sigmoid(x_i) * x
+    return h
+
+
 @cell(state="h", operand={"u_h": "q"}, params={"shift": 0.0})
 def mut1(x_z, a_r, u_h, x, h, shift):
     """Jozefowicz, Zaremba and Sutskever 2015: MUT1, found by mutation; it reads tanh(x)."""

@@ -4,7 +4,7 @@
 import numpy as np
 
 from bptt.derive import cell
-from bptt.derive.functions import exp, floor, max, mod, sigmoid, sign, softplus, tanh, where
+from bptt.derive.functions import exp, floor, max, mod, relu, sigmoid, sign, softplus, sqrt, tanh, where
 from bptt.types import Array, Generator
 
 
@@ -70,3 +70,38 @@ def clockwork(a_h, h, k, period):
     h = where(mod(k, max(floor(period), 1)) < 0.5, tanh(a_h), h)
     k = k + 1
     return h, k
+
+
+@cell(
+    state="h m",
+    bias=False,
+    sizes={"key": 32},
+    shapes={"a_u": "head", "m u_A u_B e": "key"},
+    params="e",
+    operand={"u_A": "m_prev", "u_B": "u", "u_h": "m"},
+    maps={"u_A u_B": "legendre(100.0)"},
+)
+def lmu(a_u, a_h, u_A, u_B, u_h, m, e):
+    """Voelker et al. 2019: the Legendre memory unit, which keeps the last 100 steps as 32 polynomials."""
+    u = a_u + sum(e * m, key)
+    m = u_A + u_B
+    h = tanh(a_h + u_h)
+    return h, m
+
+
+@cell(
+    state="h A",
+    sizes={"key": "unit"},
+    shapes={"A": "unit key", "u_k u_s": "key"},
+    operand={"u_s": "s"},
+    maps={"u_k u_s": "I"},
+    params={"gain": 1.0, "shift": 0.0},
+)
+def fast_weights(a_h, u_k, u_s, h, A, gain, shift, keep=0.95, rate=0.5):
+    """Ba et al. 2016: fast weights A beside U, the outer products of late h; one inner step, normalised."""
+    A = keep * A + rate * h * u_k
+    s = relu(a_h)
+    z = a_h + sum(A * u_s, key)
+    d = z - mean(z)
+    h = relu(gain * d / sqrt(mean(d * d) + 1e-5) + shift)
+    return h, A
