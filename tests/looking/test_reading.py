@@ -148,3 +148,13 @@ def test_unlike_ways_to_say_what_is_read_are_refused(tmp_path: Path, book: str) 
         bptt.look(trained, path=book, tokens="the fox")
     with pytest.raises(bptt.DataError, match="nothing to look at"):
         bptt.look(trained, tokens="")
+
+
+def test_the_last_token_may_be_all_whose_losses_are_taken_at_once(
+    tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = run_of(tmp_path, data=book)
+    assert np.isnan(only(bptt.look(trained, tokens="t")).loss).all()
+    whole = only(bptt.look(trained, tokens="the fox")).loss
+    monkeypatch.setattr("bptt.looking.forward.MOST_OUTPUTS", 3 * trained.model.outputs)
+    np.testing.assert_array_equal(only(bptt.look(trained, tokens="the fox")).loss, whole)
