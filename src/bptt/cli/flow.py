@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from bptt.cli.output import expect_place, to_json
+from bptt.cli.output import expect_free, expect_place, to_json
 
 
 @click.command()
@@ -41,6 +41,8 @@ def flow(
         expect_place("--out", out, *FORMS)
         expect_matplotlib()
     trained = Trained.load(folder, "last" if last else "best")
+    if out is not None:
+        expect_free("--out", out, folder, path, trained.settings.data)
     text, ids = ids_of(trained, path)
     rng = np.random.default_rng(seed)
     flow = of_text(trained.model, trained.params, ids, rng=rng, text=text, **how)

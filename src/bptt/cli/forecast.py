@@ -43,7 +43,7 @@ def forecast(
         if file is None:
             continue
         expect_place(option, file)
-        expect_free(option, file, folder, source)
+        expect_free(option, file, folder, source, forecaster.trained.settings.data)
     found = forecaster.forecast(path, horizon)
     if out is not None:
         write_atomically(Path(out), found.written(Path(out).suffix.lower()))

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from bptt.cli.output import expect_place, misused
+from bptt.cli.output import expect_free, expect_place, misused
 
 
 @click.command()
@@ -35,6 +35,7 @@ def look(
     in chunks never saw. TEXT is a text, a list or a table as the model reads them; - is standard input.
     """
     from bptt.looking import look
+    from bptt.training.trained import Trained
 
     expect_place("--out", out, ".html", ".htm")
     properties = {}
@@ -43,7 +44,9 @@ def look(
         if not (name and equals and pattern):
             raise misused(f"--property wants NAME=REGEX, got {told!r:.60}")
         properties[name] = pattern
-    seen = look(folder, path=path, layers=layers or None, properties=properties, **how)
+    trained = Trained.load(folder, "last" if how["last"] else "best")
+    expect_free("--out", out, folder, path, trained.settings.data)
+    seen = look(trained, path=path, layers=layers or None, properties=properties, **how)
     seen.save(out)
     for run in seen.view.runs:
         steps = len(run.tokens)

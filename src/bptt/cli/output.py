@@ -44,11 +44,16 @@ def expect_place(option: str, file: str, *ends: str) -> None:
         raise misused(f"{option}: there is no folder {Path(file).parent}")
 
 
-def expect_free(option: str, file: str, folder: str, *read: str) -> None:
-    """Raise a ConfigError where a file to be written is one that is read, or lies in the run's folder."""
+def expect_free(option: str, file: str, folder: str, *read: str | None) -> None:
+    """Raise a ConfigError where a file to be written is or lies in what is read, or in the run's folder."""
+    from bptt.data.text.files import paths
+
     place = Path(os.path.realpath(file))
-    if any(place == Path(os.path.realpath(path)) for path in read):
-        raise ConfigError(f"{option}: {file} is what is read: choose another name")
+    for path in (Path(os.path.realpath(path)) for several in read if several for path in paths(several)):
+        if place == path:
+            raise ConfigError(f"{option}: {file} is what is read: choose another name")
+        if place.is_relative_to(path):
+            raise ConfigError(f"{option}: {file} would lie among what is read: choose another folder")
     if place.parent == Path(os.path.realpath(folder)):
         raise ConfigError(f"{option}: {file} would lie among the run's own files: choose another folder")
 

@@ -2,7 +2,7 @@
 
 import click
 
-from bptt.cli.output import expect_place, to_json
+from bptt.cli.output import expect_free, expect_place, to_json
 
 
 @click.command()
@@ -28,6 +28,9 @@ def report(
     if tensorboard is not None:
         expect_writer()
     found = compare(runs or RUNS, samples=samples)
+    if out is not None:
+        for run in found.runs:
+            expect_free("--out", out, run.folder, run.settings.data if run.settings else None)
     click.echo(to_json(found.to_json()) if as_json else str(found))
     written = []
     if out is not None:

@@ -141,10 +141,10 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
     DataError
         If it cannot be read, holds a character that the model does not know, or the model reads no text.
     """
-    vocabulary = trained.expect_text("reads")
-    if trained.settings.job != "stream":
+    if trained.vocabulary is not None and trained.settings.job != "stream":
         unit = trained.form.unit
         raise DataError(f"the model has learnt {unit}s by themselves: flow follows a model of one long text")
+    vocabulary = trained.expect_text("reads")
     if path is not None:
         return path, vocabulary.encode(read(path, vocabulary.kind).data)
     corpus = trained.corpus()
