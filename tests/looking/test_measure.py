@@ -137,6 +137,23 @@ def test_resets_are_starts() -> None:
     assert repr(run) == "<gru: 24 steps, <layer 0: 6 units, h r z n; 6 paths>>"
 
 
+def test_of_a_batch_the_first_rows_that_have_steps_are_seen() -> None:
+    rng = np.random.default_rng(12)
+    model = bptt.Model(inputs=3, outputs=3, hidden=4)
+    params, x = model.init(rng), rng.integers(3, size=(6, 4))
+    mask = np.arange(6)[:, None] < np.array([6, 0, 4, 2])  # the second row is all padding
+
+    def starts(steps: int, batch: bptt.Batch) -> list[int]:
+        (run,) = bptt.look(model, params, batch, steps=steps).runs
+        return [*run.starts.tolist(), len(run.tokens)]
+
+    assert starts(100, bptt.Batch(x, x, mask)) == [0, 6, 10, 12]
+    assert starts(9, bptt.Batch(x, x, mask)) == [0, 6]  # the last would fit, and is not the next
+    assert starts(4, bptt.Batch(x, x, mask)) == [0, 4]
+    with pytest.raises(bptt.DataError, match="no sequence has a step"):
+        starts(9, bptt.Batch(x, x, np.zeros_like(mask)))
+
+
 def test_learned_starts_and_features_are_used() -> None:
     model, params, tokens = small(cell="gru", learn_start=True)
     layer = bptt.look(model, params, tokens).runs[0].layers[0]

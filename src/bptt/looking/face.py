@@ -17,7 +17,16 @@ from bptt.files import write_atomically
 from bptt.looking.forward import Piece
 from bptt.looking.measure import How, seen
 from bptt.looking.page import page
-from bptt.looking.reading import Reading, outputs_of, part_of, reading_of, row_of, text_piece, written
+from bptt.looking.reading import (
+    Reading,
+    first_of,
+    outputs_of,
+    part_of,
+    reading_of,
+    row_of,
+    text_piece,
+    written,
+)
 from bptt.looking.view import Kind, Seen, View
 from bptt.nets.model import Model
 from bptt.training.runs.format import PYTHON
@@ -209,13 +218,10 @@ def _of_arrays(
     batch = tokens if isinstance(tokens, Batch) else _one_row(model, np.asarray(tokens), targets, steps)
     model.input.checked(batch)
     names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(vocabulary or ())
-    pieces, left = list[Piece](), steps
-    for n in range(batch.inputs.shape[1]):
-        for piece in _between_resets(model, batch, n, row_of(model, batch, n, names)):
-            if pieces and len(piece.inputs) > left:
-                break
-            pieces.append(piece)
-            left -= len(piece.inputs)
+    rows = ((n, row_of(model, batch, n, names)) for n in range(batch.inputs.shape[1]))
+    each = (piece for n, row in rows for piece in _between_resets(model, batch, n, row))
+    most = None if model.pool is not None else steps  # a sequence's one loss is of all its steps
+    pieces = first_of((part_of(piece, slice(most)) for piece in each), steps)
     kind: Kind = "text" if model.token_inputs and names else "steps"
     columns = [] if model.token_inputs else [f"input {d + 1}" for d in range(model.inputs)]
     return Reading(kind, "the given steps", pieces, outputs_of(model, names), columns)

@@ -189,7 +189,7 @@ def _layer(
     inputs = np.concatenate([own.inputs for own in reached]).astype(np.float32)
     if model.pool is None:
         norm[~np.isfinite(loss)] = inputs[~np.isfinite(loss)] = np.nan
-    elif rans[0].layers and not np.isfinite(loss).any():
+    elif not np.isfinite(loss).any():
         norm[:] = inputs[:] = np.nan
     name = f"layer {layer}"
     if len(rans[0].layers[layer]) > 1:
