@@ -206,6 +206,9 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
         ({"layers": 1}, "the model has layer 0 alone"),
         ({"lags": 0}, "whole numbers from 1"),
         ({"steps": 0}, "whole numbers from 1"),
+        ({"lags": 2.5}, "whole numbers from 1"),
+        ({"layers": [0.5]}, "layers must be whole numbers"),
+        ({"path": "a.txt"}, "and no path"),
     ):
         with pytest.raises(bptt.ConfigError, match=said):
             bptt.look(model, params, tokens, **wrong)  # type: ignore[arg-type]
@@ -215,6 +218,10 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
         bptt.look(model, params, np.array([0, V]))
     with pytest.raises(bptt.ShapeError, match="targets must be in 0"):
         bptt.look(model, params, tokens, tokens + V)
+    with pytest.raises(
+        bptt.ShapeError, match=r"targets of 1 rows of 12 steps must be \(12, 1\), got \(3, 1\)"
+    ):
+        bptt.look(model, params, tokens, tokens[:3])
     with pytest.raises(bptt.ShapeError, match="params has no"):
         bptt.look(model, {}, tokens)
     with pytest.raises(bptt.ConfigError, match="wants its params"):

@@ -146,6 +146,8 @@ def test_unlike_ways_to_say_what_is_read_are_refused(tmp_path: Path, book: str) 
     trained = run_of(tmp_path, data=book)
     with pytest.raises(bptt.ConfigError, match="two ways"):
         bptt.look(trained, path=book, tokens="the fox")
+    with pytest.raises(bptt.ConfigError, match="a run has its own"):
+        bptt.look(trained, trained.params, np.array([1, 2]))
     with pytest.raises(bptt.DataError, match="nothing to look at"):
         bptt.look(trained, tokens="")
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bptt.data.text import Corpus, Vocabulary
-from bptt.errors import ConfigError, DataError
+from bptt.errors import ConfigError, DataError, ShapeError
 from bptt.files import write_atomically
 from bptt.looking.forward import Piece
 from bptt.looking.measure import How, seen
@@ -135,7 +135,7 @@ def look(
 
     Raises
     ------
-    ConfigError, DataError, RunError, DivergedError
+    ConfigError, DataError, RunError, ShapeError, DivergedError
         If something of this cannot be had, takes more than minutes, or does not stay finite.
 
     Examples
@@ -150,16 +150,22 @@ def look(
     >>> [value["name"] for value in layer.values], layer.gradient["norm"].shape
     (['h', 'r', 'z', 'n'], (7, 4, 6))
     """
-    if lags < 1 or steps < 1:
+    if not all(isinstance(count, int | np.integer) and count >= 1 for count in (lags, steps)):
         raise ConfigError(f"lags and steps must be whole numbers from 1, got {lags} and {steps}")
-    of = (layers,) if isinstance(layers, int | np.integer) else None if layers is None else tuple(layers)
-    how = How(of, lags, dict(properties or {}))
+    of = () if layers is None else tuple(np.atleast_1d(layers).tolist())
+    if not all(isinstance(layer, int) for layer in of):
+        raise ConfigError(f"layers must be whole numbers, got {layers!r:.60}")
+    how = How(of or None, lags, dict(properties or {}))
     if isinstance(model, Model):
-        if params is None or tokens is None:
-            raise ConfigError("a model by itself wants its params, and tokens: look(model, params, tokens)")
+        if params is None or tokens is None or path is not None:
+            raise ConfigError(
+                "a model by itself wants its params and tokens, and no path: look(model, params, tokens)"
+            )
         reading = _of_arrays(model, tokens, targets, vocabulary, steps)
         runs = [seen(model, params, reading, how, name=name or model.stack.cell.name, about={})]
     else:
+        if params is not None or targets is not None:
+            raise ConfigError("params and targets are for a model by itself; a run has its own")
         trained = _trained(model, last)
         reading = _reading(trained, path, tokens, steps)
         runs = [_seen(trained, reading, how, name)]
@@ -217,7 +223,12 @@ def _of_arrays(
         raise ConfigError("a text wants the vocabulary by which it is read: vocabulary=")
     batch = tokens if isinstance(tokens, Batch) else _one_row(model, np.asarray(tokens), targets, steps)
     model.input.checked(batch)
-    names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(vocabulary or ())
+    T, N = batch.inputs.shape[:2]
+    numbers = {"cross_entropy": (), "quantile": (1,)}.get(model.loss, (model.outputs,))
+    wanted = (T if model.pool is None else 1, N, *numbers)
+    if batch.targets.size and batch.targets.shape != wanted:
+        raise ShapeError(f"targets of {N:,} rows of {T:,} steps must be {wanted}, got {batch.targets.shape}")
+    names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(map(str, vocabulary or ()))
     rows = ((n, row_of(model, batch, n, names)) for n in range(batch.inputs.shape[1]))
     each = (piece for n, row in rows for piece in _between_resets(model, batch, n, row))
     most = None if model.pool is not None else steps  # a sequence's one loss is of all its steps
@@ -244,13 +255,13 @@ def _one_row(model: Model, x: Array, y: Array | None, steps: int) -> Batch:
     if x.ndim != (1 if model.token_inputs else 2) or not len(x):
         wanted = "(L,) integers" if model.token_inputs else f"(T, D = {model.inputs}) numbers"
         raise ConfigError(f"tokens must be {wanted}, got {x.dtype} {x.shape}")
-    T, counted = len(x), None
+    T, counted, y = len(x), None, None if y is None else np.atleast_1d(y)
     if y is None and model.token_inputs and model.outputs == model.inputs and model.pool is None:
         y, counted = np.append(x[1:], 0), np.arange(T) < T - 1
     if model.pool is None:
-        x, y, T = x[:steps], None if y is None else np.asarray(y)[:steps], min(T, steps)
+        x, y, T = x[:steps], None if y is None else y[:steps], min(T, steps)
     elif y is not None:
-        y = np.asarray(y)[-1:]
+        y = y[-1:]
     if y is None:
         return Batch(x[:, None], target_mask=np.zeros((T if model.pool is None else 1, 1), bool))
     return Batch(x[:, None], y[:, None], target_mask=None if counted is None else counted[:T, None])
