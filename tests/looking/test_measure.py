@@ -211,7 +211,7 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
         ({"path": "a.txt"}, "and no path"),
     ):
         with pytest.raises(bptt.ConfigError, match=said):
-            bptt.look(model, params, tokens, **wrong)  # type: ignore[arg-type]
+            bptt.look(model, params, tokens, **wrong)
     with pytest.raises(bptt.ConfigError, match=r"tokens must be \(L,\) integers"):
         bptt.look(model, params, np.zeros((2, 2), int))
     with pytest.raises(bptt.ShapeError, match="tokens must be in 0"):

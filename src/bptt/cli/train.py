@@ -11,7 +11,7 @@ import click
 
 from bptt.cells import Cell
 from bptt.cli.output import misused, quoted
-from bptt.errors import BpttError, ConfigError, DivergedError
+from bptt.errors import BpttError, ConfigError, DivergedError, RunError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -115,8 +115,8 @@ def train(
 
     try:
         workers = joined()
-    except BpttError:
-        if is_first():
+    except BpttError as error:
+        if is_first() or isinstance(error, RunError):  # the others, to whom the first may not come
             raise
         return 2  # the first says it
     try:
