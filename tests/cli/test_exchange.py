@@ -90,6 +90,9 @@ def test_a_foreign_state_becomes_a_run_with_a_vocabulary(here: Path, capsys: Cap
     assert "it has no vocabulary, and so writes no text: --vocab" in capsys.readouterr().out
     assert bptt(["sample", "bare"]) == 2
     assert "bare holds a model without a vocabulary, which writes no text" in capsys.readouterr().err
+    for verb in ("eval", "flow", "look"):
+        assert bptt([verb, "bare"]) == 2
+        assert "a model without a vocabulary reads no text" in capsys.readouterr().err
     Path("v.json").write_text('{"a": 0, "b": 1, "c": 2, "\\n": 3}')
     assert bptt(["import", "a.safetensors", "--out=run", "--vocabulary=v.json"]) == 0
     assert bptt(["sample", "run", "--length=9", "--prime=ab"]) == 0

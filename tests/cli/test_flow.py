@@ -241,7 +241,7 @@ def test_what_was_there_is_replaced_in_one_piece(
         ("{}/rnn --layer 1 --lags 5", "the model has layer 0 alone, got layer 1"),
         ("{}/rnn --reverse --lags 5", "there is no reverse direction"),
         ("{}/task", "a model of the task reber reads no text"),
-        ("{}/rnn --out a.pdf", "--out must end in .svg, .png, .html; got a.pdf"),
+        ("{}/rnn --out a.pdf", "--out must end in .svg, .png or .html; got a.pdf"),
         ("{}/rnn --out a", "--out must end in"),
         ("{}/rnn --out {}/nowhere/a.svg", "there is no folder"),
         ("{}/rnn --out {}/folder.svg --lags 5 --positions 2", "cannot write"),

@@ -45,6 +45,40 @@ def test_a_text_of_ones_own(runs: Path, here: Path, capsys: Capture) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["a.txt", "b.html"]
 
 
+def test_what_is_asked_for_twice_is_seen_once_under_its_folders_name(
+    runs: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    place = runs / "lstm" / "below"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert bptt(["look", "..", "--steps=1", "--layer=0", "--layer=0", "--out", str(here / "a.html")]) == 0
+    first, layer, _ = capsys.readouterr().out.splitlines()
+    assert first.startswith("lstm: lstm, 6 units, on 1 step of ")
+    assert "follows" not in layer  # one step follows nothing
+
+
+def test_no_page_takes_the_place_of_what_is_read(runs: Path, here: Path, capsys: Capture) -> None:
+    for name in ("a.html", "b.html"):
+        Path(name).write_text(HTML)
+    assert bptt(["train", "a.html", *FAST, "--out", "run"]) == 0
+    assert bptt(["train", ".", *FAST, "--out", str(runs / "all")]) == 0
+    capsys.readouterr()
+    for verb, says in {
+        "look run b.html --out b.html": "b.html is what is read",
+        "look run b.html --out a.html": "a.html is what is read",
+        "flow run b.html --out b.html": "b.html is what is read",
+        "report run --no-samples --out a.html": "a.html is what is read",
+        "look run --out run/a.html": "among the run's own files",
+        f"look {runs / 'all'} --out c.html": "c.html would lie among what is read",
+    }.items():
+        if verb.startswith("flow"):
+            pytest.importorskip("matplotlib")
+        assert bptt(verb.split()) == 2
+        assert says in capsys.readouterr().err
+    assert Path("a.html").read_text() == Path("b.html").read_text() == HTML
+    assert sorted(path.name for path in here.iterdir()) == ["a.html", "b.html", "run"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

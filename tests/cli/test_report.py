@@ -60,3 +60,13 @@ def test_what_cannot_be_is_one_line(runs: Path, capsys: Capture, arguments: list
     assert says in told.err
     assert told.err.count("\n") == 1
     assert told.out == ""
+
+
+def test_a_run_is_named_by_its_folder_and_once_however_it_is_told(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    place = runs / "bptt-runs" / "rnn" / "below"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    assert bptt(["report", "..", "../../rnn", "--json", "--no-samples"]) == 0
+    assert [run["name"] for run in json.loads(capsys.readouterr().out)["runs"]] == ["rnn"]

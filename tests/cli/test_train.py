@@ -42,6 +42,12 @@ def test_train_says_what_it_does_and_leaves_a_run(desk: Path, here: Path, capsys
     ]
 
 
+def test_what_comes_next_is_said_as_a_shell_takes_it(desk: Path, here: Path, capsys: Capture) -> None:
+    assert bptt(["train", str(desk / "book.txt"), *FAST, "--out", "my run"]) == 0
+    said = {"nt": 'bptt sample "my run"'}.get(os.name, "bptt sample 'my run'")
+    assert said in capsys.readouterr().out
+
+
 def test_the_log_has_its_keys(desk: Path) -> None:
     for run in ("run", "task"):
         lines = [json.loads(line) for line in desk.joinpath(run, "log.jsonl").read_text().splitlines()]

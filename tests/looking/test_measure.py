@@ -137,6 +137,23 @@ def test_resets_are_starts() -> None:
     assert repr(run) == "<gru: 24 steps, <layer 0: 6 units, h r z n; 6 paths>>"
 
 
+def test_of_a_batch_the_first_rows_that_have_steps_are_seen() -> None:
+    rng = np.random.default_rng(12)
+    model = bptt.Model(inputs=3, outputs=3, hidden=4)
+    params, x = model.init(rng), rng.integers(3, size=(6, 4))
+    mask = np.arange(6)[:, None] < np.array([6, 0, 4, 2])  # the second row is all padding
+
+    def starts(steps: int, batch: bptt.Batch) -> list[int]:
+        (run,) = bptt.look(model, params, batch, steps=steps).runs
+        return [*run.starts.tolist(), len(run.tokens)]
+
+    assert starts(100, bptt.Batch(x, x, mask)) == [0, 6, 10, 12]
+    assert starts(9, bptt.Batch(x, x, mask)) == [0, 6]  # the last would fit, and is not the next
+    assert starts(4, bptt.Batch(x, x, mask)) == [0, 4]
+    with pytest.raises(bptt.DataError, match="no sequence has a step"):
+        starts(9, bptt.Batch(x, x, np.zeros_like(mask)))
+
+
 def test_learned_starts_and_features_are_used() -> None:
     model, params, tokens = small(cell="gru", learn_start=True)
     layer = bptt.look(model, params, tokens).runs[0].layers[0]
@@ -189,15 +206,22 @@ def test_what_is_too_much_is_refused_before_it_begins() -> None:
         ({"layers": 1}, "the model has layer 0 alone"),
         ({"lags": 0}, "whole numbers from 1"),
         ({"steps": 0}, "whole numbers from 1"),
+        ({"lags": 2.5}, "whole numbers from 1"),
+        ({"layers": [0.5]}, "layers must be whole numbers"),
+        ({"path": "a.txt"}, "and no path"),
     ):
         with pytest.raises(bptt.ConfigError, match=said):
-            bptt.look(model, params, tokens, **wrong)  # type: ignore[arg-type]
+            bptt.look(model, params, tokens, **wrong)
     with pytest.raises(bptt.ConfigError, match=r"tokens must be \(L,\) integers"):
         bptt.look(model, params, np.zeros((2, 2), int))
     with pytest.raises(bptt.ShapeError, match="tokens must be in 0"):
         bptt.look(model, params, np.array([0, V]))
     with pytest.raises(bptt.ShapeError, match="targets must be in 0"):
         bptt.look(model, params, tokens, tokens + V)
+    with pytest.raises(
+        bptt.ShapeError, match=r"targets of 1 rows of 12 steps must be \(12, 1\), got \(3, 1\)"
+    ):
+        bptt.look(model, params, tokens, tokens[:3])
     with pytest.raises(bptt.ShapeError, match="params has no"):
         bptt.look(model, {}, tokens)
     with pytest.raises(bptt.ConfigError, match="wants its params"):

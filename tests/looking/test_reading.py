@@ -125,6 +125,16 @@ def test_two_runs_read_the_same_text_in_tokens_of_their_own_order(tmp_path: Path
         bptt.look(first, against=by_word, steps=50)
 
 
+def test_a_run_without_a_vocabulary_reads_tokens(tmp_path: Path) -> None:
+    model = bptt.Model(inputs=5, outputs=5, hidden=4)
+    folder = bptt.save_run(tmp_path / "run", model, model.init(np.random.default_rng(0)))
+    run = only(bptt.look(folder, tokens=np.array([0, 3, 1, 4, 2, 0])))
+    assert run.tokens == ["0", "3", "1", "4", "2", "0"]
+    assert run.layers[0].chunk is None  # nobody knows what it was trained in
+    with pytest.raises(bptt.DataError, match="without a vocabulary"):
+        bptt.look(folder)
+
+
 def test_a_text_that_is_another_now_is_not_looked_at(tmp_path: Path, book: str) -> None:
     trained = run_of(tmp_path, data=book)
     Path(book).write_text(text(5))
@@ -136,5 +146,17 @@ def test_unlike_ways_to_say_what_is_read_are_refused(tmp_path: Path, book: str) 
     trained = run_of(tmp_path, data=book)
     with pytest.raises(bptt.ConfigError, match="two ways"):
         bptt.look(trained, path=book, tokens="the fox")
+    with pytest.raises(bptt.ConfigError, match="a run has its own"):
+        bptt.look(trained, trained.params, np.array([1, 2]))
     with pytest.raises(bptt.DataError, match="nothing to look at"):
         bptt.look(trained, tokens="")
+
+
+def test_the_last_token_may_be_all_whose_losses_are_taken_at_once(
+    tmp_path: Path, book: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = run_of(tmp_path, data=book)
+    assert np.isnan(only(bptt.look(trained, tokens="t")).loss).all()
+    whole = only(bptt.look(trained, tokens="the fox")).loss
+    monkeypatch.setattr("bptt.looking.forward.MOST_OUTPUTS", 3 * trained.model.outputs)
+    np.testing.assert_array_equal(only(bptt.look(trained, tokens="the fox")).loss, whole)

@@ -76,8 +76,10 @@ def test_runs_are_what_they_are_called(runs: Path) -> None:
 def test_a_run_that_is_being_trained_is_read_as_far_as_it_is(runs: Path, tmp_path: Path) -> None:
     settings = bptt.Settings.of(data=str(runs / "book.txt"), **SMALL)
     trainer = bptt.Trainer.start(settings, tmp_path / "now")
-    before = bptt.report(tmp_path / "now").runs[0]
+    found = bptt.report(tmp_path / "now")
+    before = found.runs[0]
     assert before.lines == []
+    assert "data-choose=" not in page.page(found)  # there is no chart
     assert math.isnan(before.best[0])
     assert math.isnan(before.last("step"))
     reports = trainer.reports()

@@ -176,6 +176,12 @@ def test_numbers_of_workers_and_what_they_speak_by(monkeypatch: pytest.MonkeyPat
             continue
         with pytest.raises(ConfigError, match=r"2 workers speak by mpi4py, .*: pip install mpi4py"):
             joined()
+        monkeypatch.setattr(engines, "Mpi", lambda: Threads(0, 1, None))  # type: ignore[arg-type]
+        with pytest.raises(RunError, match="of 2 workers mpi4py finds 1: it was made for another MPI"):
+            joined()
+    monkeypatch.setattr(engines, "Mpi", lambda: int("x"))
+    with pytest.raises(RunError, match="the 2 workers do not come together: invalid literal"):
+        joined()
     monkeypatch.setenv("BPTT_WAIT", "soon")
     with pytest.raises(ConfigError, match="BPTT_WAIT must be a whole number"):
         engines.waiting()

@@ -101,14 +101,14 @@ def evaluate(
         if out is not None:
             expect_free("--out", out, folder, path)
         return _each_line(trained, path, text, form, out, tokens=tokens, skip_unknown=skip_unknown)
-    if trained.vocabulary is None:
+    if trained.settings.job == "generated":
         if path is not None:
             raise misused("a generated task is measured on what it generates: leave PATH out")
         verdict = trained.verdict()
         shown = {"data": trained.settings.data, "met": verdict.met, "says": verdict.says}
         click.echo(to_json({**shown, "figure": verdict.figure}) if as_json else verdict.says)
         return 0 if verdict.met else 1
-    scores = trained.scores(path)
+    vocabulary, scores = trained.expect_text("reads"), trained.scores(path)
     given = {name: value for name, value in how.items() if value is not None}
     moved = dynamic_scores(trained, path, **given) if dynamic else None
     every = [*scores, *(moved.scores if moved else [])]
@@ -117,10 +117,10 @@ def evaluate(
         shown = {"step": trained.step, "scores": [score.to_json() for score in scores]}
         click.echo(to_json(shown | ({"dynamic": moved.to_json()} if moved else {})))
         return code
-    _show(scores, trained.vocabulary)
+    _show(scores, vocabulary)
     if moved is not None:
         click.echo(f"dynamic evaluation, by weights that learn from what they have predicted: {moved.says}")
-        _show(moved.scores, trained.vocabulary)
+        _show(moved.scores, vocabulary)
     return code
 
 

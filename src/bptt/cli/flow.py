@@ -1,12 +1,11 @@
 """``bptt flow``: along which path, and how far, a trained model's gradient goes back through time."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from bptt.cli.output import misused, to_json
+from bptt.cli.output import expect_free, expect_place, to_json
 
 
 @click.command()
@@ -38,13 +37,12 @@ def flow(
     from bptt.training.trained import Trained
 
     suffix = "" if out is None else Path(out).suffix.lower()
-    if out is not None:  # said now rather than after the work
-        if suffix not in FORMS:
-            raise misused(f"--out must end in {', '.join(FORMS)}; got {out}")
-        if not os.path.isdir(Path(out).parent):  # noqa: PTH112  as in Run.open
-            raise misused(f"--out: there is no folder {Path(out).parent}")
+    if out is not None:
+        expect_place("--out", out, *FORMS)
         expect_matplotlib()
     trained = Trained.load(folder, "last" if last else "best")
+    if out is not None:
+        expect_free("--out", out, folder, path, trained.settings.data)
     text, ids = ids_of(trained, path)
     rng = np.random.default_rng(seed)
     flow = of_text(trained.model, trained.params, ids, rng=rng, text=text, **how)

@@ -1,11 +1,10 @@
 """``bptt forecast``: how series go on, as a table and a picture."""
 
-import os
 from pathlib import Path
 
 import click
 
-from bptt.cli.output import expect_free, misused
+from bptt.cli.output import expect_free, expect_place, misused
 
 ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """How the name of a table that is written may end."""
@@ -34,8 +33,7 @@ def forecast(
     from bptt.training.forecasting import Forecaster
 
     if plot is not None:
-        if Path(plot).suffix.lower() not in FORMS:
-            raise misused(f"--plot must end in {' or '.join(FORMS)}; got {plot}")
+        expect_place("--plot", plot, *FORMS)
         expect_matplotlib()
     forecaster = Forecaster.load(folder, "last" if last else "best")
     source = path or forecaster.trained.settings.data
@@ -44,9 +42,8 @@ def forecast(
     for option, file in (("--out", out), ("--plot", plot)):
         if file is None:
             continue
-        if not os.path.isdir(Path(file).parent):  # noqa: PTH112  as in Run.open
-            raise misused(f"{option}: there is no folder {Path(file).parent}")
-        expect_free(option, file, folder, source)
+        expect_place(option, file)
+        expect_free(option, file, folder, source, forecaster.trained.settings.data)
     found = forecaster.forecast(path, horizon)
     if out is not None:
         write_atomically(Path(out), found.written(Path(out).suffix.lower()))

@@ -1,12 +1,10 @@
 """``bptt look``: what a trained network remembers, as a page."""
 
-import os
-from pathlib import Path
 from typing import Any
 
 import click
 
-from bptt.cli.output import misused
+from bptt.cli.output import expect_free, expect_place, misused
 
 
 @click.command()
@@ -37,21 +35,22 @@ def look(
     in chunks never saw. TEXT is a text, a list or a table as the model reads them; - is standard input.
     """
     from bptt.looking import look
+    from bptt.training.trained import Trained
 
-    if not os.path.isdir(Path(out).parent):  # noqa: PTH112  as in Run.open
-        raise misused(f"--out: there is no folder {Path(out).parent}")
-    if Path(out).suffix.lower() not in (".html", ".htm"):
-        raise misused(f"--out must end in .html; got {out}")
+    expect_place("--out", out, ".html", ".htm")
     properties = {}
     for told in own:
         name, equals, pattern = told.partition("=")
         if not (name and equals and pattern):
             raise misused(f"--property wants NAME=REGEX, got {told!r:.60}")
         properties[name] = pattern
-    seen = look(folder, path=path, layers=layers or None, properties=properties, **how)
+    trained = Trained.load(folder, "last" if how["last"] else "best")
+    expect_free("--out", out, folder, path, trained.settings.data)
+    seen = look(trained, path=path, layers=layers or None, properties=properties, **how)
     seen.save(out)
     for run in seen.view.runs:
-        on = f"{len(run.tokens):,} steps of {run.about['corpus']}"
+        steps = len(run.tokens)
+        on = f"{steps:,} step{'s' * (steps != 1)} of {run.about['corpus']}"
         click.echo(f"{run.name}: {run.about['cell']}, {run.about['units']} units, on {on}")
         for layer in run.layers:
             click.echo(f"  {layer.name}: {_found(run, layer)}")
@@ -72,5 +71,6 @@ def _found(run: Any, layer: Any) -> str:
     if len(run.properties):
         best = np.unravel_index(np.abs(layer.follows).argmax(), layer.follows.shape)
         r, (k, unit) = layer.follows[best], map(int, best)
-        said.append(f"{layer.follows_of}[{unit}] follows {run.properties[k].name!r} most, r = {r:.2f}")
+        if r:
+            said.append(f"{layer.follows_of}[{unit}] follows {run.properties[k].name!r} most, r = {r:.2f}")
     return "; ".join(said)

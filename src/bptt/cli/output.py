@@ -5,6 +5,8 @@ import io
 import json
 import math
 import os
+import shlex
+import subprocess
 import unicodedata
 from functools import lru_cache
 from pathlib import Path
@@ -34,11 +36,24 @@ def _form(character: str) -> str:
     return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
 
 
-def expect_free(option: str, file: str, folder: str, *read: str) -> None:
-    """Raise a ConfigError where a file to be written is one that is read, or lies in the run's folder."""
+def expect_place(option: str, file: str, *ends: str) -> None:
+    """Raise a usage error where a file to be written has another end or no folder: before the work."""
+    if ends and Path(file).suffix.lower() not in ends:
+        raise misused(f"{option} must end in {', '.join(ends[:-1])} or {ends[-1]}; got {file}")
+    if not os.path.isdir(Path(file).parent):  # noqa: PTH112  as in Run.open
+        raise misused(f"{option}: there is no folder {Path(file).parent}")
+
+
+def expect_free(option: str, file: str, folder: str, *read: str | None) -> None:
+    """Raise a ConfigError where a file to be written is or lies in what is read, or in the run's folder."""
+    from bptt.data.text.files import paths
+
     place = Path(os.path.realpath(file))
-    if any(place == Path(os.path.realpath(path)) for path in read):
-        raise ConfigError(f"{option}: {file} is what is read: choose another name")
+    for path in (Path(os.path.realpath(path)) for several in read if several for path in paths(several)):
+        if place == path:
+            raise ConfigError(f"{option}: {file} is what is read: choose another name")
+        if place.is_relative_to(path):
+            raise ConfigError(f"{option}: {file} would lie among what is read: choose another folder")
     if place.parent == Path(os.path.realpath(folder)):
         raise ConfigError(f"{option}: {file} would lie among the run's own files: choose another folder")
 
@@ -88,6 +103,11 @@ class _Bytes(io.RawIOBase):
 
     def flush(self) -> None:
         self._text.flush()
+
+
+def quoted(path: str | os.PathLike[str]) -> str:
+    """Return a path as a command takes it."""
+    return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
 
 
 def misused(message: str) -> click.UsageError:

@@ -1,10 +1,8 @@
 """``bptt report``: runs beside each other, as a table or as a page."""
 
-from pathlib import Path
-
 import click
 
-from bptt.cli.output import misused, to_json
+from bptt.cli.output import expect_free, expect_place, to_json
 
 
 @click.command()
@@ -26,13 +24,13 @@ def report(
     from bptt.training.runs.folder import RUNS
 
     if out is not None:
-        if Path(out).suffix.lower() not in (".html", ".htm"):
-            raise misused(f"--out must end in .html; got {out}")
-        if not Path(out).parent.is_dir():
-            raise misused(f"--out: there is no folder {Path(out).parent}")
+        expect_place("--out", out, ".html", ".htm")
     if tensorboard is not None:
         expect_writer()
     found = compare(runs or RUNS, samples=samples)
+    if out is not None:
+        for run in found.runs:
+            expect_free("--out", out, run.folder, run.settings.data if run.settings else None)
     click.echo(to_json(found.to_json()) if as_json else str(found))
     written = []
     if out is not None:

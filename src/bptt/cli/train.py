@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from bptt.cells import Cell
-from bptt.cli.output import misused
-from bptt.errors import BpttError, ConfigError, DivergedError
+from bptt.cli.output import misused, quoted
+from bptt.errors import BpttError, ConfigError, DivergedError, RunError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -115,8 +115,8 @@ def train(
 
     try:
         workers = joined()
-    except BpttError:
-        if is_first():
+    except BpttError as error:
+        if is_first() or isinstance(error, RunError):  # the others, to whom the first may not come
             raise
         return 2  # the first says it
     try:
@@ -215,6 +215,7 @@ def watch(trainer: Any, samples: bool = True) -> int:
     from bptt.training.trainer import STOPPED
 
     vocabulary, folder = trainer.experiment.vocabulary, trainer.run.folder
+    named = quoted(folder)
     with stop_asked() as asked, Display(trainer.experiment.unit, loss_unit(trainer)) as display:
         trained_with(trainer, display, asked, samples)
     for line in ended(trainer):
@@ -226,16 +227,16 @@ def watch(trainer: Any, samples: bool = True) -> int:
         from bptt.training.trained import Trained
 
         display.say(shown(Trained.load(folder).label_score()))
-        display.say(f"tell the labels of other rows with: bptt predict {folder} FILE")
+        display.say(f"tell the labels of other rows with: bptt predict {named} FILE")
         return 0
     if vocabulary:
-        display.say(f"read more of what it writes with: bptt sample {folder}")
+        display.say(f"read more of what it writes with: bptt sample {named}")
     if trainer.settings.job == "series":
         from bptt.training.forecasting import Forecaster
 
         display.say(f"of the part that was held out: {Forecaster.load(folder).backtest().says}")
-        display.say(f"see how the series go on with:    bptt forecast {folder}")
-    display.say(f"measure it with:                  bptt eval {folder}")
+        display.say(f"see how the series go on with:    bptt forecast {named}")
+    display.say(f"measure it with:                  bptt eval {named}")
     return 0 if trainer.settings.job != "generated" or trainer.solved else 1
 
 
@@ -262,7 +263,7 @@ def ended(trainer: Any) -> Iterator[str]:
 
     folder, unit = trainer.run.folder, trainer.experiment.unit
     if trainer.end == STOPPED:
-        yield f"stopped at step {trainer.step:,}; go on with: bptt train --resume {folder}"
+        yield f"stopped at step {trainer.step:,}; go on with: bptt train --resume {quoted(folder)}"
         return
     yield f"{trainer.end}."
     if trainer.best < float("inf"):

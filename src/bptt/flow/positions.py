@@ -141,16 +141,14 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
     DataError
         If it cannot be read, holds a character that the model does not know, or the model reads no text.
     """
-    if trained.vocabulary is None:
-        raise DataError(f"a model of the task {trained.settings.data} reads no text")
-    if trained.settings.job != "stream":
+    if trained.vocabulary is not None and trained.settings.job != "stream":
         unit = trained.form.unit
         raise DataError(f"the model has learnt {unit}s by themselves: flow follows a model of one long text")
-    kind = trained.vocabulary.kind
+    vocabulary = trained.expect_text("reads")
     if path is not None:
-        return path, trained.vocabulary.encode(read(path, kind).data)
+        return path, vocabulary.encode(read(path, vocabulary.kind).data)
     corpus = trained.corpus()
-    return f"{corpus.name}, validation", trained.vocabulary.encode(corpus.valid)
+    return f"{corpus.name}, validation", vocabulary.encode(corpus.valid)
 
 
 def _layer(

@@ -12,14 +12,24 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bptt.data.text import Corpus, Vocabulary
-from bptt.errors import ConfigError, DataError
+from bptt.errors import ConfigError, DataError, ShapeError
 from bptt.files import write_atomically
 from bptt.looking.forward import Piece
 from bptt.looking.measure import How, seen
 from bptt.looking.page import page
-from bptt.looking.reading import Reading, outputs_of, part_of, reading_of, row_of, text_piece, written
+from bptt.looking.reading import (
+    Reading,
+    first_of,
+    outputs_of,
+    part_of,
+    reading_of,
+    row_of,
+    text_piece,
+    written,
+)
 from bptt.looking.view import Kind, Seen, View
 from bptt.nets.model import Model
+from bptt.training.runs.format import PYTHON
 from bptt.training.trained import Trained
 from bptt.types import Array, Batch, Params
 
@@ -125,7 +135,7 @@ def look(
 
     Raises
     ------
-    ConfigError, DataError, RunError, DivergedError
+    ConfigError, DataError, RunError, ShapeError, DivergedError
         If something of this cannot be had, takes more than minutes, or does not stay finite.
 
     Examples
@@ -140,16 +150,22 @@ def look(
     >>> [value["name"] for value in layer.values], layer.gradient["norm"].shape
     (['h', 'r', 'z', 'n'], (7, 4, 6))
     """
-    if lags < 1 or steps < 1:
+    if not all(isinstance(count, int | np.integer) and count >= 1 for count in (lags, steps)):
         raise ConfigError(f"lags and steps must be whole numbers from 1, got {lags} and {steps}")
-    of = (layers,) if isinstance(layers, int | np.integer) else None if layers is None else tuple(layers)
-    how = How(of, lags, dict(properties or {}))
+    of = () if layers is None else tuple(np.atleast_1d(layers).tolist())
+    if not all(isinstance(layer, int) for layer in of):
+        raise ConfigError(f"layers must be whole numbers, got {layers!r:.60}")
+    how = How(of or None, lags, dict(properties or {}))
     if isinstance(model, Model):
-        if params is None or tokens is None:
-            raise ConfigError("a model by itself wants its params, and tokens: look(model, params, tokens)")
+        if params is None or tokens is None or path is not None:
+            raise ConfigError(
+                "a model by itself wants its params and tokens, and no path: look(model, params, tokens)"
+            )
         reading = _of_arrays(model, tokens, targets, vocabulary, steps)
         runs = [seen(model, params, reading, how, name=name or model.stack.cell.name, about={})]
     else:
+        if params is not None or targets is not None:
+            raise ConfigError("params and targets are for a model by itself; a run has its own")
         trained = _trained(model, last)
         reading = _reading(trained, path, tokens, steps)
         runs = [_seen(trained, reading, how, name)]
@@ -164,13 +180,13 @@ def _trained(source: Source, last: bool) -> Trained:
 
 def _seen(trained: Trained, reading: Reading, how: How, name: str | None) -> Seen:
     s = trained.settings
-    chunked = s.job in ("stream", "lines")
+    chunked = s.job in ("stream", "lines") and s.data != PYTHON
     return seen(
         trained.model,
         trained.params,
         reading,
         how,
-        name=name or Path(trained.source).name or trained.source,
+        name=name or Path(os.path.abspath(trained.source)).name,  # noqa: PTH100  without its ..
         about={"step": f"{trained.step:,}"},
         chunk=s.chunk if chunked else None,
     )
@@ -181,9 +197,9 @@ def _reading(trained: Trained, path: str | None, tokens: Any, steps: int) -> Rea
         return reading_of(trained, path, steps)
     if path is not None:
         raise ConfigError("path and tokens are two ways to say what is read; give one")
-    if trained.settings.job != "stream" or trained.vocabulary is None:
+    if trained.settings.job != "stream":
         raise DataError("tokens are for a model of one long text; others read a file: path=")
-    return _of_text(trained.vocabulary, tokens, steps)
+    return _of_arrays(trained.model, tokens, None, trained.vocabulary, steps)
 
 
 def _of_text(vocabulary: Vocabulary, tokens: Array | str | bytes | Corpus, steps: int) -> Reading:
@@ -207,14 +223,16 @@ def _of_arrays(
         raise ConfigError("a text wants the vocabulary by which it is read: vocabulary=")
     batch = tokens if isinstance(tokens, Batch) else _one_row(model, np.asarray(tokens), targets, steps)
     model.input.checked(batch)
-    names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(vocabulary or ())
-    pieces, left = list[Piece](), steps
-    for n in range(batch.inputs.shape[1]):
-        for piece in _between_resets(model, batch, n, row_of(model, batch, n, names)):
-            if pieces and len(piece.inputs) > left:
-                break
-            pieces.append(piece)
-            left -= len(piece.inputs)
+    T, N = batch.inputs.shape[:2]
+    numbers = {"cross_entropy": (), "quantile": (1,)}.get(model.loss, (model.outputs,))
+    wanted = (T if model.pool is None else 1, N, *numbers)
+    if batch.targets.size and batch.targets.shape != wanted:
+        raise ShapeError(f"targets of {N:,} rows of {T:,} steps must be {wanted}, got {batch.targets.shape}")
+    names = written(vocabulary) if isinstance(vocabulary, Vocabulary) else list(map(str, vocabulary or ()))
+    rows = ((n, row_of(model, batch, n, names)) for n in range(batch.inputs.shape[1]))
+    each = (piece for n, row in rows for piece in _between_resets(model, batch, n, row))
+    most = None if model.pool is not None else steps  # a sequence's one loss is of all its steps
+    pieces = first_of((part_of(piece, slice(most)) for piece in each), steps)
     kind: Kind = "text" if model.token_inputs and names else "steps"
     columns = [] if model.token_inputs else [f"input {d + 1}" for d in range(model.inputs)]
     return Reading(kind, "the given steps", pieces, outputs_of(model, names), columns)
@@ -237,13 +255,13 @@ def _one_row(model: Model, x: Array, y: Array | None, steps: int) -> Batch:
     if x.ndim != (1 if model.token_inputs else 2) or not len(x):
         wanted = "(L,) integers" if model.token_inputs else f"(T, D = {model.inputs}) numbers"
         raise ConfigError(f"tokens must be {wanted}, got {x.dtype} {x.shape}")
-    T, counted = len(x), None
+    T, counted, y = len(x), None, None if y is None else np.atleast_1d(y)
     if y is None and model.token_inputs and model.outputs == model.inputs and model.pool is None:
         y, counted = np.append(x[1:], 0), np.arange(T) < T - 1
     if model.pool is None:
-        x, y, T = x[:steps], None if y is None else np.asarray(y)[:steps], min(T, steps)
+        x, y, T = x[:steps], None if y is None else y[:steps], min(T, steps)
     elif y is not None:
-        y = np.asarray(y)[-1:]
+        y = y[-1:]
     if y is None:
         return Batch(x[:, None], target_mask=np.zeros((T if model.pool is None else 1, 1), bool))
     return Batch(x[:, None], y[:, None], target_mask=None if counted is None else counted[:T, None])

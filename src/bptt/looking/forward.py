@@ -169,7 +169,7 @@ def _above(model: Model, params: Params, h: Array, piece: Piece, part: slice) ->
     """Return of some steps each loss, its gradient at h, the likeliest outputs, and which they are."""
     run, counted = model.output.forward(params, h), piece.counted[part]
     each, dh = np.full(len(h), np.nan), np.zeros_like(h[:, 0])
-    if piece.targets is not None:
+    if piece.targets is not None and counted.any():
         loss = model.output.loss_of(run.outputs, piece.targets[part, None], mask=counted[:, None])
         back = run.backward(loss.grad).inputs
         assert back is not None

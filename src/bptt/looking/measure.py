@@ -81,7 +81,7 @@ def seen(
     """
     expect_params(params, model.shapes)
     pieces = reading.pieces
-    which = how.layers or tuple(range(model.layers))
+    which = tuple(dict.fromkeys(how.layers or range(model.layers)))
     if any(not 0 <= layer < model.layers for layer in which):
         has = "layer 0 alone" if model.layers == 1 else f"layers 0 to {model.layers - 1}"
         raise ConfigError(f"the model has {has}, got {', '.join(map(str, which))}")
@@ -189,7 +189,7 @@ def _layer(
     inputs = np.concatenate([own.inputs for own in reached]).astype(np.float32)
     if model.pool is None:
         norm[~np.isfinite(loss)] = inputs[~np.isfinite(loss)] = np.nan
-    elif rans[0].layers and not np.isfinite(loss).any():
+    elif not np.isfinite(loss).any():
         norm[:] = inputs[:] = np.nan
     name = f"layer {layer}"
     if len(rans[0].layers[layer]) > 1:

@@ -1,6 +1,6 @@
 """What a trained model is seen on: the first steps of its validation data, or of other data of that kind."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -103,15 +103,13 @@ def text_piece(vocabulary: Vocabulary, ids: Array, steps: int) -> Piece:
 
 
 def _stream(trained: Trained, path: str | None, steps: int) -> Reading:
-    assert trained.vocabulary is not None
+    vocabulary = trained.expect_text("reads")
     name, ids = next(iter(trained.ids_of(path).items()))
-    piece = text_piece(trained.vocabulary, ids, steps)
-    return Reading("text", named(name), [piece], written(trained.vocabulary))
+    return Reading("text", named(name), [text_piece(vocabulary, ids, steps)], written(vocabulary))
 
 
 def _lines(trained: Trained, path: str | None, steps: int) -> Reading:
-    vocabulary = trained.vocabulary
-    assert vocabulary is not None
+    vocabulary = trained.expect_text("reads")
     if path is None:
         name, texts = f"{named(trained.settings.data)}, validation", listed.parts(trained).valid
     else:
@@ -216,13 +214,8 @@ def _generated(trained: Trained, path: str | None, steps: int) -> Reading:
     assert isinstance(made, Generated)
     batch, task = next(made.task.test_batches()), made.task
     names = [*SYMBOLS] if task.name == "reber" else []
-    pieces, left = list[Piece](), steps
-    for n in range(batch.inputs.shape[1]):
-        piece = part_of(row_of(trained.model, batch, n, names), slice(steps))
-        if pieces and len(piece.inputs) > left:
-            break
-        pieces.append(piece)
-        left -= len(piece.inputs)
+    rows = (row_of(trained.model, batch, n, names) for n in range(batch.inputs.shape[1]))
+    pieces = first_of((part_of(row, slice(steps)) for row in rows), steps)
     columns = [] if task.input_tokens else [f"input {d + 1}" for d in range(batch.inputs.shape[2])]
     return Reading("steps", made.facts["source"], pieces, outputs_of(trained.model, names), columns)
 
@@ -277,20 +270,29 @@ def _said(target: Array, names: list[str]) -> str:
 
 
 def _pieces(sequences: Sequences, steps: int, piece: Callable[[Sequences, int], Piece]) -> list[Piece]:
-    """Return the first sequences, so many that they have so many steps.
+    """Return the first sequences; of a longer first one a part, unless it is told of as a whole."""
 
-    Of a longer first one there is a part, unless it is told of as a whole.
-    """
+    def each() -> Iterator[Piece]:
+        for k in range(len(sequences)):
+            own = sequences.take(np.array([k]))
+            features = None if own.features is None else own.features[0]
+            made = replace(piece(own, k), features=features)
+            yield part_of(made, slice(steps)) if own.is_stepwise else made
+
+    return first_of(each(), steps)
+
+
+def first_of(pieces: Iterable[Piece], steps: int) -> list[Piece]:
+    """Return the first pieces that have steps, so many that they have no more than so many; one at least."""
     found, left = list[Piece](), steps
-    for k in range(len(sequences)):
-        own = sequences.take(np.array([k]))
-        T = len(own.inputs)
-        if found and left < T:
+    for piece in pieces:
+        if found and len(piece.inputs) > left:
             break
-        features = None if own.features is None else own.features[0]
-        made = replace(piece(own, k), features=features)
-        found.append(part_of(made, slice(steps)) if own.is_stepwise else made)
-        left -= T
+        if len(piece.inputs):
+            found.append(piece)
+            left -= len(piece.inputs)
+    if not found:
+        raise DataError("there is nothing to look at: no sequence has a step")
     return found
 
 

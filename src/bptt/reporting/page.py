@@ -56,7 +56,8 @@ def body(found: Comparison) -> str:
 
 def _sections(found: Comparison) -> Iterator[str]:
     yield f'<section aria-label="Results">\n<div class="scrolls">{_results(found)}</div>\n</section>'
-    yield _choice()
+    if any(_has(found, key) for key in CHARTS):
+        yield _choice()
     for key in CHARTS:
         if _has(found, key):
             title, _, log = CHARTS[key]

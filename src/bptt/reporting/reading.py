@@ -184,7 +184,7 @@ def report(
     folders = [folder for one in several for folder in _folders(one)]
     if not folders or (runs is RUNS and not RUNS.is_dir()):
         raise ConfigError("there are no runs to report: name a run's folder")
-    folders = list({Path(folder).absolute(): folder for folder in folders}.values())
+    folders = list({os.path.abspath(folder): folder for folder in folders}.values())  # noqa: PTH100
     names = _names(folders)
     kept = [_kept(name, folder, samples) for name, folder in zip(names, folders, strict=True)]
     readable = [run for run in kept if not run.problem]
@@ -206,7 +206,7 @@ def _folders(run: Any) -> list[str]:
 
 def _names(folders: Sequence[str]) -> list[str]:
     """Return short names of folders: their own, with as much of their paths as tells them apart."""
-    parts = [Path(folder).absolute().parts[1:] for folder in folders]
+    parts = [Path(os.path.abspath(folder)).parts[1:] for folder in folders]  # noqa: PTH100  without ..
     for count in range(1, max(map(len, parts)) + 1):
         names = [str(Path(*own[-count:])) for own in parts]
         if len(set(names)) == len(names):

@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 from typing import Protocol
 
-from bptt.errors import ConfigError, RunError
+from bptt.errors import BpttError, ConfigError, RunError
 from bptt.types import Array
 
 ASKING = 5.0
@@ -37,11 +37,11 @@ class Gloo:
         import torch.distributed as dist
 
         self._dist, self._tensor, self._answers = dist, torch.from_numpy, True
-        store, self.rank, self.size = next(iter(dist.rendezvous("env://")))
+        wait = timedelta(seconds=waiting())
+        store, self.rank, self.size = next(iter(dist.rendezvous("env://", timeout=wait)))
         # torchrun's store outlasts those that it starts: what ended ones have said there is not for these
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._store = dist.PrefixStore(f"bptt/{attempt}", store)
-        wait = timedelta(seconds=waiting())
         dist.init_process_group("gloo", store=self._store, rank=self.rank, world_size=self.size, timeout=wait)
 
     def exchange(self, partner: int, out: Array, into: Array) -> None:
@@ -124,11 +124,16 @@ def found() -> Engine | None:
     if size == "1":
         return None
     try:
-        return kind()
+        engine = kind()
     except ImportError:
         raise ConfigError(
             f"{size} workers speak by {needs}, which is not installed: pip install {needs}"
         ) from None
-    except RuntimeError as error:  # also of torch's subclasses
+    except BpttError:
+        raise
+    except (RuntimeError, ValueError) as error:  # also of torch's subclasses
         said = str(error).splitlines()[0][:300]
         raise RunError(f"the {size} workers do not come together: {said}") from None
+    if str(engine.size) != size:
+        raise RunError(f"of {size} workers {needs} finds {engine.size}: it was made for another MPI")
+    return engine

@@ -161,19 +161,21 @@ def cuts(batch: Batch, shards: int) -> list[int]:
 def of_rows(batch: Batch, rows: slice) -> Batch:
     """Return some rows of a batch."""
 
-    def some(array: Array | None) -> Array | None:
-        return None if array is None else np.ascontiguousarray(array[:, rows])
+    def own(array: Array) -> Array:
+        return np.ascontiguousarray(array[:, rows])
 
-    inputs, targets = (np.ascontiguousarray(array[:, rows]) for array in (batch.inputs, batch.targets))
+    def some(array: Array | None) -> Array | None:
+        return None if array is None else own(array)
+
     return replace(
         batch,
-        inputs=inputs,
-        targets=targets,
+        inputs=own(batch.inputs),
+        targets=own(batch.targets),
         mask=some(batch.mask),
         target_mask=some(batch.target_mask),
         reset=some(batch.reset),
         features=None if batch.features is None else batch.features[rows],
-        given=batch.given and {name: np.ascontiguousarray(a[:, rows]) for name, a in batch.given.items()},
+        given=batch.given and {name: own(array) for name, array in batch.given.items()},
     )
 
 

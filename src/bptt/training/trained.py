@@ -99,13 +99,13 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         facts, own = kept.facts, kept.settings
         return cls(model, params, vocabulary, own, step, facts.get("sha256"), longest, facts, str(folder))
 
-    def _of_text(self, does: str) -> Vocabulary:
+    def expect_text(self, does: str) -> Vocabulary:
         """Return the vocabulary; DataError unless the model is one of texts."""
         job = self.settings.job
-        if self.vocabulary is None or job not in ("stream", "lines"):
-            of = f"the task {self.settings.data}" if job == "generated" else WORDS[job]
-            raise DataError(f"a model of {of} {does} no text")
-        return self.vocabulary
+        if self.vocabulary is not None and job in ("stream", "lines"):
+            return self.vocabulary
+        unlike = {"generated": f"of the task {self.settings.data}", "stream": "without a vocabulary"}
+        raise DataError(f"a model {unlike.get(job, f'of {WORDS[job]}')} {does} no text")
 
     def expect_data(self, kind: str) -> None:
         """Raise a DataError where the run was made of weights alone, and so names no data of this kind."""
@@ -120,7 +120,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         DataError
             If the text cannot be read, or holds a character that the model does not know.
         """
-        vocabulary = self._of_text("reads")
+        vocabulary = self.expect_text("reads")
         if self.settings.job == "lines":
             return listed.scores(self, path)
         scores, window = [], f"cold, windows of {evaluate.WINDOW}"
@@ -135,7 +135,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
 
         DataError as of `scores`.
         """
-        vocabulary = self._of_text("reads")
+        vocabulary = self.expect_text("reads")
         if path is not None:
             texts = {path: read(path, vocabulary.kind).data}
         else:
@@ -168,7 +168,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
 
         DataError if it cannot be read, or the model reads no text.
         """
-        vocabulary = self._of_text("reads")
+        vocabulary = self.expect_text("reads")
         form = self.form if column is None else replace(self.form, documents=None, text=column)
         return form.read(path, vocabulary.kind)
 
@@ -216,7 +216,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         >>> [score.tokens for score in bptt.Trained.load(folder + "/run").score_lines(["one", "two words"])]
         [4, 10]
         """
-        self._of_text("reads")
+        self.expect_text("reads")
         if not isinstance(texts, Texts):
             columns = {name: list(values) for name, values in (conditions or {}).items()}
             texts = Texts(texts, range(1, len(texts) + 1), columns)
@@ -257,7 +257,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
             A condition is missing or not known, an option means nothing, the model writes no text, or what it
             was trained on has changed.
         """
-        self._of_text("writes")
+        self.expect_text("writes")
         return listed.write(self, count, seed, conditions or {}, new, **how)
 
     def predict(
