@@ -65,7 +65,7 @@ def test_all_that_there_are_is_the_default(monkeypatch: pytest.MonkeyPatch) -> N
     heads = [
         name
         for name, cell in EVERY.items()
-        if cell.equations.heads == 4 or name in ("slstm-heads", "clockwork")
+        if cell.equations.heads == 4 or name in ("slstm-heads", "clockwork", "rg-lru-heads")
     ]
     assert asked == [name for name in EVERY if name not in heads]
     assert [note.split(":")[0] for note in found.notes] == heads  # whose units are no sixes

@@ -8,6 +8,7 @@ import numpy as np
 
 from bptt.derive import as_if_torch
 from bptt.derive.as_if_torch import Context, tensor
+from bptt.derive.axes import max_along
 
 
 class _CustomVjp:
@@ -27,7 +28,7 @@ def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
         "split": lambda a, at, axis: [tensor(part) for part in np.split(a, at, axis=axis)],
         "concatenate": lambda arrays, axis: tensor(np.concatenate(arrays, axis=axis)),
         "sum": lambda a, axis, keepdims: tensor(np.sum(a, axis=axis, keepdims=keepdims)),
-        "max": lambda a, axis, keepdims: tensor(np.max(a, axis=axis, keepdims=keepdims)),
+        "max": lambda a, axis, keepdims: tensor(max_along(a, axis)),
         "cumsum": lambda a, axis: tensor(np.cumsum(a, axis=axis)),
         "flip": lambda a, axis: tensor(np.flip(a, axis)),
         "ones": lambda shape: tensor(np.ones(shape)),

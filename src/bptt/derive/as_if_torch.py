@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bptt.derive import exact
+from bptt.derive.axes import max_along
 from bptt.derive.functions import FUNCTIONS, in_numpy
 from bptt.derive.lines import Arrays, States
 from bptt.derive.whole import Whole
@@ -132,7 +133,7 @@ def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
         "zeros_like": np.zeros_like,
         "broadcast_to": np.broadcast_to,
         "sum": lambda a, dim, keepdim: np.sum(a, axis=dim, keepdims=keepdim),
-        "amax": lambda a, dim, keepdim: np.max(a, axis=dim, keepdims=keepdim),
+        "amax": lambda a, dim, keepdim: max_along(a, dim),
         "cumsum": lambda a, dim: np.cumsum(a, axis=dim),
         "flip": lambda a, dims: np.flip(a, dims),
         "cat": lambda arrays, dim: np.concatenate(arrays, axis=dim),

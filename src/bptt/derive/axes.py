@@ -85,11 +85,18 @@ def sum_over(a: Array, axis: str) -> Array:
 
 def max_over(a: Array, axis: str) -> Array:
     """Return the largest along an axis, of complex numbers by the real part; of several their mean."""
-    largest: Array = np.max(a.real, PLACES[axis], keepdims=True)
+    return max_along(a, PLACES[axis])
+
+
+def max_along(a: Array, place: int) -> Array:
+    """Return what `max_over` does, along an array's dimension, which stays, of length 1."""
+    largest: Array = np.max(a.real, place, keepdims=True)
     if not np.iscomplexobj(a):
         return largest
     shares = a.real == largest
-    mean: Array = largest + 1j * (sum_over(a.imag * shares, axis) / sum_over(shares, axis))
+    mean: Array = largest + 1j * (
+        (a.imag * shares).sum(place, keepdims=True) / shares.sum(place, keepdims=True)
+    )
     return mean
 
 

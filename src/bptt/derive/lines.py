@@ -232,7 +232,7 @@ class PageProgram:
                 raise ProofError(f"{eq.name}: what is computed again is not what it was")
             self._run(self.gradients, names, dy, last)
             for name, e in self.sums:
-                inner = self._value(name, e.args[0], names)
+                inner = names.get(f"{e.args[0]} {WHOLE}", self._value(name, e.args[0], names))
                 if inner.ndim > 2:
                     own = self._shape(name, inner.shape[:-3]) or inner.shape
                     inner = self._flat(np.broadcast_to(inner, own))

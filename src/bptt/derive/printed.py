@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -17,6 +18,7 @@ from bptt.derive import as_if_jax, exact
 from bptt.derive.as_if_torch import Steps, namespace
 from bptt.derive.as_jax import function_name
 from bptt.derive.as_torch import class_name
+from bptt.derive.axes import max_along
 from bptt.derive.blocks import Page
 from bptt.derive.functions import NAMESPACE
 from bptt.derive.lines import Arrays, PageProgram, States, value
@@ -32,6 +34,8 @@ ROWS, D = 24, 2
 SIZES = ((3, 3), (2, 2), (1, 1))
 """How many steps and hidden units: the first with which the equations give numbers."""
 _LANES = 32
+_NUMPY = SimpleNamespace(**vars(np) | {"max": lambda a, axis, keepdims: max_along(a, axis)})
+"""NumPy, but of several complex numbers that are the largest, the mean."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,10 @@ def prove_page(page: Page, cell: "EquationCell") -> Proof:
 
 def prove_module(text: str, page: Page, cell: "EquationCell") -> Proof:
     """Run a module's text as :func:`prove_page` runs the lines of a page."""
+    source = text.replace("\nimport numpy as np\n", "\n", 1)
 
     def made(exactly: bool, end: bool) -> Program:
-        names: Arrays = {"__name__": "printed"}
-        source = text
-        if exactly:
-            names["np"] = exact.NAMESPACE["np"]
-            source = text.replace("\nimport numpy as np\n", "\n", 1)
+        names: Arrays = {"__name__": "printed", "np": exact.NAMESPACE["np"] if exactly else _NUMPY}
         exec(compile(source, f"<the module of {cell.name}>", "exec"), names)
         if exactly:  # of the functions that are approximated, too
             names |= {n: f for n, f in exact.NAMESPACE.items() if callable(names.get(n))}
@@ -141,8 +142,7 @@ def prove_function(text: str, page: Page, cell: "EquationCell") -> Proof:
     name, source = class_name(cell.name), text.replace("\nimport torch\n", "\n", 1)
 
     def made(exactly: bool, end: bool) -> Program:
-        names: Arrays = {"__name__": "printed"}
-        names["torch"] = namespace(exact.NAMESPACE if exactly else NAMESPACE)
+        names: Arrays = {"__name__": "printed", "torch": namespace(exact.NAMESPACE if exactly else NAMESPACE)}
         exec(compile(source, f"<the step of {cell.name}>", "exec"), names)
         return Steps(page.whole, names[name])
 
