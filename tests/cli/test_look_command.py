@@ -66,6 +66,7 @@ def test_no_page_takes_the_place_of_what_is_read(runs: Path, here: Path, capsys:
     for verb, says in {
         "look run b.html --out b.html": "b.html is what is read",
         "look run b.html --out a.html": "a.html is what is read",
+        f"look {runs / 'lstm'} b.html --against run --out a.html": "a.html is what is read",
         "flow run b.html --out b.html": "b.html is what is read",
         "report run --no-samples --out a.html": "a.html is what is read",
         "look run --out run/a.html": "among the run's own files",

@@ -26,7 +26,14 @@ from bptt.cli.output import expect_free, expect_place, misused
 )
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def look(
-    folder: str, path: str | None, out: str, layers: tuple[int, ...], own: tuple[str, ...], **how: Any
+    folder: str,
+    path: str | None,
+    out: str,
+    against: str | None,
+    last: bool,
+    layers: tuple[int, ...],
+    own: tuple[str, ...],
+    **how: Any,
 ) -> int:
     """Show what the network trained in DIR does on its validation text, or on TEXT, in one HTML file.
 
@@ -44,16 +51,24 @@ def look(
         if not (name and equals and pattern):
             raise misused(f"--property wants NAME=REGEX, got {told!r:.60}")
         properties[name] = pattern
-    trained = Trained.load(folder, "last" if how["last"] else "best")
-    expect_free("--out", out, folder, path, trained.settings.data)
-    seen = look(trained, path=path, layers=layers or None, properties=properties, **how)
+    runs = [Trained.load(one, "last" if last else "best") for one in (folder, against) if one is not None]
+    for run in runs:
+        expect_free("--out", out, run.source, path, run.settings.data)
+    seen = look(
+        runs[0],
+        path=path,
+        against=runs[1] if against is not None else None,
+        layers=layers or None,
+        properties=properties,
+        **how,
+    )
     seen.save(out)
-    for run in seen.view.runs:
-        steps = len(run.tokens)
-        on = f"{steps:,} step{'s' * (steps != 1)} of {run.about['corpus']}"
-        click.echo(f"{run.name}: {run.about['cell']}, {run.about['units']} units, on {on}")
-        for layer in run.layers:
-            click.echo(f"  {layer.name}: {_found(run, layer)}")
+    for one in seen.runs:
+        steps = len(one.tokens)
+        on = f"{steps:,} step{'s' * (steps != 1)} of {one.about['corpus']}"
+        click.echo(f"{one.name}: {one.about['cell']}, {one.about['units']} units, on {on}")
+        for layer in one.layers:
+            click.echo(f"  {layer.name}: {_found(one, layer)}")
     click.echo(f"shown in {out}")
     return 0
 
