@@ -12,8 +12,7 @@ from bptt.cli.train import _train
 from bptt.errors import ConfigError, DivergedError, RunError
 from bptt.training import engines
 from bptt.training import workers as processes
-from bptt.training.measure import StoppedError
-from bptt.training.workers import LostError, Workers, joined
+from bptt.training.workers import LostError, StoppedError, Workers, joined
 from bptt.types import Array
 from command import FAST_TASK
 from threaded_workers import Threads, all_well, together
