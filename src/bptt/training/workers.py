@@ -78,7 +78,7 @@ class Workers:
         if self.size & (self.size - 1):
             raise ConfigError(f"{self.size} workers: a run takes 1, 2, 4, 8, ... that divide its --shards")
         self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        self.may_restart = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+        self.may_restart = engines.may_restart()
         self.asks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
         self._heard = False, False
         self.names = [str(k) for k in range(self.size)]
