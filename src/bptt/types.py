@@ -71,6 +71,9 @@ class Batch:
     carry : bool
         Whether each row goes on where the same row of the previous batch ended, so that its final
         states are this batch's initial states.
+    penalised : (float, float) or None
+        Of how many steps, and pairs of steps, the means of activation penalties are, where a batch is some
+        rows of another (see :mod:`bptt.nets.activation`). None: of its own.
     """
 
     inputs: Array
@@ -81,6 +84,7 @@ class Batch:
     features: Array | None = None
     given: Mapping[str, Array] | None = None
     carry: bool = False
+    penalised: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, inputs: "Array | Batch", targets: Array | None = None, **flags: Unpack[Flags]) -> "Batch":

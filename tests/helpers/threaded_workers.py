@@ -29,7 +29,7 @@ class Threads:
     """An engine between threads; who ends is seen by those that wait for it."""
 
     def __init__(self, rank: int, size: int, between: Between) -> None:
-        self.rank, self.size, self.between = rank, size, between
+        self.rank, self.size, self.between, self.may_thread = rank, size, between, True
 
     def exchange(self, partner: int, out: Array, into: Array) -> None:
         if out.size:

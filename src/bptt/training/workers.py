@@ -59,6 +59,8 @@ class Workers:
         Which one this is, and how many there are, W, a power of two.
     names : list of str
         Which process each is.
+    overlaps : bool
+        Whether sums travel while others are computed: where workers are on several machines.
     restarts, may_restart
         How often torchrun has begun anew, and whether it may.
     asks : callable
@@ -76,8 +78,14 @@ class Workers:
         self.asks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
         self._heard = False, False
         self.names = [str(k) for k in range(self.size)]
-        own = f"process {os.getpid()} on {platform.node()[:80]}"
-        self.names = [f"{k} ({says})" for k, says in enumerate(self._say(own))]
+        wish = os.environ.get("BPTT_OVERLAP", "")
+        if wish not in ("", "0", "1"):
+            raise ConfigError(f"BPTT_OVERLAP must be 0 or 1, got {wish!r}")
+        own = [f"process {os.getpid()}", platform.node()[:80], wish, engine is not None and engine.may_thread]
+        said = [json.loads(text) for text in self._say(json.dumps(own))]
+        self.names = [f"{k} ({process} on {node})" for k, (process, node, *_) in enumerate(said)]
+        _, nodes, wishes, may = zip(*said, strict=True)
+        self.overlaps: bool = all(may) and "0" not in wishes and ("1" in wishes or len({*nodes}) > 1)
 
     @property
     def is_first(self) -> bool:
