@@ -1,6 +1,6 @@
 """What crosses the borders of rooms: names for types, and the two that carry data down and gradients back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
@@ -26,6 +26,9 @@ Dtype: TypeAlias = npt.DTypeLike
 
 Generator: TypeAlias = np.random.Generator
 """All randomness comes from one of these, passed in by the caller."""
+
+Share: TypeAlias = Callable[[Callable[[Any], Array], Iterable[Any]], Iterator[Array]]
+"""As `map`: yields what a function finds of each piece, (K,), in the order of the pieces."""
 
 Reduction: TypeAlias = Literal[
     "sum_over_time_and_batch",

@@ -19,7 +19,7 @@ LEAST = 1 << 16
 """Bytes that are sent by themselves: what takes longer to travel than a message does."""
 
 
-def parts(params: Params, least: float = LEAST) -> list[list[str]]:
+def parts(params: Params, least: float | None = None) -> list[list[str]]:
     """Return the names of parameters in parts, in the order in which their gradients are there.
 
     Examples
@@ -38,7 +38,7 @@ def parts(params: Params, least: float = LEAST) -> list[list[str]]:
     small: list[str] = []
     for _, names in sorted(groups.items()):
         small = [*small, *names]
-        if sum(params[name].nbytes for name in small) >= least:
+        if sum(params[name].nbytes for name in small) >= (LEAST if least is None else least):
             found.append(small)
             small = []
     return [*found, small] if small else found

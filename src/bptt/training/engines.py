@@ -111,6 +111,11 @@ def is_first() -> bool:
     return next((rank for rank in ranks if rank), "0") == "0"
 
 
+def may_restart() -> bool:
+    """Return whether torchrun begins again what ends with another exit code than 0."""
+    return os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+
+
 def waiting() -> float:
     """Return for how many seconds a worker that does not answer is waited for."""
     given = os.environ.get("BPTT_WAIT", "300")

@@ -7,8 +7,8 @@
     (3)  clip;  the optimiser moves p, alike in each worker
 
 S is a setting of the run; W workers, which divide S, take S/W shards each. What is added to what, and when,
-depends on S alone. States belong to rows: a worker has those of its own. Where workers are on several machines,
-sums of upper layers travel while lower ones are computed (:mod:`.beside`), to the same bits.
+depends on S alone. States belong to rows: a worker has those of its own. Between machines the sums of upper
+layers travel while lower ones are computed (:mod:`.beside`), to the same bits.
 """
 
 import math
