@@ -94,7 +94,10 @@ class Reader:
             source.called(options["name"])
         self.options = options
         self.signature = signature(source, options)
-        self.own = {*self.signature.states, *self.signature.operand.values()}  # values whatever they are set to
+        self.own = {
+            *self.signature.states,
+            *self.signature.operand.values(),
+        }  # values whatever they are set to
         self.left = Counter(
             node.id
             for node in own_nodes(self.function)
