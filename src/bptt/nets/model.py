@@ -114,7 +114,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     embedding : int, optional
         E. Without it tokens choose rows of W directly, which is one-hot input.
     tied : bool
-        Whether the output matrix is the transposed embedding (wants E = H).
+        Whether the output matrix is the transposed embedding (wants E = H, or a projection to E).
+    projection : int, optional
+        R. With it h is projected to R numbers before the output matrix.
     features : int, optional
         F, the size of a feature vector from which each sequence starts: h_0 = features @ W + b in every
         layer, as in captioning an image.
@@ -184,6 +186,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     token_inputs: bool = True
     embedding: int | None = None
     tied: bool = False
+    projection: int | None = None
     features: int | None = None
     learn_start: bool = False
     bidirectional: bool = False
@@ -212,12 +215,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "features")
+        expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "projection", "features")
         _ = self.stack, self.input, self.weights, self.pooling, self.output, self._init  # their own checks
-        if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
+        wanted = self.projection or self.stack.width
+        if self.tied and (self.embedding != wanted or self.outputs != self.inputs):
             raise ConfigError(
-                f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
-                f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
+                f"a tied output matrix is the embedding transposed: it wants E = {wanted}, or a projection "
+                f"to E, and as many outputs as inputs; got E = {self.embedding}, {self.inputs} in, "
+                f"{self.outputs} out"
             )
 
         for name in ("activation_penalty", "temporal_penalty"):
@@ -274,6 +279,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         expect_params(params, self.shapes)
         return self.plain, self.stack.made(params)
 
+    def unprojected(self, params: Params) -> tuple["Model", Params]:
+        """Return the model whose output is one matrix, P V, with its parameters; itself if it has no P."""
+        if self.projection is None:
+            return self, params
+        whole = {"output.W": params["output.P"] @ self.output.matrix(params)}
+        model = replace(self, projection=None, tied=False)
+        return model, {name: (params | whole)[name] for name in model.shapes}
+
     @cached_property
     def start(self) -> Start:
         """The part before the first step."""
@@ -290,6 +303,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return Output(
             self.stack.width,
             self.outputs,
+            projection=self.projection,
             bias=self.output_bias,
             tied=self.tied,
             dropout=self.dropout,
@@ -319,8 +333,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         -------
         dict of arrays
             ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
-            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.W"`` (H, K), ``"output.b"``;
-            ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
+            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.P"`` (H, R), ``"output.W"``
+            (H, K) or (R, K), ``"output.b"``; ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide
+            with both directions. Those that
             the description asks for.
         """
         params: Params = {}
