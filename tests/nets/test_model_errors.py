@@ -42,7 +42,7 @@ CONFIGS: list[Any] = [
     ({"tied": True, "embedding": 2, "outputs": 5}, "it wants E = 3, or projection = 2, and .* got E = 2"),
     ({"tied": True, "embedding": 3}, "as many outputs as inputs; .* 5 in, 4 out"),
     ({"tied": True, "embedding": 3, "outputs": 5, "bidirectional": True}, "it wants E = 6, .* got E = 3"),
-    ({"tied": True, "embedding": 3, "projection": 2, "outputs": 5}, "wants E = 2, or projection = 3, .* got E = 3"),
+    ({"tied": True, "embedding": 3, "projection": 2, "outputs": 5}, "E = 2, or projection = 3, .* got E = 3"),
     ({"projection": 0}, "projection must be a whole number from 1, got 0"),
     ({"bias": "three"}, "bias must be"),
     ({"reduction": "mean"}, "reduction must be"),
