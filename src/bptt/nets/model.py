@@ -33,7 +33,7 @@ from bptt.nets.input import Input, InputRun
 from bptt.nets.losses import Loss
 from bptt.nets.noise import Noise
 from bptt.nets.output import Counted, Output, OutputRun
-from bptt.nets.planned import Bound, Planned
+from bptt.nets.planned import Bound, Done, Planned
 from bptt.nets.pool import Pool, PoolName
 from bptt.nets.stack import Stack, StackRun, expect_sizes
 from bptt.nets.start import Start
@@ -388,11 +388,24 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return LossAndGrads(found.loss, found.grads.params, found.state)
 
     def backprop(
-        self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
+        self,
+        params: Params,
+        batch: Batch,
+        state: Params | None = None,
+        *,
+        rng: Generator | None = None,
+        done: Done | None = None,
     ) -> Backprop:
         """Return the loss of a batch, each step's own, all gradients, and the state to carry on.
 
-        Parameters are those of `loss_and_grads`.
+        Parameters are those of `loss_and_grads`, and:
+
+        Parameters
+        ----------
+        done : callable, optional
+            Called with dicts of gradients at parameters that are there while others are computed: the
+            output's first, then each layer's, from above. Those of a tied matrix, of the first layer with
+            what is below it, and of a cell with maps, are there at the end.
         """
         if self.plain is not self:
             plain, made = self.unmapped(params)
@@ -409,11 +422,11 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
                 run = self._run(params, batch, state, noting)
                 outputs = self.output.forward(params, run.h, noting)
                 loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
-                cost, back = self._with_cost(run.h, above.mask, above.reset, outputs.backward(loss.grad))
-                grads = run.gradients(back, None, overwrite=True)
+                cost, back = self._with_cost(run.h, above, outputs.backward(loss.grad))
+                grads = run.gradients(back, None, overwrite=True, done=done)
                 return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
             counted = self.output.counted(above, self._steps(batch))
-            found = self._compute(self._arrays(params, batch, state, counted), "backprop", noting)
+            found = self._compute(self._arrays(params, batch, state, counted), "backprop", noting, done)
         if counted.c is None:
             self._planned.met("backprop", params, batch, state, [] if noting is None else noting.requests)
         return self._backprop_of(found, params, counted.w, counted.c)
@@ -537,6 +550,8 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
             if flag is not None:
                 arrays[name] = flag
+        if batch.penalised is not None:
+            arrays["penalised"] = np.array(batch.penalised)
         arrays |= {f"given.{name}": array for name, array in (batch.given or {}).items()}
         return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
 
@@ -545,7 +560,11 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return Planned(self._compute, self.inputs if self.token_inputs else None, self.outputs)
 
     def _compute(
-        self, arrays: Params, what: Literal["backprop", "losses", "step"], rng: Generator | None = None
+        self,
+        arrays: Params,
+        what: Literal["backprop", "losses", "step"],
+        rng: Generator | None = None,
+        done: Done | None = None,
     ) -> Params:
         """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``.
 
@@ -559,14 +578,16 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         }  # fmt: skip
         state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
         first = {name: array for name, array in state.items() if array is not None}
-        run = self._run(params, Batch(arrays["inputs"], **flags), first or None, rng)
+        of = arrays.get("penalised")
+        batch = Batch(arrays["inputs"], **flags, penalised=None if of is None else (of[0], of[1]))
+        run = self._run(params, batch, first or None, rng)
         found = {f"last.{name}": array for name, array in run.layers.states.items()}
         if what == "losses":
             return found | {"each": self.output.losses(params, run.h, targets)}
         w = arrays.get("w")
         losses, above = self.output.backprop(params, run.h, targets, w, rng)
-        cost, above = self._with_cost(run.h, None if self.pool else flags["mask"], flags["reset"], above)
-        grads = run.gradients(above, None, overwrite=True)
+        cost, above = self._with_cost(run.h, self._of_outputs(run.batch), above)
+        grads = run.gradients(above, None, overwrite=True, done=done)
         found |= losses | ({"cost": np.array(cost)} if cost else {})
         found |= {f"d.{name}": array for name, array in grads.params.items()}
         found |= {f"d.first.{name}": array for name, array in grads.states.items()}
@@ -578,14 +599,12 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             others["squares"] = squares(list(grads.params.values()))
         return found | {name: array for name, array in others.items() if array is not None}
 
-    def _with_cost(
-        self, h: Array, mask: Array | None, reset: Array | None, above: Gradients[None]
-    ) -> tuple[Any, Gradients[None]]:
+    def _with_cost(self, h: Array, batch: Batch, above: Gradients[None]) -> tuple[Any, Gradients[None]]:
         """Return what h costs by itself, and the gradients of what is above it with its own."""
         alpha, beta = self.activation_penalty, self.temporal_penalty
         if alpha + beta == 0:
             return 0.0, above
-        cost, dh = activation.penalty(h, alpha, beta, mask, reset)
+        cost, dh = activation.penalty(h, alpha, beta, batch.mask, batch.reset, batch.penalised)
         return cost, above._replace(inputs=above.inputs + dh)
 
     def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
@@ -616,13 +635,29 @@ class _LayersRun:
     h: Array
 
     def gradients(
-        self, above: Gradients[None], dstate: Params | None, *, overwrite: bool
+        self,
+        above: Gradients[None],
+        dstate: Params | None,
+        *,
+        overwrite: bool,
+        done: Done | None = None,
     ) -> Gradients[Params]:
         """Return all gradients, from those of what is above: back through (2), (1) and (0)."""
-        dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
-        back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
-        first = self.model.start.backward(self.params, self.batch.features, back.states)
-        found = weightdrop.apply(back.params, self.dropped, self.model.backend)
+        model, done = self.model, done or (lambda _: None)
+        done({name: array for name, array in above.params.items() if name not in model.input.shapes()})
+        ended, shared = Params(), model.start.others.values()
+
+        def end(own: Params) -> None:
+            """Take what is dropped into account in a layer whose gradients nothing below changes."""
+            drops = {name: drop for name, drop in self.dropped.items() if name in own}
+            ended.update(own := weightdrop.apply(own, drops, model.backend))
+            done({name: array for name, array in own.items() if name not in shared})
+
+        dy, dstate = model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
+        back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite, done=end))
+        first = model.start.backward(self.params, self.batch.features, back.states)
+        drops = {name: drop for name, drop in self.dropped.items() if name not in ended}
+        found = weightdrop.apply(back.params, drops, model.backend) | ended
         for name, array in (*first.params.items(), *above.params.items()):  # a tied matrix has two
             found[name] = add(found[name], array, self.model.backend) if name in found else array
         # in the order of the parameters, so that sums over all of them never depend on ours here
