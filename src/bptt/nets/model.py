@@ -181,10 +181,10 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         _ = self.stack, self.input, self.weights, self.pooling, self.output, self._init  # their own checks
         wanted = self.projection or self.stack.width
         if self.tied and (self.embedding != wanted or self.outputs != self.inputs):
+            way = f", or projection = {self.embedding}," if self.embedding else ""
             raise ConfigError(
-                f"a tied output matrix is the embedding transposed: it wants E = {wanted}, or a projection "
-                f"to E, and as many outputs as inputs; got E = {self.embedding}, {self.inputs} in, "
-                f"{self.outputs} out"
+                f"a tied output matrix is the embedding transposed: it wants E = {wanted}{way} and as many "
+                f"outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
             )
 
         for name in ("activation_penalty", "temporal_penalty"):
