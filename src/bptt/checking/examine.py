@@ -20,7 +20,6 @@ from bptt.checking.adjoints.choice import Chosen, best, followed
 from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
-from bptt.checking.cells import Match
 from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
 from bptt.checking.file import Source, read
 from bptt.checking.mend.search import Search
@@ -28,7 +27,7 @@ from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
-from bptt.checking.telling import Examined, add_mends, known_cell, located, located_by_mend, reported
+from bptt.checking.telling import Examined, add_mends, located, located_by_mend, reported
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import again, judge
 
@@ -51,6 +50,9 @@ CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
 
 WIDE = 20
 """Clips at bounds from here up keep an exponential finite."""
+
+FEW = 3
+"""Results that are gradients, of which fewer do not tell which loss is meant."""
 
 WRITING = 0.6
 """For how much of the time examples are written and judged; what is wrong is mended in the rest."""
@@ -190,6 +192,7 @@ def examine(
     *,
     sure: bool = False,
     guarded: bool = True,
+    alone: bool = False,
 ) -> Examined | Report:
     """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
@@ -211,24 +214,35 @@ def examine(
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
             if wrong := _wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
-                return examine(source, example, wrong[0][0], sure=True, guarded=guarded)
-    if judged.verdict != "right" and guarded and any(file.guarded for file in program.files.values()):
-        other = examine(source, example, seed, seconds, guarded=False)
-        if isinstance(other, Examined) and other.judged.verdict == "right":
-            return other
-    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
-        free = replace(
-            source.replaced(text), notes=(*source.notes, "gradients are judged as if none were clipped")
-        )
-        other = examine(free, example, seed, seconds, guarded=guarded)
-        if isinstance(other, Examined) and other.judged.verdict == "right":
-            return other
+                return examine(source, example, wrong[0][0], sure=True, guarded=guarded, alone=alone)
+    for other, is_guarded in _otherwise(source, program, judged) if not alone else ():
+        meant = chosen[0].explained >= FEW  # or the loss may be another one then
+        if meant and not _is_right(chosen[0], Program(other, example.text, guarded=is_guarded), seed):
+            continue
+        one = examine(other, example, seed, seconds, guarded=is_guarded, alone=True)
+        if isinstance(one, Examined) and one.judged.verdict == "right":
+            return one
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
     if judged.verdict == "wrong" and (held := _held_back(found)):
         judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
+
+
+def _otherwise(source: Source, program: Program, judged: Judged) -> Iterator[tuple[Source, bool]]:
+    """Yield a file as it may be meant: without small constants; where it is wrong, without clips."""
+    guards = [True, False][: 1 + any(file.guarded for file in program.files.values())]
+    yield from ((source, one) for one in guards[1:] if judged.verdict != "right")
+    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
+        notes = (*source.notes, "gradients are judged as if none were clipped")
+        yield from ((replace(source.replaced(text), notes=notes), one) for one in guards)
+
+
+def _is_right(chosen: Chosen, program: Program, seed: int) -> bool:
+    with contextlib.suppress(LookupError, ExampleError):
+        return not again(chosen, program, seed).wrong
+    return False
 
 
 def _wrong_at(found: Adjoints, chosen: Chosen, seed: int, seconds: float) -> list[tuple[int, Judged]]:
@@ -261,6 +275,7 @@ def _held_back(found: Adjoints) -> str:
 
 def _told(one: Examined) -> Report:
     report = reported(one)
+    report.cell = one.cell.sentence() if one.cell else ""
     if report.verdict == "wrong":
         _agree(one, report)
     with contextlib.suppress(Exception):  # what a stranger's values do to it costs a note
@@ -297,14 +312,10 @@ def _agree(one: Examined, report: Report) -> None:
 
 
 def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end: float) -> Iterator[None]:
-    """Add the cell, the places and the mends to a report, each as it is found."""
-    match = known_cell(one)
-    if match is not None:
-        report.cell = match.sentence()
-        yield
+    """Add the places and the mends to a report, each as it is found."""
     if report.verdict != "wrong":
         return
-    yield from _placed(one, report, match, end, mends=bool(arguments.get("mend", True)))
+    yield from _placed(one, report, end, mends=bool(arguments.get("mend", True)))
     if time.monotonic() < end and (note := shortest(one, functools.partial(_judged, one))):
         report.notes.append(note)
         yield
@@ -318,7 +329,7 @@ def _judged(one: Examined, text: str) -> Judged | None:
     return None
 
 
-def _placed(one: Examined, report: Report, match: Match | None, end: float, *, mends: bool) -> Iterator[None]:
+def _placed(one: Examined, report: Report, end: float, *, mends: bool) -> Iterator[None]:
     """Add the mends and the places to a report."""
     other = other_sizes(one.example)
     seconds = max((end - time.monotonic()) * 0.8, 1.0)
@@ -326,9 +337,9 @@ def _placed(one: Examined, report: Report, match: Match | None, end: float, *, m
     found = search.run() if mends else search.where()
     add_mends(one, report, found)
     if found.whole:
-        report.located = [located_by_mend(one, found, match)]
+        report.located = [located_by_mend(one, found)]
     else:
-        report.located = [located(one, place, match) for place in found.places[:1]]
+        report.located = [located(one, place) for place in found.places[:1]]
     yield
 
 

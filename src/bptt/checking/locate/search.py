@@ -7,7 +7,7 @@ the fault is there, or before it; the first such place in the order of execution
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.classes import Step, classify, explained
+from bptt.checking.locate.classes import classify, explained
 from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
@@ -79,9 +79,16 @@ class Locator:
         `late` are the other units, for where that one is suspected wrongly.
         """
         steps = classify(self.found, self.chosen)
-        near, suspect = self._suspects(steps), next((s for s in steps if s.suspect), None)
+        near, suspect = self._suspects(self.found), next((s for s in steps if s.suspect), None)
+        given = {id(row) for step in steps for row in step.rows}  # what is there is not what is missing
+
+        def order(one: Hypothesis) -> tuple[float, ...]:
+            there = sum(id(row) in given for row in one.rows) / len(one.rows)
+            place = near.get(one.unit.inside, len(near))
+            return (place, there, one.when) if place < len(near) else (place, one.when, one.against)
+
         end = over(self.found.record)[suspect.execution.number] if suspect else len(self.found.record.taps)
-        by_time = sorted(self.hypotheses(self.found), key=lambda one: (one.when, one.against))
+        by_time = sorted(self.hypotheses(self.found, self._matters), key=order)
         if suspect:
             far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
             by_time = [one for one, is_far in zip(by_time, far, strict=True) if is_far == late]
@@ -97,6 +104,15 @@ class Locator:
                 # parts of a sum may be right in any order: as few as can be are wrong
                 fewer = [h for h in by_time if h.unit is one.unit and h.off <= one.off]
                 yield min(self._right(fewer), key=lambda h: (h.off, h.rows.count(None)), default=one)
+
+    def _matters(self, unit: Unit) -> bool:
+        """Return whether all that is wrong at the end changes with what a unit gives."""
+        rng = np.random.default_rng(0)
+        noise = {at.count: at.numbers + rng.normal(size=at.numbers.size) for at in unit.times}
+        try:
+            return self.goal.moved(self.case, overriding({unit: noise}))
+        except Exception:  # it does not take any numbers
+            return True
 
     def _right(self, some: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
         for one in itertools.takewhile(lambda _: time.monotonic() < self.end, some):
@@ -116,7 +132,7 @@ class Locator:
         best, reached = self._weighed(given) or (0, [])
         while len(given) < MOST_FAULTS and time.monotonic() < self.end:
             found = self._with(given)
-            for near in (self._suspects(classify(found, self.chosen)), None):
+            for near in (self._suspects(found), None):
                 top: tuple[tuple[float, ...], Hypothesis, list[float]] | None = None
                 for one in self._near(found, near, given, reached):
                     if time.monotonic() < self.end and (weighed := self._weighed([*given, one])):
@@ -138,7 +154,7 @@ class Locator:
         steps = [s for s in classify(found, self.chosen) if s.execution.statement == one.unit.inside]
         reads = {r.execution.statement for s in steps for r in s.reads if r.kind != "value"}
         done = {(h.unit.tapped, h.unit.number) for h in given}
-        for other in self.hypotheses(found, reads):
+        for other in self.hypotheses(found, lambda unit: unit.inside in reads):
             is_whole = all(row is None or row.whole for row in other.rows)
             if is_whole and not other.against and (other.unit.tapped, other.unit.number) not in done:
                 yield other
@@ -166,12 +182,12 @@ class Locator:
             }
         return one.targets
 
-    def hypotheses(self, found: Adjoints, statements: set[int] | None = None) -> list[Hypothesis]:
-        """Return all that units (of some statements) may have to give, where that is not what they give."""
+    def hypotheses(self, found: Adjoints, of: Callable[[Unit], bool] = lambda _: True) -> list[Hypothesis]:
+        """Return all that (some) units may have to give, where that is not what they give."""
         out = []
         families = list(self._families())
         for unit in units(found, self.chosen):
-            if statements is not None and unit.inside not in statements:
+            if not of(unit):
                 continue
             sizes = {int(np.prod(at.like)) if unit.adds and at.like else at.numbers.size for at in unit.times}
             if len(sizes) != 1:
@@ -181,7 +197,7 @@ class Locator:
             seen: set[tuple[str, ...]] = set()
             for rows in self._rows(families, size, unit):
                 key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
-                if key in seen:
+                if key in seen or not any(key):
                     continue
                 seen.add(key)
                 given = zip(unit.times, rows, strict=True)
@@ -191,25 +207,34 @@ class Locator:
                     out.append(Hypothesis(unit, rows, off.index(True), against, sum(off)))
         return out
 
-    def _families(self) -> Iterator[list[Row]]:
-        """Yield the adjoints of each expression of the forward, in the order of time."""
-        groups: dict[tuple[str, int], dict[int, Row]] = {}
-        for row in self.chosen.rows.rows:
-            if row.kind in ("value", "use", "sum"):
-                groups.setdefault((row.kind, row.number), {})[row.use] = row
-            elif row.kind == "total":
-                yield [row]
-        for (kind, _), group in groups.items():
-            family = [group[use] for use in sorted(group)]
-            yield family
-            if kind == "use" and len(family) > 1:  # what adds them up, in either order of time
-                yield list(_added(family[::-1]))[::-1]
-                yield list(_added(family))
+    def _families(self) -> Iterator[Sequence[Row | None]]:
+        """Yield the adjoints of each expression of the forward, called from one place, in the order of time.
 
-    def _rows(self, families: list[list[Row]], size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
+        None: at this time the loss does not depend on it.
+        """
+        single = {(row.number, row.use): row for row in self.chosen.rows.rows if row.kind in ("value", "use")}
+        groups: dict[tuple[Any, ...], list[Row | None]] = {}
+        for seen in self.found.seen():
+            row, record = single.get((seen.node, seen.use)), self.found.record
+            calls = (record.executions[at].statement for at in record.callers(seen.execution))
+            groups.setdefault((seen.node, *calls), []).append(row)
+            groups.setdefault((seen.node, "called from anywhere"), []).append(row)
+        for row in sorted(self.chosen.rows.rows, key=lambda row: row.use):
+            if row.kind in ("sum", "total"):
+                groups.setdefault((row.kind, row.number, row.path), []).append(row)
+        for family in {tuple(map(id, one)): one for one in groups.values()}.values():
+            rows = [row for row in family if row is not None]
+            yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()
+            if len(rows) > 1 and rows[0].kind == "use":  # what adds them up, in either order of time
+                yield list(_added(rows[::-1]))[::-1]
+                yield list(_added(rows))
+
+    def _rows(
+        self, families: list[Sequence[Row | None]], size: int, unit: Unit
+    ) -> Iterator[tuple[Row | None, ...]]:
         count = len(unit.times)
         for family in families:
-            if family[0].size == size:
+            if next(row.size for row in family if row is not None) == size:
                 for order in (family[::-1], family) if count > 1 else (family,):
                     yield from aligned(order, count)
 
@@ -232,27 +257,34 @@ class Locator:
 
     # several faults: one after the other
 
-    def _suspects(self, steps: Sequence[Step]) -> set[int]:
-        """Return the first suspected statements and those whose results they read: of these one is wrong."""
-        first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)]
+    def _suspects(self, found: Adjoints) -> dict[int, int]:
+        """Return the first suspected statements, then those that they read, one of which is wrong."""
+        steps = classify(found, self.chosen)
+        suspects = [s for s in steps if s.suspect]
+        calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
+        own = [
+            s for s in suspects if s.execution.number not in calling
+        ]  # what only passes on a result is none
+        first = [s for s in own if not any(r.suspect for r in s.reads)]
         if not first:  # where the first gradient is none, nothing reads one
             first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
         few = list(dict.fromkeys(s.execution.statement for s in first))[
             : 3 if first[:1] and first[0].suspect else 6
         ]
         reads = (r for s in first for r in s.reads if r.kind != "value" and s.execution.statement in few)
-        return {*few, *(r.execution.statement for r in reads)}
+        return {j: n for n, j in enumerate(dict.fromkeys([*few, *(r.execution.statement for r in reads)]))}
 
     def _near(
         self,
         found: Adjoints,
-        statements: set[int] | None,
+        statements: Collection[int] | None,
         given: Sequence[Hypothesis],
         reached: Sequence[float],
     ) -> list[Hypothesis]:
         """Return what some statements may have to give; without any, what is kept and not right."""
         done = {(h.unit.tapped, h.unit.number) for h in given}
-        near = [h for h in self.hypotheses(found, statements) if (h.unit.tapped, h.unit.number) not in done]
+        some = self.hypotheses(found, lambda unit: statements is None or unit.inside in statements)
+        near = [h for h in some if (h.unit.tapped, h.unit.number) not in done]
         if statements is not None:
             whole = {h.unit.inside for h in near if not h.unit.tapped}
             return [h for h in near if not h.unit.tapped or h.unit.inside not in whole]
@@ -290,7 +322,7 @@ def _added(family: Sequence[Row]) -> Iterator[Row]:
         yield replace(family[0], kind="part", sketch=total, more=more, parts=parts)
 
 
-def aligned(order: Sequence[Row], count: int) -> Iterator[tuple[Row | None, ...]]:
+def aligned(order: Sequence[Row | None], count: int) -> Iterator[tuple[Row | None, ...]]:
     """Yield the times of an expression beside a unit's evaluations."""
     if len(order) == count:
         yield tuple(order)

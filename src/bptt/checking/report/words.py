@@ -38,17 +38,21 @@ def text(report: Report, *, diff: bool = True) -> str:
       gradient at  verdict  off by
       W            right    3e-10   (dW)
     """
-    blocks = [
-        [said(report)],
-        [f"  {report.reason}"] * bool(report.reason),
-        asked(report),
-        _table(report),
-        places(report),
-    ]
+    blocks = [[head(report)], places(report)]
     if report.diff and diff:
         blocks.append(["  With these changes every gradient is right:", *reasons(report)])
         blocks.append(report.diff.rstrip("\n").split("\n"))
     blocks.append([f"  note: {note}" for note in dict.fromkeys(report.notes)])
+    return _joined(blocks)
+
+
+def head(report: Report) -> str:
+    """Return how a report begins: what is known before the places are looked for."""
+    reason = [f"  {report.reason}"] * bool(report.reason)
+    return _joined([[said(report)], reason, asked(report), _table(report)])
+
+
+def _joined(blocks: Sequence[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
