@@ -27,7 +27,7 @@ from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
-from bptt.checking.telling import Examined, add_mends, located, located_by_mend, reported
+from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import again, judge
 
@@ -339,7 +339,7 @@ def _placed(one: Examined, report: Report, end: float, *, mends: bool) -> Iterat
     if found.whole:
         report.located = [located_by_mend(one, found)]
     else:
-        report.located = [located(one, place) for place in found.places[:1]]
+        report.located = begun(one, found)
     yield
 
 

@@ -136,6 +136,17 @@ def located(one: Examined, place: Hypothesis) -> dict[str, Any]:
     return _told(one, place.unit.statement, place.row, at.within, at.numbers, wanted)
 
 
+def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
+    """Return where what is wrong begins, as it is told, where no one change makes all right."""
+    if not (step := found.first):
+        return [located(one, place) for place in found.places[:1]]
+    if found.places:
+        told = located(one, found.places[0])
+    else:
+        told = _told(one, step.statement, None, step.number, step.numbers[0], np.empty(0))
+    return [told | {"sure": False, "hint": found.hint}]
+
+
 def located_by_mend(one: Examined, mended: Mended) -> dict[str, Any]:
     """Return the first statement that a correction changes, with what it gives and, corrected, must give."""
     case, first = one.found.point.case, mended.mends[0]
@@ -158,15 +169,15 @@ def _at(step: Step) -> tuple[Any, int, int]:
 
 
 def _told(
-    one: Examined, statement: Statement, row: Row, time: int, got: Array, wanted: Array
+    one: Examined, statement: Statement, row: Row | None, time: int, got: Array, wanted: Array
 ) -> dict[str, Any]:
-    line, node = statement.tree.lineno, row.node
+    line, node = statement.tree.lineno, row and row.node
     out = {
         "place": one.place(statement.file, line),
         "path": str(statement.file),
         "line": line,
         "text": " ".join(ast.unparse(statement.tree).split()),
-        "must": one.words(row),
+        "must": one.words(row) if row else "",
         "step": time,
         "got": got[:8].tolist(),
         "wanted": wanted[:8].tolist(),

@@ -17,7 +17,7 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.classes import classify, explained
+from bptt.checking.locate.classes import Step, classify, explained
 from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
@@ -95,10 +95,14 @@ class Locator:
         plain = [one for one in by_time if not one.against]
         first = next(self._right(plain), None)
         # what is a gradient may be that of another expression than it must be
-        odd = [one for one in by_time if one.against and (first is None or one.when < first.when)]
+        before = [
+            one for one in by_time if first is None or (one.when <= first.when and one.unit is not first.unit)
+        ]
+        before = [one for one in before if one.against or (first and one.unit.inside in near)]
+        before = sorted(before, key=lambda one: one.when)
         rest = plain[plain.index(first) :] if first else []
         told: set[Unit] = set()
-        for one in itertools.chain(self._right(odd), self._right(rest)):
+        for one in itertools.chain(self._right(before), self._right(rest)):
             if one.unit not in told:
                 told.add(one.unit)
                 # parts of a sum may be right in any order: as few as can be are wrong
@@ -118,6 +122,27 @@ class Locator:
         for one in itertools.takewhile(lambda _: time.monotonic() < self.end, some):
             if min(self.tried([one]), default=0.0) == 1.0:
                 yield one
+
+    def first(self) -> tuple[Step, Hypothesis | None] | None:
+        """Return the first step that takes gradients and gives none; what it must, as at its other times."""
+        near = self._suspects(self.found)
+        steps = (s for s in classify(self.found, self.chosen) if s.suspect)
+        step = next((s for s in steps if s.execution.statement in near), None)
+        if step is None:
+            return None
+        some = self.hypotheses(
+            self.found, lambda unit: unit.number == step.execution.statement and not unit.tapped
+        )
+        likely = [
+            h
+            for h in some
+            if not h.against
+            and h.unit.times[h.first].within == step.number
+            and any(
+                row and self._is(at, row, h.unit.sign) for at, row in zip(h.unit.times, h.rows, strict=True)
+            )
+        ]
+        return step, min(likely, key=lambda h: h.off, default=None)
 
     def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
         """Return units that are put right together, each time the one after which most of the rest is right.
@@ -258,7 +283,7 @@ class Locator:
     # several faults: one after the other
 
     def _suspects(self, found: Adjoints) -> dict[int, int]:
-        """Return the first suspected statements, then those that they read, one of which is wrong."""
+        """Return the first suspected statements, then those that they read and that call them."""
         steps = classify(found, self.chosen)
         suspects = [s for s in steps if s.suspect]
         calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
@@ -271,8 +296,11 @@ class Locator:
         few = list(dict.fromkeys(s.execution.statement for s in first))[
             : 3 if first[:1] and first[0].suspect else 6
         ]
-        reads = (r for s in first for r in s.reads if r.kind != "value" and s.execution.statement in few)
-        return {j: n for n, j in enumerate(dict.fromkeys([*few, *(r.execution.statement for r in reads)]))}
+        first = [s for s in first if s.execution.statement in few]
+        reads = [r.execution.statement for s in first for r in s.reads if r.kind != "value"]
+        every, record = found.record.executions, found.record
+        calls = [every[at].statement for s in first for at in record.callers(s.execution.number)]
+        return {j: n for n, j in enumerate(dict.fromkeys([*few, *reads, *calls]))}
 
     def _near(
         self,

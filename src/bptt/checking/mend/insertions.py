@@ -62,10 +62,15 @@ def carries(
         given = [one for one in given if one.lineno > statement.tree.lineno]
         end = text.lines(loop.body[-1].lineno, loop.body[-1].end_lineno or 0)[1]
         break_ = "" if text.text[:end].endswith("\n") else "\n"
+        line = f"{break_}{' ' * loop.body[0].col_offset}{name} = "
+        if not given and not any(one.wanted.any() for one in instances):
+            reason = f"`{name}` belongs to the first step that the loop takes alone"
+            yield Edit(((end, end, f"{line}0 * {name}\n"),), reason, 1.5)
+            continue
         at = replace(place, value=node)
         for edit in Matching(at, instances).edits()[:4]:
             said = at.edited(edit)
-            change = end, end, f"{break_}{' ' * loop.body[0].col_offset}{name} = {said}\n"
+            change = end, end, f"{line}{said}\n"
             reason = f"`{name}` is never given to the next step"
             if given:  # what it is given there is wrong
                 change = *text.span(given[-1].value), said
