@@ -317,7 +317,8 @@ class Locator:
             whole = {h.unit.inside for h in near if not h.unit.tapped}
             return [h for h in near if not h.unit.tapped or h.unit.inside not in whole]
         unmet = {one.name for one, r in zip(self.goal.wanted, reached, strict=False) if r < 1.0}
-        return [one for one in near if one.row.path and written(one.row.path) in unmet]
+        totals = [row.sketch for row in self.chosen.rows.rows if row.path and written(row.path) in unmet]
+        return [one for one in near if any(np.allclose(one.row.sketch, own, rtol=1e-5) for own in totals)]
 
     def _weighed(self, given: Sequence[Hypothesis]) -> tuple[int, list[float]] | None:
         """Return how many gradients there are beside those put right, and how much is right at the end."""

@@ -52,9 +52,10 @@ def carries(
         off = [k for k, pair in needed.items() if pair is not None and not _alike(*pair)]
         if not off or 0 in off or any(k not in before for k in off):
             continue
-        instances = []
+        instances, sizes = [], []
         for k in off:
-            _, wanted = needed[k] or (np.zeros(0), np.zeros(0))
+            now, wanted = needed[k] or (np.zeros(0), np.zeros(0))
+            sizes.append(np.abs(wanted).max() / max(float(np.abs(now).max()), 1e-9))
             last = {name: times[k - 1].names.get(name) for name in moving if k - 1 in times}
             instances.append(Instance({**before[k], **last}, wanted.reshape(-1), wanted.shape))
         name, text = place.text.of(node), place.text
@@ -63,7 +64,7 @@ def carries(
         end = text.lines(loop.body[-1].lineno, loop.body[-1].end_lineno or 0)[1]
         break_ = "" if text.text[:end].endswith("\n") else "\n"
         line = f"{break_}{' ' * loop.body[0].col_offset}{name} = "
-        if not given and not any(one.wanted.any() for one in instances):
+        if not given and max(sizes) < 1e-5:
             reason = f"`{name}` belongs to the first step that the loop takes alone"
             yield Edit(((end, end, f"{line}0 * {name}\n"),), reason, 1.5)
             continue
