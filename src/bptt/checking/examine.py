@@ -4,7 +4,6 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
-import ast
 import contextlib
 import functools
 import itertools
@@ -16,9 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import Chosen, best, followed
+from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
-from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
 from bptt.checking.file import Source, read
@@ -28,8 +26,9 @@ from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
 from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
+from bptt.checking.verdict.doubt import held_back, is_right, otherwise, wrong_at
 from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import again, judge
+from bptt.checking.verdict.judgement import judge
 
 Send = Callable[[str, Any], None]
 
@@ -44,12 +43,6 @@ NO_LOSS = (
 )
 NO_LOSS += "to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
-
-CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
-"""A clip of a name at bounds like -5 and 5."""
-
-WIDE = 20
-"""Clips at bounds from here up keep an exponential finite."""
 
 FEW = 3
 """Results that are gradients, of which fewer do not tell which loss is meant."""
@@ -213,11 +206,11 @@ def examine(
         return Report("cannot tell", *shown, reason=NO_LOSS)
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
-            if wrong := _wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
+            if wrong := wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
                 return examine(source, example, wrong[0][0], sure=True, guarded=guarded, alone=alone)
-    for other, is_guarded in _otherwise(source, program, judged) if not alone else ():
+    for other, is_guarded in otherwise(source, program, judged) if not alone else ():
         meant = chosen[0].explained >= FEW  # or the loss may be another one then
-        if meant and not _is_right(chosen[0], Program(other, example.text, guarded=is_guarded), seed):
+        if meant and not is_right(chosen[0], Program(other, example.text, guarded=is_guarded), seed):
             continue
         one = examine(other, example, seed, seconds, guarded=is_guarded, alone=True)
         if isinstance(one, Examined) and one.judged.verdict == "right":
@@ -225,52 +218,9 @@ def examine(
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
-    if judged.verdict == "wrong" and (held := _held_back(found)):
+    if judged.verdict == "wrong" and (held := held_back(found)):
         judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
-
-
-def _otherwise(source: Source, program: Program, judged: Judged) -> Iterator[tuple[Source, bool]]:
-    """Yield a file as it may be meant: without small constants; where it is wrong, without clips."""
-    guards = [True, False][: 1 + any(file.guarded for file in program.files.values())]
-    yield from ((source, one) for one in guards[1:] if judged.verdict != "right")
-    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
-        notes = (*source.notes, "gradients are judged as if none were clipped")
-        yield from ((replace(source.replaced(text), notes=notes), one) for one in guards)
-
-
-def _is_right(chosen: Chosen, program: Program, seed: int) -> bool:
-    with contextlib.suppress(LookupError, ExampleError):
-        return not again(chosen, program, seed).wrong
-    return False
-
-
-def _wrong_at(found: Adjoints, chosen: Chosen, seed: int, seconds: float) -> list[tuple[int, Judged]]:
-    """Return at which points gradients are wrong; none where these are few of many: a kink was too near.
-
-    Where numbers are compared there are many: a mask may be right at one point, and wrong at others.
-    """
-    statements = found.point.case.program.table.statements
-    trees = (statements[k].tree for k in {one.statement for one in found.record.executions})
-    values = (ast.unparse(tree.value) for tree in trees if isinstance(tree, ast.Assign | ast.AugAssign))
-    bends, until = any(re.search(r"[<>]|maximum|where", text) for text in values), time.monotonic() + seconds
-    tried, wrong = 0, list[tuple[int, Judged]]()
-    while tried < (15 if bends else 1) and (not tried or time.monotonic() < until):
-        judged = again(chosen, found.point.case.program, seed + tried)
-        wrong += [(seed + tried, judged)] if judged.wrong else []
-        tried += 1
-    return wrong if 5 * len(wrong) > tried else []
-
-
-def _held_back(found: Adjoints) -> str:
-    """Return which wide clip of the forward, as ``clip(y, -100, 100)``, is at its bound: it guards an exp."""
-    for seen in found.seen():
-        tree = found.point.case.program.table.nodes[seen.node].tree
-        match tree:
-            case ast.Call(ast.Attribute(attr="clip"), [*_, ast.Constant(float() | int() as high)]):
-                if high >= WIDE and np.abs(seen.numbers).max() >= high:
-                    return f"`{ast.unparse(tree)}` of line {tree.lineno} holds numbers at its bound"
-    return ""
 
 
 def _told(one: Examined) -> Report:
@@ -293,7 +243,7 @@ def _agree(one: Examined, report: Report) -> None:
     """Judge once more at other numbers, and a written example at other sizes: wrong needs both."""
     seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
     try:
-        wrong = _wrong_at(one.found, one.chosen, seed, 5.0)
+        wrong = wrong_at(one.found, one.chosen, seed, 5.0)
         verdicts = [wrong[0][1] if wrong else Judged(one.chosen, [], "right")]
     except (LookupError, ExampleError):  # the loss is not there, or the code does not take these numbers
         verdicts = []

@@ -15,7 +15,7 @@ from bptt.checking.example import Example
 from bptt.checking.file import Source
 from bptt.checking.locate.classes import Step, classify
 from bptt.checking.locate.search import Hypothesis
-from bptt.checking.mend.search import Mended
+from bptt.checking.mend.trials import Mended
 from bptt.checking.report import Report, relation
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import shape

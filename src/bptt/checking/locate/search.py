@@ -18,6 +18,7 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
+from bptt.checking.locate.families import aligned, families
 from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
@@ -210,7 +211,7 @@ class Locator:
     def hypotheses(self, found: Adjoints, of: Callable[[Unit], bool] = lambda _: True) -> list[Hypothesis]:
         """Return all that (some) units may have to give, where that is not what they give."""
         out = []
-        families = list(self._families())
+        every = list(families(self.found, self.chosen))
         for unit in units(found, self.chosen):
             if not of(unit):
                 continue
@@ -220,7 +221,7 @@ class Locator:
             (size,) = sizes
             right = [self._is_right(unit, at) for at in unit.times]
             seen: set[tuple[str, ...]] = set()
-            for rows in self._rows(families, size, unit):
+            for rows in self._rows(every, size, unit):
                 key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
                 if key in seen or not any(key):
                     continue
@@ -232,33 +233,11 @@ class Locator:
                     out.append(Hypothesis(unit, rows, off.index(True), against, sum(off)))
         return out
 
-    def _families(self) -> Iterator[Sequence[Row | None]]:
-        """Yield the adjoints of each expression of the forward, called from one place, in the order of time.
-
-        None: at this time the loss does not depend on it.
-        """
-        single = {(row.number, row.use): row for row in self.chosen.rows.rows if row.kind in ("value", "use")}
-        groups: dict[tuple[Any, ...], list[Row | None]] = {}
-        for seen in self.found.seen():
-            row, record = single.get((seen.node, seen.use)), self.found.record
-            calls = (record.executions[at].statement for at in record.callers(seen.execution))
-            groups.setdefault((seen.node, *calls), []).append(row)
-            groups.setdefault((seen.node, "called from anywhere"), []).append(row)
-        for row in sorted(self.chosen.rows.rows, key=lambda row: row.use):
-            if row.kind in ("sum", "total"):
-                groups.setdefault((row.kind, row.number, row.path), []).append(row)
-        for family in {tuple(map(id, one)): one for one in groups.values()}.values():
-            rows = [row for row in family if row is not None]
-            yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()
-            if len(rows) > 1 and rows[0].kind == "use":  # what adds them up, in either order of time
-                yield list(_added(rows[::-1]))[::-1]
-                yield list(_added(rows))
-
     def _rows(
-        self, families: list[Sequence[Row | None]], size: int, unit: Unit
+        self, every: list[Sequence[Row | None]], size: int, unit: Unit
     ) -> Iterator[tuple[Row | None, ...]]:
         count = len(unit.times)
-        for family in families:
+        for family in every:
             if next(row.size for row in family if row is not None) == size:
                 for order in (family[::-1], family) if count > 1 else (family,):
                     yield from aligned(order, count)
@@ -340,30 +319,3 @@ class Locator:
             (n.size, round(float(np.abs(n).sum()), 7)) for n in new if n.size and explained(n, self.chosen)
         }
         return len(known), reached
-
-
-def _added(family: Sequence[Row]) -> Iterator[Row]:
-    """Yield the sums of the first one, two, three adjoints."""
-    for n in range(1, len(family) + 1):
-        some, total = family[:n], np.sum([row.sketch for row in family[:n]], axis=0)
-        parts = tuple(at for row in some for at in row.parts)
-        more = "" if n == 1 else f", over {n} of its uses"
-        yield replace(family[0], kind="part", sketch=total, more=more, parts=parts)
-
-
-def aligned(order: Sequence[Row | None], count: int) -> Iterator[tuple[Row | None, ...]]:
-    """Yield the times of an expression beside a unit's evaluations."""
-    if len(order) == count:
-        yield tuple(order)
-    elif len(order) == count - 1:
-        yield (*order, None)
-        yield (None, *order)
-    elif len(order) == count + 1:
-        yield tuple(order[1:])
-        yield tuple(order[:-1])
-    elif len(order) < count:
-        yield (*order, *itertools.repeat(None, count - len(order)))
-    elif len(order) % count == 0 and len(order) // count <= 4:
-        per = len(order) // count
-        for offset in range(per):
-            yield tuple(order[offset::per])

@@ -5,7 +5,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.file import Source
-from bptt.checking.locate.classes import Step, classify
+from bptt.checking.locate.classes import classify
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.statements import operators, rewrites
-from bptt.checking.mend.trials import Edits, Mend, Trials, frames
+from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
@@ -46,35 +45,6 @@ BEFORE = 12
 
 EXECUTIONS = 60
 """Executions of a statement that are looked at."""
-
-
-@dataclass
-class Mended:
-    """What came of a search.
-
-    Attributes
-    ----------
-    mends : list of Mend
-        By file and line.
-    sources : dict
-        The files that were changed, by their paths.
-    whole : bool
-        Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
-        steps on the way: a part of the correction.
-    places : list of Hypothesis
-        What must give other numbers.
-    first : Step, optional
-        Where no place is known: the first that takes gradients and gives none.
-    hint : str
-        What would make it what it is at its other times.
-    """
-
-    mends: list[Mend] = field(default_factory=list)
-    sources: dict[Path, Source] = field(default_factory=dict)
-    whole: bool = False
-    places: list[Hypothesis] = field(default_factory=list)
-    first: Step | None = None
-    hint: str = ""
 
 
 def mend(
