@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.pieces import parameters
+from bptt.checking.example.code import parameters
 from bptt.checking.example.roles import kinds, state_name, without_d
 from bptt.checking.example.texts import Sizes
 

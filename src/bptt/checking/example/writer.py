@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.callers import Callers, makers
-from bptt.checking.example.pieces import Code, Piece, is_closure, losses, parameters
+from bptt.checking.example.code import Code, is_closure, makers, parameters
+from bptt.checking.example.pieces import Piece, losses
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
+from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
 from bptt.checking.example.texts import Sizes, rendered
@@ -44,28 +45,31 @@ class Writer:
 
     def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece, end: float) -> None:
         self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
-        name = piece.owner.__name__.lower() if piece.owner else ""
+        self.owner = piece.scene.owner if piece.scene else piece.owner
+        name = self.owner.__name__.lower() if self.owner else ""
         name = next((n for n in ("cell", "layer", "model") if n in name), "net")
-        self.instance = fresh(name, set(file)) if piece.owner else ""
+        self.instance = fresh(name, set(file)) if self.owner else ""
         self.first: set[str] = set()
         last = self._function(piece.calls[-1])
         self.through_time = code.loops(last, piece.owner)
         read = code.read([self._function(f) for f in piece.calls], piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
-        self.callers = Callers(code.tree, file)
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
         *forwards, last = self.piece.calls
         nothing, making = Found([], {}, Trial(names=self.file)), Call()
-        if self.piece.owner is not None:
-            self._make(making, self.instance, self.piece.owner)
+        if self.owner is not None:
+            self._make(making, self.instance, self.owner)
         for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
+        if self.piece.scene:
+            yield from self._as_shown(self.piece.scene, making)
+            return
         node = self.code.node(self._function(last))
         if not forwards and node and is_closure(node):
             forwards = [last]
@@ -92,9 +96,22 @@ class Writer:
                     if found:
                         break
 
+    def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
+        """Yield ways to call a backward as the file itself does."""
+        call = Call([*making.lines], dict(making.holes))
+        for name in scene.open:
+            own = self._made(scene.objects[name]) if name in scene.objects else []
+            call.hole(name, own or self._by_name(name, self.through_time) or ["None"])
+        call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
+        roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
+        watched = scorer(roots, self.file, self.first, self.through_time)
+        nothing = Found([], {}, Trial(names=self.file))
+        yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
+
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
         like = functools.partial(self._by_name, through_time=self.through_time)
-        return fill(before, call, self.file, self.end, self.sizes, like=like, **more)
+        more |= {"like": like, "objects": self._objects}
+        return fill(before, call, self.file, self.end, self.sizes, **more)
 
     def _function(self, name: str) -> Any:
         return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
@@ -122,13 +139,9 @@ class Writer:
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
-            own = makers(self.code, self.piece.owner, self.instance, p.name)
+            own = makers(self.code, self.owner, self.instance, p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         found = own or self._texts(p, loops, making) or ["None"]
-        if not own and not making:  # first what the file's own calls hand over
-            shown, names = self.callers.of(function, p, self.sizes)
-            names = [n for n in names if not kinds(p.name) or kinds(n)[:1] == ("target",)]
-            found = [*shown, *(t for n in names for t in self._by_name(n, loops)), *found]
         return call.hole(key, found)
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
@@ -137,7 +150,7 @@ class Writer:
         if kinds(p.name)[:1] == ("once",):
             return ["1"]
         if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
-            return [f"«size {size if size in (*'DHV',) else 'H'}»", *found[:3], LEFT_OUT]
+            return [f"«size {size if size in (*'TDHV',) else 'H'}»", *found[:3], LEFT_OUT]
         if not kinds(p.name):
             found = [*SAID.get(said(p), found)]
         return found if p.default is p.empty else [LEFT_OUT, *dict.fromkeys(found[:4])]
@@ -177,13 +190,22 @@ class Writer:
         like = {c: c.replace("_", "").lower() for c in self.code.classes}
         exact = [c for c in like if c == said(p) or like[c] == bare]
         name = next(iter([*exact, *(c for c in like if len(bare) > 3 and bare in like[c])]), "")
-        if name and name not in self.made:
+        return self._made(name) if name else []
+
+    def _made(self, name: str) -> list[str]:
+        """Return how to make an object of a class."""
+        if name not in self.made:
             self.made[name], call, owner = [name], Call(), self.code.classes[name]
             self._make(call, "made", owner)
             found = itertools.islice(self._fill(Found([], {}, Trial(names=self.file)), call), 1)
             lines = [f.lines[0].removeprefix("made = ") for f in found if len(f.lines) == 1]
             self.made[name] = [*lines, name]
-        return self.made.get(name, [])
+        return self.made[name]
+
+    def _objects(self, attribute: str) -> list[str]:
+        """Return how to make the objects that have an attribute."""
+        named = [n for n, c in self.code.classes.items() if attribute in self.code.attributes(c)]
+        return [text for name in named[:3] for text in self._made(name)[:1]]
 
     # --- the calls
 
@@ -281,7 +303,7 @@ class Writer:
             target = "grads = " + (name if name in way.outputs else self._named(name))
             self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        watched = scorer(roots, self.file, self.instance, self.first, self.through_time)
+        watched = scorer(roots, self.file, self.first, self.through_time)
         for f in self._fill(way, call, watched=watched, roots=roots):
             if not f.trial.score:
                 continue
