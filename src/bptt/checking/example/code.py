@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from bptt.checking.example.roles import size_of
+from bptt.checking.file import bound
 
+LOSS = re.compile(r"loss|cost|error|cross_?entropy|nll|mse|objective", re.IGNORECASE)
 NEVER = re.compile(
     r"check|clip|numer|zero|reset|apply|norm|test|^_*init|plot|^get_|^set_|sampl|sigmoid|tanh|softmax|relu|"
     r"_?deriv|print|load|save|generat|one_?hot|shuffle|summary|accuracy|evaluat|preprocess|^__(?!call)|visual|"
@@ -33,6 +35,7 @@ class Code:
             if isinstance(f, types.FunctionType) and (node := self.node(f)) and not _is_method(node)
         }
         own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        self.script = {n for node in tree.body for n in bound(node)}  # whether that part is run or not
         self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
 
     def node(self, function: Any) -> ast.FunctionDef | None:

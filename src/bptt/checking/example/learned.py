@@ -9,7 +9,7 @@ import contextlib
 import heapq
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -101,6 +101,7 @@ class Learner:
     over: Callable[[], bool]  # whether there is no more time
     like: Callable[[str], list[str]]  # texts that the key of a dict makes likely
     objects: Callable[[str], list[str]]  # texts that make what has an attribute
+    script: Collection[str]  # names that the file sets, maybe where it is not run
     before: str = ""  # the lines of the example before the call
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
@@ -140,7 +141,7 @@ class Learner:
                 for after in mended(tree, trial.error, self._symbol, list("TNDHV")):
                     heapq.heappush(queue, ((cost + repair, rank, 0), next(count), after))
             missing = getattr(trial.error, "name", "") if isinstance(trial.error, NameError) else ""
-            if missing and missing not in tree:  # nothing sets it: the example does
+            if missing in self.script and missing not in tree:  # the example sets it
                 self.names[missing] = self.like(missing) or ["0.1"]
                 heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, missing: None}))
             if use is None:

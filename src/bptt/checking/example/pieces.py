@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bptt.checking.example.code import NEVER, Code, is_closure, parameters
+from bptt.checking.example.code import LOSS, NEVER, Code, is_closure, parameters
 from bptt.checking.example.roles import without_d
 from bptt.checking.example.scenes import Scene, scenes
 
@@ -27,7 +27,6 @@ _FORWARD = re.compile(
     r"encode|model|network|x_list_add|activat|process",
     re.IGNORECASE,
 )
-_LOSS = re.compile(r"loss|cost|error|cross_?entropy|nll|mse|objective", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     called = {n: {node.name for node in code.reached(functions[n], owner)} for n in functions}
     forwards = [n for n in forwards if not called[n] & {*backs}] or forwards  # what trains is none
-    losses = {n for n in forwards if owner and _LOSS.search(n) and "forward" not in n}
+    losses = {n for n in forwards if owner and LOSS.search(n) and "forward" not in n}
     forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
     for name, own in backs.items():
         weight = max(own, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
@@ -165,7 +164,7 @@ def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], o
 def losses(code: Code, piece: Piece) -> list[str]:
     """Return the names of what says beside a piece what the loss is; what keeps it first."""
     no = re.compile(rf"{NEVER.pattern}|(^|_)d(er|iff)?_|_d$|prime", re.IGNORECASE)
-    good = {n: f for n, f in code.of(piece.owner).items() if _LOSS.search(n) and not no.search(n)}
+    good = {n: f for n, f in code.of(piece.owner).items() if LOSS.search(n) and not no.search(n)}
     nodes = {n: node for n, f in good.items() if n not in piece.calls and (node := code.node(f))}
     keeps = {n: bool(re.search(r"self\.\w+ = ", ast.unparse(node))) for n, node in nodes.items()}
     return sorted((n for n in nodes if not _backwardness(nodes[n])), key=lambda n: not keeps[n])

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bptt.checking.example.code import Code, shows
+from bptt.checking.example.code import LOSS, Code, shows
 from bptt.checking.file import bound, root
 
 _PRODUCTS = (
@@ -154,8 +154,11 @@ class _Slice:
         lines, is_open, set_before = list[str](), dict[str, None](), set[str]()
         for node in taken:
             node = copy.deepcopy(node)
-            if isinstance(node, ast.Return):
-                node = ast.Assign([ast.Name("grads", ast.Store())], node.value or ast.Constant(None))
+            match node:
+                case ast.Return(value) if value:
+                    node = ast.Assign([ast.Name("grads", ast.Store())], value)
+                case ast.Expr(ast.Call(func) as value) if LOSS.search(ast.unparse(func)):
+                    node = ast.Assign([ast.Name("loss", ast.Store())], value)
             inner = {name for part in ast.walk(node) if isinstance(part, ast.comprehension | ast.For)
                      for name in bound(part.target)}  # fmt: skip
             for part in ast.walk(node):

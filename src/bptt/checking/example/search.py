@@ -5,7 +5,7 @@ import builtins
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,12 +88,14 @@ def fill(
     *,
     like: Callable[[str], list[str]],
     objects: Callable[[str], list[str]],
+    script: Collection[str],
     watched: Callable[[Trial], None] | None = None,
     roots: tuple[str, ...] = (),
 ) -> Iterator[Found]:
     """Yield ways to fill a call's holes so that it runs, as they are found; at the end those that are odd.
 
-    `like` says what a name makes likely, `objects` what has an attribute, `watched` scores a trial that ran,
+    `like` says what a name makes likely, `objects` what has an attribute; names of the `script` may be
+    set before the call; `watched` scores a trial that ran,
     and of `roots` a trial keeps the arrays as they are before its last line. The `deadline` is in terms of
     `time.monotonic`.
     """
@@ -132,7 +134,7 @@ def fill(
 
     making = all("." in hole for hole in holes)
     likely = {hole: o[:1] if "." in hole and not making else o for hole, o in holes.items()}
-    learner = Learner(trial_with, likely, sizes, over, like, objects, "\n".join(before.lines))
+    learner = Learner(trial_with, likely, sizes, over, like, objects, script, "\n".join(before.lines))
     odd: list[Found] = []
     for chosen in learner.found():
         one = Found(lines_of(chosen), chosen, trial_of(chosen))

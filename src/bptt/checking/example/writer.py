@@ -110,7 +110,7 @@ class Writer:
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
         like = functools.partial(self._by_name, through_time=self.through_time)
-        more |= {"like": like, "objects": self._objects}
+        more |= {"like": like, "objects": self._objects, "script": self.code.script}
         return fill(before, call, self.file, self.end, self.sizes, **more)
 
     def _function(self, name: str) -> Any:
