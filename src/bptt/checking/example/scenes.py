@@ -16,19 +16,7 @@ from dataclasses import dataclass, field
 from bptt.checking.example.code import LOSS, Code, shows
 from bptt.checking.file import bound, root
 
-_PRODUCTS = (
-    "dot",
-    "matmul",
-    "einsum",
-    "outer",
-    "tanh",
-    "exp",
-    "randn",
-    "rand",
-    "normal",
-    "uniform",
-    "random",
-)
+_PRODUCTS = "dot matmul einsum outer tanh exp randn rand normal uniform random".split()  # noqa: SIM905
 _BACK = re.compile(r"reversed\(|\[::-1\]|, -1\)")
 _FILLED = ("append", "insert", "extend", "update")
 
@@ -44,7 +32,7 @@ class Scene:
     open : tuple of str
         The names that they read and that nothing sets.
     objects : dict
-        Of some of these the class of which they are.
+        Of names the class of which they are.
     owner : type or None
         The class in one of whose methods they stand: ``self`` is an object of it.
     """
@@ -60,22 +48,14 @@ def scenes(code: Code, name: str, backwards: Iterable[str], *, alone: bool) -> l
 
     None is among the `backwards`. One that needs nothing before it may be shown `alone`.
     """
-    found = list[Scene]()
     bodies: list[tuple[list[ast.stmt], type | None, set[str]]] = [(code.tree.body, None, set())]
     for owner in (None, *code.classes.values()):
-        for own, function in code.of(owner).items():
-            node = code.node(function)
-            if node and own not in backwards:
-                local = {arg.arg for arg in ast.walk(node.args) if isinstance(arg, ast.arg)}
-                local |= {n for part in node.body for n in bound(part)}
-                bodies.append((node.body, owner, local))
-    for body, owner, local in bodies:
-        if before := _before(body, name):
-            late = {n for part in body if part.lineno > before[-1].lineno for n in bound(part)}
-            late -= {n for part in before for n in bound(part)}
-            scene = _Slice(code, owner, local or late).of(before, alone=alone)
-            if scene and scene not in found:
-                found.append(scene)
+        nodes = (code.node(f) for own, f in code.of(owner).items() if own not in backwards)
+        for node in filter(None, nodes):
+            local = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
+            bodies.append((node.body, owner, local.union(*map(bound, node.body))))
+    slices = ((_Slice(code, owner, local), _before(body, name)) for body, owner, local in bodies)
+    found = [scene for one, before in slices if before and (scene := one.of(before, alone=alone))]
     return sorted(found, key=lambda scene: len(scene.open) + len(scene.lines))
 
 
@@ -105,9 +85,8 @@ class _Slice:
         top = Counter(n for node in code.tree.body for n in _sets(node))
         changed = {n for n, count in top.items() if count > 1}  # what it is at the call is not known
         self.known = ({n for n in code.names if n[:1] != "_"} | {*dir(builtins)}) - local - changed | {"self"}
-        every = {n: f for c in (None, *code.classes.values()) for n, f in code.of(c).items() if n[:2] != "__"}
-        self.every = {n for n in every if shows(n)}
-        reached = {n: code.reached(f, owner) for n, f in every.items() if shows(n)}
+        every = {n: f for c in (None, *code.classes.values()) for n, f in code.of(c).items() if shows(n)}
+        reached = {n: code.reached(f, owner) for n, f in every.items()}
         self.own = {n for n, nodes in reached.items() if any(map(_computes, _parts(nodes)))}
         stored = (part for n in self.own for part in _parts(reached[n]) if isinstance(part, ast.Attribute))
         self.state = {part.attr for part in stored if isinstance(part.ctx, ast.Store)}
@@ -118,9 +97,11 @@ class _Slice:
             return None
         marked, flags, self.set = set[str](), list[bool](), set(self.known)
         for node in rest:
-            flags.append(self._is_plain(node) and (self._is_made(node) or bool(_reads(node) & marked)))
-            is_own = flags[-1] or (self._is_simple(node) and _calls(node, self.every))
-            marked |= _sets(node) if is_own else set()
+            is_plain = not isinstance(
+                node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While
+            )
+            flags.append(is_plain and (self._is_made(node) or bool(_reads(node) & marked)))
+            marked |= _sets(node) if flags[-1] else set()
             self.set |= _sets(node) if self._is_simple(node) else set()
         needed, objects = _reads(last), dict[str, str]()
         taken: list[ast.stmt] = [last]
@@ -141,9 +122,6 @@ class _Slice:
         states = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in self.state)
         return _calls(node, self.own) or any(isinstance(n.ctx, ast.Load) for n in states)
 
-    def _is_plain(self, node: ast.stmt) -> bool:
-        return not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While)
-
     def _is_simple(self, node: ast.stmt) -> bool:
         """Return whether a statement gives something that depends on nothing that is open."""
         if _sets(node) <= self.known or not isinstance(node, ast.Assign | ast.For | ast.If):
@@ -159,15 +137,12 @@ class _Slice:
                     node = ast.Assign([ast.Name("grads", ast.Store())], value)
                 case ast.Expr(ast.Call(func) as value) if LOSS.search(ast.unparse(func)):
                     node = ast.Assign([ast.Name("loss", ast.Store())], value)
-            inner = {name for part in ast.walk(node) if isinstance(part, ast.comprehension | ast.For)
-                     for name in bound(part.target)}  # fmt: skip
+            inner = _inner(node)
             for part in ast.walk(node):
                 match part:
                     case ast.AugAssign(ast.Name(name)) if name not in set_before | inner:
                         lines.append(f"{name} = 0.0")
                         set_before.add(name)
-            for part in ast.walk(node):
-                match part:
                     case ast.Name("self"):
                         part.id = "__self__"
                     case ast.Name(name, ast.Load()) if (
@@ -179,9 +154,7 @@ class _Slice:
                         part.id += "_"
             lines.append(ast.unparse(ast.fix_missing_locations(node)))
             set_before |= _sets(node) - set(objects)
-        return Scene(
-            tuple(lines), tuple(is_open), {n: c for n, c in objects.items() if n in is_open}, self.owner
-        )
+        return Scene(tuple(lines), tuple(is_open), objects, self.owner)
 
 
 def _parts(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -198,17 +171,18 @@ def _computes(part: ast.AST) -> bool:
 
 
 def _reads(node: ast.AST) -> set[str]:
-    """Return the names that a statement reads, save those that it sets itself first."""
-    own = {
-        name for part in ast.walk(node) if isinstance(part, ast.comprehension) for name in bound(part.target)
-    }
-    if isinstance(node, ast.For):
-        own |= set(bound(node.target))
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-    names |= {
-        n.target.id for n in ast.walk(node) if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)
-    }
-    return names - own
+    """Return the names that a statement reads, save those that its loops set."""
+    found = set[str]()
+    for part in ast.walk(node):
+        match part:
+            case ast.Name(name, ast.Load()) | ast.AugAssign(ast.Name(name)):
+                found.add(name)
+    return found - _inner(node)
+
+
+def _inner(node: ast.AST) -> set[str]:
+    loops = (part.target for part in ast.walk(node) if isinstance(part, ast.comprehension | ast.For))
+    return {name for target in loops for name in bound(target)}
 
 
 def _sets(node: ast.AST) -> set[str]:

@@ -23,14 +23,12 @@ from bptt.checking.example.texts import Sizes, rendered
 from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
     BEFORE,
-    KINDS,
-    NAMED,
     SAID,
     UNKNOWN,
-    WIDER,
     adapted,
     cotangent,
     last_name,
+    likely,
     nearness,
     required,
     said,
@@ -101,7 +99,7 @@ class Writer:
         call = Call([*making.lines], dict(making.holes))
         for name in scene.open:
             own = self._made(scene.objects[name]) if name in scene.objects else []
-            call.hole(name, own or self._by_name(name, self.through_time) or ["None"])
+            call.hole(name, own or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
         watched = scorer(roots, self.file, self.first, self.through_time)
@@ -109,7 +107,7 @@ class Writer:
         yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
 
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        like = functools.partial(self._by_name, through_time=self.through_time)
+        like = functools.partial(likely, self.code, through_time=self.through_time)
         more |= {"like": like, "objects": self._objects, "script": self.code.script}
         return fill(before, call, self.file, self.end, self.sizes, **more)
 
@@ -146,7 +144,7 @@ class Writer:
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
-        found = self._by_name(p.name, through_time, making)
+        found = likely(self.code, p.name, through_time, making)
         if kinds(p.name)[:1] == ("once",):
             return ["1"]
         if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
@@ -154,35 +152,6 @@ class Writer:
         if not kinds(p.name):
             found = [*SAID.get(said(p), found)]
         return found if p.default is p.empty else [LEFT_OUT, *dict.fromkeys(found[:4])]
-
-    def _by_name(self, name: str, through_time: bool, making: bool = False) -> list[str]:
-        """Return what to try for a name."""
-        own = kinds(name)
-        # a constructor's n, d or h is a size, and no other function's, if it can be anything else
-        own = tuple(k for k in own if (k[:5] == "size:") == making) or own
-        is_array = bool(own) and own[0][0] in "Wb"
-        found = list[str]()
-        for kind in own or (() if making else KINDS):
-            if making and kind[:5] == "size:":
-                found += [f"«size {s}»" for s in WIDER.get(kind[5:], (kind[5:],))]
-            elif kind == "x":
-                found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
-            elif kind not in ("cache", "params"):
-                found += texts(kind)
-            if kind[:2] == "W:":
-                found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
-        found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
-        if "np.tanh" in found or (making and not own):  # what the file has of it
-            has = {f"{n}()": n for n, c in self.code.classes.items() if not required(c)}
-            has |= {n: n for n in self.code.functions}
-            named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
-            found = [*(t for t, n in has.items() if named.match(n)), *found]
-        if making or not own:
-            found += [] if is_array else UNKNOWN
-        if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
-            found = ["0", *found]
-        rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
-        return found + [t for t in rest if t not in found]
 
     def _of_class(self, p: inspect.Parameter) -> list[str]:
         """Return how to make an object of the class that a parameter is said to be of, or is named after."""
@@ -362,6 +331,6 @@ class Writer:
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
         if kind in ("rate", "layers") or (size_of(p.name) and all("size:" in k for k in kinds(p.name))):
-            return [*self._by_name(p.name, True, True)[:3], *passed]
+            return [*likely(self.code, p.name, True, True)[:3], *passed]
         # fresh data would not be what the forward was given, and right code would seem wrong
-        return [*passed, *gradients, *UNKNOWN] if pool else self._by_name(p.name, True)
+        return [*passed, *gradients, *UNKNOWN] if pool else likely(self.code, p.name, True)
