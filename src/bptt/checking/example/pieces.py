@@ -159,12 +159,3 @@ def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], o
     near = list(functions)
     distance = abs(near.index(forward) - near.index(backward)) / 50
     return 2 * likeness + both + bool(re.search(r"f(?:or|ro)w(?:ar)?d|fwd|fprop", forward.lower())) - distance
-
-
-def losses(code: Code, piece: Piece) -> list[str]:
-    """Return the names of what says beside a piece what the loss is; what keeps it first."""
-    no = re.compile(rf"{NEVER.pattern}|(^|_)d(er|iff)?_|_d$|prime", re.IGNORECASE)
-    good = {n: f for n, f in code.of(piece.owner).items() if LOSS.search(n) and not no.search(n)}
-    nodes = {n: node for n, f in good.items() if n not in piece.calls and (node := code.node(f))}
-    keeps = {n: bool(re.search(r"self\.\w+ = ", ast.unparse(node))) for n, node in nodes.items()}
-    return sorted((n for n in nodes if not _backwardness(nodes[n])), key=lambda n: not keeps[n])

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from bptt.checking.example.code import LOSS, Code, shows
+from bptt.checking.example.code import LOSS, Code, parameters, shows
 from bptt.checking.file import bound, root
 
 _PRODUCTS = "dot matmul einsum outer tanh exp randn rand normal uniform random".split()  # noqa: SIM905
@@ -35,12 +35,15 @@ class Scene:
         Of names the class of which they are.
     owner : type or None
         The class in one of whose methods they stand: ``self`` is an object of it.
+    handed : dict
+        Of names that are open the parameter to which each is handed over.
     """
 
     lines: tuple[str, ...]
     open: tuple[str, ...]
     objects: dict[str, str] = field(default_factory=dict)
     owner: type | None = None
+    handed: dict[str, str] = field(default_factory=dict)
 
 
 def scenes(code: Code, name: str, backwards: Iterable[str], *, alone: bool) -> list[Scene]:
@@ -86,6 +89,7 @@ class _Slice:
         changed = {n for n, count in top.items() if count > 1}  # what it is at the call is not known
         self.known = ({n for n in code.names if n[:1] != "_"} | {*dir(builtins)}) - local - changed | {"self"}
         every = {n: f for c in (None, *code.classes.values()) for n, f in code.of(c).items() if shows(n)}
+        self.parameters = {n: [p.name for p in parameters(f)] for n, f in every.items()}
         reached = {n: code.reached(f, owner) for n, f in every.items()}
         self.own = {n for n, nodes in reached.items() if any(map(_computes, _parts(nodes)))}
         stored = (part for n in self.own for part in _parts(reached[n]) if isinstance(part, ast.Attribute))
@@ -129,7 +133,7 @@ class _Slice:
         return _reads(node) <= self.set and not _calls(node, ("load", "read_csv", "loadtxt"))
 
     def _scene(self, taken: list[ast.stmt], objects: dict[str, str]) -> Scene:
-        lines, is_open, set_before = list[str](), dict[str, None](), set[str]()
+        lines, is_open, set_before, handed = list[str](), dict[str, None](), set[str](), dict[str, str]()
         for node in taken:
             node = copy.deepcopy(node)
             match node:
@@ -140,6 +144,10 @@ class _Slice:
             inner = _inner(node)
             for part in ast.walk(node):
                 match part:
+                    case ast.Call(ast.Name(called) | ast.Attribute(_, called)) if called in self.parameters:
+                        pairs = [*zip(self.parameters[called], part.args, strict=False)]
+                        pairs += [(one.arg or "", one.value) for one in part.keywords]
+                        handed |= {ast.unparse(value): p for p, value in pairs}
                     case ast.AugAssign(ast.Name(name)) if name not in set_before | inner:
                         lines.append(f"{name} = 0.0")
                         set_before.add(name)
@@ -154,7 +162,7 @@ class _Slice:
                         part.id += "_"
             lines.append(ast.unparse(ast.fix_missing_locations(node)))
             set_before |= _sets(node) - set(objects)
-        return Scene(tuple(lines), tuple(is_open), objects, self.owner)
+        return Scene(tuple(lines), tuple(is_open), objects, self.owner, handed)
 
 
 def _parts(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:

@@ -8,13 +8,12 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bptt.checking.example.code import Code, is_closure, makers, parameters
-from bptt.checking.example.pieces import Piece, losses
+from bptt.checking.example.pieces import Piece
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
@@ -33,9 +32,6 @@ from bptt.checking.example.wording import (
     required,
     said,
 )
-
-MOST = 12
-"""Calls of a loss that are looked at."""
 
 
 class Writer:
@@ -75,18 +71,13 @@ class Writer:
         several = forwards != [last] and (self.through_time or len(required(self._function(last))) == 1)
         for forward in forwards:
             ways = self._forward(forward, making)
-            if forward != last:
-                ways = (
-                    f
-                    for way in ways
-                    for f in (several and self._steps(way, forward)) or (*self._with_loss(way), way)
-                )
+            if several:
+                ways = (one for way in ways for one in self._steps(way, forward) or [way])
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
                 if not forwards:
-                    for one in self._backward(way, name, making, alone=True):
-                        yield self._beside_loss(one)
+                    yield from self._backward(way, name, making, alone=True)
                     continue
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
@@ -99,7 +90,10 @@ class Writer:
         call = Call([*making.lines], dict(making.holes))
         for name in scene.open:
             own = self._made(scene.objects[name]) if name in scene.objects else []
-            call.hole(name, own or likely(self.code, name, self.through_time) or ["None"])
+            names = [name, scene.handed.get(name, name)]
+            names.sort(key=lambda n: kinds(n)[:1] != ("target",))
+            texts = [text for n in names if kinds(n) for text in likely(self.code, n, self.through_time)]
+            call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
         watched = scorer(roots, self.file, self.first, self.through_time)
@@ -226,39 +220,6 @@ class Writer:
         if any(one.error for one in trials) or np.array_equal(*(one.names[out][-1] for one in trials)):
             return []
         return [Found([*lines, call], way.chosen, trials[0], {out: trials[0].names[out]}, True)]
-
-    def _with_loss(self, way: Found) -> Iterator[Found]:
-        """Yield an example with a line that asks for the loss, where the code says what it is."""
-        target = fresh("loss", {*self.file, *re.findall(r"\w+", "\n".join(way.lines))})
-
-        def watched(trial: Trial) -> None:
-            value = trial.names.get(target)
-            trial.score = float(isinstance(value, float) and bool(np.isfinite(value)))
-
-        def is_of_it(hole: str, text: str) -> bool:
-            """Return whether an argument is a result of the call, one of its arguments, or a target."""
-            same = text in (LEFT_OUT, "1", "2", hole, f"{hole}_", way.chosen.get(hole))
-            return same or text in way.outputs or "target" in kinds(hole)
-
-        for name in losses(self.code, self.piece):
-            call = Call()
-            self._call(call, f"{target} = {self._named(name)}", self._function(name), self._after(way))
-            for hole, tried in call.holes.items():  # no other array that there is
-                call.holes[hole] = [t for t in tried if is_of_it(hole, t) or not t.isidentifier()] or tried
-            ran = (f for f in itertools.islice(self._fill(way, call, watched=watched), MOST) if f.trial.score)
-            fit = (f for f in ran if all(is_of_it(h, t) for h, t in f.chosen.items()))
-            for f in itertools.islice(fit, 1):
-                f.outputs, f.chosen = way.outputs, way.chosen | f.chosen
-                yield f
-                return
-
-    def _beside_loss(self, found: Found) -> Found:
-        """Return an example of one call with the loss of the same arguments before it, if there is one."""
-        *before, last = found.lines
-        trial = run(rendered("\n".join(before), self.sizes), self.file)
-        for one in self._with_loss(Found(before, found.chosen, trial)):
-            return replace(found, lines=[*one.lines, last])
-        return found
 
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
