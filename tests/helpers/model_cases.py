@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bptt import Model
-from bptt.nets.model import ModelRun
+from bptt.nets.run import ModelRun
 from bptt.types import Array, Params
 from gradcheck import dot
 

@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 import bptt
 from bptt.errors import ShapeError
 from bptt.layer import threads
-from bptt.nets.model import Backprop
+from bptt.nets.run import Backprop
 from bptt.types import Array, Batch, Params
 
 V, RUNS = 11, 3
