@@ -20,7 +20,8 @@ def mlstm(a_i, a_f, a_o, x_v, x_k, x_q, C, n, m_prev):
 @bptt.cell(state="h C", heads=3, sizes={"key": 5}, shapes={"C": "unit key", "x_k x_q x_a": "key"})
 def gla(x_v, x_k, x_q, x_a, a_o, C):
     C = sigmoid(x_a) * C + x_v * x_k
-    h = sigmoid(a_o) * sum(C * x_q, key)
+    y = sigmoid(a_o) * sum(C * x_q, key)
+    h = y / sqrt(mean(y * y) + 0.1)
     return h, C
 ''',
     "delta": '''

@@ -83,7 +83,9 @@ class DataSettings:
     class_weights: Weighing = setting(
         "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
     )
-    value: str | None = setting(None, "A column: what is forecast", "data", "COLUMN", jobs=("series",))
+    value: str | None = setting(
+        None, "A column, or one for each series: what is forecast", "data", "COLUMN,...", jobs=("series",)
+    )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bptt.data.tables import conll, delimited, jsonlines, parquet
+from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
 from bptt.errors import DataError
@@ -74,6 +75,25 @@ class Table:
             raise DataError(self.unreadable[name])
         return self.columns[name]
 
+    def across(self, names: str) -> list[str]:
+        """Return the columns that a text names: a,b,c, or a:c, from one to another; DataError for others.
+
+        Examples
+        --------
+        >>> Table.of({"t": [0], "a": [1], "b": [2], "c": [3]}).across("t,b:c")
+        ['t', 'b', 'c']
+        """
+        own, found = list(self.columns), list[str]()
+        for name in (part.strip() for part in names.split(",")):
+            first, between, last = (name, "", "") if name in own else name.partition(":")
+            for each in (first, last) if between else (first,):
+                self.column(each)
+            begin, end = own.index(first), own.index(last or first)
+            if end < begin:
+                raise DataError(f"{self.name}: {last} stands before {first}: as in {last}:{first}")
+            found += own[begin : end + 1]
+        return found
+
     def empty(self, name: str, row: int) -> DataError:
         """Return the error of a row that has no value in a column, with how many others there are."""
         more = sum(not text.strip() for text in self.column(name)) - 1
@@ -119,9 +139,10 @@ class Table:
         try:
             return self.numbers(name)
         except DataError:
+            dates = self.dates(name)
             values, zones = [], dict[str, str]()
             for k, text in enumerate(column):
-                found = _TIME.fullmatch(text.strip())
+                found = _TIME.fullmatch(dates.iso(text))
                 try:
                     values.append(np.datetime64(found["moment"] if found else "NaT"))
                 except ValueError:
@@ -129,7 +150,7 @@ class Table:
                 if found is None or np.isnat(values[-1]):
                     raise DataError(
                         f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
-                        "2020-01-31, 2020-01-31T14:00 or 2020-01"
+                        "2020-01-31, 31.01.2020, 1/31/2020, 2020-01-31T14:00 or 2020-01"
                     ) from None
                 if found["clock"]:
                     zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
@@ -139,6 +160,13 @@ class Table:
                         f"{next(iter(zones.values()))!r:.40}: write all times in one"
                     ) from None
             return np.array(values)
+
+    def dates(self, name: str, *, digits: bool = False) -> Dates:
+        """Return how a column writes its days; DataError where day and month may be either."""
+        try:
+            return Dates.of(self.column(name), digits=digits)
+        except DataError as error:
+            raise DataError(f"{self.name}, column {name}: {error}") from None
 
     def written(self, added: Added) -> bytes:
         """Return the file's bytes with columns added; DataError where it has one of such a name."""
