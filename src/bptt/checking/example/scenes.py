@@ -57,21 +57,28 @@ def scenes(code: Code, name: str, backwards: Iterable[str], *, alone: bool) -> l
         for node in filter(None, nodes):
             local = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
             bodies.append((node.body, owner, local.union(*map(bound, node.body))))
-    slices = ((_Slice(code, owner, local), _before(body, name)) for body, owner, local in bodies)
-    found = [scene for one, before in slices if before and (scene := one.of(before, alone=alone))]
+    bodies = [one for one in bodies if any(_calls(node, {name}) for node in one[0])]
+    slices = [(_Slice(code, owner, local), body) for body, owner, local in bodies]
+    befores = [(one, _before(body, name, set() if alone else one.own)) for one, body in slices]
+    found = [scene for one, before in befores if before and (scene := one.of(before, alone=alone))]
     return sorted(found, key=lambda scene: len(scene.open) + len(scene.lines))
 
 
-def _before(body: list[ast.stmt], name: str) -> list[ast.stmt]:
-    """Return the statements of a block up to the one that calls a function, without the loops around it."""
+def _before(body: list[ast.stmt], name: str, forwards: set[str]) -> list[ast.stmt]:
+    """Return the statements of a block up to the one that calls a function, without the loops around it.
+
+    A loop that goes back through time stays: none of the `forwards` is called in it.
+    """
     for k, node in enumerate(body):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) or not _calls(node, {name}):
             continue
         blocks = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
         if not any(blocks) or (isinstance(node, ast.For) and _BACK.search(ast.unparse(node.iter))):
             return body[: k + 1]
-        inner = next(filter(None, (_before(block, name) for block in blocks)), [])
-        return body[:k] + inner if inner else []
+        inner = next(filter(None, (_before(block, name, forwards) for block in blocks)), [])
+        trains = not forwards or any(_calls(one, forwards - {name}) for one in inner)
+        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains
+        return body[:k] + ([node] if is_loop else inner)
     return []
 
 
@@ -97,7 +104,7 @@ class _Slice:
 
     def of(self, before: list[ast.stmt], *, alone: bool) -> Scene | None:
         *rest, last = before
-        if not isinstance(last, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return | ast.For):
+        if not isinstance(last, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return | ast.For | ast.While):
             return None
         marked, flags, self.set = set[str](), list[bool](), set(self.known)
         for node in rest:
