@@ -106,14 +106,15 @@ class _Slice:
         *rest, last = before
         if not isinstance(last, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return | ast.For | ast.While):
             return None
-        marked, flags, self.set = set[str](), list[bool](), set(self.known)
+        marked, flags = set[str](), list[bool]()
+        self.set = self.known | _reads(last)
         for node in rest:
-            is_plain = not isinstance(
-                node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While
-            )
-            flags.append(is_plain and (self._is_made(node) or bool(_reads(node) & marked)))
+            no = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While
+            flags.append(not isinstance(node, no) and (self._is_made(node) or bool(_reads(node) & marked)))
             marked |= _sets(node) if flags[-1] else set()
-            self.set |= _sets(node) if self._is_simple(node) else set()
+            self.set |= _reads(node) if flags[-1] else set()
+        for node in filter(self._is_simple, rest):
+            self.set |= _sets(node)
         needed, objects = _reads(last), dict[str, str]()
         taken: list[ast.stmt] = [last]
         for node, is_marked in zip(rest[::-1], flags[::-1], strict=True):
@@ -121,7 +122,7 @@ class _Slice:
                 case ast.Assign([ast.Name(name)], ast.Call(ast.Name(made))) if made in self.code.classes:
                     objects.setdefault(name, made)
                     continue
-            more = isinstance(node, ast.Expr | ast.Assign) and is_marked and _calls(node, self.own)
+            more = isinstance(node, ast.Expr | ast.Assign | ast.For) and is_marked and _calls(node, self.own)
             sets = needed & _sets(node)
             if more or (sets and is_marked) or (sets and self._is_simple(node)):
                 needed |= _reads(node)
