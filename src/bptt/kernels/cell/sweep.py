@@ -65,7 +65,9 @@ class Sweep:
         widths = [self.compiled.interface.cell.width(q, self.H) for q in self.compiled.interface.made]
         if widths:
             given["dq"] = memory.empty((self.N, max(widths)), dtype)
-        given |= {f"d{name}": zeros(a.shape, dtype) for name, a in self.compiled.still(self.N, self.H).items()}
+        given |= {
+            f"d{name}": zeros(a.shape, dtype) for name, a in self.compiled.still(self.N, self.H).items()
+        }
         self._run("backward", given, ahead=ahead)
         if ahead and dx is not None:
             for k, (gates, own) in enumerate(self.columns.W.runs):
