@@ -7,7 +7,7 @@ from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, Type
 import numpy as np
 import numpy.typing as npt
 
-from bptt.errors import ConfigError
+from bptt.errors import ConfigError, ShapeError
 
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array of any dtype; docstrings give the shape."""
@@ -88,6 +88,12 @@ class Batch:
     given: Mapping[str, Array] | None = None
     carry: bool = False
     penalised: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        given: tuple[tuple[str, object], ...] = (("inputs", self.inputs), ("targets", self.targets))
+        for name, value in given:
+            if isinstance(value, (list, tuple)):
+                raise ShapeError(f"{name} must be an array, got a {type(value).__name__}: np.array makes one")
 
     @classmethod
     def of(cls, inputs: "Array | Batch", targets: Array | None = None, **flags: Unpack[Flags]) -> "Batch":

@@ -21,7 +21,7 @@ SHAPES: dict[str, Axes] = {
     "row": Axes(),
 }
 OVER = ("sum", "mean", "max", "softmax", "cumsum", "cumsoftmax")
-STEPS = ("where(", "sign(", "floor(", "mod(", "%", "surrogate(")
+STEPS = ("where(", "mixed(", "sign(", "floor(", "mod(", "%", "surrogate(")
 """What jumps: rounding in float32 may be on another side of it than in float64."""
 
 HELPERS = (
@@ -152,7 +152,9 @@ _NAMES = """
 def renamed(text: str, rng: Generator) -> str:
     """Return a cell some of whose values have such names."""
     mine = [n for n in _NAMES.split() if not re.search(rf"\b{n}(_prev)?\b", text)]
-    found = sorted({*re.findall(r"\b(?:[swprtk]\d|[hqv])(?=_prev\b|\b)", text.partition("return w *")[2])})
+    found = sorted(
+        {*re.findall(r"\b(?:[swprtk]\d|[hq])(?=_prev\b|\b)", text.partition("where(u > v, v, w)")[2])}
+    )
     for old in (n for n in found if rng.random() < 0.4):
         new = mine.pop(rng.integers(len(mine)))
         other = re.sub(rf"(?<!\w){old}(?=_prev\b|\b)", new, text)

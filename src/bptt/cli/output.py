@@ -116,8 +116,14 @@ class _Bytes(io.RawIOBase):
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """Return a path as a command takes it."""
+    """Return a path as a command takes it: one that begins with a dash would be read as an option."""
+    path = os.path.join(os.curdir, path) if str(path).startswith("-") else path  # noqa: PTH118
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+
+
+def shown_or_file(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the file that --out names: - is standard output, as where there is no --out."""
+    return None if value == "-" else value
 
 
 def misused(message: str) -> click.UsageError:

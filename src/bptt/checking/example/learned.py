@@ -152,8 +152,9 @@ class Learner:
             cost += 2 * (trial.odd + odd(sums))  # something was broadcast that should not
             for k, node in enumerate(self._all(tree, hole, tuple(path), use)):
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
-                free = isinstance(node, str) and (node in ("0.1", "'acba'") or bool(_axes(node)))
+                free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
                 unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
+                unlike = unlike or node == "'acba'"
                 more = later * k if later else (k > 5) / 2
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 

@@ -21,6 +21,7 @@ class Columns(NamedTuple):
     time: str | None = None
     series: str | None = None
     covariates: tuple[str, ...] = ()
+    head: bool = True
 
     def expect_apart(self) -> None:
         """Raise a ConfigError where the value is read as something else, too."""

@@ -139,7 +139,7 @@ class Panel:
 
 
 def read_panel(
-    path: str,
+    path: str | Table,
     columns: Columns,
     *,
     gaps: Gaps = "refuse",
@@ -150,7 +150,7 @@ def read_panel(
 
     Parameters
     ----------
-    path : str
+    path : str, or a table that is read
     columns : Columns
     gaps : "refuse" or "mask"
         Where rows are missing: an error, or steps without a value.
@@ -165,7 +165,7 @@ def read_panel(
         If the table cannot be read, a column is missing, a value is no number, or the times of a series are
         not in order, not in equal steps, or the same twice; the line is named.
     """
-    table, columns = long(read_table(path), columns)
+    table, columns = long(path if isinstance(path, Table) else read_table(path, head=columns.head), columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     given = table.column(columns.series) if columns.series is not None else [""] * len(table)

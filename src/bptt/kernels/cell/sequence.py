@@ -173,7 +173,7 @@ class _Forward(Loop):
         for s in self.eq.states:
             axes, ends = self.axes[s], (f"{s}_prev",) if s in self.late else ()
             to[Write(Symbol(s), f"carry.{s}", axes, ends=ends)] = self.state("carry", s, j)
-            if s in self.late:
+            if s in self.late and f"{s}_prev" in self.slots.kept:
                 to[Write(Symbol(f"{s}_prev"), f"prev.{s}", axes)] = self.state("prev", s, row)
         h = self.eq.states[0]
         to[Write(Symbol(h), "put out", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))

@@ -45,7 +45,7 @@ class Labels(Experiment):
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Labels":
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
-        table = read_table(settings.data, sentences=layout.is_sentences(settings.data))
+        table = read_table(settings.data, sentences=layout.is_sentences(settings.data), head=layout.head)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
@@ -132,7 +132,7 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task is not None
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
-    return Layout(settings.task, *told)
+    return Layout(settings.task, *told, settings.head)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
@@ -208,6 +208,11 @@ def _remarks(
     if coding.vocabulary is not None and (unk := coding.vocabulary.unknown) is not None:
         unknown = float(np.mean(valid.inputs == unk))
         yield f"{unknown:.1%} of the words to validate on are <unk>: not twice in what is trained on"
+    if whole.numbers is not None and whole.lengths is not None and whole.lengths.max() == 1:
+        yield (
+            "each sequence has one step: --series COLUMN says of which sequence a row is a step, --inputs "
+            "FIRST:LAST takes a row's columns from one to another for its steps"
+        )
     if whole.task == "classify":
         rare = [name for name, count in Counter(list(whole.labels or ())).items() if count < FEW]
         if rare:

@@ -21,7 +21,7 @@ from bptt.data.series import (
 )
 from bptt.data.series.clock import read_time
 from bptt.data.series.columns import names_of
-from bptt.data.tables import Category, Number
+from bptt.data.tables import Category, Number, Table
 from bptt.data.tables.dates import Dates
 from bptt.data.text import Vocabulary
 from bptt.errors import BpttWarning, ConfigError, DataError, RunError
@@ -150,12 +150,13 @@ def levels_of(settings: Settings) -> tuple[float, ...] | None:
     return levels
 
 
-def panel_of(settings: Settings, path: str, facts: dict[str, Any] | None = None) -> Panel:
+def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None = None) -> Panel:
     """Read the series of a table, with the step of time and the codes of a run's `facts` if there are any."""
     if settings.value is None:
         raise ConfigError("--task forecast wants --value COLUMN: what is forecast")
     facts = facts or {}
-    columns = Columns(settings.value, settings.time, settings.series, tuple(names_of(settings.covariates)))
+    ahead = tuple(names_of(settings.covariates))
+    columns = Columns(settings.value, settings.time, settings.series, ahead, settings.head)
     return read_panel(
         path,
         columns,
