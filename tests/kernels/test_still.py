@@ -7,6 +7,7 @@ import pytest
 
 import bptt
 from bptt.derive.backward import Derivation
+from bptt.derive.proof import ProofError, prove
 from bptt.derive.still import parts
 from bptt.kernels.cell.sequence import _Backward
 from bptt.layer import threads
@@ -71,3 +72,19 @@ def test_no_step_computes_what_is_still() -> None:
     assert not any({*s.reads} <= {*eq.params} for s in found.moving.statements if s.function)
     assert "exp" not in str([line.expr for line in Derivation(found.moving).main.backward])
     assert parts(ZOO["lstm-peephole"].equations).still is None
+
+
+@bptt.cell(state="h", params={"p": 0.5})
+def far(a_h, h, p):
+    k = 10 + exp(p)
+    h = log(k - 9 + sigmoid(a_h)) + 0.5 * h
+    return h
+
+
+def test_what_is_computed_once_is_proven_where_it_lies() -> None:
+    found = parts(far.equations)
+    assert found.still is not None
+    step, still = Derivation(found.moving), Derivation(found.still)
+    with pytest.raises(ProofError, match="no number"):
+        prove(step)  # at k from N(0, 1)
+    assert prove(step, still).points == 512

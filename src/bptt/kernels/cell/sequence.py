@@ -39,8 +39,9 @@ def module(interface: Interface) -> ir.Module:
     parts = interface.parts
     d = interface.cell.derivation if parts.still is None else Derivation(parts.moving)
     still = None if parts.still is None else Derivation(parts.still)
-    for each in (d, *([] if still is None else [still])):
-        prove(each)
+    prove(d, still)
+    if still is not None:
+        prove(still)
     slots = Slots(d, interface.axes)
     made = ir.Module(f"bptt_{interface.dtype}")
     host = interface.host
