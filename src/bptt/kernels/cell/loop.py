@@ -150,7 +150,10 @@ class Loop(ABC):
         given: Mapping[str, tuple[Axes, Value]],
         writes: Mapping[Write, Value],
     ) -> None:
-        """Emit lines for a row, of arguments, what is kept and what is given, and write where it belongs."""
+        """Emit lines for a row, of arguments, what is kept and what is given, and write where it belongs.
+
+        A place has a name that no value of a cell can have.
+        """
         lines = [*lines]
         made = {line.name for line in lines}
         read = {s.name for line in lines for s in line.expr.free_symbols}

@@ -177,7 +177,7 @@ class _Forward(Loop):
             if s in self.late and f"{s}_prev" in self.slots.kept:
                 to[Write(Symbol(f"{s}_prev"), f"prev.{s}", axes)] = self.state("prev", s, row)
         h = self.eq.states[0]
-        to[Write(Symbol(h), "y", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))
+        to[Write(Symbol(h), "put out", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))
         self.step(self.d.main, row, j, to)
 
     def step(self, p: Pass, row: Value, j: Value, to: dict[Write, Value]) -> None:
