@@ -1,3 +1,5 @@
+# mypy: disable-error-code="name-defined, no-untyped-def"
+# ruff: noqa: F821, F841, RET504
 """What no step changes is computed once before a kernel's loop: gradients as the reference has them."""
 
 import numpy as np
@@ -5,26 +7,29 @@ import pytest
 
 import bptt
 from bptt.derive.backward import Derivation
+from bptt.derive.proof import ProofError, prove
 from bptt.derive.still import parts
 from bptt.kernels.cell.sequence import _Backward
 from bptt.layer import threads
+from bptt.zoo.equations import ZOO
+from bptt.zoo.papers import EVERY
 from gradcheck import TOLERANCE
 from kernel_cases import FLAGS, compare, weights
 from machine_code import cache as cache
 
 
 @bptt.cell(state="h c", operand={"a_n": "q"}, params={"r": (-1.0, 1.0), "p": 0.5}, scalars={"s": 0.3})
-def gated(a_z, a_n, h, c, r, p, s):  # type: ignore[no-untyped-def]
-    e = exp(r)  # noqa: F821
+def gated(a_z, a_n, h, c, r, p, s):
+    e = exp(r)
     w = e / (1 + p * p)
-    q = e * h * sigmoid(a_z)  # noqa: F821, F841
-    k = sigmoid(s) + stop(w)  # noqa: F821
-    c = w * c + tanh(a_n)  # noqa: F821
-    h = k * tanh(c) + floor(3 * p)  # noqa: F821
+    q = e * h * sigmoid(a_z)
+    k = sigmoid(s) + stop(w)
+    c = w * c + tanh(a_n)
+    h = k * tanh(c) + floor(3 * p)
     return h, c
 
 
-CELLS = {name: bptt.zoo.get(name) for name in ("s4d", "lru", "hgrn2", "unicornn")} | {"gated": gated}
+CELLS = {name: EVERY[name] for name in ("s4d", "lru", "hgrn2", "unicornn")} | {"gated": gated}
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -37,9 +42,9 @@ def test_kernels_have_the_gradients_of_the_reference(name: str, dtype: str) -> N
 
 
 @bptt.cell(state="h", params={"r": 0.5})
-def planted(a_h, h, r):  # type: ignore[no-untyped-def]
-    h = exp(r) * h + tanh(a_h)  # noqa: F821
-    return h  # noqa: RET504
+def planted(a_h, h, r):
+    h = exp(r) * h + tanh(a_h)
+    return h
 
 
 def test_a_pullback_that_is_left_out_is_seen(monkeypatch: pytest.MonkeyPatch, cache: object) -> None:
@@ -54,6 +59,7 @@ def test_the_bits_are_those_of_any_number_of_threads(monkeypatch: pytest.MonkeyP
     for count in (1, 2, 3):
         monkeypatch.setattr(threads, "count", lambda count=count: count)
         grads = bptt.unroll(gated, params, x, backend="cpu").backward(dy)
+        assert grads.inputs is not None
         found.append([array.tobytes() for array in (*grads.params.values(), grads.inputs)])
     assert found[0] == found[1] == found[2]
 
@@ -65,4 +71,20 @@ def test_no_step_computes_what_is_still() -> None:
     assert set(found.moving.params) >= {*found.made}
     assert not any({*s.reads} <= {*eq.params} for s in found.moving.statements if s.function)
     assert "exp" not in str([line.expr for line in Derivation(found.moving).main.backward])
-    assert parts(bptt.zoo.get("lstm-peephole").equations).still is None
+    assert parts(ZOO["lstm-peephole"].equations).still is None
+
+
+@bptt.cell(state="h", params={"p": 0.5})
+def far(a_h, h, p):
+    k = 10 + exp(p)
+    h = log(k - 9 + sigmoid(a_h)) + 0.5 * h
+    return h
+
+
+def test_what_is_computed_once_is_proven_where_it_lies() -> None:
+    found = parts(far.equations)
+    assert found.still is not None
+    step, still = Derivation(found.moving), Derivation(found.still)
+    with pytest.raises(ProofError, match="no number"):
+        prove(step)  # at k from N(0, 1)
+    assert prove(step, still).points == 512

@@ -81,6 +81,7 @@ CONTENDERS: dict[str, Contender] = {
         Contender("reference", "NumPy steps", "ours", "reference", kinds=(*STEPS, "cell")),
         Contender("torch", "PyTorch", "with_torch", "float32", "torch"),
         Contender("torch-bf16", "PyTorch bf16", "with_torch", "bfloat16", "torch", ("step", "lengths")),
+        Contender("torch-compiled", "PyTorch compiled", "with_torch", "compiled", "torch", ("step",), False),
         Contender("jax", "JAX", "with_jax", "float32", "jax", ("step", "sampling")),
         Contender("bptt.torch", "bptt.torch", "with_layers", "bptt", "torch", LAYER_KINDS),
         Contender("torch.nn", "torch.nn", "with_layers", "torch", "torch", LAYER_KINDS),

@@ -27,7 +27,10 @@ def layer_of(room: Any, cell: str, *sizes: int) -> Any:
 
 
 def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
-    """Return what takes a step, or writes a token; `option` is float32, or bfloat16 for autocast."""
+    """Return what takes a step, or writes a token.
+
+    `option` is float32, bfloat16 for autocast, or compiled for a loop over a compiled step.
+    """
     import torch
     from torch.nn import functional as F  # noqa: N812  as everybody calls it
     from torch.nn.utils.rnn import pack_padded_sequence
@@ -36,7 +39,9 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     model = setting.model(cell, "reference")
     _, params = model.unmapped(model.init(np.random.default_rng(0)))
     own = layer_of(torch.nn, cell, setting.E, setting.H, setting.layers)
-    layers = _Loop(params, setting, cell) if own is None else _with_weights(own, params, cell)
+    if option == "compiled":
+        own = None
+    layers = _Loop(params, setting, cell, option) if own is None else _with_weights(own, params, cell)
     E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))
     output = torch.nn.Linear(setting.H, setting.V)
     output.weight = torch.nn.Parameter(W.detach().T.contiguous())
@@ -101,16 +106,17 @@ def _with_weights(layers: Any, params: Params, cell: str) -> Any:
 
 
 class _Loop:
-    """Any cell by a Python loop; the input's products are out of it."""
+    """Any cell by a Python loop, over a step that may be compiled; the input's products are out of it."""
 
-    def __init__(self, params: Params, setting: Setting, cell: str) -> None:
+    def __init__(self, params: Params, setting: Setting, cell: str, option: str) -> None:
         import torch
 
         from bptt.torch.loop import functions
 
         made = with_equations(cell)
         self._cell, self._H = made, setting.H
-        self._step = step_of(made, functions(), lambda a, count: a.chunk(count, -1))
+        step = step_of(made, functions(), lambda a, count: a.chunk(count, -1))
+        self._step = torch.compile(step, dynamic=False) if option == "compiled" else step
         self._layers = [
             {name: torch.nn.Parameter(torch.from_numpy(a)) for name, a in layer_params(params, k).items()}
             for k in range(setting.layers)

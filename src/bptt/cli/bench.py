@@ -36,8 +36,9 @@ from bptt.cli.output import to_json
 @click.option(
     "--contenders",
     metavar="NAME,...",
-    help="Only these: bptt, bptt-bf16, reference, torch, torch-bf16, jax. Of layers: bptt.torch, torch.nn; "
-    "and scripted, compiled, which are measured only where they are named.",
+    help="Only these: bptt, bptt-bf16, reference, torch, torch-bf16, jax; and torch-compiled, a loop over a "
+    "compiled step. Of layers: bptt.torch, torch.nn; and scripted, compiled. Loops that are compiled are "
+    "measured only where they are named.",
 )
 @click.option(
     "--seconds", type=float, help="For each contender and measurement; by default 5, and 1 with --cells."

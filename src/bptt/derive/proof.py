@@ -55,12 +55,18 @@ class Proof:
     undecided: int = 0
 
 
-def prove(d: Derivation) -> Proof:
+def prove(d: Derivation, still: Derivation | None = None) -> Proof:
     """Compare a derived backward with the complex step.
 
     What differs is looked at in many digits, in which there is no rounding to speak of.
     The points are drawn from N(0, 1). Where the equations give no number (the logarithm of a gate that is
     negative) others are drawn, 512 of them, 64 times at most.
+
+    Parameters
+    ----------
+    d : Derivation
+    still : Derivation, optional
+        Of what is computed once before `d` (:mod:`bptt.derive.still`): its values are those of parameters.
 
     Raises
     ------
@@ -76,14 +82,14 @@ def prove(d: Derivation) -> Proof:
     (512, 6, True)
     """
     with np.errstate(all="ignore"):  # what is no number is looked for
-        found = [_compare(d, p, pair) for pair, p in d.passes.items()]
+        found = [_compare(d, p, pair, still) for pair, p in d.passes.items()]
     return Proof(max(f.error for f in found), min(f.points for f in found), sum(f.compared for f in found))
 
 
-def _compare(d: Derivation, p: Pass, names: tuple[str, str]) -> Proof:
+def _compare(d: Derivation, p: Pass, names: tuple[str, str], still: Derivation | None) -> Proof:
     eq, step, rng = d.equations, step_functions(d, sizes=d.equations.numbers), np.random.default_rng(0)
     forward, backward = (step[name] for name in names)
-    at = _points(eq, forward, rng)
+    at = _points(eq, forward, rng, still)
     count = len(next(iter(at.values())))
     shape = (count,)
     shapes = {name: (count, *eq.point(name)) for name in (*at, *p.seeds)}
@@ -168,14 +174,20 @@ def same(o: Array, c: Array) -> Array:
     return found
 
 
-def _points(eq: Equations, forward: Any, rng: Generator) -> Point:
+def _points(eq: Equations, forward: Any, rng: Generator, still: Derivation | None) -> Point:
     """Draw points at which the forward gives numbers."""
+    first = None if still is None else step_functions(still, sizes=eq.numbers)["forward"]
     names = (*eq.columns, *eq.before)
     points = POINTS if eq.is_elementwise else POINTS // 16
     found: list[Point] = []
     count = 0
     for _ in range(DRAWS):
         at = {n: rng.normal(size=(points, *eq.point(n))) for n in names}
+        if still is not None and first is not None:
+            own = still.equations
+            drawn = {n: rng.normal(size=(points, *own.point(n))) for n in (*own.columns, *own.before)}
+            made = zip(own.states, first(**drawn)[0], strict=True)
+            at |= {n: np.broadcast_to(value, at[n].shape) for n, value in made}
         outputs, _ = forward(**at)
         # the logarithm of what is negative, as a condition, is a number to the complex step alone
         beside, _ = forward(**{n: a.astype(complex) for n, a in at.items()})

@@ -36,11 +36,12 @@ def module(interface: Interface) -> ir.Module:
     Functions ``extra(k)`` and ``scratch(k)`` return how many values with a set of axes (:func:`.slots.kinds`)
     are in ``slots``, and in ``scratch``.
     """
-    found, whole = interface.parts, interface.cell.derivation
-    d = whole if found.still is None else Derivation(found.moving)
-    still = None if found.still is None else Derivation(found.still)
-    for each in (d, *([] if still is None else [still])):
-        prove(each)
+    parts = interface.parts
+    d = interface.cell.derivation if parts.still is None else Derivation(parts.moving)
+    still = None if parts.still is None else Derivation(parts.still)
+    prove(d, still)
+    if still is not None:
+        prove(still)
     slots = Slots(d, interface.axes)
     made = ir.Module(f"bptt_{interface.dtype}")
     host = interface.host
