@@ -50,7 +50,10 @@ TEXTS: dict[str, Callable[[], str]] = {
     r".*\.conllu?": sentences,
     r"sentences\.jsonl": lambda: '{"words": ["a", "dog"], "labels": 0, "tags": ["D", "N"]}\n' * 20,
     r"sales\.csv": lambda: table({"north": sold(0, 120), "south": sold(1, 120)}),
-    r"shops\.csv": lambda: "day,berlin,rome,paris\n" + "".join(f"{t},{t % 7},2,{t}\n" for t in range(99)),
+    r"shops\.csv": lambda: (
+        "day,berlin,rome,paris\n"
+        + "".join(f"{np.datetime64('2020-01-30') + t},{t % 7},2,{t}\n" for t in range(120))
+    ),
     r"ecg\.csv": lambda: "beat," + ",".join(f"t{t}" for t in range(140)) + "\n" + beats(","),
     r"UCR_TRAIN\.tsv": lambda: beats("\t"),
     r"power\.csv": lambda: (

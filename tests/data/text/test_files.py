@@ -291,6 +291,10 @@ def test_a_packed_text_is_read_as_what_it_holds(tmp_path: Path, pack: Callable[[
         read_text(tmp_path / "a.txt.z")
 
 
+def test_a_text_that_begins_like_a_packed_one_is_a_text(tmp_path: Path) -> None:
+    assert read_text(write(tmp_path / "a", b"BZhang and PK\n")) == "BZhang and PK\n"
+
+
 def test_an_archive_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.txt", "one\n")

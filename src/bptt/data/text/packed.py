@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,11 @@ from typing import Any
 from bptt.errors import DataError
 
 PACKED: dict[bytes, Callable[..., Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
+    rb"\x1f\x8b": gzip.open,
+    rb"BZh[1-9]1AY&SY": bz2.open,
+    rb"\xfd7zXZ\0": lzma.open,
 }
-"""What opens a packed file, by the bytes that it begins with."""
+"""What opens a packed file, by a pattern of the bytes that it begins with."""
 
 
 class TooLongError(DataError):
@@ -31,12 +32,12 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
         raise DataError(
             f"{name}: is a zip archive, or a document or table that is one: unpack it, or save it as text"
         )
-    opened = next((how for begin, how in PACKED.items() if data.startswith(begin)), None)
+    opened = next((how for begin, how in PACKED.items() if re.match(begin, data)), None)
     if opened is None:
         return data
     try:
         with opened(io.BytesIO(data)) as file:
-            plain = file.read(limit + 1)
+            plain: bytes = file.read(limit + 1)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{name}: cannot be unpacked; is it cut short? ({error})") from None
     if len(plain) > limit:
