@@ -4,7 +4,6 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
-import ast
 import contextlib
 import functools
 import itertools
@@ -16,11 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import Chosen, best, followed
+from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
-from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.besides import add_truncation, shortest, side_effects
-from bptt.checking.cells import Match
 from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
 from bptt.checking.file import Source, read
 from bptt.checking.mend.search import Search
@@ -28,9 +25,10 @@ from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
-from bptt.checking.telling import Examined, add_mends, known_cell, located, located_by_mend, reported
+from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
+from bptt.checking.verdict.doubt import held_back, is_right, otherwise, wrong_at
 from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import again, judge
+from bptt.checking.verdict.judgement import judge
 
 Send = Callable[[str, Any], None]
 
@@ -46,11 +44,8 @@ NO_LOSS = (
 NO_LOSS += "to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
 
-CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
-"""A clip of a name at bounds like -5 and 5."""
-
-WIDE = 20
-"""Clips at bounds from here up keep an exponential finite."""
+FEW = 3
+"""Results that are gradients, of which fewer do not tell which loss is meant."""
 
 WRITING = 0.6
 """For how much of the time examples are written and judged; what is wrong is mended in the rest."""
@@ -190,6 +185,7 @@ def examine(
     *,
     sure: bool = False,
     guarded: bool = True,
+    alone: bool = False,
 ) -> Examined | Report:
     """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
@@ -210,57 +206,26 @@ def examine(
         return Report("cannot tell", *shown, reason=NO_LOSS)
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
-            if wrong := _wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
-                return examine(source, example, wrong[0][0], sure=True, guarded=guarded)
-    if judged.verdict != "right" and guarded and any(file.guarded for file in program.files.values()):
-        other = examine(source, example, seed, seconds, guarded=False)
-        if isinstance(other, Examined) and other.judged.verdict == "right":
-            return other
-    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
-        free = replace(
-            source.replaced(text), notes=(*source.notes, "gradients are judged as if none were clipped")
-        )
-        other = examine(free, example, seed, seconds, guarded=guarded)
-        if isinstance(other, Examined) and other.judged.verdict == "right":
-            return other
+            if wrong := wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
+                return examine(source, example, wrong[0][0], sure=True, guarded=guarded, alone=alone)
+    for other, is_guarded in otherwise(source, program, judged) if not alone else ():
+        meant = chosen[0].explained >= FEW  # or the loss may be another one then
+        if meant and not is_right(chosen[0], Program(other, example.text, guarded=is_guarded), seed):
+            continue
+        one = examine(other, example, seed, seconds, guarded=is_guarded, alone=True)
+        if isinstance(one, Examined) and one.judged.verdict == "right":
+            return one
     if judged.verdict == "wrong" and not found.complete and chosen[0].candidate.whole < 2:
         judged.verdict = "cannot tell"
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
-    if judged.verdict == "wrong" and (held := _held_back(found)):
+    if judged.verdict == "wrong" and (held := held_back(found)):
         judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
     return Examined(source, example, found, chosen[0], judged)
 
 
-def _wrong_at(found: Adjoints, chosen: Chosen, seed: int, seconds: float) -> list[tuple[int, Judged]]:
-    """Return at which points gradients are wrong; none where these are few of many: a kink was too near.
-
-    Where numbers are compared there are many: a mask may be right at one point, and wrong at others.
-    """
-    statements = found.point.case.program.table.statements
-    trees = (statements[k].tree for k in {one.statement for one in found.record.executions})
-    values = (ast.unparse(tree.value) for tree in trees if isinstance(tree, ast.Assign | ast.AugAssign))
-    bends, until = any(re.search(r"[<>]|maximum|where", text) for text in values), time.monotonic() + seconds
-    tried, wrong = 0, list[tuple[int, Judged]]()
-    while tried < (15 if bends else 1) and (not tried or time.monotonic() < until):
-        judged = again(chosen, found.point.case.program, seed + tried)
-        wrong += [(seed + tried, judged)] if judged.wrong else []
-        tried += 1
-    return wrong if 5 * len(wrong) > tried else []
-
-
-def _held_back(found: Adjoints) -> str:
-    """Return which wide clip of the forward, as ``clip(y, -100, 100)``, is at its bound: it guards an exp."""
-    for seen in found.seen():
-        tree = found.point.case.program.table.nodes[seen.node].tree
-        match tree:
-            case ast.Call(ast.Attribute(attr="clip"), [*_, ast.Constant(float() | int() as high)]):
-                if high >= WIDE and np.abs(seen.numbers).max() >= high:
-                    return f"`{ast.unparse(tree)}` of line {tree.lineno} holds numbers at its bound"
-    return ""
-
-
 def _told(one: Examined) -> Report:
     report = reported(one)
+    report.cell = one.cell.sentence() if one.cell else ""
     if report.verdict == "wrong":
         _agree(one, report)
     with contextlib.suppress(Exception):  # what a stranger's values do to it costs a note
@@ -278,7 +243,7 @@ def _agree(one: Examined, report: Report) -> None:
     """Judge once more at other numbers, and a written example at other sizes: wrong needs both."""
     seed, names = one.found.point.case.seed + 1, {g.name for g in one.judged.wrong}
     try:
-        wrong = _wrong_at(one.found, one.chosen, seed, 5.0)
+        wrong = wrong_at(one.found, one.chosen, seed, 5.0)
         verdicts = [wrong[0][1] if wrong else Judged(one.chosen, [], "right")]
     except (LookupError, ExampleError):  # the loss is not there, or the code does not take these numbers
         verdicts = []
@@ -297,14 +262,10 @@ def _agree(one: Examined, report: Report) -> None:
 
 
 def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end: float) -> Iterator[None]:
-    """Add the cell, the places and the mends to a report, each as it is found."""
-    match = known_cell(one)
-    if match is not None:
-        report.cell = match.sentence()
-        yield
+    """Add the places and the mends to a report, each as it is found."""
     if report.verdict != "wrong":
         return
-    yield from _placed(one, report, match, end, mends=bool(arguments.get("mend", True)))
+    yield from _placed(one, report, end, mends=bool(arguments.get("mend", True)))
     if time.monotonic() < end and (note := shortest(one, functools.partial(_judged, one))):
         report.notes.append(note)
         yield
@@ -318,7 +279,7 @@ def _judged(one: Examined, text: str) -> Judged | None:
     return None
 
 
-def _placed(one: Examined, report: Report, match: Match | None, end: float, *, mends: bool) -> Iterator[None]:
+def _placed(one: Examined, report: Report, end: float, *, mends: bool) -> Iterator[None]:
     """Add the mends and the places to a report."""
     other = other_sizes(one.example)
     seconds = max((end - time.monotonic()) * 0.8, 1.0)
@@ -326,9 +287,9 @@ def _placed(one: Examined, report: Report, match: Match | None, end: float, *, m
     found = search.run() if mends else search.where()
     add_mends(one, report, found)
     if found.whole:
-        report.located = [located_by_mend(one, found, match)]
+        report.located = [located_by_mend(one, found)]
     else:
-        report.located = [located(one, place, match) for place in found.places[:1]]
+        report.located = begun(one, found)
     yield
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def check_file(
     seed: int = 0,
     mend: bool = True,
     seconds: float = SECONDS,
+    told: Callable[[Report], None] | None = None,
 ) -> Reports:
     """Judge the code of a file, from an example of its use.
 
@@ -48,6 +50,8 @@ def check_file(
         Look for the change that makes a wrong gradient right, for as long as there is time.
     seconds : float
         The most that it may take; what was found by then is returned.
+    told : callable, optional
+        Called with each report as soon as it has its verdict: what is wrong is looked for after that.
 
     Returns
     -------
@@ -97,7 +101,10 @@ def check_file(
     try:
         for message in _run(_WORK, arguments, seconds=seconds):
             if message.kind == "report":  # more is known of one that has come before, or it is a new one
-                found[message.payload["number"]] = Report.of(_near(message.payload, *near))
+                number, report = message.payload["number"], Report.of(_near(message.payload, *near))
+                if told is not None and number not in found:
+                    told(report)
+                found[number] = report
     except BpttError as error:
         error.args = tuple(_near(list(error.args), *near))
         if not found or not isinstance(error, ChildError):

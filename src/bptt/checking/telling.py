@@ -15,7 +15,7 @@ from bptt.checking.example import Example
 from bptt.checking.file import Source
 from bptt.checking.locate.classes import Step, classify
 from bptt.checking.locate.search import Hypothesis
-from bptt.checking.mend.search import Mended
+from bptt.checking.mend.trials import Mended
 from bptt.checking.report import Report, relation
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import shape
@@ -50,6 +50,22 @@ class Examined:
     def steps(self) -> list[Step]:
         """The backward's steps, each with what it gives."""
         return classify(self.found, self.chosen)
+
+    @cached_property
+    def cell(self) -> Match | None:
+        """Which known cell the forward is."""
+        nodes = self.found.point.case.program.table.nodes
+        # of what matters at one step all steps are needed: at the first, a gate of a state of zeros does not
+        matters = {node for node, _ in self.found.matters(self.chosen.candidate.terms)}
+        recorded = []
+        for seen in self.found.seen():
+            if seen.node in matters or seen.execution in self.chosen.forward:
+                tree, value = nodes[seen.node].tree, seen.numbers.reshape(shape(seen.value))
+                recorded.append(Recorded(ast.unparse(tree), tree.lineno, value, seen.use))
+        try:
+            return recognise(recorded[:4000])
+        except Exception:  # what a stranger's values do to the search costs the sentence and no verdict
+            return None
 
     def place(self, path: Any, line: int) -> str:
         """Return how a person finds a line of a file."""
@@ -113,30 +129,25 @@ def _gradients(judged: Judged, factor: float) -> list[dict[str, Any]]:
     return out
 
 
-def known_cell(one: Examined) -> Match | None:
-    """Return which known cell the forward is."""
-    nodes = one.found.point.case.program.table.nodes
-    # of what matters at one step all steps are needed: at the first, a gate of a state of zeros does not
-    matters = {node for node, _ in one.found.matters(one.chosen.candidate.terms)}
-    recorded = []
-    for seen in one.found.seen():
-        if seen.node in matters or seen.execution in one.chosen.forward:
-            tree, value = nodes[seen.node].tree, seen.numbers.reshape(shape(seen.value))
-            recorded.append(Recorded(ast.unparse(tree), tree.lineno, value, seen.use))
-    try:
-        return recognise(recorded[:4000])
-    except Exception:  # what a stranger's values do to the search costs the sentence and no verdict
-        return None
-
-
-def located(one: Examined, place: Hypothesis, match: Match | None) -> dict[str, Any]:
+def located(one: Examined, place: Hypothesis) -> dict[str, Any]:
     """Return a place that was found, as it is told."""
     at = place.unit.times[place.first]
     wanted = (place.targets or {}).get(at.count, np.empty(0))
-    return _told(one, place.unit.statement, place.row, at.within, at.numbers, wanted, match)
+    return _told(one, place.unit.statement, place.row, at.within, at.numbers, wanted)
 
 
-def located_by_mend(one: Examined, mended: Mended, match: Match | None) -> dict[str, Any]:
+def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
+    """Return where what is wrong begins, as it is told, where no one change makes all right."""
+    if not (step := found.first):
+        return [located(one, place) for place in found.places[:1]]
+    if found.places:
+        told = located(one, found.places[0])
+    else:
+        told = _told(one, step.statement, None, step.number, step.numbers[0], np.empty(0))
+    return [told | {"sure": False, "hint": found.hint}]
+
+
+def located_by_mend(one: Examined, mended: Mended) -> dict[str, Any]:
     """Return the first statement that a correction changes, with what it gives and, corrected, must give."""
     case, first = one.found.point.case, mended.mends[0]
     lines = {(m.path, n): m for m in mended.mends for n in range(m.line, m.line + len(m.before.splitlines()))}
@@ -147,7 +158,7 @@ def located_by_mend(one: Examined, mended: Mended, match: Match | None) -> dict[
         if mend and new and new.rows:
             for got, wanted in zip(step.numbers, new.numbers, strict=False):
                 if got.size == wanted.size and not np.allclose(got, wanted, rtol=1e-6, atol=1e-12):
-                    told = _told(one, step.statement, new.rows[0], step.number, got, wanted, match)
+                    told = _told(one, step.statement, new.rows[0], step.number, got, wanted)
                     return told | {"place": one.place(mend.path, mend.line), "line": mend.line}
     at = {"place": one.place(first.path, first.line), "path": str(first.path), "line": first.line}
     return at | {"text": first.before.strip(), "must": first.reason, "step": 0, "got": [], "wanted": []}
@@ -158,21 +169,21 @@ def _at(step: Step) -> tuple[Any, int, int]:
 
 
 def _told(
-    one: Examined, statement: Statement, row: Row, time: int, got: Array, wanted: Array, match: Match | None
+    one: Examined, statement: Statement, row: Row | None, time: int, got: Array, wanted: Array
 ) -> dict[str, Any]:
-    line, node = statement.tree.lineno, row.node
+    line, node = statement.tree.lineno, row and row.node
     out = {
         "place": one.place(statement.file, line),
         "path": str(statement.file),
         "line": line,
         "text": " ".join(ast.unparse(statement.tree).split()),
-        "must": one.words(row),
+        "must": one.words(row) if row else "",
         "step": time,
         "got": got[:8].tolist(),
         "wanted": wanted[:8].tolist(),
     }
     at = (ast.unparse(node.tree), node.tree.lineno) if node else ("", 0)
-    equation = match and (match.here(*at) or match.equation(*at))
+    equation = one.cell and (one.cell.here(*at) or one.cell.equation(*at))
     return out | {"equation": equation} if equation else out
 
 

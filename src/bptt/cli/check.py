@@ -58,11 +58,19 @@ def check(
     if not colon or os.path.exists(file) or len(path) < 2:  # noqa: PTH110  C:\\x.py has a colon, too
         path, name = file, ""
     from bptt.checking import check_file
-    from bptt.checking.report import patch, sarif, text, traced, worst
+    from bptt.checking.report import head, patch, sarif, text, traced, worst
 
+    begun: list[str] = []  # the verdict is told before it is known what is wrong, which takes its time
+
+    def told(report: "Report") -> None:
+        if not (begun or as_json or as_sarif or fix):
+            begun.append(head(report))
+            click.echo(begun[0])
+
+    seconds = seconds or (300 if fix else 60)
     try:
         reports = check_file(
-            path, name or None, example=example, run=run, seed=seed, seconds=seconds or (300 if fix else 60)
+            path, name or None, example=example, run=run, seed=seed, seconds=seconds, told=told
         )
     except BpttError as error:
         if not as_json:
@@ -82,7 +90,9 @@ def check(
         if write:
             _write(reports)
     else:
-        click.echo("\n\n".join(f"{text(one)}\n\n{traced(one)}" if trace else text(one) for one in reports))
+        whole = "\n\n".join(f"{text(one)}\n\n{traced(one)}" if trace else text(one) for one in reports)
+        rest = whole.removeprefix(begun[0]).removeprefix("\n") if begun else whole
+        click.echo(rest, nl=bool(rest))
     return CODES[verdict]
 
 

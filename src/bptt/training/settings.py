@@ -52,6 +52,9 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
     layers: int = setting(1, "Layers", "model", "L", least=1, most=MOST_LAYERS)
     embedding: int = setting(64, "Embedding size; 0 is one-hot input", "model", "E", least=0, most=MOST)
     tied: bool = setting(False, "Output matrix = embedding transposed", "model")
+    projection: int = setting(
+        0, "Size that h is projected to before the output; 0 is none", "model", "R", least=0, most=MOST
+    )
     dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
     dropout_per: Per = setting("step", "What these two draw for: each step, or a whole sequence", "model")
@@ -178,7 +181,10 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
 
     def of_model(self, *, token_inputs: bool) -> dict[str, Any]:
         """Return the settings of a model by the names of its parameters; real inputs have no embedding."""
-        return self.of_part("model") | {"embedding": self.embedding or None if token_inputs else None}
+        return self.of_part("model") | {
+            "embedding": self.embedding or None if token_inputs else None,
+            "projection": self.projection or None,
+        }
 
     def changed(self, **asked: Any) -> "Settings":
         """Return the settings of a run that is resumed with what is asked for.

@@ -5,7 +5,7 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bptt.checking.adjoints.point import Point
@@ -16,6 +16,7 @@ from bptt.checking.taps.values import Path, entries, flat, get, identity, leaves
 
 COTANGENT = re.compile(
     r"^_*(d|grad|delta|up|g)(?![a-z])|^_*d_?[a-zA-Z]{1,3}(_|\d|$)|^_*(grad|delta|upstream)"
+    r"|^_*d_?(value|output|hidden|logit|score|prob|state|activation)s?(_|\d|$)"
 )
 """Names of arguments that are gradients at outputs, whatever else fits."""
 
@@ -78,11 +79,25 @@ def _fits(outputs: list[_Output], value: Any, name: str) -> list[_Output]:
     """Return the outputs at which an argument may be the gradient: those of its name, or results first."""
     fits = [o for o in outputs if _alike(o.value, value) and o.value is not value]
     if COTANGENT.match(name):
+        fits = fits or [last for o in outputs for last in _lasts(o) if _alike(last.value, value)]
         own = _bare(name)
         fits = [o for o in fits if own in o.names] or fits
         fits = [o for o in fits if own.partition("_")[0] in {n.partition("_")[0] for n in o.names}] or fits
         fits = [o for o in fits if not o.deep] or fits
     return fits
+
+
+def _lasts(output: _Output) -> Iterator[_Output]:
+    """Yield the last step of an output that holds all: time may be any axis."""
+    value = output.value
+    axes = len(shape(value)) if flat(value) is not None else 2 * (isinstance(value, list) and len(value) > 1)
+    cuts = {"[-1]": -1, "[:, -1]": (slice(None), -1), "[..., -1]": (..., -1)}
+    for text, at in itertools.islice(cuts.items(), 0 if axes < 2 else 1 if axes < 3 else 3):
+
+        def read(outcome: Outcome, at: Any = at) -> Any:
+            return output.read(outcome)[at]
+
+        yield replace(output, text=output.text + text, read=read, value=value[at], deep=True)
 
 
 def _bare(name: str) -> str:

@@ -76,6 +76,23 @@ class Record:
     held: list[dict[Path, Any]] = field(default_factory=list)
     outcome: Outcome | None = None
 
+    def ended(self) -> list[Execution]:
+        """Return the executions in the order in which they ended: what a statement called, before it."""
+        out: list[Execution] = []
+        running: list[Execution] = []
+        for one in self.executions:
+            while running and running[-1].number != one.caller:
+                out.append(running.pop())
+            running.append(one)
+        return out + running[::-1]
+
+    def callers(self, number: int) -> list[int]:
+        """Return the executions within which one was called, the nearest first."""
+        out = []
+        while number >= 0 and (number := self.executions[number].caller) >= 0:
+            out.append(number)
+        return out
+
 
 @dataclass(frozen=True)
 class Bump:

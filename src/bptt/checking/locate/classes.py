@@ -55,7 +55,7 @@ class Step:
 
 
 def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
-    """Return the backward's steps in order, each with what it gives."""
+    """Return the backward's steps in the order in which they end, each with what it gives."""
     statements = found.point.case.program.table.statements
     reading: dict[int, list[Array]] = {}
     for seen in found.record.taps[found.start :]:
@@ -63,7 +63,8 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
     steps: list[Step] = []
     made: dict[bytes, Step] = {}
     count: dict[int, int] = {}
-    for one in backward(found, chosen.forward):
+    when = {one.number: n for n, one in enumerate(found.record.ended())}
+    for one in sorted(backward(found, chosen.forward), key=lambda one: when[one.number]):
         number = count[one.statement] = count.get(one.statement, -1) + 1
         arrays = [numbers for _, numbers in results(one)]
         if not arrays:

@@ -7,7 +7,7 @@ the fault is there, or before it; the first such place in the order of execution
 
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
+from bptt.checking.locate.families import aligned, families
 from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
@@ -79,29 +80,70 @@ class Locator:
         `late` are the other units, for where that one is suspected wrongly.
         """
         steps = classify(self.found, self.chosen)
-        near, suspect = self._suspects(steps), next((s for s in steps if s.suspect), None)
+        near, suspect = self._suspects(self.found), next((s for s in steps if s.suspect), None)
+        given = {id(row) for step in steps for row in step.rows}  # what is there is not what is missing
+
+        def order(one: Hypothesis) -> tuple[float, ...]:
+            there = sum(id(row) in given for row in one.rows) / len(one.rows)
+            place = near.get(one.unit.inside, len(near))
+            return (place, there, one.when) if place < len(near) else (place, one.when, one.against)
+
         end = over(self.found.record)[suspect.execution.number] if suspect else len(self.found.record.taps)
-        by_time = sorted(self.hypotheses(self.found), key=lambda one: (one.when, one.against))
+        by_time = sorted(self.hypotheses(self.found, self._matters), key=order)
         if suspect:
             far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
             by_time = [one for one, is_far in zip(by_time, far, strict=True) if is_far == late]
         plain = [one for one in by_time if not one.against]
         first = next(self._right(plain), None)
         # what is a gradient may be that of another expression than it must be
-        odd = [one for one in by_time if one.against and (first is None or one.when < first.when)]
+        before = [
+            one for one in by_time if first is None or (one.when <= first.when and one.unit is not first.unit)
+        ]
+        before = [one for one in before if one.against or (first and one.unit.inside in near)]
+        before = sorted(before, key=lambda one: one.when)
         rest = plain[plain.index(first) :] if first else []
         told: set[Unit] = set()
-        for one in itertools.chain(self._right(odd), self._right(rest)):
+        for one in itertools.chain(self._right(before), self._right(rest)):
             if one.unit not in told:
                 told.add(one.unit)
                 # parts of a sum may be right in any order: as few as can be are wrong
                 fewer = [h for h in by_time if h.unit is one.unit and h.off <= one.off]
                 yield min(self._right(fewer), key=lambda h: (h.off, h.rows.count(None)), default=one)
 
+    def _matters(self, unit: Unit) -> bool:
+        """Return whether all that is wrong at the end changes with what a unit gives."""
+        rng = np.random.default_rng(0)
+        noise = {at.count: at.numbers + rng.normal(size=at.numbers.size) for at in unit.times}
+        try:
+            return self.goal.moved(self.case, overriding({unit: noise}))
+        except Exception:  # it does not take any numbers
+            return True
+
     def _right(self, some: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
         for one in itertools.takewhile(lambda _: time.monotonic() < self.end, some):
             if min(self.tried([one]), default=0.0) == 1.0:
                 yield one
+
+    def first(self) -> tuple[Step, Hypothesis | None] | None:
+        """Return the first step that takes gradients and gives none; what it must, as at its other times."""
+        near = self._suspects(self.found)
+        steps = (s for s in classify(self.found, self.chosen) if s.suspect)
+        step = next((s for s in steps if s.execution.statement in near), None)
+        if step is None:
+            return None
+        some = self.hypotheses(
+            self.found, lambda unit: unit.number == step.execution.statement and not unit.tapped
+        )
+        likely = [
+            h
+            for h in some
+            if not h.against
+            and h.unit.times[h.first].within == step.number
+            and any(
+                row and self._is(at, row, h.unit.sign) for at, row in zip(h.unit.times, h.rows, strict=True)
+            )
+        ]
+        return step, min(likely, key=lambda h: h.off, default=None)
 
     def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
         """Return units that are put right together, each time the one after which most of the rest is right.
@@ -116,7 +158,7 @@ class Locator:
         best, reached = self._weighed(given) or (0, [])
         while len(given) < MOST_FAULTS and time.monotonic() < self.end:
             found = self._with(given)
-            for near in (self._suspects(classify(found, self.chosen)), None):
+            for near in (self._suspects(found), None):
                 top: tuple[tuple[float, ...], Hypothesis, list[float]] | None = None
                 for one in self._near(found, near, given, reached):
                     if time.monotonic() < self.end and (weighed := self._weighed([*given, one])):
@@ -138,7 +180,7 @@ class Locator:
         steps = [s for s in classify(found, self.chosen) if s.execution.statement == one.unit.inside]
         reads = {r.execution.statement for s in steps for r in s.reads if r.kind != "value"}
         done = {(h.unit.tapped, h.unit.number) for h in given}
-        for other in self.hypotheses(found, reads):
+        for other in self.hypotheses(found, lambda unit: unit.inside in reads):
             is_whole = all(row is None or row.whole for row in other.rows)
             if is_whole and not other.against and (other.unit.tapped, other.unit.number) not in done:
                 yield other
@@ -166,12 +208,12 @@ class Locator:
             }
         return one.targets
 
-    def hypotheses(self, found: Adjoints, statements: set[int] | None = None) -> list[Hypothesis]:
-        """Return all that units (of some statements) may have to give, where that is not what they give."""
+    def hypotheses(self, found: Adjoints, of: Callable[[Unit], bool] = lambda _: True) -> list[Hypothesis]:
+        """Return all that (some) units may have to give, where that is not what they give."""
         out = []
-        families = list(self._families())
+        every = list(families(self.found, self.chosen))
         for unit in units(found, self.chosen):
-            if statements is not None and unit.inside not in statements:
+            if not of(unit):
                 continue
             sizes = {int(np.prod(at.like)) if unit.adds and at.like else at.numbers.size for at in unit.times}
             if len(sizes) != 1:
@@ -179,9 +221,9 @@ class Locator:
             (size,) = sizes
             right = [self._is_right(unit, at) for at in unit.times]
             seen: set[tuple[str, ...]] = set()
-            for rows in self._rows(families, size, unit):
+            for rows in self._rows(every, size, unit):
                 key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
-                if key in seen:
+                if key in seen or not any(key):
                     continue
                 seen.add(key)
                 given = zip(unit.times, rows, strict=True)
@@ -191,25 +233,12 @@ class Locator:
                     out.append(Hypothesis(unit, rows, off.index(True), against, sum(off)))
         return out
 
-    def _families(self) -> Iterator[list[Row]]:
-        """Yield the adjoints of each expression of the forward, in the order of time."""
-        groups: dict[tuple[str, int], dict[int, Row]] = {}
-        for row in self.chosen.rows.rows:
-            if row.kind in ("value", "use", "sum"):
-                groups.setdefault((row.kind, row.number), {})[row.use] = row
-            elif row.kind == "total":
-                yield [row]
-        for (kind, _), group in groups.items():
-            family = [group[use] for use in sorted(group)]
-            yield family
-            if kind == "use" and len(family) > 1:  # what adds them up, in either order of time
-                yield list(_added(family[::-1]))[::-1]
-                yield list(_added(family))
-
-    def _rows(self, families: list[list[Row]], size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
+    def _rows(
+        self, every: list[Sequence[Row | None]], size: int, unit: Unit
+    ) -> Iterator[tuple[Row | None, ...]]:
         count = len(unit.times)
-        for family in families:
-            if family[0].size == size:
+        for family in every:
+            if next(row.size for row in family if row is not None) == size:
                 for order in (family[::-1], family) if count > 1 else (family,):
                     yield from aligned(order, count)
 
@@ -232,32 +261,43 @@ class Locator:
 
     # several faults: one after the other
 
-    def _suspects(self, steps: Sequence[Step]) -> set[int]:
-        """Return the first suspected statements and those whose results they read: of these one is wrong."""
-        first = [s for s in steps if s.suspect and not any(r.suspect for r in s.reads)]
+    def _suspects(self, found: Adjoints) -> dict[int, int]:
+        """Return the first suspected statements, then those that they read and that call them."""
+        steps = classify(found, self.chosen)
+        suspects = [s for s in steps if s.suspect]
+        calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
+        own = [
+            s for s in suspects if s.execution.number not in calling
+        ]  # what only passes on a result is none
+        first = [s for s in own if not any(r.suspect for r in s.reads)]
         if not first:  # where the first gradient is none, nothing reads one
             first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
         few = list(dict.fromkeys(s.execution.statement for s in first))[
             : 3 if first[:1] and first[0].suspect else 6
         ]
-        reads = (r for s in first for r in s.reads if r.kind != "value" and s.execution.statement in few)
-        return {*few, *(r.execution.statement for r in reads)}
+        first = [s for s in first if s.execution.statement in few]
+        reads = [r.execution.statement for s in first for r in s.reads if r.kind != "value"]
+        every, record = found.record.executions, found.record
+        calls = [every[at].statement for s in first for at in record.callers(s.execution.number)]
+        return {j: n for n, j in enumerate(dict.fromkeys([*few, *reads, *calls]))}
 
     def _near(
         self,
         found: Adjoints,
-        statements: set[int] | None,
+        statements: Collection[int] | None,
         given: Sequence[Hypothesis],
         reached: Sequence[float],
     ) -> list[Hypothesis]:
         """Return what some statements may have to give; without any, what is kept and not right."""
         done = {(h.unit.tapped, h.unit.number) for h in given}
-        near = [h for h in self.hypotheses(found, statements) if (h.unit.tapped, h.unit.number) not in done]
+        some = self.hypotheses(found, lambda unit: statements is None or unit.inside in statements)
+        near = [h for h in some if (h.unit.tapped, h.unit.number) not in done]
         if statements is not None:
             whole = {h.unit.inside for h in near if not h.unit.tapped}
             return [h for h in near if not h.unit.tapped or h.unit.inside not in whole]
         unmet = {one.name for one, r in zip(self.goal.wanted, reached, strict=False) if r < 1.0}
-        return [one for one in near if one.row.path and written(one.row.path) in unmet]
+        totals = [row.sketch for row in self.chosen.rows.rows if row.path and written(row.path) in unmet]
+        return [one for one in near if any(np.allclose(one.row.sketch, own, rtol=1e-5) for own in totals)]
 
     def _weighed(self, given: Sequence[Hypothesis]) -> tuple[int, list[float]] | None:
         """Return how many gradients there are beside those put right, and how much is right at the end."""
@@ -279,30 +319,3 @@ class Locator:
             (n.size, round(float(np.abs(n).sum()), 7)) for n in new if n.size and explained(n, self.chosen)
         }
         return len(known), reached
-
-
-def _added(family: Sequence[Row]) -> Iterator[Row]:
-    """Yield the sums of the first one, two, three adjoints."""
-    for n in range(1, len(family) + 1):
-        some, total = family[:n], np.sum([row.sketch for row in family[:n]], axis=0)
-        parts = tuple(at for row in some for at in row.parts)
-        more = "" if n == 1 else f", over {n} of its uses"
-        yield replace(family[0], kind="part", sketch=total, more=more, parts=parts)
-
-
-def aligned(order: Sequence[Row], count: int) -> Iterator[tuple[Row | None, ...]]:
-    """Yield the times of an expression beside a unit's evaluations."""
-    if len(order) == count:
-        yield tuple(order)
-    elif len(order) == count - 1:
-        yield (*order, None)
-        yield (None, *order)
-    elif len(order) == count + 1:
-        yield tuple(order[1:])
-        yield tuple(order[:-1])
-    elif len(order) < count:
-        yield (*order, *itertools.repeat(None, count - len(order)))
-    elif len(order) % count == 0 and len(order) // count <= 4:
-        per = len(order) // count
-        for offset in range(per):
-            yield tuple(order[offset::per])

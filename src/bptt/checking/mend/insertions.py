@@ -10,7 +10,8 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.search import Hypothesis, aligned
+from bptt.checking.locate.families import aligned
+from bptt.checking.locate.search import Hypothesis
 from bptt.checking.mend.edit import Edit, Place, Text, compiled
 from bptt.checking.mend.matching import HOLE, Instance, Matching
 from bptt.checking.taps.instrument import Statement
@@ -52,9 +53,10 @@ def carries(
         off = [k for k, pair in needed.items() if pair is not None and not _alike(*pair)]
         if not off or 0 in off or any(k not in before for k in off):
             continue
-        instances = []
+        instances, sizes = [], []
         for k in off:
-            _, wanted = needed[k] or (np.zeros(0), np.zeros(0))
+            now, wanted = needed[k] or (np.zeros(0), np.zeros(0))
+            sizes.append(np.abs(wanted).max() / max(float(np.abs(now).max()), 1e-9))
             last = {name: times[k - 1].names.get(name) for name in moving if k - 1 in times}
             instances.append(Instance({**before[k], **last}, wanted.reshape(-1), wanted.shape))
         name, text = place.text.of(node), place.text
@@ -62,10 +64,15 @@ def carries(
         given = [one for one in given if one.lineno > statement.tree.lineno]
         end = text.lines(loop.body[-1].lineno, loop.body[-1].end_lineno or 0)[1]
         break_ = "" if text.text[:end].endswith("\n") else "\n"
+        line = f"{break_}{' ' * loop.body[0].col_offset}{name} = "
+        if not given and max(sizes) < 1e-5:
+            reason = f"`{name}` belongs to the first step that the loop takes alone"
+            yield Edit(((end, end, f"{line}0 * {name}\n"),), reason, 1.5)
+            continue
         at = replace(place, value=node)
         for edit in Matching(at, instances).edits()[:4]:
             said = at.edited(edit)
-            change = end, end, f"{break_}{' ' * loop.body[0].col_offset}{name} = {said}\n"
+            change = end, end, f"{line}{said}\n"
             reason = f"`{name}` is never given to the next step"
             if given:  # what it is given there is wrong
                 change = *text.span(given[-1].value), said

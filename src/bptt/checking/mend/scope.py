@@ -136,17 +136,16 @@ class Scope:
     def _functions(self, tree: ast.AST, function: ast.AST) -> Iterator[str]:
         """Yield the file's functions of one argument that store nothing: they may be called here."""
         methods = {id(f) for c in ast.walk(tree) if isinstance(c, ast.ClassDef) for f in c.body}
-        for f in ast.walk(tree):
-            if isinstance(f, ast.FunctionDef) and f.name != getattr(function, "name", None):
-                name = f"self.{f.name}" if id(f) in methods else f.name
-                own = [a.arg for a in f.args.args[: len(f.args.args) - len(f.args.defaults)]]
-                stores = any(
-                    isinstance(n, ast.For | ast.While)
-                    or (isinstance(n, ast.Attribute | ast.Subscript) and isinstance(n.ctx, ast.Store))
-                    for n in ast.walk(f)
-                )
-                if len([a for a in own if a != "self"]) == 1 and not stores and callable(self.value(name)):
-                    yield name
+        every = [f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef)]
+        stores = {f.name for f in every if _stores(f, set())}
+        while more := {f.name for f in every if _stores(f, stores)} - stores:
+            stores |= more
+        for f in every:
+            name = f"self.{f.name}" if id(f) in methods else f.name
+            own = [a.arg for a in f.args.args[: len(f.args.args) - len(f.args.defaults)] if a.arg != "self"]
+            is_other = f.name not in stores | {getattr(function, "name", None)}
+            if is_other and len(own) == 1 and callable(self.value(name)):
+                yield name
 
     def _factors(self) -> Iterator[Part]:
         library = next((n for n, v in self.names.items() if v is np), "np")
@@ -236,6 +235,18 @@ def _keyed(value: Any) -> list[tuple[str, Any]]:
         return [(str(i), v) for i, v in enumerate(value[:20])]
     keyed = list(value.items())[:30] if isinstance(value, dict) else []
     return [(repr(k), v) for k, v in keyed if isinstance(k, str)]
+
+
+def _stores(function: ast.FunctionDef, others: set[str]) -> bool:
+    """Say whether a function loops, changes anything but its own names, or calls another that does."""
+
+    def does(node: ast.AST) -> bool:
+        if isinstance(node, ast.Call):
+            return getattr(node.func, "attr", getattr(node.func, "id", "")) in others
+        kept = isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store)
+        return kept or isinstance(node, ast.For | ast.While)
+
+    return any(map(does, ast.walk(function)))
 
 
 def copied(names: Names) -> dict[str, Any]:

@@ -5,7 +5,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.file import Source
 from bptt.checking.locate.classes import classify
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.locate.units import Unit, overriding
@@ -21,7 +20,7 @@ from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.statements import operators, rewrites
-from bptt.checking.mend.trials import Edits, Mend, Trials, frames
+from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
@@ -46,29 +45,6 @@ BEFORE = 12
 
 EXECUTIONS = 60
 """Executions of a statement that are looked at."""
-
-
-@dataclass
-class Mended:
-    """What came of a search.
-
-    Attributes
-    ----------
-    mends : list of Mend
-        By file and line.
-    sources : dict
-        The files that were changed, by their paths.
-    whole : bool
-        Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
-        steps on the way: a part of the correction.
-    places : list of Hypothesis
-        What must give other numbers.
-    """
-
-    mends: list[Mend] = field(default_factory=list)
-    sources: dict[Path, Source] = field(default_factory=dict)
-    whole: bool = False
-    places: list[Hypothesis] = field(default_factory=list)
 
 
 def mend(
@@ -128,7 +104,15 @@ class Search:
                 return done
         if done := self._swept(self.start + self.seconds):
             return done
-        return Mended(self.partly, places=(self.places or self.together)[:1])
+        return self._told(self.places or self.together)
+
+    def _told(self, places: list[Hypothesis]) -> Mended:
+        """Return what is known where no correction is: a place, or what is first seen to go wrong."""
+        first = None if places else self.locator.first()
+        if not first or not (one := first[1]):
+            return Mended(self.partly, places=places[:1], first=first and first[0])
+        hint = next((edit.reason for edit in self._edits(one, [])), "")
+        return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
     def _rewritten(self, fallback: list[Found]) -> Mended | None:
         """Return the edit of a whole statement that is right alone, if it costs less than what there is."""
@@ -159,7 +143,7 @@ class Search:
         """Return what must give other numbers, and no edits."""
         if all(one.was_right for one in self.goal.wanted):
             return Mended()
-        return Mended(places=list(itertools.islice(self.locator.single(), 1)) or self.locator.several()[:1])
+        return self._told(list(itertools.islice(self.locator.single(), 1)) or self.locator.several())
 
     def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):

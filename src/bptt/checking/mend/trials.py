@@ -4,7 +4,7 @@ import ast
 import sys
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.record import Case, Record
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.file import Source
+from bptt.checking.locate.classes import Step
+from bptt.checking.locate.search import Hypothesis
 from bptt.checking.mend.edit import Change, Edit, Text, compiled
 from bptt.checking.mend.scope import copied
 from bptt.checking.taps.program import Hooks, Program
@@ -44,6 +46,35 @@ class Mend:
     before: str
     after: str
     reason: str
+
+
+@dataclass
+class Mended:
+    """What came of a search.
+
+    Attributes
+    ----------
+    mends : list of Mend
+        By file and line.
+    sources : dict
+        The files that were changed, by their paths.
+    whole : bool
+        Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
+        steps on the way: a part of the correction.
+    places : list of Hypothesis
+        What must give other numbers.
+    first : Step, optional
+        Where no place is known: the first that takes gradients and gives none.
+    hint : str
+        What would make it what it is at its other times.
+    """
+
+    mends: list[Mend] = field(default_factory=list)
+    sources: dict[Path, Source] = field(default_factory=dict)
+    whole: bool = False
+    places: list[Hypothesis] = field(default_factory=list)
+    first: Step | None = None
+    hint: str = ""
 
 
 class Trials:

@@ -53,6 +53,7 @@ def _results(report: Report) -> Iterator[dict[str, Any]]:
     told: dict[str, tuple[str, dict[str, Any]]] = {}
     for one in report.located:
         says = f"{one['text']} must be " * one["must"].startswith("the gradient") + one["must"]
+        says = says or f"{one['text']} is the gradient at nothing"
         told[one["place"]] = ": ".join(filter(None, (says, one.get("equation")))), whole | one
     for one in report.mends:
         told.setdefault(one["place"], (one["reason"], one))

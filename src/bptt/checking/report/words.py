@@ -38,17 +38,21 @@ def text(report: Report, *, diff: bool = True) -> str:
       gradient at  verdict  off by
       W            right    3e-10   (dW)
     """
-    blocks = [
-        [said(report)],
-        [f"  {report.reason}"] * bool(report.reason),
-        asked(report),
-        _table(report),
-        places(report),
-    ]
+    blocks = [[head(report)], places(report)]
     if report.diff and diff:
         blocks.append(["  With these changes every gradient is right:", *reasons(report)])
         blocks.append(report.diff.rstrip("\n").split("\n"))
     blocks.append([f"  note: {note}" for note in dict.fromkeys(report.notes)])
+    return _joined(blocks)
+
+
+def head(report: Report) -> str:
+    """Return how a report begins: what is known before the places are looked for."""
+    reason = [f"  {report.reason}"] * bool(report.reason)
+    return _joined([[said(report)], reason, asked(report), _table(report)])
+
+
+def _joined(blocks: Sequence[Sequence[str]]) -> str:
     return "\n\n".join("\n".join(block) for block in blocks if block)
 
 
@@ -154,8 +158,16 @@ def places(report: Report) -> list[str]:
         lines.append("  Which statement is wrong was not found.")
     for one in report.located:
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
-        lines += [f"  The first wrong statement is {one['place']}", f"      {one['text']}"]
-        lines.append(f"  {says} {one['must']}.")
+        first = "The first wrong statement is"
+        if not one.get("sure", True):
+            first, says = (
+                "No one change makes all right. The first to give no gradient is",
+                "As at its other times, it must be",
+            )
+        time = f" (time {one['step'] + 1})" if one["step"] and not one.get("sure", True) else ""
+        lines += [f"  {first} {one['place']}{time}", f"      {one['text']}"]
+        lines += [f"  {says} {one['must']}."] if one["must"] else []
+        lines += [f"  There, {one['hint']}."] if one.get("hint") else []
         rows = [("it is", one["got"]), ("must be", one["wanted"])] if one["wanted"] else []
         texts = [[_number(value) for value in values[:SHOWN]] for _, values in rows]
         wide = [max(map(len, pair)) for pair in zip(*texts, strict=False)]
@@ -164,7 +176,7 @@ def places(report: Report) -> list[str]:
             lines.append(f"      {what:8}{entries}" + " ..." * (len(values) > SHOWN))
         if one.get("equation"):
             lines.append(f"  In the cell's terms: {one['equation']}")
-    if report.located and not report.mends:
+    if report.located and not report.mends and report.located[0].get("sure", True):
         lines += ["", "  No change was found that makes every gradient right; --fix searches longer."]
     return lines
 

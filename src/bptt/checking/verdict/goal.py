@@ -51,6 +51,15 @@ class Wanted:
             return 1.0  # it is clipped after it
         return float((np.abs(numbers - wanted) <= slack).mean())
 
+    def changed(self, before: Array | None, after: Array | None) -> bool:
+        """Return whether what is wrong is something else."""
+        if before is None or after is None or before.size != after.size:
+            return True
+        if self.start is not None or before.size != self.numbers.size:
+            return not np.array_equal(before, after)
+        wrong = np.abs(before - self.numbers) > 2e-6 * max(float(np.abs(self.numbers).max()), 1e-7)
+        return bool((before != after)[wrong].any())  # a clip may hold some
+
 
 class Goal:
     """All gradients that are kept, as they must be.
@@ -85,13 +94,23 @@ class Goal:
 
     def reached(self, case: Case, hooks: Hooks | None = None) -> list[float]:
         """Return which part of each gradient is right after a run; raises what the run raises."""
+        kept = self._kept(case, hooks)
+        return [max(map(one.met, values)) for one, values in zip(self.wanted, kept, strict=True)]
+
+    def moved(self, case: Case, hooks: Hooks) -> bool:
+        """Return whether a run changes whatever is wrong."""
+        before, after = ([list(map(flat, values)) for values in self._kept(case, h)] for h in (None, hooks))
+        return all(
+            one.was_right or any(one.changed(*pair) for pair in zip(*pairs, strict=True))
+            for one, *pairs in zip(self.wanted, before, after, strict=True)
+        )
+
+    def _kept(self, case: Case, hooks: Hooks | None) -> list[list[Any]]:
+        """Return what a run keeps for each gradient."""
         held: dict[tuple[str, str], Any] = {}
         hooks = self._watching(case.program, hooks or Hooks(), held)
         outcome = case.run(hooks)
-        return [
-            max(one.met(_read(kept, outcome, held)) for kept in (one.kept, *one.others))
-            for one in self.wanted
-        ]
+        return [[_read(kept, outcome, held) for kept in (one.kept, *one.others)] for one in self.wanted]
 
     def _watching(self, program: Program, hooks: Hooks, held: dict[tuple[str, str], Any]) -> Hooks:
         """Return hooks that also note the local variables in which gradients are wanted."""

@@ -44,6 +44,7 @@ class Gradient:
     note: str = ""
     scaled: tuple[Kept, float] | None = None
     match: Kept | None = None
+    aliases: tuple[Path, ...] = ()  # other names of the array
 
 
 @dataclass(eq=False)
@@ -90,12 +91,13 @@ def hits(one: Kept, explain, factor: float) -> list[tuple[Row, str]]:  # type: i
 
 def owner_of(one: Kept, gradients: list[Gradient]) -> Gradient | None:
     """Return the array whose gradient a kept array is by its name: of several, the nearest to it."""
-    named = [g for g in gradients if one.named_for(g.path)]
 
     def near(gradient: Gradient) -> int:
-        return sum(a == b for a, b in zip(one.path, gradient.path, strict=False))
+        named = [path for path in (gradient.path, *gradient.aliases) if one.named_for(path)]
+        same = (sum(a == b for a, b in zip(one.path, path, strict=False)) for path in named)
+        return max(same, default=-1)
 
-    return max(named, key=near, default=None)
+    return max((g for g in gradients if near(g) >= 0), key=near, default=None)
 
 
 def cosine(a: Array, b: Array) -> float:

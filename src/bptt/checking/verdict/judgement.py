@@ -2,6 +2,7 @@
 
 from collections.abc import Container
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE
 from bptt.checking.taps.program import Program
-from bptt.checking.taps.values import Path, shape, written
+from bptt.checking.taps.values import Path, identity, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals, missing
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
@@ -22,9 +23,12 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     rows, factor = chosen.rows, chosen.factor
     totals = {row.path: row for row in rows.rows if row.kind == "total"}
     keeps = kept(found, chosen)
-    gradients = [
-        Gradient(written(p), p, shape(found.record.held[-1][p])) for p in totals if p in found.record.held[-1]
-    ]
+    held, names = found.record.held[-1], dict[tuple[Any, ...], list[Path]]()
+    for path, value in held.items():
+        names.setdefault(identity(value), []).append(path)
+    gradients = [Gradient(written(p), p, shape(held[p])) for p in totals if p in held]
+    for own in gradients:
+        own.aliases = tuple(names[identity(held[own.path])])
     gradients += _without_effect(found, totals, keeps)
     right: dict[Path, Kept] = {}
     explained: set[int] = set()
@@ -135,11 +139,11 @@ def _in_lists(
             stacked = np.array([one.numbers for one in order])
             for gradient in gradients:
                 if gradient.verdict != "right" and np.prod(gradient.shape) == stacked.size:
-                    row = next(r for r in rows.rows if r.kind == "total" and r.path == gradient.path)
+                    total = next((r for r in rows.rows if (r.kind, r.path) == ("total", gradient.path)), None)
                     turned = stacked.reshape(len(listed), *listed[0].shape)
                     for axis in range(turned.ndim):
                         moved = np.moveaxis(turned, 0, axis).reshape(-1)
-                        if row in rows.explain(moved / chosen.factor):
+                        if total in rows.explain(moved / chosen.factor):
                             gradient.verdict, gradient.where = "right", f"{listed[0].text} and on"
                             explained |= {id(one) for one in listed}
 

@@ -96,6 +96,8 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
         if start is not None and start.size == numbers.size:
             if np.array_equal(start, numbers):
                 continue
+            if path in started and numbers.tobytes() in forward:
+                continue  # a state, which the forward pass itself changes
             if path in started:
                 out.append(
                     Kept(

@@ -15,7 +15,7 @@ from bptt.data.tables import Category, read_table
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.experiment import Experiment, Validation
 from bptt.training.labelling import Labeller, LabelScore, measured
@@ -119,10 +119,10 @@ class Labels(Experiment):
         """How many steps that has; None where it is all."""
         return None if self._some is self.valid else int(self._some.lengths.sum())
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the loss of each label, and how often it is right, or how near."""
         valid = self.valid if whole else self._some
-        score = measured(self.model, params, valid, self.coding, "", pause)
+        score = measured(self.model, params, valid, self.coding, "", turns)
         return Validation(score.loss, score.figures)
 
 

@@ -25,7 +25,7 @@ from bptt.data.tables import Category, Number, Table
 from bptt.data.tables.dates import Dates
 from bptt.data.text import Vocabulary
 from bptt.errors import BpttWarning, ConfigError, DataError, RunError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.backtest import backtest
 from bptt.training.experiment import Experiment, Validation
@@ -129,9 +129,9 @@ class Forecasting(Experiment):
         params = super().drawn()
         return params | {"output.W": np.zeros_like(params["output.W"])}
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the forecasts of the held-out windows, beside the seasonal naive ones."""
-        found = backtest(self.model, params, self.windows, self.held, self.settings.horizon, pause)
+        found = backtest(self.model, params, self.windows, self.held, self.settings.horizon, turns)
         return Validation(found.loss, found.figures)
 
 

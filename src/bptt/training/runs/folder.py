@@ -105,6 +105,10 @@ class Run:
         run = cls(folder)
         # os.path, because Path's own raise where a name is too long for a file's
         if not run.has("config.json"):
+            if os.path.isfile(folder):  # noqa: PTH113
+                raise RunError(
+                    f"{run.folder} is a file; wanted is a run's folder, as bptt train --out makes it"
+                )
             is_dir = os.path.isdir(folder)  # noqa: PTH112
             if not is_dir and os.path.exists(folder):  # noqa: PTH110
                 raise RunError(f"{run.folder} is a file, and no run's folder")
