@@ -220,3 +220,11 @@ def test_the_page_is_what_the_declarations_say() -> None:
     )
     for declared in SETTINGS.values():
         assert page.count(f"| `{declared.option}` |") == 1
+
+
+def test_paths_may_be_as_python_has_them() -> None:
+    assert Settings.of(data=Path("a.txt"), valid=Path("b.txt")) == Settings.of(data="a.txt", valid="b.txt")
+    assert Settings.of(data=["a.txt", Path("b.txt")]).data == "a.txt\nb.txt"
+    for wrong in (3, [], ["a.txt", 3]):
+        with pytest.raises(ConfigError, match="data must be a str, got"):
+            Settings.of(data=wrong)
