@@ -133,7 +133,7 @@ def test_what_is_no_file_is_not_replaced_by_one(run: Path, here: Path, capsys: C
 def test_a_file_in_place_of_a_run_is_told(here: Path, capsys: Capture) -> None:
     Path("a.csv").write_text("name\nadov\n")
     assert bptt(["predict", "a.csv", "a.csv"]) == 2
-    assert capsys.readouterr().err == "bptt: a.csv is a file, and no run's folder\n"
+    assert capsys.readouterr().err.startswith("bptt: a.csv is a file; wanted is a run's folder")
 
 
 def test_numbers_of_one_step_are_told(here: Path, capsys: Capture) -> None:

@@ -226,5 +226,5 @@ def test_paths_may_be_as_python_has_them() -> None:
     assert Settings.of(data=Path("a.txt"), valid=Path("b.txt")) == Settings.of(data="a.txt", valid="b.txt")
     assert Settings.of(data=["a.txt", Path("b.txt")]).data == "a.txt\nb.txt"
     for wrong in (3, [], ["a.txt", 3]):
-        with pytest.raises(ConfigError, match="data must be a str, got"):
+        with pytest.raises(ConfigError, match="data must be a path, or several; got"):
             Settings.of(data=wrong)
