@@ -21,10 +21,11 @@ from bptt.zoo.papers import EVERY
 STEPS, ROWS, CHUNK, HIDDEN, RATE = 400, 32, 64, 64, 5e-3
 TRAIN, VALIDATE = 200_000, 20_000
 
-RATES = {"ltc": 2e-2, "fastrnn": 2e-2, "lsnn": 8e-2, "linear-attention": 2e-2, "rg-lru": 2e-2}
+RATES = {"ltc": 2e-2, "fastrnn": 2e-2, "lsnn": 8e-2, "linear-attention": 2e-2, "rg-lru": 2e-2, "fru": 8e-2}
 """Of cells that move slowly."""
 
 SLOW = dict.fromkeys(("cornn", "unicornn"), "its output moves by dt² times a force in a step: for signals")
+SLOW["fru"] = "a step moves its memory by a hundredth: for long series"
 """Why a cell is not for this."""
 
 

@@ -36,7 +36,7 @@ MISTAKES: list[tuple[list[str], str]] = [
     ([*TRAIN, "--valid={}/line.txt", "--tokens=word"], "line.txt: there is nothing to predict in 1 tokens"),
     ([*TRAIN, "--tokens=word", "--vocabulary=2"], "at least 3"),
     ([*TRAIN, "--frob"], "No such option:? '?--frob.*see bptt train --help"),
-    ([*TRAIN, "--cell=frob"], "no cell is called 'frob'; bptt derive --list names all"),
+    ([*TRAIN, "--cell=xyzzy"], "no cell is called 'xyzzy'; bptt derive --list names all"),
     ([*TRAIN, "--tokens=frob"], "tokens must be one of char, byte, word, bpe, got 'frob'"),
     ([*TRAIN, "--optimizer=frob"], "optimizer must be one of sgd, .* got 'frob'"),
     ([*TRAIN, "--schedule=frob"], "schedule must be one of .* got 'frob'"),

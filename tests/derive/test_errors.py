@@ -217,7 +217,15 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "a parameter named as a layer's": (
         head('@bptt.cell(state="h", params="b")', "a_f, h, b"),
-        "the parameter b has the name of a layer's own",
+        "the parameter b has the name of a layer's own (W, U, b, b_h): call it b_0, say",
+    ),
+    "a parameter that begins as a gate": (
+        head('@bptt.cell(state="h", params="u_f")', "a_f, h, u_f"),
+        "call it w_f, say",
+    ),
+    "the shape of a value": (
+        head('@bptt.cell(state="h", shapes={"r": "row"})'),
+        "that of a value follows from what it is made of",
     ),
     "a parameter named as a gate": (
         head('@bptt.cell(state="h", params="f")', "a_f, h, f"),

@@ -1,7 +1,6 @@
 """Workers that are threads of this process, so that many of them start in no time."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Queue
@@ -19,10 +18,14 @@ GONE = object()
 class Between:
     """What lies between workers."""
 
-    queues: dict[tuple[int, int], "Queue[Any]"] = field(default_factory=lambda: defaultdict(Queue))
+    size: int
     kept: dict[str, str] = field(default_factory=dict)
-    bytes: list[int] = field(default_factory=list)
     lock: Any = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        ranks = range(self.size)  # all at once: a dict that makes them when asked may make two for one pair
+        self.queues: dict[tuple[int, int], Queue[Any]] = {(a, b): Queue() for a in ranks for b in ranks}
+        self.bytes = [0] * self.size
 
 
 class Threads:
@@ -56,7 +59,7 @@ class Threads:
 
 def together(size: int, function: Callable[[Workers], T]) -> list[T | Exception]:
     """Run a function in so many workers, and return what each returned or raised."""
-    between = Between(bytes=[0] * size)
+    between = Between(size)
     found: list[T | Exception] = [RuntimeError("it has not ended")] * size
 
     def run(rank: int) -> None:

@@ -209,7 +209,7 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 MISTAKES = {
-    "frob": r"no cell is called 'frob'; bptt derive --list names all; .* FILE.py:NAME",
+    "xyzzy": r"no cell is called 'xyzzy'; bptt derive --list names all; .* FILE.py:NAME",
     "nothing.py:x": "there is no file nothing.py",
     "mine.py:frob": "mine.py: no cell is called 'frob'; there are mine, other",
     "mine.py": "mine.py has the cells mine, other: say which",

@@ -46,6 +46,8 @@ def latex_name(name: str, time: str) -> str:
     --------
     >>> latex_name("a_i", "t"), latex_name("c", "t-1"), latex_name("c_tilde", "t"), latex_name("log_f", "t")
     ('a_{i,t}', 'c_{t-1}', '\\tilde{c}_{t}', '\\mathrm{log\\_f}_{t}')
+    >>> print(latex_name("tanh_1", "t"))
+    \mathrm{tanh}_{1,t}
     """
     head, *rest = [part for part in name.split("_") if part] or ["\\_"]
     if head in _CALLED and not (head != "log" and "".join(rest).isdigit()):

@@ -77,7 +77,7 @@ def worded(node: Node, path: Path, plain: bool = False) -> str:
             text = worded(child, (*path, "*"), plain)
             if not known(child):
                 return f"_watch.rows({path!r}, [{text} for _ in range(«size {symbol}»)])"
-            inner = re.fullmatch("«((?:onehot |zeros |tokens |labels )?)(.*)»", text)
+            inner = re.fullmatch("«((?:onehot |zeros |tokens |labels |size )?)(.*)»", text)
             if inner and inner[1] != "size ":
                 return f"«{inner[1]}{symbol} {inner[2]}»"
             if text in ("1", "2"):
@@ -154,8 +154,8 @@ class Learner:
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
                 free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
                 unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
-                unlike = unlike or node == "'acba'"
                 more = later * k if later else (k > 5) / 2
+                more += 6 * (node == "'acba'")  # of a text much can be asked: where nothing else will do
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
     def _all(self, tree: dict[str, Node], hole: str, path: Path, use: Use) -> list[Node]:

@@ -57,21 +57,28 @@ def scenes(code: Code, name: str, backwards: Iterable[str], *, alone: bool) -> l
         for node in filter(None, nodes):
             local = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
             bodies.append((node.body, owner, local.union(*map(bound, node.body))))
-    slices = ((_Slice(code, owner, local), _before(body, name)) for body, owner, local in bodies)
-    found = [scene for one, before in slices if before and (scene := one.of(before, alone=alone))]
+    bodies = [one for one in bodies if any(_calls(node, {name}) for node in one[0])]
+    slices = [(_Slice(code, owner, local), body) for body, owner, local in bodies]
+    befores = [(one, _before(body, name, set() if alone else one.own)) for one, body in slices]
+    found = [scene for one, before in befores if before and (scene := one.of(before, alone=alone))]
     return sorted(found, key=lambda scene: len(scene.open) + len(scene.lines))
 
 
-def _before(body: list[ast.stmt], name: str) -> list[ast.stmt]:
-    """Return the statements of a block up to the one that calls a function, without the loops around it."""
+def _before(body: list[ast.stmt], name: str, forwards: set[str]) -> list[ast.stmt]:
+    """Return the statements of a block up to the one that calls a function, without the loops around it.
+
+    A loop that goes back through time stays: none of the `forwards` is called in it.
+    """
     for k, node in enumerate(body):
         if isinstance(node, ast.FunctionDef | ast.ClassDef) or not _calls(node, {name}):
             continue
         blocks = [getattr(node, part, []) for part in ("body", "orelse", "finalbody")]
         if not any(blocks) or (isinstance(node, ast.For) and _BACK.search(ast.unparse(node.iter))):
             return body[: k + 1]
-        inner = next(filter(None, (_before(block, name) for block in blocks)), [])
-        return body[:k] + inner if inner else []
+        inner = next(filter(None, (_before(block, name, forwards) for block in blocks)), [])
+        trains = not forwards or any(_calls(one, forwards - {name}) for one in inner)
+        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains
+        return body[:k] + ([node] if is_loop else inner)
     return []
 
 
@@ -97,16 +104,17 @@ class _Slice:
 
     def of(self, before: list[ast.stmt], *, alone: bool) -> Scene | None:
         *rest, last = before
-        if not isinstance(last, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return | ast.For):
+        if not isinstance(last, ast.Assign | ast.AnnAssign | ast.Expr | ast.Return | ast.For | ast.While):
             return None
-        marked, flags, self.set = set[str](), list[bool](), set(self.known)
+        marked, flags = set[str](), list[bool]()
+        self.set = self.known | _reads(last)
         for node in rest:
-            is_plain = not isinstance(
-                node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While
-            )
-            flags.append(is_plain and (self._is_made(node) or bool(_reads(node) & marked)))
+            no = ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.While
+            flags.append(not isinstance(node, no) and (self._is_made(node) or bool(_reads(node) & marked)))
             marked |= _sets(node) if flags[-1] else set()
-            self.set |= _sets(node) if self._is_simple(node) else set()
+            self.set |= _reads(node) if flags[-1] else set()
+        for node in filter(self._is_simple, rest):
+            self.set |= _sets(node)
         needed, objects = _reads(last), dict[str, str]()
         taken: list[ast.stmt] = [last]
         for node, is_marked in zip(rest[::-1], flags[::-1], strict=True):
@@ -114,7 +122,7 @@ class _Slice:
                 case ast.Assign([ast.Name(name)], ast.Call(ast.Name(made))) if made in self.code.classes:
                     objects.setdefault(name, made)
                     continue
-            more = isinstance(node, ast.Expr | ast.Assign) and is_marked and _calls(node, self.own)
+            more = isinstance(node, ast.Expr | ast.Assign | ast.For) and is_marked and _calls(node, self.own)
             sets = needed & _sets(node)
             if more or (sets and is_marked) or (sets and self._is_simple(node)):
                 needed |= _reads(node)
