@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bptt.cli import run as bptt
-from bptt.cli.output import Visible, to_json, visible
+from bptt.cli.output import Visible, quoted, to_json, visible
 from command import EVIL, FAST, command, finish, posix
 
 KNOWN = EVIL.rstrip("\r")
@@ -134,3 +134,8 @@ def test_a_terminal_that_lacks_the_characters_gets_others(desk: Path, tmp_path: 
     assert output.isascii()
     if verb == "train":
         assert "?" in output
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows quotes otherwise")
+def test_a_path_that_begins_with_a_dash_is_no_option() -> None:
+    assert [quoted(path) for path in ("-r", "a b", "a/-r")] == ["./-r", "'a b'", "a/-r"]

@@ -31,6 +31,8 @@ def test_the_table_is_written_with_what_is_told(run: Path, here: Path, capsys: C
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "id;name;prediction;p_it;p_jp;p_ru"
     assert out.splitlines()[1].startswith("1;adov;")
+    assert bptt(["predict", str(run), "a.csv", "--out=-"]) == 0
+    assert capsys.readouterr().out == out
     assert bptt(["predict", str(run), "a.csv", "--out=told.csv.gz"]) == 0
     assert gzip.decompress(Path("told.csv.gz").read_bytes()).decode() == out
     assert capsys.readouterr().out == "2 rows with their predictions are in told.csv.gz\n"
@@ -126,6 +128,21 @@ def test_what_is_no_file_is_not_replaced_by_one(run: Path, here: Path, capsys: C
     assert Path("link").is_symlink()
     assert Path("pipe").is_fifo()
     assert sorted(path.name for path in here.iterdir()) == ["a.csv", "link", "pipe"]
+
+
+def test_a_file_in_place_of_a_run_is_told(here: Path, capsys: Capture) -> None:
+    Path("a.csv").write_text("name\nadov\n")
+    assert bptt(["predict", "a.csv", "a.csv"]) == 2
+    assert capsys.readouterr().err.startswith("bptt: a.csv is a file; wanted is a run's folder")
+
+
+def test_numbers_of_one_step_are_told(here: Path, capsys: Capture) -> None:
+    Path("a.csv").write_text("x,y,z\n" + "1,2,a\n3,4,b\n" * 10)
+    columns = ["--task=classify", "--label=z", *FAST_TASK, "--steps=1"]
+    assert bptt(["train", "a.csv", *columns, "--inputs=x,y", "--out=one"]) == 0
+    assert "each sequence has one step: --series COLUMN" in capsys.readouterr().out
+    assert bptt(["train", "a.csv", *columns, "--inputs=x:y", "--out=two"]) == 0
+    assert "each sequence has one step" not in capsys.readouterr().out
 
 
 def test_parquet_is_told_in_parquet(run: Path, here: Path, capsys: Capture) -> None:

@@ -32,6 +32,13 @@ WALKS = [
 ]
 TIMES = [str(np.datetime64("2020-01-01T00:00") + 60 * t) for t in range(240)]
 
+
+def beats(between: str) -> str:
+    """Return a class and 140 numbers a line, behind it."""
+    rows = [[k % 2, *((t * (1 + k % 2) + k) % 9 for t in range(140))] for k in range(20)]
+    return "".join(between.join(map(str, row)) + "\n" for row in rows)
+
+
 TEXTS: dict[str, Callable[[], str]] = {
     r"book\.txt|shakespeare\.txt|a\.txt|notes.*\.txt|sonnets\.txt": lambda: LINE * 30,
     r"(sur)?names\.txt|train\.txt|valid\.txt": lambda: "\n".join(NAMES) + "\n",
@@ -43,6 +50,12 @@ TEXTS: dict[str, Callable[[], str]] = {
     r".*\.conllu?": sentences,
     r"sentences\.jsonl": lambda: '{"words": ["a", "dog"], "labels": 0, "tags": ["D", "N"]}\n' * 20,
     r"sales\.csv": lambda: table({"north": sold(0, 120), "south": sold(1, 120)}),
+    r"shops\.csv": lambda: (
+        "day,berlin,rome,paris\n"
+        + "".join(f"{np.datetime64('2020-01-30') + t},{t % 7},2,{t}\n" for t in range(120))
+    ),
+    r"ecg\.csv": lambda: "beat," + ",".join(f"t{t}" for t in range(140)) + "\n" + beats(","),
+    r"UCR_TRAIN\.tsv": lambda: beats("\t"),
     r"power\.csv": lambda: (
         "hour,load,temperature,holiday\n"
         + "".join(f"{TIMES[t]},{t % 24},{t % 7},{t % 2}\n" for t in range(240))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import Model
+from bptt import Batch, Model
 from bptt.errors import ConfigError, ShapeError
 from bptt.types import Array
 from model_cases import (
@@ -129,3 +129,8 @@ def test_real_inputs_that_do_not_fit_are_told(x: Array) -> None:
     params, _, state, _ = c.parts(c.arrays)
     with pytest.raises(ShapeError):
         c.model.forward(params, x, state)
+
+
+def test_a_batch_of_lists_is_told() -> None:
+    with pytest.raises(ShapeError, match=r"inputs must be an array, got a list: np.array makes one"):
+        Batch([[1, 2]], np.zeros((1, 2), int))  # type: ignore[arg-type]

@@ -144,9 +144,7 @@ def test_what_presets_and_tasks_set_is_declared(name: str) -> None:
 
 def test_an_overlay_that_is_not_declared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASK_SETTINGS, "reber", {"hiden": 3})
-    with pytest.raises(
-        ConfigError, match=r"no setting is called hiden: is hidden meant\?; there are .*backend, batch, "
-    ):
+    with pytest.raises(ConfigError, match=r"called hiden: is hidden meant\?; there are .*backend, batch, "):
         Settings.of(data="reber")
     monkeypatch.setitem(TASK_SETTINGS, "reber", {"hidden": 0})
     with pytest.raises(ConfigError, match="hidden must be a whole number from 1"):
@@ -222,3 +220,11 @@ def test_the_page_is_what_the_declarations_say() -> None:
     )
     for declared in SETTINGS.values():
         assert page.count(f"| `{declared.option}` |") == 1
+
+
+def test_paths_may_be_as_python_has_them() -> None:
+    assert Settings.of(data=Path("a.txt"), valid=Path("b.txt")) == Settings.of(data="a.txt", valid="b.txt")
+    assert Settings.of(data=["a.txt", Path("b.txt")]).data == "a.txt\nb.txt"
+    for wrong in (3, [], ["a.txt", 3]):
+        with pytest.raises(ConfigError, match="data must be a path, or several; got"):
+            Settings.of(data=wrong)

@@ -28,11 +28,13 @@ Weighing: TypeAlias = Literal["none", "balanced"]
 _KINDS = f"[{'|'.join(get_args(Kind))}]"
 
 
-def paths_of(given: Any) -> Any:
+def paths_of(name: str, given: Any) -> str:
     """Return a path, or several, as Python has them, as the one text that settings have."""
     several = given if isinstance(given, (list, tuple)) else [given]
     is_paths = bool(several) and all(isinstance(path, (str, os.PathLike)) for path in several)
-    return together([os.fspath(path) for path in several]) if is_paths else given
+    if not is_paths:
+        raise ConfigError(f"{name} must be a path, or several; got {given!r:.60}")
+    return together([os.fspath(path) for path in several])
 
 
 @dataclass(frozen=True, kw_only=True)

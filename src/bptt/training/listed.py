@@ -10,7 +10,7 @@ import numpy as np
 from bptt.data.lists import Parts, Texts, sequences
 from bptt.data.sequences import Sequences
 from bptt.data.text import Vocabulary
-from bptt.data.text.files import TooLongError
+from bptt.data.text.packed import TooLongError
 from bptt.errors import BpttWarning, ConfigError, DataError
 from bptt.nets import evaluate, writing
 from bptt.nets.writing import Written

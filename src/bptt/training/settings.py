@@ -228,7 +228,7 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         if preset is not None and preset not in PRESETS:
             raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
         asked = _ended({name: value for name, value in asked.items() if value is not None})
-        asked |= {name: paths_of(asked[name]) for name in ("data", "valid") if name in asked}
+        asked |= {name: paths_of(name, asked[name]) for name in ("data", "valid") if name in asked}
         if preset is None and str(asked.get("data")) not in TASK_SETTINGS:
             preset = "default"
         chosen = PRESETS[preset].settings if preset else {}

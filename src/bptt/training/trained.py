@@ -11,7 +11,8 @@ from bptt.data.lists import Form, Texts
 from bptt.data.tables import Given, table_of
 from bptt.data.tasks import Verdict
 from bptt.data.text import Corpus, Vocabulary, load
-from bptt.data.text.files import LIMIT, TooLongError, named, read
+from bptt.data.text.files import LIMIT, named, read
+from bptt.data.text.packed import TooLongError
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import BpttWarning, DataError
 from bptt.kernels.backends import has_bfloat16

@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "bad.jsonl": ('{"a": 1}\n{"a": 1\n', "line 2: not a JSON object"),
     "list.json": ('[{"a": 1}]\n', "line 1: not a JSON object: .* jq -c"),
     "twice.jsonl": ('{"a": 1, "a": 2}\n', "line 1: a key stands twice"),
-    "cut.csv.gz": (gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9], "cannot be unzipped; is it cut short"),
+    "cut.csv.gz": (gzip.compress(b"a,b\n" + b"1,2\n" * 999)[:-9], "cannot be unpacked; is it cut short"),
     "fake.parquet": (b"PAR1" + b"x" * 99, "cannot be read as Parquet|is read by pyarrow, an extra"),
 }
 

@@ -1,14 +1,20 @@
 """Reading files and folders: what is made of their bytes, and a clear word for each that cannot be used."""
 
+import bz2
+import gzip
+import lzma
 import os
 import socket
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bptt.data.text import Kind, files, load, read_bytes, read_text
+from bptt.data.text.packed import TooLongError
 from bptt.errors import BpttWarning, DataError
 from corpus_folder import write
 
@@ -270,3 +276,27 @@ def test_a_name_that_is_not_utf8_is_refused_in_a_line(tmp_path: Path) -> None:
         load(name)
     with pytest.raises(DataError, match="standard input is for the text to train on"):
         load("pydoc", valid="-")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_a_packed_text_is_read_as_what_it_holds(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(b"one\r\ntwo\n" * 50)
+    (tmp_path / "a.txt.z").write_bytes(packed)
+    assert read_text(tmp_path / "a.txt.z") == "one\ntwo\n" * 50
+    assert read_bytes(tmp_path / "a.txt.z") == packed
+    with pytest.raises(TooLongError, match="holds more than 0 MiB"):
+        files.read(tmp_path / "a.txt.z", "char", 449)
+    (tmp_path / "a.txt.z").write_bytes(packed[:-9])
+    with pytest.raises(DataError, match="cannot be unpacked; is it cut short"):
+        read_text(tmp_path / "a.txt.z")
+
+
+def test_a_text_that_begins_like_a_packed_one_is_a_text(tmp_path: Path) -> None:
+    assert read_text(write(tmp_path / "a", b"BZhang and PK\n")) == "BZhang and PK\n"
+
+
+def test_an_archive_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a.txt", "one\n")
+    with pytest.raises(DataError, match="is a zip archive, or a document or table that is one: unpack"):
+        read_text(tmp_path / "a.zip")

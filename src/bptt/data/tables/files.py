@@ -1,11 +1,8 @@
 """Files with named columns: CSV, TSV, JSON lines, Parquet, CoNLL's form; any of them may be gzipped."""
 
-import gzip
 import hashlib
-import io
 import os
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +14,7 @@ from bptt.data.tables import conll, delimited, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
+from bptt.data.text.packed import unpacked
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -31,8 +29,6 @@ _TIME = re.compile(
 )
 
 _DECIMAL = re.compile(r"^(\s*[+-]?\d+),(\d+)")
-
-GZIPPED = b"\x1f\x8b"
 
 
 class Frame(Protocol):
@@ -264,7 +260,7 @@ def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) 
         few = "standard input" if name == INPUT else named(name)
         raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
     data = read_file(Path(path))
-    found = _content(_unzipped(data, name), name, sentences, head)
+    found = _content(unpacked(data, name, LIMIT), name, sentences, head)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(
@@ -314,19 +310,6 @@ def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
     if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
     return delimited.read(text, name, head=head)
-
-
-def _unzipped(data: bytes, name: str) -> bytes:
-    if not data.startswith(GZIPPED):
-        return data
-    try:
-        with gzip.open(io.BytesIO(data)) as file:
-            plain = file.read(LIMIT + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{name}: cannot be unzipped; is it cut short? ({error})") from None
-    if len(plain) > LIMIT:
-        raise DataError(f"{name}: holds more than {LIMIT >> 20:,} MiB, the most that is read; give a part")
-    return plain
 
 
 def _text(data: bytes, name: str) -> str:

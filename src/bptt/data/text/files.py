@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from bptt.data.text.packed import too_long, unpacked
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning, DataError
 from bptt.files import NotRegularError, TooLargeError, read_regular
@@ -34,10 +35,6 @@ class _NotTextError(DataError):
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
-
-
-class TooLongError(DataError):
-    """A text of more bytes than are to be read."""
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -111,7 +108,9 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
         return _read_all(several, kind, limit)
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
-        return Contents(decode(read_file(path, limit), kind, path), {})
+        data = read_file(path, limit)
+        data = data if tokenizer(kind).reads_bytes else unpacked(data, path, limit)
+        return Contents(decode(data, kind, path), {})
     kept, passed_over = _read_folder(path, kind, limit)
     as_bytes = tokenizer(kind).reads_bytes
     ends = b"" if as_bytes else b"\n"
@@ -151,7 +150,7 @@ def _read_folder(path: Path, kind: Kind, limit: int) -> tuple[list[bytes], dict[
         kept.append(data)
         left -= len(data)
         if LIMIT - left > limit:
-            raise _too_long(f"{path}:", limit)
+            raise too_long(f"{path}:", limit)
     if not kept:
         none = f"none of its {len(files)} files is UTF-8 text; --tokens byte reads any file"
         raise DataError(f"{path}: {'is empty' if as_bytes else none}")
@@ -211,7 +210,7 @@ def standard_input() -> bytes:
         raise DataError("standard input: is closed; name a file")
     data = sys.stdin.buffer.read(LIMIT + 1)
     if len(data) > LIMIT:
-        raise _too_long("standard input:", LIMIT)
+        raise too_long("standard input:", LIMIT)
     return data
 
 
@@ -273,13 +272,9 @@ def read_file(path: Path, limit: int = LIMIT, whole: Path | None = None) -> byte
         raise DataError(f"{path}: not a regular file; copy what it gives into one") from None
     except TooLargeError:
         which = f"{path}: with it {whole}" if whole else f"{path}:"
-        raise _too_long(which, LIMIT if whole else limit) from None
+        raise too_long(which, LIMIT if whole else limit) from None
     except (OSError, ValueError) as error:  # a NUL in a name is a ValueError
         _unreadable(error, path)
-
-
-def _too_long(which: str, limit: int) -> TooLongError:
-    return TooLongError(f"{which} holds more than {limit >> 20:,} MiB, the most that is read; give a part")
 
 
 def _files(folder: Path) -> tuple[list[str], dict[str, str]]:

@@ -110,8 +110,6 @@ class Run:
                     f"{run.folder} is a file; wanted is a run's folder, as bptt train --out makes it"
                 )
             is_dir = os.path.isdir(folder)  # noqa: PTH112
-            if not is_dir and os.path.exists(folder):  # noqa: PTH110
-                raise RunError(f"{run.folder} is a file, and no run's folder")
             what = "holds no run: it has no config.json" if is_dir else "is no such folder"
             raise RunError(f"{run.folder} {what}; bptt train --out {run.folder} would make a run there")
         return run
