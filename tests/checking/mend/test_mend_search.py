@@ -97,6 +97,13 @@ FAULTS = {
         ("dV += ", "dV = "),
         ("+= da @ self.xs", "= da @ self.xs"),
     ],
+    "kept": [
+        ("later = np.zeros_like(self.hs[0])", "last, later = dys[-1], np.zeros_like(self.hs[0])"),
+        ("self.V.T @ dys[t] + later", "self.V.T @ last + later"),
+        ("dV += dys[t] @ h.T", "dV += last @ h.T"),
+        ("ys.append(self.V @ h)\n        return ys", "pass\n        return [self.V @ h]"),
+        ("range(len(dys))", "range(len(self.xs))"),
+    ],
     "three": [("- h**2", "+ h**2"), ("self.Wh.T @ da", "self.Wh @ da"), ("dV += dys", "dV -= dys")],
 }
 
