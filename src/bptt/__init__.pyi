@@ -28,9 +28,9 @@ from bptt.nets import conventions as conventions
 from bptt.nets import evaluate as evaluate
 from bptt.nets import losses as losses
 from bptt.nets.init import Init as Init
-from bptt.nets.model import LossAndGrads as LossAndGrads
 from bptt.nets.model import Model as Model
-from bptt.nets.model import ModelRun as ModelRun
+from bptt.nets.run import LossAndGrads as LossAndGrads
+from bptt.nets.run import ModelRun as ModelRun
 from bptt.nets.sample import sample as sample
 from bptt.nets.stack import Stack as Stack
 from bptt.nets.stack import StackRun as StackRun

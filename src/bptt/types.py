@@ -1,13 +1,13 @@
 """What crosses the borders of rooms: names for types, and the two that carry data down and gradients back."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
-from bptt.errors import ConfigError
+from bptt.errors import ConfigError, ShapeError
 
 Array: TypeAlias = npt.NDArray[Any]
 """A NumPy array of any dtype; docstrings give the shape."""
@@ -26,6 +26,9 @@ Dtype: TypeAlias = npt.DTypeLike
 
 Generator: TypeAlias = np.random.Generator
 """All randomness comes from one of these, passed in by the caller."""
+
+Share: TypeAlias = Callable[[Callable[[Any], Array], Iterable[Any]], Iterator[Array]]
+"""As `map`: yields what a function finds of each piece, (K,), in the order of the pieces."""
 
 Reduction: TypeAlias = Literal[
     "sum_over_time_and_batch",
@@ -71,6 +74,9 @@ class Batch:
     carry : bool
         Whether each row goes on where the same row of the previous batch ended, so that its final
         states are this batch's initial states.
+    penalised : (float, float) or None
+        Of how many steps, and pairs of steps, the means of activation penalties are, where a batch is some
+        rows of another (see :mod:`bptt.nets.activation`). None: of its own.
     """
 
     inputs: Array
@@ -81,6 +87,13 @@ class Batch:
     features: Array | None = None
     given: Mapping[str, Array] | None = None
     carry: bool = False
+    penalised: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        given: tuple[tuple[str, object], ...] = (("inputs", self.inputs), ("targets", self.targets))
+        for name, value in given:
+            if isinstance(value, (list, tuple)):
+                raise ShapeError(f"{name} must be an array, got a {type(value).__name__}: np.array makes one")
 
     @classmethod
     def of(cls, inputs: "Array | Batch", targets: Array | None = None, **flags: Unpack[Flags]) -> "Batch":

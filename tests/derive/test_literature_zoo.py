@@ -24,6 +24,10 @@ STATES: dict[str, Any] = {
     "lsnn.z": lambda rng, shape: rng.integers(0, 2, shape).astype(float),
     "slstm-heads.n": lambda rng, shape: rng.uniform(0.5, 2, shape),
     "linear-attention.z": lambda rng, shape: rng.uniform(0.5, 2, shape),
+    "rkn.su": lambda rng, shape: rng.uniform(0.5, 2, shape),
+    "rkn.sl": lambda rng, shape: rng.uniform(0.5, 2, shape),
+    "hippo.k": lambda rng, shape: rng.integers(0, 5, shape).astype(float),
+    "fru.k": lambda rng, shape: rng.integers(0, 5, shape).astype(float),
     "skip-lstm.u": lambda rng, shape: rng.uniform(0.1, 0.9, shape),
 }
 """Initial values where not any number is one."""

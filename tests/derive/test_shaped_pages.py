@@ -242,6 +242,25 @@ def f(a_f, a_m, m):
     h = tanh(a_f) * r * m
     return h, m
 """,
+    "late-units": """
+@bptt.cell(state="h S", heads=2, sizes={"key": "unit"}, bias=False, operand={"u_v": "q", "u_k": "q"},
+           shapes={"S": "unit key", "u_k": "key"})
+def f(x, u_v, u_k, S):
+    q = tanh(x)
+    S = S / 2 + u_v * u_k
+    h = sum(S, key) - mean(u_v)
+    return h, S
+""",
+    "output-by-name": """
+@bptt.cell(state="h m k", sizes={"key": 3}, shapes={"m u_A u_B": "key", "k u_f": "row"},
+           operand={"u_A": "m_prev", "u_f": "h_prev", "u_B": "f", "u_h": "m"})
+def f(a_h, a_z, u_A, u_B, u_f, u_h, h, m, k):
+    k = k + 1
+    f = u_f
+    m = m - (u_A - u_B) / (1 + k * k)
+    h = (1 - sigmoid(a_z)) * h + sigmoid(a_z) * tanh(a_h + u_h)
+    return h, m, k
+""",
     "constop": """
 @bptt.cell(state="h", heads=2, params={"p": 0.5}, operand={"u_h": "q"}, shapes={"p": "head"})
 def f(a_h, u_h, h, p):

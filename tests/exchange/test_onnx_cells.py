@@ -10,7 +10,6 @@ import bptt
 from bptt import Batch
 from bptt.derive import EquationCell, read
 from bptt.derive.functions import FUNCTIONS
-from bptt.errors import ConfigError
 from bptt.exchange.graphs.scan import OPERATORS
 from bptt.types import Dtype
 from bptt.zoo.equations import ZOO
@@ -31,12 +30,17 @@ def error(
     both = {"bidirectional": seed % 2 == 0}
     asked = {"bias": bias, "backend": "reference"} | both | options
     model, params = network(cell, dtype, seed, **asked)
+    model, params = model.unmapped(params)
     x, states = given(model, np.random.default_rng(seed), dtype)
-    feeds, mask = {"tokens": x} | states, None
+    feeds, mask, rng = {"tokens": x} | states, None, np.random.default_rng(seed)
+    widths = {name: cell.width(name, model.hidden) for name in cell.inputs if name != "x"}
+    beside = {name: rng.random((T, len(LENGTHS), width)).astype(dtype) for name, width in widths.items()}
+    beside = {name: array[..., 0] if widths[name] == 1 else array for name, array in beside.items()}
+    feeds |= beside
     if lengths:
         feeds["lengths"], mask = LENGTHS, np.arange(T)[:, None] < LENGTHS
     found = ran(written(folder, model, params, lengths=lengths), feeds)
-    run = model.forward(params, Batch(x, mask=mask), states)
+    run = model.forward(params, Batch(x, mask=mask, given=beside or None), states)
     pairs = [(found[f"{name}_next"], state) for name, state in run.state.items()]
     pairs.append((found["logits"], run.outputs))
     return max(float((np.abs(a - b) / (1 + np.abs(b))).max()) for a, b in pairs)
@@ -97,7 +101,18 @@ def test_a_small_sigmoid_is_not_zero(tmp_path: Path) -> None:
     assert error(tmp_path, EquationCell(read(text, options={"state": "h"})), np.float32) < 1e-5
 
 
-AXES = ("mlstm", "lstm-projected", "on-lstm", "rhn-4", "mamba", "sru", "lstm-mogrifier", "skip-lstm")
+AXES = (
+    "hippo",
+    "rwkv7",
+    "mlstm",
+    "lstm-projected",
+    "on-lstm",
+    "rhn-4",
+    "mamba",
+    "sru",
+    "lstm-mogrifier",
+    "skip-lstm",
+)
 
 
 @pytest.mark.parametrize("name", some(AXES, 4))
@@ -108,6 +123,7 @@ def test_values_over_axes_and_several_operands_are_a_graph(tmp_path: Path, name:
     assert error(tmp_path, cell, np.float64, 1, **sizes, **bias) < 1e-12
 
 
-def test_a_cell_that_is_given_more_than_x_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cfc-timed reads t at each step, which no graph here is given"):
-        written(tmp_path, *network(PAPERS["cfc-timed"]))
+@pytest.mark.parametrize("name", ["cfc-timed", "gru-decay"])  # one number for a row, one for each unit
+def test_what_is_given_at_each_step_goes_in_by_its_name(tmp_path: Path, name: str) -> None:
+    assert error(tmp_path, PAPERS[name], np.float64, layers=2) < 1e-12
+    assert error(tmp_path, PAPERS[name], np.float32, 1, lengths=False) < 1e-5

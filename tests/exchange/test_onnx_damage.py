@@ -162,7 +162,10 @@ REFUSED: dict[str, tuple[Callable[[Any], None], str]] = {
     "complex numbers": (array("embedding", ones.astype(np.complex64)), "embedding is of complex64"),
     "no numbers": (array("embedding", ones * np.nan), "embedding holds what is not finite"),
     "infinite ones": (array("layers.0.B", np.full((1, 16), np.inf, np.float32)), "what is not finite"),
-    "another file": (tensor(data_location=EXTERNAL), "embedding lies in another file: onnx.save_model"),
+    "another file": (
+        tensor(data_location=EXTERNAL),
+        "embedding lies in another file, '', and what",
+    ),
     "too few bytes": (tensor(raw_data=b"1234"), r"embedding has 4 bytes and not those of float \(3, 2\)"),
     "a huge array": (tensor(dims=[1 << 40, 1 << 40]), r"embedding has 24 bytes and not those of float"),
     "less than nothing": (tensor(dims=[-3, -2]), r"embedding has 24 bytes and not those of"),

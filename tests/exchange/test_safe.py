@@ -108,6 +108,28 @@ def test_a_pickle_is_refused_with_what_makes_it_safe(tmp_path: Path, monkeypatch
     with zipfile.ZipFile(tmp_path / "new.pth", "w") as made:
         made.writestr("archive/data.pkl", pickle.dumps(Evil()))
     assert "is a pickle" in refused(tmp_path / "new.pth")
+    for name, told in (("a.ckpt", '["state_dict"]; '), ("a.safetensors", "'a.weights.safetensors')")):
+        (tmp_path / "new.pth").replace(tmp_path / name)
+        assert told in refused(tmp_path / name)  # and nobody's own file is what is written
+        (tmp_path / name).replace(tmp_path / "new.pth")
+
+
+def test_what_counts_steps_is_no_weight(file: Path) -> None:
+    arrays, metadata = load_file(file), metadata_of(file)
+    counts = {"step": np.ones(1, np.int64), "norm.num_batches_tracked": np.array(3, np.int32)}
+    save_file(arrays | counts, file, metadata)
+    assert read_tensors(file)[0].keys() == arrays.keys()
+    save_file(arrays | {"scale": np.ones(1, np.int8)}, file, metadata)
+    assert "scale is of I8" in refused(file)
+
+
+def test_a_part_of_a_model_is_told_to_be_one(file: Path) -> None:
+    part, whole = (file.with_name(f"model-0000{k}-of-0000{k}.safetensors") for k in (2, 1))
+    file.replace(part)
+    said = refused(part)
+    assert "is one of 2 parts of a model: save_file({k: v for part in PARTS" in said
+    part.replace(whole)
+    assert read(whole).model.hidden == 2
 
 
 def test_the_lines_that_make_a_pickle_safe_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,3 +208,20 @@ def test_a_model_from_python_goes_out_and_comes_back(shape: Any, tmp_path: Path)
     assert replace(found.model, cell="ugrnn") == ours.model
     assert found.vocabulary == ours.vocabulary
     assert all(array.tobytes() == found.params[name].tobytes() for name, array in ours.params.items())
+
+
+@pytest.mark.parametrize("end", ["safetensors", "onnx", "keras"])
+@pytest.mark.parametrize("tied", [False, True], ids=["", "tied"])
+def test_a_projected_output_goes_out_as_one_matrix(end: str, tied: bool, tmp_path: Path) -> None:
+    if end == "keras":
+        pytest.importorskip("h5py")
+    ours, path = content(embedding=3, projection=3, tied=tied), tmp_path / f"a.{end}"
+    _, wanted = run_over(ours)
+    both: list[Content | Trained] = [ours, trained(tmp_path / "run", ours)]
+    for number, given in enumerate(both):
+        write(given, path)
+        found = read(path)
+        assert (found.model.projection, found.model.tied) == (None, False)
+        np.testing.assert_allclose(run_over(found)[1], wanted, rtol=0, atol=1e-5)
+        again = import_run(path, folder=tmp_path / str(number))
+        assert Trained.load(again).model.shapes == found.model.shapes

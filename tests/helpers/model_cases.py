@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bptt import Model
-from bptt.nets.model import ModelRun
+from bptt.nets.run import ModelRun
 from bptt.types import Array, Params
 from gradcheck import dot
 
@@ -139,6 +139,17 @@ MODELS: dict[str, Options] = {
         "cell": "rnn",
     },
     "tied, no output bias": {"embedding": 3, "outputs": 5, "tied": True, "output_bias": False},
+    "projected": {"projection": 2},
+    "projected, tied, folded": {"embedding": 2, "outputs": 5, "tied": True, "projection": 2, "layers": 2},
+    "projected, tied, both directions": {
+        "embedding": 4,
+        "inputs": 9,
+        "outputs": 9,
+        "tied": True,
+        "projection": 4,
+        "bidirectional": True,
+        "output_bias": False,
+    },
     "both directions": {"bidirectional": True},
     "both directions, 2 layers": {"bidirectional": True, "layers": 2, "cell": "gru", "hidden": 2},
     "3 layers": {"layers": 3, "hidden": 2},
@@ -174,6 +185,7 @@ DROPPED: dict[str, tuple[str, Options]] = {
     "embedding, folded but for its drops": ("embedding, folded", IN),
     "embedding, unfolded": ("embedding, unfolded, both directions", OUT | IN),
     "tied": ("tied, folded", OUT | IN),
+    "projected": ("projected, tied, folded", OUT | IN),
     "features": ("features, embedding, 2 layers", OUT | IN),
 }
 """Models that drop: a name in `MODELS`, and what is dropped."""

@@ -154,6 +154,7 @@ class Desk:
             at = words.index("--epochs")
             del words[at : at + 2]
         short = [w for w in CUT.split() if "--from" not in words or w.split("=")[0] not in OF_RUN]
+        short += ["--projection=4"] * ("--projection" in words)  # as wide as the embedding
         return [*words, *short], words[1] if len(words) > 1 and words[1][:2] != "--" else ""
 
 

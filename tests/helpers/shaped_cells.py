@@ -83,4 +83,55 @@ def odd(a_h, a_u, h, u):
     return h, u
 
 
+@bptt.cell(state="h C", heads=3, sizes={"key": 5}, shapes={"C": "unit key", "x_k x_q x_a": "key"})
+def gla(x_v, x_k, x_q, x_a, a_o, C):
+    C = sigmoid(x_a) * C + x_v * x_k
+    y = sigmoid(a_o) * sum(C * x_q, key)
+    h = y / sqrt(mean(y * y) + 0.1)
+    return h, C
+
+
+@bptt.cell(
+    state="h C", heads=2, sizes={"key": "unit"}, shapes={"C": "unit key", "x_k x_q": "key", "a_b": "head"}
+)
+def delta(x_v, x_k, x_q, a_b, C):
+    k = softmax(x_k, key)
+    C = C + sigmoid(a_b) * (x_v - sum(C * k, key)) * k
+    h = sum(C * x_q, key)
+    return h, C
+
+
+@bptt.cell(
+    state="h c",
+    operand={"a_n": "q", "u_m": "c_prev", "a_s": "p"},
+    inputs="t x",
+    shapes={"t": "row"},
+    scalars="al",
+)
+def several(a_r, a_n, u_m, a_s, a_z, t, x, al, h, c):
+    r = sigmoid(a_r + u_m)
+    q = r * h * a_r + t
+    p = tanh(a_n) * r
+    c = al * c + (1 - exp(-t * t)) * tanh(a_s) * x
+    h = tanh(h + sigmoid(a_z) * c)
+    return h, c
+
+
+@bptt.cell(
+    state="h C D",
+    heads=2,
+    sizes={"key": 3},
+    shapes={"C D": "unit key", "x_k": "key"},
+    operand={"a_n": "C_prev"},
+)
+def exchanged(a_n, x_v, x_k, C_prev, D_prev):
+    C = D_prev
+    D = tanh(C_prev + x_v * x_k)
+    h = tanh(a_n) * sum(C * D, key)
+    return h, C, D
+
+
 CELLS = (mlstm, norm, ordered, projected, deep, timed, context, odd)
+MORE = (gla, delta, several, exchanged)
+KNOWN = {cell.name: cell for cell in (*CELLS, *MORE)}
+"""All by name."""

@@ -28,6 +28,8 @@ class Between:
 class Threads:
     """An engine between threads; who ends is seen by those that wait for it."""
 
+    may_thread = True
+
     def __init__(self, rank: int, size: int, between: Between) -> None:
         self.rank, self.size, self.between = rank, size, between
 

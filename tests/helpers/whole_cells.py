@@ -4,6 +4,7 @@ Values of any axes, what goes over these, all words, helpers, steps and derivati
 operands, inputs, maps, heads, starts, parameters of units and of the layer, constants.
 """
 
+import re
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,7 +21,7 @@ SHAPES: dict[str, Axes] = {
     "row": Axes(),
 }
 OVER = ("sum", "mean", "max", "softmax", "cumsum", "cumsoftmax")
-STEPS = ("where(", "sign(", "floor(", "mod(", "%", "surrogate(")
+STEPS = ("where(", "mixed(", "sign(", "floor(", "mod(", "%", "surrogate(")
 """What jumps: rounding in float32 may be on another side of it than in float64."""
 
 HELPERS = (
@@ -140,9 +141,35 @@ def whole_cell(rng: Generator) -> str:
                 raise AssertionError(f"{error}\n{text}") from None
 
 
+_NAMES = """
+    y dy dq da dh dc h_next dy_next c f i n g o t N T D H J K j l m W_h U_h b_g W U b b_h own carry rows
+    states params grads at total put out zeros steps scratch prev last dcarry np torch jnp ctx saved self
+    outputs sum_1 mean_1 ratio_1 tanh_1 size_1 given inputs_ x_t step unroll apply draw check lambda_ beta
+"""
+"""What code has names for, too, and what papers call things."""
+
+
+def renamed(text: str, rng: Generator) -> str:
+    """Return a cell some of whose values have such names."""
+    mine = [n for n in _NAMES.split() if not re.search(rf"\b{n}(_prev)?\b", text)]
+    found = sorted(
+        {*re.findall(r"\b(?:[swprtk]\d|[hq])(?=_prev\b|\b)", text.partition("where(u > v, v, w)")[2])}
+    )
+    for old in (n for n in found if rng.random() < 0.4):
+        new = mine.pop(rng.integers(len(mine)))
+        other = re.sub(rf"(?<!\w){old}(?=_prev\b|\b)", new, text)
+        try:
+            EquationCell(read(other))
+            text = other
+        except EquationError:  # a name that is a layer's own
+            continue
+    return text
+
+
 def cell_of(seed: int) -> EquationCell:
     """Return a cell by its number."""
-    return EquationCell(read(whole_cell(np.random.default_rng([seed, 15]))))
+    rng = np.random.default_rng([seed, 15])
+    return EquationCell(read(renamed(whole_cell(rng), rng)))
 
 
 def _text(rng: Generator) -> str:

@@ -1,14 +1,17 @@
 """What each part of a model is: an embedding, a tied matrix, features, drops."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from bptt import Model
+from bptt import Batch, Model
 from bptt.errors import ConfigError, ShapeError
-from gradcheck import assert_close
-from model_cases import DROPPED, FLAGS, IN, MODELS, OUT, F, N, Options, case, dropping
+from bptt.nets.stepper import Stepper
+from bptt.types import Params
+from gradcheck import assert_close, central_differences, complex_step
+from model_cases import DROPPED, FLAGS, IN, MASK, MODELS, OUT, F, N, Options, case, dropping
 
 
 @pytest.mark.parametrize("name", ["embedding, folded", "embedding, folded, both directions"])
@@ -46,6 +49,56 @@ def test_tied_is_the_embedding_turned() -> None:
     wanted = tied.grads()
     grads["embedding"] = grads["embedding"] + grads.pop("output.W").T
     assert_close(grads, wanted, 1e-14)
+
+
+def test_a_projected_output_is_one_matrix_of_two() -> None:
+    """Whose rank is at most R, and a tied one is the embedding after P."""
+    for name in ("projected", "projected, tied, folded", "projected, tied, both directions"):
+        c = case(**MODELS[name])
+        params, inputs, state, _ = c.parts(c.arrays)
+        model, whole = c.model.unprojected(params)
+        assert (model.projection, model.tied) == (None, False)
+        V = params["embedding"].T if c.model.tied else params["output.W"]
+        assert_close({"V": whole["output.W"]}, {"V": params["output.P"] @ V}, 1e-14)
+        assert model.forward(params=whole, inputs=inputs, state=state).outputs == pytest.approx(
+            c.run().outputs, rel=1e-12
+        )
+        assert "output.P" not in whole
+    plain = case()
+    assert plain.model.unprojected(plain.arrays) == (plain.model, plain.arrays)
+
+
+@pytest.mark.parametrize("name", ["projected", "projected, tied, folded", "projected, tied, both directions"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_compiled_a_projection_has_the_gradients_of_the_reference(name: str, smoothing: float) -> None:
+    c = case(**MODELS[name], label_smoothing=smoothing)
+    params, inputs, state, _ = c.parts(c.arrays)
+    batch = Batch(inputs, c.targets, mask=MASK)
+
+    def of(params: Params) -> Any:
+        return c.model.backprop(params, batch, state).loss
+
+    found = replace(c.model, backend="cpu").backprop(params, batch, state)
+    assert found.loss == pytest.approx(of(params), rel=1e-13)
+    assert_close(found.grads.params, complex_step(of, params), 1e-12)
+    assert_close(found.grads.params, central_differences(of, params), 1e-6)
+    planted = found.grads.params | {"output.P": found.grads.params["output.P"][::-1]}
+    with pytest.raises(AssertionError, match=r"output\.P"):
+        assert_close(planted, complex_step(of, params), 1e-12)
+
+
+@pytest.mark.parametrize("backend", ["reference", "cpu"])
+@pytest.mark.parametrize("V", [7, 30])
+def test_one_step_after_another_a_projection_gives_the_outputs_of_the_whole(backend: Any, V: int) -> None:
+    model = Model(
+        inputs=V, outputs=V, hidden=6, embedding=4, projection=4, tied=True, layers=2, backend=backend
+    )
+    rng = np.random.default_rng(3)
+    params = {name: rng.normal(0, 0.7, shape) for name, shape in model.shapes.items()}
+    tokens = rng.integers(V, size=(4, 2))
+    stepper = Stepper(model, params, batch=2)
+    steps = [stepper.read(row) for row in tokens]
+    assert_close({"y": np.stack(steps)}, {"y": model.forward(params, tokens).outputs}, 1e-12)
 
 
 def test_features_are_the_first_output_of_every_layer() -> None:

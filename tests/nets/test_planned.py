@@ -12,7 +12,7 @@ pytest.importorskip("llvmlite")
 import bptt
 from bptt.errors import ShapeError
 from bptt.layer import threads
-from bptt.nets.model import Backprop
+from bptt.nets.run import Backprop
 from bptt.types import Array, Batch, Params
 
 V, RUNS = 11, 3
@@ -24,6 +24,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "layers": {"embedding": 7, "layers": 2},
     "both ways": {"embedding": 7, "bidirectional": True, "layers": 2},
     "tied": {"embedding": 12, "tied": True},
+    "projected": {"embedding": 7, "tied": True, "projection": 7},
     "two biases": {"embedding": 6, "bias": "two", "output_bias": False},
     "pooled": {"embedding": 5, "pool": "last", "bidirectional": True},
     "sum": {"embedding": 5, "reduction": "sum_over_time_mean_over_batch"},

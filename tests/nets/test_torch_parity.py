@@ -114,22 +114,25 @@ def by_kind_of(states: Any) -> Params:
 @EVERY_CELL
 @pytest.mark.parametrize("vocabulary", [7, 40], ids=["folded", "gathered"])
 @pytest.mark.parametrize("tied", [False, True], ids=["", "tied"])
-def test_language_model(cell: str, vocabulary: int, tied: bool) -> None:
+@pytest.mark.parametrize("projected", [False, True], ids=["", "projected"])
+def test_language_model(cell: str, vocabulary: int, tied: bool, projected: bool) -> None:
     """Embedding, two layers, output matrix, and the mean cross-entropy of the next token."""
     kind, options = LAYERS[cell]
-    V, E = vocabulary, H if tied else D
+    V, E = vocabulary, H if tied and not projected else D
     torch.manual_seed(0)
     embedding = torch.nn.Embedding(V, E, dtype=torch.float64)
     net = kind(E, H, 2, dtype=torch.float64, **options)
-    output = torch.nn.Linear(H, V, dtype=torch.float64)
+    P = torch.nn.Linear(H, E, bias=False, dtype=torch.float64) if projected else torch.nn.Identity()
+    output = torch.nn.Linear(E if projected else H, V, dtype=torch.float64)
     if tied:
         output.weight = embedding.weight
 
-    model = Model(inputs=V, outputs=V, hidden=H, cell=cell, layers=2, embedding=E, tied=tied, bias="two")
+    sizes: dict[str, Any] = {"embedding": E, "projection": E if projected else None, "tied": tied}
+    model = Model(inputs=V, outputs=V, hidden=H, cell=cell, layers=2, bias="two", **sizes)
     tokens = np.random.default_rng(1).integers(V, size=(T + 1, N))
     their_tokens = torch.tensor(tokens)
     y, final = net(embedding(their_tokens[:-1]))
-    loss = torch.nn.functional.cross_entropy(output(y).permute(0, 2, 1), their_tokens[1:])
+    loss = torch.nn.functional.cross_entropy(output(P(y)).permute(0, 2, 1), their_tokens[1:])
     loss.backward()
 
     def whole(take: Any) -> Params:
@@ -138,6 +141,8 @@ def test_language_model(cell: str, vocabulary: int, tied: bool) -> None:
         found["embedding"] = take(embedding.named_parameters())["weight"]
         linear = take(output.named_parameters())
         found["output.b"] = linear["bias"]
+        if projected:
+            found["output.P"] = take(P.named_parameters())["weight"].T
         return found if tied else found | {"output.W": linear["weight"].T}
 
     step = model.loss_and_grads(whole(values), tokens[:-1], tokens[1:])

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from axe import needs_axe, violations
 from bptt.reporting import Comparison, Kept, page
 from browser import Opened, browser
 
@@ -83,6 +84,18 @@ def test_a_link_to_what_is_chosen_and_a_narrow_page(opened: Opened, tmp_path: Pa
     assert opened.js(VISIBLE) == ["seconds"] * 3
     wide = opened.js("return [document.documentElement.scrollWidth, innerWidth]")
     assert wide[0] <= wide[1]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_on_the_page_breaks_a_rule(theme: str, opened: Opened, tmp_path: Path) -> None:
+    needs_axe()
+    opened.size(1200, 900)
+    opened.open(FOUND.save(tmp_path / "report.html"))
+    opened.js("document.documentElement.dataset.theme = arguments[0]", theme)
+    opened.js("document.querySelectorAll('details').forEach(details => { details.open = true; })")
+    assert violations(opened) == []
+    opened.js("document.querySelector('main').append(document.createElement('button'))")
+    assert any(one.startswith("button-name") for one in violations(opened))
 
 
 def test_a_page_whose_script_fails_is_seen(

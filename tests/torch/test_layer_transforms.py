@@ -1,5 +1,6 @@
 """The layers in what PyTorch does to programs: compile, export, function transforms, modes, other types."""
 
+import copy
 import io
 import shutil
 import sys
@@ -160,6 +161,23 @@ def test_traced(kind: str) -> None:
     traced = torch.jit.trace(ours, (x, hx))
     x, hx = sequence(ours, 5, 3, seed=8).detach(), states(ours, 3, seed=9)
     assert_near(traced(x, hx), theirs(x, hx))
+
+
+@EACH
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scripted(kind: str, tmp_path: Any) -> None:
+    """A scripted model has PyTorch's own layer of the same parameters: no bptt is wanted to load it."""
+    ours, theirs = (torch.nn.Sequential(layer) for layer in pair(kind, 3, 4, **BOTH))
+    x = sequence(ours[0], 5, 3)
+    scripted, wanted = torch.jit.script(copy.deepcopy(ours)), flat(theirs(x))
+    scripted.save(str(tmp_path / "scripted.pt"))
+    for module in (scripted, torch.jit.load(str(tmp_path / "scripted.pt"))):
+        assert_near(flat(module(x)), wanted)
+        found = gradients(flat(module(x)), [x, *module.parameters()])
+        assert_near(found, gradients(wanted, [x, *theirs.parameters()], retain_graph=True))
+    weight = ours[0].weight_hh_l0
+    torch.jit.script(ours)
+    assert ours[0].weight_hh_l0 is weight  # which an optimiser may hold
 
 
 def functional(layer: Any, x: Any, weights: Any) -> Any:

@@ -333,6 +333,8 @@ def test_what_a_cell_refuses() -> None:
         layers.Cell("slstm", D, H)(torch.randn(T, N, D + 1))
     with pytest.raises(ConfigError, match="gru-two"):
         layers.Cell("gru-two", D, H)
+    with pytest.raises(ConfigError, match=r"slstm: torch\.jit\.script takes no layer of equations"):
+        torch.jit.script(torch.nn.Sequential(layers.Cell("slstm", D, H)))
 
 
 def test_a_cell_starts_by_the_seed() -> None:

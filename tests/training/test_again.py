@@ -19,6 +19,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "embedding": {},
     "one-hot": {"embedding": 0, "layers": 2},
     "tied": {"embedding": 6, "tied": True, "bias": "two"},
+    "projected": {"embedding": 5, "tied": True, "projection": 5},
     "words": {"tokens": "word", "cell": "gru"},
     "own cell": {"cell": "ugrnn"},
 }

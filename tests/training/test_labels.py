@@ -161,17 +161,17 @@ def test_a_long_sequence_is_read_piece_by_piece(
     lengths = np.array([50, 7, 1, 33])
     inputs = rng.integers(5, size=91) if tokens else rng.normal(size=(91, 5)).astype(np.float32)
     sequences = Sequences(inputs, lengths, np.zeros(91, int))
-    whole = {int(k): out for which, out in reading.read(model, params, sequences) for k in which}
     monkeypatch.setattr(reading, "steps_at_once", lambda model, rows=1: max(1, 12 // rows))
     seen = []
-    for which, out in reading.read(model, params, sequences):
+    for which in sequences.alike(12):
+        out = reading.outputs(model, params, sequences.batch(which))
         seen += which.tolist()
         at = {int(k): n for n, k in enumerate(which)}
         for k, n in at.items():
             steps = 1 if pool else lengths[k]
             alone = model.forward(params, sequences.batch(np.array([k]))).outputs
             np.testing.assert_allclose(out[:steps, n], alone[:steps, 0], atol=1e-5)
-    assert sorted(seen) == [0, 1, 2, 3] == sorted(whole)
+    assert sorted(seen) == [0, 1, 2, 3]
 
 
 def test_batches_of_long_sequences_have_fewer_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,10 +12,14 @@ import pytest
 from bptt import Settings, Trained, Trainer
 from bptt.cli import run as bptt
 from bptt.nets import evaluate
+from bptt.training import measure
 from bptt.training.runs.verify import verify
 from bptt.training.trainer import DONE, STOPPED
+from bptt.training.workers import StoppedError, Workers
+from bptt.types import Array
 from command import command, posix
 from small_runs import SMALL, go, left_by, text
+from threaded_workers import all_well
 
 FAST: dict[str, Any] = {**SMALL, "report_every": 4, "eval_every": 4, "steps": 12}
 
@@ -185,3 +189,39 @@ def test_the_command_says_how_it_validates(
     assert "validated on 512 of these, drawn by the seed, and at the end on all" in out
     assert " on the sample, " in out
     assert json.loads(Path(run, "config.json").read_text())["settings"]["valid_sample"] == 600
+
+
+def test_workers_take_a_piece_each_and_have_all_in_their_order() -> None:
+    def share(workers: Workers) -> tuple[list[int], list[list[float]]]:
+        own: list[int] = []
+
+        def of(piece: int) -> Array:
+            own.append(piece)
+            return np.arange(piece % 3, dtype=float) + piece
+
+        found = [*measure.Shared(lambda: False, workers).share(of, iter(range(10)))]
+        return own, [array.tolist() for array in found]
+
+    ((_, wanted),) = all_well(1, share)
+    for size in (2, 4):
+        for rank, (own, found) in enumerate(all_well(size, share)):
+            assert own == [*range(rank, 10, size)]
+            assert found == wanted
+
+
+def test_where_one_worker_is_to_stop_all_do_in_the_same_round() -> None:
+    def share(workers: Workers) -> tuple[int, bool]:
+        done: list[int] = []
+        turns = measure.Shared(lambda: workers.rank == 2 and len(done) == 2, workers)
+
+        def of(piece: int) -> Array:
+            done.append(piece)
+            turns.pause()
+            return np.zeros(1)
+
+        try:
+            return len([*turns.share(of, range(20))]), False
+        except StoppedError:
+            return len(done), True
+
+    assert all_well(4, share) == [(2, True)] * 4

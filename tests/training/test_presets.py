@@ -15,6 +15,8 @@ FEW: dict[str, dict[str, Any]] = {
     "vanilla": {"steps": 300, "report_every": 50},
     "minibatch": {"steps": 20, "report_every": 4, "batch": 10},
     "shakespeare": {"steps": 20, "report_every": 4},
+    "shakespeare-256": {"steps": 25, "report_every": 5, "hidden": 64},
+    "ptb-256": {"steps": 20, "report_every": 4, "hidden": 50, "embedding": 50},
     "ptb": {"steps": 10, "report_every": 2},
     "awd-lstm": {"steps": 25, "report_every": 5, "hidden": 50, "embedding": 50, "chunk": 20},
     "forecast": {"steps": 60, "report_every": 10},

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="their signals are no
 
 SHARED = ["--batch=4", "--shards=2", "--report-every=2", "--no-samples", "--out=run"]
 STREAM = [*FAST, *SHARED, "--steps=1000000", "--eval-every=1000000", "--dropout=0.1"]
+STREAM += ["--hidden=48", "--layers=2"]  # of which a part is sent by itself
 LABELS = ["--task=classify", "--text=name", "--label=language", "--hidden=6", *SHARED, "--eval-every=4"]
 
 
@@ -69,7 +70,10 @@ def undisturbed(folder: Path, stop: float = math.inf) -> Path:
     return folder / "one"
 
 
-def test_two_processes_stop_at_one_step_and_have_the_bits_of_one(store: Any, tmp_path: Path) -> None:
+def test_two_processes_stop_at_one_step_and_have_the_bits_of_one(
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BPTT_OVERLAP", "1")  # theirs, too
     tmp_path.joinpath("a.txt").write_text(text())
     (code, says, errors), second = signalled(
         signal.SIGTERM, pair(store, tmp_path, "a.txt", *STREAM), tmp_path

@@ -31,6 +31,7 @@ CASES: dict[str, dict[str, Any]] = {
     "step": {"schedule": "step", "keep": 1, "steps": None, "epochs": 1.5},
     "warmup": {"warmup": 12},
     "orthogonal": {"init": "orthogonal", "tied": True, "embedding": 6, "cell": "gru-cho"},
+    "projected": {"tied": True, "embedding": 5, "projection": 5, "dropout": 0.3},
     "shards": {"shards": 2, "batch": 4},
     "two biases": {"bias": "two", "embedding": 0, "clip_norm": None, "clip_value": 0.01},
     "early stop": {"lr": 1e-30, "schedule": "constant", "patience": 2, "eval_every": 5},

@@ -12,7 +12,8 @@ import pytest
 
 import bptt
 from bptt import ConfigError, RunError, Settings, Step, Trainer
-from bptt.training import opening, optim, shards
+from bptt.nets import evaluate
+from bptt.training import beside, opening, optim, shards
 from bptt.training.shards import Sharded, weighed
 from bptt.training.trainer import DONE, STOPPED
 from bptt.training.workers import Workers
@@ -46,9 +47,9 @@ def taken(step: Sharded | Step, given: Batch, model: bptt.Model) -> tuple[float,
     return loss, step.grads, step.state
 
 
-def differ(reduction: Reduction, given: Batch, S: int) -> float:
+def differ(reduction: Reduction, given: Batch, S: int, **options: Any) -> float:
     """Return by how much a sharded step is not that of the whole batch."""
-    model, params = made(reduction)
+    model, params = made(reduction, **options)
     sgd = optim.SGD()
     whole = taken(Step(model, params, sgd), given, model)
     cut = taken(Sharded(model, params, sgd, sgd.init(params), S, Workers()), given, model)
@@ -63,9 +64,25 @@ def test_the_gradient_of_the_whole_batch(reduction: Reduction, S: int) -> None:
     given = batch()
     assert differ(reduction, given, S) < 1e-12
     assert differ(reduction, replace(given, mask=None), S) < 1e-12
+    weights = tuple(np.linspace(0.5, 2, V).tolist())
+    assert differ(reduction, given, S, class_weights=weights, label_smoothing=0.1) < 1e-12
     few = replace(given, target_mask=given.mask & (np.arange(8) > 4))  # type: ignore[operator]
     assert differ(reduction, few, S) < 1e-12  # shards where nothing counts; their states go on
     assert differ(reduction, shards.of_rows(given, slice(0, 5)), S) < 1e-12  # fewer rows, or none
+
+
+@pytest.mark.parametrize("reduction", get_args(Reduction))
+def test_activations_cost_what_they_do_in_the_whole_batch(
+    reduction: Reduction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs, given = {"activation_penalty": 2.0, "temporal_penalty": 3.0}, batch()
+    assert differ(reduction, given, 4, **costs) < 1e-12
+    assert differ(reduction, replace(given, mask=None, reset=None), 2, **costs) < 1e-12
+    assert differ(reduction, shards.of_rows(given, slice(0, 3)), 4, **costs) < 1e-12
+    pooled = replace(given, targets=given.targets[:1], target_mask=np.ones((1, 8), bool), reset=None)
+    assert differ(reduction, pooled, 4, pool="last", activation_penalty=2.0) < 1e-12
+    monkeypatch.setattr(shards, "penalised", lambda *_: None)
+    assert differ(reduction, given, 4, **costs) > 1e-3
 
 
 def test_a_mean_of_means_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,13 +124,19 @@ def plain(a_f: Any, a_g: Any, h: Any) -> Any:
 
 
 @pytest.mark.parametrize("kind", CASES)
-def test_one_run_whatever_the_number_of_workers(kind: str, tmp_path: Path) -> None:
+def test_one_run_whatever_the_number_of_workers(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor of when sums travel, nor of who measures what: it is cut in many pieces."""
     settings = settings_of(kind, tmp_path)
+    monkeypatch.setattr(evaluate, "MOST_NUMBERS", 1 << 11)
+    monkeypatch.setattr(beside, "LEAST", 0)
 
     def train(workers: Workers) -> str | None:
         return go(Trainer.start(settings, tmp_path / f"by {workers.size}", workers=workers)).end
 
     for size in (1, 2, 4):
+        monkeypatch.setenv("BPTT_OVERLAP", str(size // 4))
         assert all_well(size, train) == [DONE] * size
         assert left_by(tmp_path / f"by {size}") == left_by(tmp_path / "by 1")
     whole = replace(settings, shards=1)

@@ -60,7 +60,7 @@ def test_a_parameter_that_is_not_finite_is_never_saved(tmp_path: Path, book: str
 
 def test_a_solved_task_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     verdicts = iter([Verdict(False, "not yet", 0.5), Verdict(True, "solved", 1.0)])
-    monkeypatch.setattr(EmbeddedReber, "criterion", lambda self, predict: next(verdicts))
+    monkeypatch.setattr(EmbeddedReber, "criterion", lambda *_: next(verdicts))
     trainer = Trainer.start(Settings(**{**SMALL, "data": "reber", "eval_every": 4}), tmp_path / "run")
     reports = list(trainer.reports())
     assert (trainer.step, trainer.end) == (8, "the task is solved")

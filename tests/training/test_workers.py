@@ -12,8 +12,7 @@ from bptt.cli.train import _train
 from bptt.errors import ConfigError, DivergedError, RunError
 from bptt.training import engines
 from bptt.training import workers as processes
-from bptt.training.measure import StoppedError
-from bptt.training.workers import LostError, Workers, joined
+from bptt.training.workers import LostError, StoppedError, Workers, joined
 from bptt.types import Array
 from command import FAST_TASK
 from threaded_workers import Threads, all_well, together
@@ -200,6 +199,13 @@ def test_what_torchrun_asks_for(
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert run([*told, "--steps=4"]) == 0
     assert "4 steps, from step 2" in capsys.readouterr().out
+    wild = ["train", "ar2", "--cell=rnn-relu", "--hidden=4", "--batch=4", "--optimizer=sgd", "--lr=1e38"]
+    wild += ["--steps=9", "--out=wild"]
+    assert run(wild) == 0  # it would come apart each time
+    assert "try a smaller --lr" in _said(capsys)
+    monkeypatch.delenv("TORCHELASTIC_MAX_RESTARTS")
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT")
+    assert run([*wild[:-1], "--out=wilder"]) == 1
 
 
 def test_standard_input_is_one_processs() -> None:

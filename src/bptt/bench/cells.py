@@ -95,8 +95,8 @@ def entry(name: str, setting: Setting) -> Entry:
     128
     """
     cell = get(name)
-    shapes = shapes_of(cell, setting.E, setting.H)
-    products = sum(prod(s) for n, s in shapes.items() if n[0] in "WU" and len(s) == 2)
+    shapes, used = (shapes_of(each, setting.E, setting.H) for each in (cell, cell.plain))  # as maps make them
+    products = sum(prod(s) for n, s in used.items() if n[0] in "WU" and len(s) == 2)
     reason = reason_against(cell, np.dtype(np.float32))
     count = sum(map(prod, shapes.values()))
     return Entry(name, paper(name), count, 3 * setting.T * setting.N * products, reason)

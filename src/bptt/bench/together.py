@@ -63,7 +63,7 @@ class Counted:
 
     def __init__(self, engine: Engine) -> None:
         self.engine, self.rank, self.size = engine, engine.rank, engine.size
-        self.sent, self.seconds = 0, 0.0
+        self.sent, self.seconds, self.may_thread = 0, 0.0, engine.may_thread
 
     def exchange(self, partner: int, out: Array, into: Array) -> None:
         """Exchange, and count."""

@@ -32,8 +32,8 @@ from bptt.cli import (
     verify,
 )
 from bptt.cli.eval import evaluate
-from bptt.cli.output import Visible, visible
-from bptt.errors import BpttError, BpttWarning, DivergedError
+from bptt.cli.output import Visible, code_of, visible
+from bptt.errors import BpttError, BpttWarning
 from bptt.layer import threads
 
 
@@ -153,7 +153,7 @@ def _tell(error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         return _fail(error.format_message(), 2)
     if isinstance(error, BpttError):
-        return _fail(str(error), 1 if isinstance(error, DivergedError) else 2)
+        return _fail(str(error), code_of(error))
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return _fail("interrupted", 1)
     if isinstance(error, MemoryError):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from bptt.cli.output import shown_or_file
 from bptt.derive.render import FORMATS
 
 SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.suffixes}
@@ -18,7 +19,7 @@ SUFFIXES = {suffix: name for name, form in FORMATS.items() for suffix in form.su
     type=click.Choice(list(FORMATS)),
     help=f"Default: what --out ends in ({', '.join(SUFFIXES)}), else text.",
 )
-@click.option("--out", metavar="FILE", help="Write there, not to the terminal.")
+@click.option("--out", metavar="FILE", callback=shown_or_file, help="Write there, not to the terminal.")
 @click.option("--list", "lists", is_flag=True, help="Name the cells that there are, and what each is.")
 @click.option(
     "--notation",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bptt.cli.output import expect_free, misused, to_json
+from bptt.cli.output import expect_free, misused, shown_or_file, to_json
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "form", type=click.Choice(["json", "csv"]), help="With --each-line: JSON lines, or CSV."
 )
-@click.option("--out", metavar="FILE", help="With --each-line: where to write.")
+@click.option("--out", metavar="FILE", callback=shown_or_file, help="With --each-line: where to write.")
 @click.option("--dynamic", is_flag=True, help="Also by a model that learns from what it has predicted.")
 @click.option("--rule", type=click.Choice(["sgd", "rms"]), help="With --dynamic: how it learns.  [sgd]")
 @click.option("--rate", type=float, metavar="X", help="With --dynamic: its rate; otherwise one is chosen.")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bptt.cli.output import expect_free, expect_place, misused
+from bptt.cli.output import expect_free, expect_place, misused, shown_or_file
 
 ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """How the name of a table that is written may end."""
@@ -14,7 +14,9 @@ ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 @click.argument("folder", metavar="DIR")
 @click.argument("path", metavar="[FILE]", required=False)
 @click.option("--horizon", type=int, metavar="H", help="Steps to forecast; otherwise those of the training.")
-@click.option("--out", metavar="FILE", help="Where to write the table; otherwise it is shown.")
+@click.option(
+    "--out", metavar="FILE", callback=shown_or_file, help="Where to write the table; otherwise it is shown."
+)
 @click.option("--plot", metavar="FILE", help="Draw the series and how they go on: .svg or .png.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def forecast(

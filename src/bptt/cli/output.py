@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from bptt.errors import ConfigError
+from bptt.errors import BpttError, ConfigError, DivergedError
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
@@ -34,6 +34,16 @@ def _form(character: str) -> str:
         return character
     code = ord(character)
     return chr(0x2400 + code) if code < 32 else "\u2421" if code == 127 else "\ufffd"
+
+
+def code_of(error: BpttError) -> int:
+    """Return the exit code of an error: 1 where training came apart, 2 where the command could not run.
+
+    Where torchrun would begin again what comes apart at the same step each time it is 0.
+    """
+    from bptt.training.engines import may_restart
+
+    return 2 if not isinstance(error, DivergedError) else 0 if may_restart() else 1
 
 
 def expect_place(option: str, file: str, *ends: str) -> None:
@@ -106,8 +116,14 @@ class _Bytes(io.RawIOBase):
 
 
 def quoted(path: str | os.PathLike[str]) -> str:
-    """Return a path as a command takes it."""
+    """Return a path as a command takes it: one that begins with a dash would be read as an option."""
+    path = os.path.join(os.curdir, path) if str(path).startswith("-") else path  # noqa: PTH118
     return subprocess.list2cmdline([str(path)]) if os.name == "nt" else shlex.quote(str(path))
+
+
+def shown_or_file(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
+    """Return the file that --out names: - is standard output, as where there is no --out."""
+    return None if value == "-" else value
 
 
 def misused(message: str) -> click.UsageError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from bptt.cli.output import expect_free, misused
+from bptt.cli.output import expect_free, misused, shown_or_file
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -27,7 +27,9 @@ WIDEST = 30
 @click.command()
 @click.argument("folder", metavar="DIR")
 @click.argument("path", metavar="FILE")
-@click.option("--out", metavar="FILE", help="Where to write; otherwise to standard output.")
+@click.option(
+    "--out", metavar="FILE", callback=shown_or_file, help="Where to write; otherwise to standard output."
+)
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: bool) -> None:

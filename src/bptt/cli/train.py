@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from bptt.cells import Cell
-from bptt.cli.output import misused, quoted
-from bptt.errors import BpttError, ConfigError, DivergedError, RunError
+from bptt.cli.output import code_of, misused, quoted
+from bptt.errors import BpttError, ConfigError, RunError
 from bptt.training.setting import Setting, shown
 from bptt.zoo import get
 
@@ -124,7 +124,7 @@ def train(
     except BpttError as error:
         if workers.says(error):
             raise
-        return 1 if isinstance(error, DivergedError) else 2
+        return code_of(error)
 
 
 def _train(

@@ -12,7 +12,7 @@ from itertools import groupby
 import numpy as np
 
 from bptt.data.sequences import Sequences, split
-from bptt.data.tables import Delimited, Table, read_table
+from bptt.data.tables import Table, read_table
 from bptt.data.text import Corpus, Kind, Vocabulary, load
 from bptt.data.text.files import LIMIT, read, read_each
 from bptt.data.text.tokenizers import tokenizer
@@ -82,6 +82,8 @@ class Form:
         The column of a table that holds them.
     condition : tuple of str
         Other columns of the table, which say what each starts from.
+    head : bool
+        Whether a table of delimited values says the columns' names; otherwise they are 1, 2, ...
 
     Examples
     --------
@@ -92,6 +94,7 @@ class Form:
     documents: str | None = None
     text: str | None = None
     condition: tuple[str, ...] = ()
+    head: bool = True
 
     @property
     def unit(self) -> str:
@@ -120,7 +123,7 @@ class Form:
     def read(self, path: str, kind: Kind, limit: int = LIMIT) -> Texts:
         """Return the texts of a file, or of a folder of files; DataError if they cannot be read."""
         if self.text is not None:
-            table = read_table(path)
+            table = read_table(path, head=self.head)
             column = table.column(self.text)
             columns = {name: _values(table, name, column) for name in self.condition}
             as_bytes = tokenizer(kind).reads_bytes
@@ -272,7 +275,7 @@ def _values(table: Table, name: str, texts: Sequence[str]) -> list[str]:
     for k, (value, text) in enumerate(zip(values, texts, strict=True)):
         if text.strip() and not value.strip():
             raise DataError(f"{table.place(k)}, column {name}: has no value, and its text starts from it")
-    if table.form == Delimited(";"):
+    if table.is_continental:
         try:
             return [str(number) for number in table.numbers(name)]
         except DataError:  # they are names

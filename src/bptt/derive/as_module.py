@@ -77,7 +77,7 @@ class _Module:
             elif s.name in eq.operands and not of_rows:
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.operand_shape(s.name)})")
             lines += [self.gate(g) for g in eq.operands.get(s.name, ())]
-        there = (*eq.gates, *eq.before, *eq.params, *self.given)
+        there = (*eq.made_first, *eq.before, *eq.params, *self.given)
         sizes = self.arrays.size("\n".join(lines), there, self.units())
         lines[first:first] = filter(None, [sizes])
         body = "\n".join(lines)

@@ -255,6 +255,11 @@ class Equations:
         return {q: tuple(g for g in self.gates if self.operand.get(g) == q) for q in names}
 
     @property
+    def made_first(self) -> tuple[str, ...]:
+        """The gates whose products are there before any statement: none of these is what they take."""
+        return tuple(g for g in self.gates if self.operand.get(g, self.before[0]) in self.before)
+
+    @property
     def q(self) -> str | None:
         """The operand, where there is one and no more."""
         return next(iter(self.operands)) if len(self.operands) == 1 else None

@@ -6,6 +6,7 @@ from itertools import chain, count
 
 from sympy.core.alphabets import greeks
 
+_CALLED = ("log", "exp", "tanh", "max", "min")
 _ACCENTS = {"tilde": r"\tilde", "hat": r"\hat", "bar": r"\bar", "dot": r"\dot"}
 _MARKS = {"\u0302": r"\hat", "\u0303": r"\tilde", "\u0304": r"\bar", "\u0307": r"\dot", "\u0308": r"\ddot"}
 
@@ -47,7 +48,8 @@ def latex_name(name: str, time: str) -> str:
     ('a_{i,t}', 'c_{t-1}', '\\tilde{c}_{t}', '\\mathrm{log\\_f}_{t}')
     """
     head, *rest = [part for part in name.split("_") if part] or ["\\_"]
-    if head in ("log", "exp", "tanh", "max", "min"):  # the whole is a name: log_f is not the log of f
+    if head in _CALLED and not (head != "log" and "".join(rest).isdigit()):
+        # the whole is a name: log_f is not the log of f; tanh_1 is the first that has no name of its own
         head, rest = name.replace("_", r"\_"), []
     elif head[-1:].isdigit() and head[0].isalpha():
         digits = len(head) - len(head.rstrip("0123456789"))

@@ -94,6 +94,10 @@ class Reader:
             source.called(options["name"])
         self.options = options
         self.signature = signature(source, options)
+        self.own = {
+            *self.signature.states,
+            *self.signature.operand.values(),
+        }  # values whatever they are set to
         self.left = Counter(
             node.id
             for node in own_nodes(self.function)
@@ -233,7 +237,7 @@ class Reader:
             expressions.number += 1
             ready.append((target.id, expressions.read(value, root=True), expressions.number))
         for written, expr, number in ready:  # after all of the right-hand sides: a tuple is set at once
-            if isinstance(expr, ast.Name) and written not in self.signature.states:
+            if isinstance(expr, ast.Name) and written not in self.own:
                 expressions.stands[written] = expr.id  # m_prev = m sets nothing: it is one more name
                 self.left[written] -= 1
                 expressions.number -= 1

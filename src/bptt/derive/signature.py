@@ -147,7 +147,9 @@ def _shapes(
             raise source.wrong(f"shapes= has {shape!r}; a shape is one of {', '.join(map(repr, SHAPES))}")
         for name in _names(source, "shapes", names):
             if name not in known:
-                raise source.wrong(f"shapes= names {name!r}, which is no gate, state, parameter or input")
+                others = "; that of a value follows from what it is made of"
+                says = f"{name!r}, which is no gate, state, parameter or input{others}"
+                raise source.wrong(f"shapes= names {says}")
             shapes[name] = axes
     keys = sizes.get("key") if isinstance(sizes, Mapping) else 0
     whole = isinstance(keys, int) and not isinstance(keys, bool) and 1 <= keys <= MOST_KEYS
@@ -199,7 +201,9 @@ def _params(source: FunctionText, option: str, given: object) -> dict[str, Start
     for name in names:
         if _is_gate(name) or name.endswith("_prev"):
             says = "a_, x_, u_ begin the name of a gate, and _prev ends that of a state before the step"
-            raise source.wrong(f"{option}= {name!r}: {says}")
+            free = name.removesuffix("_prev")
+            free = f"w_{free[2:]}" if _is_gate(free) else free
+            raise source.wrong(f"{option}= {name!r}: {says}; call it {free}, say")
     if not isinstance(given, Mapping):
         return dict.fromkeys(names, 0.0)
     params: dict[str, Start] = {}
@@ -254,7 +258,8 @@ def _no_clash(source: FunctionText, gates: list[str], params: list[str]) -> None
         columns[column] = name
     if clash := [p for p in params if p in _LAYER]:
         raise source.wrong(
-            f"the parameter {clash[0]} has the name of a layer's own ({', '.join(_LAYER)}): rename it"
+            f"the parameter {clash[0]} has the name of a layer's own ({', '.join(_LAYER)}): "
+            f"call it {clash[0]}_0, say"
         )
 
 

@@ -77,10 +77,7 @@ class TorchStep(TorchNames):
         lines += [self._through(g, q, made) for q, gates in handed for g in gates]
         if self.axes.deep:
             own = [self.x] if self.x in self.eq.inputs else []
-            gates = [
-                g for g in self.eq.gates if self.eq.operand.get(g, f"{self.whole.h}_prev") in self.eq.before
-            ]
-            named = [*gates, *own, *self.inputs, *self.eq.before, *self.eq.params]
+            named = [*self.eq.made_first, *own, *self.inputs, *self.eq.before, *self.eq.params]
             lines += [self.axes.unflattened(n, self.called(n)) for n in named]
         values = [
             line
@@ -90,9 +87,8 @@ class TorchStep(TorchNames):
                 *(self._through(g, s.name, made, inside=True) for g in self.eq.operands.get(s.name, ())),
             )
         ]
-        sizes = self.axes.size(
-            "\n".join(values), (*self.eq.gates, *self.eq.before, *self.eq.params), f"{self.h}.new_ones"
-        )
+        there = (*self.eq.made_first, *self.eq.before, *self.eq.params)
+        sizes = self.axes.size("\n".join(values), there, f"{self.h}.new_ones")
         return [*lines, *filter(None, sizes.split("\n")), *values]
 
     def _through(self, g: str, q: str, made: Callable[..., str], *, inside: bool = False) -> str:
@@ -227,7 +223,7 @@ class TorchStep(TorchNames):
             of_U = []
             for gates in parts.values():
                 q = self.eq.operand.get(gates[0], f"{self.whole.h}_prev")
-                da = da_h if q not in self.eq.operands else self.axes.flattened(f"d{gates[0]}")
+                da = da_h if gates is self.from_h else self.axes.flattened(f"d{gates[0]}")
                 of_U.append(f"{self.axes.flattened(self.called(q))}.T @ {da}")
             joined = of_U[0] if len(of_U) == 1 else f"torch.cat([{', '.join(of_U)}], dim=-1)"
             sums[self.layer[array]] = joined

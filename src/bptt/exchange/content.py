@@ -42,7 +42,7 @@ class Content:
     @classmethod
     def of(cls, trained: Trained) -> "Content":
         """Return what can be held of a run; where its data lie stays here, and maps become their matrices."""
-        model, params = trained.model.unmapped(trained.params)
+        model, params = _plain(trained.model, trained.params)
         notes = {"source": name_of(trained.source), "step": str(trained.step)}
         notes[RUN] = _noted(model, trained.settings, trained.facts)
         return cls(model, params, trained.vocabulary, notes)
@@ -50,11 +50,11 @@ class Content:
     def whole(self) -> "Content":
         """Return it with a note of the run, if it has none: that of a run made of the weights alone.
 
-        What is made by maps is a matrix as any other.
+        What is made by maps is a matrix as any other, and so is an output with its projection.
         """
         if RUN in self.notes:
             return self
-        model, params = self.model.unmapped(self.params)
+        model, params = _plain(self.model, self.params)
         return replace(
             self, model=model, params=params, notes=self.notes | {RUN: _noted(model, Settings(), {})}
         )
@@ -64,6 +64,12 @@ class Content:
         """The training steps behind the parameters; 0 where it is not known."""
         text = self.notes.get("step", "0")
         return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
+def _plain(model: Model, params: Params) -> tuple[Model, Params]:
+    """Return a model and its parameters as other systems have them: each matrix by itself."""
+    model, params = model.unmapped(params)
+    return model.unprojected(params)
 
 
 def _noted(model: Model, settings: Settings, facts: dict[str, Any]) -> str:

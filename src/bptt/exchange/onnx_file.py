@@ -99,7 +99,7 @@ def _named(path: Path) -> Iterator[protobuf.File]:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     try:
-        yield protobuf.decode(data)
+        yield protobuf.decode(data, protobuf.Beside(path))
     except BpttError as error:
         raise type(error)(f"{path}: {error}") from None
 

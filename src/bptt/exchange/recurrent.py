@@ -45,7 +45,10 @@ def recurrent(arrays: dict[str, Array], asked: str | Cell | None) -> tuple[Stack
             f"it has {some(rest)}"
         )
     if len({re.sub(r"\d+", "", of) for of in modules}) > 1:
-        raise ConfigError(f"it has several recurrent modules, {some(modules)}, and a model of bptt has one")
+        raise ConfigError(
+            f"it has several recurrent modules, {some(modules)}, and a model of bptt has one: write the "
+            "entries of one into a file of their own"
+        )
     flat: list[tuple[str, dict[bool, dict[str, Array]]]] = []
     for of in sorted(modules, key=lambda of: [(len(digits), digits) for digits in re.findall(r"\d+", of)]):
         for k in range(len({k for k, _ in modules[of]})):

@@ -1,5 +1,6 @@
 """Files of safetensors, anybody's: arrays and texts, read within bounds."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ LIMIT = run_format.LIMITS["last.safetensors"]
 READ = ("F64", "F32", "F16", "BF16")
 """What arrays may be of; the last two become float32, which holds them exactly."""
 
+COUNTS = ("I64", "I32")
+"""Of what a single number is no weight, but how many steps or batches there have been: it is left out."""
+
 
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     """Return a file's arrays, float32 or float64, and its metadata.
@@ -29,7 +33,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             arrays: dict[str, Array] = {}
             for name in file.keys():  # noqa: SIM118 not a dict
-                kind = file.get_slice(name).get_dtype()
+                here = file.get_slice(name)
+                kind = here.get_dtype()
+                if kind in COUNTS and math.prod(here.get_shape()) == 1:
+                    continue
                 if kind not in READ:
                     raise DataError(f"{path}: {name:.100} is of {kind}; what is read is {', '.join(READ)}")
                 array = _bfloat16(path, header, name) if kind == "BF16" else file.get_tensor(name)
@@ -55,10 +62,12 @@ def _header(path: Path) -> bytes:
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     if start.startswith((b"PK\x03\x04", b"\x80")):
+        within = '["state_dict"]' * (path.suffix == ".ckpt")  # where Lightning keeps it
+        new = path.with_suffix(".weights.safetensors" if path.suffix == ".safetensors" else ".safetensors")
         raise DataError(
             f"{path} is a pickle, which is code, and is not read: in PyTorch, sd = torch.load({path.name!r}, "
-            "weights_only=True); safetensors.torch.save_file({k: v.clone() for k, v in sd.items()}, "
-            f"{path.with_suffix('.safetensors').name!r}) writes what is read"
+            f"weights_only=True){within}; safetensors.torch.save_file({{k: v.clone() for k, v in sd.items()}}"
+            f", {new.name!r}) writes what is read"
         )
     if start.startswith(b"\x89HDF"):
         raise DataError(f"{path} is HDF5, as Keras writes it: --from keras")

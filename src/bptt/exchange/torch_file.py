@@ -14,6 +14,7 @@ module (:mod:`bptt.exchange.state_dict`).
 """
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,6 +72,11 @@ def read(path: Path, told: Told | None = None) -> Content:
     ShapeError
         If its arrays do not fit each other.
     """
+    if (part := re.search(r"-\d{5}-of-(\d{5})$", path.stem)) and int(part[1]) > 1:
+        raise ConfigError(
+            f"{path} is one of {int(part[1])} parts of a model: save_file({{k: v for part in PARTS for k, v "
+            "in load_file(part).items()}, OUT), both of safetensors.torch, writes what is read"
+        )
     arrays, metadata = read_tensors(path)
     if "params.layers.0.U" in arrays and "bptt" in metadata:
         raise DataError(f"{path} is a checkpoint of a run, which bptt reads by its folder")

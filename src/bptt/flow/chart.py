@@ -91,7 +91,7 @@ def draw(flow: Flow, format: str) -> bytes:
         out = io.BytesIO()
         if format == "svg":
             figure.savefig(out, format="svg", metadata={"Date": None})
-            return _with_dark(out.getvalue(), finding(flow))
+            return _finished(out.getvalue().decode(), finding(flow))
         figure.savefig(out, format=format, dpi=200)
         return out.getvalue()
 
@@ -240,12 +240,27 @@ def _style(flow: Flow, path: Path) -> dict[str, Any]:
     return {} if DIRECT in path.connections else {"color": GREEN, "lw": 1.0, "zorder": 2}
 
 
-def _with_dark(svg: bytes, title: str) -> bytes:
-    """Add a title, and the colours for dark pages; a reader that knows no such rules shows the light ones."""
+def _finished(svg: str, title: str) -> bytes:
+    """Return what matplotlib drew with a title, rules for dark pages, and no attribute `style`.
+
+    A page's policy may forbid such attributes, and forbids no fill="#1b1b1b". A reader that knows no rules
+    shows the light colours.
+    """
+    svg = re.sub(r' style="([^"]*)"', lambda found: _attributes(found[1]), svg)
+    every = "*{stroke-linejoin: round; stroke-linecap: butt}"
     rules = "".join(
-        f'[style*="{what}: {light}"]{{{what}:{dark}!important}}'
-        for light, dark in DARK.items()
-        for what in ("fill", "stroke")
+        f'[{what}="{light}"]{{{what}:{dark}}}' for light, dark in DARK.items() for what in ("fill", "stroke")
     )
-    style = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    return svg.replace(b"<defs>", f"<title>{html.escape(title)}</title>\n {style}\n <defs>".encode(), 1)
+    style = f"<style>{every}@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    svg = svg.replace(f'<style type="text/css">{every}</style>', "")
+    return svg.replace("<defs>", f"<title>{html.escape(title)}</title>\n {style}\n <defs>", 1).encode()
+
+
+def _attributes(style: str) -> str:
+    """Return what an SVG's attribute `style` says as attributes of their own."""
+    said = dict(part.split(": ", 1) for part in style.split("; "))
+    if "font" in said:  # all in one, as some versions of matplotlib write it
+        found = re.fullmatch(r"(oblique |italic )?(.*?)([\d.]+px) (.*)", said.pop("font"))
+        names = ("font-style", "font-weight", "font-size", "font-family")
+        said |= {n: v.strip() for n, v in zip(names, found.groups() if found else (), strict=False) if v}
+    return "".join(f' {name}="{value}"' for name, value in said.items())

@@ -1,47 +1,37 @@
 """A gradient flow as a page: the picture, the table and the definition in one file that asks for nothing."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from html import escape
 from importlib.util import find_spec
 
-from bptt.flow.chart import draw
+from bptt.flow.chart import DARK, PAPER, draw
 from bptt.flow.measure import Flow
 from bptt.flow.report import HEADING, cancellation, columns, definition, finding, meaning, rows
+from bptt.html import page as whole_page
 
-STYLE = """
-:root { color-scheme: light dark; --paper: #ffffff; --ink: #1b1b1b; --faint: #8a8a8a }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171a; --ink: #e8e8e8; --faint: #8b9197 } }
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 sans-serif;
-       margin: 2rem auto; max-width: 70rem; padding: 0 1rem }
-h1 { font-size: 1.3rem }
-svg { max-width: 100%; height: auto }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums }
-caption { text-align: left; padding-bottom: .5rem }
-th, td { padding: .15rem 1rem .15rem 0; text-align: right; font-weight: normal }
-th:first-child, td:last-child { text-align: left }
-thead th { border-bottom: 1px solid var(--faint) }
+LAYOUT = """
+svg { max-width: 100%; height: auto; }
+caption, td:last-child { text-align: left; }
+caption { padding: .8rem 0 .4rem; color: var(--faint); }
 """
+
+COLOURS = f'svg [fill="{PAPER}"] {{ fill: var(--paper); }}\n' + "".join(
+    f'svg [{what}="{light}"] {{ {what}: light-dark({light}, {dark}); }}\n'
+    for light, dark in DARK.items()
+    if light != PAPER
+    for what in ("fill", "stroke")
+)
+"""The picture's, as the page is light or dark."""
 
 
 def page(flow: Flow) -> bytes:
     """Return the page as UTF-8 HTML."""
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(finding(flow))}</title>
-<style>{STYLE}</style>
-</head>
-<body>
-<h1>Gradient flow</h1>
-{_picture(flow)}
-{_table(flow)}
-</body>
-</html>
-""".encode()
+    picture = re.sub(r"<style>.*?</style>", "", _picture(flow), flags=re.DOTALL)
+    figure = f'<figure class="picture" id="flow">{picture}</figure>'
+    table = f'<div class="scrolls" tabindex="0">{_table(flow)}</div>'
+    return whole_page("Gradient flow", f"{figure}\n{table}", styles=[LAYOUT, COLOURS]).encode()
 
 
 def body(flow: Flow) -> str:

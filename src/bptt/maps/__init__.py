@@ -15,6 +15,7 @@
 ``dale(part)``             diag(±1) abs(M)                        Song et al. 2016
 ``reservoir(r, d, seed)``  drawn once, not learnt                 echo state networks (Jaeger 2001)
 ``legendre(θ)``            not learnt                             Legendre memory (Voelker et al. 2019)
+``legs``                   not learnt                             HiPPO-LegS (Gu et al. 2020)
 ``constant(values)``       as given, not learnt
 =========================  =====================================  ==========================================
 
@@ -37,6 +38,7 @@ from bptt.maps.known import (
     householder,
     kronecker,
     legendre,
+    legs,
     lipschitz,
     low_rank,
     masked,
@@ -62,6 +64,7 @@ __all__ = [
     "householder",
     "kronecker",
     "legendre",
+    "legs",
     "lipschitz",
     "low_rank",
     "masked",

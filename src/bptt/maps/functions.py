@@ -292,6 +292,19 @@ def _legendre(rows: int, columns: int, theta: float) -> Array:
     return found
 
 
+def _legs(rows: int, columns: int) -> Array:
+    """Return HiPPO-LegS's matrices, which keep all of the past as Legendre polynomials (Gu et al. 2020).
+
+    Square: their Aᵀ; one row: Bᵀ.
+    """
+    if rows not in (1, columns):
+        raise ValueError(f"legs is square, or one row; got {(rows, columns)}")
+    n = np.arange(columns)
+    root = np.sqrt(2 * n + 1)
+    A = np.tril(np.outer(root, root), -1) + np.diag(n + 1)
+    return np.asarray(A.T if rows == columns else root[None])
+
+
 CONSTANTS: dict[str, Callable[..., Array]] = {
     "lower": _lower,
     "upper": _upper,
@@ -299,6 +312,7 @@ CONSTANTS: dict[str, Callable[..., Array]] = {
     "sparse": _sparse,
     "reservoir": _reservoir,
     "legendre": _legendre,
+    "legs": _legs,
 }
 """Arrays that numbers and the matrix's own size make, by ``(rows, columns, *numbers)``; not learnt."""
 

@@ -109,6 +109,11 @@ def legendre(theta: float) -> Equation:
     return Equation(f"legendre({_number(theta)})", known=_called("legendre", theta))
 
 
+def legs() -> Equation:
+    """Return the matrices of HiPPO-LegS, which are not learnt (Gu et al. 2020)."""
+    return Equation("legs()", known="legs")
+
+
 def constant(values: Array) -> Equation:
     """Return a matrix that is as it is given, and not learnt."""
     return Equation(f"array({_listed(values)})")
@@ -125,7 +130,7 @@ MAPS: dict[str, Callable[..., Equation]] = {
     made.__name__: made
     for made in (
         antisymmetric, lipschitz, orthogonal, cayley, householder, low_rank, heads, kronecker, masked,
-        diagonal, circulant, toeplitz, dale, reservoir, legendre, constant, equation,
+        diagonal, circulant, toeplitz, dale, reservoir, legendre, legs, constant, equation,
     )
 }  # fmt: skip
 """What a map is called in a text."""

@@ -11,15 +11,35 @@ output reads, before its dropout; where the first mean of the paper is after dro
 reset, or a chunk's border, between them.
 """
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from bptt.types import Array
 
+Counts: TypeAlias = tuple[float, float]
+"""M / H and P / H: of how many steps, and of how many pairs of steps, the means are."""
+
+
+def counts(T: int, N: int, mask: Array | None = None, reset: Array | None = None) -> Counts:
+    """Return how many steps of N rows there are, and pairs of neighbours; at least one.
+
+    Examples
+    --------
+    >>> counts(3, 2, reset=np.array([[False, False], [True, False], [False, False]]))
+    (6, 3)
+    """
+    exists = np.ones((T, N), bool) if mask is None else mask
+    return max(1, int(exists.sum())), max(1, int(_pairs(exists, reset).sum()))
+
 
 def penalty(
-    h: Array, alpha: float, beta: float, mask: Array | None = None, reset: Array | None = None
+    h: Array,
+    alpha: float,
+    beta: float,
+    mask: Array | None = None,
+    reset: Array | None = None,
+    of: Counts | None = None,
 ) -> tuple[Any, Array]:
     """Return R and its gradient at h.
 
@@ -30,6 +50,8 @@ def penalty(
     alpha, beta : float
     mask, reset : (T, N) bool, optional
         See :class:`bptt.Batch`.
+    of : (float, float), optional
+        Of what the means are, where these are some rows of a batch: its `counts`.
 
     Examples
     --------
@@ -40,14 +62,18 @@ def penalty(
     """
     T, N, H = h.shape
     exists = np.ones((T, N), bool) if mask is None else mask
-    dh = 2 * alpha / (H * max(1, int(exists.sum()))) * h
+    steps, pairs = of or counts(T, N, mask, reset)
+    dh = 2 * alpha / (H * steps) * h
     if beta:
-        pairs = exists[1:] & exists[:-1]
-        if reset is not None:
-            pairs &= ~reset[1:]
-        d = (h[1:] - h[:-1]) * pairs[..., None]
-        d *= 2 * beta / (H * max(1, int(pairs.sum())))
+        d = (h[1:] - h[:-1]) * _pairs(exists, reset)[..., None]
+        d *= 2 * beta / (H * pairs)
         dh[1:] += d
         dh[:-1] -= d
     value = np.sum(h * dh, dtype=np.result_type(h, np.float64)) / 2  # R is quadratic in h
     return value if np.iscomplexobj(value) else float(value), dh
+
+
+def _pairs(exists: Array, reset: Array | None) -> Array:
+    """Return which steps have one before them that they go on from, (T - 1, N) bool."""
+    pairs: Array = exists[1:] & exists[:-1]
+    return pairs if reset is None else pairs & ~reset[1:]

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bptt.nets.planned import Bound
+from bptt.nets.planned import Bound, Done
 from bptt.nets.stack import Stack
 from bptt.types import Batch, Generator, Gradients, Params
 
@@ -31,8 +31,13 @@ class MappedBound(Bound):
     def _names(made: Params) -> set[str]:
         return {f"d.{name}" for name in made}
 
-    def run(self, batch: Batch, state: Params | None, rng: Generator | None = None) -> bool:
-        """Run over a batch of the form; False where it does not, for something is not as it must be."""
+    def run(
+        self, batch: Batch, state: Params | None, rng: Generator | None = None, done: Done | None = None
+    ) -> bool:
+        """Run over a batch of the form; False where it does not, for something is not as it must be.
+
+        Gradients are there when all are, so `done` is not called.
+        """
         for name, array in self._stack.made(self._params).items():
             if array is not self._made[name]:
                 np.copyto(self._made[name], array)

@@ -17,25 +17,26 @@ flat dicts of arrays that the caller owns.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import Any, Literal, NamedTuple, Unpack
+from functools import cached_property, partial
+from typing import Unpack
 
 import numpy as np
 
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
-from bptt.kernels.backends import Backend, Precision, add
+from bptt.kernels.backends import Backend, Precision
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import activation, dropout, mapped, weightdrop
+from bptt.nets import dropout, mapped
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
-from bptt.nets.input import Input, InputRun
+from bptt.nets.input import Input
 from bptt.nets.losses import Loss
 from bptt.nets.noise import Noise
-from bptt.nets.output import Counted, Output, OutputRun
-from bptt.nets.planned import Bound, Planned
+from bptt.nets.output import Counted, Output
+from bptt.nets.planned import Bound, Done, Planned
 from bptt.nets.pool import Pool, PoolName
-from bptt.nets.stack import Stack, StackRun, expect_sizes
+from bptt.nets.run import Backprop, LossAndGrads, ModelRun, compute, run_layers, with_cost
+from bptt.nets.stack import Stack, expect_sizes
 from bptt.nets.start import Start
 from bptt.nets.weightdrop import WeightDrop
 from bptt.shown import Shown
@@ -52,45 +53,6 @@ from bptt.types import (
     Shapes,
 )
 from bptt.zoo import get
-
-
-class LossAndGrads(NamedTuple):
-    """A training step's result.
-
-    Attributes
-    ----------
-    loss : float
-        L, as the model's reduction has it.
-    grads : dict of arrays
-        dL at every parameter, by its name.
-    state : dict of (N, H)
-        The states after the sequence, to be carried into the next chunk.
-    """
-
-    loss: float
-    grads: Params
-    state: Params
-
-
-class Backprop(NamedTuple):
-    """What backpropagation of a loss gives.
-
-    Attributes
-    ----------
-    loss : float
-        L, with what is added to it: label smoothing, and what the activations cost.
-    each : (T, N), or (1, N) with a pool
-        Every step's loss, before weights and without these; zero where it does not count.
-    grads : Gradients
-        At the parameters, the inputs, the initial states and the features.
-    state : dict of (N, H)
-        The states after the sequence.
-    """
-
-    loss: float
-    each: Array
-    grads: Gradients[Params]
-    state: Params
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -114,7 +76,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     embedding : int, optional
         E. Without it tokens choose rows of W directly, which is one-hot input.
     tied : bool
-        Whether the output matrix is the transposed embedding (wants E = H).
+        Whether the output matrix is the transposed embedding (wants E = H, or a projection to E).
+    projection : int, optional
+        R. With it h is projected to R numbers before the output matrix.
     features : int, optional
         F, the size of a feature vector from which each sequence starts: h_0 = features @ W + b in every
         layer, as in captioning an image.
@@ -184,6 +148,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     token_inputs: bool = True
     embedding: int | None = None
     tied: bool = False
+    projection: int | None = None
     features: int | None = None
     learn_start: bool = False
     bidirectional: bool = False
@@ -212,12 +177,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     precision: Precision = "float32"
 
     def __post_init__(self) -> None:
-        expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "features")
+        expect_sizes(self, "inputs", "outputs", "hidden", "layers", "embedding", "projection", "features")
         _ = self.stack, self.input, self.weights, self.pooling, self.output, self._init  # their own checks
-        if self.tied and (self.embedding != self.stack.width or self.outputs != self.inputs):
+        wanted = self.projection or self.stack.width
+        if self.tied and (self.embedding != wanted or self.outputs != self.inputs):
+            way = f", or projection = {self.embedding}," if self.embedding else ""
             raise ConfigError(
-                f"a tied output matrix is the embedding transposed: it wants E = {self.stack.width} and as "
-                f"many outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
+                f"a tied output matrix is the embedding transposed: it wants E = {wanted}{way} and as many "
+                f"outputs as inputs; got E = {self.embedding}, {self.inputs} in, {self.outputs} out"
             )
 
         for name in ("activation_penalty", "temporal_penalty"):
@@ -274,6 +241,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         expect_params(params, self.shapes)
         return self.plain, self.stack.made(params)
 
+    def unprojected(self, params: Params) -> tuple["Model", Params]:
+        """Return the model whose output is one matrix, P V, with its parameters; itself if it has no P."""
+        if self.projection is None:
+            return self, params
+        whole = {"output.W": params["output.P"] @ self.output.matrix(params)}
+        model = replace(self, projection=None, tied=False)
+        return model, {name: (params | whole)[name] for name in model.shapes}
+
     @cached_property
     def start(self) -> Start:
         """The part before the first step."""
@@ -290,6 +265,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return Output(
             self.stack.width,
             self.outputs,
+            projection=self.projection,
             bias=self.output_bias,
             tied=self.tied,
             dropout=self.dropout,
@@ -319,8 +295,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         -------
         dict of arrays
             ``"embedding"`` (V, E); ``"layers.l.W"``, ``"layers.l.U"``, ``"layers.l.b"`` as
-            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.W"`` (H, K), ``"output.b"``;
-            ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide with both directions. Those that
+            :func:`bptt.unroll` has them, ``"layers.l.start.h"``, ...; ``"output.P"`` (H, R), ``"output.W"``
+            (H, K) or (R, K), ``"output.b"``; ``"initial.W"`` (F, L·H), ``"initial.b"`` (L·H,), twice as wide
+            with both directions. Those that
             the description asks for.
         """
         params: Params = {}
@@ -373,11 +350,24 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return LossAndGrads(found.loss, found.grads.params, found.state)
 
     def backprop(
-        self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
+        self,
+        params: Params,
+        batch: Batch,
+        state: Params | None = None,
+        *,
+        rng: Generator | None = None,
+        done: Done | None = None,
     ) -> Backprop:
         """Return the loss of a batch, each step's own, all gradients, and the state to carry on.
 
-        Parameters are those of `loss_and_grads`.
+        Parameters are those of `loss_and_grads`, and:
+
+        Parameters
+        ----------
+        done : callable, optional
+            Called with dicts of gradients at parameters that are there while others are computed: the
+            output's first, then each layer's, from above. Those of a tied matrix, of the first layer with
+            what is below it, and of a cell with maps, are there at the end.
         """
         if self.plain is not self:
             plain, made = self.unmapped(params)
@@ -388,17 +378,17 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         if found is not None:
             return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
         batch = self._checked(params, batch, state)
-        above = self._of_outputs(batch)
+        above = self.of_outputs(batch)
         with one_blas_thread():
             if not self._is_compiled(params, batch, state):
-                run = self._run(params, batch, state, noting)
+                run = run_layers(self, params, batch, state, noting)
                 outputs = self.output.forward(params, run.h, noting)
                 loss = self.output.loss_of(outputs.outputs, above.targets, mask=above.counted, overwrite=True)
-                cost, back = self._with_cost(run.h, above.mask, above.reset, outputs.backward(loss.grad))
-                grads = run.gradients(back, None, overwrite=True)
+                cost, back = with_cost(self, run.h, above, outputs.backward(loss.grad))
+                grads = run.gradients(back, None, overwrite=True, done=done)
                 return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
             counted = self.output.counted(above, self._steps(batch))
-            found = self._compute(self._arrays(params, batch, state, counted), "backprop", noting)
+            found = compute(self, self._arrays(params, batch, state, counted), "backprop", noting, done)
         if counted.c is None:
             self._planned.met("backprop", params, batch, state, [] if noting is None else noting.requests)
         return self._backprop_of(found, params, counted.w, counted.c)
@@ -449,14 +439,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         found = self._planned.run("losses", params, batch, state)
         if found is None:
             batch = self._checked(params, batch, state)
-            above = self._of_outputs(batch)
+            above = self.of_outputs(batch)
             if not self._is_compiled(params, batch, state):
                 run = self.forward(params, batch, state)
                 loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
                 return loss.each, run.state
             counted = self.output.counted(above, self._steps(batch))
             with one_blas_thread():
-                found = self._compute(self._arrays(params, batch, state, counted), "losses")
+                found = compute(self, self._arrays(params, batch, state, counted), "losses")
             if counted.c is None:
                 self._planned.met("losses", params, batch, state)
             else:
@@ -477,7 +467,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         *,
         rng: Generator | None = None,
         **flags: Unpack[Flags],
-    ) -> "ModelRun":
+    ) -> ModelRun:
         """Run the model over a sequence and keep what its backward needs.
 
         Parameters are those of `loss_and_grads`.
@@ -493,7 +483,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             return ModelRun(inner._run, inner._above, (self.stack, params))
         batch = self._checked(params, Batch.of(inputs, **flags), state)
         with one_blas_thread():
-            run = self._run(params, batch, state, rng)
+            run = run_layers(self, params, batch, state, rng)
             return ModelRun(run, self.output.forward(params, run.h, rng))
 
     def _checked(self, params: Params, batch: Batch, state: Params | None) -> Batch:
@@ -522,129 +512,18 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
             if flag is not None:
                 arrays[name] = flag
+        if batch.penalised is not None:
+            arrays["penalised"] = np.array(batch.penalised)
         arrays |= {f"given.{name}": array for name, array in (batch.given or {}).items()}
         return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
 
     @cached_property
     def _planned(self) -> Planned:
-        return Planned(self._compute, self.inputs if self.token_inputs else None, self.outputs)
+        return Planned(partial(compute, self), self.inputs if self.token_inputs else None, self.outputs)
 
-    def _compute(
-        self, arrays: Params, what: Literal["backprop", "losses", "step"], rng: Generator | None = None
-    ) -> Params:
-        """Return what `backprop` or `losses` finds, by name: ``each``, ``last.``, ``d.``, ``d.first.``.
-
-        For a step in float32 there are ``squares``, too, the sums of those of pieces of the gradients.
-        """
-        params, targets = {name: arrays[name] for name in self.shapes}, arrays["targets"]
-        given = {name[6:]: array for name, array in arrays.items() if name.startswith("given.")}
-        flags: Flags = {
-            "given": given or None,
-            "mask": arrays.get("mask"), "reset": arrays.get("reset"), "features": arrays.get("features"),
-        }  # fmt: skip
-        state = {name: arrays.get(f"first.{name}") for name in self.stack.state_names}
-        first = {name: array for name, array in state.items() if array is not None}
-        run = self._run(params, Batch(arrays["inputs"], **flags), first or None, rng)
-        found = {f"last.{name}": array for name, array in run.layers.states.items()}
-        if what == "losses":
-            return found | {"each": self.output.losses(params, run.h, targets)}
-        w = arrays.get("w")
-        losses, above = self.output.backprop(params, run.h, targets, w, rng)
-        cost, above = self._with_cost(run.h, None if self.pool else flags["mask"], flags["reset"], above)
-        grads = run.gradients(above, None, overwrite=True)
-        found |= losses | ({"cost": np.array(cost)} if cost else {})
-        found |= {f"d.{name}": array for name, array in grads.params.items()}
-        found |= {f"d.first.{name}": array for name, array in grads.states.items()}
-        others = {"d.inputs": grads.inputs, "d.features": grads.features}
-        others |= {f"d.given.{name}": array for name, array in (grads.given or {}).items()}
-        if what == "step" and all(array.dtype == np.float32 for array in grads.params.values()):
-            from bptt.kernels.ops.update import squares
-
-            others["squares"] = squares(list(grads.params.values()))
-        return found | {name: array for name, array in others.items() if array is not None}
-
-    def _with_cost(
-        self, h: Array, mask: Array | None, reset: Array | None, above: Gradients[None]
-    ) -> tuple[Any, Gradients[None]]:
-        """Return what h costs by itself, and the gradients of what is above it with its own."""
-        alpha, beta = self.activation_penalty, self.temporal_penalty
-        if alpha + beta == 0:
-            return 0.0, above
-        cost, dh = activation.penalty(h, alpha, beta, mask, reset)
-        return cost, above._replace(inputs=above.inputs + dh)
-
-    def _run(self, params: Params, batch: Batch, state: Params | None, rng: Generator | None) -> "_LayersRun":
-        """Run (0) to (2), of what is `_checked`."""
-        states = self.start.forward(params, batch.features, state)
-        dropped = self.weights.factors(rng, params)
-        below = self.input.forward(weightdrop.apply(params, dropped, self.backend), batch, rng)
-        layers = self.stack.forward(below.params, below.batch, states, rng=rng)
-        return _LayersRun(
-            self, params, batch, dropped, below, layers, self.pooling.forward(layers, batch.mask)
-        )
-
-    def _of_outputs(self, batch: Batch) -> Batch:
+    def of_outputs(self, batch: Batch) -> Batch:
         """Return a batch whose flags are those of the outputs: with a pool the mask is that of the steps."""
         return batch if self.pool is None else replace(batch, mask=None)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class _LayersRun:
-    """A model run up to the outputs of its layers."""
-
-    model: Model
-    params: Params
-    batch: Batch
-    dropped: Params
-    below: InputRun
-    layers: StackRun
-    h: Array
-
-    def gradients(
-        self, above: Gradients[None], dstate: Params | None, *, overwrite: bool
-    ) -> Gradients[Params]:
-        """Return all gradients, from those of what is above: back through (2), (1) and (0)."""
-        dy, dstate = self.model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
-        back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite))
-        first = self.model.start.backward(self.params, self.batch.features, back.states)
-        found = weightdrop.apply(back.params, self.dropped, self.model.backend)
-        for name, array in (*first.params.items(), *above.params.items()):  # a tied matrix has two
-            found[name] = add(found[name], array, self.model.backend) if name in found else array
-        # in the order of the parameters, so that sums over all of them never depend on ours here
-        ordered = {name: found[name] for name in self.params if name in found}
-        return Gradients(ordered, back.inputs, back.states, first.features, back.given)
-
-
-class ModelRun:
-    """A model run over a sequence.
-
-    Attributes
-    ----------
-    outputs : (T, N, K), or (1, N, K) with a pool
-        Logits, or forecasts.
-    state : dict of (N, H)
-        The states after the sequence.
-    """
-
-    def __init__(self, run: _LayersRun, above: OutputRun, mapped: tuple[Stack, Params] | None = None) -> None:
-        self.outputs, self.state = above.outputs, run.layers.states
-        self._run, self._above, self._mapped = run, above, mapped
-
-    def backward(
-        self, doutputs: Array, dstate: Params | None = None, *, overwrite: bool = False
-    ) -> Gradients[Params]:
-        """Backpropagate from the gradient at the outputs, and at the final state if it is used further.
-
-        Parameters
-        ----------
-        doutputs : array of the shape of `outputs`
-        dstate : dict of (N, H), optional
-        overwrite : bool
-            Whether what the forward kept may be lost, so that it need not be held twice.
-        """
-        with one_blas_thread():
-            found = self._run.gradients(self._above.backward(doutputs), dstate, overwrite=overwrite)
-        return found if self._mapped is None else mapped.gradients(*self._mapped, found)
 
 
 def expect_params(params: Params, shapes: Shapes) -> None:

@@ -3,7 +3,13 @@
 ::
 
     (3)  y_t = h_t V + b        the logits, or the forecast; V is the embedding transposed where they are tied
+         y_t = (h_t P) V + b    with a projection: what V reads has R numbers in place of H
     (4)  L = loss(y, targets)   see bptt.losses
+
+With a projection a tied embedding may have another size than h: R = E (Inan, Khosravi and Socher, "Tying word
+vectors and word classifiers", 2017, tie them at one size; the projected output is that of Sak, Senior and
+Beaufays 2014 and of Melis, Dyer and Blunsom, "On the state of the art of evaluation in neural language
+models", 2018). The first layer's W is the projection of a smaller embedding on the other side.
 """
 
 import math
@@ -32,6 +38,8 @@ class Output:
         The size of h: H, or 2H with both directions.
     size : int
         K.
+    projection : int or None
+        R, the size that h is projected to before V.
     bias, tied : bool
         Whether there is b; whether V is the embedding transposed.
     dropout : float
@@ -52,6 +60,7 @@ class Output:
 
     width: int
     size: int
+    projection: int | None
     bias: bool
     tied: bool
     dropout: float
@@ -93,30 +102,41 @@ class Output:
 
     def shapes(self) -> Shapes:
         """Return the shape of every parameter of this part, by its name."""
-        shapes: Shapes = {} if self.tied else {"output.W": (self.width, self.size)}
+        R = self.projection
+        shapes: Shapes = {} if R is None else {"output.P": (self.width, R)}
+        if not self.tied:
+            shapes["output.W"] = (R or self.width, self.size)
         return shapes | ({"output.b": (self.size,)} if self.bias else {})
 
     def init(self, rng: Generator, draw: Init, dtype: Dtype) -> Params:
         """Return the parameters of this part, drawn from `rng`."""
         params: Params = {}
+        R = self.projection
+        if R is not None:
+            params["output.P"] = draw.output(rng, self.width, R, dtype)
         if not self.tied:
-            params["output.W"] = draw.output(rng, self.width, self.size, dtype)
+            params["output.W"] = draw.output(rng, R or self.width, self.size, dtype)
         if self.bias:
             params["output.b"] = np.zeros(self.size, dtype)
         return params
 
     def matrix(self, params: Params) -> Array:
-        """Return V (H, K)."""
+        """Return V (H, K), or (R, K) with a projection."""
         return params["embedding"].T if self.tied else params["output.W"]
+
+    def projected(self, params: Params, rows: Array) -> Array:
+        """Return what V reads, of rows of h: h P, or h itself."""
+        return rows if self.projection is None else self._matmul(rows, params["output.P"])
 
     def forward(self, params: Params, h: Array, rng: Generator | None = None) -> "OutputRun":
         """Return the outputs, from h (T, N, H): (3)."""
         drop = dropout.factors(rng, h.shape, self.dropout, h.dtype, self.dropout_per)
         rows = dropout.apply(h, drop, self.backend).reshape(-1, self.width)
-        y = self._matmul(rows, self.matrix(params))
+        z = self.projected(params, rows)
+        y = self._matmul(z, self.matrix(params))
         if self.bias:
             y = _iadd(y, params["output.b"])
-        return OutputRun(y.reshape(*h.shape[:2], self.size), self, params, rows, drop)
+        return OutputRun(y.reshape(*h.shape[:2], self.size), self, params, rows, z, drop)
 
     def loss_of(
         self, outputs: Array, targets: Array, *, mask: Array | None = None, overwrite: bool = False
@@ -165,8 +185,9 @@ class Output:
         rows = dropout.apply(h, drop, self.backend).reshape(-1, self.width)
         V, b = self.matrix(params), params.get("output.b")
         narrow, part = self.precision == "bfloat16", self.label_smoothing
-        found = cross_entropy(rows, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
-        grads = self._gradients(found.dh.reshape(h.shape), found.dV, found.db, drop)
+        z = self.projected(params, rows)
+        found = cross_entropy(z, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
+        grads = self._gradients(params, rows, found.dh, found.dV, found.db, drop, h.shape)
         losses = {"each": found.each} | ({"spread": found.spread} if part else {})
         return {name: array.reshape(h.shape[:2]) for name, array in losses.items()}, grads
 
@@ -174,18 +195,32 @@ class Output:
         """Return every step's cross-entropy alone, (T, N), by compiled code."""
         from bptt.kernels.ops.output import losses
 
-        rows, V, b = h.reshape(-1, self.width), self.matrix(params), params.get("output.b")
+        rows = self.projected(params, h.reshape(-1, self.width))
+        V, b = self.matrix(params), params.get("output.b")
         found = losses(rows, V, b, targets.ravel(), bfloat16=self.precision == "bfloat16")
         return found.reshape(h.shape[:2])
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return matmul(a, b, self.backend, self.precision)
 
-    def _gradients(self, dh: Array, dV: Array, db: Array, drop: Array | None) -> Gradients[None]:
-        params = {"embedding": dV.T} if self.tied else {"output.W": dV}
+    def _gradients(
+        self,
+        params: Params,
+        rows: Array,
+        dz: Array,
+        dV: Array,
+        db: Array,
+        drop: Array | None,
+        shape: tuple[int, ...],
+    ) -> Gradients[None]:
+        """Return the gradients of this part and at h of that shape, from dz, those at what V reads."""
+        grads, dh = Params(), dz
+        if self.projection is not None:
+            grads["output.P"], dh = self._matmul(rows.T, dz), self._matmul(dz, params["output.P"].T)
+        grads |= {"embedding": dV.T} if self.tied else {"output.W": dV}
         if self.bias:
-            params["output.b"] = db
-        return Gradients(params, dropout.apply(dh, drop, self.backend), None)
+            grads["output.b"] = db
+        return Gradients(grads, dropout.apply(dh.reshape(shape), drop, self.backend), None)
 
 
 class Counted(NamedTuple):
@@ -221,6 +256,7 @@ class OutputRun:
     _output: Output
     _params: Params
     _h: Array  # (T·N, H), with its dropout
+    _z: Array  # (T·N, R): what V reads
     _drop: Array | None
 
     def backward(self, dy: Array) -> Gradients[None]:
@@ -230,9 +266,9 @@ class OutputRun:
                 f"the gradient at the outputs must be (T, N, K) = {self.outputs.shape}, got {dy.shape}"
             )
         part, rows = self._output, dy.reshape(-1, dy.shape[-1])
-        dh = part._matmul(rows, part.matrix(self._params).T)
-        dV, db = part._matmul(self._h.T, rows), rows.sum(axis=0)
-        return part._gradients(dh.reshape(*dy.shape[:2], part.width), dV, db, self._drop)
+        dz = part._matmul(rows, part.matrix(self._params).T)
+        dV, db, shape = part._matmul(self._z.T, rows), rows.sum(axis=0), (*dy.shape[:2], part.width)
+        return part._gradients(self._params, self._h, dz, dV, db, self._drop, shape)
 
 
 def _iadd(y: Array, b: Array) -> Array:

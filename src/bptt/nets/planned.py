@@ -18,6 +18,9 @@ from bptt.types import NONE, Array, Batch, Generator, Params
 if TYPE_CHECKING:
     from bptt.kernels.runtime import program
 
+Done: TypeAlias = Callable[[Params], None]
+"""What is given gradients, by their parameters' names, that are there while others are computed."""
+
 Requests: TypeAlias = tuple[dropout.Request, ...]
 """What a step draws, in its order."""
 
@@ -28,7 +31,7 @@ class Planned:
     Parameters
     ----------
     function : callable
-        ``function(arrays, what, rng)``: the model's own, of arrays by the names of `arrays`.
+        ``function(arrays, what, rng, done)``: the model's own, of arrays by the names of `arrays`.
     inputs : int or None
         V, where inputs are tokens.
     outputs : int
@@ -99,10 +102,12 @@ class Planned:
         self, shapes: "Mapping[str, program.Shaped]", what: str, requests: "Requests", *, stays: bool = False
     ) -> Any:
         from bptt.kernels.runtime.program import Program
+        from bptt.kernels.runtime.tape import recording
 
         def function(**arrays: Array) -> Mapping[str, Array]:
-            drawn = [arrays.pop(f"draw.{k}") for k in range(len(requests))]
-            return self._function(arrays, what, dropout.Drawn(drawn) if drawn else None)
+            drawn, tape = [arrays.pop(f"draw.{k}") for k in range(len(requests))], recording.tape
+            assert tape is not None
+            return self._function(arrays, what, dropout.Drawn(drawn) if drawn else None, tape.mark)
 
         draws = {f"draw.{k}": (request.shape, request.dtype) for k, request in enumerate(requests)}
         return Program.of(function, {**shapes, **draws}, stays=stays)
@@ -150,8 +155,13 @@ class Bound:
         self._arrays = arrays
         self._first = [(arrays[name], name.removeprefix("first.")) for name in arrays if name[:6] == "first."]
 
-    def run(self, batch: Batch, state: Params | None, rng: Generator | None = None) -> bool:
-        """Run over a batch of the form; False where it does not, for something is not as it must be."""
+    def run(
+        self, batch: Batch, state: Params | None, rng: Generator | None = None, done: Done | None = None
+    ) -> bool:
+        """Run over a batch of the form; False where it does not, for something is not as it must be.
+
+        `done` is called with gradients that are there.
+        """
         arrays, state = self._arrays, state or {}
         if len(state) != len(self._first):
             return False
@@ -173,7 +183,8 @@ class Bound:
         if rng is not None:
             for request, array in self._draws:
                 request.fill(rng, array)
-        self._program.run()
+        found = self.results
+        self._program.run(done and (lambda names: done({name: found["d." + name] for name in names})))
         return True
 
 

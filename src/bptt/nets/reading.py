@@ -4,33 +4,14 @@ A piece after a piece, each direction of a layer by itself: of a long sequence w
 and nothing of what a backward pass would need.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from bptt.data.sequences import Sequences
 from bptt.kernels.backends import unroll
 from bptt.layer.threads import one_blas_thread
 from bptt.nets.evaluate import steps_at_once
 from bptt.nets.model import Model
 from bptt.nets.stack import StackRun, layer_params
 from bptt.types import Array, Batch, Params
-
-
-def read(model: Model, params: Params, sequences: Sequences) -> Iterator[tuple[Array, Array]]:
-    """Yield which sequences, the shortest first, and its outputs: (T, N, K), or (1, N, K) with a pool.
-
-    Each is read from a zero state.
-    """
-    order, most = np.argsort(sequences.lengths, kind="stable"), steps_at_once(model)
-    lengths, start = sequences.lengths[order].tolist(), 0
-    while start < len(order):
-        end = start + 1
-        while end < len(order) and (end + 1 - start) * lengths[end] <= most:
-            end += 1
-        which = order[start:end]
-        yield which, outputs(model, params, sequences.batch(which))
-        start = end
 
 
 def outputs(model: Model, params: Params, batch: Batch) -> Array:

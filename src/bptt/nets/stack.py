@@ -5,7 +5,7 @@ side, and the next layer's D is 2H. Parameters and states are flat dicts: ``"lay
 direction that runs from the end, ``"layers.0.reverse.U"``; ``"layers.0.h"``, ``"layers.0.reverse.c"``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
@@ -13,7 +13,7 @@ from typing import get_args
 
 import numpy as np
 
-from bptt.cells import Cell, States
+from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, LayerRun, Precision, add, expect_backend, side_by_side, unroll
 from bptt.layer import mapped
@@ -239,7 +239,7 @@ class Stack:
                 )
                 runs.append((prefix, run))
                 outputs.append(run.y)
-                final |= {prefix + s: array for s, array in zip(self.cell.states, run.states, strict=True)}
+                final |= dict(zip((prefix + s for s in self.cell.states), run.states, strict=True))
             x = side_by_side(outputs, self.backend)
         return StackRun(x, final, self, runs, drops)
 
@@ -269,7 +269,12 @@ class StackRun:
     _drops: list[Array | None]
 
     def backward(
-        self, dy: Array | None = None, dstates: Params | None = None, *, overwrite: bool = False
+        self,
+        dy: Array | None = None,
+        dstates: Params | None = None,
+        *,
+        overwrite: bool = False,
+        done: Callable[[Params], None] = lambda _: None,
     ) -> Gradients[Params]:
         """Backpropagate through the layers and through time.
 
@@ -280,37 +285,36 @@ class StackRun:
             The gradient at the final states.
         overwrite : bool
             Whether what the forward kept may be lost, so that it need not be held twice.
+        done : callable
+            Called with the gradients at a layer's parameters, but for the first's, while others are computed.
         """
         stack, ways = self._stack, len(self._stack.directions)
         stack.expect_states("the gradient at the final states", dstates)
-        dparams: Params = {}
-        dinitial: Params = {}
-        dgiven: Params = {}
+        dparams, dinitial, dgiven = Params(), Params(), Params()
         dx = dy
         for layer in reversed(range(stack.layers)):
-            dy, dx = dx, None
+            dy, dx, own = dx, None, Params()
             for k in range(ways):
                 prefix, run = self._runs[layer * ways + k]
                 part = None if dy is None else dy[..., k * stack.side : (k + 1) * stack.side]
-                dfinal: States | None = None
-                if dstates is not None:
-                    dfinal = tuple(dstates[prefix + s] for s in stack.cell.states)
+                names = [prefix + s for s in stack.cell.states]
+                dfinal = None if dstates is None else tuple(dstates[name] for name in names)
                 grads = run.backward(part, dfinal, overwrite=overwrite)
                 for name, array in grads.params.items():
                     if name not in stack.cell.inputs:
-                        dparams[prefix + name] = array
+                        own[prefix + name] = array
                     else:  # all layers read the same
                         dgiven[name] = add(dgiven[name], array, stack.backend) if name in dgiven else array
-                dinitial |= {
-                    prefix + s: array for s, array in zip(stack.cell.states, grads.states, strict=True)
-                }
-                if grads.inputs is not None:
-                    # both directions read the same x
+                dinitial |= dict(zip(names, grads.states, strict=True))
+                if grads.inputs is not None:  # both directions read the same x
                     dx = grads.inputs if dx is None else add(dx, grads.inputs, stack.backend)
+            dparams |= own
+            if layer:
+                done(own)
             if dx is not None:
                 dx = dropout.apply(dx, self._drops[layer], stack.backend)
-        states = {name: dinitial[name] for name in stack.state_names}
-        return Gradients(dparams, dx, states, given=dgiven or None)
+        first = {name: dinitial[name] for name in stack.state_names}
+        return Gradients(dparams, dx, first, given=dgiven or None)
 
 
 def start_of(state: str) -> str:

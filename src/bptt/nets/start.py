@@ -38,6 +38,13 @@ class Start:
         first = self.stack.cell.states[0]
         return tuple(name for name in self.stack.state_names if name.endswith(f".{first}"))
 
+    @property
+    def others(self) -> dict[str, str]:
+        """Other states that start where it is learnt, with the parameters, which are those of layers."""
+        if self.features is None or not self.stack.learn_start:
+            return {}
+        return {name: start_of(name) for name in self.stack.state_names if name not in self.outputs}
+
     def shapes(self) -> Shapes:
         """Return the shape of every parameter of this part, by its name."""
         if self.features is None:
@@ -76,7 +83,5 @@ class Start:
             return Gradients(zeros, None, dstates)
         dh_0 = np.concatenate([dstates[name] for name in self.outputs], axis=1)
         grads = {"initial.W": features.T @ dh_0, "initial.b": dh_0.sum(axis=0)}
-        if self.stack.learn_start:  # the states that features do not give
-            others = (name for name in self.stack.state_names if name not in self.outputs)
-            grads |= {start_of(name): dstates[name].sum(axis=0) for name in others}
+        grads |= {start: dstates[name].sum(axis=0) for name, start in self.others.items()}
         return Gradients(grads, None, dstates, dh_0 @ params["initial.W"].T)

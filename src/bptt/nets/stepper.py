@@ -80,10 +80,15 @@ class Stepper:
             x = None if layer == 0 else self._layers[-1].y
             self._layers.append(OneStep(compiled, own, states, tokens=tokens, x=x))
         self._embedding = table
-        V, y = model.output.matrix(params).astype(dtype, copy=False), self._layers[-1].y
-        self._logits = np.empty((len(y), V.shape[1]), dtype)
-        packed = Packed(V, bfloat16=model.precision == "bfloat16")
-        self._output = packed.prepared(y, self._logits)
+        matrices = [model.output.matrix(params)]
+        if model.output.projection is not None:
+            matrices.insert(0, params["output.P"])
+        self._above, y = [], self._layers[-1].y
+        for matrix in matrices:
+            below, y = y, np.empty((len(y), matrix.shape[1]), dtype)
+            packed = Packed(matrix.astype(dtype, copy=False), bfloat16=model.precision == "bfloat16")
+            self._above.append(packed.prepared(below, y))
+        self._logits = y
 
     @property
     def state(self) -> Params:
@@ -110,7 +115,8 @@ class Stepper:
         self._layers[0].input[...] = tokens if self._embedding is None else self._embedding[tokens]
         for layer in self._layers:
             layer.run()
-        self._output()
+        for product in self._above:
+            product()
         logits: Array = (
             self._logits + self._params["output.b"] if self._model.output_bias else self._logits.copy()
         )

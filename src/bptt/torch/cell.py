@@ -169,6 +169,13 @@ class Cell(Recurrent):
         finally:
             del self.__dict__["_made"]
 
+    def __prepare_scriptable__(self) -> torch.nn.Module:
+        """Raise ConfigError: ``torch.jit.script`` reads Python, and this layer is equations."""
+        raise ConfigError(
+            f"{self.cell.name}: torch.jit.script takes no layer of equations; torch.export.export and "
+            "torch.compile do"
+        )
+
     def extra_repr(self) -> str:
         """Return what `repr` says."""
         said = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}

@@ -2,6 +2,7 @@
 """PyTorch's LSTM, GRU and RNN by compiled code: their names, numbers, inputs, outputs and errors."""
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from torch import nn
@@ -43,6 +44,13 @@ class _Named(Recurrent, nn.RNNBase):
     def __setstate__(self, state: dict[str, Any]) -> None:
         nn.Module.__setstate__(self, state)
         self._init_flat_weights()
+
+    def __prepare_scriptable__(self) -> nn.RNNBase:
+        """Return PyTorch's own layer of the same parameters, which ``torch.jit.script`` compiles."""
+        made = self.theirs.__new__(self.theirs)
+        nn.Module.__setstate__(made, {name: copy(value) for name, value in self.__getstate__().items()})
+        made._init_flat_weights()
+        return made
 
 
 class LSTM(_Named):

@@ -24,7 +24,7 @@ from bptt.training.trained import Trained
 from bptt.types import Params
 from bptt.zoo import get, record
 
-SIZES = ("cell", "hidden", "layers", "embedding", "tied", "bias", "output_bias", "learn_start")
+SIZES = ("cell", "hidden", "layers", "embedding", "tied", "projection", "bias", "output_bias", "learn_start")
 """The settings that decide which arrays a model has."""
 
 KEPT = ("zoneout", "zoneout_cell")

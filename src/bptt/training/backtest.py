@@ -5,13 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.data.series import Origins, Windowed, Windows
-from bptt.nets.evaluate import Pause, go_on, steps_at_once
+from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
 from bptt.types import Array, Params
 
 NAMES = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "quantile_loss": "quantile loss"}
 """The errors, as they are shown."""
+
+SUMS = ("count", "loss", "mase_count", *NAMES, *(f"naive_{name}" for name in NAMES), "coverage")
+"""What is summed over windows."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def rows_at_once(model: Model, windows: Windows, horizon: int) -> int:
 
 
 def backtest(
-    model: Model, params: Params, windows: Windows, origins: Origins, horizon: int, pause: Pause = go_on
+    model: Model, params: Params, windows: Windows, origins: Origins, horizon: int, turns: Turns = ALONE
 ) -> Backtest:
     """Measure a model's forecasts at some origins.
 
@@ -85,8 +88,8 @@ def backtest(
         At least one.
     horizon : int
         H.
-    pause : callable
-        Called between pieces of the work; what it raises ends it.
+    turns : Turns
+        Who does which piece of the work.
     """
     rows = rows_at_once(model, windows, horizon)
     first = np.full(len(windows.panel), np.iinfo(np.int64).max)
@@ -94,9 +97,9 @@ def backtest(
     unit = windows.naive_error(np.minimum(first, windows.panel.ends))
     levels = np.array(model.quantiles or [0.5])
     middle = middle_of(model)
-    total: dict[str, float] = {}
-    for start in range(0, len(origins), rows):
-        pause()
+
+    def of_some(start: int) -> Array:
+        turns.pause()
         some = origins.take(slice(start, start + rows))
         of = windows.at(some, horizon)
         found = forecasts(model, params, of)
@@ -123,7 +126,11 @@ def backtest(
             summed[prefix + "quantile_loss"] = float(np.sum(each, where=known))
         inside = (of.actual >= found[..., 0]) & (of.actual <= found[..., -1])
         summed["coverage"] = float(np.sum(inside, where=known))
-        total = {name: total.get(name, 0.0) + value for name, value in summed.items()}
+        return np.array([summed[name] for name in SUMS])
+
+    total = dict.fromkeys(SUMS, 0.0)
+    for found in turns.share(of_some, range(0, len(origins), rows)):
+        total = {name: total[name] + value for name, value in zip(SUMS, found.tolist(), strict=True)}
     return Backtest(
         len(origins), int(total["count"]), total["loss"] / total["count"], _means(total, len(levels))
     )

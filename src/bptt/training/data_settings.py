@@ -1,9 +1,11 @@
 """The settings that say which data a run reads, and how they lie in their files."""
 
+import os
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from bptt.data.series import Gaps, Scaling
+from bptt.data.text.files import together
 from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
 from bptt.training.setting import Job, setting
@@ -24,6 +26,13 @@ Weighing: TypeAlias = Literal["none", "balanced"]
 """How labels count in the loss."""
 
 _KINDS = f"[{'|'.join(get_args(Kind))}]"
+
+
+def paths_of(given: Any) -> Any:
+    """Return a path, or several, as Python has them, as the one text that settings have."""
+    several = given if isinstance(given, (list, tuple)) else [given]
+    is_paths = bool(several) and all(isinstance(path, (str, os.PathLike)) for path in several)
+    return together([os.fspath(path) for path in several]) if is_paths else given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +69,12 @@ class DataSettings:
     )
     task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
     text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
+    head: bool = setting(
+        True,
+        "A table's first line has its columns' names; otherwise they are 1, 2, ...",
+        "data",
+        jobs=("lines", "labels", "series"),
+    )
     condition: str | None = setting(
         None, "Columns that each sequence starts from", "data", "COLUMN,...", jobs=("lines",)
     )
@@ -67,7 +82,11 @@ class DataSettings:
         None, "A table's column: what is to be told", "data", "COLUMN", jobs=("labels",)
     )
     inputs: str | None = setting(
-        None, "Columns of numbers, read in place of a text", "data", "COLUMN,...", jobs=("labels",)
+        None,
+        "Columns of numbers, read in place of a text; FIRST:LAST: a row's steps",
+        "data",
+        "COLUMN,...",
+        jobs=("labels",),
     )
     beside: str | None = setting(
         None,
@@ -83,7 +102,9 @@ class DataSettings:
     class_weights: Weighing = setting(
         "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
     )
-    value: str | None = setting(None, "A column: what is forecast", "data", "COLUMN", jobs=("series",))
+    value: str | None = setting(
+        None, "A column, or one for each series: what is forecast", "data", "COLUMN,...", jobs=("series",)
+    )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
     )

@@ -3,11 +3,15 @@
 import contextlib
 import os
 import threading
+import time
 from datetime import timedelta
 from typing import Protocol
 
 from bptt.errors import BpttError, ConfigError, RunError
 from bptt.types import Array
+
+ASKED_AGAIN = 1e-4
+"""Seconds after which a thread beside one that computes looks again whether MPI is done."""
 
 ASKING = 5.0
 """Seconds in which what is kept for all must be told."""
@@ -18,6 +22,8 @@ class Engine(Protocol):
 
     rank: int
     size: int
+    may_thread: bool
+    """Whether a thread may exchange while another computes; never do two exchange at once."""
 
     def exchange(self, partner: int, out: Array, into: Array) -> None:
         """Send an array to a partner and fill another with what it sends; what is empty is left out."""
@@ -36,7 +42,7 @@ class Gloo:
         import torch
         import torch.distributed as dist
 
-        self._dist, self._tensor, self._answers = dist, torch.from_numpy, True
+        self._dist, self._tensor, self._answers, self.may_thread = dist, torch.from_numpy, True, True
         wait = timedelta(seconds=waiting())
         store, self.rank, self.size = next(iter(dist.rendezvous("env://", timeout=wait)))
         # torchrun's store outlasts those that it starts: what ended ones have said there is not for these
@@ -79,11 +85,15 @@ class Mpi:
 
         self._all = MPI.COMM_WORLD
         self.rank, self.size = self._all.rank, self._all.size
+        self._all_done, self.may_thread = MPI.Request.Testall, MPI.Query_thread() >= MPI.THREAD_SERIALIZED
 
     def exchange(self, partner: int, out: Array, into: Array) -> None:
         """Send and receive, both at once."""
         works = [self._all.Irecv(into, partner)] if into.size else []
         works += [self._all.Isend(out, partner)] if out.size else []
+        if threading.current_thread() is not threading.main_thread():
+            while not self._all_done(works):  # MPI waits by asking, which takes a core: others compute
+                time.sleep(ASKED_AGAIN)
         for work in works:
             work.Wait()
 
@@ -99,6 +109,11 @@ def is_first() -> bool:
     """Return whether this process is the first of its workers, as the environment has it."""
     ranks = (os.environ.get(name) for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK"))
     return next((rank for rank in ranks if rank), "0") == "0"
+
+
+def may_restart() -> bool:
+    """Return whether torchrun begins again what ends with another exit code than 0."""
+    return os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
 
 
 def waiting() -> float:

@@ -18,7 +18,7 @@ from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
 from bptt.derive import EquationCell
 from bptt.errors import ConfigError, RunError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training import optim, schedules
 from bptt.training.averaging import Average
@@ -112,17 +112,17 @@ class Experiment(ABC):
         return None
 
     @abstractmethod
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the model on validation data: on a sample of them if there is one, or the whole.
 
-        `pause` is called between pieces of the work, and may raise to end it.
+        `turns` say who measures which piece, and may raise between two to end it.
         """
 
     def drawn(self) -> Params:
         """Return the parameters that a run begins with."""
         return self.model.init(np.random.default_rng([self.settings.seed, 0]))
 
-    def verdict(self, params: Params, pause: Pause = go_on) -> Verdict | None:
+    def verdict(self, params: Params, turns: Turns = ALONE) -> Verdict | None:
         """Return whether a generated task is solved; None for all other data."""
         return None
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bptt.data.series import Origins, Panel, Windows
-from bptt.data.tables import Delimited
+from bptt.data.tables import Delimited, Given, table_of
 from bptt.data.tables.jsonlines import JsonLines
 from bptt.data.tables.parquet import of_columns
 from bptt.errors import DataError, RunError
@@ -63,12 +63,12 @@ class Forecasts:
             return JsonLines(["{}"] * (self.values.shape[0] * self.values.shape[1])).written({}, columns)
         if suffix == ".parquet":
             return of_columns(columns, f"*{suffix}").written({}, {})
-        form = Delimited("\t") if suffix == ".tsv" else own if isinstance(own, Delimited) else Delimited()
+        between = "\t" if suffix == ".tsv" else own.delimiter if isinstance(own, Delimited) else ","
         texts = {
             name: [_digits(value) if isinstance(value, float) else value for value in values]
             for name, values in columns.items()
         }
-        return form.written({}, texts)
+        return Delimited(between).written({}, texts)
 
 
 def _digits(value: float) -> str:
@@ -122,12 +122,12 @@ class Forecaster:
             raise RunError(f"{folder} holds a model of {WORDS[trained.settings.job]}: it forecasts no series")
         return cls(trained)
 
-    def forecast(self, path: str | None = None, horizon: int | None = None) -> Forecasts:
+    def forecast(self, path: Given | None = None, horizon: int | None = None) -> Forecasts:
         """Return how the series of a table go on after their last values.
 
         Parameters
         ----------
-        path : str, optional
+        path : path, dict of columns or data frame, optional
             A table with the columns that the run was trained on; by default that very table. Its series need
             not be known to the run. What is known ahead of time stands in rows without a value.
         horizon : int, optional
@@ -209,8 +209,8 @@ class Forecaster:
         after = None if is_own else t.facts.get("until")
         return windows, held_out(windows, t.settings.horizon, since, after)
 
-    def _windows(self, path: str | None) -> Windows:
+    def _windows(self, path: Given | None) -> Windows:
         s, facts = self.trained.settings, self.trained.facts
         if path is None:
             self.trained.expect_data("table")
-        return windows_of(s, panel_of(s, path or s.data, facts), facts)
+        return windows_of(s, panel_of(s, s.data if path is None else table_of(path), facts), facts)

@@ -12,10 +12,10 @@ from bptt.data.sequences import Sequences
 from bptt.data.tables import Added, Category, Number, Table
 from bptt.data.tables.conll import Conll
 from bptt.errors import RunError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import softmax
 from bptt.nets.model import Model
-from bptt.nets.reading import read
+from bptt.nets.reading import outputs
 from bptt.types import Array, Params
 
 
@@ -128,26 +128,32 @@ class NumberScore:
 LabelScore: TypeAlias = ClassScore | NumberScore
 
 
-def outputs_of(model: Model, params: Params, sequences: Sequences, pause: Pause = go_on) -> Array:
+def outputs_of(model: Model, params: Params, sequences: Sequences, turns: Turns = ALONE) -> Array:
     """Return the outputs, (M, K), or (S, K) where each step has one, in the order of the sequences."""
-    rows = len(sequences) if model.pool else len(sequences.inputs)
-    found = np.empty((rows, model.outputs), np.float32)
+    count = len(sequences) if model.pool else len(sequences.inputs)
+    found = np.empty((count, model.outputs), np.float32)
     starts, lengths = sequences.starts, sequences.lengths
-    for which, some in read(model, params, sequences):
-        pause()
-        if model.pool:
-            found[which] = some[0]
-            continue
-        for n, k in enumerate(which.tolist()):
-            found[starts[k] : starts[k] + lengths[k]] = some[: lengths[k], n]
+    pieces = list(sequences.alike(steps_at_once(model)))
+
+    def of(which: Array) -> Array:
+        turns.pause()
+        y = outputs(model, params, sequences.batch(which))
+        own = [y[0]] if model.pool else [y[: lengths[k], n] for n, k in enumerate(which.tolist())]
+        return np.concatenate(own).ravel()
+
+    for which, some in zip(pieces, turns.share(of, pieces), strict=True):
+        rows = which
+        if not model.pool:
+            rows = np.concatenate([starts[k] + np.arange(lengths[k]) for k in which.tolist()])
+        found[rows] = some.reshape(len(rows), -1)
     return found
 
 
 def measured(
-    model: Model, params: Params, sequences: Sequences, coding: Coding, text: str, pause: Pause = go_on
+    model: Model, params: Params, sequences: Sequences, coding: Coding, text: str, turns: Turns = ALONE
 ) -> LabelScore:
     """Return how well the model tells the labels of some sequences."""
-    found, targets = outputs_of(model, params, sequences, pause), sequences.targets
+    found, targets = outputs_of(model, params, sequences, turns), sequences.targets
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
     if isinstance(coding.target, Category):

@@ -63,6 +63,12 @@ PRESETS: dict[str, Preset] = {
         | {"optimizer": "rmsprop", "lr": 2e-3, "schedule": "step", "keep": 4, "factor": 0.9, "epochs": 10.0}
         | {"clip_norm": None, "clip_value": 5.0},
     ),
+    "shakespeare-256": Preset(
+        "a short recipe for Tiny Shakespeare: 2 x 256 units, a high rate, 1.5 epochs; more with --epochs",
+        {"data": "tinyshakespeare", "hidden": 256, "layers": 2, "embedding": 128, "init": "orthogonal"}
+        | {"dropout": 0.2, "batch": 32, "chunk": 64, "epochs": 1.5, "eval_every": 250}
+        | {"optimizer": "adamw", "lr": 8e-3, "beta2": 0.99, "weight_decay": 0.1, "warmup": 50},
+    ),
     "ptb": Preset(
         "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights divided by √(Z/2)",
         {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 128, "embedding": 0}
@@ -70,6 +76,13 @@ PRESETS: dict[str, Preset] = {
         | {"reduction": "sum_over_time_mean_over_batch", "batch": 20, "chunk": 35, "epochs": 13.0}
         | {"optimizer": "sgd", "lr": 1.0, "schedule": "step", "keep": 4, "factor": 0.5, "clip_norm": 5.0}
         | {"report_every": 20, "eval_every": 700},
+    ),
+    "ptb-256": Preset(
+        "a short recipe for Penn Treebank: 2 x 256 units, tied, SGD at 40 along a cosine, one epoch",
+        {"data": "ptb", "tokens": "word", "hidden": 256, "layers": 2, "embedding": 256, "tied": True}
+        | {"init": "uniform", "init_scale": 0.05, "dropout": 0.2, "input_dropout": 0.1}
+        | {"batch": 20, "chunk": 35, "epochs": 1.0, "eval_every": 664, "valid_sample": 1 << 14}
+        | {"optimizer": "sgd", "lr": 40.0, "schedule": "cosine", "warmup": 50, "clip_norm": 0.25},
     ),
     "awd-lstm": Preset(
         "the AWD-LSTM of words of Merity et al. 2018, 3 x 400 units, with what it drops, costs and averages",
@@ -86,4 +99,4 @@ PRESETS: dict[str, Preset] = {
         | {"lr": 5e-3, "steps": 1500, "eval_every": 250},
     ),
 }
-"""The systems that public explanations describe, each with its own sizes, initialisation and training."""
+"""The systems that public explanations describe, each with its own sizes and training; and recipes."""

@@ -80,7 +80,8 @@ def settings_of(model: Model, settings: Settings) -> Settings:
         for name, declared in SETTINGS.items()
         if declared.part == "model" and not declared.jobs  # others are a job's own, and of no effect here
     }
-    return replace(settings, **told | {"data": PYTHON, "valid": None, "embedding": model.embedding or 0})
+    sizes = {"embedding": model.embedding or 0, "projection": model.projection or 0}
+    return replace(settings, **told | {"data": PYTHON, "valid": None} | sizes)
 
 
 def keep(

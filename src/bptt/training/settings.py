@@ -7,6 +7,7 @@ text, by the preset (``"default"`` where none is named), and then by what the us
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any, get_args
 
 import numpy as np
@@ -20,7 +21,7 @@ from bptt.nets.pool import PoolName
 from bptt.nets.stack import MOST_LAYERS
 from bptt.shown import Shown
 from bptt.training.averaging import Averaging
-from bptt.training.data_settings import MOST, READ, DataSettings
+from bptt.training.data_settings import MOST, READ, DataSettings, paths_of
 from bptt.training.optim import OPTIMIZERS
 from bptt.training.presets import JOB_SETTINGS, PRESETS, TASK_SETTINGS
 from bptt.training.schedules import SCHEDULES
@@ -51,6 +52,9 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
     layers: int = setting(1, "Layers", "model", "L", least=1, most=MOST_LAYERS)
     embedding: int = setting(64, "Embedding size; 0 is one-hot input", "model", "E", least=0, most=MOST)
     tied: bool = setting(False, "Output matrix = embedding transposed", "model")
+    projection: int = setting(
+        0, "Size that h is projected to before the output; 0 is none", "model", "R", least=0, most=MOST
+    )
     dropout: float = setting(0.0, "Part dropped of each layer's output", "model", "P", least=0, below=1)
     input_dropout: float = setting(0.0, "Part dropped of the embedding", "model", "P", least=0, below=1)
     dropout_per: Per = setting("step", "What these two draw for: each step, or a whole sequence", "model")
@@ -177,7 +181,10 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
 
     def of_model(self, *, token_inputs: bool) -> dict[str, Any]:
         """Return the settings of a model by the names of its parameters; real inputs have no embedding."""
-        return self.of_part("model") | {"embedding": self.embedding or None if token_inputs else None}
+        return self.of_part("model") | {
+            "embedding": self.embedding or None if token_inputs else None,
+            "projection": self.projection or None,
+        }
 
     def changed(self, **asked: Any) -> "Settings":
         """Return the settings of a run that is resumed with what is asked for.
@@ -221,14 +228,15 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         if preset is not None and preset not in PRESETS:
             raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
         asked = _ended({name: value for name, value in asked.items() if value is not None})
-        if preset is None and asked.get("data") not in TASK_SETTINGS:
+        asked |= {name: paths_of(asked[name]) for name in ("data", "valid") if name in asked}
+        if preset is None and str(asked.get("data")) not in TASK_SETTINGS:
             preset = "default"
         chosen = PRESETS[preset].settings if preset else {}
         data = asked.get("data", chosen.get("data", SETTINGS["data"].default))
         job = _job(asked | {"data": data})
         own = JOB_SETTINGS.get(job, {}) if preset in (None, "default") else {}
         sample = PRESETS["default"].settings["valid_sample"] if job in READ else None
-        base = TASK_SETTINGS.get(data, {"valid_sample": sample})
+        base = TASK_SETTINGS.get(str(data), {"valid_sample": sample})
         overlay = base | _ended(chosen) | own | asked
         _expect_known(overlay)
         settings = cls(**overlay)
@@ -296,7 +304,10 @@ def _takes_forget_bias(cell: Cell, bias: BiasCount) -> bool:
 
 def _expect_known(names: Iterable[str]) -> None:
     if odd := sorted({*names} - {*SETTINGS}):
-        raise ConfigError(f"no setting is called {', '.join(odd)}; there are {', '.join(sorted(SETTINGS))}")
+        meant = "".join(f": is {name} meant?" for name in get_close_matches(odd[0], SETTINGS, 1))
+        raise ConfigError(
+            f"no setting is called {', '.join(odd)}{meant}; there are {', '.join(sorted(SETTINGS))}"
+        )
 
 
 Settings.__doc__ = documented(Settings, SETTINGS)

@@ -7,17 +7,23 @@
     (3)  clip;  the optimiser moves p, alike in each worker
 
 S is a setting of the run; W workers, which divide S, take S/W shards each. What is added to what, and when,
-depends on S alone. States belong to rows: a worker has those of its own.
+depends on S alone. States belong to rows: a worker has those of its own. Between machines the sums of upper
+layers travel while lower ones are computed (:mod:`.beside`), to the same bits.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 
 import numpy as np
 
+from bptt.nets import activation
 from bptt.nets.model import Model
+from bptt.nets.planned import Done
 from bptt.training import optim
+from bptt.training.beside import Beside, parts
 from bptt.training.step import Step
 from bptt.training.workers import Workers
 from bptt.types import Array, Batch, Generator, Params
@@ -66,8 +72,13 @@ class Sharded:
         self.shards, self.workers = shards, workers
         self._each = shards // workers.size
         self._take = Step(model, params)
-        count, dtype = sum(p.size for p in params.values()), np.result_type(*params.values())
-        self._sums = [_Sum(np.empty(count, dtype), params) for _ in range(self._each.bit_length())]
+        order, start = parts(params), 0
+        self._sums = [_Sum(params, chain(*order)) for _ in range(self._each.bit_length())]
+        self._parts: list[tuple[list[str], slice]] = []
+        for names in order if workers.overlaps else [[*chain(*order)]]:
+            stop = start + sum(params[name].size for name in names)
+            self._parts.append((names, slice(start, stop)))
+            start = stop
         self.grads, self.state, self.total = self._sums[0].parts, Params(), 0.0
         self.norm = math.nan
 
@@ -85,23 +96,22 @@ class Sharded:
         """
         workers, S, each = self.workers, self.shards, self._each
         rows, weights = cuts(batch, S), weighed(batch, S, self.model.reduction)
+        of = penalised(self.model, batch)
         ends = self._ends(batch, state)
         drawn = [None] * S if rng is None else rng.spawn(S)
         found = np.zeros((S, 4))  # L_s, the sum of its positions' losses, what the worker asks for
-        held: list[_Sum] = []
-        for k in range(each):  # (1)
-            s = workers.rank * each + k
-            own, into = slice(rows[s], rows[s + 1]), self._sums[len(held)]
-            first = None if state is None else {name: array[own] for name, array in state.items()}
-            found[s, :2] = self._shard(of_rows(batch, own), weights[s], first, drawn[s], into)
-            for name, array in self._take.state.items():
-                ends[name][own] = array
-            held.append(into)
-            while k & 1:  # (2), of this worker
-                k >>= 1
-                last = held.pop()
-                held[-1].flat += last.flat
-        workers.sum(held[0].flat)  # (2), of all
+        with Beside(apart=len(self._parts) > 1) as beside:
+            for k in range(each):  # (1)
+                s = workers.rank * each + k
+                own = slice(rows[s], rows[s + 1])
+                first = None if state is None else {name: array[own] for name, array in state.items()}
+                some, part = of_rows(batch, own), weights[s]
+                if of is not None and part:  # which is what the gradient is multiplied by
+                    some = replace(some, penalised=(of[0] * part, of[1] * part))
+                added = _Added(self, k, part, beside)
+                found[s, :2] = self._shard(some, part, first, drawn[s], added.take)
+                for name, array in self._take.state.items():
+                    ends[name][own] = array
         found[workers.rank * each, 2:] = workers.asks()
         workers.gather(found, range(0, S + 1, each))
         workers.heard = bool(found[:, 2].any()), bool(found[0, 3])
@@ -119,19 +129,18 @@ class Sharded:
         return loss
 
     def _shard(
-        self, batch: Batch, weight: float, state: Params | None, rng: Generator | None, into: "_Sum"
+        self, batch: Batch, weight: float, state: Params | None, rng: Generator | None, take: Done
     ) -> tuple[float, float]:
         """Find a shard's gradient, and return its loss and the sum of its positions' losses, weighed."""
         if not weight:  # nothing to learn here; its states go on
-            into.flat[...] = 0
+            take(dict.fromkeys(self.params, np.zeros(())))
             if batch.inputs.shape[1]:
                 self._take.state = self.model.forward(self.params, batch, state, rng=rng).state
             else:
                 self._take.state = Params()
             return 0.0, 0.0
-        loss = self._take(batch, 0.0, state, rng=rng)
-        for name, part in into.parts.items():
-            np.multiply(self._take.grads[name], weight, out=part, dtype=part.dtype)
+        loss = self._take(batch, 0.0, state, rng=rng, done=take)
+        take(self._take.grads)
         return loss * weight, self._take.total
 
     def _ends(self, batch: Batch, state: Params | None) -> Params:
@@ -145,11 +154,45 @@ class Sharded:
 class _Sum:
     """The gradients of some shards, end to end, and by name."""
 
-    def __init__(self, flat: Array, like: Params) -> None:
-        self.flat, self.parts, start = flat, Params(), 0
-        for name, p in like.items():
-            self.parts[name] = flat[start : start + p.size].reshape(p.shape)
+    def __init__(self, params: Params, order: Iterable[str]) -> None:
+        count, dtype = sum(p.size for p in params.values()), np.result_type(*params.values())
+        self.flat, laid, start = np.empty(count, dtype), Params(), 0
+        for name in order:
+            p = params[name]
+            laid[name] = self.flat[start : start + p.size].reshape(p.shape)
             start += p.size
+        self.parts = {name: laid[name] for name in params}
+
+
+class _Added:
+    """A worker's shard k, whose gradients are added to those of the shards before it as they are there.
+
+    After an odd one two sums of as many shards are one, and so on: (2), of this worker. What the last of
+    them completes is sent.
+    """
+
+    def __init__(self, step: Sharded, k: int, weight: float, beside: Beside) -> None:
+        held, left = k.bit_count(), (k + 1).bit_count()  # sums before and after
+        self._sums = step._sums[left - 1 : held + 1]
+        self._weight, self._left, self._there = weight, list(step._parts), Params()
+        self._send = partial(_sent, beside, step.workers) if k == step._each - 1 else id
+
+    def take(self, grads: Params) -> None:
+        """Take gradients that are there; those of each part when all of it are, in the order of parts."""
+        self._there |= grads
+        while self._left and self._there.keys() >= {*self._left[0][0]}:
+            names, cut = self._left.pop(0)
+            for name in names:
+                own = self._sums[-1].parts[name]
+                np.multiply(self._there[name], self._weight, out=own, dtype=own.dtype)
+            for into, last in reversed(list(pairwise(self._sums))):
+                into.flat[cut] += last.flat[cut]
+            self._send(self._sums[0].flat[cut])
+
+
+def _sent(beside: Beside, workers: Workers, array: Array) -> None:
+    """Have an array made the sum of those of all workers."""
+    beside.do(partial(workers.sum, array))
 
 
 def cuts(batch: Batch, shards: int) -> list[int]:
@@ -198,6 +241,14 @@ def weighed(batch: Batch, shards: int, reduction: str) -> list[float]:
         return [float(n > 0) for n in count]
     of = count if reduction == "mean_over_time_and_batch" else size
     return [n / sum(of) * (m > 0) for n, m in zip(of, count, strict=True)]
+
+
+def penalised(model: Model, batch: Batch) -> activation.Counts | None:
+    """Return of what the means of a model's penalties are in a batch; None where it has none."""
+    if not model.activation_penalty + model.temporal_penalty:
+        return None
+    mask = None if model.pool else batch.mask
+    return activation.counts(1 if model.pool else len(batch.inputs), batch.inputs.shape[1], mask, batch.reset)
 
 
 def _tree(values: Array) -> float:

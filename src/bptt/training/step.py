@@ -94,7 +94,13 @@ class Step:
         return float(self.each.sum(dtype=np.float64))
 
     def __call__(
-        self, batch: Batch, lr: float = 0.0, state: Params | None = None, *, rng: Generator | None = None
+        self,
+        batch: Batch,
+        lr: float = 0.0,
+        state: Params | None = None,
+        *,
+        rng: Generator | None = None,
+        done: planned.Done | None = None,
     ) -> float:
         """Take a step and return the loss before it; where that is not finite nothing is moved.
 
@@ -106,6 +112,9 @@ class Step:
             Where its sequences begin; zeros by default.
         rng : Generator, optional
             Draws the dropout.
+        done : callable, optional
+            Called with gradients that are there while others are computed, before they are clipped (see
+            :meth:`bptt.Model.backprop`).
         """
         key = (
             batch.inputs.shape, batch.inputs.dtype, batch.targets.shape, batch.targets.dtype, state is None,
@@ -118,7 +127,7 @@ class Step:
         form = self._forms.get(key)
         if form is None and len(self._forms) < FORMS:
             form = self._made(key, batch, state, rng)
-        if form is not None and form.model.run(batch, state, rng):
+        if form is not None and form.model.run(batch, state, rng, done):
             self.each, self.grads, self.state = form.each, form.grads, form.state
             loss = float(form.w @ form.flat)
             if form.spread is not None:
@@ -137,7 +146,9 @@ class Step:
                 form.move.run()  # (3)
             return loss
         model = self.model
-        loss, self.each, (self.grads, *_), self.state = model.backprop(self.params, batch, state, rng=rng)
+        loss, self.each, (self.grads, *_), self.state = model.backprop(
+            self.params, batch, state, rng=rng, done=done
+        )
         if math.isfinite(loss):
             self._clip()
             if self.optimizer is not None:

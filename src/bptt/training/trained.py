@@ -8,7 +8,7 @@ from typing import Any
 
 from bptt.data.conditions import Conditions
 from bptt.data.lists import Form, Texts
-from bptt.data.tables import Table
+from bptt.data.tables import Given, table_of
 from bptt.data.tasks import Verdict
 from bptt.data.text import Corpus, Vocabulary, load
 from bptt.data.text.files import LIMIT, TooLongError, named, read
@@ -262,7 +262,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
 
     def predict(
         self,
-        table: str | os.PathLike[str] | Mapping[str, Sequence[object]],
+        table: Given,
         *,
         skip_unknown: bool = False,
     ) -> Predictions:
@@ -270,7 +270,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
 
         Parameters
         ----------
-        table : path, or dict of columns
+        table : path, dict of columns, or a data frame
             With the columns that the model reads; that of the labels is not needed.
         skip_unknown : bool
             Leave out characters that the model does not know, and count them.
@@ -293,8 +293,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         >>> told.labels, told.classes, told.probabilities.shape
         (['no', 'yes'], ['no', 'yes'], (2, 2))
         """
-        read = Table.of(table) if isinstance(table, Mapping) else os.fspath(table)
-        return labeller_of(self).predict(read, skip_unknown=skip_unknown)
+        return labeller_of(self).predict(table_of(table), skip_unknown=skip_unknown)
 
     def label_score(self, path: str | None = None, *, skip_unknown: bool = False) -> LabelScore:
         """Return how well labels are told, of the sequences to validate on or of the table at `path`.

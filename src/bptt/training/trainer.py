@@ -27,7 +27,6 @@ import numpy as np
 
 from bptt.data.tasks import Verdict
 from bptt.errors import DivergedError, RunError
-from bptt.nets.evaluate import Pause
 from bptt.shown import Shown
 from bptt.training import divergence, measure
 from bptt.training.experiment import Validation
@@ -39,7 +38,7 @@ from bptt.training.settings import Settings
 from bptt.training.shards import Sharded
 from bptt.training.step import Step
 from bptt.training.trained import Trained
-from bptt.training.workers import LostError, Workers
+from bptt.training.workers import LostError, StoppedError, Workers
 from bptt.types import Params
 
 SAVE_SECONDS = 30.0
@@ -223,8 +222,9 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
                 seconds = time.perf_counter() - begun
                 rate = (p.tokens - last_tokens) / max(seconds - last_seconds, 1e-9)
                 try:
-                    report = self._report(seconds, rate, measure.pause_of(should_stop))
-                except measure.StoppedError:  # all is as it was before
+                    turns = measure.Shared(should_stop, self.workers)
+                    report = self._report(seconds, rate, turns)
+                except StoppedError:  # all is as it was before
                     self.end = STOPPED
             if report is not None:
                 self.workers.once(partial(self.run.add, report.line()))
@@ -279,13 +279,13 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
         if why := divergence.seen(self.progress, total / targets, of_nothing):
             raise self._diverged(why)
 
-    def _report(self, seconds: float, rate: float, pause: Pause) -> Report:
+    def _report(self, seconds: float, rate: float, turns: measure.Shared) -> Report:
         p = self.progress
         valid, best, verdict = None, False, None
         last = max(0, p.step - 1)  # update's
         lr = self.schedule.lr(last, last / self.experiment.source.batches_per_epoch)
         if p.step % self.settings.eval_every == 0 or self.end == DONE:
-            valid, verdict = self._evaluate(pause)
+            valid, verdict = self._evaluate(turns)
             best = valid.loss < self.best
         train_loss = p.mean()
         if best and valid is not None:
@@ -309,22 +309,17 @@ class Trainer(Kept, Shown, html="bptt.training.shown:trainer_html", text="bptt.t
             whole_loss=valid and p.whole,
         )
 
-    def _evaluate(self, pause: Pause) -> tuple[Validation, Verdict | None]:
-        """Measure the model; what `pause` raises leaves all as it was."""
+    def _evaluate(self, turns: measure.Shared) -> tuple[Validation, Verdict | None]:
+        """Measure the model; what `turns` raise leaves all as it was."""
         try:
-            valid, verdict = self.workers.once(
-                lambda: measure.measured(self.experiment, self.weights, pause),
-                tuple[Validation, Verdict | None],
-            )
+            valid, verdict = measure.measured(self.experiment, self.weights, turns)
         except DivergedError as error:
             raise self._diverged(str(error)) from None
         stopping = copy.deepcopy(self.stopping)
         stops, whole = stopping is not None and stopping.observe(valid.loss), None
         if stops or self.end == DONE:
             is_best = valid.loss < self.best
-            whole = self.workers.once(
-                lambda: measure.on_all(self.experiment, self.run, self.weights, is_best, pause), float | None
-            )
+            whole = measure.on_all(self.experiment, self.run, self.weights, is_best, turns)
         self.stopping, self.progress.stopped_early, self.progress.whole = stopping, stops, whole
         self.schedule.observe(valid.loss)
         self.average.observe(valid.loss, self.params)

@@ -21,6 +21,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,7 +31,6 @@ from bptt import errors
 from bptt.errors import BpttError, ConfigError, RunError
 from bptt.training import engines
 from bptt.training.engines import Engine
-from bptt.training.measure import StoppedError
 from bptt.types import NONE, Array, Params
 
 T = TypeVar("T")
@@ -46,6 +46,10 @@ class LostError(RunError):
     """A worker has ended, or cannot be reached."""
 
 
+class StoppedError(Exception):
+    """A stop is asked for while the model is measured."""
+
+
 class Workers:
     """The processes of a run; by itself, one.
 
@@ -59,6 +63,8 @@ class Workers:
         Which one this is, and how many there are, W, a power of two.
     names : list of str
         Which process each is.
+    overlaps : bool
+        Whether sums travel while others are computed: where workers are on several machines.
     restarts, may_restart
         How often torchrun has begun anew, and whether it may.
     asks : callable
@@ -72,12 +78,18 @@ class Workers:
         if self.size & (self.size - 1):
             raise ConfigError(f"{self.size} workers: a run takes 1, 2, 4, 8, ... that divide its --shards")
         self.restarts = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
-        self.may_restart = os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0") != "0"
+        self.may_restart = engines.may_restart()
         self.asks: Callable[[], tuple[bool, bool]] = lambda: (False, False)
         self._heard = False, False
         self.names = [str(k) for k in range(self.size)]
-        own = f"process {os.getpid()} on {platform.node()[:80]}"
-        self.names = [f"{k} ({says})" for k, says in enumerate(self._say(own))]
+        wish = os.environ.get("BPTT_OVERLAP", "")
+        if wish not in ("", "0", "1"):
+            raise ConfigError(f"BPTT_OVERLAP must be 0 or 1, got {wish!r}")
+        own = [f"process {os.getpid()}", platform.node()[:80], wish, engine is not None and engine.may_thread]
+        said = [json.loads(text) for text in self._say(json.dumps(own))]
+        self.names = [f"{k} ({process} on {node})" for k, (process, node, *_) in enumerate(said)]
+        _, nodes, wishes, may = zip(*said, strict=True)
+        self.overlaps: bool = all(may) and "0" not in wishes and ("1" in wishes or len({*nodes}) > 1)
 
     @property
     def is_first(self) -> bool:
@@ -126,6 +138,20 @@ class Workers:
     def gather_rows(self, array: Array) -> None:
         """Fill in an array of rows that workers share, as equally as can be."""
         self.gather(array, [k * len(array) // self.size for k in range(self.size + 1)])
+
+    def all_of(self, array: Array | None) -> list[Array] | None:
+        """Return (K,) arrays of float64 of all, whatever K each has; None where one has none."""
+        if self.size == 1:
+            return None if array is None else [array]
+        sizes = np.full(self.size, -1 if array is None else array.size)
+        self.gather(sizes, range(self.size + 1))
+        if sizes.min() < 0:
+            return None
+        ends = [0, *np.cumsum(sizes).tolist()]
+        whole = np.empty(ends[-1])
+        whole[ends[self.rank] : ends[self.rank + 1]] = array
+        self.gather(whole, ends)
+        return [whole[start:stop] for start, stop in pairwise(ends)]
 
     def share(self, arrays: Params) -> None:
         """Make arrays those of the first worker."""

@@ -69,7 +69,7 @@ def test_a_loss_that_keeps_what_the_backward_reads(old: str, verdict: str, tmp_p
     path.write_text(LABELLED.replace(old, old.replace(".T", "")))
     lines = next(iter(candidates(read(path)))).text.splitlines()
     assert [line.split("(")[0] for line in lines if "net." in line] == [
-        "out = net.forward", "loss = net.find_loss", "net.backprop"
+        "loss = net.find_loss", "net.backprop"
     ]  # fmt: skip
     report = verdicts(path)[0]
     assert report["verdict"] == verdict

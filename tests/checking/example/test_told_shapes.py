@@ -89,7 +89,7 @@ def test_sizes_that_an_assertion_compares_are_made_one(tmp_path: Path) -> None:
 
 def test_a_files_own_calls_say_what_is_handed_over(tmp_path: Path) -> None:
     text = first_text(tmp_path, CALLS)
-    assert "p1, p2, p3 = [0, 2, 1, 2], [0, 2, 1, 2], np.random.randn(6)" in text
+    assert "state = np.zeros(units)\nasked = [0, 2, 1, 2]\nloss, dU, dV = both(asked, asked, state)" in text
 
 
 def test_a_base_and_a_default_that_are_not_there(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ WRONG: dict[str, tuple[str, str]] = {
         "line 3, column day: '2020-01-02T00:00' is written otherwise than '2020-01-01'",
     ),
     "days as numbers": (
-        "shop,day,sold\na,20200130,1\na,20200131,1\na,20200201,2\n",
-        "from 20200131 to 20200201 in series 'a' 69 rows are missing, where a step is 1: add rows without a "
+        "shop,day,sold\na,20200130,1\na,20200131,1\na,20200232,2\n",
+        "from 20200131 to 20200232 in series 'a' 100 rows are missing, where a step is 1: add rows without a "
         "value, or --gaps mask; days are written as 2020-01-31",
     ),
     "too large": ("shop,day,sold\na,1,1\na,2,1e200\n", "line 3, column sold: '1e200' is beyond 1e+150"),
@@ -179,3 +179,41 @@ def test_the_digest_is_that_of_what_is_read(sales: Path) -> None:
     assert panel_of(sales, TWO.replace(",7\n", ",9\n")).sha256 == first  # a column that is not read
     assert panel_of(sales, TWO.replace("10,", "11,")).sha256 != first
     assert panel_of(sales, TWO.replace("2020", "2021")).sha256 != first
+
+
+WIDE = "day,temp,a,b,c\n2020-01-01,5,1,10,100\n2020-01-02,6,2,,101\n2020-01-03,7,,12,102\n"
+
+
+@pytest.mark.parametrize("value", ["a,b,c", "a:c", "a,b:c"])
+def test_series_beside_each_other_are_read_as_if_below_each_other(sales: Path, value: str) -> None:
+    panel = panel_of(sales, WIDE, Columns(value, "day", covariates=("temp",)))
+    rows = [line.split(",") for line in WIDE.splitlines()[1:]]
+    long = [f"{'abc'[k]},{row[0]},{row[1]},{row[2 + k]}" for k in range(3) for row in rows]
+    wanted = panel_of(
+        sales, "\n".join(["series,day,temp,value", *long]), Columns("value", "day", "series", ("temp",))
+    )
+    assert panel.names == ["a", "b", "c"]
+    assert panel.ends.tolist() == [2, 3, 3]
+    assert panel.sha256 == wanted.sha256
+    assert panel.columns == wanted.columns
+
+
+def test_series_beside_each_other_are_told_what_is_wrong_by_their_column(sales: Path) -> None:
+    with pytest.raises(DataError, match="line 3, column b: 'x' is no number"):
+        panel_of(sales, WIDE.replace("2,,", "2,x,"), Columns("a,b,c", "day"))
+    with pytest.raises(DataError, match="has no column 'd'; it has day, temp, a, b, c"):
+        panel_of(sales, WIDE, Columns("a,d", "day"))
+    with pytest.raises(DataError, match="a stands before c: as in a:c"):
+        panel_of(sales, WIDE, Columns("c:a", "day"))
+    with pytest.raises(ConfigError, match="--value names several series"):
+        panel_of(sales, WIDE, Columns("a,b", "day", "c"))
+    with pytest.raises(ConfigError, match="day is what is forecast"):
+        panel_of(sales, WIDE, Columns("day,b", "day"))
+
+
+def test_where_a_name_is_empty_it_is_one_of_the_names(sales: Path) -> None:
+    text = "day,holiday,sold\n1,xmas,1\n2,,2\n3,,3\n4,new year,4\n"
+    panel = panel_of(sales, text, Columns("sold", "day", covariates=("holiday",)))
+    assert panel.codes == {"holiday": Category(["", "new year", "xmas"])}
+    with pytest.raises(DataError, match="line 3, column holiday: is empty"):
+        panel_of(sales, text.replace("xmas", "1"), Columns("sold", "day", covariates=("holiday",)))

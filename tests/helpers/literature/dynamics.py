@@ -72,6 +72,29 @@ def lsnn(A: Any, p: Any, z: Any, v: Any, b: Any) -> Any:
     return Spike.apply((v - size) / size), v, b
 
 
+def rkn(A: Any, p: Any, y: Any, u: Any, l: Any, su: Any, sl: Any, ss: Any) -> Any:
+    """By matrices, 2 by 2 for each unit."""
+
+    def square(a: Any, b: Any, c: Any, d: Any) -> Any:
+        return torch.stack([torch.stack([a, b], -1), torch.stack([c, d], -1)], -2)
+
+    T = square(p["t_uu"], p["t_ul"], p["t_lu"], p["t_ll"])
+    noise = torch.diag_embed(torch.exp(torch.stack([p["q_u"], p["q_l"]], -1)))
+    z = (T @ torch.stack([u, l], -1)[..., None])[..., 0]
+    P = T @ square(su, ss, ss, sl) @ T.mT + noise
+    K = P[..., :, 0] / (P[..., 0, 0] + torch.exp(A("x_s")))[..., None]
+    z = z + K * (A("x_w") - z[..., 0])[..., None]
+    P = P - K[..., :, None] * P[..., 0, None, :]
+    return z[..., 0], z[..., 0], z[..., 1], P[..., 0, 0], P[..., 1, 1], P[..., 0, 1]
+
+
+def fru(A: Any, p: Any, h: Any, m: Any, k: Any) -> Any:
+    g, k = tanh(A("x_g") + A("u_g", m)), k + 1
+    wave = torch.cos(2 * torch.pi * k * p["f"] / 100 + p["phase"])
+    m = m + wave * g.repeat_interleave(5, -1) / 100
+    return torch.relu(A("u_h", m) + p["shift"]), m, k
+
+
 STEPS = {
     name.replace("_", "-"): step
     for name, step in list(globals().items())

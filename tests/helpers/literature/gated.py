@@ -102,6 +102,29 @@ def cfn(A: Any, p: Any, h: Any) -> Any:
     return (sigmoid(A("t", h)) * tanh(h) + sigmoid(A("e", h)) * tanh(A("x_h")),)
 
 
+def rnn_multiplicative(A: Any, p: Any, h: Any) -> Any:
+    return (tanh(A("x_h") + A("u_h", A("x_m") * A("u_m", h))),)
+
+
+def lstm_indy(A: Any, p: Any, h: Any, c: Any) -> Any:
+    i, f, o, g = (A(f"x_{n}") + p[f"w_{n}"] * h for n in "ifog")
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    return sigmoid(o) * tanh(c), c
+
+
+def lstm_momentum(A: Any, p: Any, h: Any, c: Any, *v: Any) -> Any:
+    v = tuple(0.6 * before + 0.6 * A(f"x_{n}") for n, before in zip("ifog", v, strict=True))
+    i, f, o, g = (A(f"u_{n}", h) + now for n, now in zip("ifog", v, strict=True))
+    c = sigmoid(f) * c + sigmoid(i) * tanh(g)
+    return sigmoid(o) * tanh(c), c, *v
+
+
+def lstm_working_memory(A: Any, p: Any, h: Any, c: Any) -> Any:
+    i, f = (sigmoid(A(n, h) + tanh(A(f"u_c{n}", c))) for n in "if")
+    c = f * c + i * tanh(A("g", h))
+    return sigmoid(A("o", h) + tanh(A("u_co", c))) * tanh(c), c
+
+
 STEPS = {
     name.replace("_", "-"): step
     for name, step in list(globals().items())

@@ -79,6 +79,23 @@ def fast_weights(A: Any, p: Any, h: Any, F: Any) -> Any:
     return torch.relu(torch.nn.functional.layer_norm(z, z.shape[1:], p["gain"], p["shift"])), F
 
 
+def goru(A: Any, p: Any, h: Any) -> Any:
+    r, z = sigmoid(A("r") + h @ p["U"].chunk(2, -1)[0]), sigmoid(A("z") + h @ p["U"].chunk(2, -1)[1])
+    turned = h @ torch.linalg.matrix_exp(skew(p["U.u_h.M"]))
+    return (z * h + (1 - z) * mod_relu(A("x_h") + r * turned, p["bias"]),)
+
+
+def hippo(A: Any, p: Any, h: Any, m: Any, k: Any) -> Any:
+    H, n = h.shape[-1], torch.arange(m.shape[-1], dtype=h.dtype)
+    root = torch.sqrt(2 * n + 1)
+    a, k = torch.tril(root[:, None] * root, -1) + torch.diag(n + 1), k + 1
+    by_h, by_m = p["U"].split([H, H, 1], -1), p["U_m_prev"].split([H, H], -1)
+    z = sigmoid(A("z") + h @ by_h[1] + m @ by_m[1])
+    h = (1 - z) * h + z * tanh(A("h") + h @ by_h[0] + m @ by_m[0])
+    return h, m - m @ a.T / k + (h @ by_h[2]) * root / k, k
+
+
 NAMES = "antisymmetric-rnn antisymmetric-gated lipschitz-rnn exp-rnn sco-rnn slstm-heads clockwork"
 NAMES += " lmu fast-weights"
+NAMES += " goru hippo"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

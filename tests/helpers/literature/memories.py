@@ -107,5 +107,58 @@ def s4d(A: Any, p: Any, h: Any, re: Any, im: Any) -> Any:
     return y, z.real.flatten(1), z.imag.flatten(1)
 
 
+def mamba2(A: Any, p: Any, h: Any, S: Any) -> Any:
+    u, B, C = (silu(split(A(n))) for n in ("x_u", "x_B", "x_C"))
+    dt = softplus(A("x_d") + p["dt"])[..., None]
+    S = torch.exp(-dt * torch.exp(p["A"])[:, None])[..., None] * matrix(S, B) + outer(dt * u, B)
+    y = (read(S, C) + p["D"][:, None] * u) * silu(split(A("x_z")))
+    return rms(y, p["gain"]), S.flatten(1)
+
+
+def gateloop(A: Any, p: Any, h: Any, Sr: Any, Si: Any) -> Any:
+    q, k, v = split(A("x_q")), split(A("x_k")), split(A("x_v"))
+    a = torch.polar(sigmoid(split(A("x_a"))), split(A("x_w")))
+    S = a[..., None, :] * torch.complex(matrix(Sr, k), matrix(Si, k)) + outer(v, k)
+    return silu(A("x_g")) * read(S.real, q).flatten(1), S.real.flatten(1), S.imag.flatten(1)
+
+
+def titans(A: Any, p: Any, h: Any, M: Any, S: Any) -> Any:
+    """By the gradient of a half of |M k - v|², which autograd finds."""
+    q, k = lengths(A("x_q")), lengths(A("x_k"))
+    v, M, S = silu(split(A("x_v"))), matrix(M, k), matrix(S, k)
+    a, e, t = (sigmoid(A(f"x_{n}"))[..., None, None] for n in "aet")
+    (slope,) = torch.autograd.grad(((read(M, k) - v) ** 2).sum() / 2, M, create_graph=True)
+    S = e * S - t * slope
+    M = (1 - a) * M + S
+    return rms(read(M, q), p["gain"]), M.flatten(1), S.flatten(1)
+
+
+def deltaproduct(A: Any, p: Any, h: Any, S: Any) -> Any:
+    """By Householder's matrices, I - b k kᵀ with b to 2."""
+    S = S.unflatten(-1, (HEADS, h.shape[-1] // HEADS, -1))
+    for n in "12":
+        k, v, b = lengths(A(f"x_k{n}")), silu(split(A(f"x_v{n}"))), 2 * sigmoid(A(f"x_b{n}"))
+        one = torch.eye(k.shape[-1], dtype=k.dtype)
+        S = S @ (one - b[..., None, None] * outer(k, k)) + b[..., None, None] * outer(v, k)
+    return rms(read(S, lengths(A("x_q"))), p["gain"]), S.flatten(1)
+
+
+def longhorn(A: Any, p: Any, h: Any, S: Any) -> Any:
+    u = silu(A("x_u"))
+    b, k, q = sigmoid(A("u_b", u)), A("u_k", u)[:, None], A("u_q", u)[:, None]
+    rate = (b / (1 + b * (k * k).sum(-1)))[..., None]
+    S = (1 - rate * k**2) * S.unflatten(-1, (u.shape[-1], -1)) + rate * u[..., None] * k
+    return ((S * q).sum(-1) + p["D"] * u) * silu(A("x_z")), S.flatten(1)
+
+
+def gsa(A: Any, p: Any, h: Any, K: Any, V: Any) -> Any:
+    q, k, v = (silu(split(A(n))) for n in ("x_q", "x_k", "x_v"))
+    a = sigmoid(split(A("x_a"))) ** (1 / 8)
+    K, V = (a[..., None, :] * matrix(S, a) + outer(w, 1 - a) for S, w in ((K, k), (V, v)))
+    slots = torch.softmax(torch.einsum("nhuk,nhu->nhk", K, q), -1)
+    return rms(read(V, slots), p["gain"]), K.flatten(1), V.flatten(1)
+
+
 NAMES = "mlstm linear-attention retnet gla deltanet gated-deltanet hgrn2 mamba s4d"
+NAMES += " mamba2 gateloop titans deltaproduct longhorn gsa"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

@@ -151,9 +151,68 @@ def cfc_timed(A: Any, p: Any, h: Any) -> Any:
     return (open_ * tanh(A("g", h)) + (1 - open_) * tanh(A("k", h)),)
 
 
+def direction(a: Any) -> Any:
+    return a / torch.sqrt((a * a).sum(-1, keepdim=True) + 1e-12)
+
+
+def rum(A: Any, p: Any, h: Any) -> Any:
+    """The rotation as a matrix: I - e eᵀ - v vᵀ + (e, v) R (e, v)ᵀ, R by the angle from x W to its target."""
+    x, target = A("x_e"), A("t", h)
+    e = direction(x)
+    v = direction(target - (e * target).sum(-1, keepdim=True) * e)
+    cos, sin = ((a * direction(target)).sum(-1) for a in (e, v))
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], -2)
+    plane = torch.stack([e, v], -1)
+    matrix = torch.eye(h.shape[-1], dtype=h.dtype) - plane @ plane.mT + plane @ turn @ plane.mT
+    u = sigmoid(A("u", h))
+    return (u * h + (1 - u) * torch.relu(x + (matrix @ h[..., None])[..., 0]),)
+
+
+def s5(A: Any, p: Any, h: Any, re: Any, im: Any) -> Any:
+    modes = torch.complex(-torch.exp(p["A_r"]), p["A_i"])
+    held = torch.exp(modes * torch.exp(p["dt"]))
+    now = held * torch.complex(re, im) + (held - 1) / modes * torch.complex(A("x_r"), A("x_i"))
+    return 2 * (A("u_r", now.real) - A("u_i", now.imag)) + p["D"] * A.x, now.real, now.imag
+
+
+def rwkv7(A: Any, p: Any, h: Any, S: Any, last: Any) -> Any:
+    def of(n: str) -> Any:
+        return A(f"u_{n}", torch.lerp(A.x, last, p[f"mu_{n}"]))
+
+    def heads(a: Any) -> Any:
+        return a.unflatten(-1, (4, -1))
+
+    r, v, k, rate = heads(of("r")), heads(of("v")), of("k"), sigmoid(p["a"] + of("a"))
+    keep = heads(torch.exp(-sigmoid(p["w"] + of("w")) / torch.e**0.5))
+    n = direction(heads(p["xi"] * k))
+    k = heads(k * torch.lerp(torch.ones_like(rate), rate, p["alpha"]))
+    S = S.unflatten(-1, (*v.shape[1:], -1))
+    turned = torch.diag_embed(keep) - n[..., :, None] * (heads(rate) * n)[..., None, :]
+    S = S @ turned + v[..., None] * k[..., None, :]
+    y = torch.nn.functional.group_norm((S @ r[..., None]).flatten(1), 4, p["gain"], p["shift"], 64e-5)
+    bonus = (r * heads(p["rho"]) * k).sum(-1, keepdim=True) * v
+    return sigmoid(of("g")) * (y + bonus.flatten(1)), S.flatten(1), A.x
+
+
+def gru_ode(A: Any, p: Any, h: Any) -> Any:
+    r, z = sigmoid(A("u_dr", h) + p["b_dr"]), sigmoid(A("u_dz", h) + p["b_dz"])
+    h = h + A.t * (1 - z) * (tanh(A("u_dn", r * h) + p["b_dn"]) - h)
+    z = sigmoid(A("z", h))
+    return (z * h + (1 - z) * tanh(A("n", sigmoid(A("r", h)) * h)),)
+
+
+def lstm_timed(A: Any, p: Any, h: Any, c: Any) -> Any:
+    T1, T2 = (sigmoid(A(f"x_{k}") + sigmoid(p[f"v_{k}"] * A.t)) for k in "12")
+    i, f = (sigmoid(A(n, h) + p[f"p_{n}"] * c) for n in "if")
+    write = i * tanh(A("g", h))
+    out, c = f * c + T1 * write, f * c + T2 * write
+    return sigmoid(A("o", h) + A.t * p["v_o"] + p["p_o"] * out) * tanh(out), c
+
+
 NAMES = "lstm-layernorm on-lstm skip-lstm mut3 rhn-4 lstm-nested lstm-projected scrn"
 NAMES += (
     " sru intersection-rnn rg-lru mut1 mut2 lstm-mogrifier lstm-phased lstm-time-aware gru-decay cfc-timed"
 )
 NAMES += " rg-lru-heads"
+NAMES += " rum s5 rwkv7 gru-ode lstm-timed"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

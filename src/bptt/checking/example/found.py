@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator
 
 import numpy as np
 
+from bptt.checking.example.code import Code
 from bptt.checking.example.infile import stated
 from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace, small_constants
-from bptt.checking.example.pieces import Code, pieces
+from bptt.checking.example.pieces import pieces
 from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
 from bptt.checking.example.texts import SIZES, rendered
@@ -64,7 +65,10 @@ def candidates(
         first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
-            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, end)
+            until = (now := time.monotonic()) + (
+                end - now
+            ) / 3  # where it is not to be had, others get theirs
+            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until)
             texts = dict[str, None]()
             for one in writer.write():
                 if len(texts) >= MOST or last in settled:

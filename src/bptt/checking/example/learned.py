@@ -9,7 +9,7 @@ import contextlib
 import heapq
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -96,10 +96,12 @@ class Learner:
     """Finds what the arguments of a call may be."""
 
     run: Callable[[Watch, dict[str, str]], Trial]  # the call, with a text for each argument
-    names: Mapping[str, Sequence[str]]  # by argument, texts that its name makes likely
+    names: dict[str, list[str]]  # by argument, texts that its name makes likely
     sizes: Sizes
     over: Callable[[], bool]  # whether there is no more time
     like: Callable[[str], list[str]]  # texts that the key of a dict makes likely
+    objects: Callable[[str], list[str]]  # texts that make what has an attribute
+    script: Collection[str]  # names that the file sets, maybe where it is not run
     before: str = ""  # the lines of the example before the call
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
@@ -134,8 +136,14 @@ class Learner:
                 ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
                 yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
             elif use is None and repair and trial.error:
+                for hole in [hole for hole, node in tree.items() if node == "" and len(self.names[hole]) > 1]:
+                    heapq.heappush(queue, ((cost + 1, rank, 0), next(count), {**tree, hole: None}))
                 for after in mended(tree, trial.error, self._symbol, list("TNDHV")):
                     heapq.heappush(queue, ((cost + repair, rank, 0), next(count), after))
+            missing = getattr(trial.error, "name", "") if isinstance(trial.error, NameError) else ""
+            if missing in self.script and missing not in tree:  # the example sets it
+                self.names[missing] = self.like(missing) or ["0.1"]
+                heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, missing: None}))
             if use is None:
                 continue
             hole, *path = use.path
@@ -146,6 +154,7 @@ class Learner:
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
                 free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
                 unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
+                unlike = unlike or node == "'acba'"
                 more = later * k if later else (k > 5) / 2
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
@@ -191,6 +200,8 @@ class Learner:
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
+            case "attribute", (str(name),) if not hasattr(np.ndarray, name):
+                return [*self.objects(name)]
             case "call", _:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
@@ -264,7 +275,7 @@ class Learner:
         node = tree[hole]
         for step in path:
             if node[0] == "rows":
-                through = re.compile(rf"(«(?:[a-z]+ )?){node[1]} ")
+                through = re.compile(rf"(«(?:[a-z]+ )?){'T' if node[1].isdigit() else node[1]} ")
                 texts = [through.sub(r"\1", t) for t in texts if through.search(t)]
             else:
                 texts = self.like(step if isinstance(step, str) else node[1][step])

@@ -2,14 +2,14 @@
 
 import ast
 import difflib
-import inspect
 import re
-import types
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from bptt.checking.example.code import LOSS, NEVER, Code, is_closure, parameters
 from bptt.checking.example.roles import without_d
+from bptt.checking.example.scenes import Scene, scenes
 
 _BACK = re.compile(
     r"back|bptt|bprop|(?<!set_)grads?(?!_?(?:check|clip|num|norm|desc))|rewind|vjp|pullback|adjoint|bwd|"
@@ -27,13 +27,6 @@ _FORWARD = re.compile(
     r"encode|model|network|x_list_add|activat|process",
     re.IGNORECASE,
 )
-_LOSS = re.compile(r"loss|cost|error|cross_?entropy|nll|mse|objective", re.IGNORECASE)
-_NEVER = re.compile(
-    r"check|clip|numer|zero|reset|apply|norm|test|^_*init|plot|^get_|^set_|sampl|sigmoid|tanh|softmax|relu|"
-    r"_?deriv|print|load|save|generat|one_?hot|shuffle|summary|accuracy|evaluat|preprocess|^__(?!call)|visual|"
-    r"encode_|decode|text|optimi[sz]er|adagrad|adam|rmsprop|momentum",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True)
@@ -43,123 +36,12 @@ class Piece:
     owner: type | None  # the class whose methods they are
     calls: tuple[str, ...]  # the functions, as they are called one after the other; the last goes back
     weight: float = 0.0
+    scene: Scene | None = None  # where the file itself calls the last
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names, as a person would say them."""
         return tuple(f"{self.owner.__name__}.{name}" if self.owner else name for name in self.calls)
-
-
-class Code:
-    """A file's functions, with their syntax."""
-
-    def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
-        self.tree, self.names = tree, names
-        self.nodes = {
-            min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
-            for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
-        }  # fmt: skip
-        self.functions = {
-            n: f
-            for n, f in names.items()
-            if isinstance(f, types.FunctionType) and (node := self.node(f)) and not _is_method(node)
-        }
-        own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
-        self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
-
-    def node(self, function: Any) -> ast.FunctionDef | None:
-        """Return the syntax of a function of this file."""
-        code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
-        if code is None or code.co_filename != self.names.get("__file__", "<file>"):
-            return None
-        return self.nodes.get(code.co_firstlineno)
-
-    def of(self, owner: type | None) -> dict[str, Any]:
-        """Return a class's methods, its bases' among them, in the text's order; or the file's functions."""
-        if owner is None:
-            return self.functions
-        found = [(node.lineno, n, f) for n, f in inspect.getmembers(owner) if (node := self.node(f))]
-        return {n: f for _, n, f in sorted(found, key=lambda entry: entry[0])}
-
-    def reached(self, function: Any, owner: type | None) -> list[ast.FunctionDef]:
-        """Return the syntax of a function and of all functions of the file that it may call."""
-        found, waiting = [], [self.node(function)]
-        every = {
-            n: f for c in (*self.classes.values(), *[owner] * bool(owner)) for n, f in self.of(c).items()
-        }
-        while waiting:
-            node = waiting.pop()
-            if node is None or node in found:
-                continue
-            found.append(node)
-            for call in ast.walk(node):
-                match call:
-                    case ast.Call(ast.Name(name)) if name in self.classes:
-                        waiting += map(self.node, self.of(self.classes[name]).values())
-                    case ast.Call(ast.Name(name)):
-                        waiting.append(self.node(self.functions.get(name)))
-                    case ast.Call(ast.Attribute(_, name)):
-                        waiting.append(self.node(every.get(name)))
-        return found
-
-    def read(self, functions: list[Any], owner: type | None) -> set[str]:
-        """Return the names that functions, and those that they call, read."""
-        nodes = [node for f in functions for node in self.reached(f, owner)]
-        return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
-
-    def loops(self, function: Any, owner: type | None) -> bool:
-        """Return whether a function goes through something in a loop."""
-        every = (n for node in self.reached(function, owner) for n in ast.walk(node))
-        return any(isinstance(n, (ast.For, ast.While)) for n in every)
-
-    def returned(self, function: Any) -> list[str]:
-        """Return names for what a function returns, as its text has them."""
-        node = self.node(function)
-        return _returned(node) if node else []
-
-
-def _is_method(node: ast.FunctionDef) -> bool:
-    return [a.arg for a in node.args.args[:1]] == ["self"]
-
-
-def is_closure(node: ast.FunctionDef) -> bool:
-    """Return whether a function returns one of its own: a result's pullback."""
-    return bool({n.name for n in inside(node) if isinstance(n, ast.FunctionDef)} & set(_returned(node)))
-
-
-def _returned(node: ast.FunctionDef) -> list[str]:
-    ends = [n.value for n in inside(node) if isinstance(n, ast.Return) and n.value]
-    if not ends:
-        return []
-    return [_name_of(value) for value in (ends[-1].elts if isinstance(ends[-1], ast.Tuple) else ends[-1:])]
-
-
-def inside(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield what is in a function, save what is in the functions within it."""
-    for child in ast.iter_child_nodes(node):
-        yield child
-        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
-            yield from inside(child)
-
-
-def _name_of(value: ast.expr) -> str:
-    match value:
-        case ast.Name(name) | ast.Attribute(_, name):
-            return name.strip("_")
-        case ast.Subscript(inner):
-            return _name_of(inner)
-        case ast.Tuple() | ast.Dict() | ast.List():
-            return "cache"
-    return "out"
-
-
-def parameters(function: Any) -> list[inspect.Parameter]:
-    """Return a function's parameters that can be given; none if it does not say."""
-    try:
-        found = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return []
-    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"]
 
 
 def pieces(code: Code) -> list[Piece]:
@@ -172,13 +54,13 @@ def pieces(code: Code) -> list[Piece]:
 
 
 def _of(code: Code, owner: type | None) -> Iterator[Piece]:
-    functions = {n: f for n, f in code.of(owner).items() if not _NEVER.search(n)}
+    functions = {n: f for n, f in code.of(owner).items() if not NEVER.search(n)}
     handed = {n for n, f in functions.items() if any(_is_gradient(p.name) for p in parameters(f))}
     backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
     called = {n: {node.name for node in code.reached(functions[n], owner)} for n in functions}
     forwards = [n for n in forwards if not called[n] & {*backs}] or forwards  # what trains is none
-    losses = {n for n in forwards if owner and _LOSS.search(n) and "forward" not in n}
+    losses = {n for n in forwards if owner and LOSS.search(n) and "forward" not in n}
     forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
     for name, own in backs.items():
         weight = max(own, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
@@ -187,7 +69,10 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         taken = {p.name for p in parameters(functions[name])}
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
         alone = alone and not any(taken & {*code.returned(functions[n])} for n in forwards)
-        if inside or (alone and name not in handed):
+        whole = bool(inside or (alone and name not in handed))
+        shown = scenes(code, name, {n for n, w in backs.items() if w >= 1}, alone=whole)
+        yield from (Piece(owner, (name,), weight + 0.4 - 0.05 * k, one) for k, one in enumerate(shown[:3]))
+        if whole:
             yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
         trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
@@ -218,7 +103,7 @@ def backwards(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
     owners: list[ast.Module | ast.ClassDef] = [tree, *(n for n in tree.body if isinstance(n, ast.ClassDef))]
     for owner in owners:
         for node in owner.body:
-            if not isinstance(node, ast.FunctionDef) or _NEVER.search(node.name) or _backwardness(node) < 1:
+            if not isinstance(node, ast.FunctionDef) or NEVER.search(node.name) or _backwardness(node) < 1:
                 continue
             name = f"{owner.name}.{node.name}" if isinstance(owner, ast.ClassDef) else node.name
             loops = [n for n in ast.walk(node) if isinstance(n, (ast.For, ast.While))]
@@ -274,12 +159,3 @@ def _alike(code: Code, forward: str, backward: str, functions: dict[str, Any], o
     near = list(functions)
     distance = abs(near.index(forward) - near.index(backward)) / 50
     return 2 * likeness + both + bool(re.search(r"f(?:or|ro)w(?:ar)?d|fwd|fprop", forward.lower())) - distance
-
-
-def losses(code: Code, piece: Piece) -> list[str]:
-    """Return the names of what says beside a piece what the loss is; what keeps it first."""
-    no = re.compile(rf"{_NEVER.pattern}|(^|_)d(er|iff)?_|_d$|prime", re.IGNORECASE)
-    good = {n: f for n, f in code.of(piece.owner).items() if _LOSS.search(n) and not no.search(n)}
-    nodes = {n: node for n, f in good.items() if n not in piece.calls and (node := code.node(f))}
-    keeps = {n: bool(re.search(r"self\.\w+ = ", ast.unparse(node))) for n, node in nodes.items()}
-    return sorted((n for n in nodes if not _backwardness(nodes[n])), key=lambda n: not keeps[n])

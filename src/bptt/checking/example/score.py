@@ -11,7 +11,7 @@ from bptt.checking.example.wording import last_name
 
 
 def scorer(
-    roots: tuple[str, ...], file: Container[str], instance: str, first: Container[str], through_time: bool
+    roots: tuple[str, ...], file: Container[str], first: Container[str], through_time: bool
 ) -> Callable[[Trial], None]:
     """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
 
@@ -21,7 +21,7 @@ def scorer(
         return of_file or kind[:1] in ("W", "b") or kind == "params"
 
     def watched(trial: Trial) -> None:
-        made = {n: v for n, v in trial.names.items() if n != instance and n not in file}
+        made = {n: v for n, v in trial.names.items() if n not in roots and n not in file}
         held = {p: a for n in roots for p, a in arrays(trial.names.get(n), n)}
         before = {p: a for p, a in trial.start.items() if p in held and not is_cotangent(last_name(p))}
         before = {p: a for p, a in before.items() if is_weight(p)}

@@ -4,7 +4,8 @@ import ast
 import builtins
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,11 +45,15 @@ class Call:
     def filled(self, chosen: dict[str, str], names: dict[str, str], sizes: Sizes) -> list[str]:
         """Return the lines with chosen texts in the holes, long ones by name."""
         texts, lines, bound = dict(chosen), list[str](), set[str]()
+        often = Counter(_HOLE.findall("\n".join(self.lines)))
         for line in self.lines:
             used = dict.fromkeys(_HOLE.findall(line))
             made: list[tuple[str, str]] = []
             for hole in used:
-                if hole in names and (hole in bound or not _SHORT.fullmatch(rendered(chosen[hole], sizes))):
+                own = _SHORT.fullmatch(rendered(chosen[hole], sizes)) and (
+                    often[hole] == 1 or "(" not in chosen[hole]
+                )
+                if hole in names and (hole in bound or not own):
                     made += [(names[hole], chosen[hole])] * (hole not in bound)
                     bound.add(hole)
                     texts[hole] = names[hole]
@@ -82,13 +87,17 @@ def fill(
     sizes: Sizes,
     *,
     like: Callable[[str], list[str]],
+    objects: Callable[[str], list[str]],
+    script: Collection[str],
     watched: Callable[[Trial], None] | None = None,
     roots: tuple[str, ...] = (),
 ) -> Iterator[Found]:
     """Yield ways to fill a call's holes so that it runs, as they are found; at the end those that are odd.
 
-    `like` says what a name makes likely, `watched` scores a trial that ran, and of `roots` a trial keeps the
-    arrays as they are before its last line. The `deadline` is in terms of `time.monotonic`.
+    `like` says what a name makes likely, `objects` what has an attribute; names of the `script` may be
+    set before the call; `watched` scores a trial that ran,
+    and of `roots` a trial keeps the arrays as they are before its last line. The `deadline` is in terms of
+    `time.monotonic`.
     """
     holes, tried, uses = call.holes, dict[tuple[str, ...], Trial](), dict[tuple[str, ...], Use | None]()
     text = rendered("\n".join(before.lines), sizes)
@@ -96,7 +105,10 @@ def fill(
     names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
 
     def lines_of(chosen: dict[str, str]) -> list[str]:
-        return [*before.lines, *call.filled(chosen, names, sizes)]
+        more = [
+            f"{name} = {text}" for name, text in chosen.items() if name not in holes
+        ]  # read, and set by nothing
+        return [*more, *before.lines, *call.filled(chosen, names, sizes)]
 
     def trial_of(chosen: dict[str, str]) -> Trial:
         key = tuple(chosen.values())
@@ -122,7 +134,7 @@ def fill(
 
     making = all("." in hole for hole in holes)
     likely = {hole: o[:1] if "." in hole and not making else o for hole, o in holes.items()}
-    learner = Learner(trial_with, likely, sizes, over, like, "\n".join(before.lines))
+    learner = Learner(trial_with, likely, sizes, over, like, objects, script, "\n".join(before.lines))
     odd: list[Found] = []
     for chosen in learner.found():
         one = Found(lines_of(chosen), chosen, trial_of(chosen))

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.pieces import parameters
-from bptt.checking.example.roles import kinds, state_name, without_d
+from bptt.checking.example.code import Code, parameters
+from bptt.checking.example.roles import kinds, state_name, texts, without_d
 from bptt.checking.example.texts import Sizes
 
 _PLURAL = re.compile(r"_?(?:s|seq|list|all|history|values?|states?)$")
@@ -54,6 +54,36 @@ def said(p: inspect.Parameter) -> str:
 def required(function: Any) -> list[str]:
     """Return the parameters that must be given."""
     return [p.name for p in parameters(function) if p.default is p.empty]
+
+
+def likely(code: Code, name: str, through_time: bool, making: bool = False) -> list[str]:
+    """Return what to try for a name."""
+    own = kinds(name)
+    # a constructor's n, d or h is a size, and no other function's, if it can be anything else
+    own = tuple(k for k in own if (k[:5] == "size:") == making) or own
+    is_array = bool(own) and own[0][0] in "Wb"
+    found = list[str]()
+    for kind in own or (() if making else KINDS):
+        if making and kind[:5] == "size:":
+            found += [f"«size {s}»" for s in WIDER.get(kind[5:], (kind[5:],))]
+        elif kind == "x":
+            found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
+        elif kind not in ("cache", "params"):
+            found += texts(kind)
+        if kind[:2] == "W:":
+            found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
+    found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
+    if "np.tanh" in found or (making and not own):  # what the file has of it
+        has = {f"{n}()": n for n, c in code.classes.items() if not required(c)}
+        has |= {n: n for n in code.functions}
+        named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
+        found = [*(t for t, n in has.items() if named.match(n)), *found]
+    if making or not own:
+        found += [] if is_array else UNKNOWN
+    if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
+        found = ["0", *found]
+    rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
+    return found + [t for t in rest if t not in found]
 
 
 def cotangent(text: str, value: Any) -> str:

@@ -8,35 +8,30 @@ import inspect
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.callers import Callers, makers
-from bptt.checking.example.pieces import Code, Piece, is_closure, losses, parameters
+from bptt.checking.example.code import Code, is_closure, makers, parameters
+from bptt.checking.example.pieces import Piece
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
+from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
 from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
 from bptt.checking.example.texts import Sizes, rendered
 from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
     BEFORE,
-    KINDS,
-    NAMED,
     SAID,
     UNKNOWN,
-    WIDER,
     adapted,
     cotangent,
     last_name,
+    likely,
     nearness,
     required,
     said,
 )
-
-MOST = 12
-"""Calls of a loss that are looked at."""
 
 
 class Writer:
@@ -44,28 +39,31 @@ class Writer:
 
     def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece, end: float) -> None:
         self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
-        name = piece.owner.__name__.lower() if piece.owner else ""
+        self.owner = piece.scene.owner if piece.scene else piece.owner
+        name = self.owner.__name__.lower() if self.owner else ""
         name = next((n for n in ("cell", "layer", "model") if n in name), "net")
-        self.instance = fresh(name, set(file)) if piece.owner else ""
+        self.instance = fresh(name, set(file)) if self.owner else ""
         self.first: set[str] = set()
         last = self._function(piece.calls[-1])
         self.through_time = code.loops(last, piece.owner)
         read = code.read([self._function(f) for f in piece.calls], piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
-        self.callers = Callers(code.tree, file)
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
         *forwards, last = self.piece.calls
         nothing, making = Found([], {}, Trial(names=self.file)), Call()
-        if self.piece.owner is not None:
-            self._make(making, self.instance, self.piece.owner)
+        if self.owner is not None:
+            self._make(making, self.instance, self.owner)
         for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
             for hole, text in made.chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
+        if self.piece.scene:
+            yield from self._as_shown(self.piece.scene, making)
+            return
         node = self.code.node(self._function(last))
         if not forwards and node and is_closure(node):
             forwards = [last]
@@ -73,18 +71,13 @@ class Writer:
         several = forwards != [last] and (self.through_time or len(required(self._function(last))) == 1)
         for forward in forwards:
             ways = self._forward(forward, making)
-            if forward != last:
-                ways = (
-                    f
-                    for way in ways
-                    for f in (several and self._steps(way, forward)) or (*self._with_loss(way), way)
-                )
+            if several:
+                ways = (one for way in ways for one in self._steps(way, forward) or [way])
         for way in ways:
             backs = [n for n, v in way.outputs.items() if callable(v)] if forwards == [last] else [last]
             for name in backs:
                 if not forwards:
-                    for one in self._backward(way, name, making, alone=True):
-                        yield self._beside_loss(one)
+                    yield from self._backward(way, name, making, alone=True)
                     continue
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
@@ -92,9 +85,25 @@ class Writer:
                     if found:
                         break
 
+    def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
+        """Yield ways to call a backward as the file itself does."""
+        call = Call([*making.lines], dict(making.holes))
+        for name in scene.open:
+            own = self._made(scene.objects[name]) if name in scene.objects else []
+            names = [name, scene.handed.get(name, name)]
+            names.sort(key=lambda n: kinds(n)[:1] != ("target",))
+            texts = [text for n in names if kinds(n) for text in likely(self.code, n, self.through_time)]
+            call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
+        call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
+        roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
+        watched = scorer(roots, self.file, self.first, self.through_time)
+        nothing = Found([], {}, Trial(names=self.file))
+        yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
+
     def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        like = functools.partial(self._by_name, through_time=self.through_time)
-        return fill(before, call, self.file, self.end, self.sizes, like=like, **more)
+        like = functools.partial(likely, self.code, through_time=self.through_time)
+        more |= {"like": like, "objects": self._objects, "script": self.code.script}
+        return fill(before, call, self.file, self.end, self.sizes, **more)
 
     def _function(self, name: str) -> Any:
         return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
@@ -122,54 +131,21 @@ class Writer:
         is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
-            own = makers(self.code, self.piece.owner, self.instance, p.name)
+            own = makers(self.code, self.owner, self.instance, p.name)
         key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         found = own or self._texts(p, loops, making) or ["None"]
-        if not own and not making:  # first what the file's own calls hand over
-            shown, names = self.callers.of(function, p, self.sizes)
-            names = [n for n in names if not kinds(p.name) or kinds(n)[:1] == ("target",)]
-            found = [*shown, *(t for n in names for t in self._by_name(n, loops)), *found]
         return call.hole(key, found)
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
-        found = self._by_name(p.name, through_time, making)
+        found = likely(self.code, p.name, through_time, making)
         if kinds(p.name)[:1] == ("once",):
             return ["1"]
         if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
-            return [f"«size {size if size in (*'DHV',) else 'H'}»", *found[:3], LEFT_OUT]
+            return [f"«size {size if size in (*'TDHV',) else 'H'}»", *found[:3], LEFT_OUT]
         if not kinds(p.name):
             found = [*SAID.get(said(p), found)]
         return found if p.default is p.empty else [LEFT_OUT, *dict.fromkeys(found[:4])]
-
-    def _by_name(self, name: str, through_time: bool, making: bool = False) -> list[str]:
-        """Return what to try for a name."""
-        own = kinds(name)
-        # a constructor's n, d or h is a size, and no other function's, if it can be anything else
-        own = tuple(k for k in own if (k[:5] == "size:") == making) or own
-        is_array = bool(own) and own[0][0] in "Wb"
-        found = list[str]()
-        for kind in own or (() if making else KINDS):
-            if making and kind[:5] == "size:":
-                found += [f"«size {s}»" for s in WIDER.get(kind[5:], (kind[5:],))]
-            elif kind == "x":
-                found += texts("xs" if through_time else "x") + texts("x" if through_time else "xs")
-            elif kind not in ("cache", "params"):
-                found += texts(kind)
-            if kind[:2] == "W:":
-                found += [t for k in ("W:x", "W:h", "W:y", "W:g", "W:e") for t in texts(k)]
-        found += [text for words, text in NAMED if re.fullmatch(words, name.lower())]
-        if "np.tanh" in found or (making and not own):  # what the file has of it
-            has = {f"{n}()": n for n, c in self.code.classes.items() if not required(c)}
-            has |= {n: n for n in self.code.functions}
-            named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
-            found = [*(t for t, n in has.items() if named.match(n)), *found]
-        if making or not own:
-            found += [] if is_array else UNKNOWN
-        if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
-            found = ["0", *found]
-        rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]
-        return found + [t for t in rest if t not in found]
 
     def _of_class(self, p: inspect.Parameter) -> list[str]:
         """Return how to make an object of the class that a parameter is said to be of, or is named after."""
@@ -177,13 +153,22 @@ class Writer:
         like = {c: c.replace("_", "").lower() for c in self.code.classes}
         exact = [c for c in like if c == said(p) or like[c] == bare]
         name = next(iter([*exact, *(c for c in like if len(bare) > 3 and bare in like[c])]), "")
-        if name and name not in self.made:
+        return self._made(name) if name else []
+
+    def _made(self, name: str) -> list[str]:
+        """Return how to make an object of a class."""
+        if name not in self.made:
             self.made[name], call, owner = [name], Call(), self.code.classes[name]
             self._make(call, "made", owner)
             found = itertools.islice(self._fill(Found([], {}, Trial(names=self.file)), call), 1)
             lines = [f.lines[0].removeprefix("made = ") for f in found if len(f.lines) == 1]
             self.made[name] = [*lines, name]
-        return self.made.get(name, [])
+        return self.made[name]
+
+    def _objects(self, attribute: str) -> list[str]:
+        """Return how to make the objects that have an attribute."""
+        named = [n for n, c in self.code.classes.items() if attribute in self.code.attributes(c)]
+        return [text for name in named[:3] for text in self._made(name)[:1]]
 
     # --- the calls
 
@@ -236,39 +221,6 @@ class Writer:
             return []
         return [Found([*lines, call], way.chosen, trials[0], {out: trials[0].names[out]}, True)]
 
-    def _with_loss(self, way: Found) -> Iterator[Found]:
-        """Yield an example with a line that asks for the loss, where the code says what it is."""
-        target = fresh("loss", {*self.file, *re.findall(r"\w+", "\n".join(way.lines))})
-
-        def watched(trial: Trial) -> None:
-            value = trial.names.get(target)
-            trial.score = float(isinstance(value, float) and bool(np.isfinite(value)))
-
-        def is_of_it(hole: str, text: str) -> bool:
-            """Return whether an argument is a result of the call, one of its arguments, or a target."""
-            same = text in (LEFT_OUT, "1", "2", hole, f"{hole}_", way.chosen.get(hole))
-            return same or text in way.outputs or "target" in kinds(hole)
-
-        for name in losses(self.code, self.piece):
-            call = Call()
-            self._call(call, f"{target} = {self._named(name)}", self._function(name), self._after(way))
-            for hole, tried in call.holes.items():  # no other array that there is
-                call.holes[hole] = [t for t in tried if is_of_it(hole, t) or not t.isidentifier()] or tried
-            ran = (f for f in itertools.islice(self._fill(way, call, watched=watched), MOST) if f.trial.score)
-            fit = (f for f in ran if all(is_of_it(h, t) for h, t in f.chosen.items()))
-            for f in itertools.islice(fit, 1):
-                f.outputs, f.chosen = way.outputs, way.chosen | f.chosen
-                yield f
-                return
-
-    def _beside_loss(self, found: Found) -> Found:
-        """Return an example of one call with the loss of the same arguments before it, if there is one."""
-        *before, last = found.lines
-        trial = run(rendered("\n".join(before), self.sizes), self.file)
-        for one in self._with_loss(Found(before, found.chosen, trial)):
-            return replace(found, lines=[*one.lines, last])
-        return found
-
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
         call = Call(list(making.lines), dict(making.holes))
@@ -281,7 +233,7 @@ class Writer:
             target = "grads = " + (name if name in way.outputs else self._named(name))
             self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
-        watched = scorer(roots, self.file, self.instance, self.first, self.through_time)
+        watched = scorer(roots, self.file, self.first, self.through_time)
         for f in self._fill(way, call, watched=watched, roots=roots):
             if not f.trial.score:
                 continue
@@ -340,6 +292,6 @@ class Writer:
             made = [n for n, v in outputs.items() if not isinstance(v, np.ndarray)]
             return [*made[::-1], *passed, *gradients]
         if kind in ("rate", "layers") or (size_of(p.name) and all("size:" in k for k in kinds(p.name))):
-            return [*self._by_name(p.name, True, True)[:3], *passed]
+            return [*likely(self.code, p.name, True, True)[:3], *passed]
         # fresh data would not be what the forward was given, and right code would seem wrong
-        return [*passed, *gradients, *UNKNOWN] if pool else self._by_name(p.name, True)
+        return [*passed, *gradients, *UNKNOWN] if pool else likely(self.code, p.name, True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.data.tables import Table, read_table
 from bptt.data.tables.conll import SENTENCE
-from bptt.data.tables.files import as_number, no_number
+from bptt.data.tables.files import ABSENT, no_number
 from bptt.errors import ConfigError, DataError
 from bptt.types import Array
 
@@ -33,13 +33,15 @@ class Layout:
     text : str, optional
         The column of the texts; with `series` of the words.
     inputs : tuple of str
-        Columns of numbers, in place of a text.
+        Columns of numbers, in place of a text; ``a:c``, where a row is a sequence, are its steps.
     series, time : str, optional
         The columns that say which sequence a row is of, and when it is.
     label : str, optional
         The column of what is to be told. Only files of sentences go without.
     beside : tuple of (str, str)
         What the cell reads at each step beside its input, by name, and the columns that have it.
+    head : bool
+        Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
 
     Raises
     ------
@@ -54,6 +56,7 @@ class Layout:
     time: str | None = None
     label: str | None = None
     beside: tuple[tuple[str, str], ...] = ()
+    head: bool = True
 
     def __post_init__(self) -> None:
         if self.text is not None and self.inputs:
@@ -163,7 +166,7 @@ def read_labelled(
         A column is missing, or a row cannot be used: it is named.
     """
     if isinstance(table, str):
-        table = read_table(table, sentences=layout.is_sentences(table))
+        table = read_table(table, sentences=layout.is_sentences(table), head=layout.head)
     text, label, series = layout.text, layout.label, layout.series
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
@@ -264,10 +267,8 @@ def _expect_in_order(table: Table, name: str, of: Array, order: Array) -> None:
 
 
 def _numbers_in_rows(table: Table, names: tuple[str, ...]) -> tuple[Array, Array]:
-    """Return numbers with spaces between as steps, (S, D), and how many each row has."""
-    columns = [
-        [value.replace(",", " ").strip("[]() ").split() for value in table.column(name)] for name in names
-    ]
+    """Return the numbers of each row as its steps, (S, D), and how many each row has."""
+    columns = [_steps(table, name) for name in names]
     lengths = np.array([len(row) for row in columns[0]])
     for k, rows in enumerate(zip(*columns, strict=True)):
         if len({len(row) for row in rows}) > 1 or not rows[0]:
@@ -281,11 +282,25 @@ def _numbers_in_rows(table: Table, names: tuple[str, ...]) -> tuple[Array, Array
         at = 0
         for k, row in enumerate(column):
             for text in row:
-                numbers[at, d] = found = as_number(text)
+                numbers[at, d] = found = table.number(text)
                 if not np.isfinite(found):
                     raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
                 at += 1
     return numbers, lengths
+
+
+def _steps(table: Table, name: str) -> list[list[str]]:
+    """Return each row's numbers, as texts: those of a column, or one of each column from one to another."""
+    if name not in table.columns and ":" in name:
+        rows = [list(row) for row in zip(*map(table.column, table.across(name)), strict=True)]
+        for row in rows:
+            while row and row[-1].strip().lower() in ABSENT:  # a shorter sequence
+                row.pop()
+        return rows
+    return [
+        [part for text in value.strip("[]() ").split() for part in table.listed(text)]
+        for value in table.column(name)
+    ]
 
 
 def _tagged(

@@ -1,18 +1,20 @@
 """When a row is: times in equal steps, read as a table has them and written on in the same form.
 
-A time is a number, or stands as in 2020-01, 2020Q1, 2020-01-31, 2020-01-31 14:00 or 2020-01-31T14:00:00Z.
+A time is a number, or stands as in 2020-01, 2020Q1, 2020-01-31, 2020-01-31 14:00 or 2020-01-31T14:00:00Z;
+days may be written otherwise, too (`bptt.data.tables.dates`).
 Months and years are no fixed number of days: where all days of a column are the same day of a month, or its
 last, steps are counted in months; where a column of days leaves out Saturdays and Sundays, in weekdays.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 import numpy as np
 from msgspec import Meta, Struct
 
+from bptt.data.tables.dates import Dates
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -102,7 +104,8 @@ def read_time(text: str) -> tuple[Form, float]:
         else:
             return form, int(at.astype(np.int64))
     raise DataError(
-        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 2020-01-31T14:00, 2020-01 or 2020Q1"
+        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, "
+        "2020-01-31T14:00, 2020-01 or 2020Q1"
     )
 
 
@@ -116,11 +119,14 @@ class Clock:
     form : Form
     day : int
         Of steps of months between days: microseconds from a month's first moment, if it is that long.
+    dates : Dates
+        How days are written.
     """
 
     step: Step
     form: Form
     day: int = 0
+    dates: Dates = field(default=Dates(), repr=False)  # not in the digest of a panel
 
     @classmethod
     def of(cls, series: Sequence[Array], form: Form, step: Step | None = None) -> "Clock":
@@ -207,10 +213,12 @@ class Clock:
         if form.kind == "quarter":
             return f"{1970 + at // 12:04}{form.between}Q{at % 12 // 3 + 1}"
         moment = str(np.datetime64(at, "us"))
+        day = self.dates.written(moment[:10])
         if form.kind == "day":
-            return moment[:10]
+            return day
         seconds = moment[16:19] + ("." + moment[20 : 20 + form.digits] if form.digits else "")
-        return f"{moment[:10]}{form.between}{moment[11:16]}{seconds if form.seconds else ''}{form.zone}"
+        clock = self.dates.short(moment[11:13]) + moment[13:16] + (seconds if form.seconds else "")
+        return f"{day}{form.between}{clock}{form.zone}"
 
 
 def _most_frequent(steps: Array) -> float:

@@ -1,18 +1,19 @@
 """Series of a table, end to end: values in equal steps of time, and what is known ahead of them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from bptt.data.series.clock import Clock, Step, read_time
+from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.files import as_number
 from bptt.data.tables.forms import Form
-from bptt.errors import ConfigError, DataError
+from bptt.errors import DataError
 from bptt.types import Array
 
 Gaps: TypeAlias = Literal["refuse", "mask"]
@@ -25,24 +26,6 @@ MOST_MISSING = 100
 
 Codes: TypeAlias = Mapping[str, Category | Number]
 """How each covariate becomes numbers, by its column."""
-
-
-class Columns(NamedTuple):
-    """Which columns of a table are read: the value, and the others where there are any."""
-
-    value: str
-    time: str | None = None
-    series: str | None = None
-    covariates: tuple[str, ...] = ()
-
-    def expect_apart(self) -> None:
-        """Raise a ConfigError where the value is read as something else, too."""
-        if self.value in self.covariates:
-            raise ConfigError(f"{self.value} is what is forecast: it is not known ahead of time")
-        if self.value in (self.time, self.series):
-            raise ConfigError(f"{self.value} is what is forecast: it cannot be --time or --series, too")
-        if len({*self.covariates}) < len(self.covariates):
-            raise ConfigError(f"--covariates {','.join(self.covariates)} names a column twice")
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,18 +139,18 @@ class Panel:
 
 
 def read_panel(
-    path: str,
+    path: str | Table,
     columns: Columns,
     *,
     gaps: Gaps = "refuse",
     step: Step | None = None,
     codes: Codes | None = None,
 ) -> Panel:
-    """Read the series of a table in long format: a row for each step of each series.
+    """Read the series of a table: a row for each step of each series, or a column for each.
 
     Parameters
     ----------
-    path : str
+    path : str, or a table that is read
     columns : Columns
     gaps : "refuse" or "mask"
         Where rows are missing: an error, or steps without a value.
@@ -182,7 +165,7 @@ def read_panel(
         If the table cannot be read, a column is missing, a value is no number, or the times of a series are
         not in order, not in equal steps, or the same twice; the line is named.
     """
-    table = read_table(path)
+    table, columns = long(path if isinstance(path, Table) else read_table(path, head=columns.head), columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     given = table.column(columns.series) if columns.series is not None else [""] * len(table)
@@ -234,10 +217,11 @@ def _in_time(
         last = np.array([float(len(row)) for row in rows])
         return Clock(step or Step("number", 1.0), form), [np.arange(len(row)) for row in rows], last
     texts = table.column(columns.time)
+    dates = table.dates(columns.time, digits=step is None or step.unit != "number")
     read = {}
     for text in dict.fromkeys(texts):
         try:
-            read[text] = read_time(text)
+            read[text] = read_time(dates.iso(text))
         except DataError as error:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {error}") from None
@@ -254,7 +238,7 @@ def _in_time(
         if (bad := np.flatnonzero(np.diff(times[row]) <= 0)).size:
             raise _out_of_order(table, columns, name, row, times, int(bad[0]))
     try:
-        clock = Clock.of([times[row] for row in rows], form, step)
+        clock = replace(Clock.of([times[row] for row in rows], form, step), dates=dates)
     except DataError as error:
         raise DataError(f"{table.name}, column {columns.time}: {error}") from None
     places = []
@@ -325,13 +309,8 @@ def _coded(table: Table, name: str, code: Category | Number | None) -> tuple[Cat
         values = table.numbers(name)
     except DataError:
         column = table.column(name)
-        if code is None and all(column) and not np.isfinite([as_number(text) for text in column]).any():
+        if code is None and any(column) and not np.isfinite([*map(as_number, column)]).any():
             return _coded(table, name, Category.of(column))
         raise
     code = code or Number.of(values)
     return code, code.encode(values, f"{table.name}, column {name}")
-
-
-def names_of(columns: str | None) -> Sequence[str]:
-    """Return the names in a list of columns."""
-    return tuple(name.strip() for name in (columns or "").split(",") if name.strip())

@@ -2,7 +2,7 @@
 
 from bptt.data.tables.coding import Category, Number
 from bptt.data.tables.delimited import Delimited
-from bptt.data.tables.files import Table, read_table
+from bptt.data.tables.files import Given, Table, read_table, table_of
 from bptt.data.tables.forms import Added
 
-__all__ = ["Added", "Category", "Delimited", "Number", "Table", "read_table"]
+__all__ = ["Added", "Category", "Delimited", "Given", "Number", "Table", "read_table", "table_of"]

@@ -5,6 +5,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, in_text
 from bptt.errors import DataError
@@ -13,44 +14,57 @@ DELIMITERS = "\t;,|"
 """What may stand between values; of those that are as frequent in the head, the first."""
 
 _LONGEST = (1 << 31) - 1
+_SEPARATOR = re.compile(r"\s*\"?sep=([\t;,|])\"?\n", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
 @dataclass(frozen=True)
 class Delimited(Form):
-    """Values with a delimiter between."""
+    """Values with a delimiter between, under a head with the columns' names or none."""
 
     delimiter: str = ","
+    head: bool = True
 
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerow([*columns, *added])
+        if self.head:
+            writer.writerow([*columns, *added])
         writer.writerows(zip(*columns.values(), *(map(in_text, a) for a in added.values()), strict=True))
         return out.getvalue().encode()
 
 
-def read(text: str, name: str) -> Content:
-    """Return what a text with a head and delimited values holds."""
-    delimiter = sniffed(text.lstrip("\n").split("\n", 1)[0], name)
-    rows = _tabbed(text) if delimiter == "\t" else None
-    rows = _quoted(text, delimiter, name) if rows is None else rows
-    _, names = next(rows)
-    names = [each.strip() for each in names]
-    expect_distinct(names, name)
+def read(text: str, name: str, *, head: bool = True) -> Content:
+    """Return what a text with delimited values holds; without a head columns are called 1, 2, ..."""
+    delimiter = None
+    if found := _SEPARATOR.match(text):  # spreadsheets write and read such a line
+        delimiter, text = found[1], "\n" + text[found.end() :]
+    delimiter = delimiter or sniffed(text.lstrip("\n").split("\n", 1)[0], name)
+    tabbed = _tabbed(text) if delimiter == "\t" else None
+    rows = _quoted(text, delimiter, name) if tabbed is None else tabbed
+    first = next(rows)
+    if head:
+        names = [each.strip() for each in first[1]]
+        expect_distinct(names, name)
+    else:
+        names, rows = [str(k + 1) for k in range(len(first[1]))], chain([first], rows)
     values: list[list[str]] = []
     places: list[int] = []
     for place, row in rows:
         if len(row) != len(names):
+            wanted = f"the head has {len(names)}" if head else f"line {first[0]} has {len(names)}"
+            only = f": {names[0]!r:.40} alone" if head and len(names) == 1 else ""
             raise DataError(
-                f"{name}: line {place} has {len(row)} values, the head has {len(names)} (a value that holds "
+                f"{name}: line {place} has {len(row)} values, {wanted}{only} (a value that holds "
                 f"{delimiter!r} stands in double quotes)"
             )
+        if head and [each.strip() for each in row] == names:
+            raise DataError(f"{name}: line {place} is the head again: leave it out")
         places.append(place)
         values.append(row)
     columns = zip(*values, strict=True) if values else ([] for _ in names)
-    return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter))
+    return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter, head))
 
 
 def sniffed(head: str, name: str) -> str:

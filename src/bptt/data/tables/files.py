@@ -3,15 +3,18 @@
 import gzip
 import hashlib
 import io
+import os
 import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from bptt.data.tables import conll, delimited, jsonlines, parquet
+from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
 from bptt.errors import DataError
@@ -27,7 +30,24 @@ _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
 )
 
+_DECIMAL = re.compile(r"^(\s*[+-]?\d+),(\d+)")
+
 GZIPPED = b"\x1f\x8b"
+
+
+class Frame(Protocol):
+    """A data frame: of pandas, Polars and others."""
+
+    @property
+    def columns(self) -> Any:
+        """The columns' names."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """Return the values of a column."""
+
+
+Given: TypeAlias = str | os.PathLike[str] | Mapping[str, Sequence[object]] | Frame
+"""A table as a caller has it: the path of a file, or columns."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +94,25 @@ class Table:
             raise DataError(self.unreadable[name])
         return self.columns[name]
 
+    def across(self, names: str) -> list[str]:
+        """Return the columns that a text names: a,b,c, or a:c, from one to another; DataError for others.
+
+        Examples
+        --------
+        >>> Table.of({"t": [0], "a": [1], "b": [2], "c": [3]}).across("t,b:c")
+        ['t', 'b', 'c']
+        """
+        own, found = list(self.columns), list[str]()
+        for name in (part.strip() for part in names.split(",")):
+            first, between, last = (name, "", "") if name in own else name.partition(":")
+            for each in (first, last) if between else (first,):
+                self.column(each)
+            begin, end = own.index(first), own.index(last or first)
+            if end < begin:
+                raise DataError(f"{self.name}: {last} stands before {first}: as in {last}:{first}")
+            found += own[begin : end + 1]
+        return found
+
     def empty(self, name: str, row: int) -> DataError:
         """Return the error of a row that has no value in a column, with how many others there are."""
         more = sum(not text.strip() for text in self.column(name)) - 1
@@ -90,17 +129,28 @@ class Table:
         column = self.column(name)
         values = np.empty(len(self))
         for k, text in enumerate(column):
-            values[k] = found = self._number(text)
+            values[k] = found = self.number(text)
             if not np.isfinite(found) and not (absent and text.strip().lower() in ABSENT):
                 if not text.strip():
                     raise self.empty(name, k)
                 raise DataError(f"{self.place(k)}, column {name}: {no_number(text)}")
         return values
 
-    def _number(self, text: str) -> float:
-        if self.form == delimited.Delimited(";"):  # written where the decimal point is a comma
-            text = re.sub(r"^(\s*[+-]?\d+),(\d+)", r"\1.\2", text)
+    @property
+    def is_continental(self) -> bool:
+        """Whether a comma may be a decimal point, as where semicolons stand between values."""
+        return isinstance(self.form, delimited.Delimited) and self.form.delimiter == ";"
+
+    def number(self, text: str) -> float:
+        """Return the number that a text is in this table; NaN where it is none."""
+        if self.is_continental:  # written where the decimal point is a comma
+            text = _DECIMAL.sub(r"\1.\2", text)
         return as_number(text)
+
+    def listed(self, text: str) -> list[str]:
+        """Return the numbers of a list without white space, as texts: a comma may be a decimal point."""
+        is_one = self.is_continental and text.count(",") == 1 and _DECIMAL.match(text)
+        return [text] if is_one else [part for part in text.split(",") if part]
 
     def times(self, name: str) -> Array:
         r"""Return a column of times: (R,) float64 where all are numbers, or else datetime64.
@@ -119,9 +169,10 @@ class Table:
         try:
             return self.numbers(name)
         except DataError:
+            dates = self.dates(name)
             values, zones = [], dict[str, str]()
             for k, text in enumerate(column):
-                found = _TIME.fullmatch(text.strip())
+                found = _TIME.fullmatch(dates.iso(text))
                 try:
                     values.append(np.datetime64(found["moment"] if found else "NaT"))
                 except ValueError:
@@ -129,7 +180,7 @@ class Table:
                 if found is None or np.isnat(values[-1]):
                     raise DataError(
                         f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
-                        "2020-01-31, 2020-01-31T14:00 or 2020-01"
+                        "2020-01-31, 31.01.2020, 1/31/2020, 2020-01-31T14:00 or 2020-01"
                     ) from None
                 if found["clock"]:
                     zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
@@ -140,6 +191,13 @@ class Table:
                     ) from None
             return np.array(values)
 
+    def dates(self, name: str, *, digits: bool = False) -> Dates:
+        """Return how a column writes its days; DataError where day and month may be either."""
+        try:
+            return Dates.of(self.column(name), digits=digits)
+        except DataError as error:
+            raise DataError(f"{self.name}, column {name}: {error}") from None
+
     def written(self, added: Added) -> bytes:
         """Return the file's bytes with columns added; DataError where it has one of such a name."""
         if both := [name for name in added if name in self.columns]:
@@ -147,20 +205,33 @@ class Table:
         return self.form.written(self.columns, added)
 
     @classmethod
-    def of(cls, columns: Mapping[str, Sequence[object]]) -> "Table":
-        """Return a table that is no file's; DataError where columns are not of one length."""
-        texts = {name: [str(value) for value in values] for name, values in columns.items()}
+    def of(cls, columns: "Mapping[str, Sequence[object]] | Frame") -> "Table":
+        """Return a table that is no file's; DataError where columns are not of one length.
+
+        What is None, NaN, NaT or NA is absent. Columns are a dict, or a data frame.
+        """
+        if not isinstance(columns, Mapping) and not hasattr(columns, "columns"):
+            raise DataError(f"want a path, columns by their names, or a data frame; got {columns!r:.60}")
+        names = list(columns) if isinstance(columns, Mapping) else list(columns.columns)
+        if odd := [name for name in names if not isinstance(name, str) or isinstance(columns[name], str)]:
+            raise DataError(f"columns are lists of values by their names, texts; got {odd[0]!r:.60}")
+        texts = {name: [_text_of(value) for value in columns[name]] for name in names}
         lengths = {len(values) for values in texts.values()}
         if len(lengths) != 1 or not min(lengths):
             raise DataError(f"columns must be of one length, at least 1; got {sorted(lengths)}")
-        return cls("the columns", texts, list(range(1, max(lengths) + 1)), _Given(), "")
+        return cls("the columns", texts, list(range(1, max(lengths) + 1)), _Rows(), "")
 
 
-class _Given(delimited.Delimited):
+def _text_of(value: object) -> str:
+    is_absent = value is None or (str(value) in ("nan", "NaN", "NaT", "<NA>") and not isinstance(value, str))
+    return "" if is_absent else str(value)
+
+
+class _Rows(delimited.Delimited):
     row = "row"
 
 
-def read_table(path: str | Path, *, sentences: bool = False) -> Table:
+def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) -> Table:
     r"""Read a file with named columns.
 
     Parquet and gzip are known by their first bytes, JSON lines by the first character (``{``); what else is
@@ -170,7 +241,9 @@ def read_table(path: str | Path, *, sentences: bool = False) -> Table:
     ----------
     path : str or path
     sentences : bool
-        Whether it has no head, but a word a line and a blank line between sentences, as files of CoNLL.
+        Whether it has a word a line and a blank line between sentences, as files of CoNLL.
+    head : bool
+        Whether delimited values have a head; otherwise columns are called 1, 2, ...
 
     Raises
     ------
@@ -191,12 +264,17 @@ def read_table(path: str | Path, *, sentences: bool = False) -> Table:
         few = "standard input" if name == INPUT else named(name)
         raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
     data = read_file(Path(path))
-    found = _content(_unzipped(data, name), name, sentences)
+    found = _content(_unzipped(data, name), name, sentences, head)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(
         name, found.columns, found.places, found.form, hashlib.sha256(data).hexdigest(), found.unreadable
     )
+
+
+def table_of(given: Given) -> "str | Table":
+    """Return a path, or columns as a table."""
+    return os.fspath(given) if isinstance(given, (str, os.PathLike)) else Table.of(given)
 
 
 def as_number(text: str) -> float:
@@ -225,7 +303,7 @@ def no_number(text: str) -> str:
     return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
 
 
-def _content(data: bytes, name: str, sentences: bool) -> Content:
+def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
     if data.startswith(parquet.MAGIC):
         return parquet.read(data, name)
     text = _text(data, name)
@@ -235,7 +313,7 @@ def _content(data: bytes, name: str, sentences: bool) -> Content:
     plain = name.lower().removesuffix(".gz")
     if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
-    return delimited.read(text, name)
+    return delimited.read(text, name, head=head)
 
 
 def _unzipped(data: bytes, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -41,7 +42,7 @@ class Content:
 
 def expect_distinct(names: Sequence[str], name: object) -> None:
     """Raise a DataError where two columns have one name."""
-    if twice := sorted({column for column in names if names.count(column) > 1}):
+    if twice := sorted(column for column, count in Counter(names).items() if count > 1):
         raise DataError(f"{name}: two columns are called {twice[0]!r:.60}: rename one")
 
 

@@ -6,9 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from bptt.data.tasks.base import Predict, Task, Verdict, counted
+from bptt.data.tasks.base import Task, Verdict, counted
 from bptt.errors import ConfigError
-from bptt.types import Batch, Generator
+from bptt.types import Array, Batch, Generator
 
 
 @dataclass(kw_only=True, eq=False)
@@ -104,13 +104,12 @@ class AR2(Task):
         target_mask[0] = False
         return Batch(series[:-1], series[1:], target_mask=target_mask)
 
-    def criterion(self, predict: Predict) -> Verdict:
+    def _marks(self, batch: Batch, y: Array) -> Array:
+        error = (y - batch.targets)[counted(batch)]
+        return np.array([np.square(error, dtype=np.float64).sum() / 2, len(error)])
+
+    def _verdict(self, total: float, targets: float) -> Verdict:
         """Ask for a test loss within 5% of the optimum; figure: the loss over the optimum."""
-        total, targets = 0.0, 0
-        for batch in self.test_batches():
-            error = (self._outputs(predict, batch) - batch.targets)[counted(batch)]
-            total += float(np.square(error, dtype=np.float64).sum()) / 2
-            targets += len(error)
         loss = total / targets
         ratio = loss / self.optimum
         says = f"{self.name}: test loss {loss:.4g}, {ratio:.3f} times the optimum; 1.05 or less is wanted"

@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.data.batches import is_count
 from bptt.errors import ConfigError, RunError, ShapeError
-from bptt.types import Array, Batch, Generator
+from bptt.types import Array, Batch, Generator, Share
 
 Predict: TypeAlias = Callable[[Batch], Array]
 
@@ -135,7 +135,7 @@ class Task(ABC):
             N, the sequences wanted.
         """
 
-    def criterion(self, predict: Predict) -> Verdict:
+    def criterion(self, predict: Predict, share: Share = map) -> Verdict:
         """Say whether a model solves the task; the same model always gets the same verdict.
 
         All sequences of `exam` must be right at every step that counts; figure: the share of those that are.
@@ -145,18 +145,24 @@ class Task(ABC):
         predict : callable
             From a `Batch` to outputs (T, N, K): probabilities where `loss` is a cross-entropy,
             values where it is the squared error.
+        share : callable
+            As `map`: yields what a function finds of each batch, in their order.
 
         Raises
         ------
         ShapeError
             If `predict` returns another shape.
         """
-        good = wanted = 0
-        for batch in self.exam():
-            steps = self.right(batch, self._outputs(predict, batch)) | ~counted(batch)
-            good += int(steps.all(axis=0).sum())
-            wanted += steps.shape[1]
-        says = f"{self.name}: {good:,} of {wanted:,} sequences {self.rule}; all are wanted"
+        marks = [*share(lambda batch: self._marks(batch, self._outputs(predict, batch)), self.exam())]
+        return self._verdict(*(sum(column) for column in np.array(marks).T.tolist()))
+
+    def _marks(self, batch: Batch, y: Array) -> Array:
+        """Return two numbers of outputs (T, N, K), whose sums over the exam make the verdict."""
+        steps = self.right(batch, y) | ~counted(batch)
+        return np.array([steps.all(axis=0).sum(), steps.shape[1]], np.float64)
+
+    def _verdict(self, good: float, wanted: float) -> Verdict:
+        says = f"{self.name}: {good:,.0f} of {wanted:,.0f} sequences {self.rule}; all are wanted"
         return Verdict(good == wanted, says, good / wanted)
 
     def exam(self) -> Iterator[Batch]:

@@ -1,11 +1,13 @@
 """A graph as the bytes of an ONNX file, and back: the one place that asks the package `onnx`.
 
 Bytes are anybody's: their sizes are compared with what is there before anything is made of them, no other
-file is opened on their word, and nothing of them is run.
+file is opened on their word but that of the model's own name, and nothing of them is run.
 """
 
 import math
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 from bptt import __version__
 from bptt.errors import ConfigError, DataError
 from bptt.exchange.graphs.graph import Graph, Node, Port
+from bptt.files import open_regular
 from bptt.types import Array
 
 OPSET, IR = 22, 10
@@ -65,6 +68,42 @@ class File:
         if name not in self.graph.arrays:
             raise DataError(f"it has no array {name!r:.80}")
         return self.graph.arrays[name]
+
+
+class Beside:
+    """The file of weights beside a model's, which PyTorch's exporter calls by the model's name and ``.data``.
+
+    All that is read of it is at most `LIMIT` bytes, however many arrays say that they lie there.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.path, self._left = model.with_name(f"{model.name}.data"), LIMIT
+
+    def read(self, told: dict[str, str], size: int) -> bytes:
+        """Return an array's bytes, so many; DataError where they lie elsewhere, or are not there."""
+        location = told.get("location", "")
+        if location != self.path.name:
+            raise DataError(
+                f"lies in another file, {location!r:.80}, and what is read is {self.path.name} beside it: "
+                "onnx.save_model(onnx.load(PATH), OUT) puts all weights into one"
+            )
+        try:
+            start, length = int(told.get("offset", 0)), int(told.get("length", size))
+        except ValueError:
+            raise DataError(f"says no place in {self.path.name}") from None
+        self._left -= size
+        try:
+            with open_regular(self.path, LIMIT) as file:
+                held = os.fstat(file.fileno()).st_size
+                if length != size or start < 0 or start + size > held or self._left < 0:
+                    raise DataError(
+                        f"wants {size:,} bytes of {self.path.name}, which has {held:,}, and says "
+                        f"{length:,} from {start:,} on"[:200]
+                    )
+                file.seek(start)
+                return file.read(size)
+        except OSError as error:
+            raise DataError(f"lies in {self.path.name}, and: {error.strerror or error}") from None
 
 
 def package() -> Any:
@@ -135,7 +174,7 @@ def _port(onnx: Any, port: Port) -> Any:
     return onnx.helper.make_tensor_value_info(port.name, kind, port.shape)
 
 
-def decode(data: bytes) -> File:
+def decode(data: bytes, beside: Beside) -> File:
     """Return what is in a file; DataError, of one line, where it is none or is not read."""
     onnx = package()
     from google.protobuf.message import DecodeError  # type: ignore[import,unused-ignore]
@@ -158,10 +197,10 @@ def decode(data: bytes) -> File:
     graph.outputs = [_read_port(onnx, value) for value in model.graph.output]
     for tensor in model.graph.initializer:
         try:
-            graph.arrays[_text(tensor.name)] = array_of(onnx, tensor)
+            graph.arrays[_text(tensor.name)] = array_of(onnx, tensor, beside)
         except DataError as error:
             odd[_text(tensor.name)] = str(error)
-    graph.nodes = [_read_node(onnx, node, odd) for node in model.graph.node]
+    graph.nodes = [_read_node(onnx, node, odd, beside) for node in model.graph.node]
     metadata = {_text(entry.key): _text(entry.value) for entry in model.metadata_props}
     producer = f"{_text(model.producer_name)} {_text(model.producer_version)}".strip()
     return File(graph, versions[0], metadata, producer, odd)
@@ -180,14 +219,14 @@ def _read_port(onnx: Any, value: Any) -> Port:
     return Port(_text(value.name), np.int64 if tensor.elem_type in integers else np.float32, shape)
 
 
-def _read_node(onnx: Any, node: Any, odd: dict[str, str]) -> Node:
+def _read_node(onnx: Any, node: Any, odd: dict[str, str], beside: Beside) -> Node:
     kinds, attributes = onnx.AttributeProto, dict[str, Any]()
     inputs, outputs = (tuple(map(_text, names)) for names in (node.input, node.output))
     for a in node.attribute:
         name = _text(a.name)
         if a.type == kinds.TENSOR:
             try:
-                attributes[name] = array_of(onnx, a.t)
+                attributes[name] = array_of(onnx, a.t, beside)
             except DataError as error:
                 odd |= dict.fromkeys(outputs, str(error))
         elif a.type in (kinds.FLOAT, kinds.INT):
@@ -206,22 +245,20 @@ def _read_node(onnx: Any, node: Any, odd: dict[str, str]) -> Node:
     )
 
 
-def array_of(onnx: Any, tensor: Any) -> Array:
+def array_of(onnx: Any, tensor: Any, beside: Beside) -> Array:
     """Return a tensor as an array; DataError where its dtype is not read, or its size is not what it says.
 
     float16 and bfloat16 become float32, which holds them exactly.
     """
-    if tensor.data_location == onnx.TensorProto.EXTERNAL:
-        raise DataError(
-            "lies in another file: onnx.save_model(onnx.load(PATH), OUT) puts all weights into one"
-        )
     name = {number: name for name, number in onnx.TensorProto.DataType.items()}.get(tensor.data_type, "")
     if name not in _KINDS:
         raise DataError(f"is of {name.lower() or tensor.data_type}; weights are of floats")
     dtype, shape = np.dtype(_KINDS[name]), tuple(tensor.dims)
     count = math.prod(shape) if min(shape, default=0) >= 0 else -1
-    if tensor.HasField("raw_data"):
-        raw = tensor.raw_data
+    is_beside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if is_beside or tensor.HasField("raw_data"):
+        told = {_text(entry.key): _text(entry.value) for entry in tensor.external_data}
+        raw = beside.read(told, max(count, 0) * dtype.itemsize) if is_beside else tensor.raw_data
         if len(raw) != count * dtype.itemsize:
             raise DataError(f"has {len(raw):,} bytes and not those of {name.lower()} {shape}"[:200])
         array = np.frombuffer(raw, dtype.newbyteorder("<")).astype(dtype)

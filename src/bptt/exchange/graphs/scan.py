@@ -8,7 +8,6 @@ import numpy as np
 from bptt.derive import EquationCell
 from bptt.derive.axes import OVER, PLACES, SIZES
 from bptt.derive.equations import Equations, Statement
-from bptt.errors import ConfigError
 from bptt.exchange.graphs.graph import Graph, Port
 from bptt.layer.columns import Columns
 
@@ -48,6 +47,7 @@ def add_scan(
     mask: str,
     *,
     inputs: str = "",
+    given: Sequence[str] = (),
     reverse: bool,
 ) -> tuple[str, list[str]]:
     """Add one direction of a layer, and return its output (T, N, H) and its states after the sequence.
@@ -66,13 +66,13 @@ def add_scan(
         (T, N, 1), where steps are; or "".
     inputs : str
         (T, N, D), what the layer reads, for cells whose equations read it.
+    given : of (T, N, width)
+        What the equations read beside it, in their order.
     reverse : bool
         Whether time runs from the end.
     """
-    if given := [n for n in cell.inputs if n != "x"]:
-        raise ConfigError(f"{cell.name} reads {', '.join(given)} at each step, which no graph here is given")
     reads_x = "x" in cell.inputs
-    over = [array for array in (x, mask, inputs if reads_x or not x else "") if array]
+    over = [array for array in (x, mask, inputs if reads_x or not x else "", *given) if array]
     *after, y = graph.add_all(
         "Scan",
         *states,
@@ -133,6 +133,9 @@ class _Step:
         if reads_x or not cell.from_x:  # a scan goes over something
             graph.inputs.append(Port(at, self.dtype, ("N", "D")))
             self.values |= {"x": at} if reads_x else {}
+        for name in (n for n in cell.inputs if n != "x"):
+            self.values[name] = f"{scope}{name}.t"
+            graph.inputs.append(Port(self.values[name], self.dtype, ("N", cell.width(name, self.H))))
         self.like = before[0]
         self.values |= dict(zip(eq.before, before, strict=True))
         if self.deep:

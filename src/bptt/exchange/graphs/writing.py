@@ -72,6 +72,7 @@ class _Writer:
         if self.lengths:
             graph.inputs.append(Port("lengths", np.int64, ("N",)))
             self.steps = self._steps(source.name)
+        self.given = [self._given(name) for name in model.stack.cell.inputs if name != "x"]
         states = dict(zip(model.stack.state_names, model.stack.state_names, strict=True))
         if model.features is not None or model.learn_start or model.stack.cell.starts:
             states = self._start(states)
@@ -84,13 +85,20 @@ class _Writer:
         names = Counter([*graph.arrays, *(port.name for port in graph.inputs + graph.outputs)])
         if (name := max(names, key=names.__getitem__)) and names[name] > 1:
             raise ConfigError(
-                f"{name} would be the name of two values of the graph: call the state otherwise"
+                f"{name} would be the name of two values of the graph: call the cell's own otherwise"
             )
         return graph
 
     def _width(self, state: str) -> int:
         """Return how many numbers a state has for a row, by its name in the stack."""
         return self.model.stack.cell.width(state.rpartition(".")[2], self.model.hidden)
+
+    def _given(self, name: str) -> str:
+        """Take what the cell reads at each step beside its input, and return it with an axis of numbers."""
+        width = self.model.stack.cell.width(name, self.model.hidden)
+        steps: tuple[int | str, ...] = ("T", "N")
+        self.graph.inputs.append(Port(name, self.dtype, steps if width == 1 else (*steps, width)))
+        return name if width > 1 else self.graph.add("Unsqueeze", name, self.graph.axes(2))
 
     def _steps(self, source: str) -> str:
         """Return how many steps there are as operators take it, (N,) int32, or which, (T, N, 1) bool."""
@@ -165,8 +173,9 @@ class _Writer:
             if a and f"{prefix}b" in graph.arrays:
                 a = graph.add("Add", a, f"{prefix}b")
             y, final = scan.add_scan(
-                graph, cell, prefix, a, states[k], self.steps, inputs="" if tokens else x, reverse=k == 1
-            )
+                graph, cell, prefix, a, states[k], self.steps,
+                inputs="" if tokens else x, given=self.given, reverse=k == 1,
+            )  # fmt: skip
             outputs.append(y)
             after.append(final)
         return graph.joined(outputs, axis=2), after

@@ -81,6 +81,12 @@ class Compiled:
         numbers = sum(n * (k.size(axes, H) + LANES) for n, axes in counts if n)
         return memory.empty((pieces, numbers), np.dtype(k.dtype)) if numbers else None
 
+    def still(self, N: int, H: int) -> dict[str, Array]:
+        """Return room for what is computed once, for each of N sequences: whoever runs some has the first."""
+        k = self.interface
+        widths = {v: k.size(k.axes[v], H) for v in k.parts.made}
+        return {f"still.{v}": memory.empty((N, width), np.dtype(k.dtype)) for v, width in widths.items()}
+
     def narrow(self, N: int, H: int, D: int) -> Array | None:
         """Return room for the rows of any of the loops' products, rounded; None where they are not."""
         k = self.interface

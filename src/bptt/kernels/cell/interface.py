@@ -4,7 +4,8 @@ It is made of names alone, not of the derivation that the code is made from; so 
 on the disk needs no computer algebra. There are R rows, one for each step of each sequence; a call has n
 sequences of its own. A value has `width` numbers for each row: H, or as many as its axes say (see
 :mod:`bptt.derive.axes`); G is the width of all gates together. A number ``ahead`` says that all x W are in
-``a`` before the loop, and that all dx come after it: one product of all rows, where a step has few.
+``a`` before the loop, and that all dx come after it: one product of all rows, where a step has few. Values v
+are made of parameters alone, and so computed once (:mod:`bptt.derive.still`).
 
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
@@ -33,6 +34,8 @@ sequences of its own. A value has `width` numbers for each row: H, or as many as
 ``dunit.p``   (n, w)              in and out: the gradient at a parameter of each unit
 ``dgiven.p``  (R, w)              out: the gradient at one of the cell's inputs
 ``dq``        (n, w)              scratch: the gradient at an operand (the widest)
+``still.v``   (n, w)              scratch: such a value, in the first row
+``dstill.v``  (n, w)              scratch, zeros at first: the gradient at that
 ``narrow``    (n, pairs), or none scratch: a product's rows, rounded to bfloat16 (the largest's)
 ``scratch``   (numbers,)          scratch: values of one row of a call between loops over axes
 ============  ==================  ================================================================
@@ -43,6 +46,7 @@ from math import prod
 
 from bptt.derive import EquationCell
 from bptt.derive.axes import PLACES, UNIT, Axes
+from bptt.derive.still import parts
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.runtime.pool import Fields
 
@@ -61,6 +65,8 @@ class Interface:
     ----------
     learnt : tuple of str
         The units' parameters, without what is given at each step.
+    parts : Parts
+        What is computed once, and what at each step.
     operands : tuple of str
         What each product but W takes: the output before the step, and the cell's own operands.
     G : int
@@ -78,6 +84,7 @@ class Interface:
     def __init__(self, cell: EquationCell, precision: str, host: Host) -> None:
         self.cell, self.host = cell, host
         self.learnt = tuple(p for p in cell.units if p not in cell.given)
+        self.parts = parts(cell.equations)
         self.is_narrow = precision == "bfloat16"
         self.dtype = "float32" if self.is_narrow else precision
         eq = cell.equations
@@ -105,14 +112,15 @@ class Interface:
             "scratch",
         ]
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in cell.units]
-        common += [f"q.{q}" for q in self.made]
+        common += [f"q.{q}" for q in self.made] + [f"still.{v}" for v in self.parts.made]
         common += [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
         self.fields = {
             "forward": Fields([*common, "tokens", "table", "x", "bias", "y"]
                               + [f"{of}.{s}" for of in ("carry", "after", "start") for s in eq.states]),
-            "backward": Fields([*common, "da", "dy", "dx", "dq"]
+            "backward": Fields([*common, "da", "dy", "dx", "dq", "n"]
                                + [f"{of}.{s}" for of in ("dcarry", "dafter", "dstart") for s in eq.states]
-                               + [f"dunit.{p}" for p in self.learnt] + [f"dgiven.{p}" for p in cell.inputs]),
+                               + [f"dunit.{p}" for p in self.learnt] + [f"dgiven.{p}" for p in cell.inputs]
+                               + [f"dstill.{v}" for v in self.parts.made]),
         }  # fmt: skip
 
     @property

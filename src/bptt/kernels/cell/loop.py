@@ -8,7 +8,7 @@ from llvmlite import ir
 from sympy import Symbol
 
 from bptt.derive.axes import Axes
-from bptt.derive.backward import Line
+from bptt.derive.backward import Derivation, Line
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.cell.slots import Slots, counts
 from bptt.kernels.llvm import nests
@@ -31,9 +31,17 @@ class Loop(ABC):
 
     name: str
 
-    def __init__(self, interface: Interface, slots: Slots, module: ir.Module, gemm: Gemm) -> None:
+    def __init__(
+        self,
+        interface: Interface,
+        d: Derivation,
+        still: Derivation | None,
+        slots: Slots,
+        module: ir.Module,
+        gemm: Gemm,
+    ) -> None:
         self.interface, self.slots, self.gemm = interface, slots, gemm
-        self.d, self.eq = interface.cell.derivation, interface.cell.equations
+        self.d, self.eq, self.still = d, d.equations, still
         self.axes = interface.axes
         self.scratch = counts(())
         with work(module, self.name) as (b, words, _):
@@ -112,6 +120,8 @@ class Loop(ABC):
         """Return where the value of a name begins, for a row."""
         if name in self.eq.before:
             return self.state("prev", name.removesuffix("_prev"), row)
+        if name in self.interface.parts.made:
+            return self.pointer(f"still.{name}")
         if name in self.interface.cell.units:
             given = name in self.interface.cell.given
             return self.row(f"unit.{name}", row if given else i64(0), self.width(self.axes[name]))
@@ -126,6 +136,13 @@ class Loop(ABC):
         first = self.b.mul(self.R, self.starts(self.slots.extra.values())[k])
         return self.v.at(self.row("slots", row, self.width(self.slots.extra[name])), first)
 
+    def once(self) -> None:
+        """Emit what no step changes."""
+        if self.still is not None:
+            made = self.interface.parts.made
+            to = {Write(Symbol(v), v, self.axes[v]): self.pointer(f"still.{v}") for v in made}
+            self.emit(self.still.main.forward, i64(0), {}, to)
+
     def emit(
         self,
         lines: Iterable[Line],
@@ -133,7 +150,10 @@ class Loop(ABC):
         given: Mapping[str, tuple[Axes, Value]],
         writes: Mapping[Write, Value],
     ) -> None:
-        """Emit lines for a row, of arguments, what is kept and what is given, and write where it belongs."""
+        """Emit lines for a row, of arguments, what is kept and what is given, and write where it belongs.
+
+        A place has a name that no value of a cell can have.
+        """
         lines = [*lines]
         made = {line.name for line in lines}
         read = {s.name for line in lines for s in line.expr.free_symbols}

@@ -48,6 +48,7 @@ class OneStep:
         arrays |= {"starts": np.zeros(1, np.int64), "counts": np.full(1, N, np.int64)}
         self._kept: dict[str, Array | int | None] = {"steps": 1, "H": H, "D": D, "R": N, **arrays}
         self._kept |= {"narrow": compiled.narrow(N, H, D), "scratch": compiled.scratch(1, H)}  # all in use
+        self._kept |= compiled.still(1, H)
         self._words = compiled.words("forward", self._kept)
         self._at, self._step = jit.address(self._words), compiled.works["forward"].call
 

@@ -16,8 +16,9 @@ from functools import partial
 from llvmlite import ir
 from sympy import Add, Integer, Symbol
 
+from bptt.derive.algebra import names_in
 from bptt.derive.axes import Axes
-from bptt.derive.backward import Line, Pass
+from bptt.derive.backward import Derivation, Line, Pass
 from bptt.derive.proof import prove
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.cell.loop import Loop
@@ -35,13 +36,16 @@ def module(interface: Interface) -> ir.Module:
     Functions ``extra(k)`` and ``scratch(k)`` return how many values with a set of axes (:func:`.slots.kinds`)
     are in ``slots``, and in ``scratch``.
     """
-    d = interface.cell.derivation
-    prove(d)
+    found, whole = interface.parts, interface.cell.derivation
+    d = whole if found.still is None else Derivation(found.moving)
+    still = None if found.still is None else Derivation(found.still)
+    for each in (d, *([] if still is None else [still])):
+        prove(each)
     slots = Slots(d, interface.axes)
     made = ir.Module(f"bptt_{interface.dtype}")
     host = interface.host
     gemm = Gemm16(made, host) if interface.is_narrow else Gemm(made, interface.dtype, host)
-    loops = [loop(interface, slots, made, gemm) for loop in (_Forward, _Backward)]
+    loops = [loop(interface, d, still, slots, made, gemm) for loop in (_Forward, _Backward)]
     scratch = [max(some) for some in zip(*(loop.scratch for loop in loops), strict=True)]
     for name, numbers in (("extra", counts(slots.extra.values())), ("scratch", scratch)):
         function = ir.Function(made, ir.FunctionType(i64, [i64]), name)
@@ -59,6 +63,7 @@ class _Forward(Loop):
     def run(self) -> None:
         b, d, eq = self.b, self.d, self.eq
         passes = dict(zip(self.interface.operands[1:], d.operands, strict=True))
+        self.once()
         with count_loop(b, self.field["steps"]) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with count_loop(b, n) as j:
@@ -168,10 +173,10 @@ class _Forward(Loop):
         for s in self.eq.states:
             axes, ends = self.axes[s], (f"{s}_prev",) if s in self.late else ()
             to[Write(Symbol(s), f"carry.{s}", axes, ends=ends)] = self.state("carry", s, j)
-            if s in self.late:
+            if s in self.late and f"{s}_prev" in self.slots.kept:
                 to[Write(Symbol(f"{s}_prev"), f"prev.{s}", axes)] = self.state("prev", s, row)
         h = self.eq.states[0]
-        to[Write(Symbol(h), "y", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))
+        to[Write(Symbol(h), "put out", self.axes[h])] = self.row("y", row, self.width(self.axes[h]))
         self.step(self.d.main, row, j, to)
 
     def step(self, p: Pass, row: Value, j: Value, to: dict[Write, Value]) -> None:
@@ -197,6 +202,7 @@ class _Backward(Loop):
     def run(self) -> None:
         b, d, eq, k_ = self.b, self.d, self.eq, self.interface
         passes = dict(zip(k_.operands[1:], d.operands, strict=True))
+        self.once()
         with count_loop(b, self.field["steps"], down=True) as k:
             start, n = self.number_at("starts", k), self.number_at("counts", k)
             with b.if_then(self.there(f"dafter.{eq.states[0]}")), count_loop(b, n) as j:
@@ -233,6 +239,14 @@ class _Backward(Loop):
                     with b.if_then(self.there(f"dstart.{s}")):
                         self.copy(at, self.state("dstart", s, j), width, add=True)
                     self.fill(at, width)
+        if self.still is not None:
+            with count_loop(b, self.field["n"]) as j:
+                self.pull_back(self.still.main, j)
+
+    def pull_back(self, p: Pass, j: Value) -> None:
+        """Emit the gradient at parameters of what was computed once, from its sum over a sequence's steps."""
+        seeds = {p.seeds[v]: (self.axes[v], self.sum(v, i64(0), j)) for v in p.seeds}
+        self.emit((*p.forward, *p.backward), i64(0), seeds, self.sums(p, i64(0), j))
 
     def back(self, name: str, into: Value, start: Value, n: Value, size: Value) -> None:
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
@@ -242,7 +256,9 @@ class _Backward(Loop):
 
     def sum(self, name: str, row: Value, j: Value) -> Value:
         """Return where the gradient at a parameter is summed, or the one at an input is written."""
-        array, at = ("dgiven", row) if name in self.interface.cell.inputs else ("dunit", j)
+        at, array = j, "dstill" if name in self.interface.parts.made else "dunit"
+        if name in self.interface.cell.inputs:
+            at, array = row, "dgiven"
         return self.row(f"{array}.{name}", at, self.width(self.axes[name]))
 
     def main(self, row: Value, j: Value) -> None:
@@ -292,6 +308,15 @@ class _Backward(Loop):
         """Return the gradient at units' parameters, to be added for each sequence apart, whoever runs it."""
         return {
             Write(self.gradient(p, name), f"d {name}", self.axes[name], add=True): self.sum(name, row, j)
-            for name in self.interface.learnt
+            for name in (*self.interface.learnt, *self.learnt_once)
             if name in p.gradients
         }
+
+    @property
+    def learnt_once(self) -> set[str]:
+        """What is computed once and has a gradient that reaches parameters."""
+        if self.still is None:
+            return set()
+        p = self.still.main
+        read = names_in(line.expr for line in p.backward) | {*p.gradients.values()}
+        return {v for v, seed in p.seeds.items() if seed in read}

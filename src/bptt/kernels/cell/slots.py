@@ -16,6 +16,8 @@ class Slots:
 
     Attributes
     ----------
+    kept : set of str
+        All that passes keep.
     early : tuple of str
         What operands' passes keep.
     block : dict of int
@@ -27,6 +29,7 @@ class Slots:
     def __init__(self, d: Derivation, axes: Mapping[str, Axes]) -> None:
         eq = d.equations
         own = {*eq.before, *eq.columns[len(eq.gates) :], *eq.constants}
+        self.kept = {n for p in (d.main, *d.operands) for n in p.kept}
         self.early = tuple(dict.fromkeys(n for p in d.operands for n in p.kept if n not in own))
         late = [n for n in d.main.kept if n not in own and n not in self.early]
         self.block = {n: eq.gates.index(n) for n in (*self.early, *late) if n in eq.gates}

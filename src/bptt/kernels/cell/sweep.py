@@ -15,13 +15,14 @@ from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.rows import Rows
 from bptt.kernels.llvm.jit import address
 from bptt.kernels.ops.products import matmul
+from bptt.kernels.ops.rows import zeros
 from bptt.kernels.ops.sums import column_sums
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
 from bptt.layer.columns import Columns
 from bptt.types import Array
 
-_OF_SEQUENCES = ("carry.", "dcarry.", "dstart.", "dunit.", "dq", "narrow")
+_OF_SEQUENCES = ("carry.", "dcarry.", "dstart.", "dunit.", "dq", "narrow", "still.", "dstill.")
 """Names of arrays that have a row for each sequence, not for each step of each."""
 
 
@@ -64,6 +65,9 @@ class Sweep:
         widths = [self.compiled.interface.cell.width(q, self.H) for q in self.compiled.interface.made]
         if widths:
             given["dq"] = memory.empty((self.N, max(widths)), dtype)
+        given |= {
+            f"d{name}": zeros(a.shape, dtype) for name, a in self.compiled.still(self.N, self.H).items()
+        }
         self._run("backward", given, ahead=ahead)
         if ahead and dx is not None:
             for k, (gates, own) in enumerate(self.columns.W.runs):
@@ -102,6 +106,7 @@ class Sweep:
         given |= {"absent": rows.absent, "reset": rows.reset}
         given |= arrays
         given["narrow"] = compiled.narrow(self.N, self.H, self.D)
+        given |= compiled.still(self.N, self.H)
         of_sequences = [
             (places[name], array.strides[0])
             for name, array in given.items()
@@ -113,6 +118,8 @@ class Sweep:
         for n, (piece, cut) in enumerate(zip(pieces, cuts, strict=True)):
             constants += [*(starts := rows.starts(cut))]
             piece[places["starts"]], piece[places["counts"]] = map(address, starts)
+            if "n" in places:
+                piece[places["n"]] = cut.stop - cut.start
             for k, stride in of_sequences:
                 piece[k] += cut.start * stride
             if scratch is not None:

@@ -1,8 +1,8 @@
 """Stages as vector code: loops over heads, units and keys, for one row of the batch.
 
-Vectors lie along the innermost axis of a nest. Over units and keys, several units are taken at once, so that
-what is summed over units is loaded and stored once for all of them, and sums over keys do not wait for each
-other. Every sum has one order, whoever computes the row.
+Vectors lie along the innermost axis of a nest. Over units and keys, two units are taken at once where there
+is a sum over units, which is then loaded and stored once for both. Every sum has one order, whoever computes
+the row.
 """
 
 from collections.abc import Callable, Mapping
@@ -87,7 +87,8 @@ class _Loops:
         if self.loops and is_alike and not any(op.how for op in nest.ops):
             self.loops = [_ALL]
         self.along = self.loops[-1] if self.loops and self.loops[-1] != "head" else ""
-        self.together = 4 if self.v.host.registers == 32 else 2  # units
+        # more at a time want more registers than there are, and lie too far apart to be fetched ahead
+        self.together = 2 if any("unit" in op.over for op in nest.ops) else 1  # units
 
     def emit(self) -> None:
         """Emit them."""

@@ -57,16 +57,16 @@ def run(work: Work, pieces: Array, *constants: Array) -> None:
         _alone(work, pieces)
 
 
-def play(at: int, count: int, *, is_shared: bool) -> None:
-    """Do jobs one after the other, as many as `count`; the words of the first begin at that address.
+def play(at: int, first: int, count: int, *, is_shared: bool) -> None:
+    """Do jobs `first` .. `count` one after the other; the words of job 0 begin at that address.
 
     The player stops before a job for several threads where some have gone to sleep, so that they are woken.
     `is_shared` says whether any has pieces for several threads.
     """
     if not is_shared or threads.count() == 1:
-        _player()(0, at, 0, count)
+        _player()(0, at, first, count)
         return
-    pool, player, first = _pool(host(), threads.count()), _player(), 0
+    pool, player = _pool(host(), threads.count()), _player()
     while first < count:
         if pool.words[ASLEEP]:
             pool.wake.set()

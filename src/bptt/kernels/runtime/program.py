@@ -123,6 +123,7 @@ class Program:
                 filled += 1
         self._words, self._at, self._base = words, np.array(at_words, np.int64), np.array(base, np.int64)
         self._jobs, self._is_shared = jobs, any(len(own) > 1 for own in pieces)
+        self._marks = tuple(tape.marks)
 
     @classmethod
     def of(
@@ -192,7 +193,7 @@ class Program:
         blocks = [memory.empty(size, np.uint8) for size in self._blocks]
         known = given if past is None else given + past.addresses
         words = self._patched(quick_address(memory.scratch(self._room)), known, blocks)
-        pool.play(address(words), self._jobs, is_shared=self._is_shared)
+        pool.play(address(words), 0, self._jobs, is_shared=self._is_shared)
         return given, blocks
 
     def bind(self, arrays: Sequence[Array]) -> "Bound":
@@ -240,11 +241,18 @@ class Bound:
         self._words = program._patched(address(room), given, [])
         self._holds = program, tuple(arrays), room
         self._at, self._jobs, self._is_shared = address(self._words), program._jobs, program._is_shared
+        self._marks = program._marks
         self.results = program._named([room])
 
-    def run(self) -> None:
-        """Run the works."""
-        pool.play(self._at, self._jobs, is_shared=self._is_shared)
+    def run(self, done: Callable[[tuple[str, ...]], None] | None = None) -> None:
+        """Run the works; between them say what the tape has a mark for, where somebody listens."""
+        first = 0
+        if done is not None:
+            for stop, names in self._marks:
+                pool.play(self._at, first, stop, is_shared=self._is_shared)
+                done(names)
+                first = stop
+        pool.play(self._at, first, self._jobs, is_shared=self._is_shared)
 
 
 def _made(

@@ -2,7 +2,7 @@
 
 import mmap
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -105,6 +105,11 @@ class Tape:
         self.rooms: list[Room] = []
         self.constants: list[Array] = []
         self.pages: list[Array] = []
+        self.marks: list[tuple[int, tuple[str, ...]]] = []
+
+    def mark(self, names: Iterable[str]) -> None:
+        """Note that what has these names is there after the works so far, and is not written again."""
+        self.marks.append((len(self.works), tuple(names)))
 
     def add(self, work: Any, pieces: Array, constants: Sequence[Array]) -> None:
         """Write a work down, and not run it."""

@@ -7,7 +7,7 @@ import numpy as np
 from bptt.data import tasks
 from bptt.data.tasks import Task, Verdict
 from bptt.data.text import Vocabulary
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
 from bptt.training.experiment import Experiment, Validation
@@ -42,22 +42,24 @@ class Generated(Experiment):
         """What the task is."""
         return f"{self.settings.data}: {self.facts['source']}"
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the model on the task's test set."""
-        total, count = 0.0, 0
-        for batch in self.task.test_batches():
-            pause()
-            outputs, mask = self.model.forward(params, batch).outputs, tasks.counted(batch)
-            total += float(self.model.loss_of(outputs, batch.targets, mask=mask).each.sum(dtype=np.float64))
-            count += int(mask.sum())
-        return Validation(total / count)
 
-    def verdict(self, params: Params, pause: Pause = go_on) -> Verdict:
+        def of(batch: Batch) -> Array:
+            turns.pause()
+            outputs, mask = self.model.forward(params, batch).outputs, tasks.counted(batch)
+            each = self.model.loss_of(outputs, batch.targets, mask=mask).each
+            return np.array([each.sum(dtype=np.float64), mask.sum()])
+
+        found = np.array([*turns.share(of, self.task.test_batches())])
+        return Validation(sum(found[:, 0].tolist()) / float(found[:, 1].sum()))
+
+    def verdict(self, params: Params, turns: Turns = ALONE) -> Verdict:
         """Return whether the task is solved."""
         predict = LOSSES[self.model.loss].predict
 
         def outputs(batch: Batch) -> Array:
-            pause()
+            turns.pause()
             return predict(self.model.forward(params, batch).outputs)
 
-        return self.task.criterion(outputs)
+        return self.task.criterion(outputs, turns.share)

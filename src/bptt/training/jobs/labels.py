@@ -15,7 +15,7 @@ from bptt.data.tables import Category, read_table
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.experiment import Experiment, Validation
 from bptt.training.labelling import Labeller, LabelScore, measured
@@ -45,7 +45,7 @@ class Labels(Experiment):
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Labels":
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
-        table = read_table(settings.data, sentences=layout.is_sentences(settings.data))
+        table = read_table(settings.data, sentences=layout.is_sentences(settings.data), head=layout.head)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
@@ -119,10 +119,10 @@ class Labels(Experiment):
         """How many steps that has; None where it is all."""
         return None if self._some is self.valid else int(self._some.lengths.sum())
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the loss of each label, and how often it is right, or how near."""
         valid = self.valid if whole else self._some
-        score = measured(self.model, params, valid, self.coding, "", pause)
+        score = measured(self.model, params, valid, self.coding, "", turns)
         return Validation(score.loss, score.figures)
 
 
@@ -132,7 +132,7 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task is not None
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
-    return Layout(settings.task, *told)
+    return Layout(settings.task, *told, settings.head)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
@@ -208,6 +208,11 @@ def _remarks(
     if coding.vocabulary is not None and (unk := coding.vocabulary.unknown) is not None:
         unknown = float(np.mean(valid.inputs == unk))
         yield f"{unknown:.1%} of the words to validate on are <unk>: not twice in what is trained on"
+    if whole.numbers is not None and whole.lengths is not None and whole.lengths.max() == 1:
+        yield (
+            "each sequence has one step: --series COLUMN says of which sequence a row is a step, --inputs "
+            "FIRST:LAST takes a row's columns from one to another for its steps"
+        )
     if whole.task == "classify":
         rare = [name for name, count in Counter(list(whole.labels or ())).items() if count < FEW]
         if rare:

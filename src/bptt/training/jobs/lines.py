@@ -14,7 +14,7 @@ from bptt.data.text.files import named
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import ConfigError
 from bptt.nets import evaluate
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.nets.writing import write
 from bptt.training.experiment import Experiment, Validation
@@ -127,10 +127,10 @@ class Lines(Experiment):
         """How many steps that has; None where it is all."""
         return None if self._some is self.valid else int(self._some.lengths.sum())
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure nats per token, ends counted: of the sample, or of all."""
         valid = self.valid if whole else self._some
-        return Validation(evaluate.mean(self.model, params, valid, pause=pause))
+        return Validation(evaluate.mean(self.model, params, valid, pause=turns.pause, share=turns.share))
 
     def sample(self, params: Params) -> str:
         """Return some texts that the model writes, from conditions as they are in the validation data."""
@@ -163,4 +163,4 @@ def form_of(settings: Settings) -> Form:
         raise ConfigError("--condition goes with --text, the column of the texts")
     if len({settings.text, *names}) < 1 + len(names):
         raise ConfigError("--text and --condition name a column twice")
-    return Form(settings.documents, settings.text, names)
+    return Form(settings.documents, settings.text, names, settings.head)

@@ -3,7 +3,7 @@
 import warnings
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -20,11 +20,12 @@ from bptt.data.series import (
     read_panel,
 )
 from bptt.data.series.clock import read_time
-from bptt.data.series.panel import names_of
-from bptt.data.tables import Category, Number
+from bptt.data.series.columns import names_of
+from bptt.data.tables import Category, Number, Table
+from bptt.data.tables.dates import Dates
 from bptt.data.text import Vocabulary
 from bptt.errors import BpttWarning, ConfigError, DataError, RunError
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.backtest import backtest
 from bptt.training.experiment import Experiment, Validation
@@ -128,9 +129,9 @@ class Forecasting(Experiment):
         params = super().drawn()
         return params | {"output.W": np.zeros_like(params["output.W"])}
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure the forecasts of the held-out windows, beside the seasonal naive ones."""
-        found = backtest(self.model, params, self.windows, self.held, self.settings.horizon, pause)
+        found = backtest(self.model, params, self.windows, self.held, self.settings.horizon, turns)
         return Validation(found.loss, found.figures)
 
 
@@ -149,12 +150,13 @@ def levels_of(settings: Settings) -> tuple[float, ...] | None:
     return levels
 
 
-def panel_of(settings: Settings, path: str, facts: dict[str, Any] | None = None) -> Panel:
+def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None = None) -> Panel:
     """Read the series of a table, with the step of time and the codes of a run's `facts` if there are any."""
     if settings.value is None:
         raise ConfigError("--task forecast wants --value COLUMN: what is forecast")
     facts = facts or {}
-    columns = Columns(settings.value, settings.time, settings.series, tuple(names_of(settings.covariates)))
+    ahead = tuple(names_of(settings.covariates))
+    columns = Columns(settings.value, settings.time, settings.series, ahead, settings.head)
     return read_panel(
         path,
         columns,
@@ -190,7 +192,7 @@ def held_out(windows: Windows, horizon: int, since: str | None, after: str | Non
     panel = windows.panel
     first = first_held(panel, horizon)
     if (text := since or after) is not None:
-        form, when = read_time(text)
+        form, when = read_time(panel.clock.dates.iso(text))
         if (form.kind == "number") != (panel.clock.form.kind == "number"):
             raise DataError(f"{panel.name}: its times are not written as {text}")
         first = np.array([_step_at(panel, k, when, is_beyond=since is None) for k in range(len(panel))])
@@ -213,10 +215,10 @@ def _step_at(panel: Panel, which: int, when: float, *, is_beyond: bool) -> int:
 
 
 def until(panel: Panel) -> str:
-    """Return when the last value of all is."""
+    """Return when the last value of all is, with days as in 2020-01-31, whatever the table's form."""
     ends = [int(end) - 1 for end in panel.ends]
     last = max(range(len(panel)), key=lambda k: panel.when(k, ends[k]))
-    return panel.time(last, ends[last])
+    return replace(panel, clock=replace(panel.clock, dates=Dates())).time(last, ends[last])
 
 
 def _expect_long(windows: Windows, settings: Settings, train: Origins) -> None:

@@ -13,7 +13,7 @@ from bptt.data.text.files import named
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.nets import evaluate
-from bptt.nets.evaluate import Pause, go_on
+from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.nets.sample import sample
 from bptt.training.experiment import Experiment, Validation
@@ -116,11 +116,14 @@ class Stream(Experiment):
         """How many tokens are measured while training; None where all are."""
         return None if self._chosen is None else len(self._chosen) * evaluate.WINDOW
 
-    def validate(self, params: Params, pause: Pause = go_on, *, whole: bool = False) -> Validation:
+    def validate(self, params: Params, turns: Turns = ALONE, *, whole: bool = False) -> Validation:
         """Measure nats per token, from cold windows of 256: of the sample, or of all."""
+        pause, share = turns.pause, turns.share
         if whole or self._chosen is None:
-            return Validation(evaluate.cold(self.model, params, self.valid, pause=pause))
-        return Validation(evaluate.sampled(self.model, params, self.valid, self._chosen, pause=pause))
+            return Validation(evaluate.cold(self.model, params, self.valid, pause=pause, share=share))
+        return Validation(
+            evaluate.sampled(self.model, params, self.valid, self._chosen, pause=pause, share=share)
+        )
 
     def sample(self, params: Params) -> str:
         """Return 200 tokens that the model writes."""

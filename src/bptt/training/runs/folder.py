@@ -105,7 +105,13 @@ class Run:
         run = cls(folder)
         # os.path, because Path's own raise where a name is too long for a file's
         if not run.has("config.json"):
+            if os.path.isfile(folder):  # noqa: PTH113
+                raise RunError(
+                    f"{run.folder} is a file; wanted is a run's folder, as bptt train --out makes it"
+                )
             is_dir = os.path.isdir(folder)  # noqa: PTH112
+            if not is_dir and os.path.exists(folder):  # noqa: PTH110
+                raise RunError(f"{run.folder} is a file, and no run's folder")
             what = "holds no run: it has no config.json" if is_dir else "is no such folder"
             raise RunError(f"{run.folder} {what}; bptt train --out {run.folder} would make a run there")
         return run

@@ -1,8 +1,11 @@
 # mypy: ignore-errors
 """Differential equations taken in steps, oscillators, and spikes."""
 
+import numpy as np
+
 from bptt.derive import cell
-from bptt.derive.functions import max, sigmoid, surrogate, tanh, where
+from bptt.derive.functions import cos, exp, max, relu, sigmoid, surrogate, tanh, where
+from bptt.types import Array, Generator
 
 
 @cell(state="h", operand={"a_h": "r"}, params={"tau": 1.0})
@@ -89,3 +92,45 @@ def lsnn(a_i, z, v, b, alpha=0.95, rho=0.995, beta=1.8, threshold=1.0):
     v = alpha * v + (1 - alpha) * a_i - z * size
     z = spike((v - size) / size)
     return z, v, b
+
+
+@cell(
+    state="y u l su sl ss",
+    start={"su": 1.0, "sl": 1.0},
+    params={"t_uu": 1.0, "t_ul": 0.2, "t_lu": -0.2, "t_ll": 1.0, "q_u": -2.0, "q_l": -2.0},
+)
+def rkn(x_w, x_s, u, l, su, sl, ss, t_uu, t_ul, t_lu, t_ll, q_u, q_l):
+    """Becker et al. 2019: the recurrent Kalman network; its transition keeps units apart."""
+    at_u, at_l = t_uu * u + t_ul * l, t_lu * u + t_ll * l
+    pu = t_uu * t_uu * su + 2 * t_uu * t_ul * ss + t_ul * t_ul * sl + exp(q_u)
+    pl = t_lu * t_lu * su + 2 * t_lu * t_ll * ss + t_ll * t_ll * sl + exp(q_l)
+    ps = t_uu * t_lu * su + (t_uu * t_ll + t_ul * t_lu) * ss + t_ul * t_ll * sl
+    whole = pu + exp(x_s)
+    gain_u, gain_l = pu / whole, ps / whole
+    u, l = at_u + gain_u * (x_w - at_u), at_l + gain_l * (x_w - at_u)
+    su, sl, ss = (1 - gain_u) * pu, pl - gain_l * ps, (1 - gain_u) * ps
+    y = u
+    return y, u, l, su, sl, ss
+
+
+def frequencies(rng: Generator, H: int) -> dict[str, Array]:
+    """Return five frequencies for each unit, from none to 4 periods in the time T, and phases."""
+    f = np.broadcast_to(np.arange(5.0), (H, 5))
+    return {"f": f.ravel(), "phase": rng.uniform(0, 2 * np.pi, 5 * H)}
+
+
+@cell(
+    state="h m k",
+    sizes={"key": 5},
+    shapes={"m f phase": "unit key", "k": "row"},
+    params={"f": (0, 4), "phase": (0, 6.283185307179586), "shift": 0.0},
+    operand={"u_g": "m_prev", "u_h": "m"},
+    init=frequencies,
+)
+def fru(x_g, u_g, u_h, m, k, f, phase, shift, T=100.0, turn=6.283185307179586):
+    """Zhang et al. 2018: the Fourier recurrent unit, a sum of what was read by five waves of each unit."""
+    g = tanh(x_g + u_g)
+    k = k + 1
+    m = m + g * cos(turn * f * k / T + phase) / T
+    h = relu(u_h + shift)
+    return h, m, k

@@ -162,3 +162,42 @@ def cfn(a_t, a_e, x_h, h):
     """Laurent and von Brecht 2017: a network without chaos, which falls to rest when nothing is read."""
     h = sigmoid(a_t) * tanh(h) + sigmoid(a_e) * tanh(x_h)
     return h
+
+
+@cell(state="h", operand={"u_h": "m"})
+def rnn_multiplicative(x_m, u_m, x_h, u_h):
+    """Sutskever, Martens and Hinton 2011: the RNN whose U reads m, another h for each input."""
+    m = x_m * u_m
+    h = tanh(x_h + u_h)
+    return h
+
+
+@cell(state="h c", params={f"w_{g}": (-0.1, 0.1) for g in "ifog"}, init={"x_f": 1.0})
+def lstm_indy(x_i, x_f, x_o, x_g, h, c, w_i, w_f, w_o, w_g):
+    """Gonnet and Deselaers 2020: IndyLSTM, each unit recurrent with itself alone."""
+    i, f = sigmoid(x_i + w_i * h), sigmoid(x_f + w_f * h)
+    o, g = sigmoid(x_o + w_o * h), tanh(x_g + w_g * h)
+    c = f * c + i * g
+    h = o * tanh(c)
+    return h, c
+
+
+@cell(state="h c v_i v_f v_o v_g", init={"x_f": 1.0})
+def lstm_momentum(x_i, x_f, x_o, x_g, u_i, u_f, u_o, u_g, c, v_i, v_f, v_o, v_g, mu=0.6, epsilon=0.6):
+    """Nguyen et al. 2020: the MomentumLSTM, in which what x gives has momentum."""
+    v_i, v_f = mu * v_i + epsilon * x_i, mu * v_f + epsilon * x_f
+    v_o, v_g = mu * v_o + epsilon * x_o, mu * v_g + epsilon * x_g
+    i, f, o, g = sigmoid(u_i + v_i), sigmoid(u_f + v_f), sigmoid(u_o + v_o), tanh(u_g + v_g)
+    c = f * c + i * g
+    h = o * tanh(c)
+    return h, c, v_i, v_f, v_o, v_g
+
+
+@cell(state="h c", operand={"u_ci": "c_prev", "u_cf": "c_prev", "u_co": "c"})
+def lstm_working_memory(a_i, a_f, a_o, a_g, u_ci, u_cf, u_co, c):
+    """Landi et al. 2021: working memory connections, gates that see all of c through matrices."""
+    i, f = sigmoid(a_i + tanh(u_ci)), sigmoid(a_f + tanh(u_cf))
+    c = f * c + i * tanh(a_g)
+    o = sigmoid(a_o + tanh(u_co))
+    h = o * tanh(c)
+    return h, c

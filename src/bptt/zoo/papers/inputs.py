@@ -140,3 +140,103 @@ def cfc_timed(a_f, a_g, a_k, t):
     now = sigmoid(-a_f * t)
     h = now * tanh(a_g) + (1 - now) * tanh(a_k)
     return h
+
+
+def modes(rng: Generator, H: int) -> dict[str, Array]:
+    """Return S5's starts: 16 modes -1/2 + i pi n, a step between 0.001 and 0.1, D normal."""
+    n = np.arange(16)
+    dt = rng.uniform(np.log(1e-3), np.log(1e-1), 16)
+    return {"A_r": np.full(16, np.log(0.5)), "A_i": np.pi * n, "dt": dt, "D": rng.normal(size=H)}
+
+
+@cell(
+    state="h re im",
+    bias=False,
+    sizes={"key": 16},
+    params="A_r A_i dt D",
+    shapes={"re im x_r x_i A_r A_i dt": "key"},
+    operand={"u_r": "re", "u_i": "im"},
+    init=modes,
+)
+def s5(x, x_r, x_i, u_r, u_i, re, im, A_r, A_i, dt, D):
+    """Smith, Warrington and Linderman 2023: S5, 16 modes that all inputs drive and all outputs read."""
+    r, w = -exp(A_r), A_i
+    size, angle = exp(exp(dt) * r), exp(dt) * w
+    a, b = size * cos(angle), size * sin(angle)
+    square = r * r + w * w
+    p, q = ((a - 1) * r + b * w) / square, (b * r - (a - 1) * w) / square
+    re, im = a * re - b * im + p * x_r - q * x_i, b * re + a * im + p * x_i + q * x_r
+    h = 2 * (u_r - u_i) + D * x
+    return h, re, im
+
+
+def shifted(x, last, mu):
+    """Return what is between x and the last one."""
+    return x + mu * (last - x)
+
+
+SHIFTS = {f"mu_{n}": (0, 1) for n in "rwkvag"}
+
+
+def goose(rng: Generator, H: int) -> dict[str, Array]:
+    """Return decays spread over the keys."""
+    return {"w": -6 + 7 * (np.arange(H) / max(H - 1, 1)) ** 0.9, "gain": np.ones(H)}
+
+
+@cell(
+    state="h S last",
+    heads=4,
+    sizes={"key": "unit"},
+    bias=False,
+    operand={"u_r": "xr", "u_w": "xw", "u_k": "xk", "u_v": "xv", "u_a": "xa", "u_g": "xg"},
+    params=SHIFTS | {"w": (-6, 1), "a": 0, "xi": 0.85, "alpha": 1, "rho": 0, "gain": 1, "shift": 0},
+    shapes={"S": "unit key", "u_r u_w u_k u_a w a xi alpha rho": "key"},
+    init=goose,
+)
+def rwkv7(
+    u_r, u_w, u_k, u_v, u_a, u_g, x, S, last,
+    mu_r, mu_w, mu_k, mu_v, mu_a, mu_g, w, a, xi, alpha, rho, gain, shift,
+):  # fmt: skip
+    """Peng et al. 2025 (RWKV-7): a delta rule with a rate and a decay for each key; with its token shift."""
+    xr, xw, xk = shifted(x, last, mu_r), shifted(x, last, mu_w), shifted(x, last, mu_k)
+    xv, xa, xg = shifted(x, last, mu_v), shifted(x, last, mu_a), shifted(x, last, mu_g)
+    last = x
+    keep, rate = exp(-exp(-0.5) * sigmoid(w + u_w)), sigmoid(a + u_a)
+    n = xi * u_k
+    n = n / sqrt(sum(n * n, key) + 1e-12)
+    k = u_k * (1 + (rate - 1) * alpha)
+    S = keep * S - sum(S * n, key) * rate * n + u_v * k
+    y = sum(S * u_r, key)
+    d = y - mean(y)
+    y = gain * d / sqrt(mean(d * d) + 0.00064) + shift
+    h = sigmoid(u_g) * (y + sum(rho * u_r * k, key) * u_v)
+    return h, S, last
+
+
+@cell(
+    state="h",
+    inputs="t",
+    shapes={"t": "row"},
+    operand={"u_dr": "h_prev", "u_dz": "h_prev", "u_dn": "s", "a_r": "q", "a_z": "q", "a_n": "p"},
+    params={"b_dr": 0.0, "b_dz": 0.0, "b_dn": 0.0},
+)
+def gru_ode(u_dr, u_dz, u_dn, a_r, a_z, a_n, t, h, b_dr, b_dz, b_dn):
+    """De Brouwer et al. 2019: GRU-ODE, one Euler step of the time t, and then a GRU for what is read."""
+    s = sigmoid(u_dr + b_dr) * h
+    q = h + t * (1 - sigmoid(u_dz + b_dz)) * (tanh(u_dn + b_dn) - h)
+    p = sigmoid(a_r) * q
+    z = sigmoid(a_z)
+    h = z * q + (1 - z) * tanh(a_n)
+    return h
+
+
+@cell(state="h c", inputs="t", shapes={"t": "row"}, params="p_i p_f p_o v_1 v_2 v_o")
+def lstm_timed(a_i, a_f, a_o, a_g, x_1, x_2, t, c, p_i, p_f, p_o, v_1, v_2, v_o):
+    """Zhu et al. 2017: Time-LSTM 2, two gates by the time t: for what is put out, for what is kept."""
+    near, far = sigmoid(x_1 + sigmoid(v_1 * t)), sigmoid(x_2 + sigmoid(v_2 * t))
+    i, f, g = sigmoid(a_i + p_i * c), sigmoid(a_f + p_f * c), tanh(a_g)
+    now = f * c + i * near * g
+    c = f * c + i * far * g
+    o = sigmoid(a_o + v_o * t + p_o * now)
+    h = o * tanh(now)
+    return h, c

@@ -105,3 +105,30 @@ def fast_weights(a_h, u_k, u_s, h, A, gain, shift, keep=0.95, rate=0.5):
     d = z - mean(z)
     h = relu(gain * d / sqrt(mean(d * d) + 1e-5) + shift)
     return h, A
+
+
+@cell(state="h", maps={"u_h": "orthogonal"}, params="bias")
+def goru(a_r, a_z, x_h, u_h, h, bias):
+    """Jing et al. 2019: the gated orthogonal recurrent unit, by the exponential and by modReLU."""
+    r, z = sigmoid(a_r), sigmoid(a_z)
+    new = x_h + r * u_h
+    size = abs(new) + bias
+    h = z * h + (1 - z) * where(size > 0, sign(new) * size, 0)
+    return h
+
+
+@cell(
+    state="h m k",
+    sizes={"key": 32},
+    shapes={"m u_A u_B": "key", "k u_f": "row"},
+    operand={"u_A": "m_prev", "u_mh": "m_prev", "u_mz": "m_prev", "u_f": "h", "u_B": "f"},
+    maps={"u_A u_B": "legs"},
+)
+def hippo(a_h, a_z, u_A, u_mh, u_mz, u_f, u_B, h, m, k):
+    """Gu et al. 2020: HiPPO-LegS, a gated network whose memory m keeps all of the past as 32 polynomials."""
+    z = sigmoid(a_z + u_mz)
+    h = (1 - z) * h + z * tanh(a_h + u_mh)
+    f = u_f
+    k = k + 1
+    m = m + (u_B - u_A) / k
+    return h, m, k

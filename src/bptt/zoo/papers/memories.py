@@ -204,3 +204,108 @@ def s4d(x_u, re, im, A_r, A_i, dt, C_r, C_i, D):
     re, im = a * re - b * im + p * x_u, b * re + a * im + q * x_u
     h = 2 * sum(C_r * re - C_i * im, key) + D * x_u
     return h, re, im
+
+
+def selective(rng: Generator, H: int) -> dict[str, Array]:
+    """Return Mamba-2's starts: A between -1 and -16, a step between 0.001 and 0.1, D is 1."""
+    step = np.exp(rng.uniform(np.log(1e-3), np.log(1e-1), HEADS))
+    A = np.log(rng.uniform(1, 16, HEADS))
+    return {"A": A, "dt": np.log(np.expm1(step)), "D": np.ones(HEADS), "gain": np.ones(H)}
+
+
+@cell(
+    state="h S",
+    heads=HEADS,
+    sizes={"key": 16},
+    bias=False,
+    params="A dt D gain",
+    shapes={"S": "unit key", "x_B x_C": "key", "x_d A dt D": "head"},
+    init=selective,
+)
+def mamba2(x_u, x_z, x_B, x_C, x_d, S, A, dt, D, gain):
+    """Dao and Gu 2024: Mamba-2, one decay for a head; B and C for each head, its convolution left out."""
+    u = silu(x_u)
+    step = softplus(x_d + dt)
+    S = exp(-step * exp(A)) * S + step * u * silu(x_B)
+    y = (sum(S * silu(x_C), key) + D * u) * silu(x_z)
+    h = normal(y, gain)
+    return h, S
+
+
+@cell(state="h Sr Si", heads=HEADS, sizes=SQUARE, shapes={"Sr Si": "unit key", "x_k x_q x_a x_w": "key"})
+def gateloop(x_q, x_k, x_v, x_g, x_a, x_w, Sr, Si):
+    """Katsch 2023: GateLoop, decays that are complex, by size and by angle; q and k are real here."""
+    a, b = sigmoid(x_a) * cos(x_w), sigmoid(x_a) * sin(x_w)
+    Sr, Si = a * Sr - b * Si + x_v * x_k, b * Sr + a * Si
+    h = silu(x_g) * sum(Sr * x_q, key)
+    return h, Sr, Si
+
+
+@cell(
+    state="h M S",
+    heads=HEADS,
+    sizes=SQUARE,
+    params={"gain": 1.0},
+    shapes={"M S": "unit key", "x_k x_q": "key", "x_a x_e x_t": "head"},
+    init={"x_a": -3.0},
+)
+def titans(x_q, x_k, x_v, x_a, x_e, x_t, M, S, gain):
+    """Behrouz, Zhong and Mirrokni 2024: Titans' memory, a linear one: surprise with momentum, forgetting."""
+    q, k = unit_length(silu(x_q)), unit_length(silu(x_k))
+    S = sigmoid(x_e) * S + sigmoid(x_t) * (silu(x_v) - sum(M * k, key)) * k
+    M = (1 - sigmoid(x_a)) * M + S
+    h = normal(sum(M * q, key), gain)
+    return h, M, S
+
+
+def reflected(S, k, v, b):
+    """Return what the delta rule makes of S, with a rate up to 2."""
+    n = unit_length(silu(k))
+    return S + 2 * sigmoid(b) * (silu(v) - sum(S * n, key)) * n
+
+
+@cell(
+    state="h S",
+    heads=HEADS,
+    sizes=SQUARE,
+    params={"gain": 1.0},
+    shapes={"S": "unit key", "x_k1 x_k2 x_q": "key", "x_b1 x_b2": "head"},
+)
+def deltaproduct(x_q, x_k1, x_v1, x_b1, x_k2, x_v2, x_b2, S, gain):
+    """Siems et al. 2025: DeltaProduct, two steps of the delta rule for each input."""
+    S1 = reflected(S, x_k1, x_v1, x_b1)
+    S = reflected(S1, x_k2, x_v2, x_b2)
+    h = normal(sum(S * unit_length(silu(x_q)), key), gain)
+    return h, S
+
+
+@cell(
+    state="h S",
+    bias=False,
+    sizes={"key": 16},
+    params={"D": 1.0},
+    shapes={"S": "unit key", "u_k u_q": "key"},
+    operand={"u_b": "u", "u_k": "u", "u_q": "u"},
+)
+def longhorn(x_u, x_z, u_b, u_k, u_q, S, D):
+    """Liu et al. 2024: Longhorn, a step of online regression in closed form; its convolution left out."""
+    u, b = silu(x_u), sigmoid(u_b)
+    rate = b / (1 + b * sum(u_k * u_k, key))
+    S = (1 - rate * u_k * u_k) * S + rate * u * u_k
+    h = (sum(S * u_q, key) + D * u) * silu(x_z)
+    return h, S
+
+
+@cell(
+    state="h K V",
+    heads=HEADS,
+    sizes={"key": 16},
+    params={"gain": 1.0},
+    shapes={"K V": "unit key", "x_a": "key"},
+)
+def gsa(x_q, x_k, x_v, x_a, K, V, gain):
+    """Zhang et al. 2024: gated slot attention, a softmax over 16 slots that fade as they are written."""
+    a = exp(-softplus(-x_a) / 8)
+    K, V = a * K + (1 - a) * silu(x_k), a * V + (1 - a) * silu(x_v)
+    h = normal(sum(V * softmax(sum(K * silu(x_q)), key), key), gain)
+    return h, K, V

@@ -2,7 +2,7 @@
 """What is computed over all units: normalisation, an order of units, one decision for a whole layer."""
 
 from bptt.derive import cell
-from bptt.derive.functions import floor, min, sigmoid, sqrt, surrogate, tanh
+from bptt.derive.functions import floor, min, relu, sigmoid, sqrt, surrogate, tanh
 
 
 def over_four(i, f, o, g):
@@ -65,3 +65,18 @@ def skip_lstm(a_i, a_f, a_o, a_g, h, c, u, w, b_u):
     more = sigmoid(sum(w * c) + b_u)
     u = gate * more + (1 - gate) * (u + min(more, 1 - u))
     return h, c, u
+
+
+@cell(state="h")
+def rum(x_e, a_t, a_u, h):
+    """Dangovski et al. 2019: the rotational unit of memory turns h as it would turn x W to a target."""
+    e = x_e / sqrt(sum(x_e * x_e) + 1e-12)
+    d = a_t - sum(e * a_t) * e
+    v = d / sqrt(sum(d * d) + 1e-12)
+    size = sqrt(sum(a_t * a_t) + 1e-12)
+    c, s = sum(e * a_t) / size, sum(v * a_t) / size
+    a, b = sum(e * h), sum(v * h)
+    turned = h + (c * a - s * b - a) * e + (s * a + c * b - b) * v
+    u = sigmoid(a_u)
+    h = u * h + (1 - u) * relu(x_e + turned)
+    return h

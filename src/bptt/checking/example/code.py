@@ -1,0 +1,155 @@
+"""A file's functions and classes, with their syntax."""
+
+import ast
+import inspect
+import re
+import types
+from collections.abc import Iterator
+from typing import Any
+
+from bptt.checking.example.roles import size_of
+from bptt.checking.file import bound
+
+LOSS = re.compile(r"loss|cost|error|cross_?entropy|nll|mse|objective", re.IGNORECASE)
+NEVER = re.compile(
+    r"check|clip|numer|zero|reset|apply|norm|test|^_*init|plot|^get_|^set_|sampl|sigmoid|tanh|softmax|relu|"
+    r"_?deriv|print|load|save|generat|one_?hot|shuffle|summary|accuracy|evaluat|preprocess|^__(?!call)|visual|"
+    r"encode_|decode|text|optimi[sz]er|adagrad|adam|rmsprop|momentum",
+    re.IGNORECASE,
+)
+"""What the names of functions have that neither show a forward nor a backward."""
+
+
+class Code:
+    """A file's functions, with their syntax."""
+
+    def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
+        self.tree, self.names = tree, names
+        self.nodes = {
+            min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
+            for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        }  # fmt: skip
+        self.functions = {
+            n: f
+            for n, f in names.items()
+            if isinstance(f, types.FunctionType) and (node := self.node(f)) and not _is_method(node)
+        }
+        own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        self.script = {n for node in tree.body for n in bound(node)}  # whether that part is run or not
+        self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
+
+    def node(self, function: Any) -> ast.FunctionDef | None:
+        """Return the syntax of a function of this file."""
+        code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
+        if code is None or code.co_filename != self.names.get("__file__", "<file>"):
+            return None
+        return self.nodes.get(code.co_firstlineno)
+
+    def of(self, owner: type | None) -> dict[str, Any]:
+        """Return a class's methods, its bases' among them, in the text's order; or the file's functions."""
+        if owner is None:
+            return self.functions
+        found = [(node.lineno, n, f) for n, f in inspect.getmembers(owner) if (node := self.node(f))]
+        return {n: f for _, n, f in sorted(found, key=lambda entry: entry[0])}
+
+    def reached(self, function: Any, owner: type | None) -> list[ast.FunctionDef]:
+        """Return the syntax of a function and of all functions of the file that it may call."""
+        found, waiting = [], [self.node(function)]
+        every = {
+            n: f for c in (*self.classes.values(), *[owner] * bool(owner)) for n, f in self.of(c).items()
+        }
+        while waiting:
+            node = waiting.pop()
+            if node is None or node in found:
+                continue
+            found.append(node)
+            for call in ast.walk(node):
+                match call:
+                    case ast.Call(ast.Name(name)) if name in self.classes:
+                        waiting += map(self.node, self.of(self.classes[name]).values())
+                    case ast.Call(ast.Name(name)):
+                        waiting.append(self.node(self.functions.get(name)))
+                    case ast.Call(ast.Attribute(_, name)):
+                        waiting.append(self.node(every.get(name)))
+        return found
+
+    def attributes(self, owner: type) -> set[str]:
+        """Return the names of what objects of a class have: its methods, and what these set."""
+        nodes = [node for f in self.of(owner).values() if (node := self.node(f))]
+        parts = (part for node in nodes for part in ast.walk(node) if isinstance(part, ast.Attribute))
+        return {*self.of(owner)} | {part.attr for part in parts if isinstance(part.ctx, ast.Store)}
+
+    def read(self, functions: list[Any], owner: type | None) -> set[str]:
+        """Return the names that functions, and those that they call, read."""
+        nodes = [node for f in functions for node in self.reached(f, owner)]
+        return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+    def loops(self, function: Any, owner: type | None) -> bool:
+        """Return whether a function goes through something in a loop."""
+        every = (n for node in self.reached(function, owner) for n in ast.walk(node))
+        return any(isinstance(n, (ast.For, ast.While)) for n in every)
+
+    def returned(self, function: Any) -> list[str]:
+        """Return names for what a function returns, as its text has them."""
+        node = self.node(function)
+        return _returned(node) if node else []
+
+
+def _is_method(node: ast.FunctionDef) -> bool:
+    return [a.arg for a in node.args.args[:1]] == ["self"]
+
+
+def is_closure(node: ast.FunctionDef) -> bool:
+    """Return whether a function returns one of its own: a result's pullback."""
+    return bool({n.name for n in inside(node) if isinstance(n, ast.FunctionDef)} & set(_returned(node)))
+
+
+def _returned(node: ast.FunctionDef) -> list[str]:
+    ends = [n.value for n in inside(node) if isinstance(n, ast.Return) and n.value]
+    if not ends:
+        return []
+    return [_name_of(value) for value in (ends[-1].elts if isinstance(ends[-1], ast.Tuple) else ends[-1:])]
+
+
+def inside(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is in a function, save what is in the functions within it."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.Lambda, ast.ClassDef)):
+            yield from inside(child)
+
+
+def _name_of(value: ast.expr) -> str:
+    match value:
+        case ast.Name(name) | ast.Attribute(_, name):
+            return name.strip("_")
+        case ast.Subscript(inner):
+            return _name_of(inner)
+        case ast.Tuple() | ast.Dict() | ast.List():
+            return "cache"
+    return "out"
+
+
+def shows(name: str) -> bool:
+    """Return whether a function of this name may take part in what is shown."""
+    return not NEVER.search(name)
+
+
+def parameters(function: Any) -> list[inspect.Parameter]:
+    """Return a function's parameters that can be given; none if it does not say."""
+    try:
+        found = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"]
+
+
+def makers(code: Code, owner: type | None, instance: str, name: str) -> list[str]:
+    """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
+    found = []
+    for maker, function in (code.functions | (code.of(owner) if owner else {})).items():
+        symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
+        if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
+            called = maker if maker in code.functions else f"{instance}.{maker}"
+            found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
+    return sorted(found, key=lambda t: name[:4] not in t)

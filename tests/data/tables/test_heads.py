@@ -1,0 +1,86 @@
+"""Tables without a head, with two, with a spreadsheet's line above; and columns that are no file's."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bptt.data.labelled import Layout, read_labelled
+from bptt.data.tables import Table, read_table
+from bptt.errors import DataError
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "a.csv").write_text(text)
+    return folder / "a.csv"
+
+
+def test_without_a_head_columns_are_counted_and_are_written_so(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "1;0,5\n1;0,5\n"), head=False)
+    assert table.columns == {"1": ["1", "1"], "2": ["0,5", "0,5"]}
+    assert table.lines == [1, 2]
+    assert table.numbers("2").tolist() == [0.5, 0.5]
+    assert table.written({"prediction": ["a", "b"]}) == b"1;0,5;a\n1;0,5;b\n"
+    with pytest.raises(DataError, match="line 2 has 1 values, line 1 has 2"):
+        read_table(write(tmp_path, "1,2\n3\n"), head=False)
+
+
+def test_a_head_within_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="line 3 is the head again: leave it out"):
+        read_table(write(tmp_path, "a,b\n1,2\na, b\n3,4\n"))
+
+
+def test_a_spreadsheets_line_says_what_stands_between(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, 'sep=;\na,b;c\n"1,5";2\n'))
+    assert table.columns == {"a,b": ["1,5"], "c": ["2"]}
+    assert table.lines == [3]
+
+
+def test_many_columns_take_no_longer_than_their_number(tmp_path: Path) -> None:
+    table = read_table(
+        write(tmp_path, ",".join(f"c{k}" for k in range(50_000)) + "\n" + "1," * 49_999 + "1\n")
+    )
+    assert len(table.columns) == 50_000
+
+
+@pytest.mark.parametrize("absent", [None, float("nan"), np.float32("nan"), np.datetime64("NaT")])
+def test_what_is_absent_in_columns_is_no_text(absent: Any) -> None:
+    table = Table.of({"a": ["x", absent], "b": [1, 2]})
+    assert table.columns == {"a": ["x", ""], "b": ["1", "2"]}
+    assert Table.of({"a": ["nan"]}).columns == {"a": ["nan"]}  # a name
+
+
+def test_a_data_frame_is_its_columns() -> None:
+    class Frame(SimpleNamespace):
+        def __getitem__(self, name: str) -> list[int]:
+            return [len(name)]
+
+    assert Table.of(Frame(columns=["a", "bc"])).columns == {"a": ["1"], "bc": ["2"]}
+    for wrong in ([1, 2], {"a": "text"}, {3: [1]}):
+        with pytest.raises(DataError, match=r"want a path|columns are lists of values"):
+            Table.of(wrong)  # type: ignore[arg-type]
+
+
+def test_columns_from_one_to_another_are_the_steps_of_a_row(tmp_path: Path) -> None:
+    layout = Layout("classify", inputs=("x1:x3", "y1:y3"), label="z")
+    text = "z,x1,x2,x3,y1,y2,y3\na,1,2,3,4,5,6\nb,7,8,,9,0,NaN\n"
+    found = read_labelled(str(write(tmp_path, text)), layout)
+    assert found.numbers is not None
+    assert found.lengths is not None
+    assert found.numbers.tolist() == [[1, 4], [2, 5], [3, 6], [7, 9], [8, 0]]
+    assert found.lengths.tolist() == [3, 2]
+    with pytest.raises(DataError, match="line 3, column x1:x3: there is no number"):
+        read_labelled(str(write(tmp_path, text.replace("7,8,,9,0,NaN", "7,,8,9,0,1"))), layout)
+    with pytest.raises(DataError, match="has no column 'x4'"):
+        read_labelled(str(write(tmp_path, text)), Layout("classify", inputs=("x1:x4",), label="z"))
+
+
+def test_a_decimal_comma_is_no_list(tmp_path: Path) -> None:
+    text = 'x;z\n1,5;a\n"1,5 2,5";b\n"[1, 2]";a\n1,2,3;b\n'
+    found = read_labelled(str(write(tmp_path, text)), Layout("classify", inputs=("x",), label="z"))
+    assert found.numbers is not None
+    assert found.lengths is not None
+    assert found.lengths.tolist() == [1, 2, 2, 3]
+    assert found.numbers.ravel().tolist() == [1.5, 1.5, 2.5, 1, 2, 1, 2, 3]
