@@ -144,7 +144,9 @@ def test_what_presets_and_tasks_set_is_declared(name: str) -> None:
 
 def test_an_overlay_that_is_not_declared_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TASK_SETTINGS, "reber", {"hiden": 3})
-    with pytest.raises(ConfigError, match=r"no setting is called hiden: is hidden meant\?; there are .*backend, batch, "):
+    with pytest.raises(
+        ConfigError, match=r"no setting is called hiden: is hidden meant\?; there are .*backend, batch, "
+    ):
         Settings.of(data="reber")
     monkeypatch.setitem(TASK_SETTINGS, "reber", {"hidden": 0})
     with pytest.raises(ConfigError, match="hidden must be a whole number from 1"):
