@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from command import Capture
 from reports import EXAMPLE, MENDED, wrong
 
 Give = Callable[..., dict[str, Any]]
+Told = Callable[[Report], None]
 
 
 @pytest.fixture
@@ -24,11 +26,12 @@ def give(monkeypatch: pytest.MonkeyPatch) -> Give:
     def give(*reports: Report | Exception) -> dict[str, Any]:
         asked: dict[str, Any] = {}
 
-        def check_file(path: str, name: str | None, **options: Any) -> list[Report]:
+        def check_file(path: str, name: str | None, *, told: Told, **options: Any) -> list[Report]:
             asked.update(options, path=path, name=name)
             for one in reports:
                 if isinstance(one, Exception):
                     raise one
+                told(one)
             return [one for one in reports if isinstance(one, Report)]
 
         monkeypatch.setattr(checking, "check_file", check_file)
@@ -70,6 +73,26 @@ def test_what_is_asked_for_is_handed_on(give: Give) -> None:
     }
     run(["check", "f.py", "--fix"])
     assert (asked["name"], asked["seconds"]) == (None, 300)
+
+
+def test_the_verdict_is_printed_before_the_rest_is_known(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, printed = wrong(tmp_path), list[str]()
+
+    def check_file(*_: Any, told: Told, **__: Any) -> list[Report]:
+        for one in (replace(report, located=[], mends=[], diff=""), Report("right", "g.py")):
+            told(one)
+            printed.append(capsys.readouterr().out)
+        return [report, Report("right", "g.py")]
+
+    monkeypatch.setattr(checking, "check_file", check_file)
+    run(["check", "f.py"])
+    assert "the backward pass is wrong" in printed[0]
+    assert "The first wrong statement" not in printed[0]
+    assert not printed[1]  # it stands below what is still to be known of the first
+    whole = f"{checking.text(report)}\n\n{checking.text(Report('right', 'g.py'))}\n"
+    assert printed[0] + capsys.readouterr().out == whole
 
 
 def test_machines_get_one_object(give: Give, tmp_path: Path, capsys: Capture) -> None:

@@ -284,6 +284,8 @@ def _placed(one: Examined, report: Report, end: float, *, mends: bool) -> Iterat
     other = other_sizes(one.example)
     seconds = max((end - time.monotonic()) * 0.8, 1.0)
     search = Search(one.found, one.chosen, one.judged, seconds, (other.text,) if other else ())
+    report.located = begun(one, search.told([]))  # which is known at once, and told if the time is up
+    yield
     found = search.run() if mends else search.where()
     add_mends(one, report, found)
     if found.whole:

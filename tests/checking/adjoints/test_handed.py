@@ -117,3 +117,41 @@ def test_two_gradients_may_be_handed_over_at_one_output(new: str, tmp_path: Path
     }  # fmt: skip
     verdict = judge(found, chosen[0]).verdict
     assert verdict == ("right" if "+" in new else verdict)
+
+
+ALL = """
+import numpy as np
+
+def forward(xs, W, U):
+    hs, h = [], np.zeros((2, 4))
+    for x in xs:
+        hs.append(h := np.tanh(x @ W + h @ U))
+    return np.array(hs)
+
+def backward(xs, hs, dh_last, W, U):
+    dW, dU, dh = np.zeros_like(W), np.zeros_like(U), dh_last
+    for t in range(len(xs))[::-1]:
+        da = dh * (1 - hs[t] ** 2)
+        dW += xs[t].T @ da
+        dU += (hs[t - 1] if t else 0 * hs[0]).T @ da
+        dh = da @ U.T
+    return dW, dU
+"""
+LAST = "xs, W, U = np.random.randn(3, 2, 5), np.random.randn(5, 4), np.random.randn(4, 4)\n"
+LAST += "hs = forward(xs, W, U)\n"
+LAST += "grads = backward(xs, hs, np.random.randn(2, 4), W, U)"
+
+
+@pytest.mark.parametrize(("new", "verdict"), [("da @ U.T", "right"), ("da @ U", "wrong")])
+@pytest.mark.parametrize(("turned", "at"), [("np.array(hs)", "[-1]"), ("np.stack(hs, 1)", "[:, -1]")])
+def test_what_is_handed_over_may_be_for_the_last_step(
+    turned: str, at: str, new: str, verdict: str, tmp_path: Path
+) -> None:
+    code = changed(("return np.array(hs)", f"return {turned}"), ("da @ U.T", new), code=ALL)
+    if "1" in turned:
+        code = changed(("dh_last, W, U):\n", "dh_last, W, U):\n    hs = hs.swapaxes(0, 1)\n"), code=code)
+    path = tmp_path / "code.py"
+    path.write_text(code)
+    found, chosen = best(point(Program(read(path), LAST)))
+    assert chosen[0].candidate.text == f"sum(what forward returns{at} * what is handed over)"
+    assert judge(found, chosen[0]).verdict == verdict

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bptt.checking.locate.classes import classify
+from bptt.checking.locate.families import families
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.telling import Examined
 from bptt.checking.verdict.goal import Goal
@@ -146,3 +147,39 @@ def test_right_code_raises_no_suspicion(code: str, tmp_path: Path) -> None:
     one = examined(tmp_path, code)
     assert one.judged.verdict == "right"
     assert not [step.statement.tree.lineno for step in classify(one.found, one.chosen) if step.suspect]
+
+
+def test_where_it_begins_is_known_without_a_search(tmp_path: Path) -> None:
+    """The first statement that takes gradients and gives none; what it must, where it is right at times."""
+    wrong = changed(("1 - h**2", "1 - h ** (1 if dxs else 2)"))
+    step, must = locator(examined(tmp_path, wrong)).first() or (None, None)
+    assert step is not None
+    assert must is not None
+    assert (step.statement.tree.lineno, step.number) == (line(wrong, "da ="), 1)
+    assert must.text() == "must be the gradient at `x @ W` of line 7 (time 2)"
+    never = changed(("1 - h**2", "1 + h**2"), ("before.T @ da", "h.T @ da"))
+    step, must = locator(examined(tmp_path, never)).first() or (None, None)
+    assert step is not None
+    assert (step.statement.tree.lineno, step.number, must) == (line(never, "da ="), 0, None)
+    assert locator(examined(tmp_path, CODE)).first() is None
+
+
+def test_a_helper_is_another_expression_wherever_it_is_called(tmp_path: Path) -> None:
+    helped = changed(
+        ("x @ W + h @ U", "times(x, W) + times(h, U)"),
+        ("def forward", "def times(a, b):\n    return a @ b\n\ndef forward"),
+    )
+    one = examined(tmp_path, helped)
+    own = [
+        [row and row.use for row in family]
+        for family in families(one.found, one.chosen)
+        if any(row and row.node and ast.unparse(row.node.tree) == "a @ b" for row in family)
+    ]
+    assert [0, 1, 2, 3, 4, 5] in own
+    assert [0, 2, 4] in own or [0, 1, 2, 3, 4, 5] in own
+
+
+def test_only_what_reaches_all_that_is_wrong_is_put_right(tmp_path: Path) -> None:
+    one = examined(tmp_path, changed(("1 - h**2", "1 + h**2")))
+    places = {told([place])[0][1] for place in locator(one).single()}
+    assert "x.T @ da" not in places

@@ -11,6 +11,7 @@ import pytest
 
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.matching import Instance, Matching
+from bptt.checking.mend.scope import Scope
 from bptt.types import Array
 
 FUNCTION = """
@@ -206,3 +207,19 @@ def test_a_slice_in_parentheses_is_no_expression() -> None:
     assert all(
         compile(place(text).edited(edit), "edit", "eval") for edits in found.blind(3.0) for edit in edits
     )
+
+
+def test_what_changes_something_is_not_called() -> None:
+    """Nor is what calls what does: a trial would change what the next is tried on."""
+    text = Text(
+        "class Net:\n"
+        "    def forward(self, x):\n        self.h = x\n        return x\n"
+        "    def predict(self, x):\n        return self.forward(x)\n"
+        "    def guess(self, x):\n        return self.predict(x)\n"
+        "    def slope(self, x):\n        return 1 - x**2\n"
+        "    def back(self, d):\n        return d * self.slope(self.h)\n"
+    )
+    made: dict[str, Any] = {}
+    exec(text.text, made)
+    function = text.tree.body[0].body[-1]  # type: ignore[attr-defined]
+    assert Scope(text, function, {"self": made["Net"](), "d": np.ones(2)}).functions == ["self.slope"]

@@ -267,3 +267,38 @@ def test_no_mend_divides_by_zero(tmp_path: Path) -> None:
     )
     mended = mend(*examined(tmp_path, LAYERS, example), seconds=20)
     assert not any("/" in one.after for one in mended.mends)
+
+
+LAST = """
+import numpy as np
+
+
+def forward(xs, W, U):
+    hs, h = [], np.zeros((2, 4))
+    for x in xs:
+        hs.append(h := np.tanh(x @ W + h @ U))
+    return np.array(hs)
+
+
+def backward(xs, hs, dh_last, W, U):
+    dW, dU, later = np.zeros_like(W), np.zeros_like(U), np.zeros_like(dh_last)
+    for t in range(len(xs))[::-1]:
+        da = (dh_last + later) * (1 - hs[t] ** 2)
+        dW += xs[t].T @ da
+        dU += (hs[t - 1] if t else 0 * hs[0]).T @ da
+        later = da @ U.T
+    return dW, dU
+"""
+LAST_EXAMPLE = """
+xs, W, U = np.random.randn(3, 2, 5), np.random.randn(5, 4), np.random.randn(4, 4)
+hs = forward(xs, W, U)
+dW, dU = backward(xs, hs, np.random.randn(2, 4), W, U)
+"""
+
+
+def test_what_belongs_to_the_last_step_is_added_once(tmp_path: Path) -> None:
+    mended = mend(*examined(tmp_path, LAST, LAST_EXAMPLE), seconds=30)
+    assert mended.whole
+    assert [one.reason for one in mended.mends] == [
+        "`dh_last` belongs to the first step that the loop takes alone"
+    ]

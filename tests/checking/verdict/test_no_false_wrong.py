@@ -77,3 +77,33 @@ def test_a_run_of_too_many_values_is_told_at_once(tmp_path: Path) -> None:
     code = "def back(x):\n    for k in range(10**9):\n        x = x + k * x\n    return x\n"
     with pytest.raises(ExampleError, match="too much to be followed"):
         verdict(tmp_path, code, "g = back(np.random.randn(3))")
+
+
+STATE = """
+import numpy as np
+
+class Cell:
+    def __init__(self):
+        self.W, self.U = np.random.randn(4, 3), np.random.randn(4, 4)
+
+    def step(self, x):
+        self.before, self.h = self.h, np.tanh(self.W @ x + self.U @ self.h)
+        return self.h
+
+    def back(self, x, dy):
+        da = dy * (1 - self.h**2)
+        return np.outer(da, x), np.outer(da, self.before)
+"""
+STATE_EXAMPLE = """
+cell, x = Cell(), np.random.randn(3)
+cell.h = np.random.randn(4)
+y = cell.step(x)
+grads = cell.back(x, np.random.randn(4))
+"""
+
+
+def test_a_state_that_the_forward_changes_is_no_update(tmp_path: Path) -> None:
+    assert verdict(tmp_path, STATE, STATE_EXAMPLE) == "right"
+    assert (
+        verdict(tmp_path, changed(("(1 - self.h**2)", "(1 - self.h)"), code=STATE), STATE_EXAMPLE) == "wrong"
+    )

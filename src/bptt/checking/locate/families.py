@@ -25,8 +25,10 @@ def families(found: Adjoints, chosen: Chosen) -> Iterator[Sequence[Row | None]]:
         groups.setdefault((seen.node, *calls), []).append(row)
         groups.setdefault((seen.node, "called from anywhere"), []).append(row)
     for row in sorted(chosen.rows.rows, key=lambda row: row.use):
-        if row.kind in ("sum", "total"):
-            groups.setdefault((row.kind, row.number, row.path), []).append(row)
+        if row.kind == "total":  # before what is the same number: it has a name
+            yield [row]
+        elif row.kind == "sum":
+            groups.setdefault((row.kind, row.number), []).append(row)
     for family in {tuple(map(id, one)): one for one in groups.values()}.values():
         rows = [row for row in family if row is not None]
         yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()

@@ -20,6 +20,7 @@ from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
 from bptt.checking.locate.families import aligned, families
 from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
+from bptt.checking.taps.program import EXAMPLE
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
 
@@ -128,7 +129,8 @@ class Locator:
         """Return the first step that takes gradients and gives none; what it must, as at its other times."""
         near = self._suspects(self.found)
         steps = (s for s in classify(self.found, self.chosen) if s.suspect)
-        step = next((s for s in steps if s.execution.statement in near), None)
+        own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
+        step = next(own, None)
         if step is None:
             return None
         some = self.hypotheses(

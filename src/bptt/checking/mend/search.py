@@ -104,9 +104,9 @@ class Search:
                 return done
         if done := self._swept(self.start + self.seconds):
             return done
-        return self._told(self.places or self.together)
+        return self.told(self.places or self.together)
 
-    def _told(self, places: list[Hypothesis]) -> Mended:
+    def told(self, places: list[Hypothesis]) -> Mended:
         """Return what is known where no correction is: a place, or what is first seen to go wrong."""
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
@@ -143,7 +143,7 @@ class Search:
         """Return what must give other numbers, and no edits."""
         if all(one.was_right for one in self.goal.wanted):
             return Mended()
-        return self._told(list(itertools.islice(self.locator.single(), 1)) or self.locator.several())
+        return self.told(list(itertools.islice(self.locator.single(), 1)) or self.locator.several())
 
     def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):

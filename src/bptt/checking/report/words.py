@@ -158,13 +158,11 @@ def places(report: Report) -> list[str]:
         lines.append("  Which statement is wrong was not found.")
     for one in report.located:
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
-        first = "The first wrong statement is"
+        first, time = "The first wrong statement is", ""
         if not one.get("sure", True):
-            first, says = (
-                "No one change makes all right. The first to give no gradient is",
-                "As at its other times, it must be",
-            )
-        time = f" (time {one['step'] + 1})" if one["step"] and not one.get("sure", True) else ""
+            first = "The first statement that takes gradients and gives none is"
+            time = f" (time {one['step'] + 1})" * (one["step"] > 0)
+            says = "As at its other times, it must be"
         lines += [f"  {first} {one['place']}{time}", f"      {one['text']}"]
         lines += [f"  {says} {one['must']}."] if one["must"] else []
         lines += [f"  There, {one['hint']}."] if one.get("hint") else []
@@ -176,7 +174,7 @@ def places(report: Report) -> list[str]:
             lines.append(f"      {what:8}{entries}" + " ..." * (len(values) > SHOWN))
         if one.get("equation"):
             lines.append(f"  In the cell's terms: {one['equation']}")
-    if report.located and not report.mends and report.located[0].get("sure", True):
+    if report.located and not report.mends:
         lines += ["", "  No change was found that makes every gradient right; --fix searches longer."]
     return lines
 

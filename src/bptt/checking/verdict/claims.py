@@ -135,11 +135,12 @@ def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
 def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
     """Return the arrays without a gradient beside which, in one object, dict or list, others have theirs."""
     point, beside = found.point, {g.path[:-1] for g in gradients if g.verdict == "right" and len(g.path) > 1}
-    start = point.first.names[point.start]
+    zeros, (first, last) = point.first.names[point.start], (found.record.names[n] for n in (point.start, -1))
     out = []
     for one in gradients:
         name = next((str(s) for _, s in reversed(one.path) if isinstance(s, str)), "")
-        state = STATE.match(name) and one.path in start and not start[one.path].any()
+        state = STATE.match(name) and one.path in zeros
+        state = state and (not zeros[one.path].any() or not np.array_equal(first[one.path], last[one.path]))
         if one.verdict == "not given" and one.path[:-1] in beside and not state and not DATA.match(name):
             out += [one] if one.path not in point.buffers else []
     return out

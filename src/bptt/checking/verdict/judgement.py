@@ -27,8 +27,9 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     for path, value in held.items():
         names.setdefault(identity(value), []).append(path)
     gradients = [Gradient(written(p), p, shape(held[p])) for p in totals if p in held]
-    for own in gradients:
-        own.aliases = tuple(names[identity(held[own.path])])
+    for own in gradients:  # an array has its names, and none of what may stand in its place at the end
+        after = (found.point.made | found.point.given).get(own.path, 0)
+        own.aliases = tuple(names.get(identity(found.record.held[after + 1].get(own.path)), ()))
     gradients += _without_effect(found, totals, keeps)
     right: dict[Path, Kept] = {}
     explained: set[int] = set()
