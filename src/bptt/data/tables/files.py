@@ -88,7 +88,9 @@ class Table:
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
             says = f"{self.name}: has no column {name!r:.60}; it has {few}"[:1000]
             has_head = isinstance(self.form, delimited.Delimited) and self.form.head
-            hint = "; --no-head, if its first line has none" if has_head and re.match(r"\d+(:|$)", name) else ""
+            hint = (
+                "; --no-head, if its first line has none" if has_head and re.match(r"\d+(:|$)", name) else ""
+            )
             raise DataError(says + hint)
         if name in self.unreadable:
             raise DataError(self.unreadable[name])
