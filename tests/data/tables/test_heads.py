@@ -103,7 +103,7 @@ def test_a_column_that_is_named_twice_is_told() -> None:
 def test_a_number_in_place_of_a_name_wants_no_head(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "1,0.5\n2,0.7\n"))
     with pytest.raises(
-        DataError, match="no column '2'; it has 1, 0.5; --no-head, if its first line has none"
+        DataError, match=r"no column '2'; it has 1, 0.5; --no-head, if its first line has none"
     ):
         table.column("2")
 

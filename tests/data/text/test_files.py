@@ -315,7 +315,7 @@ def test_packed_texts_of_a_folder_and_of_standard_input_are_read(
     assert read_text("-") == "three\n"
     assert read_bytes("-") == pack(b"three\n")
     monkeypatch.setattr(files, "LIMIT", 7)
-    with pytest.raises(TooLongError, match="with it .* holds more than"):
+    with pytest.raises(TooLongError, match=r"with it .* holds more than"):
         read_text(tmp_path)
 
 
