@@ -92,7 +92,7 @@ def test_steps_from_one_column_to_another_hold_no_label(tmp_path: Path) -> None:
     path = str(write(tmp_path, "x1,z,x2\n1,2,3\n"))
     for task in ("classify", "regress", "tag"):
         with pytest.raises(ConfigError, match="z is what is to be told: it cannot be read, too"):
-            read_labelled(path, Layout(task, inputs=("x1:x2",), label="z"))  # type: ignore[arg-type]
+            read_labelled(path, Layout(task, inputs=("x1:x2",), label="z"))
 
 
 def test_a_column_that_is_named_twice_is_told() -> None:
@@ -111,5 +111,5 @@ def test_a_number_in_place_of_a_name_wants_no_head(tmp_path: Path) -> None:
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
 def test_times_of_a_data_frame_are_read(unit: str) -> None:
     days = np.array(["2020-01-31T09:00", "2020-02-01T09:00"], f"M8[{unit}]")
-    panel = read_panel(Table.of({"day": days, "x": [1, 2]}), Columns("x", "day"))
+    panel = read_panel(Table.of({"day": [*days], "x": [1, 2]}), Columns("x", "day"))
     assert read_time(panel.time(0, 2))[1] == np.datetime64("2020-02-02T09:00", "us").astype(int)
