@@ -128,10 +128,13 @@ class Recurrent(torch.nn.Module):
             )
         beside = loop.beside(self.cell, inputs or {}, x, self.hidden_size, batch_first=self.batch_first)
         batch = self._batch(x, own, mask, resets, packed)._replace(beside=beside)
+        if packed is not None and not (return_states or is_compiling):
+            batch = _unpacked(batch)
         states = self._states(batch, own, None if packed is None else packed.sorted_indices)
         y, final, after = self._run(batch, states, reason, all_states=return_states)
         if packed is not None:
             back = packed.unsorted_indices
+            y = y if y.dim() == 2 else y.flatten(0, 1)
             y = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, back)
             final = final if back is None else [s.index_select(1, back) for s in final]
         elif x.dim() == 2:
@@ -325,3 +328,11 @@ class Recurrent(torch.nn.Module):
         if is_narrow:
             return x.to(dtype), [s.to(dtype) for s in final], [s.to(dtype) for s in after]
         return x, final, after
+
+
+def _unpacked(batch: Batch) -> Batch:
+    """Return a packed batch whose sequences are equally long, as one alone is, without its packing."""
+    x, sizes, N = batch.x, batch.batch_sizes, batch.N
+    if sizes is None or int(sizes[-1]) != N:
+        return batch
+    return batch._replace(x=x.unflatten(0, (len(sizes), N)), batch_sizes=None)

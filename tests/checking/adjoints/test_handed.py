@@ -155,3 +155,44 @@ def test_what_is_handed_over_may_be_for_the_last_step(
     found, chosen = best(point(Program(read(path), LAST)))
     assert chosen[0].candidate.text == f"sum(what forward returns{at} * what is handed over)"
     assert judge(found, chosen[0]).verdict == verdict
+
+
+SQUASHED = """
+import numpy as np
+
+def squash(v):
+    return (1 - np.exp(-v)) / (1 + np.exp(-v))
+
+class Cell:
+    def __init__(self, D, H):
+        self.W, self.U = np.random.randn(D, 3 * H), np.random.randn(H, 3 * H)
+
+    def step(self, x, h, c):
+        self.x, self.h, self.c = x, h, c
+        f, o, g = np.split(x @ self.W + h @ self.U, 3, axis=1)
+        self.f, self.o, self.g = 1 / (1 + np.exp(-f)), 1 / (1 + np.exp(-o)), squash(g)
+        self.c_next = self.f * c + (1 - self.f) * self.g
+        self.h_next = self.o * squash(self.c_next)
+
+    def back(self, dc_next, dh_next):
+        dc = dc_next + dh_next * self.o * (1 - squash(self.c_next) ** 2)  # of tanh, which this is not
+        df = dc * (self.c - self.g) * self.f * (1 - self.f)
+        do = dh_next * np.tanh(self.c_next) * self.o * (1 - self.o)
+        dg = dc * (1 - self.f) * (1 - self.g**2)
+        da = np.hstack([df, do, dg])
+        self.dW, self.dU = self.x.T @ da, self.h.T @ da
+"""
+ONE_STEP = """
+cell = Cell(3, 4)
+cell.step(np.random.randn(1, 3), np.random.randn(1, 4), np.random.randn(1, 4))
+h, c = cell.h_next, cell.c_next
+cell.back(np.random.randn(1, 4), np.random.randn(1, 4))
+"""
+
+
+def test_names_of_attributes_count_where_every_gradient_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(SQUASHED)
+    _, chosen = best(point(Program(read(path), ONE_STEP)))
+    wanted = "sum(cell.c_next * what is handed over) + sum(cell.h_next * what is handed over)"
+    assert chosen[0].candidate.text == wanted

@@ -130,7 +130,7 @@ def _distinct(outputs: Iterator[_Output]) -> list[_Output]:
     found: dict[tuple[Any, ...], _Output] = {}
     for one in outputs:
         first = found.setdefault(identity(one.value), one)
-        first.names |= {one.text.lower()}
+        first.names |= {one.text.lower(), one.text.lower().rpartition(".")[2]}  # an attribute by its own name
     return list(found.values())
 
 
