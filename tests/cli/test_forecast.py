@@ -86,7 +86,7 @@ def test_what_is_known_ahead_changes_a_forecast(shop: Path, tmp_path: Path, caps
     assert changed == [True, True, False, False]
 
 
-@pytest.mark.parametrize("end", ["csv", "tsv", "jsonl", "parquet"])
+@pytest.mark.parametrize("end", ["csv", "tsv", "jsonl", "parquet", "tsv.xz"])
 def test_quantiles_rise_and_are_columns_in_each_form(shop: Path, tmp_path: Path, end: str) -> None:
     if end == "parquet":
         pytest.importorskip("pyarrow")

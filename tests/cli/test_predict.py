@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import lzma
 import os
 import re
 from pathlib import Path
@@ -36,7 +37,9 @@ def test_the_table_is_written_with_what_is_told(run: Path, here: Path, capsys: C
     assert bptt(["predict", str(run), "a.csv", "--out=told.csv.gz"]) == 0
     assert gzip.decompress(Path("told.csv.gz").read_bytes()).decode() == out
     assert capsys.readouterr().out == "2 rows with their predictions are in told.csv.gz\n"
-    assert sorted(path.name for path in here.iterdir()) == ["a.csv", "told.csv.gz"]
+    assert bptt(["predict", str(run), "a.csv", "--out=told.csv.xz"]) == 0
+    assert lzma.decompress(Path("told.csv.xz").read_bytes()).decode() == out
+    assert sorted(path.name for path in here.iterdir()) == ["a.csv", "told.csv.gz", "told.csv.xz"]
 
 
 def test_figures_of_labels_are_shown(run: Path, here: Path, capsys: Capture) -> None:

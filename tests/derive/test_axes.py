@@ -1,5 +1,6 @@
 """Values over heads, units and keys, several operands, and inputs at each step: derived and run."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -94,3 +95,15 @@ def test_mistakes(line: str) -> None:
     with pytest.raises(EquationError) as caught:
         read(text, options=options)
     assert WRONG[line] in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["h_next", "k"])
+def test_the_gradient_at_a_state_has_its_axes_whatever_it_is_called(name: str) -> None:
+    text = """@bptt.cell(state="h k", shapes={"k": "unit key", "a_0": "key"}, sizes={"key": 3})
+def odd(a_0, a_h, h_prev, k_prev):
+    k = a_0 + k_prev / 4
+    h = tanh(a_h) * h_prev
+    return h, k
+"""
+    renamed = re.sub(r"\bk(?=_prev\b|\b)", name, re.sub(r"\bh(?=_prev\b|\b)", "c", text))
+    assert prove(EquationCell(read(renamed)).derivation).error < 1e-14

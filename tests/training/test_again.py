@@ -155,6 +155,24 @@ def test_a_model_of_series_goes_on_from_its_weights_with_other_rows(
     assert (settings.value, settings.horizon, settings.data) == ("sold", 3, str(tmp_path / "b.csv"))
 
 
+def test_labels_go_on_whatever_their_column_is_called(tmp_path: Path) -> None:
+    for name, head, classes in (
+        ("a", "x,z", "no yes"),
+        ("b", "words,label", "no yes"),
+        ("c", "x,z", "no maybe"),
+    ):
+        rows = [f"{'abc'[k % 3] * 3},{classes.split()[k % 2]}" for k in range(30)]
+        tmp_path.joinpath(name).write_text("\n".join([head, *rows]))
+    asked: dict[str, Any] = {"task": "classify", "hidden": 3, "batch": 4, "steps": 1}
+    go(Trainer.start(Settings.of(data=str(tmp_path / "a"), text="x", label="z", **asked), tmp_path / "run"))
+    weights = Trained.load(tmp_path / "run")
+    columns = {"task": "classify", "text": "words", "label": "label"}
+    other = settings_from(weights, data=str(tmp_path / "b"), **columns)
+    assert Trainer.start(other, tmp_path / "new", weights).settings.label == "label"
+    with pytest.raises(ConfigError, match="c: column z has other names than"):
+        Trainer.start(settings_from(weights, data=str(tmp_path / "c")), tmp_path / "more", weights)
+
+
 def test_the_command_trains_from_a_run(tmp_path: Path, book: str, capsys: pytest.CaptureFixture[str]) -> None:
     small = ["--batch=2", "--chunk=8", "--eval-every=2", "--no-samples"]
     first, new = str(tmp_path / "first"), str(tmp_path / "new")

@@ -31,6 +31,7 @@ def forecast(
     forecasts.
     """
     from bptt.cli.plot import FORMS, drawn, expect_matplotlib
+    from bptt.data.text.packed import packed, plain_name
     from bptt.files import write_atomically
     from bptt.training.forecasting import Forecaster
 
@@ -39,7 +40,8 @@ def forecast(
         expect_matplotlib()
     forecaster = Forecaster.load(folder, "last" if last else "best")
     source = path or forecaster.trained.settings.data
-    if out is not None and (end := Path(out).suffix.lower()) not in (*ENDS, Path(source).suffix.lower()):
+    end = "" if out is None else Path(plain_name(out)).suffix
+    if end not in (*ENDS, Path(plain_name(source)).suffix):
         raise misused(f"--out must end in {', '.join(ENDS[1:])} or as the table that is read; got {end}")
     for option, file in (("--out", out), ("--plot", plot)):
         if file is None:
@@ -48,7 +50,7 @@ def forecast(
         expect_free(option, file, folder, source, forecaster.trained.settings.data)
     found = forecaster.forecast(path, horizon)
     if out is not None:
-        write_atomically(Path(out), found.written(Path(out).suffix.lower()))
+        write_atomically(Path(out), packed(found.written(end), out))
         click.echo(f"{len(found.values):,} series, {found.values.shape[1]:,} steps of each: {out}")
     else:
         click.echo(found.written().decode(), nl=False)

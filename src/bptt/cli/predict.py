@@ -1,6 +1,5 @@
 """``bptt predict``: a table, with what a model tells of its rows."""
 
-import gzip
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +37,7 @@ def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: b
     The table is written as it is, with a column `prediction` and, for classes, `p_NAME`, the probability of
     each. The column of the labels need not be there.
     """
+    from bptt.data.text.packed import packed
     from bptt.files import write_atomically
     from bptt.training.trained import Trained
 
@@ -51,7 +51,7 @@ def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: b
     if out is None:
         click.echo(data, nl=False)
     else:
-        write_atomically(Path(out), gzip.compress(data, mtime=0) if out.endswith(".gz") else data)
+        write_atomically(Path(out), packed(data, out))
         click.echo(f"{len(table):,} rows with their predictions are in {out}")
     unknown, tokens = found.unknown
     if unknown:

@@ -138,14 +138,14 @@ def _condition(given: str) -> tuple[str, str]:
 
 
 def _read(name: str, kind: Kind) -> str | bytes:
-    from bptt.data.text.files import decode, read_file
+    from bptt.data.text.files import read_file, unpacked_text
     from bptt.errors import DataError
 
     if name != "-":
-        return decode(read_file(Path(name), MOST), kind, name)
+        return unpacked_text(read_file(Path(name), MOST), kind, name, MOST)
     if sys.stdin is None:  # as it is where it was closed
         raise DataError("standard input: is closed; name a file, or give --prime")
     data = sys.stdin.buffer.read(MOST + 1)
     if len(data) > MOST:
         raise DataError("standard input: holds more than 16 MiB, the most of a prime; give its end alone")
-    return decode(data, kind, "standard input")
+    return unpacked_text(data, kind, "standard input", MOST)

@@ -262,7 +262,8 @@ class _Known:
         if e.is_Symbol and e.name in self.made:
             return self.made[e.name]
         if e.is_Symbol:
-            return self.axes.get(e.name, self.axes.get(_at(e.name), ONES.get(e.name, frozenset())))
+            of = next((self.axes[n] for n in meant(e.name) if n in self.axes), None)
+            return ONES.get(e.name, frozenset()) if of is None else of
         if type(e).__name__ == "product":  # the gradient at what the matrix was multiplied by
             gate = next(g for g in self.operand if f"U_{g[2:]}" == e.args[1].name)
             return self.axes[self.operand[gate]]
@@ -273,9 +274,12 @@ class _Known:
         return sorted(axes, key=lambda axis: PLACES[axis], reverse=True)
 
 
-def _at(name: str) -> str:
-    """Return of dc or dc_next the c."""
-    return name[1:].removesuffix("_next") if name[:1] == "d" else name
+def meant(name: str) -> list[str]:
+    """Return what a name may be of, the likeliest first: of dc_next itself, c_next, and c.
+
+    A state may be called c_next: the gradient at it is dc_next, too.
+    """
+    return [name, name[1:], name[1:].removesuffix("_next")] if name[:1] == "d" else [name]
 
 
 def _moving(eq: Equations) -> set[str]:

@@ -16,7 +16,7 @@ from sympy import Add, Integer, Mul, Symbol, preorder_traversal
 
 from bptt.derive.algebra import Expr, function, names_in, product_of, replaced, sum_of
 from bptt.derive.axes import OVER
-from bptt.derive.backward import Derivation, Line
+from bptt.derive.backward import Derivation, Line, meant
 from bptt.derive.equations import Equations
 from bptt.derive.names import unlike
 
@@ -96,8 +96,7 @@ class Whole:
 
     def value_of(self, name: str) -> str:
         """Return of a value of the equations, or of a gradient at one, the value's name; else nothing."""
-        at = name[1:].removesuffix("_next")
-        return next((n for n in (name, at) if n in self.equations.axes), "")
+        return next((n for n in meant(name) if n in self.equations.axes), "")
 
     @cached_property
     def layer(self) -> dict[str, list[str]]:

@@ -117,7 +117,8 @@ def begun_with(weights: Trained, experiment: Experiment, drawn: Params) -> Param
             )
         array[tuple(map(slice, own))] = weights.params[name]
     theirs, own_names = (_names(facts) for facts in (weights.facts, experiment.facts))
-    if odd := [name for name, values in own_names.items() if theirs.get(name) != values]:
+    known = [*theirs.values()]  # in the order in which they are read, whatever columns are called
+    if odd := [name for k, (name, values) in enumerate(own_names.items()) if known[k : k + 1] != [values]]:
         raise ConfigError(
             f"{experiment.settings.data}: column {odd[0]} has other names than {weights.source} was trained "
             "on, and its weights belong to these: take the same names, or a new run"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from bptt.data.labelled import Layout, read_labelled
+from bptt.data.series import Columns, read_panel
+from bptt.data.series.clock import read_time
 from bptt.data.tables import Table, read_table
-from bptt.errors import DataError
+from bptt.errors import ConfigError, DataError
 
 
 def write(folder: Path, text: str) -> Path:
@@ -84,3 +86,30 @@ def test_a_decimal_comma_is_no_list(tmp_path: Path) -> None:
     assert found.lengths is not None
     assert found.lengths.tolist() == [1, 2, 2, 3]
     assert found.numbers.ravel().tolist() == [1.5, 1.5, 2.5, 1, 2, 1, 2, 3]
+
+
+def test_steps_from_one_column_to_another_hold_no_label(tmp_path: Path) -> None:
+    path = str(write(tmp_path, "x1,z,x2\n1,2,3\n"))
+    for task in ("classify", "regress", "tag"):
+        with pytest.raises(ConfigError, match="z is what is to be told: it cannot be read, too"):
+            read_labelled(path, Layout(task, inputs=("x1:x2",), label="z"))
+
+
+def test_a_column_that_is_named_twice_is_told() -> None:
+    with pytest.raises(DataError, match="a:b,a names column a twice"):
+        Table.of({"a": [1], "b": [2]}).across("a:b,a")
+
+
+def test_a_number_in_place_of_a_name_wants_no_head(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "1,0.5\n2,0.7\n"))
+    with pytest.raises(
+        DataError, match=r"no column '2'; it has 1, 0.5; --no-head, if its first line has none"
+    ):
+        table.column("2")
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+def test_times_of_a_data_frame_are_read(unit: str) -> None:
+    days = np.array(["2020-01-31T09:00", "2020-02-01T09:00"], f"M8[{unit}]")
+    panel = read_panel(Table.of({"day": [*days], "x": [1, 2]}), Columns("x", "day"))
+    assert read_time(panel.time(0, 2))[1] == np.datetime64("2020-02-02T09:00", "us").astype(int)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from bptt.data.text import Kind, files, load, read_bytes, read_text
-from bptt.data.text.packed import TooLongError
+from bptt.data.text.packed import TooLongError, packed, plain_name, unpacked
 from bptt.errors import BpttWarning, DataError
 from corpus_folder import write
 
@@ -300,3 +300,27 @@ def test_an_archive_is_told(tmp_path: Path) -> None:
         archive.writestr("a.txt", "one\n")
     with pytest.raises(DataError, match="is a zip archive, or a document or table that is one: unpack"):
         read_text(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_texts_of_a_folder_and_of_standard_input_are_read(
+    tmp_path: Path, pack: Callable[[bytes], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "a", b"one\n")
+    write(tmp_path / "b.z", pack(b"two\n"))
+    write(tmp_path / "c.z", pack(b"three\n")[:-9])
+    with pytest.warns(BpttWarning, match=r"2 files read, 1 passed over: 1 packed, and not readable \(c.z\)"):
+        assert read_text(tmp_path) == "one\ntwo\n"
+    monkeypatch.setattr(files, "standard_input", lambda: pack(b"three\n"))
+    assert read_text("-") == "three\n"
+    assert read_bytes("-") == pack(b"three\n")
+    monkeypatch.setattr(files, "LIMIT", 7)
+    with pytest.raises(TooLongError, match=r"with it .* holds more than"):
+        read_text(tmp_path)
+
+
+def test_what_is_packed_by_the_end_of_its_name_is_read_again() -> None:
+    for name in ("a.csv.gz", "a.csv.BZ2", "a.csv.xz", "a.csv"):
+        assert unpacked(packed(b"one\n" * 9, name), name, 99) == b"one\n" * 9
+        assert (packed(b"one\n" * 9, name) == b"one\n" * 9) == (name == "a.csv")
+        assert plain_name(name) == "a.csv"

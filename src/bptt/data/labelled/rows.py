@@ -5,7 +5,7 @@ gives one name, a word or some numbers each. What is to be told, the label, is o
 tagging, one for each of its steps.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -14,6 +14,7 @@ import numpy as np
 from bptt.data.tables import Table, read_table
 from bptt.data.tables.conll import SENTENCE
 from bptt.data.tables.files import ABSENT, no_number
+from bptt.data.text.packed import plain_name
 from bptt.errors import ConfigError, DataError
 from bptt.types import Array
 
@@ -72,13 +73,18 @@ class Layout:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.time is not None and self.series is None:
             raise ConfigError("--time goes with --series: the order of a sequence's rows")
-        if self.label in (self.text, *self.inputs) and self.label is not None:
+        if self.label is not None:
+            self.expect_apart((self.text, *self.inputs))
+
+    def expect_apart(self, read: Sequence[str | None]) -> None:
+        """Raise a ConfigError where the label is among the columns that are read."""
+        if self.label in read:
             raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
 
     def is_sentences(self, path: str) -> bool:
         """Return whether a file has a word a line, as CoNLL's have."""
-        bare = self.text is None and not self.inputs
-        return self.task == "tag" and (bare or path.lower().removesuffix(".gz").endswith(SENTENCES))
+        is_alone = self.text is None and not self.inputs
+        return self.task == "tag" and (is_alone or plain_name(path).endswith(SENTENCES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,10 +189,10 @@ def read_labelled(
         return _of_rows(table, layout, text, label, series)
     every, once = np.arange(len(table)), np.ones(len(table), np.int64)
     if layout.task == "tag":
-        return _tagged(table, text, layout.inputs, label, by_character)
+        return _tagged(table, text, layout, label, by_character)
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
-        numbers, lengths = _numbers_in_rows(table, layout.inputs)
+        numbers, lengths = _numbers_in_rows(table, layout)
         return Labelled(
             table, layout.task, label, every, once, numbers=numbers, lengths=lengths, labels=labels
         )
@@ -266,9 +272,10 @@ def _expect_in_order(table: Table, name: str, of: Array, order: Array) -> None:
         )
 
 
-def _numbers_in_rows(table: Table, names: tuple[str, ...]) -> tuple[Array, Array]:
+def _numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
     """Return the numbers of each row as its steps, (S, D), and how many each row has."""
-    columns = [_steps(table, name) for name in names]
+    names = layout.inputs
+    columns = [_steps(table, name, layout) for name in names]
     lengths = np.array([len(row) for row in columns[0]])
     for k, rows in enumerate(zip(*columns, strict=True)):
         if len({len(row) for row in rows}) > 1 or not rows[0]:
@@ -289,10 +296,12 @@ def _numbers_in_rows(table: Table, names: tuple[str, ...]) -> tuple[Array, Array
     return numbers, lengths
 
 
-def _steps(table: Table, name: str) -> list[list[str]]:
+def _steps(table: Table, name: str, layout: Layout) -> list[list[str]]:
     """Return each row's numbers, as texts: those of a column, or one of each column from one to another."""
     if name not in table.columns and ":" in name:
-        rows = [list(row) for row in zip(*map(table.column, table.across(name)), strict=True)]
+        across = table.across(name)
+        layout.expect_apart(across)
+        rows = [list(row) for row in zip(*map(table.column, across), strict=True)]
         for row in rows:
             while row and row[-1].strip().lower() in ABSENT:  # a shorter sequence
                 row.pop()
@@ -304,7 +313,7 @@ def _steps(table: Table, name: str) -> list[list[str]]:
 
 
 def _tagged(
-    table: Table, text: str | None, inputs: tuple[str, ...], label: str | None, by_character: bool
+    table: Table, text: str | None, layout: Layout, label: str | None, by_character: bool
 ) -> Labelled:
     """Return sequences that are a row each, with as many labels as steps."""
     once, every = np.ones(len(table), np.int64), np.arange(len(table))
@@ -312,14 +321,14 @@ def _tagged(
     if label is not None:
         column = _filled(table, label)
         labels = [list("".join(value.split())) if by_character else value.split() for value in column]
-    if inputs:
-        numbers, lengths = _numbers_in_rows(table, inputs)
+    if layout.inputs:
+        numbers, lengths = _numbers_in_rows(table, layout)
         rows = None
     else:
         assert text is not None
         rows = [list(value) if by_character else value.split() for value in _filled(table, text)]
         lengths, numbers = np.array([len(row) for row in rows]), None
-    what = "characters" if by_character else "numbers" if inputs else "words"
+    what = "characters" if by_character else "numbers" if layout.inputs else "words"
     for k, (own, wanted) in enumerate(zip(labels or (), lengths.tolist(), strict=False)):
         if len(own) != wanted:
             raise DataError(f"{table.place(k)}: {wanted} {what} and {len(own)} labels: want a label for each")

@@ -103,7 +103,12 @@ def read_time(text: str) -> tuple[Form, float]:
             pass
         else:
             return form, int(at.astype(np.int64))
-    raise DataError(
+    raise no_time(text)
+
+
+def no_time(text: str) -> DataError:
+    """Return the error of what is no time, as the table has it."""
+    return DataError(
         f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, "
         "2020-01-31T14:00, 2020-01 or 2020Q1"
     )

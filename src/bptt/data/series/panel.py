@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, read_time
+from bptt.data.series.clock import Clock, Step, no_time, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.files import as_number
@@ -222,9 +222,9 @@ def _in_time(
     for text in dict.fromkeys(texts):
         try:
             read[text] = read_time(dates.iso(text))
-        except DataError as error:
+        except DataError:
             where = table.place(texts.index(text))
-            raise DataError(f"{where}, column {columns.time}: {error}") from None
+            raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()
@@ -267,6 +267,14 @@ def _out_of_order(table: Table, columns: Columns, name: str, row: Array, times: 
     return DataError(f"{table.place(row[at + 1])}, column {columns.time}: {what}{hint}")
 
 
+_WRITTEN = {
+    6: "months are written as 2020-01",
+    8: "days are written as 2020-01-31",
+    10: "hours are written as 2020-01-31T14:00",
+}
+"""How times are written, that as numbers have so many digits."""
+
+
 def _irregular(
     table: Table,
     columns: Columns,
@@ -280,8 +288,9 @@ def _irregular(
     assert columns.time is not None
     before, after = (table.column(columns.time)[k] for k in row)
     from_to = f"{table.place(row[1])}, column {columns.time}: from {before} to {after}{_of(columns, name)}"
-    is_day = clock.form.kind == "number" and len(before.strip()) == len(after.strip()) == 8
-    hint = "; days are written as 2020-01-31, for here they are numbers" if is_day else ""
+    lengths = {len(before.strip()), len(after.strip())} if clock.form.kind == "number" else set()
+    which = next((says for length, says in _WRITTEN.items() if lengths == {length}), "")
+    hint = f"; {which}, for here they are numbers" if which else ""
     if far:
         return DataError(f"{from_to} are {steps:.3g} steps of {clock.step}: is that time right?{hint}")
     if steps % 1 == 0:

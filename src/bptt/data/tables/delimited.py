@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, in_text
+from bptt.data.text.packed import plain_name
 from bptt.errors import DataError
 
 DELIMITERS = "\t;,|"
@@ -77,7 +78,7 @@ def sniffed(head: str, name: str) -> str:
     """
     bare = _QUOTED.sub("", head)
     best = max(DELIMITERS, key=bare.count)  # the first of the most frequent
-    return best if best in bare else "\t" if name.lower().endswith((".tsv", ".tab")) else ","
+    return best if best in bare else "\t" if plain_name(name).endswith((".tsv", ".tab")) else ","
 
 
 def _tabbed(text: str) -> Iterator[tuple[int, list[str]]] | None:

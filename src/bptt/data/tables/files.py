@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +15,7 @@ from bptt.data.tables import conll, delimited, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
-from bptt.data.text.packed import unpacked
+from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -85,7 +86,12 @@ class Table:
         if name not in self.columns:
             names = list(self.columns)
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
-            raise DataError(f"{self.name}: has no column {name!r:.60}; it has {few}"[:1000])
+            says = f"{self.name}: has no column {name!r:.60}; it has {few}"[:1000]
+            has_head = isinstance(self.form, delimited.Delimited) and self.form.head
+            hint = (
+                "; --no-head, if its first line has none" if has_head and re.match(r"\d+(:|$)", name) else ""
+            )
+            raise DataError(says + hint)
         if name in self.unreadable:
             raise DataError(self.unreadable[name])
         return self.columns[name]
@@ -107,6 +113,8 @@ class Table:
             if end < begin:
                 raise DataError(f"{self.name}: {last} stands before {first}: as in {last}:{first}")
             found += own[begin : end + 1]
+        if twice := [name for name, count in Counter(found).items() if count > 1]:
+            raise DataError(f"{self.name}: {names!s:.60} names column {twice[0]!s:.60} twice")
         return found
 
     def empty(self, name: str, row: int) -> DataError:
@@ -219,6 +227,8 @@ class Table:
 
 
 def _text_of(value: object) -> str:
+    if isinstance(value, np.datetime64) and isinstance(value.item(), int):  # nanoseconds, as frames have
+        value = value.astype("M8[us]").item()
     is_absent = value is None or (str(value) in ("nan", "NaN", "NaT", "<NA>") and not isinstance(value, str))
     return "" if is_absent else str(value)
 
@@ -306,7 +316,7 @@ def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
     if sentences:
         return conll.read(text, name)
     first = text.lstrip()[:1]
-    plain = name.lower().removesuffix(".gz")
+    plain = plain_name(name)
     if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
     return delimited.read(text, name, head=head)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from bptt.data.text.packed import too_long, unpacked
+from bptt.data.text.packed import TooLongError, too_long, unpacked
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning, DataError
 from bptt.files import NotRegularError, TooLargeError, read_regular
@@ -103,14 +103,12 @@ def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Conten
     are read one after the other; - is standard input.
     """
     if str(path) == INPUT:
-        return Contents(decode(standard_input(), kind, "standard input"), {})
+        return Contents(unpacked_text(standard_input(), kind, "standard input", limit), {})
     if len(several := paths(path)) > 1:
         return _read_all(several, kind, limit)
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
-        data = read_file(path, limit)
-        data = data if tokenizer(kind).reads_bytes else unpacked(data, path, limit)
-        return Contents(decode(data, kind, path), {})
+        return Contents(unpacked_text(read_file(path, limit), kind, path, limit), {})
     kept, passed_over = _read_folder(path, kind, limit)
     as_bytes = tokenizer(kind).reads_bytes
     ends = b"" if as_bytes else b"\n"
@@ -143,7 +141,7 @@ def _read_folder(path: Path, kind: Kind, limit: int) -> tuple[list[bytes], dict[
     for file in files:
         data = read_file(path / file, left, path)
         try:
-            data = _whole(data, file) if as_bytes else _lines(data, file)
+            data = _whole(data, file) if as_bytes else _lines(_held(data, path / file, left, path), file)
         except _NotTextError as error:
             passed_over[file] = error.reason
             continue
@@ -212,6 +210,21 @@ def standard_input() -> bytes:
     if len(data) > LIMIT:
         raise too_long("standard input:", LIMIT)
     return data
+
+
+def unpacked_text(data: bytes, kind: Kind, name: object, limit: int) -> str | bytes:
+    """Return what `read` makes of a file's bytes, which may be packed where text is wanted."""
+    return decode(data if tokenizer(kind).reads_bytes else unpacked(data, name, limit), kind, name)
+
+
+def _held(data: bytes, path: Path, limit: int, whole: Path) -> bytes:
+    """Return what a file of a `whole` folder holds, unpacked."""
+    try:
+        return unpacked(data, path, limit)
+    except TooLongError:
+        raise too_long(f"{path}: with it {whole}", LIMIT) from None
+    except DataError as error:
+        raise _NotTextError(str(error), "packed, and not readable") from None
 
 
 def decode(data: bytes, kind: Kind, name: object) -> str | bytes:

@@ -7,6 +7,7 @@ import lzma
 import re
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from bptt.errors import DataError
@@ -17,6 +18,14 @@ PACKED: dict[bytes, Callable[..., Any]] = {
     rb"\xfd7zXZ\0": lzma.open,
 }
 """What opens a packed file, by a pattern of the bytes that it begins with."""
+
+
+ENDS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": partial(gzip.compress, mtime=0),
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+}
+"""What packs a file, by the end of its name."""
 
 
 class TooLongError(DataError):
@@ -43,6 +52,23 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
     if len(plain) > limit:
         raise too_long(f"{name}:", limit)
     return plain
+
+
+def plain_name(name: str) -> str:
+    """Return a file's name in small letters, without the end that says how it is packed.
+
+    Examples
+    --------
+    >>> plain_name("Names.CSV.gz")
+    'names.csv'
+    """
+    name = name.lower()
+    return next((name.removesuffix(end) for end in ENDS if name.endswith(end)), name)
+
+
+def packed(data: bytes, name: str) -> bytes:
+    """Return bytes packed as the end of a file's name says; as they are, where it says nothing."""
+    return next((pack(data) for end, pack in ENDS.items() if name.lower().endswith(end)), data)
 
 
 def too_long(which: str, limit: int) -> TooLongError:

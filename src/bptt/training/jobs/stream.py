@@ -10,6 +10,7 @@ import numpy as np
 from bptt.data.lists import looks_like_list
 from bptt.data.text import Corpus, TextStream, Vocabulary, describe, load
 from bptt.data.text.files import named
+from bptt.data.text.packed import plain_name
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.nets import evaluate
@@ -140,7 +141,7 @@ def _hint(data: str, corpus: Corpus) -> str | None:
     """Return what a user's file may be rather than one text, which is how it is read."""
     if data in (info.name for info in describe()):
         return None
-    if data.lower().removesuffix(".gz").endswith(TABLES):
+    if plain_name(data).endswith(TABLES):
         return "it is read as one text, not as a table: --text COLUMN and --task take its columns"
     if isinstance(corpus.train, str) and looks_like_list(corpus.train):
         return (
