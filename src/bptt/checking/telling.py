@@ -60,7 +60,10 @@ class Examined:
         recorded = []
         for seen in self.found.seen():
             if seen.node in matters or seen.execution in self.chosen.forward:
-                tree, value = nodes[seen.node].tree, seen.numbers.reshape(shape(seen.value))
+                tree, value = (
+                    nodes[seen.node].tree,
+                    seen.numbers.reshape(shape(seen.value, seen.numbers.size)),
+                )
                 recorded.append(Recorded(ast.unparse(tree), tree.lineno, value, seen.use))
         try:
             return recognise(recorded[:4000])
@@ -139,7 +142,9 @@ def located(one: Examined, place: Hypothesis) -> dict[str, Any]:
 def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
     """Return where what is wrong begins, as it is told, where no one change makes all right."""
     if not (step := found.first):
-        return [located(one, place) for place in found.places[:1]]
+        places = [located(one, place) for place in found.places]
+        rest = dict.fromkeys(p["place"] for p in places if p["place"] != places[0]["place"])
+        return [places[0] | {"or": [*rest]}] if places else []
     if found.places:
         told = located(one, found.places[0])
     else:

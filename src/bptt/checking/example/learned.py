@@ -261,8 +261,8 @@ class Learner:
 
     def _indexed(self, key: tuple[Any, ...], inside: list[str]) -> list[Node]:
         """Return arrays that are indexed with numbers and slices."""
-        where = [k for k, one in enumerate(o for o in key if o is not None) if not isinstance(one, slice)]
-        count = sum(o is not None and o is not Ellipsis for o in key)
+        indices = [one for one in key if one is not None and one is not Ellipsis]
+        where, count = [k for k, one in enumerate(indices) if not isinstance(one, slice)], len(indices)
         every = [*inside, *_GENERAL]
         fits = [t for t in every if len(_axes(t)) >= count]
         fits = fits or [f"{t[:-1]} 1»" for t in every if len(_axes(t)) == count - 1]

@@ -129,7 +129,14 @@ class Locator:
         """Return the first step that takes gradients and gives none; what it must, as at its other times."""
         near = self._suspects(self.found)
         steps = (s for s in classify(self.found, self.chosen) if s.suspect)
+        totals = [row.path for row in self.chosen.rows.rows if row.kind == "total"]
+        ends = {
+            self.found.record.names[-1][path].tobytes()
+            for path in totals
+            if path in self.found.record.names[-1]
+        }
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
+        own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
         step = next(own, None)
         if step is None:
             return None

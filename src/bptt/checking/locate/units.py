@@ -83,7 +83,7 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
         unit = out.setdefault(
             (False, one.statement), Unit(tree, statement, one.statement, False, one.statement)
         )
-        unit.times.append(Time(count, count, entries, ends[one.number], shape(value), like))
+        unit.times.append(Time(count, count, entries, ends[one.number], shape(value, entries.size), like))
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
     for at, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
@@ -92,7 +92,9 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
             unit = out.setdefault(
                 (True, seen.node), Unit(node.tree, statement, seen.node, True, node.statement)
             )
-            unit.times.append(Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value)))
+            unit.times.append(
+                Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value, seen.numbers.size))
+            )
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
 
 

@@ -74,7 +74,7 @@ class Search:
         self.program = found.point.case.program
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
-        self.together: list[Hypothesis] = []
+        self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
         self.partly: list[Mend] = []
         self.sweep = self._blind()
 
@@ -99,18 +99,19 @@ class Search:
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
                 return done
+        self.early = tuple(self.places)
         for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
             if done := self._done(edits, places):
                 return done
         if done := self._swept(self.start + self.seconds):
             return done
-        return self.told(self.places or self.together)
+        return self.told(self.early)
 
-    def told(self, places: list[Hypothesis]) -> Mended:
-        """Return what is known where no correction is: a place, or what is first seen to go wrong."""
+    def told(self, places: Sequence[Hypothesis]) -> Mended:
+        """Return what is known where no correction is: the places, or what is first seen to go wrong."""
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
-            return Mended(self.partly, places=places[:1], first=first and first[0])
+            return Mended(self.partly, places=sorted(places, key=lambda h: h.when), first=first and first[0])
         hint = next((edit.reason for edit in self._edits(one, [])), "")
         return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
@@ -143,7 +144,7 @@ class Search:
         """Return what must give other numbers, and no edits."""
         if all(one.was_right for one in self.goal.wanted):
             return Mended()
-        return self.told(list(itertools.islice(self.locator.single(), 1)) or self.locator.several())
+        return self.told(list(itertools.islice(self.locator.single(), PLACES)))
 
     def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         if not self.trials.holds(edits):
@@ -273,7 +274,7 @@ class Search:
 
     def _several(self, start: list[Hypothesis]) -> Mended | None:
         """Return the corrections of several places; None: they are not found."""
-        places = self.together = self.locator.several(start)
+        places = self.locator.several(start)
         edits: Edits = {}
         reached = self.locator.tried([])
         for n, one in enumerate(places):

@@ -62,7 +62,7 @@ class Mended:
         Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
         steps on the way: a part of the correction.
     places : list of Hypothesis
-        What must give other numbers.
+        What must give other numbers; without mends, each alone may be what is wrong.
     first : Step, optional
         Where no place is known: the first that takes gradients and gives none.
     hint : str

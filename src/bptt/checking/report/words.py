@@ -159,6 +159,8 @@ def places(report: Report) -> list[str]:
     for one in report.located:
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
         first, time = "The first wrong statement is", ""
+        if one.get("or"):
+            first, time = "The wrong statement is", f", or what passes it on, {', '.join(one['or'])}"
         if not one.get("sure", True):
             first = "The first statement that takes gradients and gives none is"
             time = f" (time {one['step'] + 1})" * (one["step"] > 0)

@@ -100,8 +100,12 @@ def identity(value: Any) -> tuple[Any, ...]:
     return (id(value),)
 
 
-def shape(value: Any) -> tuple[int, ...]:
-    """Return an array's shape, whatever its kind."""
+def shape(value: Any, size: int | None = None) -> tuple[int, ...]:
+    """Return an array's shape, whatever its kind; that of a vector for a list that has another size since."""
+    if size is not None and isinstance(value, list):
+        now = flat(value)
+        if now is None or now.size != size:
+            return (size,)
     if isinstance(value, list | tuple):
         return np.shape(np.array(value))
     return tuple(getattr(value, "shape", ()))

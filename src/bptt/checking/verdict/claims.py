@@ -1,5 +1,6 @@
 """Which array is kept for which gradient, where it is not the right one: by name, or by shape."""
 
+import itertools
 import re
 from collections import Counter
 from dataclasses import replace
@@ -119,6 +120,7 @@ def claim(
             and not match.update
             and _is_free(match, owners.get(id(match)))
             and _among_totals(match, keeps, chosen, least=1)
+            and not any(chosen.rows.explain(match.numbers / chosen.factor / n) for n in _samples(match.shape))
         ):
             gradients.append(
                 Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf, got=match.numbers)
@@ -199,6 +201,27 @@ def claim_locals(
         named = [k for k in named if not _is_an_outputs(k, gradient, found, chosen)]
         if named:
             compare(named[-1], gradient, found, chosen)
+    for gradient in gradients:
+        _by_sample(gradient, chosen)
+
+
+def _samples(shape: tuple[int, ...]) -> set[int]:
+    """Return over how many samples a mean may be, by a shape with their axes: the batch, and time."""
+    return {a * b for a, b in itertools.combinations((1, *shape), 2)} - {1}
+
+
+def _by_sample(gradient: Gradient, chosen: Chosen) -> None:
+    """Say right of an input's gradient that is not averaged where the loss and the weights' gradients are."""
+    name = next((str(s) for _, s in reversed(gradient.path) if isinstance(s, str)), "")
+    if gradient.verdict != "wrong" or not (DATA.match(name) or STATE.match(name)) or gradient.wanted is None:
+        return
+    if chosen.candidate.kind == "handed" or gradient.got is None or gradient.got.size != gradient.wanted.size:
+        return
+    wanted = gradient.wanted * chosen.factor
+    for count in _samples(gradient.shape):
+        if wanted.any() and np.allclose(gradient.got, count * wanted, rtol=1e-5, atol=1e-9):
+            gradient.verdict, gradient.error = "right", 0.0
+            gradient.note = f"times {count}: of each sample's loss, and not of their mean"
 
 
 def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:

@@ -31,7 +31,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
         after = (found.point.made | found.point.given).get(own.path, 0)
         own.aliases = tuple(names.get(identity(found.record.held[after + 1].get(own.path)), ()))
     gradients += _without_effect(found, totals, keeps)
-    right: dict[Path, Kept] = {}
+    right = set[Path]()
     explained: set[int] = set()
     for one in keeps:
         found_as = hits(one, rows.explain, factor)
@@ -41,12 +41,12 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
             explained.add(id(one))
         for row, note in found_as:
             if row.kind == "total" and row.path not in right:
-                right[row.path] = one
+                right.add(row.path)
                 gradient = next((g for g in gradients if g.path == row.path), None)
                 if gradient is not None:
                     gradient.verdict, gradient.where, gradient.note = "right", one.text, note
                     gradient.match = one
-    _in_lists(keeps, gradients, found, chosen, explained, right)
+    _in_lists(keeps, gradients, chosen, explained)
     _inside(found, chosen, gradients)
     claim(keeps, gradients, found, chosen, explained)
     claim_locals(inside(found, chosen), gradients, found, chosen)
@@ -103,14 +103,7 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
     return out
 
 
-def _in_lists(
-    keeps: list[Kept],
-    gradients: list[Gradient],
-    found: Adjoints,
-    chosen: Chosen,
-    explained: set[int],
-    right: dict[Path, Kept],
-) -> None:
+def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, explained: set[int]) -> None:
     """Find gradients of arrays that are lists on one side and one array on the other."""
     rows = chosen.rows
     for one in keeps:
@@ -127,7 +120,6 @@ def _in_lists(
                         )
                         if gradient is not None and gradient.verdict != "right":
                             gradient.verdict, gradient.where = "right", one.text
-                            right[row.path] = one
                 break
     groups: dict[Path, list[Kept]] = {}
     for one in keeps:

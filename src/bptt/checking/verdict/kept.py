@@ -152,7 +152,7 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
             numbers = last.copy()
         path, local = (("item", name.split(".")[-1]),), (function.name, name)
         text = f"`{name}` in {function.name}"
-        out[id(function), name] = Kept(text, numbers, shape(value), path, local=local)
+        out[id(function), name] = Kept(text, numbers, shape(value, numbers.size), path, local=local)
 
     for seen in found.record.taps[found.start :]:
         node = nodes[seen.node]
