@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from bptt import __version__
 from bptt.bench.cells import CellBench, known, measured
 from bptt.bench.contenders import CONTENDERS, KINDS, LAYER_KINDS, PRODUCTS, Contender
 from bptt.bench.rounds import Say, Times, measure
@@ -310,10 +311,10 @@ def machine(contenders: Sequence[Contender] = ()) -> dict[str, str]:
         "processor": names[0] if names else platform.processor() or platform.machine(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "threads": str(threads.count()),
-        "cores": str(os.cpu_count()),
-    }
-    for package in dict.fromkeys(["bptt", "numpy", *(c.needs for c in contenders)]):
+        "threads": str(threads.count()), "cores": str(os.cpu_count()),
+        "bptt": __version__,  # of what runs, which need not be what was installed
+    }  # fmt: skip
+    for package in dict.fromkeys(["numpy", *(c.needs for c in contenders)]):
         try:
             found[package] = version(package)
         except PackageNotFoundError:  # run from its source
