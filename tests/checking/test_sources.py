@@ -325,18 +325,17 @@ grad, before = net.lstm_backward(prob, np.eye(5)[[2]], (np.random.randn(1, 4), n
 """
 
 
-@pytest.mark.xfail(reason="cotangents in a tuple beside labels: the loss is not found yet", strict=False)
 @pytest.mark.parametrize("reading", ["derivatives of values"])
 def test_notes_have_a_derivative_too_many_and_one_tanh_derivative_wrong(reading: str, tmp_path: Path) -> None:
     code = notes(document("003"), *READINGS[reading])
-    report = judged(tmp_path, code, WORDS, seconds=8)
+    report = judged(tmp_path, code, WORDS, seconds=20)
     assert report.verdict == "wrong"
     assert len(named(report, "wrong")) >= 10
     assert report.located[0]["line"] == line(code, "dy = sigmoid_derivative(dy)")
 
     (wrong,) = re.findall(r"\n +(\w+) = \w+_derivative\(\1\)\n", code)
     mended = re.sub(rf"\n +{wrong} = \w+_derivative\({wrong}\)\n", "\n", code)
-    report = judged(tmp_path, mended, WORDS, seconds=8)
+    report = judged(tmp_path, mended, WORDS, seconds=20)
     assert report.verdict == "wrong"
     assert {"net.model['Wy']", "net.model['by']"} <= named(report, "right")
     assert report.located[0]["line"] in (

@@ -10,6 +10,7 @@ from torch_layers import (
     assert_compiled,
     assert_near,
     assert_same,
+    beyond_nn,
     compiled_code,  # noqa: F401  a fixture
     copied,
     flat,
@@ -218,3 +219,23 @@ def test_many_packed_sequences_of_all_lengths(kind: str) -> None:
     ours, theirs = pair(kind, 17, 19, 2, bidirectional=True)
     assert_same(ours, theirs, packed_input(ours, lengths), states(ours, 33))
     assert_same(ours.float(), theirs.float(), packed_input(ours, lengths), states(ours, 33))
+
+
+@beyond_nn
+@pytest.mark.parametrize(("lengths", "is_packed"), [([5], False), ([4, 4, 4], False), ([4, 4, 3], True)])
+def test_equally_long_sequences_run_as_dense_ones(
+    lengths: list[int], is_packed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bptt.torch import operator
+
+    ran, run = list[Any](), operator.run
+
+    def noted(how: Any, *rest: Any) -> Any:
+        ran.append(how.batch_sizes)
+        return run(how, *rest)
+
+    monkeypatch.setattr(operator, "run", noted)
+    ours, theirs = pair("LSTM", 3, 4, 2)
+    assert_same(ours, theirs, packed_input(ours, lengths), states(ours, len(lengths)))
+    assert ran
+    assert all((sizes is not None) == is_packed for sizes in ran)
