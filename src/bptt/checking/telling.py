@@ -188,7 +188,7 @@ def _told(
         "wanted": wanted[:8].tolist(),
     }
     at = (ast.unparse(node.tree), node.tree.lineno) if node else ("", 0)
-    equation = one.cell and (one.cell.here(*at) or one.cell.equation(*at))
+    equation = one.cell and one.cell.equation(*at)
     return out | {"equation": equation} if equation else out
 
 
