@@ -26,9 +26,8 @@ from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
 from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
-from bptt.checking.verdict.doubt import held_back, is_right, otherwise, wrong_at
 from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import judge
+from bptt.checking.verdict.judgement import held_back, is_right, judge, otherwise, wrong_at
 
 Send = Callable[[str, Any], None]
 

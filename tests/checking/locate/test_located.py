@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bptt.checking.locate.classes import classify
-from bptt.checking.locate.families import families
 from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.units import families
 from bptt.checking.telling import Examined
 from bptt.checking.verdict.goal import Goal
 from small_files import CODE, changed, examined, line

@@ -13,7 +13,7 @@
 
 from bptt.checking.example.found import candidates
 from bptt.checking.example.infile import main_program, stated
-from bptt.checking.example.made import Example, given, other_sizes
 from bptt.checking.example.pieces import backwards, sibling
+from bptt.checking.example.texts import Example, given, other_sizes
 
 __all__ = ["Example", "backwards", "candidates", "given", "main_program", "other_sizes", "sibling", "stated"]

@@ -8,9 +8,16 @@ from bptt.checking.file.defining import (
     root,
     without_unread,
 )
-from bptt.checking.file.imports import Neighbours, modules, neighbours
-from bptt.checking.file.missing import Missing, SubjectError, define, stand_ins
-from bptt.checking.file.precision import guards, in_double, unguarded
+from bptt.checking.file.imports import (
+    Missing,
+    Neighbours,
+    SubjectError,
+    define,
+    modules,
+    neighbours,
+    stand_ins,
+)
+from bptt.checking.file.meaning import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read, session
 from bptt.checking.file.syntax import LeftOut
 

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bptt.checking.file.imports import SubjectError
 from bptt.checking.file.meaning import names, parsed, supplied
-from bptt.checking.file.missing import SubjectError
-from bptt.checking.file.python2 import is_python2
-from bptt.checking.file.syntax import UNREADABLE, LeftOut, readable, without_magics
+from bptt.checking.file.syntax import UNREADABLE, LeftOut, is_python2, readable, without_magics
 from bptt.errors import DataError, RunError
 from bptt.files import NotRegularError, TooLargeError, read_regular, write_atomically
 

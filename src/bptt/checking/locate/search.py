@@ -18,8 +18,7 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
-from bptt.checking.locate.families import aligned, families
-from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
+from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, over, overriding, units
 from bptt.checking.taps.program import EXAMPLE
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal

@@ -10,8 +10,8 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.families import aligned
 from bptt.checking.locate.search import Hypothesis
+from bptt.checking.locate.units import aligned
 from bptt.checking.mend.edit import Edit, Place, Text, compiled
 from bptt.checking.mend.matching import HOLE, Instance, Matching
 from bptt.checking.taps.instrument import Statement
