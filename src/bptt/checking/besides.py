@@ -5,19 +5,22 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.record import Bump, Case, Seen
+from bptt.checking.adjoints.record import Bump, Seen
 from bptt.checking.adjoints.terms import Meter
+from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.report import Report
-from bptt.checking.taps.program import Call, Hooks, Outcome
-from bptt.checking.taps.values import bump, flat, identity, written
+from bptt.checking.taps.instrument import Table
+from bptt.checking.taps.program import Call
+from bptt.checking.taps.values import identity, written
 from bptt.checking.telling import Examined
 from bptt.checking.verdict.gradient import Gradient, Judged, cosine, measured
+from bptt.types import Array
 
 Read = tuple[int, int]
 """A tap and its use: where a value is read."""
@@ -59,26 +62,6 @@ def side_effects(one: Examined) -> Iterator[str]:
         if told:
             more = [f"{len(told) - 3} more"] * (len(told) > 3)
             yield f"{call.text} changes in place {', '.join([*[*told.values()][:3], *more])}"
-
-
-@dataclass
-class _Held(Case):
-    """A program in which some reads give what they gave at first, whatever is changed before them."""
-
-    constant: dict[Read, Any] = field(default_factory=dict)
-
-    def run(self, hooks: Hooks | None = None, **more: Any) -> Outcome:
-        plain, uses = hooks or Hooks(), Counter[int]()
-
-        def tap(k: int, value: Any) -> Any:
-            value, numbers = plain.tap(k, value), flat(value)
-            if numbers is None:
-                return value
-            was = self.constant.get((k, uses[k]))
-            uses[k] += 1
-            return value if was is None or was.size != numbers.size else bump(value, was - numbers)
-
-        return super().run(replace(plain, tap=tap), **more)
 
 
 def add_truncation(one: Examined, report: Report, *, seconds: float = 5.0) -> None:
@@ -170,18 +153,26 @@ def _slopes(one: Examined, gradient: Gradient, states: list[set[Read]]) -> tuple
     case, start = found.point.case, found.point.start
     after = (found.point.made | found.point.given).get(path, 0)
     after = max(after, start - 1) if path in found.point.made else after
-    values = {(seen.node, seen.use): seen.numbers for seen in found.seen()}
+    values, table = {(seen.node, seen.use): seen.numbers for seen in found.seen()}, case.program.table
 
     @cache
     def slope(*steps: int) -> float:
-        constant = {at: values[at] for step in steps for at in states[step - 1]}
-        meter = Meter(_Held(case.program, case.seed, case.draws, constant), found.terms)
+        constant: dict[int, dict[int, Array]] = {}  # what is read at first, whatever is changed before it
+        for node, use in (at for step in steps for at in states[step - 1]):
+            constant.setdefault(node, {})[use] = values[node, use]
+        reads = {_unit(table, node): its for node, its in constant.items()}
+        meter = Meter(replace(case, over=partial(overriding, reads)), found.terms)
         terms, h = list(one.chosen.candidate.terms), 1e-4
         moves = ((Bump(path, after, c * h * way),) for c in (1, -1, 2, -2))
         up, down, far, deep = (meter.measure(bumps=move)[terms].sum() for move in moves)
         return float(8 * (up - down) - (far - deep)) / (12 * h)
 
     return slope, float(way @ gradient.got) / one.chosen.factor
+
+
+def _unit(table: Table, k: int) -> Unit:
+    node = table.nodes[k]
+    return Unit(node.tree, table.statements[node.statement], k, True, node.statement)
 
 
 def _chunked(slope: Slope, steps: int, last: int) -> float:

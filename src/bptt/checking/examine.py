@@ -37,10 +37,8 @@ TRIED = 3
 
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
-NO_LOSS = (
-    "nothing in the example is a loss: no number that the code returns or keeps, no array that is handed "
-)
-NO_LOSS += "to a backward in the shape of an output"
+NO_LOSS = "nothing in the example is a loss: no number that the code returns or keeps, "
+NO_LOSS += "no array that is handed to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
 
 FEW = 3
@@ -51,14 +49,9 @@ WRITING = 0.6
 
 
 def work(arguments: Mapping[str, Any], send: Send) -> None:
-    """Examine a file; called in the child process.
+    """Examine a file; called in the child process, with the arguments of `check_file`.
 
-    Parameters
-    ----------
-    arguments : mapping
-        ``path``, ``name``, ``example``, ``run``, ``seed``, ``mend``, ``trace``, ``seconds``.
-    send : callable
-        Called with ``"report"`` and a report's number and fields, again each time more of it is known.
+    A report's number and fields are sent as ``"report"``, again each time more of it is known.
     """
     end = time.monotonic() + float(arguments["seconds"])
     source = read(arguments["path"])
@@ -188,10 +181,7 @@ def examine(
 ) -> Examined | Report:
     """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
-    Raises
-    ------
-    ExampleError
-        If it cannot be run.
+    Raises ExampleError if it cannot be run.
     """
     program = Program(source, example.text, guarded=guarded)
     some = min(max(seconds / 4, 1.0), 20.0)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,6 +87,15 @@ class Record:
             running.append(one)
         return out + running[::-1]
 
+    @cached_property
+    def ends(self) -> list[int]:
+        """How many taps were seen when each execution was over, with what it called."""
+        ends = [one.start for one in self.executions[1:]] + [len(self.taps)]
+        for one in reversed(self.executions):
+            if one.caller >= 0:
+                ends[one.caller] = max(ends[one.caller], ends[one.number])
+        return ends
+
     def callers(self, number: int) -> list[int]:
         """Return the executions within which one was called, the nearest first."""
         out = []
@@ -124,6 +134,7 @@ class Case:
     program: Program
     seed: int = 0
     draws: list[Bump] = field(default_factory=list)
+    over: Callable[[Hooks], Hooks] = lambda hooks: hooks  # what some places give in every run
 
     def run(
         self,
@@ -145,7 +156,7 @@ class Case:
             if after is not None:
                 after(i, outcome)
 
-        return self.program.run(hooks, seed=self.seed, stop=stop, after=done)
+        return self.program.run(self.over(hooks or Hooks()), seed=self.seed, stop=stop, after=done)
 
     def record(
         self,

@@ -18,15 +18,9 @@ TOLERANCE = 2e-6
 
 @dataclass(eq=False)
 class Row:
-    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole.
+    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole."""
 
-    Attributes
-    ----------
-    kind : {"value", "use", "part", "sum", "total"}
-        Of an expression that computes; of one reading, of some, of all of an array; of a named array.
-    """
-
-    kind: str
+    kind: str  # "value" of an expression; "use", "part", "sum": one, some, all readings of an array; "total"
     size: int
     sketch: Array
     node: Node | None = None

@@ -25,29 +25,21 @@ MOST, SOME = 1000, 40
 
 @dataclass(eq=False)
 class Adjoints:
-    """All adjoints of a program at a point.
-
-    Attributes
-    ----------
-    uses : dict of (node, use) to array of shape (terms, 2)
-        Of each value that matters to a term, its adjoint's sketch.
-    arrays : dict of Path to array of shape (terms, 2)
-        Of each array that the program starts from.
-    doubts : dict of Path to array of shape (size,)
-        How far two measurements of its gradient's entries are apart: by rounding, or at a kink.
-    """
+    """All adjoints of a program at a point."""
 
     point: Point
     record: Record
     terms: list[Term]
     meter: Meter
     base: Array
+    # (terms, 2) by (node, use): of a value that matters, its adjoint's sketch
     uses: dict[tuple[int, int], Array] = field(default_factory=dict)
-    arrays: dict[Path, Array] = field(default_factory=dict)
+    arrays: dict[Path, Array] = field(default_factory=dict)  # the same, of what the program starts from
     complete: bool = True
     followed: int = 0
     candidates: list[Candidate] = field(default_factory=list)
     full: dict[Any, Array] = field(default_factory=dict)
+    # how far two measurements of its gradient's entries are apart
     doubts: dict[Path, Array] = field(default_factory=dict)
 
     def seen(self) -> list[Seen]:
@@ -134,15 +126,7 @@ def totals(point: Point) -> Adjoints:
 
 
 def follow(totals: Adjoints, candidates: list[Candidate], *, seconds: float = 20.0) -> Adjoints:
-    """Measure the adjoint of every value, too, under some of the losses.
-
-    Parameters
-    ----------
-    totals : Adjoints
-    candidates : list of Candidate
-    seconds : float
-        After these, of work, the rest is left out, and the result is marked incomplete.
-    """
+    """Measure the adjoint of every value, too, under some of the losses, as far as the seconds of work go."""
     return extend(_narrowed(totals, candidates), seconds)
 
 

@@ -63,14 +63,8 @@ class Match:
         """Return the gradient at an expression in the cell's terms: ``do = dh * np.tanh(c)``.
 
         At a matrix or a bias it is what each step adds, with the code's names for what has none in the cell;
-        at an array of several gates, all of theirs; at a state, after the step. None for anything else.
-
-        Parameters
-        ----------
-        text : str
-            The expression's.
-        line : int, optional
-            Where it stands, if its text stands at several places.
+        at an array of several gates, all of theirs; at a state, after the step. None for anything else. The
+        line is where it stands, if its text stands at several places.
         """
         names = [n for n, series in self.bound.items() if _is(series, text, line)]
         name = min(names, key=lambda n: n.endswith("_prev"), default=None)  # of a state's, after the step
@@ -108,13 +102,8 @@ def _renamed(text: str, known: Mapping[str, str]) -> str:
 def recognise(recorded: Iterable[Recorded], cells: Sequence[EquationCell] | None = None) -> Match | None:
     """Return which cell a forward is, from the values of its expressions; None if it is none of them.
 
-    Parameters
-    ----------
-    recorded : iterable of Recorded
-        One execution of several steps, in the order of evaluation: names that are read among them, and each
-        expression after its parts.
-    cells : sequence of EquationCell, optional
-        Default: those of the zoo. Of those that fit, that with the most equations is returned.
+    What was recorded is one execution of several steps, in the order of evaluation: names that are read
+    among them, each expression after its parts. Of the cells that fit, the one with most equations is meant.
     """
     recording = Recording(recorded)
     ordered = sorted(ZOO.values() if cells is None else cells, key=lambda c: -len(c.equations.names))

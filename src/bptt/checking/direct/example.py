@@ -33,17 +33,9 @@ def __getattr__(name: str) -> Any:
 def example_of(function: Callable[..., Any], params: Any = None) -> Iterator[tuple[Source, str]]:
     """Return the file that a function shows, and the function's lines as an example of it.
 
-    Parameters
-    ----------
-    function : callable
-        It takes no arguments. What it closes over is there for the example's lines.
-    params : object, optional
-        What it takes; the function itself is then what is shown, and the example is the call.
-
-    Raises
-    ------
-    ConfigError
-        If it takes other arguments, or its text is not to be found.
+    It takes no arguments; what it closes over is there for the example's lines. Or it takes `params`: the
+    function itself is then what is shown, and the example is the call. Raises ConfigError if it takes other
+    arguments, or its text is not to be found.
     """
     function = getattr(function, "__func__", function)
     code: types.CodeType | None = getattr(function, "__code__", None)

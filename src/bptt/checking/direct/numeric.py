@@ -43,13 +43,8 @@ class Numeric(NamedTuple):
 def numerical_gradient(f: Callable[[Params], complex], at: Params, rng: Generator) -> Numeric:
     """Return the gradient of `f` at a point, by the better way that `f` allows.
 
-    Parameters
-    ----------
-    f : callable
-        From a dict of arrays, which it may change, to a number of whatever NumPy kind.
-    at : dict of float64 arrays
-    rng : Generator
-        For the directions along which the complex step is tested.
+    `f` takes a dict of arrays, which it may change, and returns a number of whatever NumPy kind; `rng` gives
+    the directions along which the complex step is tested.
 
     Examples
     --------

@@ -36,12 +36,8 @@ def candidates(
 
     With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
     written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
-
-    Yields
-    ------
-    Example
-        What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
-        sequence. What goes through time comes before what does not.
+    What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
+    sequence. What goes through time comes before what does not.
     """
     end = time.monotonic() + seconds
     if name is None:

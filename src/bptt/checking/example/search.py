@@ -26,15 +26,10 @@ _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
 
 @dataclass
 class Call:
-    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``.
-
-    Attributes
-    ----------
-    holes : dict of lists of str
-        The texts that each may have, the likelier first; an empty text leaves the argument out.
-    """
+    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``."""
 
     lines: list[str] = field(default_factory=list)
+    # by name the texts that each may have, the likelier first
     holes: dict[str, list[str]] = field(default_factory=dict)
 
     def hole(self, name: str, texts: Iterable[str]) -> str:

@@ -84,36 +84,19 @@ def _onehot(axes: Sequence[str], shape: Sequence[int]) -> str:
 
 @dataclass(frozen=True)
 class Example:
-    """A few lines that call the code once.
+    """A few lines that call the code once."""
 
-    Attributes
-    ----------
-    text : str
-        Python, which is executed in the names of the file.
-    origin : str
-        Where it comes from, in words.
-    piece : tuple of str
-        The functions and methods that it shows; empty where that is not known.
-    sizes : mapping
-        Of a written example: the sizes of ``T``, ``N``, ``D``, ``H`` and ``V``.
-    marked : str
-        Of a written example: its text, with marks where sizes stand.
-    """
-
-    text: str
-    origin: str
-    piece: tuple[str, ...] = ()
-    sizes: Sizes = field(default_factory=dict)
-    marked: str = ""
+    text: str  # Python, which is executed in the names of the file
+    origin: str  # where it comes from, in words
+    piece: tuple[str, ...] = ()  # the functions and methods that it shows, where that is known
+    sizes: Sizes = field(default_factory=dict)  # of a written example: of T, N, D, H and V
+    marked: str = ""  # of a written example: its text, with marks where sizes stand
 
 
 def given(example: str) -> Example:
     """Return the user's example: a file's text if there is one of that name, else code; ``;`` ends a line.
 
-    Raises
-    ------
-    ConfigError
-        If it is neither.
+    Raises ConfigError if it is neither.
 
     Examples
     --------

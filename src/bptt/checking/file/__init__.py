@@ -9,8 +9,6 @@ from bptt.checking.file.defining import (
     without_unread,
 )
 from bptt.checking.file.imports import (
-    Missing,
-    Neighbours,
     SubjectError,
     define,
     modules,
@@ -19,12 +17,8 @@ from bptt.checking.file.imports import (
 )
 from bptt.checking.file.meaning import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read, session
-from bptt.checking.file.syntax import LeftOut
 
 __all__ = [
-    "LeftOut",
-    "Missing",
-    "Neighbours",
     "Source",
     "SubjectError",
     "bound",

@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import pickle
+import symtable
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -244,22 +245,13 @@ def _name(func: ast.expr) -> str:
 
 def _read(node: ast.AST) -> set[str]:
     """Return the names that a statement reads of the scope in which it stands."""
-    match node:
-        case ast.Name(name):
-            return {name} if isinstance(node.ctx, ast.Load) else set()
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-            body = node.body if isinstance(node.body, list) else [node.body]
-            outer = [
-                *node.args.defaults,
-                *filter(None, node.args.kw_defaults),
-                *getattr(node, "decorator_list", ()),
-            ]
-            parts = [part for one in body for part in ast.walk(one)]
-            own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-            own |= {name for one in body for name in bound(one)}
-            own -= {name for part in parts if isinstance(part, ast.Global) for name in part.names}
-            return (_reads(body) - own) | _reads(outer)
-    return _reads(ast.iter_child_nodes(node))
+    top = symtable.symtable(ast.unparse(node), "", "exec")
+
+    def of(table: symtable.SymbolTable) -> set[str]:
+        own = (s for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global()))
+        return {s.get_name() for s in own}.union(*map(of, table.get_children()))
+
+    return of(top)
 
 
 def _reads(nodes: Iterable[ast.AST]) -> set[str]:

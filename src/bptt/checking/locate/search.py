@@ -7,7 +7,7 @@ the fault is there, or before it; the first such place in the order of execution
 
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,8 +18,8 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
-from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, over, overriding, units
-from bptt.checking.taps.program import EXAMPLE
+from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, overriding, units
+from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
 
@@ -29,25 +29,13 @@ MOST_FAULTS = 6
 
 @dataclass(eq=False)
 class Hypothesis:
-    """What a unit may have to give: a row for each of its evaluations (None: zeros).
-
-    Attributes
-    ----------
-    unit : Unit
-    rows : tuple of Row or None
-    first : int
-        The first evaluation that gives something else.
-    against : int
-        Evaluations that are whole gradients and would not be what they are.
-    off : int
-        Evaluations that give something else.
-    """
+    """What a unit may have to give: a row for each of its evaluations (None: zeros)."""
 
     unit: Unit
     rows: tuple[Row | None, ...]
-    first: int
-    against: int
-    off: int = 0
+    first: int  # the first evaluation that gives something else
+    against: int  # evaluations that are whole gradients and would not be what they are
+    off: int = 0  # evaluations that give something else
     targets: Targets | None = None
 
     @property
@@ -59,10 +47,6 @@ class Hypothesis:
     def row(self) -> Row:
         """What it must be where it first gives something else."""
         return self.rows[self.first] or next(row for row in self.rows if row is not None)
-
-    def text(self) -> str:
-        """Return what it must be, in words."""
-        return f"must be {self.row.text()}"
 
 
 class Locator:
@@ -88,7 +72,7 @@ class Locator:
             place = near.get(one.unit.inside, len(near))
             return (place, there, one.when) if place < len(near) else (place, one.when, one.against)
 
-        end = over(self.found.record)[suspect.execution.number] if suspect else len(self.found.record.taps)
+        end = self.found.record.ends[suspect.execution.number] if suspect else len(self.found.record.taps)
         by_time = sorted(self.hypotheses(self.found, self._matters), key=order)
         if suspect:
             far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
@@ -156,10 +140,7 @@ class Locator:
     def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
         """Return units that are put right together, each time the one after which most of the rest is right.
 
-        Parameters
-        ----------
-        given : sequence of Hypothesis
-            Some that are: others may be wrong whose results these hide.
+        Some are `given`: others may be wrong whose results these hide.
         """
         given = list(given)
         best: float = 0
@@ -195,13 +176,17 @@ class Locator:
 
     def _with(self, given: Sequence[Hypothesis]) -> Adjoints:
         """Return what a run with some units put right gives, written down."""
-        hooks = overriding({h.unit: self.targets(h) for h in given})
+        hooks = self.hooks(given)
         return replace(self.found, record=self.case.record(put=hooks.put, tapped=hooks.tap))
+
+    def hooks(self, given: Iterable[Hypothesis]) -> Hooks:
+        """Return the hooks with which units give what they must."""
+        return overriding({h.unit: self.targets(h) for h in given})
 
     def tried(self, some: Sequence[Hypothesis]) -> list[float]:
         """Return how much of each gradient is right with some units put right; empty: it does not run."""
         try:
-            return self.goal.reached(self.case, overriding({h.unit: self.targets(h) for h in some}))
+            return self.goal.reached(self.case, self.hooks(some))
         except Exception:
             return []
 
@@ -310,7 +295,7 @@ class Locator:
     def _weighed(self, given: Sequence[Hypothesis]) -> tuple[int, list[float]] | None:
         """Return how many gradients there are beside those put right, and how much is right at the end."""
         own, values = {one.unit.inside for one in given}, set[bytes]()
-        hooks = overriding({h.unit: self.targets(h) for h in given})
+        hooks = self.hooks(given)
 
         def put(j: int, value: Any) -> Any:
             value = hooks.put(j, value)

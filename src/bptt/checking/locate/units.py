@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
-from bptt.checking.adjoints.record import Record
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.instrument import Statement
@@ -32,24 +31,14 @@ class Time:
 
 @dataclass(eq=False)
 class Unit:
-    """An expression of a backward: the value of a statement, or a part of it.
-
-    Attributes
-    ----------
-    tree : ast.expr
-    statement : Statement
-    number : int
-        Of the statement, or of the tapped expression where `tapped`.
-    times : list of Time
-        Its evaluations that belong to no forward pass.
-    """
+    """An expression of a backward: the value of a statement, or a part of it."""
 
     tree: ast.expr
     statement: Statement
-    number: int
+    number: int  # of the statement, or of the tapped expression
     tapped: bool
     inside: int  # the number of the statement
-    times: list[Time] = field(default_factory=list)
+    times: list[Time] = field(default_factory=list)  # its evaluations that belong to no forward pass
 
     @property
     def adds(self) -> bool:
@@ -66,7 +55,6 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
     """Return the places of a backward, in the order in which they are first evaluated."""
     record, table = found.record, found.point.case.program.table
     numbers = {one.number for one in backward(found, chosen.forward)}
-    ends = over(record)
     out: dict[tuple[bool, int], Unit] = {}
     counts: dict[int, int] = {}
     within: list[int] = []  # how often the statement of each execution had been executed before
@@ -87,7 +75,9 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
         unit = out.setdefault(
             (False, one.statement), Unit(tree, statement, one.statement, False, one.statement)
         )
-        unit.times.append(Time(count, count, entries, ends[one.number], shape(value, entries.size), like))
+        unit.times.append(
+            Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like)
+        )
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
     for at, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
@@ -100,15 +90,6 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
                 Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value, seen.numbers.size))
             )
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
-
-
-def over(record: Record) -> list[int]:
-    """Return how many taps were seen when each execution was over, with what it called."""
-    ends = [one.start for one in record.executions[1:]] + [len(record.taps)]
-    for one in reversed(record.executions):
-        if one.caller >= 0:
-            ends[one.caller] = max(ends[one.caller], ends[one.number])
-    return ends
 
 
 def _parts(statement: ast.stmt) -> Iterator[int]:

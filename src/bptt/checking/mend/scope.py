@@ -164,12 +164,7 @@ class Scope:
 
 
 class Style:
-    """How an author writes operators: what is suggested is written so, too.
-
-    Parameters
-    ----------
-    text : str
-        The author's text.
+    """How the author of a text writes operators: what is suggested is written so, too.
 
     Examples
     --------

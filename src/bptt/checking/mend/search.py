@@ -4,7 +4,7 @@ import ast
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify
 from bptt.checking.locate.search import Hypothesis, Locator
-from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
@@ -191,7 +190,7 @@ class Search:
         source = self.program.sources.get(unit.statement.file)
         if source is None:
             return None, {}
-        names = self._names(unit.inside, {h.unit: self.locator.targets(h) for h in (*given, one)})
+        names = self._names(unit.inside, (*given, one))
         times = {
             at.within: Instance(
                 names[at.within], targets[at.count], at.like if unit.adds and at.like else at.shape
@@ -206,7 +205,7 @@ class Search:
         """Yield statements that are missing: at the end of the loop in which a place is; a sum's."""
         place, times = self._times(one, others)
         table, statement = self.program.table.statements, one.unit.statement
-        given = {h.unit: self.locator.targets(h) for h in (*others, one)}
+        given = (*others, one)
         if place is None or not times:
             return
         if statement.loops:
@@ -221,10 +220,10 @@ class Search:
         }
         yield from added(self.found, self.chosen, one, place.text, {s: n for s, n in beside.items() if n})
 
-    def _names(self, statement: int, overridden: Mapping[Unit, Any]) -> dict[int, dict[str, Any]]:
+    def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""
         times = {statement: range(EXECUTIONS)}
-        return frames(self.found.point.case, times, overriding(overridden))[statement]
+        return frames(self.found.point.case, times, self.locator.hooks(given))[statement]
 
     # edits of whole statements
 

@@ -167,6 +167,11 @@ def written(path: Path) -> str:
     return str(first) + "".join(f".{step}" if kind == "attr" else f"[{step!r}]" for kind, step in rest)
 
 
+def last(path: Path) -> str:
+    """Return the name next to an array: of its attribute, its key; empty where it has none."""
+    return next((str(step) for _, step in reversed(path) if isinstance(step, str)), "")
+
+
 def entries(value: Any) -> Array | None:
     """Return all numbers that are reachable from a value, one after the other; None if there are none."""
     found = [flat(one) for _, one in leaves(value)]

@@ -62,14 +62,7 @@ class Wanted:
 
 
 class Goal:
-    """All gradients that are kept, as they must be.
-
-    Parameters
-    ----------
-    found : Adjoints
-    judged : Judged
-        The verdict on the run as it is: where each gradient is kept, and which are right.
-    """
+    """All gradients that are kept, as they must be, by the verdict on the run as it is."""
 
     def __init__(self, found: Adjoints, judged: Judged) -> None:
         self.wanted, factor = list[Wanted](), judged.chosen.factor * _scaled(judged)

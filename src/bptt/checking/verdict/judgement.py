@@ -66,13 +66,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
 
 
 def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
-    """Judge a program at another point, where the same executions are the forward pass.
-
-    Raises
-    ------
-    LookupError
-        If the loss is not there.
-    """
+    """Judge a program at another point, with the same forward; LookupError: the loss is not there."""
     every = totals(point(program, seed))
     alike = [c for c in every.candidates if c.text == chosen.candidate.text]
     candidate = min(alike, key=lambda c: c.number != chosen.candidate.number, default=None)
@@ -115,7 +109,7 @@ def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, expl
     for one in keeps:
         if id(one) in explained:
             continue
-        for _, parts in slices(one):
+        for parts in slices(one):
             hits = [[row for row in rows.explain(part / chosen.factor) if row.whole] for part in parts]
             if all(hits) and len(parts) > 1:
                 explained.add(id(one))
