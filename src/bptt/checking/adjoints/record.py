@@ -159,9 +159,7 @@ class Case:
         return self.program.run(self.over(hooks or Hooks()), seed=self.seed, stop=stop, after=done)
 
     def record(
-        self,
-        put: Callable[[int, Any], Any] | None = None,
-        tapped: Callable[[int, Any], Any] | None = None,
+        self, put: Callable[[int, Any], Any] | None = None, tapped: Callable[[int, Any], Any] | None = None
     ) -> Record:
         """Run it, and write everything down; ``put`` may replace statements' values, ``tapped`` others'."""
         record, uses, latest = Record(), dict[int, int](), dict[int, int]()

@@ -156,12 +156,7 @@ def _narrowed(found: Adjoints, candidates: list[Candidate]) -> Adjoints:
 
 
 def _adjoint(
-    found: Adjoints,
-    size: int,
-    *,
-    at: tuple[int, int] = (-1, -1),
-    path: Path = (),
-    after: int = 0,
+    found: Adjoints, size: int, *, at: tuple[int, int] = (-1, -1), path: Path = (), after: int = 0
 ) -> Array | None:
     """Return an adjoint's sketch for each term, shape (terms, 2); None where nothing depends on it."""
     floor = 2e-14 * np.maximum(1.0, np.abs(found.base))

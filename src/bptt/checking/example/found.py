@@ -27,10 +27,7 @@ WRITTEN = "written by bptt"
 
 
 def candidates(
-    source: Source,
-    name: str | None = None,
-    seconds: float = 40.0,
-    settled: Collection[str] = (),
+    source: Source, name: str | None = None, seconds: float = 40.0, settled: Collection[str] = ()
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 

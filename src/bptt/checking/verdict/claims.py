@@ -12,15 +12,7 @@ from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path, last, shape, written
-from bptt.checking.verdict.gradient import (
-    Gradient,
-    compare,
-    harmless,
-    hits,
-    likeness,
-    measured,
-    owner_of,
-)
+from bptt.checking.verdict.gradient import Gradient, compare, harmless, hits, likeness, measured, owner_of
 from bptt.checking.verdict.kept import Kept
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
