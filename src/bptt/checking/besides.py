@@ -22,11 +22,9 @@ from bptt.checking.telling import Examined
 from bptt.checking.verdict.gradient import Gradient, Judged, cosine, measured
 from bptt.types import Array
 
-Read = tuple[int, int]
-"""A tap and its use: where a value is read."""
+Read = tuple[int, int]  # a tap and its use: where a value is read
 
-Slope = Callable[..., float]
-"""The loss's slope along an array, with what is carried constant at some steps."""
+Slope = Callable[..., float]  # the loss's slope along an array, with what is carried constant at some steps
 
 MEANT = re.compile(r"trunc|tbptt", re.IGNORECASE)
 """By these words code says that its gradients are cut off on purpose."""
@@ -36,7 +34,7 @@ def _backward(one: Examined) -> list[Call]:
     """Return the example's calls that compute gradients."""
     outcome = one.found.record.outcome
     back = {step.execution.step for step in one.steps if step.kind in ("gradient", "unexplained")}
-    return [call for call in (outcome.calls if outcome else []) if call.at in back]
+    return [call for call in outcome.calls if call.at in back]
 
 
 def side_effects(one: Examined) -> Iterator[str]:
@@ -46,9 +44,8 @@ def side_effects(one: Examined) -> Iterator[str]:
     for call in _backward(one):
         at, told = call.at, dict[tuple[Any, ...], str]()
         for path, old in record.names[at].items():
-            was, now, new = (
-                held.get(path) for held in (record.held[at], record.held[at + 1], record.names[at + 1])
-            )
+            was, now = (record.held[n].get(path) for n in (at, at + 1))
+            new = record.names[at + 1].get(path)
             if new is None or identity(was) != identity(now) or np.array_equal(old, new) or not old.any():
                 continue  # what was zero is there for gradients to be added to it
             if path in weights:
@@ -93,16 +90,14 @@ def _tell(
     record, program = one.found.record, one.found.point.case.program
     trees = sorted((program.table.nodes[k].tree for k, _ in states[-1]), key=lambda tree: -tree.lineno)
     lines = sorted({ast.unparse(tree): tree.lineno for tree in trees}.items())
-    where = " and ".join(f"`{text}` of line {line}" for text, line in lines) + (
-        " are" if len(lines) > 1 else " is"
-    )
+    where = " and ".join(f"`{text}` of line {line}" for text, line in lines)
+    where += " are" if len(lines) > 1 else " is"
     how = "" if steps == 1 else f" every {steps} steps" if chunks else f" beyond {steps} steps"
     says = f"truncated: the gradients at {', '.join(names)} are right if {where} held constant{how}"
     said = any(MEANT.search(text) for text in (report.example, *(s.text for s in program.sources.values())))
     cuts, texts = set[Read]().union(*states[steps - 1 :: steps]), {call.text for call in _backward(one)}
     held = [record.executions[s.execution].step for s in one.found.seen() if (s.node, s.use) in cuts]
-    calls = record.outcome.calls if record.outcome else []
-    called_before = any(call.text in texts and call.at < min(held) for call in calls)
+    called_before = any(call.text in texts and call.at < min(held) for call in record.outcome.calls)
     function = {k: program.table.statements[n.statement].function for k, n in enumerate(program.table.nodes)}
     own = {function[k] for k, _ in states[-1]}
     matters = one.found.matters(one.chosen.candidate.terms)

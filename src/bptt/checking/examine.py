@@ -32,8 +32,7 @@ from bptt.checking.verdict.judgement import held_back, is_right, judge, otherwis
 Send = Callable[[str, Any], None]
 
 
-TRIED = 3
-"""Examples of one piece of code that are looked at, of those that the tool writes."""
+TRIED = 3  # examples of one piece of code that are looked at, of those that the tool writes
 
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
@@ -41,11 +40,8 @@ NO_LOSS = "nothing in the example is a loss: no number that the code returns or 
 NO_LOSS += "no array that is handed to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
 
-FEW = 3
-"""Results that are gradients, of which fewer do not tell which loss is meant."""
-
-WRITING = 0.6
-"""For how much of the time examples are written and judged; what is wrong is mended in the rest."""
+FEW = 3  # results that are gradients, of which fewer do not tell which loss is meant
+WRITING = 0.6  # for how much of the time examples are written and judged; what is wrong is mended in the rest
 
 
 def work(arguments: Mapping[str, Any], send: Send) -> None:

@@ -76,10 +76,8 @@ def _produced(found: Adjoints) -> dict[int, Array]:
     point, record = found.point, found.record
     last, first = record.names[-1], record.names[point.start]
     arrays = [n for one in record.executions if one.step >= point.start for _, n in results(one)]
-    arrays += [
-        *last.values(),
-        *(first[p] - last[p] for p in first if p in last and first[p].size == last[p].size),
-    ]
+    arrays += last.values()
+    arrays += [first[p] - last[p] for p in first if p in last and first[p].size == last[p].size]
     by_size: dict[int, dict[bytes, Array]] = {}
     for numbers in arrays:
         if numbers.size > 1:
@@ -129,15 +127,12 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
     factor = _factor(arrays, rows)
     if factor is not None:
         scaled = _distinct([n for n in arrays if rows.explain(n / factor)])
-        totals = [
-            {r.path for n in arrays for r in rows.explain(n / f) if r.kind == "total"} for f in (1.0, factor)
-        ]
+        explained = [[r for n in arrays for r in rows.explain(n / f)] for f in (1.0, factor)]
+        totals = [{row.path for row in some if row.kind == "total"} for some in explained]
         rest, count = totals[0] - totals[1], len(totals[1])
         sizes = [shape(found.record.held[-1].get(path, 0.0)) for path in rest]
-        averaged = bool(rest and totals[1]) and all(
-            any(abs(n - 1 / factor) < 1e-9 for n in size)  # at these, gradients are not averaged over it
-            for size in sizes
-        )
+        over = [any(abs(n - 1 / factor) < 1e-9 for n in size) for size in sizes]
+        averaged = bool(rest and totals[1]) and all(over)  # the rest is not, over an axis of that size
         more = (scaled > chosen.explained + 1 and count >= len(totals[0])) or count > max(len(totals[0]), 1)
         more = more and (count > 1 or any(abs(r - round(r)) < 1e-9 for r in (factor, 1 / factor)))
         more = more and (candidate.kind != "scalar" or _is_own(candidate) or _is_written(factor))

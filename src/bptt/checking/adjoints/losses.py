@@ -28,9 +28,8 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
     pairs: dict[tuple[int, str], dict[int, Array]] = {}
     gradients: dict[int, dict[int, Array]] = {}
     known = np.unique(np.round(np.concatenate([[0.0], *record.names[point.start].values()]), 9))
-    for a, target in itertools.chain(
-        _differences(record.taps[start:], nodes), _in_place(record.taps[start:])
-    ):
+    taps = record.taps[start:]
+    for a, target in itertools.chain(_differences(taps, nodes), _in_place(taps)):
         hot = (np.abs(target * (target - 1)) < 1e-9).all()
         inside = ((a.numbers > 0) & (a.numbers < 1)).all()
         if not hot and not np.isin(np.round(target, 9), known).all():
@@ -64,11 +63,8 @@ def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Ar
             for operand, sign in ((tree.left, -1.0), (tree.right, 1.0)):
                 a = latest.get(id(operand))
                 other = tree.right if operand is tree.left else tree.left
-                if (
-                    a is not None
-                    and not isinstance(other, ast.Constant)
-                    and a.numbers.size == seen.numbers.size
-                ):
+                same = a is not None and a.numbers.size == seen.numbers.size
+                if a is not None and same and not isinstance(other, ast.Constant):
                     yield a, a.numbers + sign * seen.numbers
         latest[id(tree)] = seen
 
@@ -152,12 +148,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
     steps: dict[int, int] = {}
     for one in record.executions:
         results = one.changed or one.results
-        if (
-            one.step >= point.start
-            and len(results) == 1
-            and results[0][1].size == 1
-            and statements[one.statement].function
-        ):
+        is_number = len(results) == 1 and results[0][1].size == 1
+        if is_number and one.step >= point.start and statements[one.statement].function:
             inside.setdefault(one.statement, []).append(float(results[0][1][0]))
             steps[one.statement] = max(steps.get(one.statement, 0), one.step)
     for path, numbers in last.items():
@@ -168,12 +160,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
         loose = shape(value) not in ((),)
         if loose and not LOSSLIKE.search(text):
             continue
-        times = (
-            i
-            for i, names in enumerate(record.names)
-            if path in names and np.array_equal(names[path], numbers)
-        )
-        step = next(times, 0)
+        there = (path in names and np.array_equal(names[path], numbers) for names in record.names)
+        step = next((i for i, is_there in enumerate(there) if is_there), 0)
         if step - 1 >= point.start:
             at = next((j for j, values in inside.items() if values[-1] == numbers[0]), None)
             term = Term(text, "scalar", step - 1, lambda outcome, p=path: _number(outcome, p))  # type: ignore[misc]
@@ -194,9 +182,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
             sizes = np.abs(values)
             found.append((odd, 2, Term(name, "scalar", steps[j], statement=j, weights=sizes)))
             if len(values) > 1 and not isinstance(tree, ast.AugAssign):
-                found.append(
-                    (odd, 3, Term(f"the sum of {name}", "scalar", steps[j], statement=j, total=True))
-                )
+                whole = Term(f"the sum of {name}", "scalar", steps[j], statement=j, total=True)
+                found.append((odd, 3, whole))
     named = [f for f in found if not f[0]]
     yield from (term for _, _, term in sorted(named or found, key=lambda f: f[:2]))
 

@@ -110,7 +110,6 @@ def _is_entry(path: Path, record: Record) -> bool:
     """
     if path[-1][0] != "attr" or GRADIENT.fullmatch(path[-1][1]):
         return False
-    assert record.outcome is not None
     try:
         owner = get(record.outcome.names, path[:-1])
     except (LookupError, AttributeError, TypeError):

@@ -13,8 +13,7 @@ from bptt.checking.taps.program import Hooks, Outcome, Program
 from bptt.checking.taps.values import Path, bump, flat, get, leaves, put
 from bptt.types import Array
 
-E = 3e-5
-"""The step of a numerical adjoint, next to values of order one."""
+E = 3e-5  # the step of a numerical adjoint, next to values of order one
 
 MOST_SEEN, MOST_NUMBERS = 300_000, 30_000_000
 """Values of a run, and numbers in them, that are written down: one of more takes too long to be repeated."""
@@ -71,11 +70,10 @@ class Record:
     taps: list[Seen] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)  # taps seen at the end of each statement of the example
-    names: list[dict[Path, Array]] = field(
-        default_factory=list
-    )  # numbers by path; first: after the definitions
+    # numbers by path after each of them; first: after the definitions
+    names: list[dict[Path, Array]] = field(default_factory=list)
     held: list[dict[Path, Any]] = field(default_factory=list)
-    outcome: Outcome | None = None
+    outcome: Outcome = field(default_factory=lambda: Outcome({}))
 
     def ended(self) -> list[Execution]:
         """Return the executions in the order in which they ended: what a statement called, before it."""

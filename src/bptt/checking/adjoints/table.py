@@ -15,8 +15,7 @@ from bptt.checking.adjoints.terms import Candidate, Meter, Term
 from bptt.checking.taps.values import Path, identity
 from bptt.types import Array
 
-NONE = 1e-7
-"""Derivatives below this part of the loss are none: what differences cannot tell from zero."""
+NONE = 1e-7  # derivatives below this part of the loss are none: what differences cannot tell from zero
 
 
 MOST, SOME = 1000, 40

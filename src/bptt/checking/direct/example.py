@@ -93,9 +93,8 @@ def _body(source: Source, code: types.CodeType, cell: int | None) -> list[ast.st
     above = 0 if cell is None else [line.cell for line in source.lines].index(cell - 1)
     name, first = code.co_name, above + code.co_firstlineno
     nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
-    found = [
-        node for node in nodes if (_first_line(node), getattr(node, "name", "<lambda>")) == (first, name)
-    ]
+    here = [node for node in nodes if _first_line(node) == first]
+    found = [node for node in here if getattr(node, "name", "<lambda>") == name]
     if len(found) != 1:
         why = "two lambdas in one line; the example needs its own" if found else "it is gone; run it again"
         raise ConfigError(f"{source.place(first)}: {name}: {why}")

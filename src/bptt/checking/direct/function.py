@@ -19,8 +19,7 @@ Given: TypeAlias = Mapping[str, Any] | Sequence[Any]
 TOLERANCE = {"complex step": 1e-9, "central differences": 1e-6}
 """How far a gradient may be from the numerical one, next to that tensor's largest entry."""
 
-SINGLE = 2e-4
-"""The same for gradients in single precision."""
+SINGLE = 2e-4  # the same for gradients in single precision
 
 CLEAR = 10.0
 """A difference is clear where it is this many times the estimate of the numerical gradient's error."""
@@ -107,13 +106,9 @@ def judged(f: Loss, rng: Generator) -> Report:
     report.gradients += [{"name": key} | none for key in f.at if key not in got]
     if report.names("cannot tell"):
         if any(g.dtype.itemsize <= 4 for g in got.values()):
-            report.reason = (
-                "the code computes in single precision, where differences are too coarse to decide"
-            )
+            report.reason = "the code computes in single precision: differences are too coarse to decide"
         elif numeric.method == "central differences":
-            report.reason = (
-                "the loss has a kink (an absolute value, a relu, a clip) within the smallest step, or noise"
-            )
+            report.reason = "the loss has a kink (an abs, a relu, a clip) within the smallest step, or noise"
         else:
             report.reason = "the loss is not finite near this point"
     if not all(np.array_equal(got[key], again[key], equal_nan=True) for key in got):

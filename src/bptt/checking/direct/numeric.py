@@ -18,8 +18,7 @@ import numpy as np
 from bptt.types import Generator, Params
 
 COMPLEX_STEP = 1e-30
-STEPS = 2.0 ** -np.arange(4, 18, 2)
-"""Of central differences, relative to 1 + |x|."""
+STEPS = 2.0 ** -np.arange(4, 18, 2)  # of central differences, relative to 1 + |x|
 
 OFFSETS = np.array([-1, -0.83, -0.47, -0.19, 0.11, 0.38, 0.71, 0.97])
 """Where noise is looked for, times 2⁻¹²: at uneven distances, because on an even grid the rounding of the

@@ -17,11 +17,9 @@ from bptt.checking.example.wording import adapted
 from bptt.checking.example.writer import Writer
 from bptt.checking.file import Source
 
-MOST = 6
-"""Examples of a piece, of each of `SEVERAL`."""
+MOST = 6  # examples of a piece, of each of `SEVERAL`
 
-SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})
-"""Some code takes one sequence only."""
+SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})  # some code takes one sequence only
 
 WRITTEN = "written by bptt"
 
@@ -56,9 +54,8 @@ def candidates(
         first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
-            until = (now := time.monotonic()) + (
-                end - now
-            ) / 3  # where it is not to be had, others get theirs
+            now = time.monotonic()
+            until = now + (end - now) / 3  # where it is not to be had, others get theirs
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until)
             texts = dict[str, None]()
             for one in writer.write():

@@ -16,9 +16,7 @@ from bptt.checking.example.trial import Trial, run
 from bptt.checking.example.unknown import Use, Watch
 
 LEFT_OUT = ""
-MOST = 1200
-"""Trials of one call."""
-
+MOST = 1200  # trials of one call
 _SHORT = re.compile(r"[-\w.']*|\[[\w.]+\]|[A-Z]\w*\(\)")  # an argument that needs no name of its own
 _HOLE = re.compile(r"<([^<>]+)>")
 _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
@@ -100,9 +98,8 @@ def fill(
     names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
 
     def lines_of(chosen: dict[str, str]) -> list[str]:
-        more = [
-            f"{name} = {text}" for name, text in chosen.items() if name not in holes
-        ]  # read, and set by nothing
+        # what is read, and set by nothing
+        more = [f"{name} = {text}" for name, text in chosen.items() if name not in holes]
         return [*more, *before.lines, *call.filled(chosen, names, sizes)]
 
     def trial_of(chosen: dict[str, str]) -> Trial:

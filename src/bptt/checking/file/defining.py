@@ -94,10 +94,8 @@ def without_unread(statements: list[ast.stmt], example: Iterable[ast.stmt]) -> l
     needed |= _reads(node for node in statements if isinstance(node, _DEFINED))
     kept: list[ast.stmt] = []
     for node in reversed(statements):
-        parts = [
-            part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)
-        ]
-        stored = {root(part) for part in parts if isinstance(part.ctx, ast.Store)}
+        parts = (part for part in ast.walk(node) if isinstance(getattr(part, "ctx", None), ast.Store))
+        stored = {root(part) for part in parts if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)}
         if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) or needed & stored:
             needed |= _read(node)
             kept.append(node)
@@ -165,13 +163,11 @@ class _Definitions:
                     handler.body = self.taken(handler.body) or nothing
                 node.orelse, node.finalbody = self.taken(node.orelse), self.taken(node.finalbody)
                 return [node] if node.body and (node.handlers or node.finalbody) else []
-        return [node] if self.defines(node) else []
+        return [node] if isinstance(node, _DEFINED) or self.defines(node) else []
 
     def defines(self, node: ast.stmt) -> bool:
         match node:
-            case (
-                ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef()
-            ):
+            case ast.Import() | ast.ImportFrom():
                 return True
             case ast.Assign() | ast.AugAssign() | ast.AnnAssign():
                 parts = (p for p in ast.walk(node) if isinstance(p, ast.Attribute | ast.Subscript))

@@ -20,11 +20,8 @@ from bptt.errors import BpttError
 if TYPE_CHECKING:
     from bptt.checking.file.source import Source
 
-MISSING = "__missing__"
-"""The name by which the built-ins of a `Source` have `missing`."""
-
-TEXT = "a cab bead\ndecade a bad ace\nadd a bee cab\n"
-"""Seven distinct characters, in three lines."""
+MISSING = "__missing__"  # the name by which the built-ins of a `Source` have `missing`
+TEXT = "a cab bead\ndecade a bad ace\nadd a bee cab\n"  # seven distinct characters, in three lines
 
 _OPERATORS = """
 iter next len getitem setitem delitem contains bool float int index array enter exit neg pos abs matmul

@@ -110,8 +110,7 @@ class _Python2(ast.NodeTransformer):
         return ast.fix_missing_locations(ast.copy_location(new, node))
 
 
-GUARD = 1e-5
-"""Constants from here down keep a logarithm or a quotient finite."""
+GUARD = 1e-5  # constants from here down keep a logarithm or a quotient finite
 
 _NAMES = dict.fromkeys(("float32", "float16", "bfloat16"), "float64")
 _NAMES |= {"FloatTensor": "DoubleTensor", "HalfTensor": "DoubleTensor"}

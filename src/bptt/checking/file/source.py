@@ -20,8 +20,7 @@ from bptt.checking.file.syntax import UNREADABLE, LeftOut, is_python2, readable,
 from bptt.errors import DataError, RunError
 from bptt.files import NotRegularError, TooLargeError, read_regular, write_atomically
 
-LIMIT = 1 << 28
-"""Files of more bytes are not read."""
+LIMIT = 1 << 28  # files of more bytes are not read
 
 
 class Line(NamedTuple):
@@ -177,10 +176,8 @@ def _parts(path: Path, code: str) -> list[tuple[int, str]]:
     if path.suffix.lower() != ".ipynb":
         return [(-1, code)]
     try:
-        return [
-            (k, "".join(c.get("source", c.get("input", ""))))
-            for k, c in enumerate(_code_cells(json.loads(code)))
-        ]
+        cells = enumerate(_code_cells(json.loads(code)))
+        return [(k, "".join(cell.get("source", cell.get("input", "")))) for k, cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a Jupyter notebook ({type(error).__name__}: {error})") from None
 

@@ -23,8 +23,7 @@ from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
 
-MOST_FAULTS = 6
-"""Statements that may be wrong at once."""
+MOST_FAULTS = 6  # statements that may be wrong at once
 
 
 @dataclass(eq=False)
@@ -113,11 +112,8 @@ class Locator:
         near = self._suspects(self.found)
         steps = (s for s in classify(self.found, self.chosen) if s.suspect)
         totals = [row.path for row in self.chosen.rows.rows if row.kind == "total"]
-        ends = {
-            self.found.record.names[-1][path].tobytes()
-            for path in totals
-            if path in self.found.record.names[-1]
-        }
+        last = self.found.record.names[-1]
+        ends = {last[path].tobytes() for path in totals if path in last}
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
         own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
         step = next(own, None)
@@ -259,15 +255,13 @@ class Locator:
         steps = classify(found, self.chosen)
         suspects = [s for s in steps if s.suspect]
         calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
-        own = [
-            s for s in suspects if s.execution.number not in calling
-        ]  # what only passes on a result is none
+        # what only passes on a result is none
+        own = [s for s in suspects if s.execution.number not in calling]
         first = [s for s in own if not any(r.suspect for r in s.reads)]
         if not first:  # where the first gradient is none, nothing reads one
             first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
-        few = list(dict.fromkeys(s.execution.statement for s in first))[
-            : 3 if first[:1] and first[0].suspect else 6
-        ]
+        most = 3 if first[:1] and first[0].suspect else 6
+        few = list(dict.fromkeys(s.execution.statement for s in first))[:most]
         first = [s for s in first if s.execution.statement in few]
         reads = [r.execution.statement for s in first for r in s.reads if r.kind != "value"]
         every, record = found.record.executions, found.record

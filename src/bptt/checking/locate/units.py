@@ -72,23 +72,18 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
             continue
         value, entries = values[0]
         like = shape(one.changed[0][0]) if one.changed else ()
-        unit = out.setdefault(
-            (False, one.statement), Unit(tree, statement, one.statement, False, one.statement)
-        )
-        unit.times.append(
-            Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like)
-        )
+        unit = Unit(tree, statement, one.statement, False, one.statement)
+        at = Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like)
+        out.setdefault((False, one.statement), unit).times.append(at)
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
-    for at, seen in enumerate(record.taps):
+    for when, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
         if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
             statement = table.statements[node.statement]
-            unit = out.setdefault(
-                (True, seen.node), Unit(node.tree, statement, seen.node, True, node.statement)
-            )
-            unit.times.append(
-                Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value, seen.numbers.size))
-            )
+            unit = Unit(node.tree, statement, seen.node, True, node.statement)
+            like = shape(seen.value, seen.numbers.size)
+            at = Time(seen.use, within[seen.execution], seen.numbers, when, like)
+            out.setdefault((True, seen.node), unit).times.append(at)
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
 
 
@@ -109,8 +104,7 @@ def _parts(statement: ast.stmt) -> Iterator[int]:
         waiting += inner
 
 
-Targets = Mapping[int, Array]
-"""What a unit must give at some of its evaluations."""
+Targets = Mapping[int, Array]  # what a unit must give at some of its evaluations
 
 
 def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hooks:

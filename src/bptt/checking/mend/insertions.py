@@ -18,8 +18,7 @@ from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import flat
 from bptt.types import Array
 
-Snapshots = Mapping[int, dict[str, Any]]
-"""What names stand for at each execution of a statement."""
+Snapshots = Mapping[int, dict[str, Any]]  # what names stand for at each execution of a statement
 
 
 def carries(

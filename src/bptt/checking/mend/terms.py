@@ -13,8 +13,7 @@ from bptt.checking.adjoints.record import directions
 from bptt.checking.mend.scope import Part, Scope
 from bptt.types import Array
 
-MOST = 160
-"""Terms of which sums are made."""
+MOST = 160  # terms of which sums are made
 
 
 class Table:

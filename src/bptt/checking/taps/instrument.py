@@ -252,3 +252,10 @@ def _changed(node: ast.stmt) -> ast.expr | None:
     if any(isinstance(part, ast.Call | ast.Starred | ast.NamedExpr) for part in ast.walk(target)):
         return None
     return ast.parse(ast.unparse(target), mode="eval").body
+
+
+def targets(tree: ast.stmt) -> list[tuple[ast.expr, int]]:
+    """Return what a statement gives a value to, and which place of the value: -1 is all of it."""
+    every = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else getattr(tree, "targets", [])
+    parts = (target.elts if isinstance(target, ast.Tuple) else [target] for target in every)
+    return [(one, n if one not in every else -1) for some in parts for n, one in enumerate(some)]

@@ -10,8 +10,7 @@ import numpy as np
 
 from bptt.types import Array
 
-LARGEST = 50_000
-"""Entries of the largest array that is looked at."""
+LARGEST = 50_000  # entries of the largest array that is looked at
 
 Path: TypeAlias = tuple[tuple[str, Any], ...]
 """How a value is reached: ``(("name", "net"), ("attr", "W"), ("item", 0))``."""

@@ -39,10 +39,8 @@ def claim(
         named = [k for k in keeps if owners[id(k)] is gradient and k.numbers.size == size]
         named = [k for k in named if not _is_an_outputs(k, gradient, found, chosen)]
         given = [k for k in named if not k.update]
-        if any(
-            gradient.path in {row.path for row, _ in hits(k, chosen.rows.explain, chosen.factor)}
-            for k in given
-        ):
+        found_as = (row for k in given for row, _ in hits(k, chosen.rows.explain, chosen.factor))
+        if any(row.path == gradient.path for row in found_as):
             continue
         if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
             kept = gradient.match is not None  # that is no local variable: what only stands near is another's
@@ -114,10 +112,9 @@ def claim(
             and _among_totals(match, keeps, chosen, least=1)
             and not any(chosen.rows.explain(match.numbers / chosen.factor / n) for n in _samples(match.shape))
         ):
-            gradients.append(
-                Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf, got=match.numbers)
-            )
-            gradients[-1].note = "is the gradient at nothing that the example starts from"
+            extra = Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf)
+            extra.got, extra.note = match.numbers, "is the gradient at nothing that the example starts from"
+            gradients.append(extra)
     _one_factor(gradients, found, chosen)
 
 

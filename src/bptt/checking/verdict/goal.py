@@ -8,6 +8,7 @@ import numpy as np
 
 from bptt.checking.adjoints.record import Case
 from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.instrument import targets
 from bptt.checking.taps.program import Hooks, Outcome, Program
 from bptt.checking.taps.values import flat, get
 from bptt.checking.verdict.gradient import Judged, measured
@@ -113,15 +114,12 @@ class Goal:
         put, post = dict[int, list[tuple[tuple[str, str], int]]](), dict[int, tuple[str, str]]()
         for j, statement in enumerate(program.table.statements):
             tree, function = statement.tree, statement.function
-            single = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else []
-            for target in single or getattr(tree, "targets", []):
-                parts = target.elts if isinstance(target, ast.Tuple) else [target]
-                for n, part in enumerate(parts):
-                    key = function.name if function is not None else "", ast.unparse(part)
-                    if key in local and isinstance(tree, ast.AugAssign):
-                        post[j] = key
-                    elif key in local:
-                        put.setdefault(j, []).append((key, n if part is not target else -1))
+            for part, n in targets(tree):
+                key = function.name if function is not None else "", ast.unparse(part)
+                if key in local and isinstance(tree, ast.AugAssign):
+                    post[j] = key
+                elif key in local:
+                    put.setdefault(j, []).append((key, n))
 
         def noted(j: int, value: Any) -> Any:
             value = hooks.put(j, value)

@@ -98,9 +98,8 @@ def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -
         return False
     wanted = measured(found, chosen, gradient)
     bound = np.abs(match.numbers).max()
-    if 0 < bound < np.abs(wanted).max() and np.allclose(
-        np.clip(wanted, -bound, bound), match.numbers, rtol=1e-5
-    ):
+    clipped = np.clip(wanted, -bound, bound)
+    if 0 < bound < np.abs(wanted).max() and np.allclose(clipped, match.numbers, rtol=1e-5):
         gradient.note = f"clipped to {bound:.4g} after it"
         return True
     if abs(cosine(match.numbers, wanted)) > 1 - 1e-9:

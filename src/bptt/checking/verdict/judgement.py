@@ -2,9 +2,10 @@
 
 import ast
 import contextlib
+import itertools
 import re
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -85,13 +86,9 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
     for path in found.point.made:
         value = found.record.held[-1].get(path)
         match = next((k for k in keeps if k.named_for(path) and not k.update), None)
-        if (
-            path in totals
-            or path in found.point.buffers
-            or value is None
-            or match is None
-            or np.abs(match.numbers).max() < 1e-9
-        ):
+        if path in totals or path in found.point.buffers or value is None:
+            continue
+        if match is None or np.abs(match.numbers).max() < 1e-9:
             continue
         if is_gradient(path) or any(match.named_for(other) for other in totals):
             continue  # a buffer for gradients; or a moment of an optimiser, which has its array's name
@@ -105,40 +102,31 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
 
 def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, explained: set[int]) -> None:
     """Find gradients of arrays that are lists on one side and one array on the other."""
-    rows = chosen.rows
+
+    def settled(rows: Iterable[Row], text: str) -> bool:
+        paths = {row.path for row in rows if row.kind == "total"}
+        fresh = [g for g in gradients if g.path in paths and g.verdict != "right"]
+        for gradient in fresh:
+            gradient.verdict, gradient.where = "right", text
+        return bool(fresh)
+
+    explain, factor, groups = chosen.rows.explain, chosen.factor, dict[Path, list[Kept]]()
     for one in keeps:
-        if id(one) in explained:
-            continue
-        for parts in slices(one):
-            hits = [[row for row in rows.explain(part / chosen.factor) if row.whole] for part in parts]
-            if all(hits) and len(parts) > 1:
+        for parts in slices(one) if id(one) not in explained else ():
+            hits = [[row for row in explain(part / factor) if row.whole] for part in parts]
+            if all(hits):
                 explained.add(id(one))
-                for group in hits:
-                    for row in group:
-                        gradient = next(
-                            (g for g in gradients if row.kind == "total" and g.path == row.path), None
-                        )
-                        if gradient is not None and gradient.verdict != "right":
-                            gradient.verdict, gradient.where = "right", one.text
+                settled(itertools.chain(*hits), one.text)
                 break
-    groups: dict[Path, list[Kept]] = {}
-    for one in keeps:
         if one.path and one.path[-1][0] == "item" and isinstance(one.path[-1][1], int):
             groups.setdefault(one.path[:-1], []).append(one)
     for listed in groups.values():
-        if len({one.shape for one in listed}) != 1 or len(listed) < 2:
-            continue
-        for order in (listed, listed[::-1]):
-            stacked = np.array([one.numbers for one in order])
-            for gradient in gradients:
-                if gradient.verdict != "right" and np.prod(gradient.shape) == stacked.size:
-                    total = next((r for r in rows.rows if (r.kind, r.path) == ("total", gradient.path)), None)
-                    turned = stacked.reshape(len(listed), *listed[0].shape)
-                    for axis in range(turned.ndim):
-                        moved = np.moveaxis(turned, 0, axis).reshape(-1)
-                        if total in rows.explain(moved / chosen.factor):
-                            gradient.verdict, gradient.where = "right", f"{listed[0].text} and on"
-                            explained |= {id(one) for one in listed}
+        for order in (listed, listed[::-1]) if len({one.shape for one in listed}) == 1 < len(listed) else ():
+            stacked = np.array([one.numbers.reshape(one.shape) for one in order])
+            for axis in range(stacked.ndim):
+                rows = explain(np.moveaxis(stacked, 0, axis).reshape(-1) / factor)
+                if settled(rows, f"{listed[0].text} and on"):
+                    explained |= {id(one) for one in listed}
 
 
 def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
@@ -188,8 +176,7 @@ def _overall(
 CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
 """A clip of a name at bounds like -5 and 5."""
 
-WIDE = 20
-"""Clips at bounds from here up keep an exponential finite."""
+WIDE = 20  # clips at bounds from here up keep an exponential finite
 
 
 def otherwise(source: Source, program: Program, judged: Judged) -> Iterator[tuple[Source, bool]]:

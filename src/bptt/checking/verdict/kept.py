@@ -10,6 +10,7 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.instrument import targets
 from bptt.checking.taps.values import Path, flat, identity, last, leaves, shape, written
 from bptt.types import Array
 
@@ -95,7 +96,6 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
         name = "what is returned" + written(path)[1:] if path[0][1] == "_" else written(path)
         place = path[:-1] if path[-1][0] == "item" and len(path) > 1 else ()
         out.append(replace(one, text=name, numbers=numbers.copy(), place=place, source=(-1, path)))
-    assert record.outcome is not None
     for n, call in enumerate(record.outcome.calls):
         if call.at < point.start:
             continue
@@ -134,8 +134,8 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
             note(statements[node.statement].function, ast.unparse(node.tree), seen.value, seen.numbers)
     for one in found.record.executions:
         tree, results = statements[one.statement].tree, one.changed or one.results
-        single = [tree.target] if isinstance(tree, ast.AugAssign) else getattr(tree, "targets", [])[:1]
-        names = single[0].elts if single and isinstance(single[0], ast.Tuple) else single
+        given = targets(tree)
+        names = [target for target, n in given if n >= 0] or [target for target, _ in given[:1]]
         if len(names) == len(results) and one.step >= found.point.start:
             for target, result in zip(names, results, strict=True):
                 if isinstance(target, ast.Name):
