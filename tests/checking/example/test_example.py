@@ -7,7 +7,7 @@ import pytest
 
 from bptt.checking.examine import work
 from bptt.checking.example import Example, candidates, given, main_program, other_sizes, stated
-from bptt.checking.example.trial import namespace, small_constants
+from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.file import Source, read
 from bptt.errors import ConfigError
 

@@ -7,8 +7,8 @@ import pytest
 from bptt.checking.examine import examine
 from bptt.checking.example import Example, candidates
 from bptt.checking.example.code import Code
+from bptt.checking.example.names import namespace
 from bptt.checking.example.pieces import pieces
-from bptt.checking.example.trial import namespace
 from bptt.checking.file import Source, read
 from bptt.checking.telling import Examined
 

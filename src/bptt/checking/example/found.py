@@ -8,11 +8,12 @@ import numpy as np
 
 from bptt.checking.example.code import Code
 from bptt.checking.example.infile import stated
+from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.example.pieces import pieces
 from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
 from bptt.checking.example.texts import SIZES, Example, rendered
-from bptt.checking.example.trial import arrays, namespace, small_constants
+from bptt.checking.example.trial import arrays
 from bptt.checking.example.wording import adapted
 from bptt.checking.example.writer import Writer
 from bptt.checking.file import Source

@@ -8,10 +8,11 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
+from bptt.checking.example.names import namespace
 from bptt.checking.example.pieces import TRAINS
 from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import SIZES, Example
-from bptt.checking.example.trial import namespace, run
+from bptt.checking.example.trial import run
 from bptt.checking.file import Source, definitions
 
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)

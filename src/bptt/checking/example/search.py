@@ -24,10 +24,15 @@ _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
 
 @dataclass
 class Call:
-    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``."""
+    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``.
+
+    Attributes
+    ----------
+    holes : dict of lists of str
+        The texts that each may have, the likelier first; an empty text leaves the argument out.
+    """
 
     lines: list[str] = field(default_factory=list)
-    # by name the texts that each may have, the likelier first
     holes: dict[str, list[str]] = field(default_factory=dict)
 
     def hole(self, name: str, texts: Iterable[str]) -> str:
@@ -98,8 +103,9 @@ def fill(
     names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
 
     def lines_of(chosen: dict[str, str]) -> list[str]:
-        # what is read, and set by nothing
-        more = [f"{name} = {text}" for name, text in chosen.items() if name not in holes]
+        more = [
+            f"{name} = {text}" for name, text in chosen.items() if name not in holes
+        ]  # read, and set by nothing
         return [*more, *before.lines, *call.filled(chosen, names, sizes)]
 
     def trial_of(chosen: dict[str, str]) -> Trial:

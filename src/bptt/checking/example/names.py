@@ -1,0 +1,78 @@
+"""What a file defines, executed plainly: the names in which an example is tried."""
+
+import __future__
+
+import ast
+import contextlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bptt.checking.example.roles import size_of
+from bptt.checking.example.texts import SIZES
+from bptt.checking.file import Source, define, definitions, neighbours, overridden, read, stand_ins
+
+_LARGE = 12
+
+
+def namespace(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file defines, with other values of its constants; a statement that fails is passed over.
+
+    The entry ``__files__`` has the paths of the neighbours that it imports.
+    """
+    path, beside = source.path, neighbours(source)
+    found: dict[str, Any] = {
+        "__file__": str(path),
+        "__name__": path.stem,
+        "__files__": [],
+        "np": np,
+        "__package__": beside.package,
+    }
+
+    def execute(path: Path, names: dict[str, Any]) -> None:
+        found["__files__"].append(str(path))
+        _execute(one := read(path), definitions(one), names)
+
+    with stand_ins(source), beside.importable(execute):
+        _execute(source, overridden(definitions(source), values), found)
+    return found
+
+
+def _execute(source: Source, statements: list[ast.stmt], names: dict[str, Any]) -> None:
+    names["__builtins__"] = source.builtins
+    for node in statements:
+        flags = __future__.annotations.compiler_flag
+        with contextlib.suppress(Exception, SystemExit), contextlib.redirect_stdout(io.StringIO()):
+            code = compile(ast.Module([node], []), str(source.path), "exec", flags, dont_inherit=True)
+            define(code, names, node)
+
+
+def small_constants(source: Source) -> dict[str, int]:
+    """Return smaller values for the sizes that a file sets at its top level, as ``hidden_size = 100``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "rnn.py")
+    ...     _ = file.write_text("hidden_size, rate = 100, 0.1; n_steps = 20")
+    ...     small_constants(read(file))
+    {'hidden_size': 6, 'n_steps': 4}
+    """
+    found: dict[str, int] = {}
+    for node in source.tree.body:
+        match node:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                pairs = zip(targets, values, strict=False)
+            case ast.Assign(targets, value):
+                pairs = zip(targets, [value] * len(targets), strict=True)
+            case _:
+                continue
+        for target, number in pairs:
+            match target, number:
+                case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
+                    found[name] = SIZES[size_of(name)]
+    return found
