@@ -13,9 +13,8 @@ import numpy as np
 
 from bptt.checking.adjoints.record import Bump, Seen
 from bptt.checking.adjoints.terms import Meter
-from bptt.checking.locate.units import Unit, overriding
+from bptt.checking.locate.units import overriding, tapped
 from bptt.checking.report import Report
-from bptt.checking.taps.instrument import Table
 from bptt.checking.taps.program import Call
 from bptt.checking.taps.values import identity, written
 from bptt.checking.telling import Examined
@@ -145,17 +144,15 @@ def _slopes(one: Examined, gradient: Gradient, states: list[set[Read]]) -> tuple
     """Return what gives slopes along an array, in a direction at random; and the slope that is claimed."""
     assert gradient.got is not None
     found, path, way = one.found, gradient.path, np.random.default_rng(0).normal(size=gradient.got.size)
-    case, start = found.point.case, found.point.start
-    after = (found.point.made | found.point.given).get(path, 0)
-    after = max(after, start - 1) if path in found.point.made else after
-    values, table = {(seen.node, seen.use): seen.numbers for seen in found.seen()}, case.program.table
+    case, after = found.point.case, found.point.after(path)
+    values = {(seen.node, seen.use): seen.numbers for seen in found.seen()}
 
     @cache
     def slope(*steps: int) -> float:
         constant: dict[int, dict[int, Array]] = {}  # what is read at first, whatever is changed before it
         for node, use in (at for step in steps for at in states[step - 1]):
             constant.setdefault(node, {})[use] = values[node, use]
-        reads = {_unit(table, node): its for node, its in constant.items()}
+        reads = {tapped(case.program.table, node): its for node, its in constant.items()}
         meter = Meter(replace(case, over=partial(overriding, reads)), found.terms)
         terms, h = list(one.chosen.candidate.terms), 1e-4
         moves = ((Bump(path, after, c * h * way),) for c in (1, -1, 2, -2))
@@ -163,11 +160,6 @@ def _slopes(one: Examined, gradient: Gradient, states: list[set[Read]]) -> tuple
         return float(8 * (up - down) - (far - deep)) / (12 * h)
 
     return slope, float(way @ gradient.got) / one.chosen.factor
-
-
-def _unit(table: Table, k: int) -> Unit:
-    node = table.nodes[k]
-    return Unit(node.tree, table.statements[node.statement], k, True, node.statement)
 
 
 def _chunked(slope: Slope, steps: int, last: int) -> float:

@@ -32,6 +32,11 @@ class Point:
     case: Case = field(default=None)  # type: ignore[assignment]  # point() fills it in
     first: Record = field(default_factory=Record)
 
+    def after(self, path: Path) -> int:
+        """Return the statement after which an array may be changed: the last before anything is computed."""
+        made = (self.made | self.given).get(path, 0)
+        return max(made, self.start - 1) if path in self.made else made
+
 
 def point(program: Program, seed: int = 0) -> Point:
     """Find which arrays a program starts from."""

@@ -3,6 +3,7 @@
 import ast
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,13 @@ class Adjoints:
 
     def _slope(self, terms: tuple[int, ...], at: tuple[int, int], path: Path, by: Array) -> float:
         """Return half of what the loss changes between two steps, forth and back."""
-        after = (self.point.made | self.point.given).get(path, 0)
-        after = max(after, self.point.start - 1) if path in self.point.made else after
-        ends = (self.meter.measure(at, s, (Bump(path, after, s),) if path else ()) for s in (by, -by))
+        ends = (self.moved(s, at=at, path=path) for s in (by, -by))
         forth, back = (float(one[list(terms)].sum()) for one in ends)
         return (forth - back) / 2
+
+    def moved(self, by: Array, *, at: tuple[int, int], path: Path) -> Array:
+        """Return the terms where the value of a use of a node, or an array, is changed."""
+        return self.meter.measure(at, by, (Bump(path, self.point.after(path), by),) if path else ())
 
     def rows(self, terms: tuple[int, ...]) -> Rows:
         """Return the adjoints under the loss that is the sum of some terms."""
@@ -115,10 +118,9 @@ def totals(point: Point) -> Adjoints:
     meter = Meter(point.case, terms)
     found = Adjoints(point, record, terms, meter, meter.measure(), candidates=candidates)
     found = _narrowed(found, [one for one in candidates if np.isfinite(found.base[list(one.terms)]).all()])
-    for path, after in (point.made | point.given).items() if found.terms else ():
+    for path in point.made | point.given if found.terms else ():
         size = record.names[-1][path].size if path in record.names[-1] else 0
-        after = max(after, point.start - 1) if path in point.made else after
-        g = _adjoint(found, size, path=path, after=after) if size else None
+        g = _adjoint(found, size, path=path) if size else None
         if g is not None:
             found.arrays[path] = g
     return found
@@ -154,16 +156,10 @@ def _narrowed(found: Adjoints, candidates: list[Candidate]) -> Adjoints:
     return Adjoints(found.point, found.record, terms, meter, base, arrays=arrays, candidates=candidates)
 
 
-def _adjoint(
-    found: Adjoints, size: int, *, at: tuple[int, int] = (-1, -1), path: Path = (), after: int = 0
-) -> Array | None:
+def _adjoint(found: Adjoints, size: int, *, at: tuple[int, int] = (-1, -1), path: Path = ()) -> Array | None:
     """Return an adjoint's sketch for each term, shape (terms, 2); None where nothing depends on it."""
     floor = 2e-14 * np.maximum(1.0, np.abs(found.base))
-
-    def moved(by: Array) -> Array:
-        bumps = (Bump(path, after, by),) if path else ()
-        return found.meter.measure(at, by, bumps)
-
+    moved = partial(found.moved, at=at, path=path)
     if size == 1:  # one direction, and two steps: its adjoint is wanted to more digits
         h = 1e-3
         up = moved(np.array([h]))

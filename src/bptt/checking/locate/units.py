@@ -11,7 +11,7 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.instrument import Statement, Table
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import bump, flat, shape
 from bptt.types import Array
@@ -79,12 +79,16 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
     for when, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
         if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
-            statement = table.statements[node.statement]
-            unit = Unit(node.tree, statement, seen.node, True, node.statement)
             like = shape(seen.value, seen.numbers.size)
             at = Time(seen.use, within[seen.execution], seen.numbers, when, like)
-            out.setdefault((True, seen.node), unit).times.append(at)
+            out.setdefault((True, seen.node), tapped(table, seen.node)).times.append(at)
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
+
+
+def tapped(table: Table, k: int) -> Unit:
+    """Return a tapped expression as a place."""
+    node = table.nodes[k]
+    return Unit(node.tree, table.statements[node.statement], k, True, node.statement)
 
 
 def _parts(statement: ast.stmt) -> Iterator[int]:
