@@ -31,6 +31,10 @@ class Chosen:
         Executions of statements on which the loss depends.
     explained : int
         Different results of the backward that are adjoints.
+    values : set of bytes
+        The numbers of what the loss depends on.
+    unknown : set of bytes
+        Those computed before the loss is there that were not followed: they may be such.
     """
 
     candidate: Candidate
@@ -40,6 +44,7 @@ class Chosen:
     explained: int
     of: int
     values: set[bytes] = field(default_factory=set)
+    unknown: set[bytes] = field(default_factory=set)
 
 
 def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjoints, list[Chosen]]:
@@ -147,6 +152,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
     arrays = list(sketches.values())
     plain = [n for n in arrays if rows.explain(n)]
     chosen = Chosen(candidate, rows, 1.0, forward, _distinct(plain), len(arrays), values)
+    chosen.unknown = {seen.numbers.tobytes() for seen in found.seen()[found.followed :]}
     factor = _factor(arrays, rows)
     if factor is not None:
         scaled = _distinct([n for n in arrays if rows.explain(n / factor)])
