@@ -192,7 +192,10 @@ class Learner:
                 return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
-                sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]
+                sizes = [t for t in inside if t.startswith("«size")]
+                if "." in hole and not own:  # of sizes that no name tells, each is one
+                    sizes.sort(key=lambda t: t in tree.values())
+                sizes = [*[f"«size {own}»"] * bool(own), *sizes]
                 return [token] if "*" in path else [*sizes[:3], token, "1", "0", "«size H»", "«size T»"]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"

@@ -102,7 +102,8 @@ def fill(
     holes, tried, uses = call.holes, dict[tuple[str, ...], Trial](), dict[tuple[str, ...], Use | None]()
     text = rendered("\n".join(before.lines), sizes)
     taken = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)} | {*file, *dir(builtins)}
-    names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
+    bare = {hole: hole.split(".")[-1] for hole in holes}
+    names = {hole: fresh(name, taken) for hole, name in bare.items() if name.isidentifier()}
 
     def lines_of(chosen: dict[str, str]) -> list[str]:
         more = [
@@ -121,7 +122,7 @@ def fill(
 
     def made_as_named(chosen: dict[str, str]) -> bool:
         """Return whether an object is made as its parameters' names say, which is so if it can be."""
-        return all(text == holes[hole][0] for hole, text in chosen.items() if "." in hole)
+        return all(text == holes[hole][0] for hole, text in chosen.items() if _is_made(hole, holes[hole]))
 
     def trial_with(watch: Watch, texts: dict[str, str]) -> Trial:
         key, file["_watch"] = tuple(texts.values()), watch
@@ -133,7 +134,7 @@ def fill(
             del file["_watch"]
 
     making = all("." in hole for hole in holes)
-    likely = {hole: o[:1] if "." in hole and not making else o for hole, o in holes.items()}
+    likely = {hole: o[:1] if not making and _is_made(hole, o) else o for hole, o in holes.items()}
     learner = Learner(trial_with, likely, sizes, over, like, objects, script, "\n".join(before.lines))
     odd: list[Found] = []
     for chosen in learner.found():
@@ -143,6 +144,11 @@ def fill(
         else:
             odd.append(one)
     yield from sorted(odd, key=lambda f: (f.trial.odd, -f.trial.score))
+
+
+def _is_made(hole: str, texts: list[str]) -> bool:
+    """Return whether a constructor is given this, which its own run has found; of arrays it may read nothing."""
+    return "." in hole and not re.search("«(?!size)", texts[0])
 
 
 def mixed(chosen: dict[str, str]) -> bool:

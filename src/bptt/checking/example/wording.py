@@ -79,7 +79,7 @@ def likely(code: Code, name: str, through_time: bool, making: bool = False) -> l
         named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
         found = [*(t for t, n in has.items() if named.match(n)), *found]
     if making or not own:
-        found += [] if is_array else UNKNOWN
+        found += UNKNOWN
     if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
         found = ["0", *found]
     rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]

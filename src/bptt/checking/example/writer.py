@@ -128,13 +128,11 @@ class Writer:
     def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
         """Return what stands for a parameter of which nothing but the function is known."""
         loops = not making and self.code.loops(function, self.piece.owner)
-        is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
             own = makers(self.code, self.owner, self.instance, p.name)
-        key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         found = own or self._texts(p, loops, making) or ["None"]
-        return call.hole(key, found)
+        return call.hole(f"{self.instance}.{p.name}" if making else p.name, found)
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
@@ -175,11 +173,10 @@ class Writer:
     def _forward(self, name: str, making: Call) -> Iterator[Found]:
         function, call = self._function(name), Call(list(making.lines), dict(making.holes))
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
-        started = {id(v) for v in self.file.values()}
 
         def watched(trial: Trial) -> None:
-            given = {id(a) for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
-            trial.odd += odd(trial.names.get("out"), started | given)
+            given = {a.shape for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
+            trial.odd += odd(trial.names.get("out"), given)
             trial.score = 1.0
 
         nothing = Found([], {}, Trial(names=self.file))
