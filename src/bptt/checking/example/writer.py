@@ -3,6 +3,7 @@
 Each call's holes are filled in turn (`search`); a backward may be given what its forward took and returned.
 """
 
+import ast
 import functools
 import inspect
 import itertools
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.code import Code, is_closure, makers, parameters
+from bptt.checking.example.code import Code, is_closure, keywords, makers, parameters
 from bptt.checking.example.pieces import Piece
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
@@ -31,7 +32,14 @@ from bptt.checking.example.wording import (
     nearness,
     required,
     said,
+    state_size,
 )
+from bptt.checking.file import bound
+
+
+def _swapped(text: str, other: str) -> str:
+    """Return a text in which the size of the state is another's, and that one's the state's."""
+    return re.sub(f"(?<=«size )[H{other}](?=»)", lambda m: other if m[0] == "H" else "H", text)
 
 
 class Writer:
@@ -56,11 +64,17 @@ class Writer:
         nothing, making = Found([], {}, Trial(names=self.file)), Call()
         if self.owner is not None:
             self._make(making, self.instance, self.owner)
-        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
+        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
-            self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
+            shapes, self.first = [a.shape for a in first.values()], {*first}
+            if other := state_size(self.sizes, shapes):  # it is the state's that was taken for another's
+                made.chosen = {hole: _swapped(text, other) for hole, text in made.chosen.items()}
+            else:  # sizes may be its own
+                self.sizes = adapted(self.sizes, shapes)
             for hole, text in made.chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
+                if hole not in made.unread and not re.search("«(?!size)", text):
+                    making.fixed.add(hole)  # of an array other axes may be read
         if self.piece.scene:
             yield from self._as_shown(self.piece.scene, making)
             return
@@ -87,7 +101,7 @@ class Writer:
 
     def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
         """Yield ways to call a backward as the file itself does."""
-        call = Call([*making.lines], dict(making.holes))
+        call = making.copy()
         for name in scene.open:
             own = self._made(scene.objects[name]) if name in scene.objects else []
             names = [name, scene.handed.get(name, name)]
@@ -96,7 +110,8 @@ class Writer:
             call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
-        watched = scorer(roots, self.file, self.first, self.through_time)
+        results = {*bound(ast.parse(scene.lines[-1].translate({60: None, 62: None})))}
+        watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
         yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
 
@@ -118,7 +133,10 @@ class Writer:
     ) -> None:
         """Add the line of a call; `option` gives what stands for a parameter, and the call its holes."""
         given = [(p, option(call, p)) for p in parameters(function)]
-        inside = ", ".join(t if p.default is p.empty else f"{p.name}={t}" for p, t in given)
+        parts = [t if p.default is p.empty else f"{p.name}={t}" for p, t in given]
+        if isinstance(function, type) and (name := keywords(function)):
+            parts.append("**" + call.hole(f"{self.instance}.**{name}", ["{}"]))
+        inside = ", ".join(parts)
         call.lines.append(f"{target}({inside})")
 
     def _make(self, call: Call, target: str, owner: type) -> None:
@@ -171,7 +189,7 @@ class Writer:
     # --- the calls
 
     def _forward(self, name: str, making: Call) -> Iterator[Found]:
-        function, call = self._function(name), Call(list(making.lines), dict(making.holes))
+        function, call = self._function(name), making.copy()
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
 
         def watched(trial: Trial) -> None:
@@ -220,7 +238,7 @@ class Writer:
 
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
-        call = Call(list(making.lines), dict(making.holes))
+        call = making.copy()
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
         each = required(function)
         if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):
