@@ -160,7 +160,7 @@ class Learner:
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
                 free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
                 unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
-                more = later * k if later else (k > 5) / 2
+                more = later * k if later else k / 2 if "." in hole else (k > 5) / 2
                 more += 6 * (node == "'acba'")  # of a text much can be asked: where nothing else will do
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 

@@ -166,6 +166,11 @@ class _Slice:
                 case ast.Expr(ast.Call(func) as value) if LOSS.search(ast.unparse(func)):
                     node = ast.Assign([ast.Name("loss", ast.Store())], value)
             inner = _inner(node)
+            for part in (part for part in ast.walk(node) if isinstance(part, ast.Slice)):
+                for bound_ in ("lower", "upper"):  # a batch of the data: all of them
+                    value = getattr(part, bound_)
+                    if value is not None and _reads(value) - self.known - set_before - inner:
+                        setattr(part, bound_, None)
             for part in ast.walk(node):
                 match part:
                     case ast.Call(ast.Name(called) | ast.Attribute(_, called)) if called in self.parameters:
@@ -194,7 +199,7 @@ def _parts(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 
 def _is_loss(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Assign) and any(map(LOSS.search, bound(node)))
+    return isinstance(node, ast.Assign | ast.AugAssign) and any(map(LOSS.search, bound(node)))
 
 
 def _computes(part: ast.AST) -> bool:
