@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -51,6 +52,7 @@ def candidates(
     small = small_constants(source)
     names = namespace(source, small)
     code = Code(source.tree, names)
+    objects: dict[Any, list[Found]] = {}  # of classes, by their sizes
     for piece in pieces(code):
         last = piece.names[-1]
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
@@ -69,7 +71,7 @@ def candidates(
             until = (now := time.monotonic()) + (
                 end - now
             ) / 3  # where it is not to be had, others get theirs
-            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until)
+            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until, objects)
             texts = dict[str, None]()
             for one in writer.write():
                 if len(texts) >= MOST or last in settled:

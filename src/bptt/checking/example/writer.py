@@ -45,8 +45,17 @@ def _swapped(text: str, other: str) -> str:
 class Writer:
     """Writes the examples of a piece of a file, until an end in terms of `time.monotonic`."""
 
-    def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece, end: float) -> None:
+    def __init__(
+        self,
+        code: Code,
+        file: dict[str, Any],
+        sizes: Sizes,
+        piece: Piece,
+        end: float,
+        objects: dict[Any, list[Found]],
+    ) -> None:
         self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
+        self.objects = objects
         self.owner = piece.scene.owner if piece.scene else piece.owner
         name = self.owner.__name__.lower() if self.owner else ""
         name = next((n for n in ("cell", "layer", "model") if n in name), "net")
@@ -64,14 +73,15 @@ class Writer:
         nothing, making = Found([], {}, Trial(names=self.file)), Call()
         if self.owner is not None:
             self._make(making, self.instance, self.owner)
-        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):
+        for made in self._own(nothing, making):
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
             shapes, self.first = [a.shape for a in first.values()], {*first}
+            chosen = dict(made.chosen)
             if other := state_size(self.sizes, shapes):  # it is the state's that was taken for another's
-                made.chosen = {hole: _swapped(text, other) for hole, text in made.chosen.items()}
+                chosen = {hole: _swapped(text, other) for hole, text in chosen.items()}
             else:  # sizes may be its own
                 self.sizes = adapted(self.sizes, shapes)
-            for hole, text in made.chosen.items():
+            for hole, text in chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
                 if hole not in made.unread and not re.search("«(?!size)", text):
                     making.fixed.add(hole)  # of an array other axes may be read
@@ -98,6 +108,13 @@ class Writer:
                     yield from found
                     if found:
                         break
+
+    def _own(self, nothing: Found, making: Call) -> list[Found]:
+        """Return how an object of the class is made, which is looked for once."""
+        key = (self.owner, str(self.sizes))
+        if key not in self.objects:
+            self.objects[key] = [*itertools.islice(self._fill(nothing, making), bool(making.lines))]
+        return self.objects[key]
 
     def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
         """Yield ways to call a backward as the file itself does."""
