@@ -4,8 +4,8 @@
 
 PyTorch is a loop over the cell's equations, and one over a step that torch.compile has compiled; JAX compiles
 the whole step. A is one row, B and C are batches. lstm-dropped is the LSTM with recurrent dropout, which each
-draws for each batch. Wanted: 3 times the faster of PyTorch's, 1.5 times JAX's; exit code 1: one is not, or was
-not measured. Fifteen places of four contenders; quiet the machine first.
+draws for each batch. Wanted: 3 times the faster of PyTorch's, 1.5 times JAX's; exit code 1: one is not, or
+was not measured. Fifteen places of four contenders; quiet the machine first.
 """
 
 import argparse

@@ -53,10 +53,10 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         dy = np.random.default_rng(1).normal(size=wide).astype(np.float32)
         return lambda: model.stack.forward(params, x).backward(dy, overwrite=True)
     step, batch = Step(model, params), Batch(tokens[:-1], tokens[1:])
-    rng = np.random.default_rng(DROPS) if setting.recurrent_dropout else None
+    drawn = np.random.default_rng(DROPS) if setting.recurrent_dropout else None
 
     def take() -> tuple[float, Array]:
-        loss = step(batch, state=step.state or None, rng=rng)
+        loss = step(batch, state=step.state or None, rng=drawn)
         return loss, step.grads["embedding"]
 
     return take

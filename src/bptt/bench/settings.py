@@ -128,7 +128,9 @@ class Drops:
 
     def __init__(self, noise: Noise) -> None:
         self._noise, self._rng = noise, np.random.default_rng(DROPS)
-        self.cell = with_equations(noise.draw(np.random.default_rng(0), (1, 1, noise.cell.heads), "float32")[0])
+        self.cell = with_equations(
+            noise.draw(np.random.default_rng(0), (1, 1, noise.cell.heads), "float32")[0]
+        )
 
     def draw(self, N: int, H: int) -> Params:
         """Return a layer's factors for a batch, (N, ·) by their names."""

@@ -24,7 +24,7 @@ _mp.dps = DIGITS
 STEP = _mp.mpf(10) ** -40
 CLOSE = _mp.mpf(10) ** -20
 NEARLY = _mp.mpf(10) ** -120
-"""What is no further below a whole number, or from zero, is on it: one sum in two orders may differ by so much."""
+"""What is no further below a whole number, or from zero, is on it: sums in two orders differ by less."""
 
 
 def numbers(array: Any) -> Array:
