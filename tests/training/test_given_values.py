@@ -1,4 +1,4 @@
-"""What a cell reads at each step in every job: the time since the row before, numbers, and what is not there."""
+"""What a cell reads at each step in every job: the time since the row before, numbers, and what is held."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from bptt import ConfigError, Settings, Trained, Trainer
 from bptt.data.labelled import Coding, Layout, read_labelled
 from bptt.layer.shapes import layer_shapes
 from bptt.nets.stepper import Stepper
+from bptt.zoo.step import with_equations
 from labelled_tables import SMALL_LABELS
 from small_runs import go, left_by
 
@@ -21,12 +22,12 @@ a,2020-01-03,,6,up
 a,2020-01-11,NA,8,up
 b,2020-03-03,8,2,down
 """
-STEPS = {"steps": 4, "hidden": 6, "seed": 3}
+STEPS: dict[str, Any] = {"steps": 4, "hidden": 6, "seed": 3}
 
 
 def coded(path: Path, **more: Any) -> Any:
     """Return the table's sequences as arrays, learnt from all of it."""
-    columns = {"inputs": ("x", "z"), "series": "id", "time": "day", "label": "y"}
+    columns: dict[str, Any] = {"inputs": ("x", "z"), "series": "id", "time": "day", "label": "y"}
     layout = Layout("classify", beside=(("t", "elapsed"),), **columns, **more)
     whole = read_labelled(str(path), layout)
     holds = layout.absent == "hold"
@@ -47,7 +48,7 @@ def test_times_since_the_row_before_and_what_is_held(tmp_path: Path) -> None:
     assert z[3] == 0  # nothing is known yet in its own sequence: the mean
     np.testing.assert_allclose(old_x, np.log1p([0, 1, 5, 0, 0]), rtol=1e-6)
     np.testing.assert_allclose(old_z, np.log1p([0, 0, 0, 0, 0]), rtol=1e-6)
-    with pytest.raises(bptt.DataError, match="line 4, column x: is empty; .*; --absent hold takes"):
+    with pytest.raises(bptt.DataError, match=r"line 4, column x: is empty; .*; --absent hold takes"):
         coded(tmp_path / "a.csv")
 
 
@@ -103,7 +104,7 @@ def test_a_number_is_the_same_at_each_step_of_every_job(tmp_path: Path) -> None:
     assert not trained.model.stack.cell.inputs
     stepper = Stepper(trained.model, trained.params)
     assert np.isfinite(stepper.read(np.array([3]))).all()
-    own = bptt.zoo.get("cfc-timed")
+    own = with_equations("cfc-timed")
     x, rng = np.random.default_rng(0).normal(size=(3, 2, 4)), np.random.default_rng(1)
     params = {n: rng.normal(size=s) for n, s in (("W", (4, 15)), ("U", (5, 15)), ("b", (15,)))}
     given = bptt.unroll(own, params, x, inputs={"t": np.full((3, 2), 0.7)})
@@ -112,10 +113,10 @@ def test_a_number_is_the_same_at_each_step_of_every_job(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["gru-decay", "lstm-phased", "lstm-time-aware", "gru-ode", "lstm-timed"])
 def test_every_cell_that_is_told_the_time_may_be_told_a_number(name: str) -> None:
-    cell = bptt.zoo.get(name)
+    cell = with_equations(name)
     fixed = cell.fixed(t=1.5)
     assert fixed.name == cell.name
-    assert [g for g in fixed.gates] == [g for g in cell.gates if g != "t"]
+    assert list(fixed.gates) == [g for g in cell.gates if g != "t"]
     assert fixed.equations.constants["t"] == 1.5
     assert fixed.derivation.main.backward
     rng, x = np.random.default_rng(0), np.ones((3, 2, 4))
@@ -130,10 +131,18 @@ def test_every_cell_that_is_told_the_time_may_be_told_a_number(name: str) -> Non
 def test_steps_since_a_value_was_known_in_a_series(tmp_path: Path) -> None:
     days = [k for k in range(80) if k % 7 not in (3, 4)]
     (tmp_path / "a.csv").write_text("day,v\n" + "\n".join(f"{k},{np.sin(k):.3f}" for k in days))
-    told = {"task": "forecast", "time": "day", "value": "v", "gaps": "mask", "horizon": 3, "window": 9}
+    told: dict[str, Any] = {
+        "task": "forecast",
+        "time": "day",
+        "value": "v",
+        "gaps": "mask",
+        "horizon": 3,
+        "window": 9,
+    }
     settings = Settings.of(data=str(tmp_path / "a.csv"), cell="gru-ode", beside="t=elapsed", **told, **STEPS)
     trainer = Trainer.start(settings, tmp_path / "run")
     batch = trainer.experiment.source.next()
+    assert batch.given is not None
     known, t = batch.inputs[..., 1], batch.given["t"]
     assert t.dtype == np.float32
     count = np.zeros(known.shape[1])
