@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from bptt.cli.output import expect_free, misused, shown_or_file
+from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -30,8 +30,11 @@ WIDEST = 30
     "--out", metavar="FILE", callback=shown_or_file, help="Where to write; otherwise to standard output."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
+@encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: bool) -> None:
+def predict(
+    folder: str, path: str, out: str | None, skip_unknown: bool, encoding: str | None, last: bool
+) -> None:
     """Tell the labels of the table in FILE with the model trained in DIR.
 
     The table is written as it is, with a column `prediction` and, for classes, `p_NAME`, the probability of
@@ -43,7 +46,8 @@ def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: b
 
     if out is not None:
         expect_free("--out", out, folder, path)
-    found = Trained.load(folder, "last" if last else "best").predict(path, skip_unknown=skip_unknown)
+    trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
+    found = trained.predict(path, skip_unknown=skip_unknown)
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")

@@ -69,6 +69,13 @@ class DataSettings:
         "LINE",
         jobs=("lines",),
     )
+    encoding: str | None = setting(
+        None,
+        "How the text of files is encoded that are not UTF-8, as cp1252",
+        "data",
+        "NAME",
+        jobs=("stream", "lines", "labels", "series"),
+    )
     task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
     text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
     head: bool = setting(
@@ -101,6 +108,13 @@ class DataSettings:
         None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
     )
     time: str | None = setting(None, "A column: when a row is", "data", "COLUMN", jobs=("labels", "series"))
+    date_format: str | None = setting(
+        None,
+        "How --time is written, as %d/%m/%Y; otherwise as the column tells",
+        "data",
+        "FORM",
+        jobs=("labels", "series"),
+    )
     class_weights: Weighing = setting(
         "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
     )

@@ -213,10 +213,13 @@ def test_series_beside_each_other_are_told_what_is_wrong_by_their_column(sales: 
 
 def test_months_in_digits_are_told_to_be_numbers_and_a_time_is_quoted_as_it_stands(sales: Path) -> None:
     rows = "".join(f"{month},1\n" for month in (202010, 202011, 202012, 202101))
-    with pytest.raises(DataError, match=r"88 rows are missing.*; months are written as 2020-01, for here"):
+    with pytest.raises(
+        DataError,
+        match=r"88 rows are missing.*; months are written as 2020-01, or --date-format %Y%m, for here",
+    ):
         panel_of(sales, "month,sold\n" + rows, Columns("sold", "month"))
-    with pytest.raises(DataError, match="line 2, column day: '01/28/2020 9:00 AM' is no time"):
-        panel_of(sales, "day,sold\n01/28/2020 9:00 AM,1\n", Columns("sold", "day"))
+    with pytest.raises(DataError, match=r"line 2, column day: '01/28/2020 9 h' is no time"):
+        panel_of(sales, "day,sold\n01/28/2020 9 h,1\n", Columns("sold", "day"))
 
 
 def test_where_a_name_is_empty_it_is_one_of_the_names(sales: Path) -> None:

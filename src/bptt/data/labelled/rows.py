@@ -43,6 +43,10 @@ class Layout:
         What the cell reads at each step beside its input, by name, and the columns that have it.
     head : bool
         Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
+    encoding : str, optional
+        Of files that are not UTF-8.
+    dates : str, optional
+        How times are written.
 
     Raises
     ------
@@ -58,6 +62,8 @@ class Layout:
     label: str | None = None
     beside: tuple[tuple[str, str], ...] = ()
     head: bool = True
+    encoding: str | None = None
+    dates: str | None = None
 
     def __post_init__(self) -> None:
         if self.text is not None and self.inputs:
@@ -80,6 +86,10 @@ class Layout:
         """Raise a ConfigError where the label is among the columns that are read."""
         if self.label in read:
             raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+
+    def table(self, path: str) -> Table:
+        """Read a file as one of these columns."""
+        return read_table(path, sentences=self.is_sentences(path), head=self.head, encoding=self.encoding)
 
     def is_sentences(self, path: str) -> bool:
         """Return whether a file has a word a line, as CoNLL's have."""
@@ -172,7 +182,7 @@ def read_labelled(
         A column is missing, or a row cannot be used: it is named.
     """
     if isinstance(table, str):
-        table = read_table(table, sentences=layout.is_sentences(table), head=layout.head)
+        table = layout.table(table)
     text, label, series = layout.text, layout.label, layout.series
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
@@ -228,7 +238,7 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     of = np.array([codes.setdefault(name, len(codes)) for name in _filled(table, series)])
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
     if layout.time is not None:
-        _expect_in_order(table, layout.time, of, order)
+        _expect_in_order(table, table.times(layout.time, layout.dates)[order], layout.time, of, order)
     words = numbers = None
     if layout.inputs:
         numbers = np.stack([table.numbers(name) for name in layout.inputs], axis=1)[order]
@@ -262,8 +272,7 @@ def _of_each(
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]
 
 
-def _expect_in_order(table: Table, name: str, of: Array, order: Array) -> None:
-    times = table.times(name)[order]
+def _expect_in_order(table: Table, times: Array, name: str, of: Array, order: Array) -> None:
     for k in np.flatnonzero((of[order][1:] == of[order][:-1]) & ~(times[1:] > times[:-1]))[:1].tolist():
         what = "stands twice" if times[k + 1] == times[k] else f"comes after {table.columns[name][order[k]]}"
         raise DataError(

@@ -109,8 +109,8 @@ def read_time(text: str) -> tuple[Form, float]:
 def no_time(text: str) -> DataError:
     """Return the error of what is no time, as the table has it."""
     return DataError(
-        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, "
-        "2020-01-31T14:00, 2020-01 or 2020Q1"
+        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, "
+        "2020-01-31T14:00, 2020-01, Jan 2020, 2020Q1 or 2020-W05; --date-format says how others are written"
     )
 
 
@@ -211,19 +211,18 @@ class Clock:
         """Return the time so many steps after another, as the table writes it."""
         at, form = self.after(time, steps), self.form
         if form.kind == "number":
-            return f"{at:.{form.digits}f}"
+            return self.dates.written(f"{at:.{form.digits}f}")
         at = int(at)
         if form.kind == "month":
-            return f"{1970 + at // 12:04}-{at % 12 + 1:02}"
+            return self.dates.written(f"{1970 + at // 12:04}-{at % 12 + 1:02}")
         if form.kind == "quarter":
-            return f"{1970 + at // 12:04}{form.between}Q{at % 12 // 3 + 1}"
+            return self.dates.written(f"{1970 + at // 12:04}{form.between}Q{at % 12 // 3 + 1}")
         moment = str(np.datetime64(at, "us"))
-        day = self.dates.written(moment[:10])
         if form.kind == "day":
-            return day
+            return self.dates.written(moment[:10])
         seconds = moment[16:19] + ("." + moment[20 : 20 + form.digits] if form.digits else "")
-        clock = self.dates.short(moment[11:13]) + moment[13:16] + (seconds if form.seconds else "")
-        return f"{day}{form.between}{clock}{form.zone}"
+        clock = moment[11:16] + (seconds if form.seconds else "")
+        return self.dates.written(f"{moment[:10]}{form.between}{clock}{form.zone}")
 
 
 def _most_frequent(steps: Array) -> float:

@@ -22,6 +22,8 @@ class Columns(NamedTuple):
     series: str | None = None
     covariates: tuple[str, ...] = ()
     head: bool = True
+    encoding: str | None = None
+    dates: str | None = None
 
     def expect_apart(self) -> None:
         """Raise a ConfigError where the value is read as something else, too."""

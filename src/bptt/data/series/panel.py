@@ -165,7 +165,10 @@ def read_panel(
         If the table cannot be read, a column is missing, a value is no number, or the times of a series are
         not in order, not in equal steps, or the same twice; the line is named.
     """
-    table, columns = long(path if isinstance(path, Table) else read_table(path, head=columns.head), columns)
+    table = (
+        path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
+    )
+    table, columns = long(table, columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     given = table.column(columns.series) if columns.series is not None else [""] * len(table)
@@ -217,7 +220,7 @@ def _in_time(
         last = np.array([float(len(row)) for row in rows])
         return Clock(step or Step("number", 1.0), form), [np.arange(len(row)) for row in rows], last
     texts = table.column(columns.time)
-    dates = table.dates(columns.time, digits=step is None or step.unit != "number")
+    dates = table.dates(columns.time, columns.dates, digits=step is None or step.unit != "number")
     read = {}
     for text in dict.fromkeys(texts):
         try:
@@ -268,9 +271,9 @@ def _out_of_order(table: Table, columns: Columns, name: str, row: Array, times: 
 
 
 _WRITTEN = {
-    6: "months are written as 2020-01",
-    8: "days are written as 2020-01-31",
-    10: "hours are written as 2020-01-31T14:00",
+    6: "months are written as 2020-01, or --date-format %Y%m",
+    8: "days are written as 2020-01-31, or --date-format %Y%m%d",
+    10: "hours are written as 2020-01-31T14:00, or --date-format %Y%m%d%H",
 }
 """How times are written, that as numbers have so many digits."""
 

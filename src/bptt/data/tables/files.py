@@ -14,6 +14,7 @@ import numpy as np
 from bptt.data.tables import conll, delimited, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
+from bptt.data.text.encodings import in_utf8
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
@@ -156,7 +157,7 @@ class Table:
         is_one = self.is_continental and text.count(",") == 1 and _DECIMAL.match(text)
         return [text] if is_one else [part for part in text.split(",") if part]
 
-    def times(self, name: str) -> Array:
+    def times(self, name: str, form: str | None = None) -> Array:
         r"""Return a column of times: (R,) float64 where all are numbers, or else datetime64.
 
         DataError for a value that is neither.
@@ -171,9 +172,11 @@ class Table:
         """
         column = self.column(name)
         try:
-            return self.numbers(name)
+            if form is None:
+                return self.numbers(name)
+            raise DataError(form)
         except DataError:
-            dates = self.dates(name)
+            dates = self.dates(name, form)
             values, zones = [], dict[str, str]()
             for k, text in enumerate(column):
                 found = _TIME.fullmatch(dates.iso(text))
@@ -184,7 +187,8 @@ class Table:
                 if found is None or np.isnat(values[-1]):
                     raise DataError(
                         f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
-                        "2020-01-31, 31.01.2020, 1/31/2020, 2020-01-31T14:00 or 2020-01"
+                        "2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, 2020-01-31T14:00 or 2020-01; "
+                        "--date-format says how others are written"
                     ) from None
                 if found["clock"]:
                     zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
@@ -195,10 +199,11 @@ class Table:
                     ) from None
             return np.array(values)
 
-    def dates(self, name: str, *, digits: bool = False) -> Dates:
-        """Return how a column writes its days; DataError where day and month may be either."""
+    def dates(self, name: str, form: str | None = None, *, digits: bool = False) -> Dates:
+        """Return how a column writes its times, or with which marks a form; DataError where it may be two."""
+        column = self.column(name)
         try:
-            return Dates.of(self.column(name), digits=digits)
+            return Dates.of(column, digits=digits) if form is None else Dates(form).like({*column})
         except DataError as error:
             raise DataError(f"{self.name}, column {name}: {error}") from None
 
@@ -237,11 +242,13 @@ class _Rows(delimited.Delimited):
     row = "row"
 
 
-def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) -> Table:
+def read_table(
+    path: str | Path, *, sentences: bool = False, head: bool = True, encoding: str | None = None
+) -> Table:
     r"""Read a file with named columns.
 
     Parquet and gzip are known by their first bytes, JSON lines by the first character (``{``); what else is
-    text has a head, which says what stands between values: commas, semicolons, tabs or bars. Texts are UTF-8.
+    text has a head, which says what stands between values: commas, semicolons, tabs or bars.
 
     Parameters
     ----------
@@ -250,6 +257,8 @@ def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) 
         Whether it has a word a line and a blank line between sentences, as files of CoNLL.
     head : bool
         Whether delimited values have a head; otherwise columns are called 1, 2, ...
+    encoding : str, optional
+        Of a text that is not UTF-8 and has no byte order mark.
 
     Raises
     ------
@@ -270,7 +279,7 @@ def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) 
         few = "standard input" if name == INPUT else named(name)
         raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
     data = read_file(Path(path))
-    found = _content(unpacked(data, name, LIMIT), name, sentences, head)
+    found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(
@@ -309,10 +318,10 @@ def no_number(text: str) -> str:
     return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
 
 
-def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
+def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
     if data.startswith(parquet.MAGIC):
         return parquet.read(data, name)
-    text = _text(data, name)
+    text = _text(data, name, encoding)
     if sentences:
         return conll.read(text, name)
     first = text.lstrip()[:1]
@@ -322,18 +331,9 @@ def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
     return delimited.read(text, name, head=head)
 
 
-def _text(data: bytes, name: str) -> str:
+def _text(data: bytes, name: str, encoding: str | None) -> str:
     """Return the text of a file, with lines that end in a newline."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
-        raise DataError(f"{name}: is UTF-16, or binary: save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{name}: line {line} is not UTF-8 (byte 0x{data[error.start]:02x}), but maybe Latin-1 or "
-            f"Windows-1252: save it as UTF-8, as by iconv -f WINDOWS-1252 -t UTF-8"
-        ) from None
+    text = in_utf8(data, name, encoding).decode()
     if "\0" in text:
         raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
     if not text.strip():

@@ -11,7 +11,7 @@ import numpy as np
 
 from bptt.data.labelled import Coding, Labelled, Layout, has_label_each, kind_of, read_labelled, split
 from bptt.data.sequences import SequenceBatches, Sequences, some
-from bptt.data.tables import Category, read_table
+from bptt.data.tables import Category
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
@@ -45,7 +45,7 @@ class Labels(Experiment):
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Labels":
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
-        table = read_table(settings.data, sentences=layout.is_sentences(settings.data), head=layout.head)
+        table = layout.table(settings.data)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
@@ -132,7 +132,7 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task is not None
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
-    return Layout(settings.task, *told, settings.head)
+    return Layout(settings.task, *told, settings.head, settings.encoding, settings.date_format)
 
 
 def labeller_of(trained: "Trained") -> Labeller:

@@ -156,7 +156,15 @@ def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None
         raise ConfigError("--task forecast wants --value COLUMN: what is forecast")
     facts = facts or {}
     ahead = tuple(names_of(settings.covariates))
-    columns = Columns(settings.value, settings.time, settings.series, ahead, settings.head)
+    columns = Columns(
+        settings.value,
+        settings.time,
+        settings.series,
+        ahead,
+        settings.head,
+        settings.encoding,
+        settings.date_format,
+    )
     return read_panel(
         path,
         columns,
