@@ -12,6 +12,7 @@ from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
     from bptt.training.labelling import ClassScore, LabelScore
+    from bptt.training.spans import SpanScore
 
 MOST_SHOWN = 12
 """The most classes whose whole confusion is shown; of more, the largest."""
@@ -57,6 +58,9 @@ def predict(
     else:
         write_atomically(Path(out), packed(data, out))
         click.echo(f"{len(table):,} rows with their predictions are in {out}")
+    if left_out := found.labelled.left_out:
+        says = f"{path}: {left_out:,} {'rows have' if left_out > 1 else 'row has'} no text, and no prediction"
+        warnings.warn(says, BpttWarning, stacklevel=2)
     unknown, tokens = found.unknown
     if unknown:
         share = (
@@ -87,7 +91,21 @@ def _of_classes(score: "ClassScore") -> str:
         f"{score.text}: {score.count:,} labels told, {score.loss:.4f} nats each",
         f"  accuracy {score.accuracy:.4f} (always {name}: {share:.4f}), macro-F1 {score.macro_f1:.4f}",
     ]
+    if score.spans is not None:
+        lines += _of_spans(score.spans)
     return "\n".join(lines + (_matrix(score) if len(score.classes) <= MOST_SHOWN else _largest(score)))
+
+
+def _of_spans(spans: "SpanScore") -> list[str]:
+    kinds = [None, *sorted(spans.are, key=lambda kind: -spans.are[kind])[:MOST_SHOWN]]
+    wide = max(5, *(len(kind or "all") for kind in kinds))
+    lines = [f"  {'spans':{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
+    for kind in kinds:
+        are, told = (c.total() if kind is None else c[kind] for c in (spans.are, spans.told))
+        precision, recall, f1 = spans.of(kind)
+        counts = f"{are:>8,} {told:>8,} {precision:9.4f} {recall:8.4f} {f1:8.4f}"
+        lines.append(f"  {kind or 'all':{wide}} {counts}")
+    return lines
 
 
 def _matrix(score: "ClassScore") -> list[str]:

@@ -5,96 +5,17 @@ gives one name, a word or some numbers each. What is to be told, the label, is o
 tagging, one for each of its steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import Table, read_table
+from bptt.data.labelled.layout import LABEL, TEXT, Layout, Task
+from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
 from bptt.data.tables.files import ABSENT, no_number
-from bptt.data.text.packed import plain_name
-from bptt.errors import ConfigError, DataError
+from bptt.errors import DataError
 from bptt.types import Array
-
-Task: TypeAlias = Literal["classify", "regress", "tag"]
-
-SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
-"""What the name of a file ends in that has a word a line."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns of a table are what.
-
-    Parameters
-    ----------
-    task : "classify", "regress" or "tag"
-    text : str, optional
-        The column of the texts; with `series` of the words.
-    inputs : tuple of str
-        Columns of numbers, in place of a text; ``a:c``, where a row is a sequence, are its steps.
-    series, time : str, optional
-        The columns that say which sequence a row is of, and when it is.
-    label : str, optional
-        The column of what is to be told. Only files of sentences go without.
-    beside : tuple of (str, str)
-        What the cell reads at each step beside its input, by name, and the columns that have it.
-    head : bool
-        Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
-    encoding : str, optional
-        Of files that are not UTF-8.
-    dates : str, optional
-        How times are written.
-
-    Raises
-    ------
-    ConfigError
-        If they do not go together.
-    """
-
-    task: Task
-    text: str | None = None
-    inputs: tuple[str, ...] = ()
-    series: str | None = None
-    time: str | None = None
-    label: str | None = None
-    beside: tuple[tuple[str, str], ...] = ()
-    head: bool = True
-    encoding: str | None = None
-    dates: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.text is not None and self.inputs:
-            raise ConfigError("--text and --inputs are two ways to say what is read; give one")
-        if self.is_sentences(""):
-            if self.series is not None or self.time is not None:
-                raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
-        elif self.text is None and not self.inputs:
-            raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
-        elif self.label is None:
-            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
-        if self.beside and self.series is None:
-            raise ConfigError("--beside goes with --series: columns with a number for each step")
-        if self.time is not None and self.series is None:
-            raise ConfigError("--time goes with --series: the order of a sequence's rows")
-        if self.label is not None:
-            self.expect_apart((self.text, *self.inputs))
-
-    def expect_apart(self, read: Sequence[str | None]) -> None:
-        """Raise a ConfigError where the label is among the columns that are read."""
-        if self.label in read:
-            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
-
-    def table(self, path: str) -> Table:
-        """Read a file as one of these columns."""
-        return read_table(path, sentences=self.is_sentences(path), head=self.head, encoding=self.encoding)
-
-    def is_sentences(self, path: str) -> bool:
-        """Return whether a file has a word a line, as CoNLL's have."""
-        is_alone = self.text is None and not self.inputs
-        return self.task == "tag" and (is_alone or plain_name(path).endswith(SENTENCES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +29,7 @@ class Labelled:
     label : str or None
         The column that the labels are from.
     order : (R,) integers
-        The rows, one sequence after the other.
+        The rows, one sequence after the other; without those that are left out.
     counts : (M,) integers
         How many rows each sequence has.
     texts : list of M str, or None
@@ -149,6 +70,11 @@ class Labelled:
         firsts: Array = self.order[np.cumsum(self.counts) - self.counts]
         return firsts
 
+    @property
+    def left_out(self) -> int:
+        """How many rows of the table are no part of any sequence."""
+        return len(self.table) - len(self.order)
+
     def place(self, sequence: int) -> str:
         """Return where a sequence begins, as a person finds it."""
         return self.table.place(int(self.firsts[sequence]))
@@ -184,6 +110,8 @@ def read_labelled(
     if isinstance(table, str):
         table = layout.table(table)
     text, label, series = layout.text, layout.label, layout.series
+    if layout.is_usual:
+        text, label = TEXT, LABEL
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
         if told and len(names) < 2:
@@ -195,11 +123,40 @@ def read_labelled(
         label = label or ("upos" if "upos" in names else names[-1])
         series = SENTENCE
     label = label if told else None
+    kept = _kept(table, layout.task, text, label, series)
+    some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
-        return _of_rows(table, layout, text, label, series)
+        found = _of_rows(some, layout, text, label, series)
+    elif layout.task == "tag":
+        found = _tagged(some, text, layout, label, by_character)
+    else:
+        found = _of_each_row(some, layout, text, label)
+    return replace(found, table=table, order=kept[found.order])
+
+
+def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
+    """Return the rows that can be read: those without a label, or without a text, are left out.
+
+    Of sequences of several rows only whole ones are: a step cannot be missing. DataError where none is left.
+    """
+    kept = np.ones(len(table), bool)
+    nothing = ABSENT if task == "regress" else ("",)
+    for name, absent in ((label, nothing), (text if series is None else None, ("",))):
+        if name is not None:
+            kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
+        if name is not None and not kept.any():
+            raise table.empty(name, 0)
+    if series is not None and not kept.all():
+        if task == "tag":
+            return np.arange(len(table))  # which row lacks its label is said
+        whole = {name for name, is_kept in zip(table.column(series), kept, strict=True) if is_kept}
+        kept = np.array([name in whole for name in table.column(series)])
+    return np.flatnonzero(kept)
+
+
+def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | None) -> Labelled:
+    """Return sequences that are a row each, with a label each."""
     every, once = np.arange(len(table)), np.ones(len(table), np.int64)
-    if layout.task == "tag":
-        return _tagged(table, text, layout, label, by_character)
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
         numbers, lengths = _numbers_in_rows(table, layout)

@@ -5,7 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
@@ -80,7 +80,13 @@ class Table:
 
     def place(self, row: int) -> str:
         """Return where a row stands, as a person finds it."""
-        return f"{self.name}: {self.form.row} {self.lines[row]}"
+        return f"{self.name}: {self.form.at(self.columns, row) or f'{self.form.row} {self.lines[row]}'}"
+
+    def take(self, rows: Array) -> "Table":
+        """Return some of the rows, which errors name as before."""
+        which = rows.tolist()
+        columns = {name: [values[k] for k in which] for name, values in self.columns.items()}
+        return replace(self, columns=columns, lines=[self.lines[k] for k in which])
 
     def column(self, name: str) -> list[str]:
         """Return a column's values; DataError if there is none of that name."""
@@ -326,7 +332,7 @@ def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str 
         return conll.read(text, name)
     first = text.lstrip()[:1]
     plain = plain_name(name)
-    if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
+    if first == "{" or re.match(r"\s*\[\s*\{", text) or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
     return delimited.read(text, name, head=head)
 

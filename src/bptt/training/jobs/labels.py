@@ -18,7 +18,7 @@ from bptt.errors import ConfigError, DataError
 from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.experiment import Experiment, Validation
-from bptt.training.labelling import Labeller, LabelScore, measured
+from bptt.training.labelling import Labeller, LabelScore, measured, without
 from bptt.training.settings import WORDS, Settings
 from bptt.types import Array, Params
 
@@ -200,6 +200,9 @@ def _remarks(
     whole: Labelled, train: Array, held: Array, more: Labelled | None, valid: Sequences, coding: Coding
 ) -> Iterator[str]:
     """Yield what of the data is to be known besides."""
+    for labelled in (whole, more):
+        if labelled is not None and (said := without(labelled)):
+            yield said
     if whole.texts is not None:
         known = {whole.texts[k] for k in train}
         other = (more.texts or []) if more else [whole.texts[k] for k in held]

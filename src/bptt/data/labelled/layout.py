@@ -1,0 +1,109 @@
+"""Which columns of a table are what."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bptt.data.tables import Table, read_folder, read_table
+from bptt.data.text.packed import plain_name
+from bptt.errors import ConfigError, DataError
+
+Task: TypeAlias = Literal["classify", "regress", "tag"]
+
+TEXT, LABEL = "text", "label"
+"""The columns of a folder of texts, and of a table of which none is named."""
+
+SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+"""What the name of a file ends in that has a word a line."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a table are what.
+
+    Parameters
+    ----------
+    task : "classify", "regress" or "tag"
+    text : str, optional
+        The column of the texts; with `series` of the words.
+    inputs : tuple of str
+        Columns of numbers, in place of a text; ``a:c``, where a row is a sequence, are its steps.
+    series, time : str, optional
+        The columns that say which sequence a row is of, and when it is.
+    label : str, optional
+        The column of what is to be told. Only files of sentences go without.
+    beside : tuple of (str, str)
+        What the cell reads at each step beside its input, by name, and the columns that have it.
+    head : bool
+        Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
+    encoding : str, optional
+        Of files that are not UTF-8.
+    dates : str, optional
+        How times are written.
+
+    Raises
+    ------
+    ConfigError
+        If they do not go together.
+    """
+
+    task: Task
+    text: str | None = None
+    inputs: tuple[str, ...] = ()
+    series: str | None = None
+    time: str | None = None
+    label: str | None = None
+    beside: tuple[tuple[str, str], ...] = ()
+    head: bool = True
+    encoding: str | None = None
+    dates: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.text is not None and self.inputs:
+            raise ConfigError("--text and --inputs are two ways to say what is read; give one")
+        if self.is_sentences(""):
+            if self.series is not None or self.time is not None:
+                raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
+        elif self.is_usual:
+            pass
+        elif self.text is None and not self.inputs:
+            raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
+        elif self.label is None:
+            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
+        if self.beside and self.series is None:
+            raise ConfigError("--beside goes with --series: columns with a number for each step")
+        if self.time is not None and self.series is None:
+            raise ConfigError("--time goes with --series: the order of a sequence's rows")
+        if self.label is not None:
+            self.expect_apart((self.text, *self.inputs))
+
+    def expect_apart(self, read: Sequence[str | None]) -> None:
+        """Raise a ConfigError where the label is among the columns that are read."""
+        if self.label in read:
+            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether no column is named: then they are called `text` and `label`, as a folder's are."""
+        named = (self.text, self.label, self.series, self.time, *self.inputs)
+        return self.task != "tag" and not any(name is not None for name in named)
+
+    def table(self, path: str) -> Table:
+        """Read a file, or a folder, as one of these columns."""
+        if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long
+            if self.text not in (None, TEXT) or self.inputs or self.series is not None:
+                raise DataError(f"{path}: is a folder, whose files are texts: leave --text and --inputs out")
+            return read_folder(path, self.encoding)
+        table = read_table(path, sentences=self.is_sentences(path), head=self.head, encoding=self.encoding)
+        if self.is_usual and TEXT not in table.columns:
+            raise ConfigError(
+                f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,..., and tells --label "
+                f"COLUMN; without them columns text and label, which {path} has not"
+            )
+        return table
+
+    def is_sentences(self, path: str) -> bool:
+        """Return whether a file has a word a line, as CoNLL's have."""
+        is_alone = self.text is None and not self.inputs
+        return self.task == "tag" and (is_alone or plain_name(path).endswith(SENTENCES))
