@@ -11,7 +11,7 @@ from bptt.errors import BpttWarning, DataError
 from bptt.training.jobs.labels import Labels
 from bptt.training.settings import Settings
 
-NAMES = "name,language\nrossi,it\nvidi,\n,it\nivanov,ru\npetrov, \n" + "verdi,it\norlov,ru\n" * 5
+NAMES = "name,language\nrossi,it\nvidi,\n,it\nivanov,ru\norlando, \n" + "verdi,it\norlov,ru\n" * 5
 
 
 def test_rows_without_a_label_or_a_text_are_left_out(tmp_path: Path) -> None:
