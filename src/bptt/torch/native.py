@@ -7,8 +7,8 @@ batches, so there the works run as they are laid out.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache, reduce
-from operator import mul
+from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +82,7 @@ class Plan:
     def run(self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None) -> None:
         """Run the works over arrays by the names of `Sweep`, and ``kept``, in which some of these are."""
         given = {name: a.reshape(-1, a.shape[-1]) if a.ndim == 3 else a for name, a in arrays.items()}
-        if which == "forward" and "bias" not in given:
+        if which == "forward":
             biases = {str(name): given.pop(name) for name in ("b", "b_h") if name in given}
             given["bias"] = self.compiled.bias(biases, self.H, self.dtype)
         absent, reset = (given.pop(name, None) for name in ("absent", "reset"))
@@ -297,7 +297,7 @@ def before(state: str) -> str:
 
 def product(sizes: Sequence[Any]) -> Any:
     """Return the product of sizes, which may be symbols."""
-    return reduce(mul, sizes, 1)
+    return prod(sizes)
 
 
 NARROW = 32
@@ -306,14 +306,13 @@ NARROW = 32
 
 def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> dict[str, Any]:
     """Return the parameters as the works read them; biases are the forward's alone."""
-    named = {n: t for n, t in zip(plan.how.names, params, strict=True) if not n.startswith("start.")}
-    found: dict[str, Any] = {"W": named.pop("W").contiguous(), "U": named.pop("U").contiguous()}
-    if plan.adds and len(named) == 2 and "b_h" in named:
-        return found | ({"bias": torch.add(named["b"], named["b_h"])} if forward else {})
-    units = plan.how.cell.units
-    wanted = {name: t.expand(plan.H) if name in units else t for name, t in named.items()}
-    wanted = {name: t.contiguous() for name, t in wanted.items() if forward or name in units}
-    return found | {f"unit.{name}" if name in units else name: t for name, t in wanted.items()}
+    found: dict[str, Any] = {}
+    for name, t in zip(plan.how.names, params, strict=True):
+        if name in plan.how.cell.units:
+            found[f"unit.{name}"] = t.expand(plan.H).contiguous()
+        elif name in ("W", "U") or (forward and not name.startswith("start.")):
+            found[name] = t.contiguous()
+    return found
 
 
 def _starts(plan: Plan, params: Sequence[Tensor], x: Tensor) -> dict[str, Any]:
