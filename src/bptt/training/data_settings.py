@@ -121,6 +121,9 @@ class DataSettings:
     value: str | None = setting(
         None, "A column, or one for each series: what is forecast", "data", "COLUMN,...", jobs=("series",)
     )
+    missing: str | None = setting(
+        None, "Numbers that mean there is no value, as -999", "data", "X,...", jobs=("series",)
+    )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
     )

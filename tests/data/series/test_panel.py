@@ -87,10 +87,6 @@ WRONG: dict[str, tuple[str, str]] = {
         "shop,day,sold\na,2020-01-01,1\nb,2020-01-01,1\na,2020-01-01,2\n",
         "line 4, column day: 2020-01-01 stands twice in series 'a', first in line 2: leave one out",
     ),
-    "out of order": (
-        "shop,day,sold\na,2020-01-02,1\na,2020-01-03,1\na,2020-01-01,2\n",
-        "line 4, column day: 2020-01-01 comes after 2020-01-03 in series 'a': sort the rows by day",
-    ),
     "gap": (
         "shop,day,sold\na,1,1\na,2,1\na,3,1\na,7,2\n",
         "line 5, column day: from 3 to 7 in series 'a' 3 rows are missing, where a step is 1",
@@ -205,7 +201,7 @@ def test_series_beside_each_other_are_told_what_is_wrong_by_their_column(sales: 
         panel_of(sales, WIDE, Columns("a,d", "day"))
     with pytest.raises(DataError, match="a stands before c: as in a:c"):
         panel_of(sales, WIDE, Columns("c:a", "day"))
-    with pytest.raises(ConfigError, match="--value names several series"):
+    with pytest.raises(ConfigError, match="each row is a series"):
         panel_of(sales, WIDE, Columns("a,b", "day", "c"))
     with pytest.raises(ConfigError, match="day is what is forecast"):
         panel_of(sales, WIDE, Columns("day,b", "day"))

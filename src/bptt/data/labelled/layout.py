@@ -97,9 +97,10 @@ class Layout:
             return read_folder(path, self.encoding)
         table = read_table(path, sentences=self.is_sentences(path), head=self.head, encoding=self.encoding)
         if self.is_usual and TEXT not in table.columns:
+            few = [*list(table.columns)[:10], *(["..."] if len(table.columns) > 10 else [])]
             raise ConfigError(
                 f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,..., and tells --label "
-                f"COLUMN; without them columns text and label, which {path} has not"
+                f"COLUMN; without them columns text and label, and {path} has {', '.join(few)}"
             )
         return table
 

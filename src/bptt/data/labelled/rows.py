@@ -13,7 +13,7 @@ import numpy as np
 from bptt.data.labelled.layout import LABEL, TEXT, Layout, Task
 from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
-from bptt.data.tables.files import ABSENT, no_number
+from bptt.data.tables.numbers import ABSENT, no_number
 from bptt.errors import DataError
 from bptt.types import Array
 

@@ -8,7 +8,7 @@ last, steps are counted in months; where a column of days leaves out Saturdays a
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -104,6 +104,20 @@ def read_time(text: str) -> tuple[Form, float]:
         else:
             return form, int(at.astype(np.int64))
     raise no_time(text)
+
+
+def in_utc(form: Form, at: float) -> tuple[Form, float]:
+    """Return a time that has a zone as that of UTC.
+
+    Examples
+    --------
+    >>> form, at = in_utc(*read_time("1970-01-01T02:00+02:00"))
+    >>> form.zone, at
+    ('+00:00', 0)
+    """
+    hours, minutes = (0, 0) if form.zone == "Z" else (int(form.zone[1:3]), int(form.zone[-2:]))
+    ahead = (60 * hours + minutes) * 60_000_000 * (-1 if form.zone.startswith("-") else 1)
+    return replace(form, zone="+00:00"), int(at) - ahead
 
 
 def no_time(text: str) -> DataError:

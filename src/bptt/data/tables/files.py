@@ -11,20 +11,15 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import conll, delimited, jsonlines, parquet
+from bptt.data.tables import archives, conll, delimited, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
+from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped
 from bptt.data.text.encodings import in_utf8
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
 from bptt.types import Array
-
-ABSENT = ("", "na", "n/a", "nan", "null", "none", "?")
-"""What stands where there is no number, in small letters."""
-
-MOST = 1e150
-"""The largest number: squares are summed."""
 
 _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
@@ -137,7 +132,7 @@ class Table:
 
         With `absent`, what stands where there is no number (nothing, NA, NaN, null, ?) is NaN.
         """
-        column = self.column(name)
+        column = ungrouped(self.column(name), is_continental=self.is_continental)
         values = np.empty(len(self))
         for k, text in enumerate(column):
             values[k] = found = self.number(text)
@@ -298,32 +293,6 @@ def table_of(given: Given) -> "str | Table":
     return os.fspath(given) if isinstance(given, (str, os.PathLike)) else Table.of(given)
 
 
-def as_number(text: str) -> float:
-    """Return the number that a text is; NaN where it is none, or beyond `MOST`."""
-    try:
-        found = float(text) if "_" not in text else np.nan
-    except ValueError:
-        return np.nan
-    return found if abs(found) <= MOST else np.nan
-
-
-def no_number(text: str) -> str:
-    """Return why `as_number` takes a text for none.
-
-    Examples
-    --------
-    >>> no_number(""), no_number("x"), no_number("1e308")
-    ('there is no number', "'x' is no number", "'1e308' is beyond 1e+150, the largest number")
-    """
-    if not text.strip():
-        return "there is no number"
-    try:
-        beyond = abs(float(text)) > MOST and any(map(str.isdigit, text)) and "_" not in text
-    except ValueError:
-        beyond = False
-    return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
-
-
 def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
     if data.startswith(parquet.MAGIC):
         return parquet.read(data, name)
@@ -334,6 +303,8 @@ def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str 
     plain = plain_name(name)
     if first == "{" or re.match(r"\s*\[\s*\{", text) or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
+    if archives.is_archive(text):
+        return archives.read(text, name)
     return delimited.read(text, name, head=head)
 
 
