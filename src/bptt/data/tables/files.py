@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import archives, conll, delimited, jsonlines, parquet
+from bptt.data.tables import archives, conll, delimited, entries, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped
@@ -20,6 +20,9 @@ from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
 from bptt.types import Array
+
+BETWEEN = " ||| "
+"""What stands between the texts of two columns that are read as one."""
 
 _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
@@ -84,7 +87,13 @@ class Table:
         return replace(self, columns=columns, lines=[self.lines[k] for k in which])
 
     def column(self, name: str) -> list[str]:
-        """Return a column's values; DataError if there is none of that name."""
+        """Return a column's values; DataError if there is none of that name.
+
+        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between.
+        """
+        several = [part.strip() for part in name.split(",")]
+        if name not in self.columns and len(several) > 1 and all(part in self.columns for part in several):
+            return [BETWEEN.join(values) for values in zip(*map(self.column, several), strict=True)]
         if name not in self.columns:
             names = list(self.columns)
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
@@ -303,6 +312,8 @@ def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str 
     plain = plain_name(name)
     if first == "{" or re.match(r"\s*\[\s*\{", text) or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
+    if (read := entries.form_of(text, name)) is not None:
+        return read(text, name)
     if archives.is_archive(text):
         return archives.read(text, name)
     return delimited.read(text, name, head=head)
