@@ -68,5 +68,9 @@ def test_what_is_another_encoding_or_none_is_refused(tmp_path: Path) -> None:
         in_utf8("a\nJörg größer".encode("cp1252"), "a.txt", "shift_jis")
     with pytest.raises(DataError, match="--encoding NAME says in which"):
         in_utf8(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "a.txt")
+    assert guessed(b"SQLite format 3\0" + bytes(range(16)) * 8) is None
+    assert guessed(b"\0\1\0\2\0\3\0\4" * 9) is None
+    with pytest.raises(ConfigError, match="files of your own"):
+        load("pydoc", encoding="cp1252")
     with pytest.raises(ConfigError, match="as they are"):
         load(tmp_path, kind="byte", encoding="cp1252")

@@ -16,7 +16,7 @@ from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped
 from bptt.data.text.encodings import in_utf8
-from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
+from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file, standard_input
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
 from bptt.types import Array
@@ -263,6 +263,7 @@ def read_table(
     Parameters
     ----------
     path : str or path
+        - is standard input.
     sentences : bool
         Whether it has a word a line and a blank line between sentences, as files of CoNLL.
     head : bool
@@ -284,11 +285,10 @@ def read_table(
     >>> read_table(path).columns
     {'name': ['Müller'], 'language': ['German']}
     """
-    name = str(path)
-    if name == INPUT or len(paths(name)) > 1:
-        few = "standard input" if name == INPUT else named(name)
-        raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
-    data = read_file(Path(path))
+    name = named(path)
+    if len(paths(path)) > 1:
+        raise DataError(f"{name}: a table is read from one file: write it into one, and give its PATH")
+    data = standard_input() if str(path) == INPUT else read_file(Path(path))
     found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")

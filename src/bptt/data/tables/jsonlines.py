@@ -93,7 +93,10 @@ def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
     try:  # numbers stay as they are written
         found = json.loads(line, object_pairs_hook=pairs, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not a JSON object ({error.msg} at character {error.pos + 1})") from None
+        what = f"{where}: not a JSON object ({error.msg} at character {error.pos + 1})"
+        raise DataError(
+            f"{what}: want one a line, or a list of them, as pandas has it by orient='records'"
+        ) from None
     if not isinstance(found, dict):
         raise DataError(f"{where}: not a JSON object: want one a line, or a list of them")
     texts = {}

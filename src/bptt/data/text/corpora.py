@@ -260,6 +260,8 @@ def load(
     kind = kind or (entry.kind if entry else "char")
     if tokenizer(kind).reads_bytes and encoding is not None:
         raise ConfigError("--encoding says what bytes mean; --tokens byte reads them as they are: give one")
+    if entry and encoding is not None:
+        raise ConfigError(f"--encoding is for files of your own; {entry.name} has its own")
     passed_over: dict[str, str] = {}
     if entry:
         texts, source = _named(entry, kind, fetch)

@@ -93,7 +93,7 @@ def in_utf8(data: bytes, name: object, encoding: str | None = None) -> bytes:
         if own is not None and own != "utf-8" and not mark:
             return _decoded(data, name, own)
         raise _other(data, name, error.start, len(mark)) from None
-    if own is None and _looks_wide(data):
+    if own is None and _wide(data) is not None:
         raise _other(data, name, data.index(b"\0"), 0)
     return data
 
@@ -121,8 +121,8 @@ def guessed(data: bytes) -> str | None:
     >>> guessed("Grüße aus Köln".encode("latin-1")), guessed("Привет, мир".encode("koi8-r"))
     ('cp1252', 'koi8_r')
     """
-    if _looks_wide(data):
-        return "utf-16-le" if data[1:4:2].count(0) > data[0:4:2].count(0) else "utf-16-be"
+    if (wide := _wide(data)) is not None:
+        return wide
     beyond = re.search(rb"[\x80-\xff]", data)
     begin = data.rfind(b"\n", 0, beyond.start()) + 1 if beyond else 0
     some = data[begin : begin + LOOKED_AT]
@@ -175,10 +175,14 @@ def _has_ascii(encoding: str) -> bool:
     return True
 
 
-def _looks_wide(data: bytes) -> bool:
-    """Return whether each second byte of a text's beginning is zero, as in UTF-16."""
-    some = data[:256]
-    return len(some) > 3 and max(some[0::2].count(0), some[1::2].count(0)) > 0.8 * (len(some) // 2)
+def _wide(data: bytes) -> str | None:
+    """Return the form of UTF-16 that a text begins in, with a zero in most pairs of bytes; None for none."""
+    some = data[:256][: len(data[:256]) // 2 * 2]
+    for encoding, zeros in (("utf-16-le", some[1::2]), ("utf-16-be", some[0::2])):
+        if len(zeros) > 1 and zeros.count(0) > 0.8 * len(zeros):
+            text = some.decode(encoding, "replace")
+            return encoding if all(each.isprintable() or each.isspace() for each in text) else None
+    return None
 
 
 class NotUtf8Error(DataError):
