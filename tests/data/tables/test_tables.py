@@ -308,6 +308,19 @@ def test_a_table_is_one_file() -> None:
         read_table("a.csv\nb.csv")
 
 
+def test_feather_is_read_and_written_as_such(tmp_path: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    feather = pytest.importorskip("pyarrow.feather")
+    feather.write_feather(pa.table({"a": ["x", None], "n": [1, 2]}), str(tmp_path / "a.feather"))
+    table = read_table(tmp_path / "a.feather")
+    assert table.columns == {"a": ["x", ""], "n": ["1", "2"]}
+    (tmp_path / "b.feather").write_bytes(table.written({"p": [0.5, float("nan")]}))
+    assert read_table(tmp_path / "b.feather").columns["p"][0] == "0.5"
+    assert feather.read_table(str(tmp_path / "b.feather")).column_names == ["a", "n", "p"]
+    with pytest.raises(DataError, match="cannot be read as Feather; is it cut short"):
+        read_table(write(tmp_path, "a.feather", (tmp_path / "a.feather").read_bytes()[:90]))
+
+
 def test_without_the_extra_parquet_is_told_with_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

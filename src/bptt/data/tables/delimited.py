@@ -77,11 +77,11 @@ def _aligned(text: str, *, head: bool) -> str | None:
 
     As many words stand in each line, two or more, and in one column numbers alone.
     """
+    if any(mark in text.lstrip("\n").split("\n", 1)[0].strip() for mark in DELIMITERS):
+        return None
     lines = [line.split() for line in text.split("\n") if line.strip()]
     first = lines[0] if lines else []
     rows = lines[1:] if head else lines
-    if any(mark in text.lstrip("\n").split("\n", 1)[0].strip() for mark in DELIMITERS):
-        return None
     if len(first) < 2 or not rows or any(len(row) != len(first) for row in lines) or '"' in text:
         return None
     if not any(all(map(_is_number, column)) for column in zip(*rows, strict=True)):

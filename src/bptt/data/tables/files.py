@@ -303,7 +303,7 @@ def table_of(given: Given) -> "str | Table":
 
 
 def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
-    if data.startswith(parquet.MAGIC):
+    if data.startswith((parquet.MAGIC, parquet.FEATHER)):
         return parquet.read(data, name)
     text = _text(data, name, encoding)
     if sentences:
