@@ -11,6 +11,12 @@ from bptt.errors import ConfigError, DataError
 
 Task: TypeAlias = Literal["classify", "regress", "tag"]
 
+Absent: TypeAlias = Literal["refuse", "hold"]
+"""What becomes of inputs that have no number: an error; or the last one in its place, with how old it is."""
+
+ELAPSED = "elapsed"
+"""What stands for a column: the time since the row before."""
+
 TEXT, LABEL = "text", "label"
 """The columns of a folder of texts, and of a table of which none is named."""
 
@@ -34,9 +40,12 @@ class Layout:
     label : str, optional
         The column of what is to be told. Only files of sentences go without.
     beside : tuple of (str, str)
-        What the cell reads at each step beside its input, by name, and the columns that have it.
+        What the cell reads at each step beside its input, by name, and the columns that have it; of
+        `ELAPSED` the time since the row before, by `time`.
     head : bool
         Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
+    absent : "refuse" or "hold"
+        What becomes of inputs that have no number.
     encoding : str, optional
         Of files that are not UTF-8.
     dates : str, optional
@@ -56,6 +65,7 @@ class Layout:
     label: str | None = None
     beside: tuple[tuple[str, str], ...] = ()
     head: bool = True
+    absent: Absent = "refuse"
     encoding: str | None = None
     dates: str | None = None
 
@@ -73,6 +83,12 @@ class Layout:
             raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
         if self.beside and self.series is None:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
+        if self.absent == "hold" and not self.inputs:
+            raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
+        if ELAPSED in dict(self.beside).values() and self.time is None:
+            raise ConfigError(
+                f"{ELAPSED} is the time since the row before: say with --time COLUMN when a row is"
+            )
         if self.time is not None and self.series is None:
             raise ConfigError("--time goes with --series: the order of a sequence's rows")
         if self.label is not None:

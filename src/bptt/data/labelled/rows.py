@@ -1,4 +1,4 @@
-"""Which columns of a table are what, and the sequences that its rows are.
+"""The sequences that a table's rows are.
 
 A sequence is a row, with a text, or numbers with spaces between; or it is the rows that a column (`series`)
 gives one name, a word or some numbers each. What is to be told, the label, is one for each sequence, or, for
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bptt.data.labelled.layout import LABEL, TEXT, Layout, Task
+from bptt.data.labelled.layout import ELAPSED, LABEL, TEXT, Layout, Task
 from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
 from bptt.data.tables.numbers import ABSENT, no_number
@@ -46,6 +46,8 @@ class Labelled:
         Whether the words are the characters of a text.
     beside : dict of (S,) numbers, or None
         What the cell reads at each step beside its input.
+    elapsed : (S,) numbers, or None
+        The time since the step before, zero at the first of each sequence; where times are not known, steps.
     """
 
     table: Table
@@ -60,6 +62,7 @@ class Labelled:
     labels: list[str] | Array | None = None
     by_character: bool = False
     beside: Mapping[str, Array] | None = None
+    elapsed: Array | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -160,9 +163,10 @@ def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | No
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
         numbers, lengths = _numbers_in_rows(table, layout)
-        return Labelled(
+        found = Labelled(
             table, layout.task, label, every, once, numbers=numbers, lengths=lengths, labels=labels
         )
+        return replace(found, elapsed=_steps_apart(lengths))
     assert text is not None
     return Labelled(table, layout.task, label, every, once, texts=_filled(table, text), labels=labels)
 
@@ -194,11 +198,15 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     codes: dict[str, int] = {}
     of = np.array([codes.setdefault(name, len(codes)) for name in _filled(table, series)])
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
+    elapsed = _steps_apart(counts)
     if layout.time is not None:
-        _expect_in_order(table, table.times(layout.time, layout.dates)[order], layout.time, of, order)
+        times = table.times(layout.time, layout.dates)[order]
+        _expect_in_order(table, times, layout.time, of, order)
+        times = times if times.dtype.kind == "f" else times.astype("datetime64[us]").astype(float)
+        elapsed[1:] = np.where(elapsed[1:] > 0, np.diff(times), 0)
     words = numbers = None
     if layout.inputs:
-        numbers = np.stack([table.numbers(name) for name in layout.inputs], axis=1)[order]
+        numbers = np.stack([_column(table, name, layout) for name in layout.inputs], axis=1)[order]
     else:
         assert text is not None
         column = _filled(table, text)
@@ -209,9 +217,28 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
         labels = labels[order] if isinstance(labels, np.ndarray) else [labels[k] for k in order]
         if layout.task != "tag":
             labels = _of_each(table, labels, label, order, counts, list(codes))
-    beside = {name: table.numbers(column)[order] for name, column in layout.beside} or None
+    beside = {
+        name: elapsed if column == ELAPSED else table.numbers(column)[order] for name, column in layout.beside
+    }
     found = Labelled(table, layout.task, label, order, counts, None, words, numbers, counts, labels)
-    return replace(found, beside=beside)
+    return replace(found, beside=beside or None, elapsed=elapsed)
+
+
+def _column(table: Table, name: str, layout: Layout) -> Array:
+    """Return a column of inputs, with NaN where there may be no number."""
+    try:
+        return table.numbers(name, absent=layout.absent == "hold")
+    except DataError as error:
+        if layout.absent == "hold" or not any(text.strip().lower() in ABSENT for text in table.column(name)):
+            raise
+        raise DataError(f"{error}; --absent hold takes the last one that is there") from None
+
+
+def _steps_apart(lengths: Array) -> Array:
+    """Return a one for each step that has one before it in its sequence, and a zero for the others, (S,)."""
+    apart = np.ones(lengths.sum())
+    apart[np.cumsum(lengths) - lengths] = 0
+    return apart
 
 
 def _of_each(
@@ -256,7 +283,9 @@ def _numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
         for k, row in enumerate(column):
             for text in row:
                 numbers[at, d] = found = table.number(text)
-                if not np.isfinite(found):
+                if not np.isfinite(found) and not (
+                    layout.absent == "hold" and text.strip().lower() in ABSENT
+                ):
                     raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
                 at += 1
     return numbers, lengths
@@ -309,4 +338,5 @@ def _tagged(
         lengths=lengths,
         labels=None if labels is None else [value for row in labels for value in row],
         by_character=by_character,
+        elapsed=None if rows is not None else _steps_apart(lengths),
     )
