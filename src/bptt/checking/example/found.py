@@ -9,42 +9,32 @@ import numpy as np
 
 from bptt.checking.example.code import Code
 from bptt.checking.example.infile import stated
-from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.example.pieces import pieces
 from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
-from bptt.checking.example.texts import SIZES, rendered
+from bptt.checking.example.texts import SIZES, Example, rendered
 from bptt.checking.example.trial import arrays
 from bptt.checking.example.wording import adapted
 from bptt.checking.example.writer import Writer
 from bptt.checking.file import Source
 
-MOST = 6
-"""Examples of a piece, of each of `SEVERAL`."""
+MOST = 6  # examples of a piece, of each of `SEVERAL`
 
-SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})
-"""Some code takes one sequence only."""
+SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})  # some code takes one sequence only
 
 WRITTEN = "written by bptt"
 
 
 def candidates(
-    source: Source,
-    name: str | None = None,
-    seconds: float = 40.0,
-    settled: Collection[str] = (),
+    source: Source, name: str | None = None, seconds: float = 40.0, settled: Collection[str] = ()
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
     With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
     written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
-
-    Yields
-    ------
-    Example
-        What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
-        sequence. What goes through time comes before what does not.
+    What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
+    sequence. What goes through time comes before what does not.
     """
     end = time.monotonic() + seconds
     if name is None:
@@ -68,9 +58,8 @@ def candidates(
         first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
-            until = (now := time.monotonic()) + (
-                end - now
-            ) / 3  # where it is not to be had, others get theirs
+            now = time.monotonic()
+            until = now + (end - now) / 3  # where it is not to be had, others get theirs
             writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until, objects)
             texts = dict[str, None]()
             for one in writer.write():

@@ -24,26 +24,13 @@ _FILLED = ("append", "insert", "extend", "update")
 
 @dataclass(frozen=True)
 class Scene:
-    """A call as the file has it.
+    """A call as the file has it."""
 
-    Attributes
-    ----------
-    lines : tuple of str
-        Statements, the call last; a name that is open stands as ``<name>``.
-    open : tuple of str
-        The names that they read and that nothing sets.
-    objects : dict
-        Of names the class of which they are.
-    owner : type or None
-        The class in one of whose methods they stand: ``self`` is an object of it.
-    handed : dict
-        Of names that are open the parameter to which each is handed over.
-    """
-
-    lines: tuple[str, ...]
-    open: tuple[str, ...]
-    objects: dict[str, str] = field(default_factory=dict)
-    owner: type | None = None
+    lines: tuple[str, ...]  # statements, the call last; a name that is open stands as <name>
+    open: tuple[str, ...]  # the names that they read and that nothing sets
+    objects: dict[str, str] = field(default_factory=dict)  # of names the class of which they are
+    owner: type | None = None  # in one of whose methods they stand: self is an object of it
+    # of open names the parameter to which each is handed over
     handed: dict[str, str] = field(default_factory=dict)
 
 

@@ -16,9 +16,7 @@ from bptt.checking.example.trial import Trial, run
 from bptt.checking.example.unknown import Use, Watch
 
 LEFT_OUT = ""
-MOST = 1200
-"""Trials of one call."""
-
+MOST = 1200  # trials of one call
 _SHORT = re.compile(r"[-\w.']*|\[[\w.]+\]|[A-Z]\w*\(\)")  # an argument that needs no name of its own
 _HOLE = re.compile(r"<([^<>]+)>")
 _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
