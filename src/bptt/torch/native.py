@@ -65,6 +65,8 @@ class Plan:
         Of all arrays.
     kept : int
         How many numbers the backward wants kept.
+    size : int
+        How many numbers the matrices have, about.
     adds : bool
         Whether the two biases simply add.
     """
@@ -73,6 +75,7 @@ class Plan:
         self.how, self.compiled = how, compiled
         self.T, self.N, self.D, self.H, self.rows = T, N, D, H, rows
         self.dtype = np.dtype(compiled.interface.dtype)
+        self.size = (D + H) * compiled.interface.total(H)
         self.kept = sum(map(product, compiled.shapes(rows, H).values()))
         cell = how.cell
         # the input's and the recurrent part of every gate simply add, and so do their biases
@@ -85,8 +88,8 @@ class Plan:
         if which == "forward":
             biases = {str(name): given.pop(name) for name in ("b", "b_h") if name in given}
             given["bias"] = self.compiled.bias(biases, self.H, self.dtype)
-        absent, reset = (given.pop(name, None) for name in ("absent", "reset"))
-        rows = rows or Rows(self.T, self.N, self.how.reverse, absent, reset)
+        present, reset = (given.pop(name, None) for name in ("present", "reset"))
+        rows = rows or Rows(self.T, self.N, self.how.reverse, present, reset)
         shapes = self.compiled.shapes(rows.total, self.H)
         kept = given.pop("kept", None)
         if kept is None:
@@ -108,7 +111,7 @@ class Plan:
     def play(self, which: str, arrays: dict[str, Any], rows: Rows | None) -> None:
         """Run the works as a program; what is given are tensors, or arrays."""
         if rows is not None:
-            flags = {"absent": rows.absent, "reset": rows.reset}
+            flags = {"present": rows.present, "reset": rows.reset}
             arrays |= {name: array for name, array in flags.items() if array is not None}
         key = which, threads.count(), *arrays
         program = self._programs.get(key)
@@ -151,12 +154,10 @@ def _rows(plan: Plan, mask: Tensor | None, resets: Tensor | None) -> Rows | None
         return Packed(plan.T, plan.N, how.reverse, None, None, np.array(how.batch_sizes))
     if mask is None and resets is None:
         return None
-    absent, reset = (None if flags is None else flags.numpy() for flags in (mask, resets))
+    present, reset = (None if flags is None else flags.numpy() for flags in (mask, resets))
     # a state is held where its sequence has ended, so all states have all rows
-    rows = rows_of(plan.T, plan.N, mask=None if how.all_states else absent, reset=reset, reverse=how.reverse)
-    if how.all_states and absent is not None:
-        rows = Rows(plan.T, plan.N, how.reverse, np.ascontiguousarray(~absent), rows.reset)
-    return rows
+    size = 0 if how.all_states else plan.size
+    return rows_of(plan.T, plan.N, size, mask=present, reset=reset, reverse=how.reverse)
 
 
 def forward(

@@ -27,6 +27,7 @@ class Chosen:
     explained: int  # different results of the backward that are adjoints
     of: int  # different results of the backward
     values: set[bytes] = field(default_factory=set)  # what the forward computes, as bytes
+    unknown: set[bytes] = field(default_factory=set)  # before the loss is there, and not followed
 
 
 def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjoints, list[Chosen]]:
@@ -124,6 +125,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
     arrays = [n for key, n in given.items() if key not in values and np.abs(n).max() > 1e-9]
     plain = [n for n in arrays if rows.explain(n)]
     chosen = Chosen(candidate, rows, 1.0, forward, _distinct(plain), len(arrays), values)
+    chosen.unknown = {seen.numbers.tobytes() for seen in found.seen()[found.followed :]}
     factor = _factor(arrays, rows)
     if factor is not None:
         scaled = _distinct([n for n in arrays if rows.explain(n / factor)])

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -41,6 +42,7 @@ def candidates(
     small = small_constants(source)
     names = namespace(source, small)
     code = Code(source.tree, names)
+    objects: dict[Any, list[Found]] = {}  # of classes, by their sizes
     for piece in pieces(code):
         last = piece.names[-1]
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
@@ -49,6 +51,7 @@ def candidates(
         if last in settled or (name not in (None, *own)):
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
+        functions += [f for n, f in code.of(piece.owner).items() if piece.owner and n == "__init__"]
         read = code.read(functions, piece.owner)
         data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}
         shapes = [a.shape for v in data.values() for _, a in arrays(v)]
@@ -57,7 +60,7 @@ def candidates(
         for changed in SEVERAL:
             now = time.monotonic()
             until = now + (end - now) / 3  # where it is not to be had, others get theirs
-            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until)
+            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until, objects)
             texts = dict[str, None]()
             for one in writer.write():
                 if len(texts) >= MOST or last in settled:

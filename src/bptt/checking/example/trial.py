@@ -4,7 +4,6 @@ import ast
 import contextlib
 import copy
 import io
-import re
 import signal
 import sys
 import types
@@ -18,7 +17,6 @@ from bptt.checking.taps.values import leaves, written
 
 SECONDS = 1.0
 STEPS = 30_000
-_MATRIX = re.compile(r"d?_?(?:[WUVR]|w[_a-z]|[Pp]aram|grad|mem|Grad)|.*[Ww]eight")
 
 
 class _TooLongError(BaseException):
@@ -83,17 +81,15 @@ def run(
     return trial
 
 
-def odd(value: Any, known: Collection[int] = (), depth: int = 2) -> int:
-    """Return how many arrays within a value are as none should be, save the known ones, by identity."""
+def odd(value: Any, known: Collection[tuple[int, ...]] = (), depth: int = 2) -> int:
+    """Return how many arrays within a value are as none should be, save those of known shapes."""
     if isinstance(value, np.ndarray):
-        if id(value) in known:
-            return 0
         large = [n for n in value.shape if n > 1]
-        return int(value.dtype == object or (value.dtype.kind == "f" and not np.isfinite(value).all())
-                   or len(large) != len(set(large)))  # fmt: skip
-    if isinstance(value, dict):
-        value = [v for k, v in value.items() if not _MATRIX.match(str(k))]
-    return sum(odd(v, known, depth - 1) for v in value) if depth and isinstance(value, (list, tuple)) else 0
+        unlike = len(large) == len(set(large)) or value.shape in known
+        finite = value.dtype.kind != "f" or np.isfinite(value).all()
+        return int(value.dtype == object or not finite or not unlike)
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(odd(v, known, depth - 1) for v in entries) if depth else 0
 
 
 def arrays(value: Any, name: str = "it") -> Iterator[tuple[str, Any]]:
@@ -118,9 +114,9 @@ def _look(trial: Trial, trace: types.TracebackType | None, count: int, files: Co
             trial.done = trace.tb_lineno - 1 - count
         elif code.co_filename in files:
             given = code.co_varnames[: code.co_argcount]
-            known = {id(array) for name in given for _, array in arrays(frame.f_locals[name])}
-            known |= {id(value) for value in frame.f_globals.values()}
-            made = [v for name, v in frame.f_locals.items() if name not in given and not _MATRIX.match(name)]
+            there = {name: frame.f_locals[name] for name in given if name in frame.f_locals}
+            known = {a.shape for value in (there, dict(frame.f_globals)) for _, a in arrays(value)}
+            made = [v for name, v in frame.f_locals.items() if name not in given]
             trial.odd += sum(odd(value, known, 1) for value in made)
         trace = trace.tb_next
 

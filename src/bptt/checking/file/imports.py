@@ -5,6 +5,7 @@ import contextlib
 import copy
 import functools
 import io
+import re
 import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
@@ -227,8 +228,8 @@ class Neighbours:
             module.__file__ = str(path)
             sys.modules[module.__name__] = module  # where data classes look for it
             try:
-                if path.is_file() and path.read_bytes().strip():  # an empty __init__.py is none the worse
-                    self._execute(path, module.__dict__)
+                if path.is_file() and re.sub(rb"#.*", b"", path.read_bytes()).strip():
+                    self._execute(path, module.__dict__)  # an empty __init__.py is none the worse
             except BaseException:
                 del self._modules[path], sys.modules[module.__name__]
                 raise

@@ -49,7 +49,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
     for seen in found.record.taps[found.start :]:
         reading.setdefault(seen.execution, []).append(seen.numbers)
     steps: list[Step] = []
-    made: dict[bytes, Step] = {}
+    made: dict[bytes, list[Step]] = {}  # several, where one hands on what another gave
     count: dict[int, int] = {}
     when = {one.number: n for n, one in enumerate(found.record.ended())}
     for one in sorted(backward(found, chosen.forward), key=lambda one: when[one.number]):
@@ -59,7 +59,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
             continue
         step = Step(one, statements[one.statement], "other", [], number)
         step.reads = list(
-            {id(s): s for n in reading.get(one.number, ()) if (s := made.get(n.tobytes()))}.values()
+            {id(s): s for n in reading.get(one.number, ()) for s in made.get(n.tobytes(), ())}.values()
         )
         live = [n for n in arrays if np.abs(n).max() > 1e-12]
         rows = [explained(n, chosen) for n in live]
@@ -83,7 +83,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
         if step.kind in ("gradient", "unexplained", "other"):
             for n in live:
                 if n.tobytes() not in chosen.values and isinstance(step.statement.tree, ast.stmt):
-                    made.setdefault(n.tobytes(), step)
+                    made.setdefault(n.tobytes(), []).append(step)
     for step in reversed(steps):
         step.cleared = (
             step.kind in ("unexplained", "other")

@@ -5,6 +5,7 @@ the forward, in every step of time, and the program is run. Where all gradients 
 the fault is there, or before it; the first such place in the order of execution is where it is.
 """
 
+import ast
 import itertools
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -116,6 +117,7 @@ class Locator:
         ends = {last[path].tobytes() for path in totals if path in last}
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
         own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
+        own = (s for s in own if not _hands_over(s.statement.tree))
         step = next(own, None)
         if step is None:
             return None
@@ -158,6 +160,15 @@ class Locator:
             (best, *_), one, reached = top
             given.append(one)
         return given
+
+    def fewest(self, some: Sequence[Hypothesis]) -> list[Hypothesis]:
+        """Return of units that are right together those without which not all is."""
+        kept = list(some)
+        for one in some[::-1]:
+            rest = [other for other in kept if other is not one]
+            if rest and min(self.tried(rest), default=0.0) == 1.0:
+                kept = rest
+        return kept
 
     def before(self, one: Hypothesis, given: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
         """Yield what may have to be right before a place: whole gradients that its statement reads."""
@@ -306,3 +317,8 @@ class Locator:
             (n.size, round(float(np.abs(n).sum()), 7)) for n in new if n.size and explained(n, self.chosen)
         }
         return len(known), reached
+
+
+def _hands_over(statement: ast.AST) -> bool:
+    """Return whether a statement returns what others have made, and makes nothing."""
+    return isinstance(statement, ast.Return) and isinstance(statement.value, ast.Name | ast.Tuple | ast.Dict)

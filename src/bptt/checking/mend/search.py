@@ -61,6 +61,7 @@ class Search:
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
         self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
+        self.together: list[Hypothesis] = []  # those after which, all put right, every gradient is
         self.partly: list[Mend] = []
         self.sweep = self._blind()
 
@@ -80,7 +81,8 @@ class Search:
                     fallback.append((cost, edits, places))
                 elif done := self._done(edits, places):
                     return done
-        if done := self._rewritten(fallback) or self._swept(self.start + SWEEP * self.seconds):
+        sweep = SWEEP if self.places else SWEEP / 3  # no one place will do: several may be wrong
+        if done := self._rewritten(fallback) or self._swept(self.start + sweep * self.seconds):
             return done
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
@@ -95,9 +97,11 @@ class Search:
 
     def told(self, places: Sequence[Hypothesis]) -> Mended:
         """Return what is known where no correction is: the places, or what is first seen to go wrong."""
+        places = places or self.together
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
-            return Mended(self.partly, places=sorted(places, key=lambda h: h.when), first=first and first[0])
+            places = sorted(places, key=lambda h: h.when)
+            return Mended(self.partly, places=places, first=first and first[0], all=bool(self.together))
         hint = next((edit.reason for edit in self._edits(one, [])), "")
         return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
@@ -258,6 +262,8 @@ class Search:
     def _several(self, start: list[Hypothesis]) -> Mended | None:
         """Return the corrections of several places; None: they are not found."""
         places = self.locator.several(start)
+        if not self.together and self._right(self.locator.tried(places)):
+            self.together = self.locator.fewest(places)
         edits: Edits = {}
         reached = self.locator.tried([])
         for n, one in enumerate(places):

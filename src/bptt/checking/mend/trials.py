@@ -49,6 +49,7 @@ class Mended:
     places: list[Hypothesis] = field(default_factory=list)
     first: Step | None = None  # where no place is known: the first that takes gradients and gives none
     hint: str = ""  # what would make it what it is at its other times
+    all: bool = False  # whether all the places must, rather than any
 
 
 class Trials:
@@ -129,6 +130,8 @@ class Trials:
             here = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
             if _is_infinite(here.record) and not _is_infinite(self.found.record):
                 return False  # an infinity hides a gradient
+            if not _learnt(self.found) <= _learnt(here):
+                return False  # a weight that was changed stays as it is
             verdicts = [judge(here, self.chosen), again(self.chosen, program)]
             for example in self.examples:
                 found, chosen = best(point(Program(program.source, example)))
@@ -186,6 +189,13 @@ def frames(
     finally:
         running = False
     return out
+
+
+def _learnt(found: Adjoints) -> set[Any]:
+    """Return the arrays of the code's own that an example changes, as an update does."""
+    first, last = (found.record.names[n] for n in (found.point.start, -1))
+    paths = (path for path in found.point.made if path in first and path in last)
+    return {path for path in paths if not np.array_equal(first[path], last[path])}
 
 
 def _is_infinite(record: Record) -> bool:

@@ -76,8 +76,9 @@ def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
     found = follow(every, [candidate], seconds=0)  # the parameters' adjoints are enough
     [candidate] = found.candidates
     values = {s.numbers.tobytes() for s in found.seen() if s.execution in chosen.forward}
+    unknown = {seen.numbers.tobytes() for seen in found.seen()} if chosen.unknown else set()
     rows = found.rows(candidate.terms)
-    return judge(found, replace(chosen, candidate=candidate, rows=rows, values=values))
+    return judge(found, replace(chosen, candidate=candidate, rows=rows, values=values, unknown=unknown))
 
 
 def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept]) -> list[Gradient]:

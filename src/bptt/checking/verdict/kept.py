@@ -69,7 +69,7 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
     record, point = found.record, found.point
     before, out = record.names[point.start], []
     seen: set[tuple[Any, ...]] = set()
-    forward = chosen.values
+    forward = chosen.values | chosen.unknown
     held = record.held[-1]
     started = {row.path for row in chosen.rows.rows if row.kind == "total"}
     paths = sorted(held, key=lambda p: (p[0][1] == "_", len(p)))
