@@ -4,7 +4,7 @@ import ast
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.classes import classify
+from bptt.checking.locate.classes import classify, helpers
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
@@ -89,6 +89,9 @@ class Search:
         if all(one.was_right for one in self.goal.wanted):
             return Mended()
         fallback: list[Found] = []
+        for edits in self._blind(helpers(self.found, self.steps)):
+            if edits and (done := self._done(edits, [])):
+                return done
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -244,7 +247,7 @@ class Search:
             text = Text(self.program.sources[path].text)
             yield from ((e.cost, {path: [e]}) for e in rewrites(text, list(functions.values()), near))
 
-    def _blind(self) -> Iterator[dict[Path, list[Edit]]]:
+    def _blind(self, only: Collection[ast.AST] | None = None) -> Iterator[dict[Path, list[Edit]]]:
         """Yield small edits of single statements that make all right, whatever these give; or none.
 
         A factor that a helper computes, what is fetched, what is changed in place: it is no gradient, and
@@ -258,6 +261,8 @@ class Search:
             statement = self.program.table.statements[j]
             value, function = getattr(statement.tree, "value", None), statement.function
             if value is None or statement.file not in sources or self.late:
+                continue
+            if only is not None and function not in only:
                 continue
             place = Place(value, function or statement.tree, Text(sources[statement.file].text))
             far = min([9, *(abs(statement.tree.lineno - line) for line in near)])
