@@ -14,7 +14,7 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
-from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.search import Hypothesis, Locator, hands_over
 from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
@@ -114,11 +114,12 @@ class Search:
 
     def told(self, places: Sequence[Hypothesis]) -> Mended:
         """Return what is known where no correction is: the places, or what is first seen to go wrong."""
-        places = places or self.together
+        together = [] if places else self.together
+        places = places or together
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
             places = sorted(places, key=lambda h: h.when)
-            return Mended(self.partly, places=places, first=first and first[0], all=bool(self.together))
+            return Mended(self.partly, places=places, first=first and first[0], all=bool(together))
         hint = next((edit.reason for edit in self._edits(one, [])), "")
         return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
@@ -285,7 +286,8 @@ class Search:
         """Return the corrections of several places; None: they are not found."""
         places = self.locator.several(start)
         if not self.together and self._right(self.locator.tried(places)):
-            self.together = self.locator.fewest(places)
+            fewest = self.locator.fewest(places)
+            self.together = [] if any(map(hands_over, fewest)) else fewest
         edits: Edits = {}
         reached = self.locator.tried([])
         for n, one in enumerate(places):
