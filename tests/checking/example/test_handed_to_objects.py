@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from bptt.checking.examine import Examined, examine
+from bptt.checking.examine import examine
 from bptt.checking.example import candidates
 from bptt.checking.file import read
+from bptt.checking.telling import Examined
 
 STEPS = """
     def forward(self, xs):
