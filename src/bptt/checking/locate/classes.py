@@ -15,28 +15,16 @@ from bptt.types import Array
 
 @dataclass(eq=False)
 class Step:
-    """A statement of the backward, executed once.
-
-    Attributes
-    ----------
-    kind : {"value", "gradient", "other", "zero", "unexplained"}
-        A value of the forward pass; an adjoint; something that reads no gradient; zeros; none of these.
-    rows : list of Row
-        What it is the gradient at.
-    reads : list of Step
-        The steps whose results it reads.
-    cleared : bool
-        All that read it are gradients: it is a piece of one expression that was written in two lines.
-    """
+    """A statement of the backward, executed once."""
 
     execution: Execution
     statement: Statement
-    kind: str
-    rows: list[Row]
+    kind: str  # "value" of the forward; "gradient"; "zero"; "other": it reads no gradient; "unexplained"
+    rows: list[Row]  # what it is the gradient at
     number: int  # how many times the statement had been executed before
-    reads: list["Step"] = field(default_factory=list)
+    reads: list["Step"] = field(default_factory=list)  # the steps whose results it reads
     readers: list["Step"] = field(default_factory=list)
-    cleared: bool = False
+    cleared: bool = False  # all that read it are gradients: it is a piece of one expression, on two lines
 
     @property
     def suspect(self) -> bool:
@@ -61,7 +49,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
     for seen in found.record.taps[found.start :]:
         reading.setdefault(seen.execution, []).append(seen.numbers)
     steps: list[Step] = []
-    made: dict[bytes, Step] = {}
+    made: dict[bytes, list[Step]] = {}  # several, where one hands on what another gave
     count: dict[int, int] = {}
     when = {one.number: n for n, one in enumerate(found.record.ended())}
     for one in sorted(backward(found, chosen.forward), key=lambda one: when[one.number]):
@@ -71,7 +59,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
             continue
         step = Step(one, statements[one.statement], "other", [], number)
         step.reads = list(
-            {id(s): s for n in reading.get(one.number, ()) if (s := made.get(n.tobytes()))}.values()
+            {id(s): s for n in reading.get(one.number, ()) for s in made.get(n.tobytes(), ())}.values()
         )
         live = [n for n in arrays if np.abs(n).max() > 1e-12]
         rows = [explained(n, chosen) for n in live]
@@ -95,7 +83,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
         if step.kind in ("gradient", "unexplained", "other"):
             for n in live:
                 if n.tobytes() not in chosen.values and isinstance(step.statement.tree, ast.stmt):
-                    made.setdefault(n.tobytes(), step)
+                    made.setdefault(n.tobytes(), []).append(step)
     for step in reversed(steps):
         step.cleared = (
             step.kind in ("unexplained", "other")

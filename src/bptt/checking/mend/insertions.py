@@ -1,25 +1,27 @@
 """Statements that are missing: a carry that is never updated, a sum to which nothing is added."""
 
 import ast
+import contextlib
+import itertools
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.families import aligned
 from bptt.checking.locate.search import Hypothesis
-from bptt.checking.mend.edit import Edit, Place, Text, compiled
+from bptt.checking.locate.units import aligned
+from bptt.checking.mend.edit import Change, Edit, Place, Text, compiled
 from bptt.checking.mend.matching import HOLE, Instance, Matching
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import flat
 from bptt.types import Array
 
-Snapshots = Mapping[int, dict[str, Any]]
-"""What names stand for at each execution of a statement."""
+Snapshots = Mapping[int, dict[str, Any]]  # what names stand for at each execution of a statement
 
 
 def carries(
@@ -27,35 +29,21 @@ def carries(
 ) -> Iterator[Edit]:
     """Yield statements for a loop's end, by which what the next step reads is what it must be.
 
-    Parameters
-    ----------
-    place : Place
-        The expression that gives what is wrong.
-    statement : Statement
-        In which it stands, within a loop.
-    times : mapping of int to Instance
-        What it must give at each execution of the statement.
-    before : mapping
-        The names at the beginning of each step of the loop.
+    The place, in a statement within the loop, gives what is wrong; `times` are what it must give at each
+    execution of that, `before` the names at the beginning of each step of the loop.
     """
     loop = statement.loops[-1]
     assert isinstance(loop, ast.For | ast.While)
     moving = (
         [n.id for n in ast.walk(loop.target) if isinstance(n, ast.Name)] if isinstance(loop, ast.For) else []
     )
-    for node in ast.walk(place.value):
-        loads = isinstance(getattr(node, "ctx", None), ast.Load)
-        if not isinstance(node, ast.Name | ast.Attribute) or not loads:
-            continue
-        needed = {k: _solved(place, node, one) for k, one in times.items()}
-        if any(pair is None for pair in needed.values()):
-            continue
-        off = [k for k, pair in needed.items() if pair is not None and not _alike(*pair)]
+    for node, needed, more in itertools.chain(_read(place, times), _unread(place, times)):
+        off = [k for k, pair in needed.items() if not _alike(*pair)]
         if not off or 0 in off or any(k not in before for k in off):
             continue
         instances, sizes = [], []
         for k in off:
-            now, wanted = needed[k] or (np.zeros(0), np.zeros(0))
+            now, wanted = needed[k]
             sizes.append(np.abs(wanted).max() / max(float(np.abs(now).max()), 1e-9))
             last = {name: times[k - 1].names.get(name) for name in moving if k - 1 in times}
             instances.append(Instance({**before[k], **last}, wanted.reshape(-1), wanted.shape))
@@ -67,7 +55,7 @@ def carries(
         line = f"{break_}{' ' * loop.body[0].col_offset}{name} = "
         if not given and max(sizes) < 1e-5:
             reason = f"`{name}` belongs to the first step that the loop takes alone"
-            yield Edit(((end, end, f"{line}0 * {name}\n"),), reason, 1.5)
+            yield Edit((*more, (end, end, f"{line}0 * {name}\n")), reason, 1.5)
             continue
         at = replace(place, value=node)
         for edit in Matching(at, instances).edits()[:4]:
@@ -77,7 +65,45 @@ def carries(
             if given:  # what it is given there is wrong
                 change = *text.span(given[-1].value), said
                 reason = f"`{text.of(given[-1].value)}` stands where `{said}` belongs"
-            yield Edit((change,), reason, 1.5 + edit.cost / 10)
+            yield Edit((*more, change), reason, 1.5 + len(more) + edit.cost / 10)
+
+
+Needed: TypeAlias = dict[int, tuple[Array, Array]]
+"""What a name holds at each execution, and what it must."""
+
+
+def _read(place: Place, times: Mapping[int, Instance]) -> Iterator[tuple[ast.expr, Needed, tuple[()]]]:
+    """Yield the names that an expression reads."""
+    for node in ast.walk(place.value):
+        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+            needed = {k: pair for k, one in times.items() if (pair := _solved(place, node, one))}
+            if len(needed) == len(times):
+                yield node, needed, ()
+
+
+def _unread(place: Place, times: Mapping[int, Instance]) -> Iterator[tuple[ast.expr, Needed, tuple[Change]]]:
+    """Yield names that are zero, and not read where they may have to be added."""
+    said = place.text.of(place.value)
+    needed = {}
+    for k, one in times.items():
+        with contextlib.suppress(Exception):
+            now = np.asarray(eval(said, dict(one.names)), float)
+            needed[k] = np.zeros(one.shape), one.wanted.reshape(one.shape) - now
+    if len(needed) < len(times) or any(pair[0].shape != pair[1].shape for pair in needed.values()):
+        return
+    for node in ast.walk(place.function):
+        if (
+            isinstance(node, ast.Name)
+            and isinstance(node.ctx, ast.Store)
+            and not re.search(rf"\b{node.id}\b", said)
+        ):
+            held = [one.names.get(node.id) for one in times.values()]
+            if all(
+                isinstance(v, np.ndarray) and v.shape == z.shape and not v.any()
+                for v, (z, _) in zip(held, needed.values(), strict=True)
+            ):
+                change = *place.text.span(place.value), f"{said} + {node.id}"
+                yield ast.copy_location(ast.Name(node.id, ast.Load()), node), needed, (change,)
 
 
 def _solved(place: Place, node: ast.expr, one: Instance) -> tuple[Array, Array] | None:
@@ -110,15 +136,8 @@ def added(
 ) -> Iterator[Edit]:
     """Yield statements that add to what stays zero, beside those that add to other sums.
 
-    Parameters
-    ----------
-    found, chosen
-        The program at a point, and the loss.
-    one : Hypothesis
-        Where the zeros are made that must be a gradient.
-    text : Text
-    beside : mapping
-        Statements that add something within a loop, each with the names at its executions.
+    `one` is where the zeros are made that must be a gradient; `beside` are statements that add something
+    within a loop, each with the names at its executions.
     """
     name = _target(one.unit.statement.tree, one.unit.tree, text)
     if not name or not one.row.path or one.unit.times[0].numbers.any():

@@ -12,8 +12,7 @@ SAYS = {
     "wrong": "the backward pass is wrong",
     "cannot tell": "cannot tell whether the gradients are right",
 }
-SHOWN = 4
-"""Entries of an array that are printed, where it has more."""
+SHOWN = 4  # entries of an array that are printed, where it has more
 
 
 def text(report: Report, *, diff: bool = True) -> str:
@@ -65,9 +64,7 @@ def said(report: Report) -> str:
     """Return what was judged and the verdict, in a line."""
     says = SAYS[report.verdict]
     roots, bare = ({re.split(r"[.\[]", n)[0] for n in report.names(v)} for v in ("right", "not given"))
-    if (
-        report.verdict == "right" and roots & bare
-    ):  # of what an input needs none, an object's weights need all
+    if report.verdict == "right" and roots & bare:  # an input needs none, an object's weights need all
         says = "the gradients that there are, are right"
     return f"{', '.join([report.file, *report.piece])}: {says}"
 
@@ -158,7 +155,7 @@ def places(report: Report) -> list[str]:
         lines.append("  Which statement is wrong was not found.")
     for one in report.located:
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
-        first, time = "The first wrong statement is", ""
+        first, time = "Wrong, too, is" if one.get("too") else "The first wrong statement is", ""
         if one.get("or"):
             first, time = "The wrong statement is", f", or what passes it on, {', '.join(one['or'])}"
         if not one.get("sure", True):

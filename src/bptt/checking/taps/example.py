@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bptt.checking.file import Source, bound, modules, root
-from bptt.checking.taps.names import LIBRARIES
+from bptt.checking.taps.instrument import LIBRARIES
 from bptt.errors import DataError
 
 _MADE = (ast.Call, ast.BinOp, ast.List, ast.ListComp, ast.Subscript, ast.UnaryOp)
@@ -92,9 +92,11 @@ def code_names(
     """Return the names that stand for the file's code: what it defines, and what an example makes of that."""
     names: set[str] = set()
     for one in source.tree.body:
-        is_beside = any(resolve(module) for _, module, _ in modules(one))
         is_relative = isinstance(one, ast.ImportFrom) and one.level
-        if is_beside or is_relative or not isinstance(one, ast.Import | ast.ImportFrom):
+        if is_relative or not isinstance(one, ast.Import | ast.ImportFrom):
+            names |= set(bound(one))
+    for one in (*source.tree.body, *statements):
+        if any(resolve(module) for _, module, _ in modules(one)):
             names |= set(bound(one))
     for one in statements:
         if any(isinstance(node, ast.Name) and node.id in names for node in ast.walk(one)):

@@ -104,11 +104,11 @@ class Program:
         self.left_out: dict[str, str] = {}  # statements that fail when the file is read, by their places
         self._cache: dict[tuple[Path, str], Any] = {}
         self.neighbours = neighbours(source)
-        imported = {module for _, module, _ in modules(source.tree)}
+        given = self.given = parsed(example)
+        imported = {module for tree in (source.tree, *given) for _, module, _ in modules(tree)}
         if any(module.partition(".")[0] == "torch" for module in imported):
             with contextlib.suppress(ImportError):  # before a run, so that its random numbers are seeded
                 importlib.import_module("torch")
-        given = self.given = parsed(example)
         self.code = code_names(source, given, self.neighbours.resolve)
         in_double(ast.Module(given, []))
         self.statements = list(with_names(given, source.tree, self.code))
