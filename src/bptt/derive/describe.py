@@ -212,8 +212,7 @@ class _Describer:
             Shown(Symbol(name), self.whole.gate(name, like).expr, (), letter, members)
             for name, like, letter, members in self._grouped()
         ]
-        each = {*self.eq.gates, *self.eq.before, *self.eq.inputs, *self.eq.states, *self.eq.operands}
-        once = [s for s in self.equations if each.isdisjoint((s.name, *self.eq.made_of(s.name)))]
+        once = [s for s in self.equations if s.name in self.whole.once]
         parts: list[str | Block] = []
         if once:
             parts = [
