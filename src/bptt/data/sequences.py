@@ -5,6 +5,7 @@ T time steps, N rows of a batch, M sequences, S steps of all of them.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
+    @cached_property
     def starts(self) -> Array:
         """Where each sequence begins, (M,)."""
         return np.cumsum(self.lengths) - self.lengths

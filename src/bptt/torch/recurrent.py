@@ -1,7 +1,7 @@
 """What every layer does around its cell: batches of all forms, directions, dropout, and what runs it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional as F  # noqa: N812  as everybody calls it
@@ -13,6 +13,7 @@ from bptt.kernels import backends
 from bptt.kernels.llvm.host import host
 from bptt.torch import loop, operator
 from bptt.torch.around import Reason, autocast, has_bfloat16, is_plain, transform
+from bptt.torch.batch import Batch, unpacked
 from bptt.torch.native import How, Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -26,17 +27,6 @@ _FEW = Reason("so few steps that laying out the weights for compiled code would 
 _OTHERS = Reason("weights that are not of the layer's sizes, or not of one type")
 _MORE = Reason("tensors that are more than numbers")
 _UNFIT = Reason("an input that compiled code has no case for")
-
-
-class Batch(NamedTuple):
-    """A sequence as layers take it: x (T, N, D), or (R, D) where it is packed; flags (T, N) or none."""
-
-    x: Tensor
-    mask: Tensor | None
-    resets: Tensor | None
-    batch_sizes: Tensor | None
-    N: int
-    beside: dict[str, Tensor]  # what the cell reads at each step beside x
 
 
 class Recurrent(torch.nn.Module):
@@ -133,13 +123,17 @@ class Recurrent(torch.nn.Module):
         if inputs or self.cell.inputs:
             beside = loop.beside(self.cell, inputs or {}, x, self.hidden_size, batch_first=self.batch_first)
             batch = batch._replace(beside=beside)
-        if packed is not None and not (return_states or is_compiling):
-            batch = _unpacked(batch)
+        rows = None
+        if packed is not None and not (return_states or is_compiling or reason):
+            drops = self.dropout and self.training and self.num_layers > 1  # draws for each row there is
+            size = 0 if drops else max(sum(p.numel() for p in params if p.dim() == 2) for _, params in layers)
+            batch, rows = unpacked(batch, size)
         states = self._states(batch, own, None if packed is None else packed.sorted_indices)
         y, final, after = self._run(batch, states, layers, reason, all_states=return_states)
         if packed is not None:
             back = packed.unsorted_indices
             y = y if y.dim() == 2 else y.flatten(0, 1)
+            y = y if rows is None else y.index_select(0, rows)
             y = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, back)
             final = final if back is None else [s.index_select(1, back) for s in final]
         elif x.dim() == 2:
@@ -344,11 +338,3 @@ class Recurrent(torch.nn.Module):
         if is_narrow:
             return x.to(dtype), [s.to(dtype) for s in final], [s.to(dtype) for s in after]
         return x, final, after
-
-
-def _unpacked(batch: Batch) -> Batch:
-    """Return a packed batch whose sequences are equally long, as one alone is, without its packing."""
-    x, sizes, N = batch.x, batch.batch_sizes, batch.N
-    if sizes is None or int(sizes[-1]) != N:
-        return batch
-    return batch._replace(x=x.unflatten(0, (len(sizes), N)), batch_sizes=None)
