@@ -145,5 +145,5 @@ def test_what_a_folder_drops_is_a_line_on_standard_error(tmp_path: Path) -> None
         assert done.returncode == 0
         assert done.stderr == (
             f"bptt: note: {folder}: 5 files read, 5 passed over: "
-            "5 not UTF-8 (0.bad, 1.bad, 2.bad and 2 more)\n"
+            "5 not UTF-8 but perhaps cp1252: --encoding (0.bad, 1.bad, 2.bad and 2 more)\n"
         )

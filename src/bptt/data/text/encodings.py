@@ -24,7 +24,7 @@ SURE = 0.5
 """The part of the characters beyond ASCII that must be as the language writes them."""
 
 FEWEST = 4
-"""Letters of another script that are no accident."""
+"""Different letters of another script that are no accident."""
 
 _LATIN = "(?<![{0}])[{0}]{{1,2}}(?![{0}])"  # letters with accents stand among others
 _KANJI = "[\u3040-\u30ff\u3001\u3002\u300c\u300d\u30fc\u4e00-\u9fff]+"
@@ -42,11 +42,10 @@ _USUAL = {
     "cp1252": _LATIN.format("ÄÖÜäöüßÀÁÂÃÅÆÇÈÉÊËÍÎÏÑÓÔÕØÚàáâãåæçèéêëìíîïñòóôõøùúûœ’‘“”„–—…°€£§"),
     "cp1250": _LATIN.format("ĄĆĘŁŃÓŚŹŻąćęłńóśźżÁČĎÉĚÍŇŘŠŤÚŮÝŽáčďéěíňřšťúůýžÖÜŐŰöüőűĂÂÎŞŢăâîşţ„”–’"),
     "cp1254": _LATIN.format("ÇĞİÖŞÜçğıöşüâî’“”"),
-    "mac_roman": _LATIN.format("ÄÖÜäöüßÉàáâãåæçèéêëíîïñóôõøúûœ’‘“”–—…"),
 }
 """What texts in an encoding hold beyond ASCII; of those that fit as well, the first."""
 
-_LATIN_ONES = ("cp1252", "cp1250", "cp1254", "mac_roman")
+_LATIN_ONES = ("cp1252", "cp1250", "cp1254")
 
 _FREQUENT = {
     "cp932": ("cp932", 0x81, 0x97),
@@ -139,7 +138,7 @@ def _fits(data: bytes, encoding: str) -> float:
         return 0.0
     beyond = re.sub(r"[\0-\x7f]", "", text)
     is_latin = encoding in _LATIN_ONES
-    if not beyond or "\0" in text or (len(beyond) < FEWEST and not is_latin):
+    if not beyond or "\0" in text or (len({*beyond}) < FEWEST and not is_latin):
         return 0.0
     usual = "".join(re.sub(r"[\0-\x7f]", "", found) for found in re.findall(_USUAL[encoding], text))
     if encoding in _FREQUENT:
@@ -186,13 +185,16 @@ def _wide(data: bytes) -> str | None:
 
 
 class NotUtf8Error(DataError):
-    """A text in another encoding than UTF-8, or none at all."""
+    """A text in another encoding than UTF-8, or none at all; `guess` is the likely one, or None."""
+
+    guess: str | None = None
 
 
 def _other(data: bytes, name: object, at: int, mark: int) -> NotUtf8Error:
     guess = guessed(data)
     line = data.count(b"\n", 0, at) + 1
     way = f"it seems to be {guess}: --encoding {guess}" if guess else "--encoding NAME says in which it is"
-    return NotUtf8Error(
-        f"{name}: line {line} is not UTF-8 text (byte 0x{data[at]:02x} at offset {at + mark}); {way}"
-    )
+    where = f"line {line} is not UTF-8 text (byte 0x{data[at]:02x} at offset {at + mark})"
+    error = NotUtf8Error(f"{name}: {where}; {way}")
+    error.guess = guess
+    return error

@@ -164,8 +164,8 @@ def _read_folder(
         if LIMIT - left > limit:
             raise too_long(f"{path}:", limit)
     if not kept:
-        ways = "--encoding NAME says in which encoding they are, --tokens byte reads any file"
-        none = f"none of its {len(files)} files is UTF-8 text; {ways}"
+        none = f"none of its {len(files)} files is UTF-8 text: {_reasons(passed_over)}"
+        none += "; --tokens byte reads any file"
         raise DataError(f"{path}: {'is empty' if as_bytes else none}")
     if passed_over:
         count = len(files) - sum(file in passed_over for file in files)
@@ -270,9 +270,11 @@ def _lines(data: bytes, name: object, encoding: str | None) -> bytes:
     r"""Return a text as UTF-8, checked, without a byte order mark and with lines that end in ``\n``."""
     try:
         data = in_utf8(data, name, encoding)
+    except NotUtf8Error as error:
+        reason = f"not UTF-8 but perhaps {error.guess}: --encoding" if error.guess else "not UTF-8"
+        raise _NotTextError(f"{error}, or --tokens byte reads any file", reason) from None
     except DataError as error:
-        way = ", or --tokens byte reads any file" if isinstance(error, NotUtf8Error) else ""
-        raise _NotTextError(f"{error}{way}", "not UTF-8" if way else f"not {encoding}") from None
+        raise _NotTextError(str(error), f"not {encoding}") from None
     if (nul := data.find(b"\0")) >= 0:
         raise _NotTextError(
             f"{name}: not text but binary (a NUL byte at offset {nul}); --tokens byte reads any file",
