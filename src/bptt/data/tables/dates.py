@@ -69,6 +69,9 @@ _EARLIEST, _LATEST = 1800, 2200
 
 COMPACT = "%Y%m%d"
 
+_MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[89]|2[01])\d\d")
+"""01.2020: a number would not begin with a zero."""
+
 
 @dataclass(frozen=True)
 class Dates:
@@ -112,6 +115,8 @@ class Dates:
         distinct = [text.strip() for text in dict.fromkeys(texts)]
         if digits and distinct and all(map(_is_compact, distinct)):
             return cls(COMPACT)
+        if digits and all(map(_MONTHS.fullmatch, distinct)) and any(text[0] == "0" for text in distinct):
+            return cls("%m.%Y")
         odd = [text for text in distinct if not _PLAIN.fullmatch(text)]
         first = next(((text, forms) for text in odd[:100] if (forms := [*_fitting(text)])), None)
         if first is None:
