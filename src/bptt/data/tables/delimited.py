@@ -77,16 +77,18 @@ def _aligned(text: str, *, head: bool) -> str | None:
 
     As many words stand in each line, two or more, and in one column numbers alone.
     """
-    if any(mark in text.lstrip("\n").split("\n", 1)[0].strip() for mark in DELIMITERS):
+    first = text.lstrip().split("\n", 1)[0].strip()
+    numeric = {*range(len(first.split()))}
+    if len(numeric) < 2 or any(mark in first for mark in DELIMITERS) or '"' in text:
         return None
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    first = lines[0] if lines else []
-    rows = lines[1:] if head else lines
-    if len(first) < 2 or not rows or any(len(row) != len(first) for row in lines) or '"' in text:
-        return None
-    if not any(all(map(_is_number, column)) for column in zip(*rows, strict=True)):
-        return None
-    return "\n".join("\t".join(line.split()) for line in text.split("\n"))
+    width, lines = len(numeric), text.split("\n")
+    rows = (line.split() for line in lines if line.strip())
+    for k, row in enumerate(rows):  # most other texts end this at once
+        if k > 0 or not head:
+            numeric = {j for j in numeric if j < len(row) and _is_number(row[j])}
+        if len(row) != width or not numeric:
+            return None
+    return None if head and k == 0 else "\n".join("\t".join(line.split()) for line in lines)
 
 
 def _is_number(text: str) -> bool:
