@@ -90,11 +90,13 @@ class Table:
     def column(self, name: str) -> list[str]:
         """Return a column's values; DataError if there is none of that name.
 
-        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between.
+        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between; where all are empty it
+        is, too.
         """
         several = [part.strip() for part in name.split(",")]
         if name not in self.columns and len(several) > 1 and all(part in self.columns for part in several):
-            return [BETWEEN.join(values) for values in zip(*map(self.column, several), strict=True)]
+            rows = zip(*map(self.column, several), strict=True)
+            return [BETWEEN.join(row) if any(map(str.strip, row)) else "" for row in rows]
         if name not in self.columns:
             names = list(self.columns)
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
