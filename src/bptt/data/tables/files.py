@@ -142,7 +142,7 @@ class Table:
     def numbers(self, name: str, *, absent: bool = False) -> Array:
         """Return a column as (R,) float64; DataError for a value that is no finite number.
 
-        With `absent`, what stands where there is no number (nothing, NA, NaN, null, ?) is NaN.
+        With `absent`, what stands where there is no number (nothing, NA, null, ?, -, .) is NaN.
         """
         column = ungrouped(self.column(name), is_continental=self.is_continental)
         values = np.empty(len(self))
