@@ -6,6 +6,7 @@ No time is asserted: what is measured depends on the machine.
 import importlib.util
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,22 @@ def test_a_peer_takes_the_step_of_every_cell(name: str, cell: str) -> None:
     _, gradient = loss_and_gradient(name, "step", cell)
     _, right = loss_and_gradient("reference", "step", cell)
     assert np.abs(gradient - right).max() < 1e-4 * np.abs(right).max()
+
+
+@pytest.mark.parametrize("name", [installed(name) for name in ("bptt", "torch", "torch-compiled", "jax")])
+@pytest.mark.parametrize("cell", ["lstm", "gru-cho", "lstm-projected"])
+def test_each_drops_what_u_reads(name: str, cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same factors, drawn anew for each batch: the second step's gradient tells."""
+    if name == "torch-compiled":  # the graph, without the minutes of its compilation
+        monkeypatch.setattr("torch.compile", lambda graph, **how: graph)
+    found = []
+    for p in (0.4, 0.0):
+        monkeypatch.setattr(f"{__name__}.TINY", replace(TINY, recurrent_dropout=p))
+        _, gradient = loss_and_gradient(name, "step", cell)
+        _, right = loss_and_gradient("reference", "step", cell)
+        assert np.abs(gradient - right).max() < 1e-4 * np.abs(right).max()
+        found.append(right)
+    assert np.abs(found[0] - found[1]).max() > 0.1 * np.abs(found[1]).max()
 
 
 @pytest.mark.parametrize("name", [installed(name) for name in ("bptt", "torch", "torch-bf16")])

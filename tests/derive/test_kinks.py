@@ -98,3 +98,14 @@ def test_where_a_condition_is_no_number_the_other_gets_the_gradient() -> None:
     assert dh == 0.5
     for form in ("torch", "jax"):
         assert "~(" in page(cell, form)
+
+
+def test_a_floor_that_is_on_its_step_is_printed() -> None:
+    """The last of the sums of a softmax is 1 but for rounding, which has another order in what is printed."""
+    text = """
+@bptt.cell(state="h s", heads=2, sizes={"key": 17}, shapes={"s": "unit key"})
+def steps(a_h, s, h):
+    s = tanh(h) + floor(3 * cumsoftmax(tanh(s), key)) * a_h
+    return tanh(a_h) + h / 4, s
+"""
+    page(EquationCell(read(text)), "text")

@@ -77,7 +77,7 @@ class _Writer:
                 f"where({a} {self.one('<', '<=', '>', '>=')} {b}, {c}, {self.number()})",
                 f"where({a} > 0, {b}, {c})",
                 f"(sign({a}) * {b} + {c})",
-                f"(floor(3 * {a}) * {b} + 0 * {c})",
+                f"(floor(2.7 * {a}) * {b} + 0 * {c})",  # at 3 the last of a cumsoftmax is on a step
                 f"mod({a}, 0.7) * ({b} + {c})",
                 f"({a} % (0.5 + {b} * {b}) + 0.1 * {c})",
                 f"surrogate(where({a} > 0, 1, 0), max(0, 1 - abs({a})), {a}) * ({b} - {c})",

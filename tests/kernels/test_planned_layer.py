@@ -32,16 +32,21 @@ def test_the_same_bits_forward_and_backward(cell: str, tokens: bool, T: int, N: 
     rng, own, params = np.random.default_rng(1), bptt.zoo.get(cell), params_of(cell)
     compiled = kernel("auto", own, F4)
     assert compiled is not None
-    for reverse, has_states, has_resets in (
-        (False, False, False), (False, True, True), (True, True, False), (True, False, True),
+    for reverse, has_states, has_resets, has_mask in (
+        (False, False, False, False), (False, True, True, False), (True, True, False, False),
+        (True, False, True, False), (False, False, True, True), (True, True, False, True),
     ):  # fmt: skip
         for seed in range(4):
             x = rng.integers(D, size=(T, N)) if tokens else draw(rng, T, N, D)
             states = tuple(draw(rng, N, H) for _ in own.states) if has_states else None
             reset = rng.random((T, N)) < 0.3 if has_resets else None
-            run = bptt.unroll(own, params, x, states, reset=reset, reverse=reverse)
+            mask = np.arange(T)[:, None] < rng.integers(0, T + 1, N) if has_mask else None
+            if mask is not None and not tokens:
+                x[~mask] = np.nan
+            run = bptt.unroll(own, params, x, states, mask=mask, reset=reset, reverse=reverse)
+            x = x if mask is None else np.where(mask.reshape(T, N, *[1] * (x.ndim - 2)), x, 0)
             wanted = unrolled.run(
-                compiled, params, x, states, F4, mask=None, reset=reset, reverse=reverse
+                compiled, params, x, states, F4, mask=mask, reset=reset, reverse=reverse
             )  # fmt: skip
             # a loop from the end wants the resets moved by a step, which NumPy does
             assert isinstance(run, PlannedRun) == (seed >= 2 and not (has_resets and reverse))

@@ -191,15 +191,77 @@ def test_nothing_is_drawn_where_tokens_are_wrong() -> None:
     assert rng.random() == np.random.default_rng(0).random()
 
 
-def test_masks_and_weights_of_classes_are_not_planned_and_as_before() -> None:
-    both: list[dict[str, Any]] = [{}, {"class_weights": tuple(range(1, V + 1))}]
-    for options in both:
-        model, params = made(embedding=7, **options)
-        batch = batch_of(model, 6, 4, 0, has_resets=False)
-        mask = np.arange(6)[:, None] < np.array([6, 2, 4, 1])
-        given = batch if options else Batch(batch.inputs, batch.targets, mask=mask)
-        assert len({model.backprop(params, given).loss for _ in range(RUNS)}) == 1
-        assert model.bound(params, given) is None
+def masked(model: bptt.Model, T: int, N: int, seed: int, *, holes: bool = False, some: bool = False) -> Batch:
+    """Return sequences of unlike lengths, whose padding is no token, of which some targets count or all."""
+    rng = np.random.default_rng(seed)
+    batch = batch_of(model, T, N, seed, has_resets=False)
+    mask = np.arange(T)[:, None] < rng.integers(1, T + 1, N)
+    mask &= (rng.random((T, N)) < 0.7) | (not holes)
+    mask[0, 0] = True
+    targets, counted = batch.targets, None
+    if model.pool is not None:
+        counted = np.ones((1, N), bool)
+    elif some:
+        counted = mask & (rng.random((T, N)) < 0.6) | (np.arange(T * N).reshape(T, N) == 0)
+    if model.pool is None:
+        targets = np.where(mask if counted is None else counted, targets, -1)
+    return Batch(np.where(mask, batch.inputs, -7), targets, mask, counted)
+
+
+MASKED: dict[str, dict[str, Any]] = MODELS | {
+    "weights": {"embedding": 5, "class_weights": tuple(range(1, V + 1))},
+    "smoothed": {"embedding": 5, "label_smoothing": 0.1},
+    "over time": {"embedding": 5, "reduction": "mean_over_time_sum_over_batch"},
+}
+
+
+@pytest.mark.parametrize("options", MASKED.values(), ids=MASKED)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_any_lengths_have_one_program(cell: str, options: dict[str, Any]) -> None:
+    model, params = made(cell, **options)
+    kinds: list[dict[str, Any]] = [{}, {"some": True}, {"holes": True}]
+    for kind in kinds:
+        for seed in range(2 * RUNS):
+            batch = masked(model, 9, 8, seed, **kind)
+            found = model.backprop(params, batch)
+            expect_same(arrays_of(found), arrays_of(made(cell, **options)[0].backprop(params, batch)))
+            if model.pool is None and batch.counted is not None:
+                assert not found.each[~batch.counted].any()
+            each, last = model.losses(params, batch)
+            expect_same({"each": each} | last, {"each": found.each} | found.state)
+        assert model.bound(params, batch) is not None, model._planned.reasons
+    assert model._planned.reasons == []
+
+
+@pytest.mark.parametrize("options", MASKED.values(), ids=MASKED)
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_steps_that_do_not_exist_change_nothing(
+    cell: str, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bptt.kernels.cell import rows
+    from bptt.kernels.ops import output
+
+    options = options | {"backend": "cpu"}
+    model, params = made(cell, **options)
+    batches = [masked(model, 9, 8, 0), masked(model, 9, 8, 1, some=True), masked(model, 9, 8, 2, holes=True)]
+    found = [arrays_of(model.backprop(params, batch)) for batch in batches]
+    monkeypatch.setattr(rows, "FEW", 0)  # where there is more to compute they are left out
+    monkeypatch.setattr(output, "FEW", 0)
+    for batch, few in zip(batches, found, strict=True):
+        for _ in range(RUNS):
+            for name, array in arrays_of(made(cell, **options)[0].backprop(params, batch)).items():
+                np.testing.assert_allclose(few[name], array, rtol=1e-12, atol=1e-14, err_msg=name)
+    assert made(cell, **options)[0].bound(params, batches[0]) is None
+
+
+def test_a_mask_of_large_batches_is_not_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bptt.kernels.cell import rows
+
+    monkeypatch.setattr(rows, "FEW", 0)
+    model, params = made(embedding=7)
+    batch = masked(model, 9, 8, 0)
+    assert len({model.backprop(params, batch).loss for _ in range(RUNS)}) == 1
+    assert model.bound(params, batch) is None
 
 
 def test_copies_have_programs_of_their_own() -> None:

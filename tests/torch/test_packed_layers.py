@@ -222,9 +222,12 @@ def test_many_packed_sequences_of_all_lengths(kind: str) -> None:
 
 
 @beyond_nn
-@pytest.mark.parametrize(("lengths", "is_packed"), [([5], False), ([4, 4, 4], False), ([4, 4, 3], True)])
-def test_equally_long_sequences_run_as_dense_ones(
-    lengths: list[int], is_packed: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("lengths", "dropout", "is_packed"),
+    [([5], 0.0, False), ([4, 4, 4], 0.0, False), ([4, 4, 3], 0.0, False), ([4, 4, 3], 0.5, True)],
+)
+def test_small_packed_sequences_run_as_dense_ones(
+    lengths: list[int], dropout: float, is_packed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from bptt.torch import operator
 
@@ -235,7 +238,19 @@ def test_equally_long_sequences_run_as_dense_ones(
         return run(how, *rest)
 
     monkeypatch.setattr(operator, "run", noted)
-    ours, theirs = pair("LSTM", 3, 4, 2)
-    assert_same(ours, theirs, packed_input(ours, lengths), states(ours, len(lengths)))
+    ours, theirs = pair("LSTM", 3, 4, 2, dropout=dropout)
+    if dropout:  # which is drawn for each row that there is
+        ours(packed_input(ours, lengths), states(ours, len(lengths)))
+    else:
+        assert_same(ours, theirs, packed_input(ours, lengths), states(ours, len(lengths)))
     assert ran
     assert all((sizes is not None) == is_packed for sizes in ran)
+
+
+@pytest.mark.parametrize("kind", some(KINDS, 2))
+def test_large_packed_sequences_stay_packed(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bptt.kernels.cell import rows
+
+    monkeypatch.setattr(rows, "FEW", 0)
+    ours, theirs = pair(kind, 5, 7, 2, bidirectional=True)
+    assert_same(ours, theirs, packed_input(ours, [3, 6, 1, 4]), states(ours, 4))

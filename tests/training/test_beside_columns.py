@@ -62,13 +62,13 @@ def test_a_run_with_a_column_beside_resumes_to_its_bits(tmp_path: Path) -> None:
     [
         ({"beside": None}, "fading reads dt at each step beside its input: --beside dt=COLUMN"),
         ({"beside": "z=dt"}, "fading reads dt at each step beside its input: --beside dt=COLUMN"),
-        ({"beside": "dt"}, "--beside is NAME=COLUMN,... of what the cell reads; got 'dt'"),
+        ({"beside": "dt"}, "--beside is NAME=COLUMN,... or NAME=NUMBER,... of what the cell reads; got 'dt'"),
         ({"beside": "dt=x,dt=y"}, "--beside is NAME=COLUMN"),
         ({"cell": "lstm"}, "lstm reads nothing at each step beside its input"),
         ({"series": None}, "--beside goes with --series"),
         (
             {"data": "reber", "task": None, "beside": None},
-            "which tables of labelled sequences alone have: --task",
+            "fading reads dt at each step beside its input: --beside dt=1, a number",
         ),
     ],
 )

@@ -65,6 +65,22 @@ def test_the_bits_of_a_step_by_hand(
     assert len(step._forms) == 1  # else none of it was prepared
 
 
+@pytest.mark.parametrize("options", [{}, {"class_weights": tuple(range(1, V + 1))}, {"label_smoothing": 0.1}])
+def test_sequences_of_any_lengths_have_one_form(options: dict[str, Any]) -> None:
+    (model, params), (other, wanted) = made(**options), made(**options)
+    rng, adam = np.random.default_rng(3), optim.Adam()
+    step, slots = bptt.Step(model, params, adam), adam.init(wanted)
+    for batch in batches():
+        mask = np.arange(9)[:, None] < rng.integers(1, 10, 3)
+        given = Batch(np.where(mask, batch.inputs, -1), np.where(mask, batch.targets, -1), mask)
+        found = other.backprop(wanted, given)
+        adam.update(wanted, found.grads.params, slots, 0.01)
+        assert step(given, 0.01) == found.loss
+        same_bits(params, wanted)
+        np.testing.assert_array_equal(step.each, found.each)
+    assert len(step._forms) == 1
+
+
 @pytest.mark.parametrize("clip_value", [None, 0.01])
 def test_norms_of_float64_are_not_read_as_float32(clip_value: float | None) -> None:
     model, params = made(backend="cpu")
@@ -154,7 +170,7 @@ def test_many_forms_and_no_optimizer() -> None:
     same_bits(params, kept)
 
 
-def test_what_is_drawn_is_of_each_step_and_masks_run_as_they_are() -> None:
+def test_what_is_drawn_is_of_each_step_and_masks_are_a_form_of_their_own() -> None:
     model, params = made(dropout=0.5)
     step = bptt.Step(model, params)
     (batch, *_) = batches()
@@ -163,7 +179,7 @@ def test_what_is_drawn_is_of_each_step_and_masks_run_as_they_are() -> None:
     assert len(step._forms) == 1
     masked = Batch(batch.inputs, batch.targets, mask=np.arange(9)[:, None] < np.array([9, 4, 2]))
     assert len({step(masked) for _ in range(4)}) == 1
-    assert len(step._forms) == 1
+    assert len(step._forms) == 2
 
 
 @pytest.mark.parametrize("clip_value", [None, 0.01])

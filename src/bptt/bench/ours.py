@@ -6,7 +6,7 @@ from typing import cast
 import numpy as np
 
 from bptt.bench.contenders import Kind, Work
-from bptt.bench.settings import Setting
+from bptt.bench.settings import DROPS, Setting
 from bptt.kernels.backends import Backend, Precision, unroll
 from bptt.nets.sample import probabilities
 from bptt.nets.stack import layer_params
@@ -49,12 +49,14 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
         x = params["embedding"][tokens[:-1]]
         if setting.folds:
             x, params["layers.0.W"] = tokens[:-1], params["embedding"] @ params["layers.0.W"]
-        dy = np.random.default_rng(1).normal(size=(setting.T, setting.N, setting.H)).astype(np.float32)
+        wide = setting.T, setting.N, model.stack.width
+        dy = np.random.default_rng(1).normal(size=wide).astype(np.float32)
         return lambda: model.stack.forward(params, x).backward(dy, overwrite=True)
     step, batch = Step(model, params), Batch(tokens[:-1], tokens[1:])
+    drawn = np.random.default_rng(DROPS) if setting.recurrent_dropout else None
 
     def take() -> tuple[float, Array]:
-        loss = step(batch, state=step.state or None)
+        loss = step(batch, state=step.state or None, rng=drawn)
         return loss, step.grads["embedding"]
 
     return take

@@ -7,7 +7,13 @@ import numpy as np
 from bptt.cells import Cell
 from bptt.kernels.backends import Backend, Precision
 from bptt.nets.model import Model
-from bptt.types import Array
+from bptt.nets.noise import Noise
+from bptt.types import Array, Params
+from bptt.zoo import get
+from bptt.zoo.step import with_equations
+
+DROPS = 4
+"""The seed of what is dropped."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,8 @@ class Setting:
         Rows, and steps of each.
     lengths, sampling : bool
         Whether sequences of unequal length are measured here, too, and how fast the model writes.
+    recurrent_dropout : float
+        The part dropped of what U reads, drawn for each row of each batch.
 
     Examples
     --------
@@ -39,6 +47,7 @@ class Setting:
     T: int
     lengths: bool = False
     sampling: bool = False
+    recurrent_dropout: float = 0.0
 
     def model(self, cell: str | Cell, backend: Backend = "auto", precision: Precision = "float32") -> Model:
         """Return the model."""
@@ -49,9 +58,14 @@ class Setting:
             cell=cell,
             layers=self.layers,
             embedding=self.E,
+            recurrent_dropout=self.recurrent_dropout,
             backend=backend,
             precision=precision,
         )
+
+    def drops(self, cell: str | Cell) -> "Drops":
+        """Return what is dropped of what a cell's U reads."""
+        return Drops(Noise(get(cell), self.recurrent_dropout))
 
     def tokens(self) -> Array:
         """Return the inputs and, one step on, the targets: (T + 1, N)."""
@@ -101,6 +115,27 @@ class Setting:
     def folds(self) -> bool:
         """Whether there are fewer tokens in the vocabulary than in the batch."""
         return self.V < self.N * self.T
+
+
+class Drops:
+    """What peers drop of what U reads: for each batch the factors that a model draws, from the same seed.
+
+    Attributes
+    ----------
+    cell : EquationCell
+        That reads the factors, as units' parameters.
+    """
+
+    def __init__(self, noise: Noise) -> None:
+        self._noise, self._rng = noise, np.random.default_rng(DROPS)
+        self.cell = with_equations(
+            noise.draw(np.random.default_rng(0), (1, 1, noise.cell.heads), "float32")[0]
+        )
+
+    def draw(self, N: int, H: int) -> Params:
+        """Return a layer's factors for a batch, (N, ·) by their names."""
+        _, given = self._noise.draw(self._rng, (1, N, H), "float32", "reference")
+        return {name: np.array(m[0]) for name, m in given.items()}
 
 
 SETTINGS: dict[str, Setting] = {

@@ -17,18 +17,19 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     import jax.numpy as jnp
 
     jax.config.update("jax_platforms", "cpu")
-    made = with_equations(cell)
-    advance = step_of(made, _functions(), lambda a, count: jnp.split(a, count, -1))
+    made, drops = with_equations(cell), setting.drops(cell)
+    advance = step_of(drops.cell, _functions(), lambda a, count: jnp.split(a, count, -1))
     model = setting.model(cell, "reference")
     _, drawn = model.unmapped(model.init(np.random.default_rng(0)))
     params = {name: jnp.asarray(array) for name, array in drawn.items()}
     tokens = jnp.asarray(setting.tokens())
 
-    def forward(params: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
+    def forward(params: Any, inputs: Any, state: Any, masks: Any = None) -> tuple[Any, Any]:
         x, after = params["embedding"][inputs], []
         for k in range(setting.layers):
             layer = layer_params(params, k)
             a_x = x @ layer["W"] + layer.get("b", 0)
+            layer |= masks[k] if masks else {}
 
             def body(states: Any, a_t: Any, layer: Any = layer) -> tuple[Any, Any]:
                 states = advance(a_t, states, layer)
@@ -58,9 +59,9 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
         return write
 
-    def trained(params: Any, tokens: Any, state: Any) -> Any:
+    def trained(params: Any, tokens: Any, state: Any, masks: Any) -> Any:
         def loss_of(params: Any) -> tuple[Any, Any]:
-            logits, after = forward(params, tokens[:-1], state)
+            logits, after = forward(params, tokens[:-1], state, masks)
             own = jnp.take_along_axis(jax.nn.log_softmax(logits), tokens[1:, :, None], -1)
             return -own.mean(), after
 
@@ -70,7 +71,8 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
 
     def step() -> tuple[float, Array]:
         nonlocal carried
-        (loss, carried), grads = jax.block_until_ready(train(params, tokens, carried))
+        masks = [drops.draw(setting.N, setting.H) for _ in range(setting.layers)]
+        (loss, carried), grads = jax.block_until_ready(train(params, tokens, carried, masks))
         return float(loss), np.asarray(grads["embedding"])
 
     return step

@@ -38,9 +38,9 @@ def prepare(kind: Kind, setting: Setting, cell: str, option: str) -> Work:
     torch.set_num_threads(threads.count())
     model = setting.model(cell, "reference")
     _, params = model.unmapped(model.init(np.random.default_rng(0)))
-    own = layer_of(torch.nn, cell, setting.E, setting.H, setting.layers)
-    if option == "compiled":
-        own = None
+    own = None
+    if option != "compiled" and not setting.recurrent_dropout:  # PyTorch's own drop nothing within
+        own = layer_of(torch.nn, cell, setting.E, setting.H, setting.layers)
     layers = _Loop(params, setting, cell, option) if own is None else _with_weights(own, params, cell)
     E, W = (torch.nn.Parameter(torch.from_numpy(params[name])) for name in ("embedding", "output.W"))
     output = torch.nn.Linear(setting.H, setting.V)
@@ -106,17 +106,20 @@ def _with_weights(layers: Any, params: Params, cell: str) -> Any:
 
 
 class _Loop:
-    """Any cell by a Python loop, over a step that may be compiled; the input's products are out of it."""
+    """Any cell by a Python loop, over a step that may be compiled; the input's products are out of it.
+
+    What is dropped of what U reads is drawn anew for each batch, as ours is.
+    """
 
     def __init__(self, params: Params, setting: Setting, cell: str, option: str) -> None:
         import torch
 
         from bptt.torch.loop import functions
 
-        made = with_equations(cell)
+        self._drops, made = setting.drops(cell), with_equations(cell)
         self._cell, self._H = made, setting.H
-        step = step_of(made, functions(), lambda a, count: a.chunk(count, -1))
-        self._step = torch.compile(step, dynamic=False) if option == "compiled" else step
+        step = step_of(self._drops.cell, functions(), lambda a, count: a.chunk(count, -1))
+        self._step = _compiled(step) if option == "compiled" else step
         self._layers = [
             {name: torch.nn.Parameter(torch.from_numpy(a)) for name, a in layer_params(params, k).items()}
             for k in range(setting.layers)
@@ -133,15 +136,34 @@ class _Loop:
         kinds = len(self._cell.states)
         zeros = [x.new_zeros(self._cell.width(s, self._H)) for s in self._cell.states]
         first = [f for layer in self._layers for f in starts(self._cell, layer, x, self._H) or zeros]
-        state = state or tuple(f.expand(x.shape[1], -1) for f in first)
+        state = state or tuple(f.expand(x.shape[1], -1).contiguous() for f in first)
         after: tuple[Any, ...] = ()
         for k, layer in enumerate(self._layers):
+            masks = self._drops.draw(x.shape[1], self._H)
+            read = layer | {name: torch.from_numpy(m) for name, m in masks.items()}
             a_x = x @ layer["W"]
             if "b" in layer:
                 a_x = a_x + layer["b"]
             states, y = state[k * kinds : (k + 1) * kinds], []
             for a_t in a_x.unbind():
-                states = self._step(a_t, states, layer)
+                states = self._step(a_t, states, read)
                 y.append(states[0])
             x, after = torch.stack(y), after + tuple(states)
         return x, after
+
+
+def _compiled(step: Any) -> Any:
+    """Return a step compiled: first its operations as a graph, since Dynamo cannot follow equations."""
+    import torch
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    made: Any = None
+
+    def run(*given: Any) -> Any:
+        nonlocal made
+        if made is None:
+            graph = make_fx(lambda *arrays: step(*arrays))(*given)
+            made = torch.compile(graph, fullgraph=True, dynamic=False)
+        return made(*given)
+
+    return run

@@ -5,25 +5,25 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
-from bptt.checking.adjoints.record import Bump, Case, Seen
+from bptt.checking.adjoints.record import Bump, Seen
 from bptt.checking.adjoints.terms import Meter
+from bptt.checking.locate.units import overriding, tapped
 from bptt.checking.report import Report
-from bptt.checking.taps.program import Call, Hooks, Outcome
-from bptt.checking.taps.values import bump, flat, identity, written
+from bptt.checking.taps.program import Call
+from bptt.checking.taps.values import identity, written
 from bptt.checking.telling import Examined
 from bptt.checking.verdict.gradient import Gradient, Judged, cosine, measured
+from bptt.types import Array
 
-Read = tuple[int, int]
-"""A tap and its use: where a value is read."""
+Read = tuple[int, int]  # a tap and its use: where a value is read
 
-Slope = Callable[..., float]
-"""The loss's slope along an array, with what is carried constant at some steps."""
+Slope = Callable[..., float]  # the loss's slope along an array, with what is carried constant at some steps
 
 MEANT = re.compile(r"trunc|tbptt", re.IGNORECASE)
 """By these words code says that its gradients are cut off on purpose."""
@@ -33,7 +33,7 @@ def _backward(one: Examined) -> list[Call]:
     """Return the example's calls that compute gradients."""
     outcome = one.found.record.outcome
     back = {step.execution.step for step in one.steps if step.kind in ("gradient", "unexplained")}
-    return [call for call in (outcome.calls if outcome else []) if call.at in back]
+    return [call for call in outcome.calls if call.at in back]
 
 
 def side_effects(one: Examined) -> Iterator[str]:
@@ -43,9 +43,8 @@ def side_effects(one: Examined) -> Iterator[str]:
     for call in _backward(one):
         at, told = call.at, dict[tuple[Any, ...], str]()
         for path, old in record.names[at].items():
-            was, now, new = (
-                held.get(path) for held in (record.held[at], record.held[at + 1], record.names[at + 1])
-            )
+            was, now = (record.held[n].get(path) for n in (at, at + 1))
+            new = record.names[at + 1].get(path)
             if new is None or identity(was) != identity(now) or np.array_equal(old, new) or not old.any():
                 continue  # what was zero is there for gradients to be added to it
             if path in weights:
@@ -59,26 +58,6 @@ def side_effects(one: Examined) -> Iterator[str]:
         if told:
             more = [f"{len(told) - 3} more"] * (len(told) > 3)
             yield f"{call.text} changes in place {', '.join([*[*told.values()][:3], *more])}"
-
-
-@dataclass
-class _Held(Case):
-    """A program in which some reads give what they gave at first, whatever is changed before them."""
-
-    constant: dict[Read, Any] = field(default_factory=dict)
-
-    def run(self, hooks: Hooks | None = None, **more: Any) -> Outcome:
-        plain, uses = hooks or Hooks(), Counter[int]()
-
-        def tap(k: int, value: Any) -> Any:
-            value, numbers = plain.tap(k, value), flat(value)
-            if numbers is None:
-                return value
-            was = self.constant.get((k, uses[k]))
-            uses[k] += 1
-            return value if was is None or was.size != numbers.size else bump(value, was - numbers)
-
-        return super().run(replace(plain, tap=tap), **more)
 
 
 def add_truncation(one: Examined, report: Report, *, seconds: float = 5.0) -> None:
@@ -110,16 +89,14 @@ def _tell(
     record, program = one.found.record, one.found.point.case.program
     trees = sorted((program.table.nodes[k].tree for k, _ in states[-1]), key=lambda tree: -tree.lineno)
     lines = sorted({ast.unparse(tree): tree.lineno for tree in trees}.items())
-    where = " and ".join(f"`{text}` of line {line}" for text, line in lines) + (
-        " are" if len(lines) > 1 else " is"
-    )
+    where = " and ".join(f"`{text}` of line {line}" for text, line in lines)
+    where += " are" if len(lines) > 1 else " is"
     how = "" if steps == 1 else f" every {steps} steps" if chunks else f" beyond {steps} steps"
     says = f"truncated: the gradients at {', '.join(names)} are right if {where} held constant{how}"
     said = any(MEANT.search(text) for text in (report.example, *(s.text for s in program.sources.values())))
     cuts, texts = set[Read]().union(*states[steps - 1 :: steps]), {call.text for call in _backward(one)}
     held = [record.executions[s.execution].step for s in one.found.seen() if (s.node, s.use) in cuts]
-    calls = record.outcome.calls if record.outcome else []
-    called_before = any(call.text in texts and call.at < min(held) for call in calls)
+    called_before = any(call.text in texts and call.at < min(held) for call in record.outcome.calls)
     function = {k: program.table.statements[n.statement].function for k, n in enumerate(program.table.nodes)}
     own = {function[k] for k, _ in states[-1]}
     matters = one.found.matters(one.chosen.candidate.terms)
@@ -167,15 +144,16 @@ def _slopes(one: Examined, gradient: Gradient, states: list[set[Read]]) -> tuple
     """Return what gives slopes along an array, in a direction at random; and the slope that is claimed."""
     assert gradient.got is not None
     found, path, way = one.found, gradient.path, np.random.default_rng(0).normal(size=gradient.got.size)
-    case, start = found.point.case, found.point.start
-    after = (found.point.made | found.point.given).get(path, 0)
-    after = max(after, start - 1) if path in found.point.made else after
+    case, after = found.point.case, found.point.after(path)
     values = {(seen.node, seen.use): seen.numbers for seen in found.seen()}
 
     @cache
     def slope(*steps: int) -> float:
-        constant = {at: values[at] for step in steps for at in states[step - 1]}
-        meter = Meter(_Held(case.program, case.seed, case.draws, constant), found.terms)
+        constant: dict[int, dict[int, Array]] = {}  # what is read at first, whatever is changed before it
+        for node, use in (at for step in steps for at in states[step - 1]):
+            constant.setdefault(node, {})[use] = values[node, use]
+        reads = {tapped(case.program.table, node): its for node, its in constant.items()}
+        meter = Meter(replace(case, over=partial(overriding, reads)), found.terms)
         terms, h = list(one.chosen.candidate.terms), 1e-4
         moves = ((Bump(path, after, c * h * way),) for c in (1, -1, 2, -2))
         up, down, far, deep = (meter.measure(bumps=move)[terms].sum() for move in moves)

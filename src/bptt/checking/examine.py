@@ -26,52 +26,42 @@ from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import shape, written
 from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
-from bptt.checking.verdict.doubt import held_back, is_right, otherwise, wrong_at
 from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import judge
+from bptt.checking.verdict.judgement import held_back, is_right, judge, otherwise, wrong_at
 
 Send = Callable[[str, Any], None]
 
 
-TRIED = 3
-"""Examples of one piece of code that are looked at, of those that the tool writes."""
+TRIED = 3  # examples of one piece of code that are looked at, of those that the tool writes
 
 
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
-NO_LOSS = (
-    "nothing in the example is a loss: no number that the code returns or keeps, no array that is handed "
-)
-NO_LOSS += "to a backward in the shape of an output"
+NO_LOSS = "nothing in the example is a loss: no number that the code returns or keeps, "
+NO_LOSS += "no array that is handed to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
 
-FEW = 3
-"""Results that are gradients, of which fewer do not tell which loss is meant."""
-
-WRITING = 0.6
-"""For how much of the time examples are written and judged; what is wrong is mended in the rest."""
+FEW = 3  # results that are gradients, of which fewer do not tell which loss is meant
+WRITING = 0.6  # for how much of the time examples are written and judged; what is wrong is mended in the rest
 
 
 def work(arguments: Mapping[str, Any], send: Send) -> None:
-    """Examine a file; called in the child process.
+    """Examine a file; called in the child process, with the arguments of `check_file`.
 
-    Parameters
-    ----------
-    arguments : mapping
-        ``path``, ``name``, ``example``, ``run``, ``seed``, ``mend``, ``trace``, ``seconds``.
-    send : callable
-        Called with ``"report"`` and a report's number and fields, again each time more of it is known.
+    A report's number and fields are sent as ``"report"``, again each time more of it is known.
     """
     end = time.monotonic() + float(arguments["seconds"])
-    source = read(arguments["path"])
-    found: list[tuple[int, Examined, Report]] = []
-    for number, one in enumerate(_examined(source, arguments)):
-        report = one if isinstance(one, Report) else _told(one)
+    found: list[tuple[Examined, Report, Callable[[], None]]] = []
+
+    def sent(number: int, report: Report) -> None:
         send("report", {"number": number, **vars(report)})
+
+    for number, one in enumerate(_examined(read(arguments["path"]), arguments)):
+        report = one if isinstance(one, Report) else _told(one)
+        sent(number, report)
         if isinstance(one, Examined):
-            found.append((number, one, report))
-    for number, one, report in found:  # every piece has its verdict before the first is mended
-        for _ in _completed(one, report, arguments, end):
-            send("report", {"number": number, **vars(report)})
+            found.append((one, report, functools.partial(sent, number, report)))
+    for one, report, told in found:  # every piece has its verdict before the first is mended
+        _completed(one, report, end, told, mends=bool(arguments.get("mend", True)))
 
 
 def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined | Report]:
@@ -189,10 +179,7 @@ def examine(
 ) -> Examined | Report:
     """Run an example of a file's use, and judge the gradients that it keeps: what is right, at two points.
 
-    Raises
-    ------
-    ExampleError
-        If it cannot be run.
+    Raises ExampleError if it cannot be run.
     """
     program = Program(source, example.text, guarded=guarded)
     some = min(max(seconds / 4, 1.0), 20.0)
@@ -261,14 +248,24 @@ def _agree(one: Examined, report: Report) -> None:
         report.verdict, report.reason = "cannot tell", "other gradients are wrong in a second run"
 
 
-def _completed(one: Examined, report: Report, arguments: Mapping[str, Any], end: float) -> Iterator[None]:
-    """Add the places and the mends to a report, each as it is found."""
+def _completed(
+    one: Examined, report: Report, end: float, told: Callable[[], None], *, mends: bool = True
+) -> None:
+    """Add the places and the mends to a report, and tell it each time that more of it is known."""
     if report.verdict != "wrong":
         return
-    yield from _placed(one, report, end, mends=bool(arguments.get("mend", True)))
+    other = other_sizes(one.example)
+    seconds = max((end - time.monotonic()) * 0.8, 1.0)
+    search = Search(one.found, one.chosen, one.judged, seconds, (other.text,) if other else ())
+    report.located = begun(one, search.told([]))  # which is known at once, and told if the time is up
+    told()
+    found = search.run() if mends else search.where()
+    add_mends(one, report, found)
+    report.located = [located_by_mend(one, found)] if found.whole else begun(one, found)
+    told()
     if time.monotonic() < end and (note := shortest(one, functools.partial(_judged, one))):
         report.notes.append(note)
-        yield
+        told()
 
 
 def _judged(one: Examined, text: str) -> Judged | None:
@@ -279,28 +276,11 @@ def _judged(one: Examined, text: str) -> Judged | None:
     return None
 
 
-def _placed(one: Examined, report: Report, end: float, *, mends: bool) -> Iterator[None]:
-    """Add the mends and the places to a report."""
-    other = other_sizes(one.example)
-    seconds = max((end - time.monotonic()) * 0.8, 1.0)
-    search = Search(one.found, one.chosen, one.judged, seconds, (other.text,) if other else ())
-    report.located = begun(one, search.told([]))  # which is known at once, and told if the time is up
-    yield
-    found = search.run() if mends else search.where()
-    add_mends(one, report, found)
-    if found.whole:
-        report.located = [located_by_mend(one, found)]
-    else:
-        report.located = begun(one, found)
-    yield
-
-
 def check_source(source: Source, example: str, *, seed: int = 0, seconds: float = 60.0) -> Report:
     """Examine code in this process: for code that one trusts, and for tests."""
     found = examine(source, given(example), seed)
     if isinstance(found, Report):
         return found
     report = _told(found)
-    for _ in _completed(found, report, {}, time.monotonic() + seconds):
-        pass
+    _completed(found, report, time.monotonic() + seconds, lambda: None)
     return report

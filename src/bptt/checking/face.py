@@ -13,11 +13,7 @@ from bptt.errors import BpttError, ConfigError
 
 _WORK = "bptt.checking.examine:work"
 
-SECONDS = 60.0
-"""How long a file may take."""
-
-QUICK = 25.0
-"""Seconds after which no more mends are looked for, unless all the time is asked for."""
+SECONDS = 60.0  # how long a file may take
 
 
 def check_file(

@@ -60,10 +60,8 @@ class Examined:
         recorded = []
         for seen in self.found.seen():
             if seen.node in matters or seen.execution in self.chosen.forward:
-                tree, value = (
-                    nodes[seen.node].tree,
-                    seen.numbers.reshape(shape(seen.value, seen.numbers.size)),
-                )
+                tree = nodes[seen.node].tree
+                value = seen.numbers.reshape(shape(seen.value, seen.numbers.size))
                 recorded.append(Recorded(ast.unparse(tree), tree.lineno, value, seen.use))
         try:
             return recognise(recorded[:4000])
@@ -100,9 +98,8 @@ def reported(one: Examined) -> Report:
     if any(file.doubled for file in program.files.values()):
         report.notes.append("judged in double precision: float32 stands as float64")
     if not program.guarded:
-        report.notes.append(
-            "judged with its constants of 1e-05 and less at nothing: they guard a quotient or a log"
-        )
+        guards = "they guard a quotient or a log"
+        report.notes.append(f"judged with its constants of 1e-05 and less at nothing: {guards}")
     if chosen.factor != 1.0:
         inverse = round(1 / chosen.factor)
         is_part = abs(chosen.factor) < 1 and abs(1 / chosen.factor - inverse) < 1e-9
@@ -119,13 +116,9 @@ def _gradients(judged: Judged, factor: float) -> list[dict[str, Any]]:
     out = []
     for g in judged.gradients:
         out.append({"name": g.name, "verdict": g.verdict, "where": g.where, "error": g.error, "note": g.note})
-        if (
-            g.verdict == "wrong"
-            and g.name in wanted
-            and g.got is not None
-            and g.got.size == wanted[g.name].size
-        ):
-            got, right = g.got.reshape(g.shape), wanted[g.name]
+        right = wanted.get(g.name)
+        if g.verdict == "wrong" and right is not None and g.got is not None and g.got.size == right.size:
+            got = g.got.reshape(g.shape)
             at = np.unravel_index(int(np.abs(got - right).argmax()), g.shape)
             out[-1] |= {"at": [int(i) for i in at], "got": float(got[at]), "wanted": float(right[at])}
             out[-1]["note"] = g.note or relation(g.name, got, wanted, {}, 1e-6)
@@ -190,7 +183,7 @@ def _told(
         "wanted": wanted[:8].tolist(),
     }
     at = (ast.unparse(node.tree), node.tree.lineno) if node else ("", 0)
-    equation = one.cell and (one.cell.here(*at) or one.cell.equation(*at))
+    equation = one.cell and one.cell.equation(*at)
     return out | {"equation": equation} if equation else out
 
 
@@ -198,14 +191,12 @@ def add_mends(one: Examined, report: Report, mended: Mended) -> None:
     """Add a correction to a report."""
     report.whole = mended.whole
     for m in () if mended.whole else mended.mends:
-        report.notes.append(
-            f"{one.place(m.path, m.line)}: {m.reason}: a part of the correction; more is wrong"
-        )
+        place = one.place(m.path, m.line)
+        report.notes.append(f"{place}: {m.reason}: a part of the correction; more is wrong")
     if mended.whole:
         sources = one.found.point.case.program.sources
-        report.mends = [
-            vars(m) | {"path": str(m.path), "place": one.place(m.path, m.line)} for m in mended.mends
-        ]
+        places = [{"path": str(m.path), "place": one.place(m.path, m.line)} for m in mended.mends]
+        report.mends = [vars(m) | place for m, place in zip(mended.mends, places, strict=True)]
         report.diff = "".join(sources[path].diff(new) for path, new in mended.sources.items())
         report.fixed = {str(path): new.text for path, new in mended.sources.items()}
 

@@ -5,6 +5,7 @@ T time steps, N rows of a batch, M sequences, S steps of all of them.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ class Sequences:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    @property
+    @cached_property
     def starts(self) -> Array:
         """Where each sequence begins, (M,)."""
         return np.cumsum(self.lengths) - self.lengths
@@ -83,10 +84,13 @@ class Sequences:
         """Return some sequences as a batch, the rest of each row padded with zeros and masked.
 
         Targets are (T, N, ...), or (1, N, ...) where a sequence has one. Of long sequences a part: `most`
-        steps from `start` on; what goes on has no features, for its states are carried.
+        steps from `start` on; what goes on has no features, for its states are carried. Where lengths
+        differ, T is one of few numbers: what is laid out for one batch then does for others.
         """
         lengths = self.lengths[which]
-        stop = lengths.max() if most is None else min(lengths.max(), start + most)
+        longest = int(lengths.max())
+        stop = longest if lengths.min() == longest else start + rounded(longest - start)
+        stop = stop if most is None else min(stop, start + most)
         t = np.arange(start, stop)[:, None]
         mask = t < lengths
         at = np.where(mask, self.starts[which] + t, 0)
@@ -131,6 +135,18 @@ class Sequences:
                 end += 1
             yield order[start:end]
             start = end
+
+
+def rounded(T: int) -> int:
+    """Return a length of which eight lie between a power of two and the next, at least so long.
+
+    Examples
+    --------
+    >>> [rounded(T) for T in (7, 15, 17, 33, 100, 1000)]
+    [7, 15, 18, 36, 104, 1024]
+    """
+    step = 1 << max(0, T.bit_length() - 4)
+    return T + -T % step
 
 
 def _held(values: Array, mask: Array) -> Array:

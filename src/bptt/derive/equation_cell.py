@@ -140,6 +140,13 @@ class EquationCell(Cell):
         cell.__dict__["_step"] = step_functions(self.derivation, NAMESPACE)
         return cell
 
+    def fixed(self, **numbers: float) -> "EquationCell":
+        """Return the cell with inputs that are the same number at each step, as in ``fixed(t=1.0)``."""
+        from bptt.derive.fixed import fixed
+
+        made = fixed(self.equations, numbers)
+        return self if made is self.equations else EquationCell(made, self._init)
+
     def width(self, name: str, H: int) -> int:
         return self.equations.width(self._named.get(name, name), H)
 

@@ -23,6 +23,8 @@ _mp = mpmath.MPContext()
 _mp.dps = DIGITS
 STEP = _mp.mpf(10) ** -40
 CLOSE = _mp.mpf(10) ** -20
+NEARLY = _mp.mpf(10) ** -120
+"""What is no further below a whole number, or from zero, is on it: sums in two orders differ by less."""
 
 
 def numbers(array: Any) -> Array:
@@ -98,8 +100,8 @@ NAMESPACE: Mapping[str, Any] = {
     # times what makes their derivatives' factors those of float64, which the derivation has
     "erf": _each(lambda a: _mp.erf(a) * (_mp.mpf(1.1283791670955126) / 2 * _mp.sqrt(_mp.pi))),
     "Phi": _each(lambda a: _mp.ncdf(a) * (_mp.mpf(0.3989422804014327) * _mp.sqrt(2 * _mp.pi))),
-    "sign": _each(_mp.sign),
-    "floor": _each(_mp.floor),
+    "sign": _each(lambda a: _mp.sign(a) * (abs(a) > NEARLY)),
+    "floor": _each(lambda a: _mp.floor(a + NEARLY)),
     "stop": lambda a: _held(a),
     "surrogate": lambda value, derivative, a: _held(value) + _held(derivative) * (a - _held(a)),
 }

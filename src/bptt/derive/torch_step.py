@@ -97,9 +97,8 @@ class TorchStep(TorchNames):
         block = str(self.whole.matrix("U", g))
         array = next(a for a, parts in self.blocks.items() if block in parts)
         product = made(f"{taken} @ {self.called(block)}", self.layer[array])
-        if inside and self.axes.deep:
-            product = self.axes.unflattened_code(g, f"({product})")
-        return f"{g} = {self._part['x', g]} + {product}" if g[0] == "a" else f"{g} = {product}"
+        value = f"{self._part['x', g]} + {product}" if g[0] == "a" else product
+        return f"{g} = {self.axes.unflattened_code(g, f'({value})') if inside and self.axes.deep else value}"
 
     def _value(self, s: Statement) -> str:
         """Return a statement's value; of a state or the operand a tensor of its own, with all rows."""

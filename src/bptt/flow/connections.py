@@ -72,7 +72,10 @@ def refusal(cell: Cell) -> str | None:
     """Return why a cell's connections cannot be told apart; None where they can."""
     if cell.more in ("", "inputs at each step"):
         return None
-    return f"{cell.name} has {cell.more}: flow follows cells of one number for each unit"
+    return (
+        f"{cell.name} has {cell.more}: flow follows cells of one number for each unit; "
+        "bptt look shows this one's gradients"
+    )
 
 
 class Observed(Cell):

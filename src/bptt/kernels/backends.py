@@ -90,7 +90,8 @@ def unroll(
         Whether time runs from T-1 to 0; y keeps its place.
     inputs : dict of arrays, optional
         What the cell reads at each step beside x, by name: (T, N, H), or (T, N) where it is one number for a
-        row. Real numbers become the layer's dtype. The gradients at them are beside those at the parameters.
+        row, or the same for all units, at each of which there is then a gradient. Real numbers become the
+        layer's dtype. The gradients at them are beside those at the parameters.
     backend : "auto", "reference" or "cpu"
         The NumPy loop (reference), or machine code compiled for this processor (cpu; an error where there
         can be none). auto: the latter where all arrays are float32 and there is a kernel.

@@ -83,6 +83,8 @@ def at_each_step(
         array = array if isinstance(array, np.ndarray) else np.asarray(array)
         if mask is not None and array.shape[:2] == mask.shape and array.ndim in (2, 3):
             array = np.where(mask if array.ndim == 2 else mask[..., None], array, array.dtype.type(0))
+        if array.ndim == 2 and cell.width(name, 2 * cell.heads) > 1:  # the same for all units
+            array = np.broadcast_to(array[..., None], (*array.shape, cell.width(name, cell.hidden(params))))
         found[name] = array if array.dtype.kind == "c" else array.astype(dtype, copy=False)
     return found
 
@@ -135,10 +137,8 @@ def check(
     T, N = x.shape[:2]
     for name in given:
         width, shape = cell.width(name, H), params[name].shape
-        if width != 1 or shape != (T, N):
-            hint = "" if shape != (T, N) else f'; of shapes={{"{name}": "row"}} there is one number for a row'
-            if shape != (T, N, width):
-                raise ShapeError(f"{cell.name}: {name} must be (T, N, H) = {T, N, width}, got {shape}{hint}")
+        if shape != (T, N, width) and (width != 1 or shape != (T, N)):
+            raise ShapeError(f"{cell.name}: {name} must be (T, N, H) = {T, N, width}, got {shape}")
     if "x" in cell.inputs and cell.width("x", H) != D:
         raise ShapeError(f"{cell.name}: its equations read x itself, so D must be H = {H}, got {D}")
     if T == 0:

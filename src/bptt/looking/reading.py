@@ -162,8 +162,7 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
         counted = np.full(counts, told)
         return Piece(own.inputs, targets, counted, tokens, truth, text, given=own.given, scale=scale)
 
-    columns = [*coding.inputs]
-    return Reading("labels", name, _pieces(sequences, steps, piece), [*classes], columns)
+    return Reading("labels", name, _pieces(sequences, steps, piece), [*classes], coding.columns)
 
 
 def _read(coding: Coding, inputs: Array) -> tuple[list[str], list[str] | None]:

@@ -95,7 +95,9 @@ class Input:
         if inputs.ndim != (2 if self.tokens else 3) or not np.issubdtype(inputs.dtype, kind):
             wanted = "(T, N) integer tokens" if self.tokens else f"(T, N, D = {self.size}) features"
             raise ShapeError(f"inputs must be {wanted}, got {inputs.dtype} {inputs.shape}")
-        if mask is not None and mask.shape == inputs.shape[:2]:
+        if mask is not None:
+            if mask.shape != inputs.shape[:2]:
+                raise ShapeError(f"mask must be (T, N) = {inputs.shape[:2]}, got {mask.shape}")
             inputs = without_padding(inputs, mask)
         if self.tokens and inputs.size and not (inputs.min() >= 0 and inputs.max() < self.size):
             raise ShapeError(

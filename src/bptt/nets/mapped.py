@@ -23,6 +23,7 @@ class MappedBound(Bound):
 
     def __init__(self, stack: Stack, params: Params, made: Params, bound: Bound) -> None:
         self._stack, self._params, self._made, self._bound = stack, params, made, bound
+        self.counted, self.size = bound.counted, bound.size
         left = {name: array for name, array in bound.results.items() if name not in self._names(made)}
         self._own = {f"d.{name}": np.empty_like(array) for name, array in params.items()}
         self.results = {name: array for name, array in left.items() if name != "squares"} | self._own
@@ -43,6 +44,7 @@ class MappedBound(Bound):
                 np.copyto(self._made[name], array)
         if not self._bound.run(batch, state, rng):
             return False
+        self.counted = self._bound.counted
         found = {name[2:]: self._bound.results[name] for name in self._names(self._made)}
         for name, array in self._stack.pulled_back(self._params, found).items():
             np.copyto(self._own[f"d.{name}"], array)

@@ -374,9 +374,10 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             ran = plain.backprop(made, batch, state, rng=rng)
             return ran._replace(grads=mapped.gradients(self.stack, params, ran.grads))
         noting = dropout.Noting(rng) if rng is not None and self.draws else None
-        found = self._planned.run("backprop", params, batch, state, noting)
+        given, counted = self._given(params, batch, state)
+        found = self._planned.run("backprop", params | given, noting)
         if found is not None:
-            return self._backprop_of(found, params, self.output.alike(self._steps(batch)), None)
+            return self._backprop_of(found, params, counted or self._alike(batch))
         batch = self._checked(params, batch, state)
         above = self.of_outputs(batch)
         with one_blas_thread():
@@ -387,11 +388,10 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
                 cost, back = with_cost(self, run.h, above, outputs.backward(loss.grad))
                 grads = run.gradients(back, None, overwrite=True, done=done)
                 return Backprop(loss.value + cost, loss.each, grads, run.layers.states)
-            counted = self.output.counted(above, self._steps(batch))
-            found = compute(self, self._arrays(params, batch, state, counted), "backprop", noting, done)
-        if counted.c is None:
-            self._planned.met("backprop", params, batch, state, [] if noting is None else noting.requests)
-        return self._backprop_of(found, params, counted.w, counted.c)
+            counted = counted or self.output.counted(above, self._steps(batch))
+            found = compute(self, params | given, "backprop", noting, done)
+        self._planned.met("backprop", params | given, [] if noting is None else noting.requests)
+        return self._backprop_of(found, params, counted)
 
     def bound(
         self, params: Params, batch: Batch, state: Params | None = None, *, rng: Generator | None = None
@@ -404,11 +404,16 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             plain, made = self.unmapped(params)
             inner = plain.bound(made, batch, state, rng=rng)
             return None if inner is None else mapped.MappedBound(self.stack, params, made, inner)
-        return self._planned.bind(params, batch, state, rng if self.draws else None)
+        given, counted = partial(self._given, params), self._alike(batch)
+        return self._planned.bind(given, params, batch, state, counted, rng if self.draws else None)
 
-    def _backprop_of(self, found: Mapping[str, Array], params: Params, w: Array, c: Array | None) -> Backprop:
-        """Return what was found, as `_compute` names it."""
-        each, states = found["each"], self.stack.state_names
+    def _alike(self, batch: Batch) -> Counted:
+        """Return what targets count that all count alike."""
+        return Counted(self.output.alike(self._steps(batch)), None, batch.targets)
+
+    def _backprop_of(self, found: Mapping[str, Array], params: Params, counted: Counted) -> Backprop:
+        """Return what was found, as `compute` names it."""
+        each, states, w, c = found["each"], self.stack.state_names, counted.w, counted.c
         loss = float(w.ravel() @ each.ravel()) + float(found.get("cost", 0.0))
         if "spread" in found:
             loss += self.label_smoothing * float(w.ravel() @ found["spread"].ravel())
@@ -436,24 +441,25 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         if self.plain is not self:
             plain, params = self.unmapped(params)
             return plain.losses(params, batch, state=state)
-        found = self._planned.run("losses", params, batch, state)
+        given, counted = self._given(params, batch, state)
+        found = self._planned.run("losses", params | given)
+        above = self.of_outputs(batch)
         if found is None:
             batch = self._checked(params, batch, state)
-            above = self.of_outputs(batch)
             if not self._is_compiled(params, batch, state):
                 run = self.forward(params, batch, state)
                 loss = self.output.loss_of(run.outputs, above.targets, mask=above.counted, overwrite=True)
                 return loss.each, run.state
-            counted = self.output.counted(above, self._steps(batch))
+            counted = counted or self.output.counted(above, self._steps(batch))
             with one_blas_thread():
-                found = compute(self, self._arrays(params, batch, state, counted), "losses")
-            if counted.c is None:
-                self._planned.met("losses", params, batch, state)
-            else:
-                found["each"] = (found["each"] * counted.c).astype(found["each"].dtype)
-            if above.counted is not None:
-                found["each"] = np.where(above.counted, found["each"], found["each"].dtype.type(0))
-        return found["each"], {name: found["last." + name] for name in self.stack.state_names}
+                found = compute(self, params | given, "losses")
+            self._planned.met("losses", params | given)
+        each = found["each"]
+        if counted is not None and counted.c is not None:
+            each = (each * counted.c).astype(each.dtype)
+        if above.counted is not None:
+            each = np.where(above.counted, each, each.dtype.type(0))
+        return each, {name: found["last." + name] for name in self.stack.state_names}
 
     def loss_of(self, outputs: Array, targets: Array, *, mask: Array | None = None) -> Loss:
         """Return the model's loss of `outputs`, over the steps of `mask`."""
@@ -504,18 +510,36 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         T, N = batch.inputs.shape[:2]
         return (T, N) if self.pool is None else (1, N)
 
-    def _arrays(self, params: Params, batch: Batch, state: Params | None, counted: Counted) -> Params:
-        """Return all that a step depends on, by name."""
-        arrays = params | {"inputs": batch.inputs, "targets": counted.targets}
-        if batch.mask is not None or batch.target_mask is not None or counted.c is not None:
-            arrays["w"] = counted.w
-        for name, flag in (("mask", batch.mask), ("reset", batch.reset), ("features", batch.features)):
-            if flag is not None:
-                arrays[name] = flag
+    def _given(self, params: Params, batch: Batch, state: Params | None) -> tuple[Params, Counted | None]:
+        """Return all that a step depends on beside the parameters, by name.
+
+        And what targets count, where they do not all count alike.
+        """
+        counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
+        is_masked = batch.mask is not None or batch.target_mask is not None
+        if (is_masked or self.class_weights is not None) and self.loss == "cross_entropy":
+            batch = self.input.checked(batch)
+            counted = self.output.counted(self.of_outputs(batch), self._steps(batch))
+        inputs, targets = batch.inputs, batch.targets if counted is None else counted.targets
+        arrays = {
+            "inputs": np.ascontiguousarray(inputs, np.int64) if inputs.dtype.kind in "iu" else inputs,
+            "targets": np.ascontiguousarray(targets, np.int64) if targets.dtype.kind in "iu" else targets,
+        }
+        if counted is not None:
+            arrays["w"] = counted.w.astype(dtype)
+        if batch.mask is not None:
+            arrays["mask"] = batch.mask
+        if batch.reset is not None:
+            arrays["reset"] = batch.reset
+        if batch.features is not None:
+            arrays["features"] = batch.features
         if batch.penalised is not None:
             arrays["penalised"] = np.array(batch.penalised)
-        arrays |= {f"given.{name}": array for name, array in (batch.given or {}).items()}
-        return arrays | {f"first.{name}": array for name, array in (state or {}).items()}
+        for name, array in (batch.given or {}).items():
+            arrays[f"given.{name}"] = np.ascontiguousarray(array, dtype)
+        for name, array in (state or {}).items():
+            arrays[f"first.{name}"] = array
+        return arrays, counted
 
     @cached_property
     def _planned(self) -> Planned:

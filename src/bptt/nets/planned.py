@@ -13,13 +13,17 @@ import numpy as np
 
 from bptt.kernels.runtime.programs import Known, shapes_of
 from bptt.nets import dropout
-from bptt.types import NONE, Array, Batch, Generator, Params
+from bptt.nets.output import Counted
+from bptt.types import Array, Batch, Generator, Params
 
 if TYPE_CHECKING:
     from bptt.kernels.runtime import program
 
 Done: TypeAlias = Callable[[Params], None]
 """What is given gradients, by their parameters' names, that are there while others are computed."""
+
+Given: TypeAlias = Callable[[Batch, Params | None], "tuple[Params, Counted | None]"]
+"""Returns all that a step depends on beside the parameters, by name, and what targets count, if not alike."""
 
 Requests: TypeAlias = tuple[dropout.Request, ...]
 """What a step draws, in its order."""
@@ -53,15 +57,13 @@ class Planned:
         """Why some steps have no program."""
         return self._programs.reasons
 
-    def run(
-        self, what: str, params: Params, batch: Batch, state: Params | None, rng: Generator | None = None
-    ) -> Mapping[str, Array] | None:
+    def run(self, what: str, arrays: Params, rng: Generator | None = None) -> Mapping[str, Array] | None:
         """Return what the function finds, or None where there is no program, or arrays are not right.
 
         Nothing has been drawn then.
         """
-        arrays, requests = self._arrays(params, batch, state), self._asked(params, batch, rng)
-        if arrays is None or requests is None:
+        requests = self._asked(arrays, rng)
+        if requests is None:
             return None
         found = self._programs.find(arrays, what, requests)
         if found is None or not _are_below(arrays["targets"], self.outputs):
@@ -72,31 +74,34 @@ class Planned:
         return found.run([*arrays.values(), *drawn])
 
     def bind(
-        self, params: Params, batch: Batch, state: Params | None, rng: Generator | None = None
-    ) -> "Bound | None":
-        """Return a step over arrays of its own but for the parameters, where a backprop has a program."""
-        arrays, requests = self._arrays(params, batch, state), self._asked(params, batch, rng)
-        if arrays is None or requests is None or self._programs.find(arrays, "backprop", requests) is None:
-            return None
-        own = {name: array if name in params else np.empty_like(array) for name, array in arrays.items()}
-        draws = [np.empty(request.shape, request.dtype) for request in requests]
-        made = self._made(shapes_of(arrays), "step", requests, stays=True)
-        return Bound(self, made.bind([*own.values(), *draws]), own, list(zip(requests, draws, strict=True)))
-
-    def met(
         self,
-        what: str,
+        given: Given,
         params: Params,
         batch: Batch,
         state: Params | None,
-        requests: Sequence[dropout.Request] = (),
-    ) -> None:
+        counted: Counted,
+        rng: Generator | None = None,
+    ) -> "Bound | None":
+        """Return a step over arrays of its own but for the parameters, where a backprop has a program.
+
+        `counted` is what targets count where `given` does not say.
+        """
+        beside, _ = given(batch, state)
+        arrays = params | beside
+        requests = self._asked(arrays, rng)
+        if requests is None or self._programs.find(arrays, "backprop", requests) is None:
+            return None
+        own = {name: np.empty_like(array) for name, array in beside.items()}
+        draws = [np.empty(request.shape, request.dtype) for request in requests]
+        made = self._made(shapes_of(arrays), "step", requests, stays=True)
+        program = made.bind([*(params | own).values(), *draws])
+        return Bound(self, given, program, own, list(zip(requests, draws, strict=True)), counted)
+
+    def met(self, what: str, arrays: Params, requests: Sequence[dropout.Request] = ()) -> None:
         """Count that the function has run over such arrays, and has asked for such draws."""
-        arrays = self._arrays(params, batch, state)
-        if arrays is not None:
-            if requests:
-                self._requests[_form(params, batch)] = tuple(requests)
-            self._programs.met(arrays, what, tuple(requests))
+        if requests:
+            self._requests[_form(arrays)] = tuple(requests)
+        self._programs.met(arrays, what, tuple(requests))
 
     def _made(
         self, shapes: "Mapping[str, program.Shaped]", what: str, requests: "Requests", *, stays: bool = False
@@ -112,24 +117,9 @@ class Planned:
         draws = {f"draw.{k}": (request.shape, request.dtype) for k, request in enumerate(requests)}
         return Program.of(function, {**shapes, **draws}, stays=stays)
 
-    def _asked(self, params: Params, batch: Batch, rng: Generator | None) -> "Requests | None":
+    def _asked(self, arrays: Params, rng: Generator | None) -> "Requests | None":
         """Return what a step draws, in its order; None where that is not known yet."""
-        return () if rng is None else self._requests.get(_form(params, batch))
-
-    def _arrays(self, params: Params, batch: Batch, state: Params | None) -> Params | None:
-        if batch.mask is not None or batch.target_mask is not None:
-            return None
-        arrays = {**params, "inputs": _whole(batch.inputs), "targets": _whole(batch.targets)}
-        if batch.reset is not None:
-            arrays["reset"] = batch.reset
-        if batch.features is not None:
-            arrays["features"] = batch.features
-        dtype = params["layers.0.U"].dtype  # in which the layers read what is beside their input
-        for name, array in (batch.given or {}).items():
-            arrays["given." + name] = np.ascontiguousarray(array, dtype)
-        for name, array in (state or {}).items():
-            arrays["first." + name] = array
-        return arrays
+        return () if rng is None else self._requests.get(_form(arrays))
 
 
 class Bound:
@@ -139,21 +129,27 @@ class Bound:
     ----------
     results : dict of arrays
         What the last run found; the next writes over it.
+    counted : Counted
+        What the last run's targets count.
+    size : int
+        Bytes of its own room.
     """
 
     def __init__(
         self,
         planned: Planned,
+        given: Given,
         program: "program.Bound",
         arrays: Params,
         draws: "list[tuple[dropout.Request, Array]]",
+        counted: Counted,
     ) -> None:
         self._program, self.results, self._draws = program, program.results, draws
+        self.size = program.size
         self._tokens = [(arrays["targets"], planned.outputs)]
         if planned.inputs is not None:
             self._tokens.append((arrays["inputs"], planned.inputs))
-        self._arrays = arrays
-        self._first = [(arrays[name], name.removeprefix("first.")) for name in arrays if name[:6] == "first."]
+        self._given, self._arrays, self.counted = given, arrays, counted
 
     def run(
         self, batch: Batch, state: Params | None, rng: Generator | None = None, done: Done | None = None
@@ -162,40 +158,27 @@ class Bound:
 
         `done` is called with gradients that are there.
         """
-        arrays, state = self._arrays, state or {}
-        if len(state) != len(self._first):
+        given, counted = self._given(batch, state)
+        if given.keys() != self._arrays.keys():
             return False
-        for own, name in self._first:
-            if (given := state.get(name, NONE)).shape != own.shape:  # NumPy would repeat a single row
+        for name, own in self._arrays.items():
+            if given[name].shape != own.shape:  # NumPy would repeat a single row
                 return False
-            np.copyto(own, given)
-        for name, given in (("inputs", batch.inputs), ("targets", batch.targets)):
-            np.copyto(arrays[name], given)
-        beside = (("given." + name, array) for name, array in (batch.given or {}).items())
-        for name, flag in (("reset", batch.reset), ("features", batch.features), *beside):
-            if flag is not None:
-                if flag.shape != arrays[name].shape:
-                    return False
-                np.copyto(arrays[name], flag)
+            np.copyto(own, given[name])
         for tokens, size in self._tokens:
             if tokens.view(np.uint64).max() >= size:
                 return False
         if rng is not None:
             for request, array in self._draws:
                 request.fill(rng, array)
-        found = self.results
+        self.counted, found = counted or self.counted, self.results
         self._program.run(done and (lambda names: done({name: found["d." + name] for name in names})))
         return True
 
 
-def _form(params: Params, batch: Batch) -> Hashable:
+def _form(arrays: Params) -> Hashable:
     """Return what a step's draws depend on."""
-    return batch.inputs.shape, params["layers.0.U"].dtype
-
-
-def _whole(array: Array) -> Array:
-    """Return tokens as compiled code reads them."""
-    return np.ascontiguousarray(array, np.int64) if array.dtype.kind in "iu" else array
+    return arrays["inputs"].shape, arrays["layers.0.U"].dtype
 
 
 def _are_below(tokens: Array, size: int) -> bool:

@@ -55,7 +55,8 @@ class Stepper:
         if reads := [name for name in model.stack.cell.inputs if name != "x"]:
             name = model.stack.cell.name
             raise ConfigError(
-                f"{name} reads {', '.join(reads)} at each step, which nobody gives to what is written"
+                f"{name} reads {', '.join(reads)} at each step, which nobody gives to what is written: let "
+                f"it be a number, cell.fixed({', '.join(f'{n}=1.0' for n in reads)}) or --beside {reads[0]}=1"
             )
         model, params = model.unmapped(params)
         self._model, self._params = model, params

@@ -1,6 +1,6 @@
 """Any recurrent cell as a layer of PyTorch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -146,28 +146,8 @@ class Cell(Recurrent):
         """Return the names and the tensors of a layer in a direction, with the matrices that maps make."""
         named = {name: getattr(self, own) for name, own in self._names[k].items()}
         if self.given.maps:
-            kept = self.__dict__.get("_made")
-            named = self._matrices[k](named) if kept is None else kept[k]
+            named = self._matrices[k](named)
         return tuple(named), [*named.values()]
-
-    def forward(
-        self,
-        input: Any,
-        hx: Any = None,
-        mask: Tensor | None = None,
-        resets: Tensor | None = None,
-        return_states: bool = False,
-        inputs: Mapping[str, Tensor] | None = None,
-    ) -> Any:
-        """Run over a sequence, as every layer here does; maps are made once."""
-        if not self.given.maps or torch.compiler.is_compiling():
-            return super().forward(input, hx, mask, resets, return_states, inputs)
-        each = [dict(zip(*self.layer_params(k), strict=True)) for k in range(len(self._names))]
-        self.__dict__["_made"] = each
-        try:
-            return super().forward(input, hx, mask, resets, return_states, inputs)
-        finally:
-            del self.__dict__["_made"]
 
     def __prepare_scriptable__(self) -> torch.nn.Module:
         """Raise ConfigError: ``torch.jit.script`` reads Python, and this layer is equations."""

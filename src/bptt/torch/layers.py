@@ -24,14 +24,19 @@ def lstm(a_i, a_f, a_g, a_o, c):
     return h, c
 
 
+_GRU, _RNN, _RELU = map(get, ("gru", "rnn", "rnn-relu"))
+_NAMES = "W", "U", "b", "b_h"
+
+
 class _Named(Recurrent, nn.RNNBase):
     """What the three have in common: PyTorch's constructor, names and errors."""
 
     by_rows = True
 
     def layer_params(self, k: int) -> tuple[tuple[str, ...], Sequence[Tensor]]:
-        names = self._all_weights[k]
-        return ("W", "U", "b", "b_h")[: len(names)], [getattr(self, name) for name in names]
+        names, own = self._all_weights[k], self._parameters
+        # where they are parameters, as most are, that is sooner found than an attribute
+        return _NAMES[: len(names)], [own[n] if n in own else getattr(self, n) for n in names]
 
     def reason_against(self) -> str | None:
         return "proj_size" if self.proj_size else None
@@ -84,7 +89,7 @@ class GRU(_Named):
     @property
     def cell(self) -> Cell:
         """Its equations."""
-        return get("gru")
+        return _GRU
 
 
 class RNN(_Named):
@@ -104,4 +109,4 @@ class RNN(_Named):
     @property
     def cell(self) -> Cell:
         """Its equations."""
-        return get("rnn" if self.mode == "RNN_TANH" else "rnn-relu")
+        return _RNN if self.mode == "RNN_TANH" else _RELU

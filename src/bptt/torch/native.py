@@ -7,8 +7,8 @@ batches, so there the works run as they are laid out.
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from functools import lru_cache, reduce
-from operator import mul
+from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,6 +65,8 @@ class Plan:
         Of all arrays.
     kept : int
         How many numbers the backward wants kept.
+    size : int
+        How many numbers the matrices have, about.
     adds : bool
         Whether the two biases simply add.
     """
@@ -73,6 +75,7 @@ class Plan:
         self.how, self.compiled = how, compiled
         self.T, self.N, self.D, self.H, self.rows = T, N, D, H, rows
         self.dtype = np.dtype(compiled.interface.dtype)
+        self.size = (D + H) * compiled.interface.total(H)
         self.kept = sum(map(product, compiled.shapes(rows, H).values()))
         cell = how.cell
         # the input's and the recurrent part of every gate simply add, and so do their biases
@@ -82,11 +85,11 @@ class Plan:
     def run(self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None) -> None:
         """Run the works over arrays by the names of `Sweep`, and ``kept``, in which some of these are."""
         given = {name: a.reshape(-1, a.shape[-1]) if a.ndim == 3 else a for name, a in arrays.items()}
-        if which == "forward" and "bias" not in given:
+        if which == "forward":
             biases = {str(name): given.pop(name) for name in ("b", "b_h") if name in given}
             given["bias"] = self.compiled.bias(biases, self.H, self.dtype)
-        absent, reset = (given.pop(name, None) for name in ("absent", "reset"))
-        rows = rows or Rows(self.T, self.N, self.how.reverse, absent, reset)
+        present, reset = (given.pop(name, None) for name in ("present", "reset"))
+        rows = rows or Rows(self.T, self.N, self.how.reverse, present, reset)
         shapes = self.compiled.shapes(rows.total, self.H)
         kept = given.pop("kept", None)
         if kept is None:
@@ -108,7 +111,7 @@ class Plan:
     def play(self, which: str, arrays: dict[str, Any], rows: Rows | None) -> None:
         """Run the works as a program; what is given are tensors, or arrays."""
         if rows is not None:
-            flags = {"absent": rows.absent, "reset": rows.reset}
+            flags = {"present": rows.present, "reset": rows.reset}
             arrays |= {name: array for name, array in flags.items() if array is not None}
         key = which, threads.count(), *arrays
         program = self._programs.get(key)
@@ -151,12 +154,10 @@ def _rows(plan: Plan, mask: Tensor | None, resets: Tensor | None) -> Rows | None
         return Packed(plan.T, plan.N, how.reverse, None, None, np.array(how.batch_sizes))
     if mask is None and resets is None:
         return None
-    absent, reset = (None if flags is None else flags.numpy() for flags in (mask, resets))
+    present, reset = (None if flags is None else flags.numpy() for flags in (mask, resets))
     # a state is held where its sequence has ended, so all states have all rows
-    rows = rows_of(plan.T, plan.N, mask=None if how.all_states else absent, reset=reset, reverse=how.reverse)
-    if how.all_states and absent is not None:
-        rows = Rows(plan.T, plan.N, how.reverse, np.ascontiguousarray(~absent), rows.reset)
-    return rows
+    size = 0 if how.all_states else plan.size
+    return rows_of(plan.T, plan.N, size, mask=present, reset=reset, reverse=how.reverse)
 
 
 def forward(
@@ -297,7 +298,7 @@ def before(state: str) -> str:
 
 def product(sizes: Sequence[Any]) -> Any:
     """Return the product of sizes, which may be symbols."""
-    return reduce(mul, sizes, 1)
+    return prod(sizes)
 
 
 NARROW = 32
@@ -306,14 +307,13 @@ NARROW = 32
 
 def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> dict[str, Any]:
     """Return the parameters as the works read them; biases are the forward's alone."""
-    named = {n: t for n, t in zip(plan.how.names, params, strict=True) if not n.startswith("start.")}
-    found: dict[str, Any] = {"W": named.pop("W").contiguous(), "U": named.pop("U").contiguous()}
-    if plan.adds and len(named) == 2 and "b_h" in named:
-        return found | ({"bias": torch.add(named["b"], named["b_h"])} if forward else {})
-    units = plan.how.cell.units
-    wanted = {name: t.expand(plan.H) if name in units else t for name, t in named.items()}
-    wanted = {name: t.contiguous() for name, t in wanted.items() if forward or name in units}
-    return found | {f"unit.{name}" if name in units else name: t for name, t in wanted.items()}
+    found: dict[str, Any] = {}
+    for name, t in zip(plan.how.names, params, strict=True):
+        if name in plan.how.cell.units:
+            found[f"unit.{name}"] = t.expand(plan.H).contiguous()
+        elif name in ("W", "U") or (forward and not name.startswith("start.")):
+            found[name] = t.contiguous()
+    return found
 
 
 def _starts(plan: Plan, params: Sequence[Tensor], x: Tensor) -> dict[str, Any]:

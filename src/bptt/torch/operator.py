@@ -42,6 +42,8 @@ def run(
         )  # fmt: skip
         return traced
     plan = native.plan_of(how, x, N, H, precision)
+    if not torch.is_grad_enabled():
+        return native.forward(plan, x, mask, resets, states, params, None)
     found: Sequence[Tensor] = _Layer.apply(plan, x, mask, resets, *states, *params)
     return found
 

@@ -1,7 +1,7 @@
 """What every layer does around its cell: batches of all forms, directions, dropout, and what runs it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional as F  # noqa: N812  as everybody calls it
@@ -13,6 +13,7 @@ from bptt.kernels import backends
 from bptt.kernels.llvm.host import host
 from bptt.torch import loop, operator
 from bptt.torch.around import Reason, autocast, has_bfloat16, is_plain, transform
+from bptt.torch.batch import Batch, unpacked
 from bptt.torch.native import How, Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
@@ -26,17 +27,6 @@ _FEW = Reason("so few steps that laying out the weights for compiled code would 
 _OTHERS = Reason("weights that are not of the layer's sizes, or not of one type")
 _MORE = Reason("tensors that are more than numbers")
 _UNFIT = Reason("an input that compiled code has no case for")
-
-
-class Batch(NamedTuple):
-    """A sequence as layers take it: x (T, N, D), or (R, D) where it is packed; flags (T, N) or none."""
-
-    x: Tensor
-    mask: Tensor | None
-    resets: Tensor | None
-    batch_sizes: Tensor | None
-    N: int
-    beside: dict[str, Tensor]  # what the cell reads at each step beside x
 
 
 class Recurrent(torch.nn.Module):
@@ -65,8 +55,10 @@ class Recurrent(torch.nn.Module):
     @property
     def runs_on(self) -> str:
         """What ran the last forward, or would run one; and if it is not compiled code, why."""
-        weight = self.layer_params(0)[1][0]
-        reason: Reason | None = self.__dict__["_ran"] if "_ran" in self.__dict__ else self._reason(weight)
+        reason: Reason | None = self.__dict__.get("_ran")
+        if "_ran" not in self.__dict__:
+            layers = self._layers()
+            reason = self._reason(layers[0][1][0], layers)
         if reason is None:
             return f"compiled for {host().cpu}"
         theirs = self.theirs is not None and not reason.by_loop
@@ -115,7 +107,8 @@ class Recurrent(torch.nn.Module):
         if self.theirs is not None and not (extra or is_compiling) and self._is_short(x, own, packed):
             self.__dict__["_ran"] = _FEW
             return self.theirs.forward(self, input, hx)
-        reason = self._reason(x) if self._fits(x, own, packed) else _UNFIT
+        layers = self._layers()
+        reason = self._reason(x, layers) if self._fits(x, own, packed) else _UNFIT
         if not is_compiling:
             self.__dict__["_ran"] = reason
         if reason is not None and self.theirs and (reason is _UNFIT or not (extra or reason.by_loop)):
@@ -126,15 +119,21 @@ class Recurrent(torch.nn.Module):
             raise ShapeError(
                 "a packed sequence takes no mask, no resets and no inputs: give it padded, with its mask"
             )
-        beside = loop.beside(self.cell, inputs or {}, x, self.hidden_size, batch_first=self.batch_first)
-        batch = self._batch(x, own, mask, resets, packed)._replace(beside=beside)
-        if packed is not None and not (return_states or is_compiling):
-            batch = _unpacked(batch)
+        batch = self._batch(x, own, mask, resets, packed)
+        if inputs or self.cell.inputs:
+            beside = loop.beside(self.cell, inputs or {}, x, self.hidden_size, batch_first=self.batch_first)
+            batch = batch._replace(beside=beside)
+        rows = None
+        if packed is not None and not (return_states or is_compiling or reason):
+            drops = self.dropout and self.training and self.num_layers > 1  # draws for each row there is
+            size = 0 if drops else max(sum(p.numel() for p in params if p.dim() == 2) for _, params in layers)
+            batch, rows = unpacked(batch, size)
         states = self._states(batch, own, None if packed is None else packed.sorted_indices)
-        y, final, after = self._run(batch, states, reason, all_states=return_states)
+        y, final, after = self._run(batch, states, layers, reason, all_states=return_states)
         if packed is not None:
             back = packed.unsorted_indices
             y = y if y.dim() == 2 else y.flatten(0, 1)
+            y = y if rows is None else y.index_select(0, rows)
             y = PackedSequence(y, packed.batch_sizes, packed.sorted_indices, back)
             final = final if back is None else [s.index_select(1, back) for s in final]
         elif x.dim() == 2:
@@ -164,6 +163,8 @@ class Recurrent(torch.nn.Module):
             return False
         if not states:
             return True
+        if len(states) != len(self.cell.states):
+            return False
         if packed is not None:
             # where this is traced, nobody knows how many
             unknown = torch.compiler.is_compiling()
@@ -172,13 +173,13 @@ class Recurrent(torch.nn.Module):
             N = x.shape[:1] if self.batch_first else x.shape[1:2]
             N = N if x.dim() == 3 else ()
         shape = (self.num_layers * (1 + self.bidirectional), *N)
-        if len(states) != len(self.cell.states):
-            return False
-        plain = torch.compiler.is_compiling() or all(is_plain(s) for s in states)
-        widths = (self.cell.width(name, self.hidden_size) for name in self.cell.states)
-        fits = all(s.shape == (*shape, w) for s, w in zip(states, widths, strict=True))
-        fits = fits and all(s.dtype == x.dtype and s.device == x.device for s in states)
-        return plain and fits
+        is_compiling = torch.compiler.is_compiling()
+        for name, s in zip(self.cell.states, states, strict=True):
+            if s.shape != (*shape, self.cell.width(name, self.hidden_size)):
+                return False
+            if s.dtype != x.dtype or s.device != x.device or not (is_compiling or is_plain(s)):
+                return False
+        return True
 
     def _refuse(self, x: Tensor, states: Sequence[Tensor], packed: PackedSequence | None) -> None:
         """Raise a ShapeError that says what does not fit."""
@@ -196,28 +197,33 @@ class Recurrent(torch.nn.Module):
             f"{x.dtype} {tuple(x.shape)} and {[(s.dtype, tuple(s.shape)) for s in states] or 'no states'}"
         )
 
-    def _reason(self, x: Tensor) -> Reason | None:
+    def _layers(self) -> list[Any]:
+        """Return `layer_params` of each layer in each direction."""
+        return [self.layer_params(k) for k in range(self.num_layers * (1 + self.bidirectional))]
+
+    def _reason(self, x: Tensor, layers: Sequence[Any]) -> Reason | None:
         """Return why compiled code cannot run on an input, or None where it can."""
         is_compiling = torch.compiler.is_compiling()
         if not is_compiling and (under_way := transform()) is not None:
             return under_way
-        weight = self.layer_params(0)[1][0]
+        weight = layers[0][1][0]
         for tensor in (x, weight):
             if tensor.device.type != "cpu":
                 return Reason(f"tensors on {tensor.device}")
             if tensor.dtype not in DTYPES:
                 return Reason(f"{tensor.dtype}")
-        if autocast() is None and x.dtype != weight.dtype:
+        computed = autocast()
+        if computed is None and x.dtype != weight.dtype:
             return Reason("dtypes that differ")
-        if autocast() == torch.float16:
+        if computed == torch.float16:
             return Reason("autocast to torch.float16")
         if torch.jit.is_tracing() or (is_compiling and torch.onnx.is_in_onnx_export()):
             return Reason("an export that knows PyTorch's operators alone")
         if not is_compiling and not (is_plain(x) and _get_current_dispatch_mode() is None):
             return _MORE
-        return self._own_reason()
+        return self._own_reason(layers)
 
-    def _own_reason(self) -> Reason | None:
+    def _own_reason(self, layers: Sequence[Any]) -> Reason | None:
         """Return why compiled code cannot run this layer with its weights as they are now."""
         if (own := self.reason_against()) is not None:
             return Reason(own)
@@ -225,11 +231,10 @@ class Recurrent(torch.nn.Module):
         sizes = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
         known, wanted = (None, []) if is_compiling else self.__dict__.get("_wanted", (None, []))
         if known != sizes:
-            wanted = self._shapes()
+            wanted = self._shapes(layers)
             if not is_compiling:
                 self.__dict__["_wanted"] = sizes, wanted
-        for k, shapes in enumerate(wanted):
-            _, params = self.layer_params(k)
+        for (_, params), shapes in zip(layers, wanted, strict=True):
             dtype = params[0].dtype
             for param, shape in zip(params, shapes, strict=True):
                 if not (is_compiling or is_plain(param)):
@@ -238,12 +243,11 @@ class Recurrent(torch.nn.Module):
                     return _OTHERS  # which would be read as if they were
         return None
 
-    def _shapes(self) -> list[list[tuple[int, ...]]]:
+    def _shapes(self, layers: Sequence[Any]) -> list[list[tuple[int, ...]]]:
         """Return the shapes that the parameters have, of each layer in each direction."""
         ways, D, H, found = 1 + self.bidirectional, self.input_size, self.hidden_size, []
-        for k in range(self.num_layers * ways):
+        for k, (names, _) in enumerate(layers):
             shapes = operator.shapes(self.cell, D if k < ways else H * ways, H)
-            names, _ = self.layer_params(k)
             turned = slice(None, None, -1 if self.by_rows else 1)
             found.append([shapes[name][turned] for name in names])
         return found
@@ -285,7 +289,13 @@ class Recurrent(torch.nn.Module):
         return given if order is None else [s.index_select(1, order) for s in given]
 
     def _run(
-        self, batch: Batch, states: Sequence[Any], reason: Reason | None, *, all_states: bool
+        self,
+        batch: Batch,
+        states: Sequence[Any],
+        layers: Sequence[Any],
+        reason: Reason | None,
+        *,
+        all_states: bool,
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Return the output, each state after the last step, and after each step where it is wanted."""
         x, mask, resets, batch_sizes, N, beside = batch
@@ -302,7 +312,7 @@ class Recurrent(torch.nn.Module):
             if layer and self.dropout and self.training:
                 x = F.dropout(x, self.dropout)
             for k in range(layer * ways, (layer + 1) * ways):
-                names, params = self.layer_params(k)
+                names, params = layers[k]
                 if is_narrow:
                     params = [p.float() for p in params]
                 how = How(self.cell, names, self.by_rows, k % ways == 1, sizes, all_states)
@@ -328,11 +338,3 @@ class Recurrent(torch.nn.Module):
         if is_narrow:
             return x.to(dtype), [s.to(dtype) for s in final], [s.to(dtype) for s in after]
         return x, final, after
-
-
-def _unpacked(batch: Batch) -> Batch:
-    """Return a packed batch whose sequences are equally long, as one alone is, without its packing."""
-    x, sizes, N = batch.x, batch.batch_sizes, batch.N
-    if sizes is None or int(sizes[-1]) != N:
-        return batch
-    return batch._replace(x=x.unflatten(0, (len(sizes), N)), batch_sizes=None)

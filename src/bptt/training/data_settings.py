@@ -1,10 +1,13 @@
 """The settings that say which data a run reads, and how they lie in their files."""
 
+import math
 import os
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
+from bptt.data.labelled import Absent
 from bptt.data.series import Gaps, Scaling
+from bptt.data.tables.files import as_number
 from bptt.data.text.files import together
 from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
@@ -92,9 +95,15 @@ class DataSettings:
     )
     beside: str | None = setting(
         None,
-        "What the cell reads at each step beside its input, by columns",
+        "What the cell reads at each step beside its input: columns, numbers, or elapsed: "
+        "the time since the row before",
         "data",
         "NAME=COLUMN,...",
+    )
+    absent: Absent = setting(
+        "refuse",
+        "Where inputs have no number: refuse; hold: the last one, whether it is there, how long ago it was",
+        "data",
         jobs=("labels",),
     )
     series: str | None = setting(
@@ -134,12 +143,23 @@ class DataSettings:
     @property
     def read_beside(self) -> tuple[tuple[str, str], ...]:
         """What the cell reads at each step beside its input, by name, and the columns that have it."""
+        return tuple((name, column) for name, column in self._beside if name not in self.fixed)
+
+    @property
+    def fixed(self) -> dict[str, float]:
+        """What the cell reads that is the same number at each step, by name."""
+        found = {name: as_number(text) for name, text in self._beside if self.head or not text.isdigit()}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    @property
+    def _beside(self) -> tuple[tuple[str, str], ...]:
         found: list[tuple[str, str]] = []
         for part in self.beside.split(",") if self.beside is not None else ():
             name, _, column = (text.strip() for text in part.partition("="))
             if not name or not column or name in dict(found):
                 raise ConfigError(
-                    f"--beside is NAME=COLUMN,... of what the cell reads; got {self.beside!r:.60}"
+                    f"--beside is NAME=COLUMN,... or NAME=NUMBER,... of what the cell reads; "
+                    f"got {self.beside!r:.60}"
                 )
             found.append((name, column))
         return tuple(found)

@@ -71,9 +71,10 @@ class Experiment(ABC):
             wanted = ",".join(f"{name}=COLUMN" for name in reads)
             way = f": --beside {wanted}" if reads else ""
             if reads and self.settings.job != "labels":
-                way = (
-                    f", which tables of labelled sequences alone have: --task, --series and --beside {wanted}"
-                )
+                ones = wanted.replace("COLUMN", "1")
+                way = f": --beside {ones}, a number; columns are for labelled sequences (--task, --series)"
+                if self.settings.job == "series":
+                    way = f": --beside {wanted.replace('COLUMN', 'elapsed')}, steps since a value was known"
             raise ConfigError(
                 f"{cell.name} reads {', '.join(reads) or 'nothing'} at each step beside its input{way}"
             )

@@ -254,7 +254,7 @@ class Labeller:
     def __post_init__(self) -> None:
         coding, target = self.coding, self.coding.target
         size = len(target.values) if isinstance(target, Category) else 1
-        inputs = len(coding.vocabulary or coding.inputs)
+        inputs = coding.width
         if (self.model.inputs, self.model.outputs) != (inputs, size):
             raise RunError(
                 f"its model has {self.model.inputs} inputs and {self.model.outputs} outputs, its columns "

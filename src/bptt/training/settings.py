@@ -28,6 +28,7 @@ from bptt.training.schedules import SCHEDULES
 from bptt.training.setting import Job, Part, declared_in, documented, setting
 from bptt.types import BiasCount, Reduction
 from bptt.zoo import get
+from bptt.zoo.step import with_equations
 
 _FALLS = ("schedule", ("step", "plateau"))
 
@@ -181,7 +182,10 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
 
     def of_model(self, *, token_inputs: bool) -> dict[str, Any]:
         """Return the settings of a model by the names of its parameters; real inputs have no embedding."""
-        return self.of_part("model") | {
+        told = self.of_part("model")
+        if self.fixed:
+            told["cell"] = with_equations(told["cell"]).fixed(**self.fixed)
+        return told | {
             "embedding": self.embedding or None if token_inputs else None,
             "projection": self.projection or None,
         }

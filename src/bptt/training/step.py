@@ -8,7 +8,7 @@
 
 For each form of batches the first steps run as :meth:`bptt.Model.backprop` and the optimiser's own update do,
 to the same bits; then the works that these asked for are played over arrays that stay where they are. What
-cannot be laid out (masks, a loss in NumPy) runs as it did.
+cannot be laid out (masks of large batches, a loss in NumPy) runs as it did.
 """
 
 import math
@@ -27,8 +27,10 @@ from bptt.types import Array, Batch, Generator, Params
 CLIPPED = "g = where(g - limit, limit, where(-limit - g, -limit, g))"
 """Each value to its limit, as :func:`bptt.optim.clip_values` does; where(u, a, b) is a where u is above 0."""
 
-FORMS = 4
-"""Forms of batches for which arrays are kept."""
+FORMS, FEW = 16, 4
+"""Forms of batches for which arrays are kept, and where these have more than `SMALL` bytes."""
+
+SMALL = 1 << 26
 
 
 class Step:
@@ -86,6 +88,7 @@ class Step:
         self.each, self.grads, self.state = np.empty((0, 0)), Params(), Params()
         self.norm = math.nan
         self._forms: dict[Hashable, _Form] = {}
+        self._size = 0  # bytes that these have
         self._held: tuple[Array, ...] = ()
 
     @property
@@ -123,15 +126,18 @@ class Step:
         )  # fmt: skip
         arrays = (*self.params.values(), *self.slots.values())
         if len(arrays) != len(self._held) or not all(map(is_, arrays, self._held)):
-            self._forms, self._held = {}, arrays  # somebody has put others in their place
+            self._forms, self._size, self._held = {}, 0, arrays  # somebody has put others in their place
         form = self._forms.get(key)
-        if form is None and len(self._forms) < FORMS:
+        if form is None and len(self._forms) < (FORMS if self._size < SMALL else FEW):
             form = self._made(key, batch, state, rng)
         if form is not None and form.model.run(batch, state, rng, done):
             self.each, self.grads, self.state = form.each, form.grads, form.state
-            loss = float(form.w @ form.flat)
+            w, c = form.model.counted.w.ravel(), form.model.counted.c
+            loss = float(w @ form.flat)
             if form.spread is not None:
-                loss += self.model.label_smoothing * float(form.w @ form.spread)
+                loss += self.model.label_smoothing * float(w @ form.spread)
+            if c is not None:
+                self.each = (form.each * c).astype(form.each.dtype)
             if math.isfinite(loss):
                 form.factor[0] = 1.0
                 if form.squares is None or (self.clip_norm is not None and self.clip_value is not None):
@@ -173,6 +179,7 @@ class Step:
             a.flags.c_contiguous and uses_kernels(self.model.backend, a.dtype) for a in moved
         ):
             self._forms[key] = _Form(self, bound)
+            self._size += bound.size
         return self._forms.get(key)
 
 
@@ -184,7 +191,7 @@ class _Form:
 
         self.model, found = bound, bound.results
         self.each, self.squares = found["each"], found.get("squares")
-        self.w, self.flat = step.model.output.alike(self.each.shape).ravel(), self.each.ravel()
+        self.flat = self.each.ravel()
         self.spread = found["spread"].ravel() if "spread" in found else None
         self.grads = {name: found["d." + name] for name in step.params}
         self.state = {name: found["last." + name] for name in step.model.stack.state_names}

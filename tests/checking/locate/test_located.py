@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bptt.checking.locate.classes import classify
-from bptt.checking.locate.families import families
 from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.units import families
 from bptt.checking.telling import Examined
 from bptt.checking.verdict.goal import Goal
 from small_files import CODE, changed, examined, line
@@ -89,7 +89,7 @@ def test_the_step_at_which_it_first_goes_wrong(tmp_path: Path) -> None:
     places = locator(one)
     first = next(places.single())
     assert first.first == 1
-    assert first.text() == "must be the gradient at `x @ W` of line 7 (time 2)"
+    assert first.row.text() == "the gradient at `x @ W` of line 7 (time 2)"
     np.testing.assert_allclose(places.targets(first)[0], first.unit.times[0].numbers, rtol=1e-6, atol=1e-8)
 
 
@@ -156,7 +156,7 @@ def test_where_it_begins_is_known_without_a_search(tmp_path: Path) -> None:
     assert step is not None
     assert must is not None
     assert (step.statement.tree.lineno, step.number) == (line(wrong, "da ="), 1)
-    assert must.text() == "must be the gradient at `x @ W` of line 7 (time 2)"
+    assert must.row.text() == "the gradient at `x @ W` of line 7 (time 2)"
     never = changed(("1 - h**2", "1 + h**2"), ("before.T @ da", "h.T @ da"))
     step, must = locator(examined(tmp_path, never)).first() or (None, None)
     assert step is not None

@@ -8,9 +8,9 @@ step, the output first.
 from collections.abc import Callable
 from typing import Any
 
-from literature import dynamics, gated, mapped, memories, scans, units
+from literature import dynamics, gated, mapped, memories, recent, scans, units
 
 Step = Callable[..., Any]
 
 STEPS: dict[str, Step] = gated.STEPS | scans.STEPS | dynamics.STEPS | mapped.STEPS
-STEPS |= memories.STEPS | units.STEPS
+STEPS |= memories.STEPS | units.STEPS | recent.STEPS

@@ -12,39 +12,22 @@ from bptt.checking.adjoints.record import Execution, sketch
 from bptt.checking.adjoints.rows import Rows
 from bptt.checking.adjoints.table import NONE, Adjoints, extend, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE, Candidate
-from bptt.checking.taps.values import Path, shape
+from bptt.checking.taps.values import shape
 from bptt.types import Array
 
 
 @dataclass(eq=False)
 class Chosen:
-    """The loss that is differentiated.
-
-    Attributes
-    ----------
-    candidate : Candidate
-    rows : Rows
-        The adjoints under it.
-    factor : float
-        All gradients that the backward keeps are this times the loss's.
-    forward : set of int
-        Executions of statements on which the loss depends.
-    explained : int
-        Different results of the backward that are adjoints.
-    values : set of bytes
-        The numbers of what the loss depends on.
-    unknown : set of bytes
-        Those computed before the loss is there that were not followed: they may be such.
-    """
+    """The loss that is differentiated."""
 
     candidate: Candidate
-    rows: Rows
-    factor: float
-    forward: set[int]
-    explained: int
-    of: int
-    values: set[bytes] = field(default_factory=set)
-    unknown: set[bytes] = field(default_factory=set)
+    rows: Rows  # the adjoints under it
+    factor: float  # all gradients that the backward keeps are this times the loss's
+    forward: set[int]  # executions of statements on which the loss depends
+    explained: int  # different results of the backward that are adjoints
+    of: int  # different results of the backward
+    values: set[bytes] = field(default_factory=set)  # what the forward computes, as bytes
+    unknown: set[bytes] = field(default_factory=set)  # before the loss is there, and not followed
 
 
 def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjoints, list[Chosen]]:
@@ -94,10 +77,8 @@ def _produced(found: Adjoints) -> dict[int, Array]:
     point, record = found.point, found.record
     last, first = record.names[-1], record.names[point.start]
     arrays = [n for one in record.executions if one.step >= point.start for _, n in results(one)]
-    arrays += [
-        *last.values(),
-        *(first[p] - last[p] for p in first if p in last and first[p].size == last[p].size),
-    ]
+    arrays += last.values()
+    arrays += [first[p] - last[p] for p in first if p in last and first[p].size == last[p].size]
     by_size: dict[int, dict[bytes, Array]] = {}
     for numbers in arrays:
         if numbers.size > 1:
@@ -116,11 +97,7 @@ def _whole(found: Adjoints, candidate: Candidate, produced: dict[int, Array]) ->
         own = path in point.given and any(w is not None and numbers.tobytes() in w.tobytes() for w in handed)
         if values is None or own or np.abs(total).max() <= NONE * base:
             continue
-        size = np.abs(values).max(axis=1) * np.abs(total).max()
-        parallel = np.abs(values[:, 0] * total[1] - values[:, 1] * total[0]) <= 1e-6 * size
-        with np.errstate(all="ignore"):
-            near = values[parallel & (size > 0)] @ total / (total @ total)
-        ratios.update({f"{ratio:.4g}" for ratio in near})
+        ratios.update({f"{ratio:.4g}" for ratio in _multiples(values, total).values()})
     return max((n for ratio, n in ratios.items() if n > 1 or ratio in ("1", "-1")), default=0)
 
 
@@ -144,23 +121,20 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         if (seen.node, seen.use) in matters:
             forward.add(seen.execution)
             values.add(seen.numbers.tobytes())
-    sketches: dict[tuple[int, bytes], Array] = {}
-    for one in backward(found, forward):
-        for _, numbers in results(one):
-            if numbers.tobytes() not in values and np.abs(numbers).max() > 1e-9:
-                sketches.setdefault((numbers.size, numbers.tobytes()), numbers)
-    arrays = list(sketches.values())
+    given = {n.tobytes(): n for one in backward(found, forward) for _, n in results(one)}
+    arrays = [n for key, n in given.items() if key not in values and np.abs(n).max() > 1e-9]
     plain = [n for n in arrays if rows.explain(n)]
     chosen = Chosen(candidate, rows, 1.0, forward, _distinct(plain), len(arrays), values)
     chosen.unknown = {seen.numbers.tobytes() for seen in found.seen()[found.followed :]}
     factor = _factor(arrays, rows)
     if factor is not None:
         scaled = _distinct([n for n in arrays if rows.explain(n / factor)])
-        totals = [
-            {r.path for n in arrays for r in rows.explain(n / f) if r.kind == "total"} for f in (1.0, factor)
-        ]
+        explained = [[r for n in arrays for r in rows.explain(n / f)] for f in (1.0, factor)]
+        totals = [{row.path for row in some if row.kind == "total"} for some in explained]
         rest, count = totals[0] - totals[1], len(totals[1])
-        averaged = bool(rest and totals[1]) and _has_axis(found, rest, 1 / factor)
+        sizes = [shape(found.record.held[-1].get(path, 0.0)) for path in rest]
+        over = [any(abs(n - 1 / factor) < 1e-9 for n in size) for size in sizes]
+        averaged = bool(rest and totals[1]) and all(over)  # the rest is not, over an axis of that size
         more = (scaled > chosen.explained + 1 and count >= len(totals[0])) or count > max(len(totals[0]), 1)
         more = more and (count > 1 or any(abs(r - round(r)) < 1e-9 for r in (factor, 1 / factor)))
         more = more and (candidate.kind != "scalar" or _is_own(candidate) or _is_written(factor))
@@ -170,12 +144,6 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         if averaged or (more and not rest):
             chosen.factor, chosen.explained = factor, max(scaled, chosen.explained)
     return chosen
-
-
-def _has_axis(found: Adjoints, paths: set[Path], size: float) -> bool:
-    """Return whether arrays have an axis of a size: gradients at these are not averaged over it."""
-    held = found.record.held[-1]
-    return all(path in held and any(abs(n - size) < 1e-9 for n in shape(held[path])) for path in paths)
 
 
 def _distinct(arrays: list[Array]) -> int:
@@ -200,6 +168,13 @@ def _same(one: Execution, found: Adjoints) -> bool:
     return isinstance(tree, ast.For | ast.While | ast.If | ast.With | ast.Try)
 
 
+def _multiples(sketches: Array, of: Array) -> dict[int, float]:
+    """Return which of some sketches are multiples of one, and by how much."""
+    size = np.abs(sketches).max(axis=1) * np.abs(of).max()
+    parallel = np.abs(sketches[:, 0] * of[1] - sketches[:, 1] * of[0]) <= 1e-6 * size
+    return {int(i): float(sketches[i] @ of / (of @ of)) for i in np.nonzero(parallel & (size > 0))[0]}
+
+
 def _factor(arrays: list[Array], rows: Rows) -> float | None:
     """Return the number by which most of the backward differs from the adjoints."""
     ratios: dict[float, list[float]] = {}
@@ -207,10 +182,7 @@ def _factor(arrays: list[Array], rows: Rows) -> float | None:
         if numbers.size < 3 or numbers.size not in rows.by_size:
             continue
         table, kinds = rows.by_size[numbers.size]
-        s = sketch(numbers)
-        size = np.abs(table).max(axis=1) * np.abs(s).max()
-        parallel = np.abs(table[:, 0] * s[1] - table[:, 1] * s[0]) <= 1e-6 * size
-        own = {i: s[1] / table[i, 1] for i in np.nonzero(parallel)[0] if kinds[i].whole and table[i, 1]}
+        own = {i: 1 / r for i, r in _multiples(table, sketch(numbers)).items() if kinds[i].whole}
         for name, ratio in {f"{r:.4g}": r for r in own.values()}.items():
             ratios.setdefault(float(name), []).append(float(ratio))
     for _, found in sorted(ratios.items(), key=lambda item: -len(item[1]))[:3]:

@@ -42,7 +42,6 @@ class _Output:
 
 def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], bool]]:
     """Yield the sums of outputs times the arrays that a later call gets, and whether these must be in it."""
-    assert record.outcome is not None
     calls = record.outcome.calls
     outputs = _distinct(_outputs(point, record, calls))
     whole: set[int] = set()  # what is handed over as it is: no list of what is handed over step by step
@@ -118,9 +117,8 @@ def _parts(value: Any) -> list[Any]:
     """Return an argument's arrays: itself, or the members of a tuple or a list of unlike ones."""
     if flat(value) is not None:
         return [value] if shape(value) else []
-    if isinstance(value, tuple) or (
-        isinstance(value, list) and len({shape(v) for _, v in leaves(value)}) > 1
-    ):
+    unlike = isinstance(value, list) and len({shape(v) for _, v in leaves(value)}) > 1
+    if isinstance(value, tuple) or unlike:
         return [part for one in value for part in _parts(one)]
     return [value] if isinstance(value, list | dict) and entries(value) is not None else []
 
@@ -161,7 +159,6 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
     seen: set[int] = set()
     given = {record.names[after + 1][path].tobytes() for path, after in point.given.items()}
     for step in range(point.start + 1, len(record.held)):
-        assert record.outcome is not None
         for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
             try:  # an array as it was then; what holds arrays as it is at the end
                 value = record.held[step].get(parent)
@@ -199,9 +196,8 @@ def _views(value: Any) -> Iterator[tuple[Path | None, Any]]:
     groups: dict[Path, list[Any]] = {}
     for path, one in leaves(value):
         first = next((i for i, (_, s) in enumerate(path) if isinstance(s, int)), len(path))
-        groups.setdefault(
-            (*path[:first], *((k, "*") for k, _ in path[first : first + 1]), *path[first + 1 :]), []
-        ).append(one)
+        anywhere = ((kind, "*") for kind, _ in path[first : first + 1])
+        groups.setdefault((*path[:first], *anywhere, *path[first + 1 :]), []).append(one)
     for pattern, members in groups.items():
         yield pattern, members if len(members) > 1 else members[0]
 
@@ -210,7 +206,6 @@ def _groups(
     point: Point, record: Record, outputs: list[_Output], whole: set[int]
 ) -> Iterator[tuple[Term, ...]]:
     """Yield the sums for code that is called step by step: lists of outputs with lists of the example's."""
-    assert record.outcome is not None
     tops, steps = {p[:1] for p in point.given}, point.case.program.statements
     for top in tops:
         value = record.outcome.names.get(top[0][1])
@@ -224,9 +219,8 @@ def _groups(
 
 
 def _reads(statement: ast.stmt, name: str) -> bool:
-    return any(
-        isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for n in ast.walk(statement)
-    )
+    names = (n for n in ast.walk(statement) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load))
+    return any(n.id == name for n in names)
 
 
 def _alike(a: Any, b: Any, *, loosely: bool = False) -> bool:

@@ -11,7 +11,7 @@ from bptt.checking.adjoints.record import Bump, Case, Record, named
 from bptt.checking.file import bound
 from bptt.checking.taps.example import calls_code
 from bptt.checking.taps.program import Outcome, Program
-from bptt.checking.taps.values import Path, flat, get, identity, shape
+from bptt.checking.taps.values import Path, flat, get, identity, last, shape
 from bptt.types import Array
 
 STATE = re.compile(r"^_*(h|c|s|a|state|hidden|cell|prev|last|memory|short|long)", re.IGNORECASE)
@@ -21,28 +21,21 @@ GRADIENT = re.compile(r"_*(grad|gradient|deriv|derivative|adjoint|g|d)_?", re.IG
 
 @dataclass
 class Point:
-    """Where the arrays come from.
+    """Where the arrays come from."""
 
-    Attributes
-    ----------
-    made : dict of Path to int
-        Arrays that the file's code made before anything was computed, each with the statement that made it.
-    given : dict of Path to int
-        Arrays that the example wrote.
-    start : int
-        The first statement of the example that computes something from them.
-    buffers : set of Path
-        Arrays of zeros that the forward pass writes into: states, memories.
-    case : Case
-        The program with the draws.
-    """
-
+    # of the file's code, before anything was computed: each by the statement that made it
     made: dict[Path, int] = field(default_factory=dict)
-    given: dict[Path, int] = field(default_factory=dict)
-    start: int = 0
+    given: dict[Path, int] = field(default_factory=dict)  # what the example wrote
+    start: int = 0  # the first statement of the example that computes something from them
+    # arrays of zeros that the forward writes into: states, memories
     buffers: set[Path] = field(default_factory=set)
     case: Case = field(default=None)  # type: ignore[assignment]  # point() fills it in
     first: Record = field(default_factory=Record)
+
+    def after(self, path: Path) -> int:
+        """Return the statement after which an array may be changed: the last before anything is computed."""
+        made = (self.made | self.given).get(path, 0)
+        return max(made, self.start - 1) if path in self.made else made
 
 
 def point(program: Program, seed: int = 0) -> Point:
@@ -109,14 +102,7 @@ def point(program: Program, seed: int = 0) -> Point:
 
 
 def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
-    """Return the program with the arrays drawn anew that its own code made, and on which a loss depends.
-
-    Parameters
-    ----------
-    found : Point
-    matters : callable
-        Whether a change of an array changes a loss.
-    """
+    """Return the program with the arrays drawn anew that its own code made, where a change matters."""
     draws, first = [], found.first
     for n, p in enumerate(found.made):
         old = first.names[found.start].get(p)
@@ -135,7 +121,6 @@ def _is_entry(path: Path, record: Record) -> bool:
     """
     if path[-1][0] != "attr" or GRADIENT.fullmatch(path[-1][1]):
         return False
-    assert record.outcome is not None
     try:
         owner = get(record.outcome.names, path[:-1])
     except (LookupError, AttributeError, TypeError):
@@ -174,8 +159,7 @@ def _is_state(path: Path, old: Array, record: Record, start: int) -> bool:
     if old.any():
         return False
     later = record.names[start + 1].get(path)
-    last = str(next((s for k, s in reversed(path) if isinstance(s, str)), ""))
-    return later is None or (not np.array_equal(later, old) and bool(STATE.match(last)))
+    return later is None or (not np.array_equal(later, old) and bool(STATE.match(last(path))))
 
 
 def _is_data(old: Array, value: Any) -> bool:

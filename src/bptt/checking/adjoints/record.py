@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,7 @@ from bptt.checking.taps.program import Hooks, Outcome, Program
 from bptt.checking.taps.values import Path, bump, flat, get, leaves, put
 from bptt.types import Array
 
-E = 3e-5
-"""The step of a numerical adjoint, next to values of order one."""
+E = 3e-5  # the step of a numerical adjoint, next to values of order one
 
 MOST_SEEN, MOST_NUMBERS = 300_000, 30_000_000
 """Values of a run, and numbers in them, that are written down: one of more takes too long to be repeated."""
@@ -70,11 +70,10 @@ class Record:
     taps: list[Seen] = field(default_factory=list)
     executions: list[Execution] = field(default_factory=list)
     marks: list[int] = field(default_factory=list)  # taps seen at the end of each statement of the example
-    names: list[dict[Path, Array]] = field(
-        default_factory=list
-    )  # numbers by path; first: after the definitions
+    # numbers by path after each of them; first: after the definitions
+    names: list[dict[Path, Array]] = field(default_factory=list)
     held: list[dict[Path, Any]] = field(default_factory=list)
-    outcome: Outcome | None = None
+    outcome: Outcome = field(default_factory=lambda: Outcome({}))
 
     def ended(self) -> list[Execution]:
         """Return the executions in the order in which they ended: what a statement called, before it."""
@@ -85,6 +84,15 @@ class Record:
                 out.append(running.pop())
             running.append(one)
         return out + running[::-1]
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """How many taps were seen when each execution was over, with what it called."""
+        ends = [one.start for one in self.executions[1:]] + [len(self.taps)]
+        for one in reversed(self.executions):
+            if one.caller >= 0:
+                ends[one.caller] = max(ends[one.caller], ends[one.number])
+        return ends
 
     def callers(self, number: int) -> list[int]:
         """Return the executions within which one was called, the nearest first."""
@@ -124,6 +132,7 @@ class Case:
     program: Program
     seed: int = 0
     draws: list[Bump] = field(default_factory=list)
+    over: Callable[[Hooks], Hooks] = lambda hooks: hooks  # what some places give in every run
 
     def run(
         self,
@@ -145,12 +154,10 @@ class Case:
             if after is not None:
                 after(i, outcome)
 
-        return self.program.run(hooks, seed=self.seed, stop=stop, after=done)
+        return self.program.run(self.over(hooks or Hooks()), seed=self.seed, stop=stop, after=done)
 
     def record(
-        self,
-        put: Callable[[int, Any], Any] | None = None,
-        tapped: Callable[[int, Any], Any] | None = None,
+        self, put: Callable[[int, Any], Any] | None = None, tapped: Callable[[int, Any], Any] | None = None
     ) -> Record:
         """Run it, and write everything down; ``put`` may replace statements' values, ``tapped`` others'."""
         record, uses, latest = Record(), dict[int, int](), dict[int, int]()

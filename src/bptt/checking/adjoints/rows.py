@@ -12,21 +12,14 @@ from bptt.checking.taps.instrument import Node
 from bptt.checking.taps.values import Path, written
 from bptt.types import Array
 
-TOLERANCE = 2e-6
-"""How far a value may be from an adjoint that it is, next to its largest entry."""
+TOLERANCE = 2e-6  # how far a value may be from an adjoint that it is, next to its largest entry
 
 
 @dataclass(eq=False)
 class Row:
-    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole.
+    """An adjoint: of a value, of one of its uses, of several, of a parameter as a whole."""
 
-    Attributes
-    ----------
-    kind : {"value", "use", "part", "sum", "total"}
-        Of an expression that computes; of one reading, of some, of all of an array; of a named array.
-    """
-
-    kind: str
+    kind: str  # "value" of an expression; "use", "part", "sum": one, some, all readings of an array; "total"
     size: int
     sketch: Array
     node: Node | None = None
@@ -94,9 +87,8 @@ def sums(uses: list[tuple[Array, Seen]], node: Node, whole: str) -> Iterator[Row
     def row(kind: str, some: Sequence[int], more: str) -> Row:
         parts = tuple((uses[i][1].node, times[i]) for i in some)
         total = np.sum([uses[i][0] for i in some], axis=0)
-        return Row(
-            kind, uses[0][1].numbers.size, total, node, times[some[0]], more, number=number, parts=parts
-        )
+        size = uses[0][1].numbers.size
+        return Row(kind, size, total, node, times[some[0]], more, number=number, parts=parts)
 
     if n > 1 or whole == "sum":
         yield row(whole, range(n), ", summed over its uses" if n > 1 else "")

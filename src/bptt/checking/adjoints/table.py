@@ -3,6 +3,7 @@
 import ast
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,7 @@ from bptt.checking.adjoints.terms import Candidate, Meter, Term
 from bptt.checking.taps.values import Path, identity
 from bptt.types import Array
 
-NONE = 1e-7
-"""Derivatives below this part of the loss are none: what differences cannot tell from zero."""
+NONE = 1e-7  # derivatives below this part of the loss are none: what differences cannot tell from zero
 
 
 MOST, SOME = 1000, 40
@@ -25,29 +25,21 @@ MOST, SOME = 1000, 40
 
 @dataclass(eq=False)
 class Adjoints:
-    """All adjoints of a program at a point.
-
-    Attributes
-    ----------
-    uses : dict of (node, use) to array of shape (terms, 2)
-        Of each value that matters to a term, its adjoint's sketch.
-    arrays : dict of Path to array of shape (terms, 2)
-        Of each array that the program starts from.
-    doubts : dict of Path to array of shape (size,)
-        How far two measurements of its gradient's entries are apart: by rounding, or at a kink.
-    """
+    """All adjoints of a program at a point."""
 
     point: Point
     record: Record
     terms: list[Term]
     meter: Meter
     base: Array
+    # (terms, 2) by (node, use): of a value that matters, its adjoint's sketch
     uses: dict[tuple[int, int], Array] = field(default_factory=dict)
-    arrays: dict[Path, Array] = field(default_factory=dict)
+    arrays: dict[Path, Array] = field(default_factory=dict)  # the same, of what the program starts from
     complete: bool = True
     followed: int = 0
     candidates: list[Candidate] = field(default_factory=list)
     full: dict[Any, Array] = field(default_factory=dict)
+    # how far two measurements of its gradient's entries are apart
     doubts: dict[Path, Array] = field(default_factory=dict)
 
     def seen(self) -> list[Seen]:
@@ -95,11 +87,13 @@ class Adjoints:
 
     def _slope(self, terms: tuple[int, ...], at: tuple[int, int], path: Path, by: Array) -> float:
         """Return half of what the loss changes between two steps, forth and back."""
-        after = (self.point.made | self.point.given).get(path, 0)
-        after = max(after, self.point.start - 1) if path in self.point.made else after
-        ends = (self.meter.measure(at, s, (Bump(path, after, s),) if path else ()) for s in (by, -by))
+        ends = (self.moved(s, at=at, path=path) for s in (by, -by))
         forth, back = (float(one[list(terms)].sum()) for one in ends)
         return (forth - back) / 2
+
+    def moved(self, by: Array, *, at: tuple[int, int], path: Path) -> Array:
+        """Return the terms where the value of a use of a node, or an array, is changed."""
+        return self.meter.measure(at, by, (Bump(path, self.point.after(path), by),) if path else ())
 
     def rows(self, terms: tuple[int, ...]) -> Rows:
         """Return the adjoints under the loss that is the sum of some terms."""
@@ -124,25 +118,16 @@ def totals(point: Point) -> Adjoints:
     meter = Meter(point.case, terms)
     found = Adjoints(point, record, terms, meter, meter.measure(), candidates=candidates)
     found = _narrowed(found, [one for one in candidates if np.isfinite(found.base[list(one.terms)]).all()])
-    for path, after in (point.made | point.given).items() if found.terms else ():
+    for path in point.made | point.given if found.terms else ():
         size = record.names[-1][path].size if path in record.names[-1] else 0
-        after = max(after, point.start - 1) if path in point.made else after
-        g = _adjoint(found, size, path=path, after=after) if size else None
+        g = _adjoint(found, size, path=path) if size else None
         if g is not None:
             found.arrays[path] = g
     return found
 
 
 def follow(totals: Adjoints, candidates: list[Candidate], *, seconds: float = 20.0) -> Adjoints:
-    """Measure the adjoint of every value, too, under some of the losses.
-
-    Parameters
-    ----------
-    totals : Adjoints
-    candidates : list of Candidate
-    seconds : float
-        After these, of work, the rest is left out, and the result is marked incomplete.
-    """
+    """Measure the adjoint of every value, too, under some of the losses, as far as the seconds of work go."""
     return extend(_narrowed(totals, candidates), seconds)
 
 
@@ -171,21 +156,10 @@ def _narrowed(found: Adjoints, candidates: list[Candidate]) -> Adjoints:
     return Adjoints(found.point, found.record, terms, meter, base, arrays=arrays, candidates=candidates)
 
 
-def _adjoint(
-    found: Adjoints,
-    size: int,
-    *,
-    at: tuple[int, int] = (-1, -1),
-    path: Path = (),
-    after: int = 0,
-) -> Array | None:
+def _adjoint(found: Adjoints, size: int, *, at: tuple[int, int] = (-1, -1), path: Path = ()) -> Array | None:
     """Return an adjoint's sketch for each term, shape (terms, 2); None where nothing depends on it."""
     floor = 2e-14 * np.maximum(1.0, np.abs(found.base))
-
-    def moved(by: Array) -> Array:
-        bumps = (Bump(path, after, by),) if path else ()
-        return found.meter.measure(at, by, bumps)
-
+    moved = partial(found.moved, at=at, path=path)
     if size == 1:  # one direction, and two steps: its adjoint is wanted to more digits
         h = 1e-3
         up = moved(np.array([h]))

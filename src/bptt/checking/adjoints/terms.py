@@ -22,32 +22,16 @@ MOST = 40
 
 @dataclass(eq=False)
 class Term:
-    """A number that a run gives, which may be (a part of) the loss.
+    """A number that a run gives, which may be (a part of) the loss."""
 
-    Attributes
-    ----------
-    text : str
-        As a person would write it.
-    kind : {"scalar", "handed", "implied"}
-        The code's own number; outputs times what is handed over; the loss that a backward begins with.
-    step : int
-        The example's statement after which it is there.
-    at_step : callable, optional
-        Reads it then.
-    statement, total : int and bool
-        Or: the last result of a statement, or the sum of all of them.
-    node, of : int and list of callables
-        Or: the sum over a tap's uses of functions of its values.
-    """
-
-    text: str
-    kind: str
-    step: int
-    at_step: Callable[[Outcome], float] | None = None
-    statement: int = -1
-    total: bool = False
-    node: int = -1
-    of: list[Callable[[Array], float]] = field(default_factory=list)
+    text: str  # as a person would write it
+    kind: str  # scalar: the code's own; handed: outputs times what is handed over; or implied
+    step: int  # the example's statement after which it is there
+    at_step: Callable[[Outcome], float] | None = None  # reads it then
+    statement: int = -1  # or: the last result of a statement
+    total: bool = False  # the sum of all its results
+    node: int = -1  # or: the sum over a tap's uses
+    of: list[Callable[[Array], float]] = field(default_factory=list)  # of functions of its values
     weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient;
     # of a number of the code's own, how large it was each time
 
@@ -161,16 +145,6 @@ class Meter:
         """Return how many taps a run needs: all terms are there then."""
         ends = [record.marks[t.step] for t in self.terms if t.at_step is not None]
         last = {one.statement: one.number for one in record.executions}
-        ends += [_done(record, last[j]) for j in self.by_statement]
+        ends += [record.ends[last[j]] for j in self.by_statement]
         ends += [n + 1 for n, seen in enumerate(record.taps) if seen.node in self.by_node]
         return max(ends, default=0)
-
-
-def _done(record: Record, number: int) -> int:
-    """Return how many taps were seen when an execution was over, with what it called."""
-    within = {number}
-    for one in record.executions[number + 1 :]:
-        if one.caller not in within:
-            return one.start
-        within.add(one.number)
-    return len(record.taps)

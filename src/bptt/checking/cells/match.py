@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -16,9 +16,6 @@ from bptt.derive.backward import Derivation
 from bptt.derive.numpy_code import code
 from bptt.derive.whole import Whole
 from bptt.zoo.equations import ZOO
-
-LONGEST = 40
-"""Letters of an expression that stands for a name."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,8 @@ class Match:
     >>> found = recognise(records)
     >>> found.sentence()
     'the forward is the cell rnn: h = tanh(a_h)'
-    >>> found.equation("pre"), found.here("pre"), found.equation("U")
-    ('da_h = dh * (1 - h ** 2)', 'dpre = dnew * (1 - new ** 2)', 'd(U) += s.T @ da_h')
+    >>> found.equation("pre"), found.equation("U")
+    ('da_h = dh * (1 - h ** 2)', 'd(U) += s.T @ da_h')
     """
 
     cell: str
@@ -66,16 +63,11 @@ class Match:
         """Return the gradient at an expression in the cell's terms: ``do = dh * np.tanh(c)``.
 
         At a matrix or a bias it is what each step adds, with the code's names for what has none in the cell;
-        at an array of several gates, all of theirs; at a state, after the step. None for anything else.
-
-        Parameters
-        ----------
-        text : str
-            The expression's.
-        line : int, optional
-            Where it stands, if its text stands at several places.
+        at an array of several gates, all of theirs; at a state, after the step. None for anything else. The
+        line is where it stands, if its text stands at several places.
         """
-        name = self._named(text, line)
+        names = [n for n, series in self.bound.items() if _is(series, text, line)]
+        name = min(names, key=lambda n: n.endswith("_prev"), default=None)  # of a state's, after the step
         if name in self._lines:
             return f"d{name} = {self._lines[name]}"
         arrays = [s.blocks[0] for s in self.recording.series if len(s.blocks) == 1 and _is(s, text, line)]
@@ -87,48 +79,16 @@ class Match:
         gates = [g for g, its in whole.items() if any(_is(w, text, line) for w, _ in its)]
         return "; ".join(f"d{g} = {self._lines[g]}" for g in gates) or None
 
-    def here(self, text: str, line: int | None = None) -> str | None:
-        """Return the same in the code's terms; None where one of them has no name there."""
-        name = self._named(text, line)
-        if name not in self._lines:
-            return None
-        right = self._lines[name]
-        for p in self.parts:
-            before = self.bound[self.equations.operand.get(p.gate, f"{self.equations.states[0]}_prev")]
-            matrix, alone = _text(p.parameter), [q.parameter for q in self.parts].count(p.parameter) == 1
-            if alone and matrix and p.factor and np.array_equal(p.factor.flat, before.flat):
-                d, U = f"d{p.gate}", self._whole.names.get(("U", p.gate))
-                its = matrix.removesuffix(".T") if matrix.endswith(".T") else f"({matrix}).T"
-                right = right.replace(f"{d} @ {U}.T", f"{its} @ {d}" if p.left else f"{d} @ {its}")
-        known = {n: str(v) for n, v in self.equations.constants.items()}
-        for n, series in self.bound.items():
-            if its := _text(series, n, known.values()):
-                known[n] = its
-                if its.isidentifier() and not n.endswith("_prev"):
-                    known |= {f"d{n}": f"d{its}", f"d{n}_next": f"d{its}_next"}
-        read = {n.id for n in ast.walk(ast.parse(f"d{name}, {right}")) if isinstance(n, ast.Name)}
-        ours = {*self.equations.names, *self._whole.names.values()} - {*self.equations.before}
-        return None if read & ours - {*known} else f"{_renamed(f'd{name}', known)} = {_renamed(right, known)}"
-
-    def _named(self, text: str, line: int | None) -> str | None:
-        """Return which of the cell's names an expression has: of a state's, after the step."""
-        found = [n for n, series in self.bound.items() if _is(series, text, line)]
-        return min(found, key=lambda n: n.endswith("_prev"), default=None)
-
-    @cached_property
-    def _whole(self) -> Whole:
-        return Whole(Derivation(self.equations))
-
     @cached_property
     def _lines(self) -> dict[str | None, str]:
         """The gradients' right sides, by name of the value, which need have none in the equations."""
-        inner: dict[str, str] = {}
-        for s, made in zip(self.equations.statements, self._whole.derivation.step.forward, strict=True):
+        inner, whole = dict[str, str](), Whole(Derivation(self.equations))
+        for s, made in zip(self.equations.statements, whole.derivation.step.forward, strict=True):
             if not s.written:
                 inner[made.name] = _renamed(code(made.expr), inner)
         every = tuple(replace(s, written=True) for s in self.equations.statements)
-        wholes = (Whole(Derivation(replace(self.equations, statements=every))), self._whole)
-        lines = (x for whole in wholes for x in (*whole.backward, *whole.products))
+        wholes = (Whole(Derivation(replace(self.equations, statements=every))), whole)
+        lines = (x for one in wholes for x in (*one.backward, *one.products))
         return {x.name[1:]: _renamed(code(x.expr), inner) for x in lines}
 
 
@@ -142,13 +102,8 @@ def _renamed(text: str, known: Mapping[str, str]) -> str:
 def recognise(recorded: Iterable[Recorded], cells: Sequence[EquationCell] | None = None) -> Match | None:
     """Return which cell a forward is, from the values of its expressions; None if it is none of them.
 
-    Parameters
-    ----------
-    recorded : iterable of Recorded
-        One execution of several steps, in the order of evaluation: names that are read among them, and each
-        expression after its parts.
-    cells : sequence of EquationCell, optional
-        Default: those of the zoo. Of those that fit, that with the most equations is returned.
+    What was recorded is one execution of several steps, in the order of evaluation: names that are read
+    among them, each expression after its parts. Of the cells that fit, the one with most equations is meant.
     """
     recording = Recording(recorded)
     ordered = sorted(ZOO.values() if cells is None else cells, key=lambda c: -len(c.equations.names))
@@ -181,12 +136,6 @@ def _is(series: Series, text: str, line: int | None) -> bool:
     return any(its == text and line in (None, at) for its, at in series.texts)
 
 
-def _text(series: Series, like: str = "", taken: Collection[str] = (), longest: int = LONGEST) -> str:
-    """Return the text that reads best of those that a series has; "" if none can be read."""
-    texts = [t for t, _ in series.texts if t not in taken and len(t) <= longest]
-    return min(texts, key=lambda t: (not t.replace(".", "").isidentifier(), t != like, len(t)), default="")
-
-
 def _added(parts: list[Part], turned: bool) -> str:
     """Return what the gradients at gates add to their matrix's, or the transpose's, or to their bias's."""
     gates = list(dict.fromkeys(f"d{p.gate}" for p in parts))
@@ -194,7 +143,7 @@ def _added(parts: list[Part], turned: bool) -> str:
     factor, left = parts[0].factor, parts[0].left
     if factor is None:
         return f"{d}, summed over examples"
-    z = _text(factor, longest=1000)
+    z = min((text for text, _ in factor.texts), key=lambda t: (not t.replace(".", "").isidentifier(), len(t)))
     first, second = (d, z) if left != turned else (z, d)
     if factor.blocks[0].ndim == 1:
         return f"np.outer({first}, {second})"

@@ -20,8 +20,7 @@ from bptt.types import Array
 
 FUNCTIONS = {name: in_numpy(name) for name in NAMES} | {"where": lambda u, v, w: np.where(u > 0, v, w)}
 TOLERANCE = 1e-10
-LARGEST = 400
-"""Vectors in a group: of more, the first are looked at."""
+LARGEST = 400  # vectors in a group: of more, the first are looked at
 
 
 class Recorded(NamedTuple):

@@ -33,17 +33,9 @@ def __getattr__(name: str) -> Any:
 def example_of(function: Callable[..., Any], params: Any = None) -> Iterator[tuple[Source, str]]:
     """Return the file that a function shows, and the function's lines as an example of it.
 
-    Parameters
-    ----------
-    function : callable
-        It takes no arguments. What it closes over is there for the example's lines.
-    params : object, optional
-        What it takes; the function itself is then what is shown, and the example is the call.
-
-    Raises
-    ------
-    ConfigError
-        If it takes other arguments, or its text is not to be found.
+    It takes no arguments; what it closes over is there for the example's lines. Or it takes `params`: the
+    function itself is then what is shown, and the example is the call. Raises ConfigError if it takes other
+    arguments, or its text is not to be found.
     """
     function = getattr(function, "__func__", function)
     code: types.CodeType | None = getattr(function, "__code__", None)
@@ -101,9 +93,8 @@ def _body(source: Source, code: types.CodeType, cell: int | None) -> list[ast.st
     above = 0 if cell is None else [line.cell for line in source.lines].index(cell - 1)
     name, first = code.co_name, above + code.co_firstlineno
     nodes = [node for node in ast.walk(source.tree) if isinstance(node, ast.FunctionDef | ast.Lambda)]
-    found = [
-        node for node in nodes if (_first_line(node), getattr(node, "name", "<lambda>")) == (first, name)
-    ]
+    here = [node for node in nodes if _first_line(node) == first]
+    found = [node for node in here if getattr(node, "name", "<lambda>") == name]
     if len(found) != 1:
         why = "two lambdas in one line; the example needs its own" if found else "it is gone; run it again"
         raise ConfigError(f"{source.place(first)}: {name}: {why}")

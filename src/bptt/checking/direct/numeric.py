@@ -18,8 +18,7 @@ import numpy as np
 from bptt.types import Generator, Params
 
 COMPLEX_STEP = 1e-30
-STEPS = 2.0 ** -np.arange(4, 18, 2)
-"""Of central differences, relative to 1 + |x|."""
+STEPS = 2.0 ** -np.arange(4, 18, 2)  # of central differences, relative to 1 + |x|
 
 OFFSETS = np.array([-1, -0.83, -0.47, -0.19, 0.11, 0.38, 0.71, 0.97])
 """Where noise is looked for, times 2⁻¹²: at uneven distances, because on an even grid the rounding of the
@@ -43,13 +42,8 @@ class Numeric(NamedTuple):
 def numerical_gradient(f: Callable[[Params], complex], at: Params, rng: Generator) -> Numeric:
     """Return the gradient of `f` at a point, by the better way that `f` allows.
 
-    Parameters
-    ----------
-    f : callable
-        From a dict of arrays, which it may change, to a number of whatever NumPy kind.
-    at : dict of float64 arrays
-    rng : Generator
-        For the directions along which the complex step is tested.
+    `f` takes a dict of arrays, which it may change, and returns a number of whatever NumPy kind; `rng` gives
+    the directions along which the complex step is tested.
 
     Examples
     --------

@@ -1,6 +1,7 @@
 """A file's functions and classes, with their syntax."""
 
 import ast
+import contextlib
 import inspect
 import re
 import types
@@ -144,12 +145,20 @@ def parameters(function: Any) -> list[inspect.Parameter]:
     return [p for p in found if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD) and p.name != "self"]
 
 
+def keywords(function: Any) -> str:
+    """Return the name under which a function takes any keyword; empty where it does not."""
+    with contextlib.suppress(TypeError, ValueError):
+        found = inspect.signature(function).parameters.values()
+        return next((p.name for p in found if p.kind is p.VAR_KEYWORD), "")
+    return ""
+
+
 def makers(code: Code, owner: type | None, instance: str, name: str) -> list[str]:
-    """Return calls of the code's own functions that make such parameters, as ``init_params(3, 5)``."""
+    """Return calls of the code's own functions that take sizes alone, as ``init_params(3, 5)``."""
     found = []
     for maker, function in (code.functions | (code.of(owner) if owner else {})).items():
         symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
-        if re.match(r"_*(init|create|make|build|random)", maker) and all(symbols):
+        if symbols and all(symbols):
             called = maker if maker in code.functions else f"{instance}.{maker}"
             found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
-    return sorted(found, key=lambda t: name[:4] not in t)
+    return sorted(found, key=lambda t: (name[:4] not in t, -t.count("«")))[:4]

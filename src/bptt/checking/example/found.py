@@ -3,47 +3,38 @@
 import re
 import time
 from collections.abc import Collection, Iterator
+from typing import Any
 
 import numpy as np
 
 from bptt.checking.example.code import Code
 from bptt.checking.example.infile import stated
-from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace, small_constants
 from bptt.checking.example.pieces import pieces
 from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
-from bptt.checking.example.texts import SIZES, rendered
+from bptt.checking.example.texts import SIZES, Example, rendered
 from bptt.checking.example.trial import arrays
 from bptt.checking.example.wording import adapted
 from bptt.checking.example.writer import Writer
 from bptt.checking.file import Source
 
-MOST = 6
-"""Examples of a piece, of each of `SEVERAL`."""
+MOST = 6  # examples of a piece, of each of `SEVERAL`
 
-SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})
-"""Some code takes one sequence only."""
+SEVERAL: tuple[dict[str, int | str], ...] = ({}, {"N": "1"})  # some code takes one sequence only
 
 WRITTEN = "written by bptt"
 
 
 def candidates(
-    source: Source,
-    name: str | None = None,
-    seconds: float = 40.0,
-    settled: Collection[str] = (),
+    source: Source, name: str | None = None, seconds: float = 40.0, settled: Collection[str] = ()
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
     With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
     written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
-
-    Yields
-    ------
-    Example
-        What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
-        sequence. What goes through time comes before what does not.
+    What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
+    sequence. What goes through time comes before what does not.
     """
     end = time.monotonic() + seconds
     if name is None:
@@ -51,6 +42,7 @@ def candidates(
     small = small_constants(source)
     names = namespace(source, small)
     code = Code(source.tree, names)
+    objects: dict[Any, list[Found]] = {}  # of classes, by their sizes
     for piece in pieces(code):
         last = piece.names[-1]
         own = (piece.owner.__name__ if piece.owner else "", *piece.names, *piece.calls)
@@ -59,16 +51,16 @@ def candidates(
         if last in settled or (name not in (None, *own)):
             continue
         functions = [code.of(piece.owner)[f] for f in piece.calls]
+        functions += [f for n, f in code.of(piece.owner).items() if piece.owner and n == "__init__"]
         read = code.read(functions, piece.owner)
         data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}
         shapes = [a.shape for v in data.values() for _, a in arrays(v)]
         first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
-            until = (now := time.monotonic()) + (
-                end - now
-            ) / 3  # where it is not to be had, others get theirs
-            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until)
+            now = time.monotonic()
+            until = now + (end - now) / 3  # where it is not to be had, others get theirs
+            writer = Writer(code, names, adapted({**SIZES, **changed}, shapes), piece, until, objects)
             texts = dict[str, None]()
             for one in writer.write():
                 if len(texts) >= MOST or last in settled:

@@ -8,11 +8,10 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator
 
-from bptt.checking.example.made import Example
 from bptt.checking.example.names import namespace
 from bptt.checking.example.pieces import TRAINS
 from bptt.checking.example.roles import kinds
-from bptt.checking.example.texts import SIZES
+from bptt.checking.example.texts import SIZES, Example
 from bptt.checking.example.trial import run
 from bptt.checking.file import Source, definitions
 

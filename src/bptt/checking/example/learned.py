@@ -99,10 +99,12 @@ class Learner:
     names: dict[str, list[str]]  # by argument, texts that its name makes likely
     sizes: Sizes
     over: Callable[[], bool]  # whether there is no more time
-    like: Callable[[str], list[str]]  # texts that the key of a dict makes likely
+    like: Callable[..., list[str]]  # texts that the key of a dict makes likely
     objects: Callable[[str], list[str]]  # texts that make what has an attribute
     script: Collection[str]  # names that the file sets, maybe where it is not run
+    keys: Collection[str] = ()  # texts of keys that the file's own dicts have
     before: str = ""  # the lines of the example before the call
+    unread: Collection[str] = ()  # of what was found last, the arguments that no line of the code has used
 
     def found(self, most: int = 300) -> Iterator[dict[str, str]]:
         """Yield texts for the arguments with which the call runs, the likelier first.
@@ -117,7 +119,7 @@ class Learner:
 
     def _searched(self, most: int, later: float | None, repair: float | None) -> Iterator[dict[str, str]]:
         start: dict[str, Node] = {
-            hole: texts[0] if not texts[0] or len(set(texts)) == 1 else None
+            hole: ("dict", {}) if "**" in hole else texts[0] if not texts[0] or len(set(texts)) == 1 else None
             for hole, texts in self.names.items()
         }
         queue: list[tuple[Any, int, dict[str, Node]]] = [((0,), 0, start)]
@@ -134,6 +136,7 @@ class Learner:
             rank = tuple(-r for r in trial.rank)
             if use is None and trial.error is None:  # what was never used may be anything
                 ends = {h: worded(node, (h,), True) for h, node in tree.items() if known(node)}
+                self.unread = tree.keys() - ends.keys()
                 yield {h: ends[h] if h in ends else self.names[h][0] for h in tree}
             elif use is None and repair and trial.error:
                 for hole in [hole for hole, node in tree.items() if node == "" and len(self.names[hole]) > 1]:
@@ -144,6 +147,9 @@ class Learner:
             if missing in self.script and missing not in tree:  # the example sets it
                 self.names[missing] = self.like(missing) or ["0.1"]
                 heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, missing: None}))
+            for hole in [h for h in tree if "**" in h] if isinstance(trial.error, KeyError) else ():
+                wanted = {**tree[hole][1], str(trial.error.args[0]): None}
+                heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, hole: ("dict", wanted)}))
             if use is None:
                 continue
             hole, *path = use.path
@@ -154,7 +160,7 @@ class Learner:
                 after = {**tree, hole: put(tree[hole], tuple(path), node)}
                 free = isinstance(node, str) and (node == "0.1" or bool(_axes(node)))
                 unlike = free and node not in likely if isinstance(node, str) else node[1] == "N"
-                more = later * k if later else (k > 5) / 2
+                more = later * k if later else k / 2 if "." in hole else (k > 5) / 2
                 more += 6 * (node == "'acba'")  # of a text much can be asked: where nothing else will do
                 heapq.heappush(queue, ((cost + unlike + more, rank, k), next(count), after))
 
@@ -187,12 +193,18 @@ class Learner:
             case "iter", ([*names],):
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
+                if "." in hole and not path:  # of layers
+                    return ["[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
                 symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
                 sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
                 return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
-                sizes = [*[f"«size {own}»"] * bool(own), *(t for t in inside if t.startswith("«size"))]
+                sizes = [t for t in inside if t.startswith("«size")]
+                if "." not in hole:
+                    sizes = [*[f"«size {own}»"] * bool(own), *sizes]
+                elif not own:  # of sizes that no name tells, each is one
+                    sizes.sort(key=lambda t: t in str(tree))
                 return [token] if "*" in path else [*sizes[:3], token, "1", "0", "«size H»", "«size T»"]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"
@@ -213,8 +225,10 @@ class Learner:
             case "bool", _:
                 return ["True", "False"]
             case "hash", _:
-                return ["2", "'a'"]
+                return ["2", *[t for t in inside if t[0] == "'"], "'a'", *self.keys]
         numbers = [first] if first and re.fullmatch(r"[\d.]+|«size .*»", first) else []
+        if any(isinstance(o, np.floating) for o in use.others):  # beside a number that was computed
+            numbers = [*numbers, "0.5"]
         counts = [t for t in (*inside, "«size T»") if t.startswith("«size")]  # beside a whole number
         more = counts if use.others and all(type(o) is int for o in use.others) else []
         return [*numbers, *self._of(use, inside, tree), *([] if numbers else ["0.1"]), *more[:4]]
@@ -244,6 +258,8 @@ class Learner:
             found += ["«" + " ".join("N" if s == "1" else s for s in same) + "»"] * (len(same) > 1)
             found += [f"«{' '.join(same)}»"]
             found += [f"«N {same[0]}»", f"«{same[0]} N»"] if len(same) == 1 else []
+            if "1" in same and any("onehot" in t for t in inside[:4]):  # what is computed has all its axes
+                found = [t for t in found if t.strip("«»").removeprefix("onehot ").split() == same]
         if found:
             found = [t.replace("« ", "«").replace(" »", "»") for t in found]
             texts = [self.before, *(worded(node, (h,)) for h, node in tree.items())]
@@ -278,7 +294,7 @@ class Learner:
                 through = re.compile(rf"(«(?:[a-z]+ )?){'T' if node[1].isdigit() else node[1]} ")
                 texts = [through.sub(r"\1", t) for t in texts if through.search(t)]
             else:
-                texts = self.like(step if isinstance(step, str) else node[1][step])
+                texts = self.like(step if isinstance(step, str) else node[1][step], making="." in hole)
             node = at(node, (step,))
         return [t for t in texts if t]
 

@@ -5,6 +5,8 @@ import __future__
 import ast
 import contextlib
 import io
+import sys
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,11 @@ def namespace(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
         _execute(one := read(path), definitions(one), names)
 
     with stand_ins(source), beside.importable(execute):
+        own = types.ModuleType(path.stem)
+        sys.modules.setdefault(path.stem, own)  # where data classes look
         _execute(source, overridden(definitions(source), values), found)
+        if sys.modules.get(path.stem) is own:
+            del sys.modules[path.stem]
     return found
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from bptt.checking.example.code import LOSS, Code, parameters, shows
+from bptt.checking.example.roles import size_of
 from bptt.checking.file import bound, root
 
 _PRODUCTS = "dot matmul einsum outer tanh exp randn rand normal uniform random".split()  # noqa: SIM905
@@ -23,26 +24,13 @@ _FILLED = ("append", "insert", "extend", "update")
 
 @dataclass(frozen=True)
 class Scene:
-    """A call as the file has it.
+    """A call as the file has it."""
 
-    Attributes
-    ----------
-    lines : tuple of str
-        Statements, the call last; a name that is open stands as ``<name>``.
-    open : tuple of str
-        The names that they read and that nothing sets.
-    objects : dict
-        Of names the class of which they are.
-    owner : type or None
-        The class in one of whose methods they stand: ``self`` is an object of it.
-    handed : dict
-        Of names that are open the parameter to which each is handed over.
-    """
-
-    lines: tuple[str, ...]
-    open: tuple[str, ...]
-    objects: dict[str, str] = field(default_factory=dict)
-    owner: type | None = None
+    lines: tuple[str, ...]  # statements, the call last; a name that is open stands as <name>
+    open: tuple[str, ...]  # the names that they read and that nothing sets
+    objects: dict[str, str] = field(default_factory=dict)  # of names the class of which they are
+    owner: type | None = None  # in one of whose methods they stand: self is an object of it
+    # of open names the parameter to which each is handed over
     handed: dict[str, str] = field(default_factory=dict)
 
 
@@ -101,6 +89,9 @@ class _Slice:
         self.own = {n for n, nodes in reached.items() if any(map(_computes, _parts(nodes)))}
         stored = (part for n in self.own for part in _parts(reached[n]) if isinstance(part, ast.Attribute))
         self.state = {part.attr for part in stored if isinstance(part.ctx, ast.Store)}
+        parts = (part for nodes in reached.values() for part in _parts(nodes))
+        reads = {part.id for part in parts if isinstance(part, ast.Name)}
+        self.unset = reads & (code.script - code.names.keys())  # what functions read, and the script sets
 
     def of(self, before: list[ast.stmt], *, alone: bool) -> Scene | None:
         *rest, last = before
@@ -115,14 +106,15 @@ class _Slice:
             self.set |= _reads(node) if flags[-1] else set()
         for node in filter(self._is_simple, rest):
             self.set |= _sets(node)
-        needed, objects = _reads(last), dict[str, str]()
+        needed, objects = _reads(last) | self.unset, dict[str, str]()
         taken: list[ast.stmt] = [last]
         for node, is_marked in zip(rest[::-1], flags[::-1], strict=True):
             match node:
                 case ast.Assign([ast.Name(name)], ast.Call(ast.Name(made))) if made in self.code.classes:
                     objects.setdefault(name, made)
                     continue
-            more = isinstance(node, ast.Expr | ast.Assign | ast.For) and is_marked and _calls(node, self.own)
+            more = isinstance(node, ast.Expr | ast.Assign | ast.For) and _calls(node, self.own)
+            more = (is_marked and (more or _is_loss(node))) or self._prepares(node)
             sets = needed & _sets(node)
             if more or (sets and is_marked) or (sets and self._is_simple(node)):
                 needed |= _reads(node)
@@ -133,6 +125,13 @@ class _Slice:
         """Return whether a statement calls what computes, or reads what that has left in an object."""
         states = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in self.state)
         return _calls(node, self.own) or any(isinstance(n.ctx, ast.Load) for n in states)
+
+    def _prepares(self, node: ast.stmt) -> bool:
+        """Return whether a statement calls another method of the object, for what that leaves in it."""
+        match node:
+            case ast.Expr(ast.Call(ast.Attribute(ast.Name("self"), name))):
+                return name in self.code.of(self.owner) and not re.search("print|plot|save|log", name)
+        return False
 
     def _is_simple(self, node: ast.stmt) -> bool:
         """Return whether a statement gives something that depends on nothing that is open."""
@@ -145,11 +144,20 @@ class _Slice:
         for node in taken:
             node = copy.deepcopy(node)
             match node:
+                case ast.Assign([ast.Name(name)], ast.Constant(int(n))) if n > 5 and size_of(name) == "H":
+                    lines.append(f"{name} = «size H»")
+                    set_before.add(name)
+                    continue
                 case ast.Return(value) if value:
                     node = ast.Assign([ast.Name("grads", ast.Store())], value)
                 case ast.Expr(ast.Call(func) as value) if LOSS.search(ast.unparse(func)):
                     node = ast.Assign([ast.Name("loss", ast.Store())], value)
             inner = _inner(node)
+            for part in (part for part in ast.walk(node) if isinstance(part, ast.Slice)):
+                for bound_ in ("lower", "upper"):  # a batch of the data: all of them
+                    value = getattr(part, bound_)
+                    if value is not None and _reads(value) - self.known - set_before - inner:
+                        setattr(part, bound_, None)
             for part in ast.walk(node):
                 match part:
                     case ast.Call(ast.Name(called) | ast.Attribute(_, called)) if called in self.parameters:
@@ -175,6 +183,10 @@ class _Slice:
 
 def _parts(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
     return (part for node in nodes for part in ast.walk(node))
+
+
+def _is_loss(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign | ast.AugAssign) and any(map(LOSS.search, bound(node)))
 
 
 def _computes(part: ast.AST) -> bool:

@@ -11,9 +11,16 @@ from bptt.checking.example.wording import last_name
 
 
 def scorer(
-    roots: tuple[str, ...], file: Container[str], first: Container[str], through_time: bool
+    roots: tuple[str, ...],
+    file: Container[str],
+    first: Container[str],
+    through_time: bool,
+    results: Container[str] = ("grads",),
 ) -> Callable[[Trial], None]:
-    """Return what scores a trial by how many parameters have a gradient of their shape, or moved."""
+    """Return what scores a trial by how many parameters have a gradient of their shape, or moved.
+
+    The names `results` are those that the last line sets.
+    """
 
     def is_weight(path: str) -> bool:
         kind = "" if is_cotangent(last_name(path)) else (kinds(last_name(path)) or ("",))[0]
@@ -27,10 +34,12 @@ def scorer(
         before = {p: a for p, a in before.items() if is_weight(p)}
         moved = [p for p, a in before.items() if not np.array_equal(held[p], a)]
         wanted = [a.shape for p, a in before.items() if p not in moved]
-        wanted += [a.shape for n, v in made.items() if n != "grads" and is_weight(n) for _, a in arrays(v)]
+        given = {n: v for n, v in made.items() if n not in results and is_weight(n)}
+        wanted += [a.shape for v in given.values() for _, a in arrays(v)]
         new = {p: a for p, a in held.items() if "grad" in p or p not in trial.start}
         every = held | {p: a for n, v in made.items() for p, a in arrays(v, n)}
-        got = new | {p: a for p, a in every.items() if p[:5] == "grads" or is_cotangent(last_name(p))}
+        got = new | {p: a for p, a in every.items() if is_cotangent(last_name(p))}
+        got |= {p: a for n, v in made.items() if n in results for p, a in arrays(v, n)}
         hits = (Counter(wanted) & Counter(a.shape for a in got.values())).total()
         several = len(wanted) + len(moved)
         trial.score = (hits + len(moved)) / several if several else 0.5 * bool(got) * through_time

@@ -16,9 +16,7 @@ from bptt.checking.example.trial import Trial, run
 from bptt.checking.example.unknown import Use, Watch
 
 LEFT_OUT = ""
-MOST = 1200
-"""Trials of one call."""
-
+MOST = 1200  # trials of one call
 _SHORT = re.compile(r"[-\w.']*|\[[\w.]+\]|[A-Z]\w*\(\)")  # an argument that needs no name of its own
 _HOLE = re.compile(r"<([^<>]+)>")
 _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
@@ -32,10 +30,17 @@ class Call:
     ----------
     holes : dict of lists of str
         The texts that each may have, the likelier first; an empty text leaves the argument out.
+    fixed : set of str
+        Those that have been found: of these the first text stands.
     """
 
     lines: list[str] = field(default_factory=list)
     holes: dict[str, list[str]] = field(default_factory=dict)
+    fixed: set[str] = field(default_factory=set)
+
+    def copy(self) -> "Call":
+        """Return another with the same lines and holes, to which more may be added."""
+        return Call([*self.lines], dict(self.holes), self.fixed)
 
     def hole(self, name: str, texts: Iterable[str]) -> str:
         """Return a hole with the texts that it may have."""
@@ -77,6 +82,7 @@ class Found:
     outputs: dict[str, Any] = field(default_factory=dict)
     steps: bool = False  # of time, each of which is a call
     unlike: bool = False  # no gradient at what it returned fits: any other may be
+    unread: frozenset[str] = frozenset()  # holes whose values no line of the code has used
 
 
 def fill(
@@ -86,7 +92,7 @@ def fill(
     deadline: float,
     sizes: Sizes,
     *,
-    like: Callable[[str], list[str]],
+    like: Callable[..., list[str]],
     objects: Callable[[str], list[str]],
     script: Collection[str],
     watched: Callable[[Trial], None] | None = None,
@@ -102,7 +108,8 @@ def fill(
     holes, tried, uses = call.holes, dict[tuple[str, ...], Trial](), dict[tuple[str, ...], Use | None]()
     text = rendered("\n".join(before.lines), sizes)
     taken = {n.id for n in ast.walk(ast.parse(text)) if isinstance(n, ast.Name)} | {*file, *dir(builtins)}
-    names = {hole: fresh(hole, taken) for hole in holes if hole.isidentifier()}
+    bare = {hole: hole.split(".")[-1] for hole in holes}
+    names = {hole: fresh(name, taken) for hole, name in bare.items() if name.isidentifier()}
 
     def lines_of(chosen: dict[str, str]) -> list[str]:
         more = [
@@ -119,10 +126,6 @@ def fill(
     def over() -> bool:
         return time.monotonic() > deadline or len(tried) > MOST
 
-    def made_as_named(chosen: dict[str, str]) -> bool:
-        """Return whether an object is made as its parameters' names say, which is so if it can be."""
-        return all(text == holes[hole][0] for hole, text in chosen.items() if "." in hole)
-
     def trial_with(watch: Watch, texts: dict[str, str]) -> Trial:
         key, file["_watch"] = tuple(texts.values()), watch
         try:
@@ -132,13 +135,15 @@ def fill(
         finally:
             del file["_watch"]
 
-    making = all("." in hole for hole in holes)
-    likely = {hole: o[:1] if "." in hole and not making else o for hole, o in holes.items()}
-    learner = Learner(trial_with, likely, sizes, over, like, objects, script, "\n".join(before.lines))
+    likely = {hole: o[:1] if hole in call.fixed else o for hole, o in holes.items()}
+    keys = {repr(k): None for v in file.values() if isinstance(v, dict) for k in v if isinstance(k, str)}
+    keys.pop("'__name__'", None)
+    lines = "\n".join(before.lines)
+    learner = Learner(trial_with, likely, sizes, over, like, objects, script, [*keys][:12], lines)
     odd: list[Found] = []
     for chosen in learner.found():
-        one = Found(lines_of(chosen), chosen, trial_of(chosen))
-        if made_as_named(chosen) and not one.trial.odd and one.trial.score >= 1:
+        one = Found(lines_of(chosen), chosen, trial_of(chosen), unread=frozenset(learner.unread))
+        if not one.trial.odd and one.trial.score >= 1:
             yield one
         else:
             odd.append(one)

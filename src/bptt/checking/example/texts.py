@@ -1,13 +1,18 @@
-"""How values are written in an example: Python in which «marks» stand for what depends on its sizes.
+"""An example, and how values are written in it: Python in which «marks» stand for what depends on its sizes.
 
 ``«T N D»`` is an array of random numbers, ``«zeros N H»`` one of zeros, ``«onehot T V»`` labels,
 ``«tokens T N»`` words as nested lists, ``«labels T N»`` other ones, ``«size H»`` a number. ``T`` is the
 number of steps, ``N`` of sequences, ``D`` of features, ``H`` of units and ``V`` of classes or words.
 """
 
+import ast
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TypeAlias
+
+from bptt.errors import ConfigError
 
 SIZES: Mapping[str, int] = {"T": 4, "N": 2, "D": 3, "H": 6, "V": 7}
 """The sizes of a first example: all differ, and so do sums and products that occur, T + 1 among them."""
@@ -75,3 +80,54 @@ def _onehot(axes: Sequence[str], shape: Sequence[int]) -> str:
     if wanted != order:
         text += f".transpose({', '.join(str(order.index(n)) for n in wanted)})"
     return text + (f"[{', '.join('None' if a == '1' else ':' for a in axes)}]" if "1" in axes else "")
+
+
+@dataclass(frozen=True)
+class Example:
+    """A few lines that call the code once."""
+
+    text: str  # Python, which is executed in the names of the file
+    origin: str  # where it comes from, in words
+    piece: tuple[str, ...] = ()  # the functions and methods that it shows, where that is known
+    sizes: Sizes = field(default_factory=dict)  # of a written example: of T, N, D, H and V
+    marked: str = ""  # of a written example: its text, with marks where sizes stand
+
+
+def given(example: str) -> Example:
+    """Return the user's example: a file's text if there is one of that name, else code; ``;`` ends a line.
+
+    Raises ConfigError if it is neither.
+
+    Examples
+    --------
+    >>> given("net = RNN(3, 5); y = net.forward(np.random.randn(4, 3))").text.splitlines()
+    ['net = RNN(3, 5)', 'y = net.forward(np.random.randn(4, 3))']
+    """
+    try:
+        is_file = Path(example).is_file()
+    except (OSError, ValueError):  # too long for a name
+        is_file = False
+    if not is_file and re.fullmatch(r"[\w./\\~ -]+\.(?:py|txt)", example):
+        raise ConfigError(f"example {example!r}: there is no such file; give a file, or code")
+    text = Path(example).read_text(encoding="utf-8") if is_file else example
+    origin = example if is_file else "the command line"
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        where = "" if error.lineno in (None, 1) else f", line {error.lineno}"
+        raise ConfigError(f"example {origin}{where}: {error.msg}; it must be Python") from error
+    return Example(text if is_file else "\n".join(ast.unparse(node) for node in tree.body), origin)
+
+
+def other_sizes(example: Example) -> Example | None:
+    """Return a written example at other sizes; nothing for one that was not written by the tool.
+
+    Examples
+    --------
+    >>> other_sizes(Example("x = np.random.randn(4)", "written by bptt", (), {"T": 4}, "x = «T»")).text
+    'x = np.random.randn(6)'
+    """
+    if not example.marked:
+        return None
+    sizes = {s: OTHER[s] if isinstance(n, int) else n for s, n in example.sizes.items()}
+    return replace(example, text=rendered(example.marked, sizes), sizes=sizes)

@@ -4,7 +4,6 @@ import ast
 import contextlib
 import copy
 import io
-import re
 import signal
 import sys
 import types
@@ -14,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from bptt.checking.taps.values import leaves, written
+
 SECONDS = 1.0
 STEPS = 30_000
-_MATRIX = re.compile(r"d?_?(?:[WUVR]|w[_a-z]|[Pp]aram|grad|mem|Grad)|.*[Ww]eight")
 
 
 class _TooLongError(BaseException):
@@ -25,31 +25,15 @@ class _TooLongError(BaseException):
 
 @dataclass
 class Trial:
-    """What came of a run.
+    """What came of a run."""
 
-    Attributes
-    ----------
-    names : dict
-        The names that the example bound, and the file's.
-    start : dict
-        Arrays as they were before the last line.
-    lines : int
-        How many lines of functions were executed: the further a run comes, the better are its arguments.
-    done : int
-        How many of the example's lines were, less how many it has.
-    odd : int
-        Arrays with the same size on two axes, as a wrong broadcast makes them, and those not finite.
-    score : float
-        Which part of the parameters has a gradient of its shape.
-    """
-
-    names: dict[str, Any] = field(default_factory=dict)
-    start: dict[str, Any] = field(default_factory=dict)
-    lines: int = 0
-    done: int = 0
+    names: dict[str, Any] = field(default_factory=dict)  # the example's and the file's
+    start: dict[str, Any] = field(default_factory=dict)  # arrays as they were before the last line
+    lines: int = 0  # how many of functions were executed: the further it comes, the better are its arguments
+    done: int = 0  # how many of the example's lines were executed, less how many it has
     error: BaseException | None = None
-    odd: int = 0
-    score: float = 1.0
+    odd: int = 0  # arrays with one size on two axes, as a wrong broadcast makes them, and those not finite
+    score: float = 1.0  # which part of the parameters has a gradient of its shape
 
     @property
     def rank(self) -> tuple[float, ...]:
@@ -97,22 +81,18 @@ def run(
     return trial
 
 
-def odd(value: Any, known: Collection[int] = (), depth: int = 2) -> int:
-    """Return how many arrays within a value are as none should be, save the known ones, by identity."""
+def odd(value: Any, known: Collection[tuple[int, ...]] = (), depth: int = 2) -> int:
+    """Return how many arrays within a value are as none should be, save those of known shapes."""
     if isinstance(value, np.ndarray):
-        if id(value) in known:
-            return 0
         large = [n for n in value.shape if n > 1]
-        return int(value.dtype == object or (value.dtype.kind == "f" and not np.isfinite(value).all())
-                   or len(large) != len(set(large)))  # fmt: skip
-    if isinstance(value, dict):
-        value = [v for k, v in value.items() if not _MATRIX.match(str(k))]
-    return sum(odd(v, known, depth - 1) for v in value) if depth and isinstance(value, (list, tuple)) else 0
+        unlike = len(large) == len(set(large)) or value.shape in known
+        finite = value.dtype.kind != "f" or np.isfinite(value).all()
+        return int(value.dtype == object or not finite or not unlike)
+    entries = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return sum(odd(v, known, depth - 1) for v in entries) if depth else 0
 
 
-def arrays(
-    value: Any, path: str = "", depth: int = 4, seen: set[int] | None = None
-) -> Iterator[tuple[str, Any]]:
+def arrays(value: Any, name: str = "it") -> Iterator[tuple[str, Any]]:
     """Yield the arrays of floats that are reachable from a value, with how to write each.
 
     Examples
@@ -120,23 +100,10 @@ def arrays(
     >>> [path for path, _ in arrays({"W": np.ones((2, 3)), "more": [np.ones(2)]}, "p")]
     ["p['W']", "p['more'][0]"]
     """
-    seen = set() if seen is None else seen
-    if type(value).__name__ == "Tensor":
-        yield path, value.detach().numpy()
-    elif isinstance(value, np.ndarray):
-        if value.dtype.kind == "f" and value.ndim:
-            yield path, value
-    elif depth and id(value) not in seen:
-        seen.add(id(value))
-        entries: dict[str, Any] = {}
-        if isinstance(value, dict):
-            entries = {f"[{key!r}]": entry for key, entry in value.items()}
-        elif isinstance(value, (list, tuple)):
-            entries = {f"[{k}]": entry for k, entry in enumerate(value)}
-        elif not isinstance(value, (type, types.FunctionType, types.ModuleType)):
-            entries = {f".{key}": entry for key, entry in getattr(value, "__dict__", {}).items()}
-        for where, entry in entries.items():
-            yield from arrays(entry, path + where, depth - 1, seen)
+    for path, one in leaves(value, (("item", name),)):
+        array = one.detach().numpy() if hasattr(one, "detach") else one
+        if isinstance(array, np.ndarray) and array.ndim:
+            yield written(path), array
 
 
 def _look(trial: Trial, trace: types.TracebackType | None, count: int, files: Collection[str]) -> None:
@@ -147,9 +114,9 @@ def _look(trial: Trial, trace: types.TracebackType | None, count: int, files: Co
             trial.done = trace.tb_lineno - 1 - count
         elif code.co_filename in files:
             given = code.co_varnames[: code.co_argcount]
-            known = {id(array) for name in given for _, array in arrays(frame.f_locals[name])}
-            known |= {id(value) for value in frame.f_globals.values()}
-            made = [v for name, v in frame.f_locals.items() if name not in given and not _MATRIX.match(name)]
+            there = {name: frame.f_locals[name] for name in given if name in frame.f_locals}
+            known = {a.shape for value in (there, dict(frame.f_globals)) for _, a in arrays(value)}
+            made = [v for name, v in frame.f_locals.items() if name not in given]
             trial.odd += sum(odd(value, known, 1) for value in made)
         trace = trace.tb_next
 

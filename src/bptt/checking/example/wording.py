@@ -36,7 +36,7 @@ def adapted(sizes: Sizes, shapes: Iterable[tuple[int, ...]]) -> dict[str, int | 
     {'T': 4, 'H': '9', 'D': '8', 'V': '8'}
     """
     shapes, new = [s for s in shapes if len(s) == 2], dict(sizes)
-    squares = [s[0] for s in shapes if s[0] == s[1]]
+    squares = _squares(shapes)
     H = max(set(squares), key=squares.count) if squares else int(sizes["H"])
     others = [n for s in shapes for n in s if n not in (1, H, 3 * H, 4 * H)]
     if squares and int(sizes["H"]) != H:
@@ -44,6 +44,22 @@ def adapted(sizes: Sizes, shapes: Iterable[tuple[int, ...]]) -> dict[str, int | 
     if squares and others and not {*others} & {int(sizes[s]) for s in "DV"}:
         new |= dict.fromkeys("DV", str(max(set(others), key=others.count)))
     return new | ({"T": 6} if str(sizes["T"]) in map(str, (new["H"], new["D"])) else {})
+
+
+def state_size(sizes: Sizes, shapes: Iterable[tuple[int, ...]]) -> str:
+    """Return the symbol of inputs or outputs that is the size of all square matrices; empty where none is.
+
+    Examples
+    --------
+    >>> state_size({"H": 6, "D": 3, "V": 7}, [(3, 3), (3, 6)]), state_size({"H": 6, "D": 3, "V": 7}, [(6, 6)])
+    ('D', '')
+    """
+    squares = {*_squares(shapes)}
+    return next((s for s in "DV" if squares == {sizes[s]} and sizes[s] != sizes["H"]), "")
+
+
+def _squares(shapes: Iterable[tuple[int, ...]]) -> list[int]:
+    return [s[0] for s in shapes if len(s) == 2 and s[0] == s[1]]
 
 
 def said(p: inspect.Parameter) -> str:
@@ -79,7 +95,7 @@ def likely(code: Code, name: str, through_time: bool, making: bool = False) -> l
         named = re.compile("(?!.*(?:d|grad).{0,6}$).*(?:tanh|sigm|relu)", re.IGNORECASE)
         found = [*(t for t, n in has.items() if named.match(n)), *found]
     if making or not own:
-        found += [] if is_array else UNKNOWN
+        found += UNKNOWN
     if not making and not through_time and name in ("t", "i", "step", "time", "time_step", "timestep"):
         found = ["0", *found]
     rest = [] if making or is_array else [t for kind in ("xs", "h", "target", "b") for t in texts(kind)]

@@ -3,6 +3,7 @@
 Each call's holes are filled in turn (`search`); a backward may be given what its forward took and returned.
 """
 
+import ast
 import functools
 import inspect
 import itertools
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.code import Code, is_closure, makers, parameters
+from bptt.checking.example.code import Code, is_closure, keywords, makers, parameters
 from bptt.checking.example.pieces import Piece
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
@@ -31,14 +32,30 @@ from bptt.checking.example.wording import (
     nearness,
     required,
     said,
+    state_size,
 )
+from bptt.checking.file import bound
+
+
+def _swapped(text: str, other: str) -> str:
+    """Return a text in which the size of the state is another's, and that one's the state's."""
+    return re.sub(f"(?<=«size )[H{other}](?=»)", lambda m: other if m[0] == "H" else "H", text)
 
 
 class Writer:
     """Writes the examples of a piece of a file, until an end in terms of `time.monotonic`."""
 
-    def __init__(self, code: Code, file: dict[str, Any], sizes: Sizes, piece: Piece, end: float) -> None:
+    def __init__(
+        self,
+        code: Code,
+        file: dict[str, Any],
+        sizes: Sizes,
+        piece: Piece,
+        end: float,
+        objects: dict[Any, list[Found]],
+    ) -> None:
         self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
+        self.objects = objects
         self.owner = piece.scene.owner if piece.scene else piece.owner
         name = self.owner.__name__.lower() if self.owner else ""
         name = next((n for n in ("cell", "layer", "model") if n in name), "net")
@@ -56,11 +73,18 @@ class Writer:
         nothing, making = Found([], {}, Trial(names=self.file)), Call()
         if self.owner is not None:
             self._make(making, self.instance, self.owner)
-        for made in itertools.islice(self._fill(nothing, making), bool(making.lines)):  # sizes may be its own
+        for made in self._own(nothing, making):
             first = dict(arrays(made.trial.names.get(self.instance), self.instance))
-            self.sizes, self.first = adapted(self.sizes, [a.shape for a in first.values()]), {*first}
-            for hole, text in made.chosen.items():
+            shapes, self.first = [a.shape for a in first.values()], {*first}
+            chosen = dict(made.chosen)
+            if other := state_size(self.sizes, shapes):  # it is the state's that was taken for another's
+                chosen = {hole: _swapped(text, other) for hole, text in chosen.items()}
+            else:  # sizes may be its own
+                self.sizes = adapted(self.sizes, shapes)
+            for hole, text in chosen.items():
                 making.holes[hole] = [text, *making.holes[hole]]
+                if hole not in made.unread and not re.search("«(?!size)", text):
+                    making.fixed.add(hole)  # of an array other axes may be read
         if self.piece.scene:
             yield from self._as_shown(self.piece.scene, making)
             return
@@ -85,9 +109,16 @@ class Writer:
                     if found:
                         break
 
+    def _own(self, nothing: Found, making: Call) -> list[Found]:
+        """Return how an object of the class is made, which is looked for once."""
+        key = (self.owner, str(self.sizes))
+        if key not in self.objects:
+            self.objects[key] = [*itertools.islice(self._fill(nothing, making), bool(making.lines))]
+        return self.objects[key]
+
     def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
         """Yield ways to call a backward as the file itself does."""
-        call = Call([*making.lines], dict(making.holes))
+        call = making.copy()
         for name in scene.open:
             own = self._made(scene.objects[name]) if name in scene.objects else []
             names = [name, scene.handed.get(name, name)]
@@ -96,7 +127,8 @@ class Writer:
             call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
-        watched = scorer(roots, self.file, self.first, self.through_time)
+        results = {*bound(ast.parse(scene.lines[-1].translate({60: None, 62: None})))}
+        watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
         yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
 
@@ -118,7 +150,10 @@ class Writer:
     ) -> None:
         """Add the line of a call; `option` gives what stands for a parameter, and the call its holes."""
         given = [(p, option(call, p)) for p in parameters(function)]
-        inside = ", ".join(t if p.default is p.empty else f"{p.name}={t}" for p, t in given)
+        parts = [t if p.default is p.empty else f"{p.name}={t}" for p, t in given]
+        if isinstance(function, type) and (name := keywords(function)):
+            parts.append("**" + call.hole(f"{self.instance}.**{name}", ["{}"]))
+        inside = ", ".join(parts)
         call.lines.append(f"{target}({inside})")
 
     def _make(self, call: Call, target: str, owner: type) -> None:
@@ -128,13 +163,11 @@ class Writer:
     def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
         """Return what stands for a parameter of which nothing but the function is known."""
         loops = not making and self.code.loops(function, self.piece.owner)
-        is_array = bool(kinds(p.name)) and kinds(p.name)[0][0] in "Wb"
         own = self._of_class(p)
         if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
             own = makers(self.code, self.owner, self.instance, p.name)
-        key = f"{self.instance}.{p.name}" if making and not is_array else p.name
         found = own or self._texts(p, loops, making) or ["None"]
-        return call.hole(key, found)
+        return call.hole(f"{self.instance}.{p.name}" if making else p.name, found)
 
     def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
         size = size_of(p.name)
@@ -173,13 +206,12 @@ class Writer:
     # --- the calls
 
     def _forward(self, name: str, making: Call) -> Iterator[Found]:
-        function, call = self._function(name), Call(list(making.lines), dict(making.holes))
+        function, call = self._function(name), making.copy()
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
-        started = {id(v) for v in self.file.values()}
 
         def watched(trial: Trial) -> None:
-            given = {id(a) for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
-            trial.odd += odd(trial.names.get("out"), started | given)
+            given = {a.shape for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
+            trial.odd += odd(trial.names.get("out"), given)
             trial.score = 1.0
 
         nothing = Found([], {}, Trial(names=self.file))
@@ -223,7 +255,7 @@ class Writer:
 
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
-        call = Call(list(making.lines), dict(making.holes))
+        call = making.copy()
         option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
         each = required(function)
         if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):

@@ -8,16 +8,11 @@ from bptt.checking.file.defining import (
     root,
     without_unread,
 )
-from bptt.checking.file.imports import Neighbours, modules, neighbours
-from bptt.checking.file.missing import Missing, SubjectError, define, stand_ins
-from bptt.checking.file.precision import guards, in_double, unguarded
+from bptt.checking.file.imports import SubjectError, define, modules, neighbours, stand_ins
+from bptt.checking.file.meaning import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read, session
-from bptt.checking.file.syntax import LeftOut
 
 __all__ = [
-    "LeftOut",
-    "Missing",
-    "Neighbours",
     "Source",
     "SubjectError",
     "bound",

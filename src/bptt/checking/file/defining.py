@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import pickle
+import symtable
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -93,10 +94,8 @@ def without_unread(statements: list[ast.stmt], example: Iterable[ast.stmt]) -> l
     needed |= _reads(node for node in statements if isinstance(node, _DEFINED))
     kept: list[ast.stmt] = []
     for node in reversed(statements):
-        parts = [
-            part for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)
-        ]
-        stored = {root(part) for part in parts if isinstance(part.ctx, ast.Store)}
+        parts = (part for part in ast.walk(node) if isinstance(getattr(part, "ctx", None), ast.Store))
+        stored = {root(part) for part in parts if isinstance(part, ast.Name | ast.Attribute | ast.Subscript)}
         if not isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) or needed & stored:
             needed |= _read(node)
             kept.append(node)
@@ -164,13 +163,11 @@ class _Definitions:
                     handler.body = self.taken(handler.body) or nothing
                 node.orelse, node.finalbody = self.taken(node.orelse), self.taken(node.finalbody)
                 return [node] if node.body and (node.handlers or node.finalbody) else []
-        return [node] if self.defines(node) else []
+        return [node] if isinstance(node, _DEFINED) or self.defines(node) else []
 
     def defines(self, node: ast.stmt) -> bool:
         match node:
-            case (
-                ast.Import() | ast.ImportFrom() | ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef()
-            ):
+            case ast.Import() | ast.ImportFrom():
                 return True
             case ast.Assign() | ast.AugAssign() | ast.AnnAssign():
                 parts = (p for p in ast.walk(node) if isinstance(p, ast.Attribute | ast.Subscript))
@@ -244,22 +241,13 @@ def _name(func: ast.expr) -> str:
 
 def _read(node: ast.AST) -> set[str]:
     """Return the names that a statement reads of the scope in which it stands."""
-    match node:
-        case ast.Name(name):
-            return {name} if isinstance(node.ctx, ast.Load) else set()
-        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-            body = node.body if isinstance(node.body, list) else [node.body]
-            outer = [
-                *node.args.defaults,
-                *filter(None, node.args.kw_defaults),
-                *getattr(node, "decorator_list", ()),
-            ]
-            parts = [part for one in body for part in ast.walk(one)]
-            own = {part.arg for part in ast.walk(node.args) if isinstance(part, ast.arg)}
-            own |= {name for one in body for name in bound(one)}
-            own -= {name for part in parts if isinstance(part, ast.Global) for name in part.names}
-            return (_reads(body) - own) | _reads(outer)
-    return _reads(ast.iter_child_nodes(node))
+    top = symtable.symtable(ast.unparse(node), "", "exec")
+
+    def of(table: symtable.SymbolTable) -> set[str]:
+        own = (s for s in table.get_symbols() if s.is_referenced() and (table is top or s.is_global()))
+        return {s.get_name() for s in own}.union(*map(of, table.get_children()))
+
+    return of(top)
 
 
 def _reads(nodes: Iterable[ast.AST]) -> set[str]:

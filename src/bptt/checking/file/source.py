@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bptt.checking.file.imports import SubjectError
 from bptt.checking.file.meaning import names, parsed, supplied
-from bptt.checking.file.missing import SubjectError
-from bptt.checking.file.python2 import is_python2
-from bptt.checking.file.syntax import UNREADABLE, LeftOut, readable, without_magics
+from bptt.checking.file.syntax import UNREADABLE, LeftOut, is_python2, readable, without_magics
 from bptt.errors import DataError, RunError
 from bptt.files import NotRegularError, TooLargeError, read_regular, write_atomically
 
-LIMIT = 1 << 28
-"""Files of more bytes are not read."""
+LIMIT = 1 << 28  # files of more bytes are not read
 
 
 class Line(NamedTuple):
@@ -178,10 +176,8 @@ def _parts(path: Path, code: str) -> list[tuple[int, str]]:
     if path.suffix.lower() != ".ipynb":
         return [(-1, code)]
     try:
-        return [
-            (k, "".join(c.get("source", c.get("input", ""))))
-            for k, c in enumerate(_code_cells(json.loads(code)))
-        ]
+        cells = enumerate(_code_cells(json.loads(code)))
+        return [(k, "".join(cell.get("source", cell.get("input", "")))) for k, cell in cells]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError(f"{path}: not a Jupyter notebook ({type(error).__name__}: {error})") from None
 

@@ -16,28 +16,16 @@ from bptt.types import Array
 
 @dataclass(eq=False)
 class Step:
-    """A statement of the backward, executed once.
-
-    Attributes
-    ----------
-    kind : {"value", "gradient", "other", "zero", "unexplained"}
-        A value of the forward pass; an adjoint; something that reads no gradient; zeros; none of these.
-    rows : list of Row
-        What it is the gradient at.
-    reads : list of Step
-        The steps whose results it reads.
-    cleared : bool
-        All that read it are gradients: it is a piece of one expression that was written in two lines.
-    """
+    """A statement of the backward, executed once."""
 
     execution: Execution
     statement: Statement
-    kind: str
-    rows: list[Row]
+    kind: str  # "value" of the forward; "gradient"; "zero"; "other": it reads no gradient; "unexplained"
+    rows: list[Row]  # what it is the gradient at
     number: int  # how many times the statement had been executed before
-    reads: list["Step"] = field(default_factory=list)
+    reads: list["Step"] = field(default_factory=list)  # the steps whose results it reads
     readers: list["Step"] = field(default_factory=list)
-    cleared: bool = False
+    cleared: bool = False  # all that read it are gradients: it is a piece of one expression, on two lines
 
     @property
     def suspect(self) -> bool:

@@ -8,7 +8,7 @@ the fault is there, or before it; the first such place in the order of execution
 import ast
 import itertools
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,37 +19,23 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify, explained
-from bptt.checking.locate.families import aligned, families
-from bptt.checking.locate.units import Targets, Time, Unit, over, overriding, units
-from bptt.checking.taps.program import EXAMPLE
+from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, overriding, units
+from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import flat, written
 from bptt.checking.verdict.goal import Goal
 
-MOST_FAULTS = 6
-"""Statements that may be wrong at once."""
+MOST_FAULTS = 6  # statements that may be wrong at once
 
 
 @dataclass(eq=False)
 class Hypothesis:
-    """What a unit may have to give: a row for each of its evaluations (None: zeros).
-
-    Attributes
-    ----------
-    unit : Unit
-    rows : tuple of Row or None
-    first : int
-        The first evaluation that gives something else.
-    against : int
-        Evaluations that are whole gradients and would not be what they are.
-    off : int
-        Evaluations that give something else.
-    """
+    """What a unit may have to give: a row for each of its evaluations (None: zeros)."""
 
     unit: Unit
     rows: tuple[Row | None, ...]
-    first: int
-    against: int
-    off: int = 0
+    first: int  # the first evaluation that gives something else
+    against: int  # evaluations that are whole gradients and would not be what they are
+    off: int = 0  # evaluations that give something else
     targets: Targets | None = None
 
     @property
@@ -61,10 +47,6 @@ class Hypothesis:
     def row(self) -> Row:
         """What it must be where it first gives something else."""
         return self.rows[self.first] or next(row for row in self.rows if row is not None)
-
-    def text(self) -> str:
-        """Return what it must be, in words."""
-        return f"must be {self.row.text()}"
 
 
 class Locator:
@@ -90,7 +72,7 @@ class Locator:
             place = near.get(one.unit.inside, len(near))
             return (place, there, one.when) if place < len(near) else (place, one.when, one.against)
 
-        end = over(self.found.record)[suspect.execution.number] if suspect else len(self.found.record.taps)
+        end = self.found.record.ends[suspect.execution.number] if suspect else len(self.found.record.taps)
         by_time = sorted(self.hypotheses(self.found, self._matters), key=order)
         if suspect:
             far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
@@ -131,11 +113,8 @@ class Locator:
         near = self._suspects(self.found)
         steps = (s for s in classify(self.found, self.chosen) if s.suspect)
         totals = [row.path for row in self.chosen.rows.rows if row.kind == "total"]
-        ends = {
-            self.found.record.names[-1][path].tobytes()
-            for path in totals
-            if path in self.found.record.names[-1]
-        }
+        last = self.found.record.names[-1]
+        ends = {last[path].tobytes() for path in totals if path in last}
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
         own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
         own = (s for s in own if not hands_over(s))
@@ -159,10 +138,7 @@ class Locator:
     def several(self, given: Sequence[Hypothesis] = ()) -> list[Hypothesis]:
         """Return units that are put right together, each time the one after which most of the rest is right.
 
-        Parameters
-        ----------
-        given : sequence of Hypothesis
-            Some that are: others may be wrong whose results these hide.
+        Some are `given`: others may be wrong whose results these hide.
         """
         given = list(given)
         best: float = 0
@@ -207,13 +183,17 @@ class Locator:
 
     def _with(self, given: Sequence[Hypothesis]) -> Adjoints:
         """Return what a run with some units put right gives, written down."""
-        hooks = overriding({h.unit: self.targets(h) for h in given})
+        hooks = self.hooks(given)
         return replace(self.found, record=self.case.record(put=hooks.put, tapped=hooks.tap))
+
+    def hooks(self, given: Iterable[Hypothesis]) -> Hooks:
+        """Return the hooks with which units give what they must."""
+        return overriding({h.unit: self.targets(h) for h in given})
 
     def tried(self, some: Sequence[Hypothesis]) -> list[float]:
         """Return how much of each gradient is right with some units put right; empty: it does not run."""
         try:
-            return self.goal.reached(self.case, overriding({h.unit: self.targets(h) for h in some}))
+            return self.goal.reached(self.case, self.hooks(some))
         except Exception:
             return []
 
@@ -286,15 +266,13 @@ class Locator:
         steps = classify(found, self.chosen)
         suspects = [s for s in steps if s.suspect]
         calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
-        own = [
-            s for s in suspects if s.execution.number not in calling
-        ]  # what only passes on a result is none
+        # what only passes on a result is none
+        own = [s for s in suspects if s.execution.number not in calling]
         first = [s for s in own if not any(r.suspect for r in s.reads)]
         if not first:  # where the first gradient is none, nothing reads one
             first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
-        few = list(dict.fromkeys(s.execution.statement for s in first))[
-            : 3 if first[:1] and first[0].suspect else 6
-        ]
+        most = 3 if first[:1] and first[0].suspect else 6
+        few = list(dict.fromkeys(s.execution.statement for s in first))[:most]
         first = [s for s in first if s.execution.statement in few]
         reads = [r.execution.statement for s in first for r in s.reads if r.kind != "value"]
         every, record = found.record.executions, found.record
@@ -322,7 +300,7 @@ class Locator:
     def _weighed(self, given: Sequence[Hypothesis]) -> tuple[int, list[float]] | None:
         """Return how many gradients there are beside those put right, and how much is right at the end."""
         own, values = {one.unit.inside for one in given}, set[bytes]()
-        hooks = overriding({h.unit: self.targets(h) for h in given})
+        hooks = self.hooks(given)
 
         def put(j: int, value: Any) -> Any:
             value = hooks.put(j, value)

@@ -1,14 +1,17 @@
-"""The places of a backward where a number can be put right: what a statement gives, and the parts of that."""
+"""The places of a backward where a number can be put right, and the adjoints that may belong there."""
 
 import ast
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from bptt.checking.adjoints.choice import Chosen, backward
-from bptt.checking.adjoints.record import Record
+from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.instrument import Statement, Table
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import bump, flat, shape
 from bptt.types import Array
@@ -28,24 +31,14 @@ class Time:
 
 @dataclass(eq=False)
 class Unit:
-    """An expression of a backward: the value of a statement, or a part of it.
-
-    Attributes
-    ----------
-    tree : ast.expr
-    statement : Statement
-    number : int
-        Of the statement, or of the tapped expression where `tapped`.
-    times : list of Time
-        Its evaluations that belong to no forward pass.
-    """
+    """An expression of a backward: the value of a statement, or a part of it."""
 
     tree: ast.expr
     statement: Statement
-    number: int
+    number: int  # of the statement, or of the tapped expression
     tapped: bool
     inside: int  # the number of the statement
-    times: list[Time] = field(default_factory=list)
+    times: list[Time] = field(default_factory=list)  # its evaluations that belong to no forward pass
 
     @property
     def adds(self) -> bool:
@@ -62,7 +55,6 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
     """Return the places of a backward, in the order in which they are first evaluated."""
     record, table = found.record, found.point.case.program.table
     numbers = {one.number for one in backward(found, chosen.forward)}
-    ends = over(record)
     out: dict[tuple[bool, int], Unit] = {}
     counts: dict[int, int] = {}
     within: list[int] = []  # how often the statement of each execution had been executed before
@@ -80,31 +72,23 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
             continue
         value, entries = values[0]
         like = shape(one.changed[0][0]) if one.changed else ()
-        unit = out.setdefault(
-            (False, one.statement), Unit(tree, statement, one.statement, False, one.statement)
-        )
-        unit.times.append(Time(count, count, entries, ends[one.number], shape(value, entries.size), like))
+        unit = Unit(tree, statement, one.statement, False, one.statement)
+        at = Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like)
+        out.setdefault((False, one.statement), unit).times.append(at)
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
-    for at, seen in enumerate(record.taps):
+    for when, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
         if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
-            statement = table.statements[node.statement]
-            unit = out.setdefault(
-                (True, seen.node), Unit(node.tree, statement, seen.node, True, node.statement)
-            )
-            unit.times.append(
-                Time(seen.use, within[seen.execution], seen.numbers, at, shape(seen.value, seen.numbers.size))
-            )
+            like = shape(seen.value, seen.numbers.size)
+            at = Time(seen.use, within[seen.execution], seen.numbers, when, like)
+            out.setdefault((True, seen.node), tapped(table, seen.node)).times.append(at)
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
 
 
-def over(record: Record) -> list[int]:
-    """Return how many taps were seen when each execution was over, with what it called."""
-    ends = [one.start for one in record.executions[1:]] + [len(record.taps)]
-    for one in reversed(record.executions):
-        if one.caller >= 0:
-            ends[one.caller] = max(ends[one.caller], ends[one.number])
-    return ends
+def tapped(table: Table, k: int) -> Unit:
+    """Return a tapped expression as a place."""
+    node = table.nodes[k]
+    return Unit(node.tree, table.statements[node.statement], k, True, node.statement)
 
 
 def _parts(statement: ast.stmt) -> Iterator[int]:
@@ -124,8 +108,7 @@ def _parts(statement: ast.stmt) -> Iterator[int]:
         waiting += inner
 
 
-Targets = Mapping[int, Array]
-"""What a unit must give at some of its evaluations."""
+Targets = Mapping[int, Array]  # what a unit must give at some of its evaluations
 
 
 def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hooks:
@@ -160,3 +143,55 @@ def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value
         like = next(t.like for t in unit.times if t.count == count)
         return numbers.reshape(like)
     return bump(value, numbers - now)
+
+
+def families(found: Adjoints, chosen: Chosen) -> Iterator[Sequence[Row | None]]:
+    """Yield the adjoints of each expression of the forward, called from one place, in the order of time.
+
+    None: at this time the loss does not depend on it.
+    """
+    single = {(row.number, row.use): row for row in chosen.rows.rows if row.kind in ("value", "use")}
+    groups: dict[tuple[Any, ...], list[Row | None]] = {}
+    for seen in found.seen():
+        row, record = single.get((seen.node, seen.use)), found.record
+        calls = (record.executions[at].statement for at in record.callers(seen.execution))
+        groups.setdefault((seen.node, *calls), []).append(row)
+        groups.setdefault((seen.node, "called from anywhere"), []).append(row)
+    for row in sorted(chosen.rows.rows, key=lambda row: row.use):
+        if row.kind == "total":  # before what is the same number: it has a name
+            yield [row]
+        elif row.kind == "sum":
+            groups.setdefault((row.kind, row.number), []).append(row)
+    for family in {tuple(map(id, one)): one for one in groups.values()}.values():
+        rows = [row for row in family if row is not None]
+        yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()
+        if len(rows) > 1 and rows[0].kind == "use":  # what adds them up, in either order of time
+            yield list(_added(rows[::-1]))[::-1]
+            yield list(_added(rows))
+
+
+def _added(family: Sequence[Row]) -> Iterator[Row]:
+    """Yield the sums of the first one, two, three adjoints."""
+    for n in range(1, len(family) + 1):
+        some, total = family[:n], np.sum([row.sketch for row in family[:n]], axis=0)
+        parts = tuple(at for row in some for at in row.parts)
+        more = "" if n == 1 else f", over {n} of its uses"
+        yield replace(family[0], kind="part", sketch=total, more=more, parts=parts)
+
+
+def aligned(order: Sequence[Row | None], count: int) -> Iterator[tuple[Row | None, ...]]:
+    """Yield the times of an expression beside a unit's evaluations."""
+    if len(order) == count:
+        yield tuple(order)
+    elif len(order) == count - 1:
+        yield (*order, None)
+        yield (None, *order)
+    elif len(order) == count + 1:
+        yield tuple(order[1:])
+        yield tuple(order[:-1])
+    elif len(order) < count:
+        yield (*order, *itertools.repeat(None, count - len(order)))
+    elif len(order) % count == 0 and len(order) // count <= 4:
+        per = len(order) // count
+        for offset in range(per):
+            yield tuple(order[offset::per])

@@ -19,24 +19,15 @@ Change: TypeAlias = tuple[int, int, str]
 class Edit:
     """Spans of a text and what is to stand there.
 
-    Parameters
-    ----------
-    changes : tuple of (start, end, text)
-        Offsets into the file's text; no two overlap.
-    reason : str
-        What is wrong, in words: "`1 - n` stands where `1 - n ** 2` belongs".
-    cost : float
-        The smaller, the simpler: of edits that do the same the cheapest is meant.
-
     Examples
     --------
     >>> Edit(((4, 5, "y"),), "`x` stands where `y` belongs", 1).applied("a = x  # why")
     'a = y  # why'
     """
 
-    changes: tuple[Change, ...]
-    reason: str
-    cost: float
+    changes: tuple[Change, ...]  # of offsets into the file's text; no two overlap
+    reason: str  # what is wrong, in words: "`1 - n` stands where `1 - n ** 2` belongs"
+    cost: float  # the smaller, the simpler: of edits that do the same the cheapest is meant
 
     def applied(self, text: str, offset: int = 0) -> str:
         """Return the text, or a part of it that begins at an offset, with the changes made."""
@@ -109,13 +100,7 @@ class Place:
 
 
 def evaluate(edit: Edit, place: Place, names: Mapping[str, Any]) -> Any:
-    """Return the value that an edited expression has where its names stand for `names`.
-
-    Raises
-    ------
-    Exception
-        Whatever the edited expression raises.
-    """
+    """Return the value of an edited expression where its names stand for `names`; raises what it does."""
     with np.errstate(all="ignore"):
         return eval(compiled(place.edited(edit)), dict(names))
 

@@ -13,16 +13,15 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.families import aligned
 from bptt.checking.locate.search import Hypothesis
+from bptt.checking.locate.units import aligned
 from bptt.checking.mend.edit import Change, Edit, Place, Text, compiled
 from bptt.checking.mend.matching import HOLE, Instance, Matching
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import flat
 from bptt.types import Array
 
-Snapshots = Mapping[int, dict[str, Any]]
-"""What names stand for at each execution of a statement."""
+Snapshots = Mapping[int, dict[str, Any]]  # what names stand for at each execution of a statement
 
 
 def carries(
@@ -30,16 +29,8 @@ def carries(
 ) -> Iterator[Edit]:
     """Yield statements for a loop's end, by which what the next step reads is what it must be.
 
-    Parameters
-    ----------
-    place : Place
-        The expression that gives what is wrong.
-    statement : Statement
-        In which it stands, within a loop.
-    times : mapping of int to Instance
-        What it must give at each execution of the statement.
-    before : mapping
-        The names at the beginning of each step of the loop.
+    The place, in a statement within the loop, gives what is wrong; `times` are what it must give at each
+    execution of that, `before` the names at the beginning of each step of the loop.
     """
     loop = statement.loops[-1]
     assert isinstance(loop, ast.For | ast.While)
@@ -145,15 +136,8 @@ def added(
 ) -> Iterator[Edit]:
     """Yield statements that add to what stays zero, beside those that add to other sums.
 
-    Parameters
-    ----------
-    found, chosen
-        The program at a point, and the loss.
-    one : Hypothesis
-        Where the zeros are made that must be a gradient.
-    text : Text
-    beside : mapping
-        Statements that add something within a loop, each with the names at its executions.
+    `one` is where the zeros are made that must be a gradient; `beside` are statements that add something
+    within a loop, each with the names at its executions.
     """
     name = _target(one.unit.statement.tree, one.unit.tree, text)
     if not name or not one.row.path or one.unit.times[0].numbers.any():

@@ -14,8 +14,7 @@ from bptt.checking.mend.edit import Text
 
 Names: TypeAlias = Mapping[str, Any]
 
-LARGEST = 5000
-"""Arrays with more elements are not looked at."""
+LARGEST = 5000  # arrays with more elements are not looked at
 
 
 def array(value: Any) -> np.ndarray | None:
@@ -77,13 +76,8 @@ class Scope:
         self.indices = list(self._lengths)
         named = [t for t in dict.fromkeys([*said, *plain]) if t.replace(".", "").isidentifier()]
         self.integers = [t for t in named if type(self.value(t)) in (int, np.int64)][:20]
-        bounds = [
-            ast.unparse(b)
-            for n in ast.walk(function)
-            if isinstance(n, ast.Slice)
-            for b in (n.lower, n.upper)
-            if b
-        ]
+        slices = (n for n in ast.walk(function) if isinstance(n, ast.Slice))
+        bounds = [ast.unparse(bound) for n in slices for bound in (n.lower, n.upper) if bound]
         self.sizes = {v: t for t in [*self.integers, *bounds][::-1] if isinstance(v := self.value(t), int)}
         self.arrays = self._arrays(said, plain)
         self.functions = list(self._functions(text.tree, function))
@@ -164,12 +158,7 @@ class Scope:
 
 
 class Style:
-    """How an author writes operators: what is suggested is written so, too.
-
-    Parameters
-    ----------
-    text : str
-        The author's text.
+    """How the author of a text writes operators: what is suggested is written so, too.
 
     Examples
     --------

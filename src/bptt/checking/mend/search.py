@@ -4,7 +4,7 @@ import ast
 import itertools
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,6 @@ from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
 from bptt.checking.locate.search import Hypothesis, Locator, hands_over
-from bptt.checking.locate.units import Unit, overriding
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
@@ -25,26 +24,13 @@ from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
 
-PLACES = 4
-"""Places at which one fault may be, that are looked at."""
-
-QUICK = 1.9
-"""An edit that costs no more is taken at once; otherwise one of a whole statement may be meant."""
-
-REWRITES = 250
-"""Edits of whole statements that are tried beside others."""
-
-SWEEP = 0.45
-"""For which part of the time edits of single statements are tried, before several are looked for."""
-
-BLIND = 2.1
-"""The cost of edits that are tried although nothing says what the statement must give."""
-
-BEFORE = 12
-"""What may have to be right before a place that is looked at."""
-
-EXECUTIONS = 60
-"""Executions of a statement that are looked at."""
+PLACES = 4  # places at which one fault may be, that are looked at
+QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a whole statement may be meant
+REWRITES = 250  # edits of whole statements that are tried beside others
+SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
+BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
+BEFORE = 12  # what may have to be right before a place that is looked at
+EXECUTIONS = 60  # executions of a statement that are looked at
 
 
 def mend(
@@ -64,7 +50,7 @@ class Search:
     """Places that are wrong, then what they must say; and edits of whole statements, tried one by one."""
 
     def __init__(
-        self, found: Adjoints, chosen: Chosen, judged: Judged, seconds: float, examples: tuple[str, ...] = ()
+        self, found: Adjoints, chosen: Chosen, judged: Judged, seconds: float, examples: Sequence[str] = ()
     ) -> None:
         self.found, self.chosen, self.judged = found, chosen, judged
         self.start, self.seconds = time.monotonic(), seconds
@@ -199,14 +185,11 @@ class Search:
         source = self.program.sources.get(unit.statement.file)
         if source is None:
             return None, {}
-        names = self._names(unit.inside, {h.unit: self.locator.targets(h) for h in (*given, one)})
-        times = {
-            at.within: Instance(
-                names[at.within], targets[at.count], at.like if unit.adds and at.like else at.shape
-            )
-            for at in unit.times
-            if at.within in names
-        }
+        names = self._names(unit.inside, (*given, one))
+        times = {}
+        for at in (at for at in unit.times if at.within in names):
+            shape = at.like if unit.adds and at.like else at.shape
+            times[at.within] = Instance(names[at.within], targets[at.count], shape)
         function = unit.statement.function or source.tree
         return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
@@ -214,7 +197,7 @@ class Search:
         """Yield statements that are missing: at the end of the loop in which a place is; a sum's."""
         place, times = self._times(one, others)
         table, statement = self.program.table.statements, one.unit.statement
-        given = {h.unit: self.locator.targets(h) for h in (*others, one)}
+        given = (*others, one)
         if place is None or not times:
             return
         if statement.loops:
@@ -229,10 +212,10 @@ class Search:
         }
         yield from added(self.found, self.chosen, one, place.text, {s: n for s, n in beside.items() if n})
 
-    def _names(self, statement: int, overridden: Mapping[Unit, Any]) -> dict[int, dict[str, Any]]:
+    def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""
         times = {statement: range(EXECUTIONS)}
-        return frames(self.found.point.case, times, overriding(overridden))[statement]
+        return frames(self.found.point.case, times, self.locator.hooks(given))[statement]
 
     # edits of whole statements
 
@@ -298,9 +281,8 @@ class Search:
                     places.append(more)
                     break
             for edit in (*self._operators(one), *matched, *self._missing(one, others)):
-                edits, reached = self._with(
-                    path, edit, edits, reached, sure=edit in matched and not one.row.path
-                )
+                sure = edit in matched and not one.row.path
+                edits, reached = self._with(path, edit, edits, reached, sure=sure)
                 if edit in edits.get(path, ()):
                     break
         for _, alone in itertools.islice(self._rewrites(), REWRITES):  # each makes a gradient right
@@ -334,9 +316,7 @@ class Search:
         case = replace(self.found.point.case, program=self.program.replaced(first))
         found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
         left = self.start + self.seconds - time.monotonic()
-        then = mend(
-            found, self.chosen, judge(found, self.chosen), seconds=left, examples=self.trials.examples
-        )
+        then = Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples).run()
         mends = [*self.trials.told(edits), *then.mends]
         if not then.whole:
             return None

@@ -1,7 +1,6 @@
 """Sums of products of what is in scope that are a given array: for what no small edit of a text gives."""
 
 import difflib
-import functools
 import itertools
 import re
 import time
@@ -14,8 +13,7 @@ from bptt.checking.adjoints.record import directions
 from bptt.checking.mend.scope import Part, Scope
 from bptt.types import Array
 
-MOST = 160
-"""Terms of which sums are made."""
+MOST = 160  # terms of which sums are made
 
 
 class Table:
@@ -28,10 +26,11 @@ class Table:
         self.order = np.argsort(self.sketches[:, 0])
         self.sorted = self.sketches[self.order, 0]
 
-    def find(self, wanted: Array, slack: float) -> list[int]:
-        """Return the numbers of the entries with a sketch."""
+    def find(self, wanted: Array, slack: float) -> list[tuple[str, float]]:
+        """Return the texts that have a sketch, and their costs."""
         low, high = np.searchsorted(self.sorted, (wanted[0] - slack, wanted[0] + slack))
-        return [int(i) for i in self.order[low:high] if abs(self.sketches[i, 1] - wanted[1]) <= slack]
+        near = [int(i) for i in self.order[low:high] if abs(self.sketches[i, 1] - wanted[1]) <= slack]
+        return [(self.texts[i], self.costs[i]) for i in near]
 
 
 def sums(
@@ -63,12 +62,11 @@ def sums(
         like = difflib.SequenceMatcher(None, now, text, False).ratio()
         return scope.style(text), f"`{scope.style(text)}` belongs here", 1.6 + cost / 3 + 1.2 * (1 - like)
 
-    def parts(some: Table, numbers: Array) -> Iterator[tuple[str, float]]:
-        return ((some.texts[i], some.costs[i]) for i in some.find(_sketch(numbers), slack))
-
-    ones, twos = functools.partial(parts, table), functools.partial(parts, two)
-    ways: list[tuple[Callable[[Array], Iterator[tuple[str, float]]], float]]
-    ways = [(ones, 1.0), (twos, 1.2), (products.find, 1.2)]
+    ways: list[tuple[Callable[[Array], Iterable[tuple[str, float]]], float]] = [
+        (lambda numbers: table.find(_sketch(numbers), slack), 1.0),
+        (lambda numbers: two.find(_sketch(numbers), slack), 1.2),
+        (products.find, 1.2),
+    ]
     for find, base in ways:
         yield from itertools.starmap(told, find(wanted))
         for sign, more in (("", 0.0), ("-", 0.6)) if here.any() else ():
@@ -77,18 +75,16 @@ def sums(
                 if not sign or " + " not in text:
                     reason = f"the term `{sign}{text}` is missing"
                     yield f"{now} {sign or '+'} {text}", reason, base + more + cost / 3
-    if not two.texts:
-        return
     found = 0
     for some in (table, two):
         for i in np.argsort(some.costs, kind="stable")[: 40 * MOST]:
             if time.process_time() > until or found > 4:
                 return
-            for j in two.find(need - some.sketches[i], slack):
-                text = f"{some.texts[i]} + {two.texts[j]}"
+            for rest, cost in two.find(need - some.sketches[i], slack):
+                text = f"{some.texts[i]} + {rest}"
                 if len(set(text.split(" + "))) == (3 if some is table else 4):
                     found += 1
-                    yield told(text, some.costs[i] + two.costs[j])
+                    yield told(text, some.costs[i] + cost)
 
 
 def _sketch(numbers: Array) -> Array:
@@ -209,5 +205,5 @@ class _Products:
         for part in self.alike if wanted.any() else ():
             rest = wanted / part.value
             slack = float(np.abs(rest).max()) * 2e-6 * wanted.size**0.5 + 1e-9
-            for i in self.table.find(_sketch(rest), slack):
-                yield f"{part.text} * {self.table.texts[i]}", part.cost + self.table.costs[i]
+            for text, cost in self.table.find(_sketch(rest), slack):
+                yield f"{part.text} * {text}", part.cost + cost

@@ -28,54 +28,28 @@ Edits = Mapping[Path, Sequence[Edit]]
 
 @dataclass(frozen=True)
 class Mend:
-    """A statement that was changed.
-
-    Attributes
-    ----------
-    path : Path
-    line : int
-        In the file as it was at first.
-    before, after : str
-        Its text.
-    reason : str
-        In words: "`1 - n` stands where `1 - n ** 2` belongs".
-    """
+    """A statement that was changed."""
 
     path: Path
-    line: int
-    before: str
+    line: int  # in the file as it was at first
+    before: str  # its text
     after: str
-    reason: str
+    reason: str  # in words: "`1 - n` stands where `1 - n ** 2` belongs"
 
 
 @dataclass
 class Mended:
-    """What came of a search.
+    """What came of a search."""
 
-    Attributes
-    ----------
-    mends : list of Mend
-        By file and line.
-    sources : dict
-        The files that were changed, by their paths.
-    whole : bool
-        Whether all gradients that are kept are right with them, at another point, too. Otherwise they are
-        steps on the way: a part of the correction.
-    places : list of Hypothesis
-        What must give other numbers; without mends, each alone may be what is wrong, or `all` are.
-    first : Step, optional
-        Where no place is known: the first that takes gradients and gives none.
-    hint : str
-        What would make it what it is at its other times.
-    """
-
-    mends: list[Mend] = field(default_factory=list)
-    sources: dict[Path, Source] = field(default_factory=dict)
+    mends: list[Mend] = field(default_factory=list)  # by file and line
+    sources: dict[Path, Source] = field(default_factory=dict)  # the files that were changed
+    # with them all gradients are right, at another point, too; else they are a part of what is
     whole: bool = False
+    # what must give other numbers; without mends, each alone may be what is wrong
     places: list[Hypothesis] = field(default_factory=list)
-    first: Step | None = None
-    hint: str = ""
-    all: bool = False
+    first: Step | None = None  # where no place is known: the first that takes gradients and gives none
+    hint: str = ""  # what would make it what it is at its other times
+    all: bool = False  # whether all the places must, rather than any
 
 
 class Trials:

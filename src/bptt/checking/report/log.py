@@ -22,10 +22,6 @@ KINDS = {"right": ("pass", "none"), "not-judged": ("open", "none")}
 def sarif(reports: Sequence[Report]) -> dict[str, Any]:
     """Return a SARIF 2.1.0 log, as JSON values.
 
-    Parameters
-    ----------
-    reports : sequence of Report
-
     Examples
     --------
     >>> place = {"place": "rnn.py:9", "line": 9, "text": "da = dh * h", "must": "the gradient at `a`"}

@@ -12,8 +12,7 @@ SAYS = {
     "wrong": "the backward pass is wrong",
     "cannot tell": "cannot tell whether the gradients are right",
 }
-SHOWN = 4
-"""Entries of an array that are printed, where it has more."""
+SHOWN = 4  # entries of an array that are printed, where it has more
 
 
 def text(report: Report, *, diff: bool = True) -> str:
@@ -65,9 +64,7 @@ def said(report: Report) -> str:
     """Return what was judged and the verdict, in a line."""
     says = SAYS[report.verdict]
     roots, bare = ({re.split(r"[.\[]", n)[0] for n in report.names(v)} for v in ("right", "not given"))
-    if (
-        report.verdict == "right" and roots & bare
-    ):  # of what an input needs none, an object's weights need all
+    if report.verdict == "right" and roots & bare:  # an input needs none, an object's weights need all
         says = "the gradients that there are, are right"
     return f"{', '.join([report.file, *report.piece])}: {says}"
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bptt.checking.file import Source, bound, modules, root
-from bptt.checking.taps.names import LIBRARIES
+from bptt.checking.taps.instrument import LIBRARIES
 from bptt.errors import DataError
 
 _MADE = (ast.Call, ast.BinOp, ast.List, ast.ListComp, ast.Subscript, ast.UnaryOp)

@@ -11,7 +11,37 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bptt.checking.file import root
-from bptt.checking.taps.names import CHANGES, LIBRARIES, METHODS, MUTATORS, PLAIN_CALLS, SHAPES
+
+
+def _set(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+LIBRARIES = _set("np numpy torch math random F nn jnp jax os sys time copy itertools functools collections")
+"""Modules, which are never values, and whose functions take arrays as they are."""
+
+MUTATORS = _set("""
+add_ append appendleft at backward clear copy_ extend fill insert items keys mark_dirty mul_ pop
+popleft remove reverse save_for_backward setdefault sort step sub_ update values zero_ zero_grad
+""")
+"""Methods whose object must stay itself: a changed copy of it would lose what they do."""
+
+CHANGES = _set("add_ append appendleft copy_ extend fill insert mul_ sub_")
+"""Methods that change their object in place by what they are given."""
+
+SHAPES = _set("__class__ __name__ dtype grad_fn is_leaf ndim needs_input_grad requires_grad shape size")
+"""Attributes that are no arrays."""
+
+PLAIN_CALLS = _set("enumerate hasattr int isinstance len print range repr reversed str super type zip")
+"""Built-in functions whose results are no arrays."""
+
+METHODS = _set("""
+T astype clip copy cumsum dot exp flatten item log matmul max mean min mm pow prod ravel relu
+repeat reshape sigmoid softmax sqrt squeeze std sum swapaxes t take tanh tolist transpose unsqueeze
+var view
+""")
+"""Methods of arrays, whose object goes into arithmetic as it is."""
+
 
 _VALUED = (ast.Return, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr)
 
@@ -222,3 +252,10 @@ def _changed(node: ast.stmt) -> ast.expr | None:
     if any(isinstance(part, ast.Call | ast.Starred | ast.NamedExpr) for part in ast.walk(target)):
         return None
     return ast.parse(ast.unparse(target), mode="eval").body
+
+
+def targets(tree: ast.stmt) -> list[tuple[ast.expr, int]]:
+    """Return what a statement gives a value to, and which place of the value: -1 is all of it."""
+    every = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else getattr(tree, "targets", [])
+    parts = (target.elts if isinstance(target, ast.Tuple) else [target] for target in every)
+    return [(one, n if one not in every else -1) for some in parts for n, one in enumerate(some)]

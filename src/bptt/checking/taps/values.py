@@ -10,8 +10,7 @@ import numpy as np
 
 from bptt.types import Array
 
-LARGEST = 50_000
-"""Entries of the largest array that is looked at."""
+LARGEST = 50_000  # entries of the largest array that is looked at
 
 Path: TypeAlias = tuple[tuple[str, Any], ...]
 """How a value is reached: ``(("name", "net"), ("attr", "W"), ("item", 0))``."""
@@ -165,6 +164,11 @@ def written(path: Path) -> str:
     """Return a path as Python writes it: ``net.W[0]``."""
     (_, first), *rest = path
     return str(first) + "".join(f".{step}" if kind == "attr" else f"[{step!r}]" for kind, step in rest)
+
+
+def last(path: Path) -> str:
+    """Return the name next to an array: of its attribute, its key; empty where it has none."""
+    return next((str(step) for _, step in reversed(path) if isinstance(step, str)), "")
 
 
 def entries(value: Any) -> Array | None:

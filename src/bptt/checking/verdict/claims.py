@@ -11,16 +11,8 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.taps.values import Path, shape, written
-from bptt.checking.verdict.gradient import (
-    Gradient,
-    compare,
-    harmless,
-    hits,
-    likeness,
-    measured,
-    owner_of,
-)
+from bptt.checking.taps.values import Path, last, shape, written
+from bptt.checking.verdict.gradient import Gradient, compare, harmless, hits, likeness, measured, owner_of
 from bptt.checking.verdict.kept import Kept
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
@@ -64,10 +56,8 @@ def claim(
         named = [k for k in keeps if owners[id(k)] is gradient and k.numbers.size == size]
         named = [k for k in named if not _is_an_outputs(k, gradient, found, chosen)]
         given = [k for k in named if not k.update]
-        if any(
-            gradient.path in {row.path for row, _ in hits(k, chosen.rows.explain, chosen.factor)}
-            for k in given
-        ):
+        found_as = (row for k in given for row, _ in hits(k, chosen.rows.explain, chosen.factor))
+        if any(row.path == gradient.path for row in found_as):
             continue
         if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
             kept = gradient.match is not None  # that is no local variable: what only stands near is another's
@@ -139,10 +129,9 @@ def claim(
             and _among_totals(match, keeps, chosen, least=1)
             and not any(chosen.rows.explain(match.numbers / chosen.factor / n) for n in _samples(match.shape))
         ):
-            gradients.append(
-                Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf, got=match.numbers)
-            )
-            gradients[-1].note = "is the gradient at nothing that the example starts from"
+            extra = Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf)
+            extra.got, extra.note = match.numbers, "is the gradient at nothing that the example starts from"
+            gradients.append(extra)
     _one_factor(gradients, found, chosen)
 
 
@@ -154,12 +143,12 @@ def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
 def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
     """Return the arrays without a gradient beside which, in one object, dict or list, others have theirs."""
     point, beside = found.point, {g.path[:-1] for g in gradients if g.verdict == "right" and len(g.path) > 1}
-    zeros, (first, last) = point.first.names[point.start], (found.record.names[n] for n in (point.start, -1))
+    zeros, (first, after) = point.first.names[point.start], (found.record.names[n] for n in (point.start, -1))
     out = []
     for one in gradients:
-        name = next((str(s) for _, s in reversed(one.path) if isinstance(s, str)), "")
+        name = last(one.path)
         state = STATE.match(name) and one.path in zeros
-        state = state and (not zeros[one.path].any() or not np.array_equal(first[one.path], last[one.path]))
+        state = state and (not zeros[one.path].any() or not np.array_equal(first[one.path], after[one.path]))
         if one.verdict == "not given" and one.path[:-1] in beside and not state and not DATA.match(name):
             out += [one] if one.path not in point.buffers else []
     return out
@@ -172,10 +161,9 @@ def _are_rows(match: Kept, gradient: Gradient) -> bool:
 
 def _zeros(found: Adjoints) -> list[Kept]:
     """Return what was zero from the start, and is."""
-    last = found.record.held[-1].items()
     return [
         Kept(written(path), found.record.names[-1][path], shape(value), path, source=(-1, path))
-        for path, value in last
+        for path, value in found.record.held[-1].items()
         if not found.record.names[-1][path].any()
     ]
 
@@ -229,7 +217,7 @@ def _samples(shape: tuple[int, ...]) -> set[int]:
 
 def _by_sample(gradient: Gradient, chosen: Chosen) -> None:
     """Say right of an input's gradient that is not averaged where the loss and the weights' gradients are."""
-    name = next((str(s) for _, s in reversed(gradient.path) if isinstance(s, str)), "")
+    name = last(gradient.path)
     if gradient.verdict != "wrong" or not (DATA.match(name) or STATE.match(name)) or gradient.wanted is None:
         return
     if chosen.candidate.kind == "handed" or gradient.got is None or gradient.got.size != gradient.wanted.size:
@@ -243,7 +231,7 @@ def _by_sample(gradient: Gradient, chosen: Chosen) -> None:
 
 def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether an array is the gradient at an output whose name labels or inputs have, too."""
-    name = next((str(s) for _, s in reversed(gradient.path) if isinstance(s, str)), "")
+    name = last(gradient.path)
     may_be = gradient.path in found.point.given and DATA.match(name)
     rows = chosen.rows.explain(one.numbers / chosen.factor) if may_be else []
     return any(row.whole for row in rows) and not any(row.path for row in rows)
@@ -275,4 +263,4 @@ def _looks_like_state(match: Kept) -> bool:
     """Return whether a kept array's name says that it is no gradient; in a returned tuple it has none."""
     if not match.path or (len(match.path) > 1 and all(isinstance(s, int) for _, s in match.path[1:])):
         return False
-    return not GRADIENT.match(match.last) and "grad" not in match.text
+    return not GRADIENT.match(last(match.path)) and "grad" not in match.text

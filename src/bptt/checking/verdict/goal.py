@@ -8,6 +8,7 @@ import numpy as np
 
 from bptt.checking.adjoints.record import Case
 from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.taps.instrument import targets
 from bptt.checking.taps.program import Hooks, Outcome, Program
 from bptt.checking.taps.values import flat, get
 from bptt.checking.verdict.gradient import Judged, measured
@@ -62,14 +63,7 @@ class Wanted:
 
 
 class Goal:
-    """All gradients that are kept, as they must be.
-
-    Parameters
-    ----------
-    found : Adjoints
-    judged : Judged
-        The verdict on the run as it is: where each gradient is kept, and which are right.
-    """
+    """All gradients that are kept, as they must be, by the verdict on the run as it is."""
 
     def __init__(self, found: Adjoints, judged: Judged) -> None:
         self.wanted, factor = list[Wanted](), judged.chosen.factor * _scaled(judged)
@@ -120,15 +114,12 @@ class Goal:
         put, post = dict[int, list[tuple[tuple[str, str], int]]](), dict[int, tuple[str, str]]()
         for j, statement in enumerate(program.table.statements):
             tree, function = statement.tree, statement.function
-            single = [tree.target] if isinstance(tree, ast.AugAssign | ast.AnnAssign) else []
-            for target in single or getattr(tree, "targets", []):
-                parts = target.elts if isinstance(target, ast.Tuple) else [target]
-                for n, part in enumerate(parts):
-                    key = function.name if function is not None else "", ast.unparse(part)
-                    if key in local and isinstance(tree, ast.AugAssign):
-                        post[j] = key
-                    elif key in local:
-                        put.setdefault(j, []).append((key, n if part is not target else -1))
+            for part, n in targets(tree):
+                key = function.name if function is not None else "", ast.unparse(part)
+                if key in local and isinstance(tree, ast.AugAssign):
+                    post[j] = key
+                elif key in local:
+                    put.setdefault(j, []).append((key, n))
 
         def noted(j: int, value: Any) -> Any:
             value = hooks.put(j, value)

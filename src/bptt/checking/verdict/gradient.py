@@ -14,36 +14,19 @@ from bptt.types import Array
 
 @dataclass(eq=False)
 class Gradient:
-    """The verdict on the gradient at one array.
-
-    Attributes
-    ----------
-    name : str
-    path : Path
-    verdict : {"right", "wrong", "not given"}
-    where : str
-        What is taken for it.
-    error : float
-        The largest difference, next to the gradient's largest entry.
-    wanted, got : arrays of shape (size,)
-        Where it is wrong.
-    note : str
-        That it is averaged, clipped, summed.
-    match : Kept, optional
-        What is taken for it, where that is one array.
-    """
+    """The verdict on the gradient at one array."""
 
     name: str
     path: Path
     shape: tuple[int, ...]
-    verdict: str = "not given"
-    where: str = ""
-    error: float = 0.0
-    wanted: Array | None = None
+    verdict: str = "not given"  # or "right", "wrong"
+    where: str = ""  # what is taken for it
+    error: float = 0.0  # the largest difference, next to the gradient's largest entry
+    wanted: Array | None = None  # of shape (size,), as what is there
     got: Array | None = None
-    note: str = ""
-    scaled: tuple[Kept, float] | None = None
-    match: Kept | None = None
+    note: str = ""  # that it is averaged, clipped, summed
+    scaled: tuple[Kept, float] | None = None  # what is a multiple of it, and by how much
+    match: Kept | None = None  # what is taken for it, where that is one array
     aliases: tuple[Path, ...] = ()  # other names of the array
 
 
@@ -72,20 +55,14 @@ def hits(one: Kept, explain, factor: float) -> list[tuple[Row, str]]:  # type: i
             return [(row, note) for row in found]
         if len(one.shape) >= 2:
             array = one.numbers.reshape(one.shape)
-            turned = (
-                []
-                if array.shape[-1] == array.shape[-2]
-                else explain(np.ascontiguousarray(array.swapaxes(-1, -2)).reshape(-1) / scale)
-            )
-            if turned:
-                return [(row, "transposed" + (", " + note if note else "")) for row in turned]
+            turned = np.ascontiguousarray(array.swapaxes(-1, -2)).reshape(-1)
+            if array.shape[-1] != array.shape[-2] and (found := explain(turned / scale)):
+                return [(row, "transposed" + (", " + note if note else "")) for row in found]
             for axis in (0, len(one.shape) - 1):
                 summed = [row for row in explain(array.sum(axis).reshape(-1) / scale) if row.kind == "total"]
                 if summed and array.shape[axis] > 1:
-                    return [
-                        (row, f"with an axis of {array.shape[axis]} that is still to be summed")
-                        for row in summed
-                    ]
+                    note = f"with an axis of {array.shape[axis]} that is still to be summed"
+                    return [(row, note) for row in summed]
     return []
 
 
@@ -121,9 +98,8 @@ def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -
         return False
     wanted = measured(found, chosen, gradient)
     bound = np.abs(match.numbers).max()
-    if 0 < bound < np.abs(wanted).max() and np.allclose(
-        np.clip(wanted, -bound, bound), match.numbers, rtol=1e-5
-    ):
+    clipped = np.clip(wanted, -bound, bound)
+    if 0 < bound < np.abs(wanted).max() and np.allclose(clipped, match.numbers, rtol=1e-5):
         gradient.note = f"clipped to {bound:.4g} after it"
         return True
     if abs(cosine(match.numbers, wanted)) > 1 - 1e-9:

@@ -1,6 +1,11 @@
-"""Right, wrong or cannot tell: what is kept against the gradients of all that the program starts from."""
+"""Right, wrong or cannot tell: what is kept against all gradients; and what may speak against it."""
 
-from collections.abc import Container
+import ast
+import contextlib
+import itertools
+import re
+import time
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +16,8 @@ from bptt.checking.adjoints.point import point
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE
+from bptt.checking.file import Source
+from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, identity, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals, missing
@@ -61,13 +68,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
 
 
 def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
-    """Judge a program at another point, where the same executions are the forward pass.
-
-    Raises
-    ------
-    LookupError
-        If the loss is not there.
-    """
+    """Judge a program at another point, with the same forward; LookupError: the loss is not there."""
     every = totals(point(program, seed))
     alike = [c for c in every.candidates if c.text == chosen.candidate.text]
     candidate = min(alike, key=lambda c: c.number != chosen.candidate.number, default=None)
@@ -87,13 +88,9 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
     for path in found.point.made:
         value = found.record.held[-1].get(path)
         match = next((k for k in keeps if k.named_for(path) and not k.update), None)
-        if (
-            path in totals
-            or path in found.point.buffers
-            or value is None
-            or match is None
-            or np.abs(match.numbers).max() < 1e-9
-        ):
+        if path in totals or path in found.point.buffers or value is None:
+            continue
+        if match is None or np.abs(match.numbers).max() < 1e-9:
             continue
         if is_gradient(path) or any(match.named_for(other) for other in totals):
             continue  # a buffer for gradients; or a moment of an optimiser, which has its array's name
@@ -107,40 +104,31 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
 
 def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, explained: set[int]) -> None:
     """Find gradients of arrays that are lists on one side and one array on the other."""
-    rows = chosen.rows
+
+    def settled(rows: Iterable[Row], text: str) -> bool:
+        paths = {row.path for row in rows if row.kind == "total"}
+        fresh = [g for g in gradients if g.path in paths and g.verdict != "right"]
+        for gradient in fresh:
+            gradient.verdict, gradient.where = "right", text
+        return bool(fresh)
+
+    explain, factor, groups = chosen.rows.explain, chosen.factor, dict[Path, list[Kept]]()
     for one in keeps:
-        if id(one) in explained:
-            continue
-        for _, parts in slices(one):
-            hits = [[row for row in rows.explain(part / chosen.factor) if row.whole] for part in parts]
-            if all(hits) and len(parts) > 1:
+        for parts in slices(one) if id(one) not in explained else ():
+            hits = [[row for row in explain(part / factor) if row.whole] for part in parts]
+            if all(hits):
                 explained.add(id(one))
-                for group in hits:
-                    for row in group:
-                        gradient = next(
-                            (g for g in gradients if row.kind == "total" and g.path == row.path), None
-                        )
-                        if gradient is not None and gradient.verdict != "right":
-                            gradient.verdict, gradient.where = "right", one.text
+                settled(itertools.chain(*hits), one.text)
                 break
-    groups: dict[Path, list[Kept]] = {}
-    for one in keeps:
         if one.path and one.path[-1][0] == "item" and isinstance(one.path[-1][1], int):
             groups.setdefault(one.path[:-1], []).append(one)
     for listed in groups.values():
-        if len({one.shape for one in listed}) != 1 or len(listed) < 2:
-            continue
-        for order in (listed, listed[::-1]):
-            stacked = np.array([one.numbers for one in order])
-            for gradient in gradients:
-                if gradient.verdict != "right" and np.prod(gradient.shape) == stacked.size:
-                    total = next((r for r in rows.rows if (r.kind, r.path) == ("total", gradient.path)), None)
-                    turned = stacked.reshape(len(listed), *listed[0].shape)
-                    for axis in range(turned.ndim):
-                        moved = np.moveaxis(turned, 0, axis).reshape(-1)
-                        if total in rows.explain(moved / chosen.factor):
-                            gradient.verdict, gradient.where = "right", f"{listed[0].text} and on"
-                            explained |= {id(one) for one in listed}
+        for order in (listed, listed[::-1]) if len({one.shape for one in listed}) == 1 < len(listed) else ():
+            stacked = np.array([one.numbers.reshape(one.shape) for one in order])
+            for axis in range(stacked.ndim):
+                rows = explain(np.moveaxis(stacked, 0, axis).reshape(-1) / factor)
+                if settled(rows, f"{listed[0].text} and on"):
+                    explained |= {id(one) for one in listed}
 
 
 def _inside(found: Adjoints, chosen: Chosen, gradients: list[Gradient]) -> None:
@@ -185,3 +173,53 @@ def _overall(
     if right:
         return "cannot tell", "little of the backward is the gradient of anything in the forward"
     return "cannot tell", "no gradient of an array that the example starts from was found"
+
+
+CLIP = re.compile(r"(\bclip\([\w.\[\]]+, *)-(\d[\d.e]*), *\2(?=[,)])")
+"""A clip of a name at bounds like -5 and 5."""
+
+WIDE = 20  # clips at bounds from here up keep an exponential finite
+
+
+def otherwise(source: Source, program: Program, judged: Judged) -> Iterator[tuple[Source, bool]]:
+    """Yield a file as it may be meant: without small constants; where it is wrong, without clips."""
+    guards = [True, False][: 1 + any(file.guarded for file in program.files.values())]
+    yield from ((source, one) for one in guards[1:] if judged.verdict != "right")
+    if judged.verdict == "wrong" and (text := CLIP.sub(r"\1-1e30, 1e30", source.text)) != source.text:
+        notes = (*source.notes, "gradients are judged as if none were clipped")
+        yield from ((replace(source.replaced(text), notes=notes), one) for one in guards)
+
+
+def is_right(chosen: Chosen, program: Program, seed: int) -> bool:
+    """Return whether no gradient is wrong under a loss in another program."""
+    with contextlib.suppress(LookupError, ExampleError):
+        return not again(chosen, program, seed).wrong
+    return False
+
+
+def wrong_at(found: Adjoints, chosen: Chosen, seed: int, seconds: float) -> list[tuple[int, Judged]]:
+    """Return at which points gradients are wrong; none where these are few of many: a kink was too near.
+
+    Where numbers are compared there are many: a mask may be right at one point, and wrong at others.
+    """
+    statements = found.point.case.program.table.statements
+    trees = (statements[k].tree for k in {one.statement for one in found.record.executions})
+    values = (ast.unparse(tree.value) for tree in trees if isinstance(tree, ast.Assign | ast.AugAssign))
+    bends, until = any(re.search(r"[<>]|maximum|where", text) for text in values), time.monotonic() + seconds
+    tried, wrong = 0, list[tuple[int, Judged]]()
+    while tried < (15 if bends else 1) and (not tried or time.monotonic() < until):
+        judged = again(chosen, found.point.case.program, seed + tried)
+        wrong += [(seed + tried, judged)] if judged.wrong else []
+        tried += 1
+    return wrong if 5 * len(wrong) > tried else []
+
+
+def held_back(found: Adjoints) -> str:
+    """Return which wide clip of the forward, as ``clip(y, -100, 100)``, is at its bound: it guards an exp."""
+    for seen in found.seen():
+        tree = found.point.case.program.table.nodes[seen.node].tree
+        match tree:
+            case ast.Call(ast.Attribute(attr="clip"), [*_, ast.Constant(float() | int() as high)]):
+                if high >= WIDE and np.abs(seen.numbers).max() >= high:
+                    return f"`{ast.unparse(tree)}` of line {tree.lineno} holds numbers at its bound"
+    return ""

@@ -3,14 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.taps.values import Path, flat, identity, leaves, shape, written
+from bptt.checking.taps.instrument import targets
+from bptt.checking.taps.values import Path, flat, identity, last, leaves, shape, written
 from bptt.types import Array
 
 AFFIX = re.compile(
@@ -21,32 +22,16 @@ PLACES = re.compile(r"grad|delta|nabla|^_*d|^_*g$", re.IGNORECASE)
 
 @dataclass(eq=False)
 class Kept:
-    """An array that is there at the end.
-
-    Attributes
-    ----------
-    text : str
-    numbers : array of shape (size,)
-    shape : tuple of int
-    path : Path
-        Empty for what a call returned and the example gave no name.
-    update : bool
-        The change of an array that the program started from.
-    """
+    """An array that is there at the end."""
 
     text: str
     numbers: Array
     shape: tuple[int, ...]
-    path: Path = ()
-    update: bool = False
+    path: Path = ()  # empty for what a call returned and the example gave no name
+    update: bool = False  # the change of an array that the program started from
     place: tuple[Any, ...] = ()  # the list, tuple or dict in which it is
     source: tuple[int, Path] = (-1, ())  # the call that returns it (-1: a name holds it), and its path there
     local: tuple[str, str] = ("", "")  # the function and the name, of a local variable
-
-    @property
-    def last(self) -> str:
-        """The name next to the array: of its attribute, its key."""
-        return next((str(s) for _, s in reversed(self.path) if isinstance(s, str)), "")
 
     def named_for(self, path: Path) -> int:
         """Return whether its name says that it is the gradient at the array of a path: 2; or its place: 1."""
@@ -56,24 +41,23 @@ class Kept:
             return 0
         if self.path[-1] == ("attr", "grad") and self.path[:-1] == path:
             return 2
-        name = next((str(s) for _, s in reversed(path) if isinstance(s, str)), "")
-        last = self.last.lstrip("_")
-        bare = AFFIX.sub("", last)
+        name, own = last(path), last(self.path)
+        bare = AFFIX.sub("", own.lstrip("_"))
         tail = self.path[-1][1] if self.path[-1][0] == "item" and isinstance(self.path[-1][1], int) else None
         same = path[-1][1] if path[-1][0] == "item" and isinstance(path[-1][1], int) else None
         if tail != same:
             return 0
-        if bare != last and _plain(bare) == _plain(name):
+        if bare != own.lstrip("_") and _plain(bare) == _plain(name):
             return 2
         shared = next((n for n, (a, b) in enumerate(zip(self.path, path, strict=False)) if a != b), 0)
         inside = any(isinstance(s, str) and PLACES.search(s) for _, s in self.path[shared:-1])
-        return int(inside and _plain(self.last) == _plain(name))
+        return int(inside and _plain(own) == _plain(name))
 
 
 def is_gradient(path: Path) -> bool:
     """Return whether an array's name says that it is a gradient: ``dW``, ``grads['W']``."""
-    last = next((str(s) for _, s in reversed(path) if isinstance(s, str)), "").lstrip("_")
-    return AFFIX.sub("", last) != last or any(isinstance(s, str) and PLACES.search(s) for _, s in path[:-1])
+    own = last(path).lstrip("_")
+    return AFFIX.sub("", own) != own or any(isinstance(s, str) and PLACES.search(s) for _, s in path[:-1])
 
 
 def _plain(name: str) -> str:
@@ -86,12 +70,12 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
     before, out = record.names[point.start], []
     seen: set[tuple[Any, ...]] = set()
     forward = chosen.values | chosen.unknown
-    last = record.held[-1]
+    held = record.held[-1]
     started = {row.path for row in chosen.rows.rows if row.kind == "total"}
-    paths = sorted(last, key=lambda p: (p[0][1] == "_", len(p)))
+    paths = sorted(held, key=lambda p: (p[0][1] == "_", len(p)))
     given = {record.names[-1][p].tobytes() for p in point.given if p in record.names[-1]}
     for path in paths:
-        value, numbers = last[path], record.names[-1][path]
+        value, numbers = held[path], record.names[-1][path]
         start = before.get(path)
         if start is not None and start.size == numbers.size:
             if np.array_equal(start, numbers):
@@ -99,16 +83,8 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
             if path in started and numbers.tobytes() in forward:
                 continue  # a state, which the forward pass itself changes
             if path in started:
-                out.append(
-                    Kept(
-                        f"the change of {written(path)}",
-                        start - numbers,
-                        shape(value),
-                        path,
-                        update=True,
-                        source=(-1, path),
-                    )
-                )
+                text, change = f"the change of {written(path)}", start - numbers
+                out.append(Kept(text, change, shape(value), path, update=True, source=(-1, path)))
                 continue
         one = Kept(written(path), numbers, shape(value), path if path[0][1] != "_" else ())
         claims = path not in point.given and any(one.named_for(at) for at in started)
@@ -119,9 +95,7 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
         seen.add(identity(value))
         name = "what is returned" + written(path)[1:] if path[0][1] == "_" else written(path)
         place = path[:-1] if path[-1][0] == "item" and len(path) > 1 else ()
-        own = path if path[0][1] != "_" else ()
-        out.append(Kept(name, numbers.copy(), shape(value), own, place=place, source=(-1, path)))
-    assert record.outcome is not None
+        out.append(replace(one, text=name, numbers=numbers.copy(), place=place, source=(-1, path)))
     for n, call in enumerate(record.outcome.calls):
         if call.at < point.start:
             continue
@@ -147,9 +121,9 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
     def note(function: ast.FunctionDef | None, name: str, value: Any, numbers: Array) -> None:
         if function is None or numbers.tobytes() in chosen.values:
             return
-        last = flat(value)  # what is written into it entry by entry stands there at the end only
-        if last is not None and last.size == numbers.size and last.tobytes() not in chosen.values:
-            numbers = last.copy()
+        end = flat(value)  # what is written into it entry by entry stands there at the end only
+        if end is not None and end.size == numbers.size and end.tobytes() not in chosen.values:
+            numbers = end.copy()
         path, local = (("item", name.split(".")[-1]),), (function.name, name)
         text = f"`{name}` in {function.name}"
         out[id(function), name] = Kept(text, numbers, shape(value, numbers.size), path, local=local)
@@ -160,8 +134,8 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
             note(statements[node.statement].function, ast.unparse(node.tree), seen.value, seen.numbers)
     for one in found.record.executions:
         tree, results = statements[one.statement].tree, one.changed or one.results
-        single = [tree.target] if isinstance(tree, ast.AugAssign) else getattr(tree, "targets", [])[:1]
-        names = single[0].elts if single and isinstance(single[0], ast.Tuple) else single
+        given = targets(tree)
+        names = [target for target, n in given if n >= 0] or [target for target, _ in given[:1]]
         if len(names) == len(results) and one.step >= found.point.start:
             for target, result in zip(names, results, strict=True):
                 if isinstance(target, ast.Name):
@@ -169,14 +143,9 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
     return list(out.values())
 
 
-def slices(one: Kept) -> Iterator[tuple[int, list[Array]]]:
+def slices(one: Kept) -> Iterator[list[Array]]:
     """Yield an array's slices along each of its axes: time may be any."""
-    if len(one.shape) < 2:
-        return
     array = one.numbers.reshape(one.shape)
-    for axis in range(len(one.shape)):
-        if one.shape[axis] > 1:
-            yield (
-                axis,
-                [np.ascontiguousarray(np.take(array, i, axis)).reshape(-1) for i in range(one.shape[axis])],
-            )
+    for axis in range(array.ndim if array.ndim > 1 else 0):
+        if array.shape[axis] > 1:
+            yield [np.ascontiguousarray(part).reshape(-1) for part in np.moveaxis(array, axis, 0)]

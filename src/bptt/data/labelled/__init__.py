@@ -1,6 +1,17 @@
 """Labelled sequences: rows of tables as sequences of words or numbers, and what is to be told of them."""
 
 from bptt.data.labelled.coding import Coding, kind_of, split
-from bptt.data.labelled.rows import Labelled, Layout, has_label_each, read_labelled
+from bptt.data.labelled.layout import ELAPSED, Absent, Layout
+from bptt.data.labelled.rows import Labelled, has_label_each, read_labelled
 
-__all__ = ["Coding", "Labelled", "Layout", "has_label_each", "kind_of", "read_labelled", "split"]
+__all__ = [
+    "ELAPSED",
+    "Absent",
+    "Coding",
+    "Labelled",
+    "Layout",
+    "has_label_each",
+    "kind_of",
+    "read_labelled",
+    "split",
+]

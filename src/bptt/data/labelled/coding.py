@@ -62,12 +62,30 @@ class Coding:
         Their names, or the scale of numbers.
     vocabulary : Vocabulary or None
         Of the tokens, where words or texts are read.
+    unit : float
+        The time between two steps that is usual, which is 1.
+    holds : bool
+        Whether a number that is not there is the last one that was. Then there are three inputs for each
+        column: the number, whether it is there, and the logarithm of 1 and how long ago it was.
     """
 
     inputs: dict[str, Number]
     label: str
     target: Category | Number
     vocabulary: Vocabulary | None = None
+    unit: float = 1.0
+    holds: bool = False
+
+    @property
+    def width(self) -> int:
+        """How many inputs a step has, or tokens there are."""
+        return len(self.vocabulary or self.columns)
+
+    @property
+    def columns(self) -> list[str]:
+        """What the inputs are, of numbers."""
+        names = [*self.inputs]
+        return names + [f"{n}: {what}" for what in ("is there", "how old") for n in names if self.holds]
 
     @classmethod
     def of(
@@ -80,6 +98,7 @@ class Coding:
         most: int | None = None,
         more: Labelled | None = None,
         known: Vocabulary | None = None,
+        holds: bool = False,
     ) -> "Coding":
         """Learn the coding.
 
@@ -99,6 +118,8 @@ class Coding:
             What else is validated on: its characters are known, too.
         known : Vocabulary, optional
             Its tokens keep their ids.
+        holds : bool
+            As the coding has it.
 
         Raises
         ------
@@ -121,11 +142,14 @@ class Coding:
                     f"{name}: {count:,} different labels in {len(whole):,} sequences are no classes; of "
                     "numbers --task regress"
                 )
+        unit = 1.0
+        if whole.elapsed is not None and (apart := whole.elapsed[_steps(whole, train)]).any():
+            unit = float(np.median(apart[apart > 0]))
         if whole.numbers is not None:
-            steps = _steps(whole, train)
-            scales = {name: Number.of(whole.numbers[steps, d]) for d, name in enumerate(names)}
-            return cls(scales, whole.label, target)
-        return cls({}, whole.label, target, _vocabulary(whole, train, kind, most, more, known))
+            known_numbers = whole.numbers[_steps(whole, train)]
+            scales = {name: _scale(whole, name, known_numbers[:, d]) for d, name in enumerate(names)}
+            return cls(scales, whole.label, target, unit=unit, holds=holds)
+        return cls({}, whole.label, target, _vocabulary(whole, train, kind, most, more, known), unit)
 
     def to_json(self) -> dict[str, Any]:
         """Return the coding but for the vocabulary as JSON values; the label is the last one."""
@@ -133,14 +157,14 @@ class Coding:
         return coded
 
     @classmethod
-    def from_json(cls, facts: Mapping[str, Any], vocabulary: Vocabulary | None) -> "Coding":
-        """Return what `to_json` gave."""
+    def from_json(cls, facts: Mapping[str, Any], vocabulary: Vocabulary | None, **more: Any) -> "Coding":
+        """Return what `to_json` gave, with `unit` and `holds`."""
         coded = msgspec.convert(facts, dict[str, Category | Number])
         if not coded:
             raise RunError("it has no columns, and so no labels")
         *names, label = coded
         inputs = {name: coding for name in names if isinstance(coding := coded[name], Number)}
-        return cls(inputs, label, coded[label], vocabulary)
+        return cls(inputs, label, coded[label], vocabulary, **more)
 
     def sequences(self, labelled: Labelled, *, skip_unknown: bool = False) -> Sequences:
         """Return the sequences as arrays, without labels with zeros for targets.
@@ -150,16 +174,28 @@ class Coding:
         DataError
             A label or a character is not known, or nothing is left of a sequence.
         """
+        elapsed = None if labelled.elapsed is None else (labelled.elapsed / self.unit).astype(np.float32)
         if labelled.numbers is not None:
+            numbers, lengths = labelled.numbers, labelled.lengths
+            known = np.isfinite(numbers)
+            if self.holds:
+                assert elapsed is not None
+                numbers, since = _held(numbers, known, elapsed)
             columns = [
-                c.encode(labelled.numbers[:, d], f"{labelled.table.name}, column {name}")
-                for d, (name, c) in enumerate(self.inputs.items())
+                c.encode(np.where(np.isfinite(own), own, c.mean), f"{labelled.table.name}, column {name}")
+                for own, (name, c) in zip(numbers.T, self.inputs.items(), strict=True)
             ]
-            inputs, lengths = np.stack(columns, axis=1), labelled.lengths
+            inputs = np.stack(columns, axis=1)
+            if self.holds:
+                inputs = np.concatenate([inputs, known, np.log1p(since)], axis=1, dtype=np.float32)
         else:
             inputs, lengths = self._tokens(labelled, skip_unknown)
         assert lengths is not None
-        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)), given=labelled.beside)
+        given = labelled.beside and {
+            n: elapsed if a is labelled.elapsed and elapsed is not None else a
+            for n, a in labelled.beside.items()
+        }
+        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)), given=given)
 
     def _targets(self, labelled: Labelled, steps: int) -> Array:
         count = steps if labelled.task == "tag" else len(labelled)
@@ -217,6 +253,24 @@ class Coding:
             return 0, 0
         tokens, _ = self._tokens(labelled, skip_unknown=True)
         return int((tokens == self.vocabulary.tokens.index(unk)).sum()), len(tokens)
+
+
+def _scale(whole: Labelled, name: str, values: Array) -> Number:
+    """Return the scale of those numbers of a column that are there."""
+    if not (known := np.isfinite(values)).any():
+        raise DataError(f"{whole.table.name}, column {name}: no number is there to be learnt from")
+    return Number.of(values[known])
+
+
+def _held(numbers: Array, known: Array, elapsed: Array) -> tuple[Array, Array]:
+    """Return the last numbers of their sequence that are known, (S, D), and how long ago they were.
+
+    Where none is known yet it is NaN, since the sequence's first step.
+    """
+    at, when = np.arange(len(numbers))[:, None], np.cumsum(elapsed)[:, None]
+    last = np.maximum.accumulate(np.where(known | (elapsed == 0)[:, None], at, 0), axis=0)
+    since: Array = when - np.take_along_axis(np.broadcast_to(when, numbers.shape), last, axis=0)
+    return np.take_along_axis(numbers, last, axis=0), since
 
 
 def _steps(whole: Labelled, which: Array) -> Array:

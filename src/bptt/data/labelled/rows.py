@@ -1,90 +1,21 @@
-"""Which columns of a table are what, and the sequences that its rows are.
+"""The sequences that a table's rows are.
 
 A sequence is a row, with a text, or numbers with spaces between; or it is the rows that a column (`series`)
 gives one name, a word or some numbers each. What is to be told, the label, is one for each sequence, or, for
 tagging, one for each of its steps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
 
 import numpy as np
 
+from bptt.data.labelled.layout import ELAPSED, Layout, Task
 from bptt.data.tables import Table, read_table
 from bptt.data.tables.conll import SENTENCE
 from bptt.data.tables.files import ABSENT, no_number
-from bptt.data.text.packed import plain_name
-from bptt.errors import ConfigError, DataError
+from bptt.errors import DataError
 from bptt.types import Array
-
-Task: TypeAlias = Literal["classify", "regress", "tag"]
-
-SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
-"""What the name of a file ends in that has a word a line."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which columns of a table are what.
-
-    Parameters
-    ----------
-    task : "classify", "regress" or "tag"
-    text : str, optional
-        The column of the texts; with `series` of the words.
-    inputs : tuple of str
-        Columns of numbers, in place of a text; ``a:c``, where a row is a sequence, are its steps.
-    series, time : str, optional
-        The columns that say which sequence a row is of, and when it is.
-    label : str, optional
-        The column of what is to be told. Only files of sentences go without.
-    beside : tuple of (str, str)
-        What the cell reads at each step beside its input, by name, and the columns that have it.
-    head : bool
-        Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
-
-    Raises
-    ------
-    ConfigError
-        If they do not go together.
-    """
-
-    task: Task
-    text: str | None = None
-    inputs: tuple[str, ...] = ()
-    series: str | None = None
-    time: str | None = None
-    label: str | None = None
-    beside: tuple[tuple[str, str], ...] = ()
-    head: bool = True
-
-    def __post_init__(self) -> None:
-        if self.text is not None and self.inputs:
-            raise ConfigError("--text and --inputs are two ways to say what is read; give one")
-        if self.is_sentences(""):
-            if self.series is not None or self.time is not None:
-                raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
-        elif self.text is None and not self.inputs:
-            raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
-        elif self.label is None:
-            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
-        if self.beside and self.series is None:
-            raise ConfigError("--beside goes with --series: columns with a number for each step")
-        if self.time is not None and self.series is None:
-            raise ConfigError("--time goes with --series: the order of a sequence's rows")
-        if self.label is not None:
-            self.expect_apart((self.text, *self.inputs))
-
-    def expect_apart(self, read: Sequence[str | None]) -> None:
-        """Raise a ConfigError where the label is among the columns that are read."""
-        if self.label in read:
-            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
-
-    def is_sentences(self, path: str) -> bool:
-        """Return whether a file has a word a line, as CoNLL's have."""
-        is_alone = self.text is None and not self.inputs
-        return self.task == "tag" and (is_alone or plain_name(path).endswith(SENTENCES))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +46,8 @@ class Labelled:
         Whether the words are the characters of a text.
     beside : dict of (S,) numbers, or None
         What the cell reads at each step beside its input.
+    elapsed : (S,) numbers, or None
+        The time since the step before, zero at the first of each sequence; where times are not known, steps.
     """
 
     table: Table
@@ -129,6 +62,7 @@ class Labelled:
     labels: list[str] | Array | None = None
     by_character: bool = False
     beside: Mapping[str, Array] | None = None
+    elapsed: Array | None = None
 
     def __len__(self) -> int:
         return len(self.counts)
@@ -193,9 +127,10 @@ def read_labelled(
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
         numbers, lengths = _numbers_in_rows(table, layout)
-        return Labelled(
+        found = Labelled(
             table, layout.task, label, every, once, numbers=numbers, lengths=lengths, labels=labels
         )
+        return replace(found, elapsed=_steps_apart(lengths))
     assert text is not None
     return Labelled(table, layout.task, label, every, once, texts=_filled(table, text), labels=labels)
 
@@ -227,11 +162,15 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     codes: dict[str, int] = {}
     of = np.array([codes.setdefault(name, len(codes)) for name in _filled(table, series)])
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
+    elapsed = _steps_apart(counts)
     if layout.time is not None:
         _expect_in_order(table, layout.time, of, order)
+        times = table.times(layout.time)[order]
+        times = times if times.dtype.kind == "f" else times.astype("datetime64[us]").astype(float)
+        elapsed[1:] = np.where(elapsed[1:] > 0, np.diff(times), 0)
     words = numbers = None
     if layout.inputs:
-        numbers = np.stack([table.numbers(name) for name in layout.inputs], axis=1)[order]
+        numbers = np.stack([_column(table, name, layout) for name in layout.inputs], axis=1)[order]
     else:
         assert text is not None
         column = _filled(table, text)
@@ -242,9 +181,28 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
         labels = labels[order] if isinstance(labels, np.ndarray) else [labels[k] for k in order]
         if layout.task != "tag":
             labels = _of_each(table, labels, label, order, counts, list(codes))
-    beside = {name: table.numbers(column)[order] for name, column in layout.beside} or None
+    beside = {
+        name: elapsed if column == ELAPSED else table.numbers(column)[order] for name, column in layout.beside
+    }
     found = Labelled(table, layout.task, label, order, counts, None, words, numbers, counts, labels)
-    return replace(found, beside=beside)
+    return replace(found, beside=beside or None, elapsed=elapsed)
+
+
+def _column(table: Table, name: str, layout: Layout) -> Array:
+    """Return a column of inputs, with NaN where there may be no number."""
+    try:
+        return table.numbers(name, absent=layout.absent == "hold")
+    except DataError as error:
+        if layout.absent == "hold" or not any(text.strip().lower() in ABSENT for text in table.column(name)):
+            raise
+        raise DataError(f"{error}; --absent hold takes the last one that is there") from None
+
+
+def _steps_apart(lengths: Array) -> Array:
+    """Return a one for each step that has one before it in its sequence, and a zero for the others, (S,)."""
+    apart = np.ones(lengths.sum())
+    apart[np.cumsum(lengths) - lengths] = 0
+    return apart
 
 
 def _of_each(
@@ -290,7 +248,9 @@ def _numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
         for k, row in enumerate(column):
             for text in row:
                 numbers[at, d] = found = table.number(text)
-                if not np.isfinite(found):
+                if not np.isfinite(found) and not (
+                    layout.absent == "hold" and text.strip().lower() in ABSENT
+                ):
                     raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
                 at += 1
     return numbers, lengths
@@ -343,4 +303,5 @@ def _tagged(
         lengths=lengths,
         labels=None if labels is None else [value for row in labels for value in row],
         by_character=by_character,
+        elapsed=None if rows is not None else _steps_apart(lengths),
     )

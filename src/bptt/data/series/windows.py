@@ -9,6 +9,7 @@
     error, drift at t - 1 |     error, drift at o - 1
     covariates of t       |     covariates of t
     0                     |     1/H ... 1
+    steps since y was known, where the cell reads them beside these
 
     target: (y_t - base_t) / scale, after the origin, where y_t is known
 
@@ -100,6 +101,8 @@ class Windows:
     scaling : "window" or "series"
     unit : int
         H, of which a place after the origin is a part, whatever horizon is asked for.
+    elapsed : tuple of str
+        What the cell reads by these names are the steps since a value was known.
     linear : (W, H) float64, optional
         The map of a window's values to the linear forecast, both scaled; without it the latter is the
         seasonal naive one. With it no horizon is beyond H.
@@ -111,6 +114,7 @@ class Windows:
     scaling: Scaling
     unit: int
     linear: Array | None = None
+    elapsed: tuple[str, ...] = ()
 
     @property
     def least(self) -> int:
@@ -158,7 +162,10 @@ class Windows:
         counted = np.isfinite(y[1:]) & (t[1:] >= origins.steps)
         targets = np.where(counted, (y[1:] - base) / scale, 0).astype(np.float32)[..., None]
         there = t[1:] >= 0
-        batch = Batch(inputs, targets, None if there.all() else there, counted)
+        at = np.arange(len(is_known))[:, None]
+        since = (at - np.maximum.accumulate(np.where(is_known, at, 0), axis=0) + 1).astype(np.float32)
+        given = dict.fromkeys(self.elapsed, since) or None
+        batch = Batch(inputs, targets, None if there.all() else there, counted, given=given)
         return Windowed(batch, y[W + 1 :], naive[W:], base[W:], level, scale, filled)
 
     def fitted(self, origins: Origins) -> "Windows":

@@ -9,7 +9,7 @@ are made of parameters alone, and so computed once (:mod:`bptt.derive.still`).
 
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
-``absent``    (R,), or none       in: flags of steps that do not exist
+``present``   (R,), or none       in: flags of steps that exist; none: all do
 ``reset``     (R,), or none       in: flags of steps before which states start anew
 ``W.k``       packed              in: W's columns for a run of gates, and ``U0.k``, ``U1.k``, ... those
                                   of each operand's product; their transposes for the backward
@@ -105,7 +105,7 @@ class Interface:
             "counts",
             "ahead",
             "a",
-            "absent",
+            "present",
             "reset",
             "slots",
             "narrow",

@@ -98,15 +98,15 @@ class Loop(ABC):
         """Return the address of a gate's block."""
         return self.v.at(self.row(array, row, self.GH), self.offsets[gate])
 
-    def flag(self, name: str, row: Value) -> Value:
-        """Return whether a row's flag is set; the array may not be there, and then none is."""
+    def flag(self, name: str, row: Value, *, otherwise: bool = False) -> Value:
+        """Return whether a row's flag is set, or what is said of all where the array is not there."""
         b = self.b
         before = b.block
         with b.if_then(self.there(name)):
             value = b.load(b.gep(self.pointer(name), [row], source_etype=i8), typ=i8)
             inside = b.block
         flag = b.phi(i8)
-        flag.add_incoming(ir.Constant(i8, 0), before)
+        flag.add_incoming(ir.Constant(i8, int(otherwise)), before)
         flag.add_incoming(value, inside)
         return b.icmp_signed("!=", flag, ir.Constant(i8, 0))
 

@@ -19,6 +19,9 @@ from bptt.types import Array
 WORTH = 0.95
 """Leaving out is worth its copies where at most this part of the steps exists."""
 
+FEW = 1 << 25
+"""Multiply-adds of all steps: with no more, none are left out, so that a program does for any lengths."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -28,14 +31,14 @@ class Rows:
     ----------
     reverse : bool
         Whether the loop runs from T-1 to 0.
-    absent, reset : (T, N) bool, or None
-        Flags of steps that do not exist, and of those before which states become zeros, in the loop's order.
+    present, reset : (T, N) bool, or None
+        Flags of steps that exist, and of those before which states become zeros, in the loop's order.
     """
 
     T: int
     N: int
     reverse: bool
-    absent: Array | None
+    present: Array | None
     reset: Array | None
 
     @property
@@ -130,19 +133,21 @@ class Ragged(Packed):
         return unsorted
 
 
-def rows_of(T: int, N: int, *, mask: Array | None, reset: Array | None, reverse: bool) -> Rows:
-    """Return the rows of a batch, by its mask (True where a step exists) and resets."""
-    if mask is not None and mask.all():
-        mask = None
-    if mask is not None:
+def rows_of(T: int, N: int, size: int, *, mask: Array | None, reset: Array | None, reverse: bool) -> Rows:
+    """Return the rows of a batch, by its mask (True where a step exists), resets, and a layer's size."""
+    if mask is not None and not is_small(T, N, size) and not mask.all():
         lengths = mask.sum(axis=0)
         ends_early = bool((mask == (np.arange(T)[:, None] < lengths)).all())
         no_late_reset = reset is None or not (reset & ~mask).any()
         if ends_early and no_late_reset and mask.mean() <= WORTH:
             return _ragged(T, N, lengths, reset, reverse=reverse)
     crossed = _crossed(reset, reverse=reverse)
-    absent = None if mask is None else np.ascontiguousarray(~mask)
-    return Rows(T, N, reverse, absent, crossed)
+    return Rows(T, N, reverse, mask if mask is None else np.ascontiguousarray(mask), crossed)
+
+
+def is_small(T: int, N: int, size: int) -> bool:
+    """Return whether all steps are computed, for a layer whose matrices have so many numbers."""
+    return T * N * size <= FEW
 
 
 def _ragged(T: int, N: int, lengths: Array, reset: Array | None, *, reverse: bool) -> Ragged:

@@ -82,12 +82,12 @@ class _Forward(Loop):
                 self.feed(f"U{i}", taken, start, n, width)  # (1) a += h_prev U, a += q U_q
             with count_loop(b, n) as j:
                 row = b.add(start, j)
-                with b.if_else(self.flag("absent", row)) as (then, otherwise):
+                with b.if_else(self.flag("present", row, otherwise=True)) as (then, otherwise):
                     with then:
+                        self.main(row, j)  # (2) (3)
+                    with otherwise:
                         y = self.width(self.axes[eq.states[0]])
                         self.fill(self.row("y", row, y), y)
-                    with otherwise:
-                        self.main(row, j)  # (2) (3)
             with b.if_then(self.there(f"after.{eq.states[0]}")), count_loop(b, n) as j:
                 for s in eq.states:
                     to = self.state("after", s, b.add(start, j))
@@ -212,13 +212,13 @@ class _Backward(Loop):
                     self.copy(after, self.state("dcarry", s, j), self.width(self.axes[s]), add=True)
             with count_loop(b, n) as j:
                 row = b.add(start, j)
-                with b.if_else(self.flag("absent", row)) as (then, otherwise):
+                with b.if_else(self.flag("present", row, otherwise=True)) as (then, otherwise):
                     with then:
+                        self.main(row, j)  # (3) (2) dh, da, dstates_prev
+                    with otherwise:
                         self.fill(self.row("da", row, self.GH), self.GH)
                         for p in k_.cell.inputs:
                             self.fill(self.sum(p, row, j), self.width(self.axes[p]))
-                    with otherwise:
-                        self.main(row, j)  # (3) (2) dh, da, dstates_prev
             for i, q in reversed([*enumerate(k_.operands)]):
                 width = self.width(self.axes[q])
                 if q not in k_.made:  # (1) dh_prev += da Uᵀ

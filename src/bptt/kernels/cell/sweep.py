@@ -103,7 +103,7 @@ class Sweep:
         compiled, rows, places = self.compiled, self.rows, self.compiled.interface.fields[which].places
         given: dict[str, Array | int | None] = {"steps": rows.T, "H": self.H, "D": self.D, "R": rows.total}
         given["ahead"] = int(ahead)
-        given |= {"absent": rows.absent, "reset": rows.reset}
+        given |= {"present": rows.present, "reset": rows.reset}
         given |= arrays
         given["narrow"] = compiled.narrow(self.N, self.H, self.D)
         given |= compiled.still(self.N, self.H)

@@ -11,7 +11,7 @@ from bptt.cells import Cell, States
 from bptt.errors import ConfigError
 from bptt.kernels.cell.compiled import Compiled, columns_of
 from bptt.kernels.cell.planned import USED_UP, Layer, PlannedRun
-from bptt.kernels.cell.rows import rows_of
+from bptt.kernels.cell.rows import is_small, rows_of
 from bptt.kernels.cell.sweep import Sweep
 from bptt.kernels.ops.rows import add, copy, take, zeros
 from bptt.kernels.ops.sums import column_sums, scatter_add
@@ -37,13 +37,16 @@ def unroll(
     reverse: bool,
 ) -> "KernelRun | PlannedRun":
     """Run a cell through time; the arrays are those that :func:`bptt.unroll` has checked."""
-    if mask is not None or recording.tape is not None:  # how many rows there are is in the mask
+    T, N = x.shape[:2]
+    is_known = mask is None or is_small(T, N, size_of(params))
+    if not is_known or recording.tape is not None:  # how many rows there are is in the mask
         return run(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
     x = np.ascontiguousarray(x, np.int64 if x.ndim == 2 else dtype)
     arrays = {f"p.{name}": array for name, array in params.items()} | {"x": x}
     arrays |= {f"s.{k}": array for k, array in enumerate(states or ())}
-    if reset is not None:
-        arrays["reset"] = reset
+    for name, flags in (("mask", mask), ("reset", reset)):
+        if flags is not None:
+            arrays[name] = np.ascontiguousarray(flags)
     known = _known(compiled)
     layer = known.find(arrays, reverse)
     if layer is not None:
@@ -64,8 +67,9 @@ def layer_of(compiled: Compiled, shapes: Mapping[str, Shaped], reverse: bool) ->
     def own(arrays: Params) -> KernelRun:
         params = {name[2:]: array for name, array in arrays.items() if name.startswith("p.")}
         states = tuple(array for name, array in arrays.items() if name.startswith("s.")) or None
-        x, reset, dtype = arrays["x"], arrays.get("reset"), params["W"].dtype
-        return run(compiled, params, x, states, dtype, mask=None, reset=reset, reverse=reverse)
+        x, dtype = arrays["x"], params["W"].dtype
+        mask, reset = arrays.get("mask"), arrays.get("reset")
+        return run(compiled, params, x, states, dtype, mask=mask, reset=reset, reverse=reverse)
 
     return Layer(compiled.interface.cell, own, shapes)
 
@@ -84,7 +88,7 @@ def run(
     """Run a cell through time as the works are laid out."""
     (T, N), cell = x.shape[:2], compiled.interface.cell
     H = cell.hidden(params)
-    rows = rows_of(T, N, mask=mask, reset=reset, reverse=reverse)
+    rows = rows_of(T, N, size_of(params), mask=mask, reset=reset, reverse=reverse)
     is_reset = reset[0] if reverse and reset is not None else None  # (N,): at the last border
     tokens = x.ndim == 2
     sweep = Sweep(compiled, rows, N, H, 0 if tokens else x.shape[2])
@@ -111,6 +115,11 @@ def run(
     )
     kept |= {name: array for name, array in weights.items() if name.startswith("unit.")}
     return KernelRun(y, final, sweep, is_reset, params, given, kept, states is None)
+
+
+def size_of(params: Params) -> int:
+    """Return how many numbers the matrices of a layer have."""
+    return sum(array.size for array in params.values() if array.ndim == 2)
 
 
 def _is_x(name: str, cell: Cell) -> bool:

@@ -29,6 +29,9 @@ from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
 from bptt.types import Array
 
+FEW = 1 << 25
+"""Multiply-adds of the logits: with no more, rows that do not count are computed like the others."""
+
 BLOCK = 1 << 23
 """Logits in a block: 32 MiB in float32. Fewer would read V and dV, which may be as large, more often."""
 
@@ -74,7 +77,7 @@ def cross_entropy(
     b : (K,), optional
     targets : (M,) integers in 0 .. K-1
     w : (M,)
-        What each row's loss counts; rows of weight 0 are left out.
+        What each row's loss counts; rows of weight 0 are left out where there is much to compute.
     bfloat16 : bool
         Whether the products' operands, which are float32, are rounded to bfloat16.
     smoothing : float
@@ -87,10 +90,9 @@ def cross_entropy(
     (1.3863, [0.25, 0.25, -0.75, 0.25])
     """
     (M, H), K, dtype = h.shape, V.shape[1], h.dtype
-    counts = w != 0
-    if not counts.any():
-        return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,), (M,))))
-    if not counts.all():
+    if M * H * K > FEW and not (counts := w != 0).all():
+        if not counts.any():
+            return Output(*(memory.zeros(shape, dtype) for shape in ((M,), (M, H), (H, K), (K,), (M,))))
         those = np.flatnonzero(counts)
         own = memory.take(h, those), V, b, targets[those], w[those]
         some = cross_entropy(*own, bfloat16=bfloat16, smoothing=smoothing)
@@ -138,7 +140,8 @@ def _blocks(
 ) -> Iterator[tuple[slice, Array]]:
     """Write the losses of some rows at a time to `each`; yield which rows, and dz for them."""
     M, K, dtype = len(h), V.shape[1], h.dtype
-    targets, w = np.ascontiguousarray(targets, np.int64), np.ascontiguousarray(w, dtype)
+    targets = np.ascontiguousarray(targets, np.int64)
+    w = w if w.dtype == dtype and w.flags.c_contiguous else np.ascontiguousarray(w, dtype)
     bias = rows.zeros(K, dtype) if b is None else np.ascontiguousarray(b, dtype)
     blocks = -(-M // max(1, min(M, BLOCK // K)))
     logits = memory.empty((-(-M // blocks), K), dtype)
@@ -204,10 +207,12 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
         top = across(lowest, biased, v.max)
         shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
 
+        weight = b.load(v.at(w, r), typ=v.scalar)
+        counts = b.fcmp_unordered("!=", weight, v.scalar(0.0))
         if smoothing:
             below = across(0.0, lambda at, mask: v.sub(v.load(v.at(row, at), mask), top), v.add)
             mean = b.fdiv(b.extract_element(below, i64(0)), b.sitofp(K, v.scalar))
-            b.store(b.fsub(shifted, mean), v.at(spread, r))
+            b.store(b.select(counts, b.fsub(shifted, mean), v.scalar(0.0)), v.at(spread, r))
 
         def exponential(at: Any, mask: Any) -> Any:
             value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
@@ -215,9 +220,8 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
             return value
 
         total = across(0.0, exponential, v.add)
-        weight = b.load(v.at(w, r), typ=v.scalar)
         loss = b.fsub(b.extract_element(v.log(total), i64(0)), shifted)
-        b.store(loss, v.at(each, r))
+        b.store(b.select(counts, loss, v.scalar(0.0)), v.at(each, r))
         factor = v.div(v.broadcast(weight), total)
 
         spreads = b.fmul(weight, v.scalar(smoothing))

@@ -233,10 +233,13 @@ class Bound:
     ----------
     results : dict of arrays
         What the last run found.
+    size : int
+        Bytes of its own room.
     """
 
     def __init__(self, program: Program, arrays: Sequence[Array]) -> None:
-        room = memory.lasting(program._room)
+        self.size = program._room
+        room = memory.lasting(self.size)
         given = [address(array) for array in arrays]
         self._words = program._patched(address(room), given, [])
         self._holds = program, tuple(arrays), room

@@ -114,7 +114,7 @@ class Tape:
     def add(self, work: Any, pieces: Array, constants: Sequence[Array]) -> None:
         """Write a work down, and not run it."""
         self.works.append((work, pieces.copy()))
-        self.constants += constants
+        self.constants += [array for array in constants if not isinstance(array, StandIn)]
 
     def room(self, shape: tuple[int, ...], dtype: Dtype) -> Array:
         """Return an array in memory of its own."""

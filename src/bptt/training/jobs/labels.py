@@ -57,7 +57,14 @@ class Labels(Experiment):
         _expect_kind(settings, whole, kind)
         train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole)
         coding = Coding.of(
-            whole, train, layout.inputs, kind=kind, most=settings.vocabulary, more=more, known=known
+            whole,
+            train,
+            layout.inputs,
+            kind=kind,
+            most=settings.vocabulary,
+            more=more,
+            known=known,
+            holds=layout.absent == "hold",
         )
         all_of_it = coding.sequences(whole)
         valid = coding.sequences(more) if more else all_of_it.take(held)
@@ -74,6 +81,8 @@ class Labels(Experiment):
             "valid_tokens": len(valid.inputs),
             "columns": coding.to_json(),
         }
+        if coding.unit != 1:
+            facts["unit"] = coding.unit
         if coding.vocabulary is not None:
             facts |= {"tokens": kind, "vocabulary": len(coding.vocabulary)}
         return cls(
@@ -132,7 +141,7 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task is not None
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
-    return Layout(settings.task, *told, settings.head)
+    return Layout(settings.task, *told, settings.head, settings.absent)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
@@ -140,8 +149,10 @@ def labeller_of(trained: "Trained") -> Labeller:
     if trained.settings.job != "labels":
         way_out = ": bptt forecast tells how they go on" if trained.settings.job == "series" else ""
         raise DataError(f"a model of {WORDS[trained.settings.job]} tells no labels{way_out}")
-    coding = Coding.from_json(trained.facts.get("columns") or {}, trained.vocabulary)
-    return Labeller(trained.model, trained.params, layout_of(trained.settings), coding)
+    layout, facts = layout_of(trained.settings), trained.facts
+    more = {"unit": facts.get("unit", 1.0), "holds": layout.absent == "hold"}
+    coding = Coding.from_json(facts.get("columns") or {}, trained.vocabulary, **more)
+    return Labeller(trained.model, trained.params, layout, coding)
 
 
 def held_out_score(trained: "Trained") -> LabelScore:
@@ -168,7 +179,7 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
         raise ConfigError("--class-weights are for classes: --task classify or tag")
     tokens = coding.vocabulary is not None
     return Model(
-        inputs=len(coding.vocabulary or coding.inputs),
+        inputs=coding.width,
         outputs=size,
         token_inputs=tokens,
         loss="squared_error" if settings.task == "regress" else "cross_entropy",

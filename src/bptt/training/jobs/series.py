@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bptt.data.labelled import ELAPSED
 from bptt.data.series import (
     OWN_INPUTS,
     Columns,
@@ -173,7 +174,13 @@ def windows_of(settings: Settings, panel: Panel, facts: dict[str, Any] | None = 
         if [len(row) for row in found] != [H] * W:
             raise RunError(f"config.json: data: linear must be {W} x {H} numbers")
         linear = np.array(found, np.float64)
-    return Windows(panel, W, settings.season, settings.scaling, H, linear)
+    if other := [f"{name}={column}" for name, column in settings.read_beside if column != ELAPSED]:
+        raise ConfigError(
+            f"--beside {other[0]}: of series a cell reads {ELAPSED}, the steps since a value was known, or a "
+            "number; columns that are known ahead are --covariates"
+        )
+    elapsed = tuple(name for name, _ in settings.read_beside)
+    return Windows(panel, W, settings.season, settings.scaling, H, linear, elapsed)
 
 
 def first_held(panel: Panel, horizon: int) -> Array:

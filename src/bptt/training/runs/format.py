@@ -93,6 +93,7 @@ class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     train_sequences: Count | None = None
     valid_sequences: Count | None = None
     columns: dict[Name, Category | Number] | None = None
+    unit: Annotated[float, Meta(gt=0)] | None = None
     series: Count | None = None
     step: Step | None = None
     until: Name | None = None

@@ -4,14 +4,15 @@
 its states, :mod:`~bptt.zoo.papers.chains` several products in a step, :mod:`~bptt.zoo.papers.units` what
 goes over units, :mod:`~bptt.zoo.papers.memories` matrices as states, :mod:`~bptt.zoo.papers.dynamics`
 differential equations, oscillators and spikes, :mod:`~bptt.zoo.papers.mapped` matrices of a form,
-:mod:`~bptt.zoo.papers.inputs` what reads x itself or the time.
+:mod:`~bptt.zoo.papers.inputs` what reads x itself or the time, :mod:`~bptt.zoo.papers.recent` what is
+newest.
 """
 
 from types import ModuleType
 
 from bptt.derive import EquationCell
 from bptt.zoo.equations import ZOO
-from bptt.zoo.papers import chains, dynamics, gated, inputs, mapped, memories, scans, units
+from bptt.zoo.papers import chains, dynamics, gated, inputs, mapped, memories, recent, scans, units
 
 
 def _cells(module: ModuleType) -> dict[str, EquationCell]:
@@ -26,6 +27,7 @@ GROUPS: dict[str, dict[str, EquationCell]] = {
     "Several products in a step, what one gives read by the next: deep in each step.": _cells(chains),
     "Over all units: normalised, in an order, or skipping steps together.": _cells(units),
     "Matrices as memories, for long sequences: what is written is found again by a key.": _cells(memories),
+    "The newest, of these and of other kinds.": _cells(recent),
     "Differential equations, oscillators, spikes and clocks, for signals and times.": (_cells(dynamics)),
     "Matrices of a form, so that what is kept neither grows nor fades, or heads stay apart.": _cells(mapped),
     "What reads x itself, where D = H, or is told the time t.": _cells(inputs),

@@ -1,0 +1,92 @@
+"""Which columns of a table are what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bptt.data.text.packed import plain_name
+from bptt.errors import ConfigError
+
+Task: TypeAlias = Literal["classify", "regress", "tag"]
+
+Absent: TypeAlias = Literal["refuse", "hold"]
+"""What becomes of inputs that have no number: an error; or the last one in its place, with how old it is."""
+
+ELAPSED = "elapsed"
+"""What stands for a column: the time since the row before."""
+
+SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
+"""What the name of a file ends in that has a word a line."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a table are what.
+
+    Parameters
+    ----------
+    task : "classify", "regress" or "tag"
+    text : str, optional
+        The column of the texts; with `series` of the words.
+    inputs : tuple of str
+        Columns of numbers, in place of a text; ``a:c``, where a row is a sequence, are its steps.
+    series, time : str, optional
+        The columns that say which sequence a row is of, and when it is.
+    label : str, optional
+        The column of what is to be told. Only files of sentences go without.
+    beside : tuple of (str, str)
+        What the cell reads at each step beside its input, by name, and the columns that have it; of
+        `ELAPSED` the time since the row before, by `time`.
+    head : bool
+        Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
+    absent : "refuse" or "hold"
+        What becomes of inputs that have no number.
+
+    Raises
+    ------
+    ConfigError
+        If they do not go together.
+    """
+
+    task: Task
+    text: str | None = None
+    inputs: tuple[str, ...] = ()
+    series: str | None = None
+    time: str | None = None
+    label: str | None = None
+    beside: tuple[tuple[str, str], ...] = ()
+    head: bool = True
+    absent: Absent = "refuse"
+
+    def __post_init__(self) -> None:
+        if self.text is not None and self.inputs:
+            raise ConfigError("--text and --inputs are two ways to say what is read; give one")
+        if self.is_sentences(""):
+            if self.series is not None or self.time is not None:
+                raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
+        elif self.text is None and not self.inputs:
+            raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
+        elif self.label is None:
+            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
+        if self.beside and self.series is None:
+            raise ConfigError("--beside goes with --series: columns with a number for each step")
+        if self.absent == "hold" and not self.inputs:
+            raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
+        if ELAPSED in dict(self.beside).values() and self.time is None:
+            raise ConfigError(
+                f"{ELAPSED} is the time since the row before: say with --time COLUMN when a row is"
+            )
+        if self.time is not None and self.series is None:
+            raise ConfigError("--time goes with --series: the order of a sequence's rows")
+        if self.label is not None:
+            self.expect_apart((self.text, *self.inputs))
+
+    def expect_apart(self, read: Sequence[str | None]) -> None:
+        """Raise a ConfigError where the label is among the columns that are read."""
+        if self.label in read:
+            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+
+    def is_sentences(self, path: str) -> bool:
+        """Return whether a file has a word a line, as CoNLL's have."""
+        is_alone = self.text is None and not self.inputs
+        return self.task == "tag" and (is_alone or plain_name(path).endswith(SENTENCES))
