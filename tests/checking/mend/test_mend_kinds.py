@@ -45,15 +45,19 @@ import numpy as np
 class Net:
     def __init__(self):
         self.E, self.W = np.random.randn(5, 3), np.random.randn(4, 3)
+        self.b, self.c = np.random.randn(4), np.random.randn(4)
 
     def loss(self, word, y):
-        self.h = np.tanh(self.W @ self.E[word])
-        return 0.5 * np.sum((self.h - y) ** 2)
+        self.h = np.tanh(self.W @ self.E[word] + self.b)
+        return 0.5 * np.sum((self.h + self.c - y) ** 2)
 
     def learn(self, word, y, rate):
-        da = (self.h - y) * (1 - self.h**2)
+        dc = self.h + self.c - y
+        da = dc * (1 - self.h**2)
         dW = np.outer(da, self.E[word])
         self.W -= rate * dW
+        self.b -= rate * da
+        self.c -= rate * dc
         dE = self.W.T @ da
         self.E[word] -= rate * dE
 """
