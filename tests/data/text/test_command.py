@@ -63,7 +63,7 @@ def test_a_prime_from_a_file_or_standard_input_is_that_of_the_option(
     [
         (["--prime-file=-", "--prime=a"], b"a", "two ways to say one thing"),
         (["--prime-file=-"], b"", "standard input: is empty"),
-        (["--prime-file=-"], b"\xff", "standard input: not UTF-8 text"),
+        (["--prime-file=-"], b"\xff", "standard input: line 1 is not UTF-8 text"),
         (["--prime-file=-"], bytes((1 << 24) + 1), "standard input: holds more than 16 MiB"),
         (["--prime-file=nowhere"], b"", "nowhere: no such file"),
         (["--prime-file=."], b"", "not a regular file"),

@@ -79,7 +79,9 @@ def test_a_folder_with_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         read_text(tmp_path)
     write(tmp_path / "a.png", b"\x89PNG")
     write(tmp_path / "b", b"")
-    with pytest.raises(DataError, match="none of its 2 files is UTF-8 text; --tokens byte"):
+    with pytest.raises(
+        DataError, match=r"none of its 2 files is UTF-8 text; --encoding NAME .*--tokens byte"
+    ):
         read_text(tmp_path)
     write(tmp_path / "a.png", b"")
     with pytest.raises(DataError, match="is empty"):
@@ -111,7 +113,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_not_a_gap(
         (b"\xef\xbb\xbf", "is empty"),
         (b"abc\xff\xfe", r"not UTF-8 text \(byte 0xff at offset 3\).*--tokens byte"),
         (b"\xef\xbb\xbfab\xe9", r"byte 0xe9 at offset 5"),
-        ("hello\n".encode("utf-16"), "not UTF-8"),
+        ("hello\n".encode("utf-16-be"), "not UTF-8 text.*--encoding utf-16-be"),
         (b"ab\x00c", r"a NUL byte at offset 2.*--tokens byte"),
     ],
 )

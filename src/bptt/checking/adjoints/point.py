@@ -80,15 +80,11 @@ def point(program: Program, seed: int = 0) -> Point:
             else:
                 found.given[p] = i - 1
                 copies.add(first.names[i][p].tobytes())
-    changed = [
-        i - 1
-        for i in range(1, len(first.names))
-        if calls_code(steps[i - 1], program.code)
-        and any(
-            p in first.names[i - 1] and p not in new[i] and not np.array_equal(first.names[i - 1][p], v)
-            for p, v in first.names[i].items()
-        )
-    ]
+    changed = []
+    for i in range(1, len(first.names)):
+        was = {p: n for p, n in first.names[i - 1].items() if p in first.names[i] and p not in new[i]}
+        moved = any(not np.array_equal(n, first.names[i][p]) for p, n in was.items())
+        changed += [i - 1] if moved and calls_code(steps[i - 1], program.code) else []
     found.start = min(computed_at + changed, default=max(len(steps) - 1, 0))
     found.made = {p: i for p, i in found.made.items() if i < found.start}
     later = first.names[min(found.start + 1, len(first.names) - 1)]
