@@ -126,6 +126,9 @@ def test_tokens_and_states_are_seen_to_each_time() -> None:
             model.backprop(params, Batch(batch.inputs, changed(batch.targets, value)), state)
     with pytest.raises(ShapeError, match="states must hold"):
         model.backprop(params, batch, {"layers.0.h": state["layers.0.h"]})
+    for name in params:
+        with pytest.raises(ShapeError, match=f"params has no '{name}'"):
+            model.backprop({other: array for other, array in params.items() if other != name}, batch, state)
     with pytest.raises(ShapeError, match="no parameter more"):
         model.backprop(params | {"more": state["layers.0.h"]}, batch, state)
     with pytest.raises(ShapeError, match="must be"):

@@ -515,6 +515,8 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
 
         And what targets count, where they do not all count alike.
         """
+        if "layers.0.U" not in params:
+            expect_params(params, self.shapes)
         counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
         is_masked = batch.mask is not None or batch.target_mask is not None
         if (is_masked or self.class_weights is not None) and self.loss == "cross_entropy":
