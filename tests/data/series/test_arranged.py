@@ -8,7 +8,7 @@ import pytest
 
 from bptt.data.series import Columns, Panel, read_panel
 from bptt.data.series.columns import missing_of
-from bptt.errors import ConfigError, DataError
+from bptt.errors import BpttWarning, ConfigError, DataError
 
 
 def panel_of(folder: Path, rows: Sequence[str], columns: Columns) -> Panel:
@@ -30,6 +30,32 @@ def test_each_row_may_be_a_series_with_its_steps_in_columns(tmp_path: Path) -> N
         panel_of(tmp_path, [*months, "A,1,2,3"], Columns("Nov-99:Jan-00", series="land"))
     with pytest.raises(ConfigError, match="have no place in it"):
         panel_of(tmp_path, years, Columns("1999:2001", "land", series="land"))
+
+
+def test_a_later_table_of_such_rows_goes_on_behind_the_last_column_that_was_read(tmp_path: Path) -> None:
+    years = ["land,1999,2000,2001,2002,note,2003", "A,1,2,3,4,5,6"]
+    columns = Columns("1999:2000", series="land")
+    assert panel_of(tmp_path, years, columns).values.tolist() == [1, 2]
+    assert panel_of(tmp_path, years, columns._replace(goes_on=True)).values.tolist() == [1, 2, 3, 4]
+    named = columns._replace(value="1999,2000", goes_on=True)
+    assert panel_of(tmp_path, years, named).values.tolist() == [1, 2]
+    months = ["land,Nov-99,Dec-99,Jan-00,x-1", "A,1,2,3,4"]
+    columns = Columns("Nov-99:Dec-99", series="land", goes_on=True)
+    assert panel_of(tmp_path, months, columns).values.tolist() == [1, 2, 3]
+    steps = ["id,d_1,d_2,d_3,e_4", "x,1,2,3,4"]
+    assert panel_of(tmp_path, steps, Columns("d_1:d_2", series="id", goes_on=True)).values.tolist() == [
+        1,
+        2,
+        3,
+    ]
+
+
+def test_rows_without_a_value_are_told(tmp_path: Path) -> None:
+    rows = ["land,1999,2000", "A,1,2", "B,,", "C,,"]
+    with pytest.warns(BpttWarning, match="2 of 3 rows, such as 'B', have no value and are left out"):
+        assert panel_of(tmp_path, rows, Columns("1999:2000", series="land")).names == ["A"]
+    with pytest.raises(DataError, match="no row has a value in 1999 to 2000"):
+        panel_of(tmp_path, [rows[0], *rows[2:]], Columns("1999:2000", series="land"))
 
 
 def test_rows_are_put_in_order_of_time(tmp_path: Path) -> None:

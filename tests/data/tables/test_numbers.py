@@ -53,7 +53,13 @@ def test_archives_of_time_series_are_tables(tmp_path: Path) -> None:
     found = of(tmp_path, says + "1,2,3:4,5,6:a\n7,8:9,0:b\n", "x.ts")
     assert found == {"1": ["1 2 3", "7 8"], "2": ["4 5 6", "9 0"], "label": ["a", "b"]}
     weka = "% Of\n@relation x\n@attribute 'a b' numeric\n@ATTRIBUTE c {p,q}\n\n@data\n1.5,'p'\n% no\n?,q\n"
-    assert of(tmp_path, weka, "x.arff") == {"a b": ["1.5", "?"], "c": ["p", "q"]}
+    assert of(tmp_path, weka, "x.arff") == {"a b": ["1.5", ""], "c": ["p", "q"]}
+    odd = "@relation x\n@attribute t string\n@attribute c{p,'q r'}\n@data\n"
+    odd += "'it\\'s, so',p\n#tag,?\n\"o 'k'\",'q r'\n"
+    assert of(tmp_path, odd, "x.arff") == {"t": ["it's, so", "#tag", "o 'k'"], "c": ["p", "", "q r"]}
+    with pytest.raises(DataError, match="two columns are called 't'"):
+        of(tmp_path, odd.replace("c{", "t {"), "x.arff")
+    assert of(tmp_path, says + "1,,3:4,5,:a\n", "x.ts") == {"1": ["1 ? 3"], "2": ["4 5 ?"], "label": ["a"]}
     with pytest.raises(DataError, match="line 8 has 1 values, there are 2 attributes"):
         of(tmp_path, weka.replace("1.5,'p'\n", "1.5,'p'\n\n7\n").replace("\n\n@data", "\n@data"), "x.arff")
     with pytest.raises(DataError, match="line 7 has 1 parts between colons, others have 3"):

@@ -165,7 +165,9 @@ class Table:
     def listed(self, text: str) -> list[str]:
         """Return the numbers of a list without white space, as texts: a comma may be a decimal point."""
         is_one = self.is_continental and text.count(",") == 1 and _DECIMAL.match(text)
-        return [text] if is_one else [part for part in text.split(",") if part]
+        if is_one:
+            return [text]
+        return bare.split(",") if (bare := text.strip(",")) else []  # an empty one within keeps its place
 
     def times(self, name: str, form: str | None = None) -> Array:
         r"""Return a column of times: (R,) float64 where all are numbers, or else datetime64.

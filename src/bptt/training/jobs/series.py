@@ -172,6 +172,7 @@ def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None
         settings.encoding,
         settings.date_format,
         missing_of(settings.missing),
+        goes_on=path is not settings.data,
     )
     return read_panel(
         path,
