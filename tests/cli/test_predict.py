@@ -11,7 +11,7 @@ import pytest
 
 from bptt.cli import run as bptt
 from bptt.data.tables import read_table
-from command import FAST_TASK, Capture
+from command import FAST_TASK, Capture, command, finish
 from labelled_tables import texts, written
 
 FASTEST = [*FAST_TASK, "--steps=40", "--eval-every=20"]
@@ -87,7 +87,7 @@ MISTAKES: dict[str, tuple[list[str], str]] = {
     "lines": (["train", "a.csv", "--lines", "--pool=mean"], "--pool has no meaning for sequences of text"),
     "input": (
         ["train", "-", "--task=classify", "--text=a", "--label=b"],
-        "standard input: a table is read from one file",
+        "standard input: a table to train on is read again",
     ),
     "writing": (["sample", "RUN"], "tells labels, and writes no text: bptt predict"),
     "each line": (["eval", "RUN", "a.csv", "--each-line"], "a model of labelled sequences .* reads no text"),
@@ -157,3 +157,11 @@ def test_parquet_is_told_in_parquet(run: Path, here: Path, capsys: Capture) -> N
     assert "name a file, --out FILE" in capsys.readouterr().err
     assert bptt(["predict", str(run), "a.parquet", "--out=b.parquet"]) == 0
     assert list(read_table("b.parquet").columns) == ["name", "n", "prediction", "p_it", "p_jp", "p_ru"]
+
+
+def test_a_table_may_come_from_standard_input(run: Path, here: Path) -> None:
+    Path("a.csv").write_text("name\nadov\nbini\n")
+    with Path("a.csv").open("rb") as table:
+        code, output, said = finish(command("predict", str(run), "-", stdin=table))
+    assert (code, said) == (0, "")
+    assert [line.split(",")[0] for line in output.splitlines()] == ["name", "adov", "bini"]

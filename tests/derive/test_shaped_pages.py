@@ -277,3 +277,16 @@ def test_what_is_particular_to_shapes_is_printed_in_every_form(name: str) -> Non
     for format in some(("text", "torch", "latex", "html"), 1, [*ODD].index(name)):
         assert page(cell, format)
     assert run(page(cell, "numpy")) < 1e-11
+
+
+@pytest.mark.parametrize("form", ["torch", "jax", "numpy"])
+def test_a_gate_over_keys_that_an_operand_feeds_is_printed(form: str) -> None:
+    """Its input's part has keys, too."""
+    text = """
+@bptt.cell(state="h", sizes={"key": 3}, shapes={"a_v": "unit key"}, operand={"a_v": "q"})
+def fed(a_q, a_v, h):
+    q = tanh(a_q)
+    h = sum(tanh(a_v), key) + h / 2
+    return h
+"""
+    page(EquationCell(read(text)), form)

@@ -235,3 +235,28 @@ def test_a_header_that_is_too_long_is_not_read(tmp_path: Path) -> None:
     path.write_bytes(struct.pack("<Q", (16 << 20) + 1) + b" " * 100)
     with pytest.raises(DataError, match="its header would be 16,777,217 bytes"):
         read(path)
+
+
+def test_the_files_of_an_index_are_one_model_and_none_lies_elsewhere(file: Path) -> None:
+    arrays, kept = load_file(file), metadata_of(file)
+    names = sorted(arrays)
+    of = {name: f"model-{k % 2}.safetensors" for k, name in enumerate(names)}
+    for part in {*of.values()}:
+        save_file({name: arrays[name] for name in names if of[name] == part}, file.with_name(part), kept)
+    index = file.with_name("model.safetensors.index.json")
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": of}))
+    found = read(index)
+    for name, array in read(file).params.items():
+        np.testing.assert_array_equal(found.params[name], array)
+    for odd, says in (
+        ("../model-0.safetensors", "no file beside it"),
+        ("none.safetensors", "none.safetensors"),
+    ):
+        index.write_text(json.dumps({"weight_map": of | {names[0]: odd}}))
+        with pytest.raises(DataError, match=says):
+            read(index)
+    index.write_text(json.dumps({"weight_map": of | {"more": of[names[0]]}}))
+    with pytest.raises(DataError, match="does not hold more"):
+        read(index)
+    index.write_text("[]")
+    assert "no index" in refused(index)

@@ -54,6 +54,20 @@ TEXTS: dict[str, Callable[[], str]] = {
         "day,berlin,rome,paris\n"
         + "".join(f"{np.datetime64('2020-01-30') + t},{t % 7},2,{t}\n" for t in range(120))
     ),
+    r"m4\.csv": lambda: (
+        "id,"
+        + ",".join(f"V{t}" for t in range(2, 101))
+        + "".join(f"\nM{k}," + ",".join(str((t + k) % 7) for t in range(99)) for k in range(3))
+    ),
+    r"ward\.csv": lambda: (
+        "patient,hour,pulse,sodium,died\n"
+        + "".join(
+            f"{k},{t + t % 2 / 4},{60 + t + k % 5},{k if t % 3 else ''},{k % 2}\n"
+            for k in range(20)
+            for t in range(4)
+        )
+    ),
+    r"proteins\.fasta": lambda: "".join(f">{name}\n{name.upper()}\n" for name in NAMES),
     r"ecg\.csv": lambda: "beat," + ",".join(f"t{t}" for t in range(140)) + "\n" + beats(","),
     r"UCR_TRAIN\.tsv": lambda: beats("\t"),
     r"power\.csv": lambda: (

@@ -169,6 +169,8 @@ def test_labels_go_on_whatever_their_column_is_called(tmp_path: Path) -> None:
     columns = {"task": "classify", "text": "words", "label": "label"}
     other = settings_from(weights, data=str(tmp_path / "b"), **columns)
     assert Trainer.start(other, tmp_path / "new", weights).settings.label == "label"
+    renamed = settings_from(weights, data=str(tmp_path / "b"), text="words", label="label")
+    assert (renamed.task, renamed.text) == ("classify", "words")  # another column, and no other job
     with pytest.raises(ConfigError, match="c: column z has other names than"):
         Trainer.start(settings_from(weights, data=str(tmp_path / "c")), tmp_path / "more", weights)
 

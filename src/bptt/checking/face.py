@@ -1,6 +1,5 @@
 """A file, judged in a process of its own."""
 
-import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -82,16 +81,11 @@ def check_file(
     if not seconds > 0:
         raise ConfigError(f"seconds must be more than 0, got {seconds!r}")
     target = os.path.abspath(path)  # noqa: PTH100 (links stay)
-    how = None if example is None else _absolute(os.fspath(example))
-    arguments: dict[str, Any] = {
-        "path": target,
-        "name": name,
-        "example": how,
-        "run": run,
-        "seed": seed,
-        "mend": mend,
-    }
-    arguments["seconds"] = max(0.8 * seconds - 1, 0.5 * seconds)
+    how = None if example is None else os.fspath(example)
+    if how and os.path.isfile(how):  # noqa: PTH113 (of what is too long for a name it is none)
+        how = str(Path(how).absolute())  # the child has a folder of its own
+    arguments: dict[str, Any] = {"path": target, "name": name, "example": how, "run": run, "seed": seed}
+    arguments |= {"mend": mend, "seconds": max(0.8 * seconds - 1, 0.5 * seconds)}
     near = target[: -len(Path(target).name)], os.fspath(path)[: -len(Path(path).name)]
     found: dict[int, Report] = {}
     try:
@@ -109,14 +103,6 @@ def check_file(
         why = f"the time of {seconds:g} s was up; --seconds {2 * seconds:g} gives more" if is_late else error
         [*found.values()][-1].notes.append(f"what is said was known by then: {why}")
     return Reports(found.values())
-
-
-def _absolute(example: str) -> str:
-    """Return the name of an example's file as the child finds it, which has a folder of its own."""
-    with contextlib.suppress(OSError, ValueError):  # too long for a name: it is code
-        if Path(example).is_file():
-            return str(Path(example).absolute())
-    return example
 
 
 def _near(value: Any, folder: str, said: str, key: str = "") -> Any:

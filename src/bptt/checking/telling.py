@@ -85,14 +85,10 @@ class Examined:
 def reported(one: Examined) -> Report:
     """Return what is known of an example once it is judged."""
     judged, chosen, program = one.judged, one.chosen, one.found.point.case.program
-    report = Report(
-        judged.verdict,
-        str(one.source.path),
-        *(one.example.text, one.example.origin, one.example.piece),
-        *(chosen.candidate.text, chosen.candidate.kind, chosen.factor),
-        judged.reason,
-        _gradients(judged, chosen.factor),
-    )
+    shown = (one.example.text, one.example.origin, one.example.piece)
+    loss = (chosen.candidate.text, chosen.candidate.kind, chosen.factor)
+    report = Report(judged.verdict, str(one.source.path), *shown, *loss, judged.reason)
+    report.gradients = _gradients(judged, chosen.factor)
     report.notes += [*one.source.notes, *program.notes]
     report.notes += [f"{place}: left out: {why}" for place, why in program.left_out.items()]
     if any(file.doubled for file in program.files.values()):

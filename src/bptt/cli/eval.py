@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bptt.cli.output import expect_free, misused, shown_or_file, to_json
+from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file, to_json
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @click.argument("folder", metavar="DIR")
 @click.argument("path", required=False)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of a table.")
+@encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 @click.option("--since", metavar="TIME", help="Of series: the first time that is forecast.")
 @click.option("--each-line", is_flag=True, help="Each line of PATH, or each document or row, by itself.")
@@ -43,6 +44,7 @@ def evaluate(
     folder: str,
     path: str | None,
     as_json: bool,
+    encoding: str | None,
     last: bool,
     since: str | None,
     each_line: bool,
@@ -79,7 +81,7 @@ def evaluate(
         raise misused("--tokens, --text, --format and --out go with --each-line")
     if each_line and path is None:
         raise misused("--each-line measures the lines of a file: give its PATH")
-    trained = Trained.load(folder, "last" if last else "best")
+    trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
     if dynamic and (each_line or trained.settings.job != "stream"):
         raise misused("--dynamic measures one long text, with a model of one")
     if since is not None and trained.settings.job != "series":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from bptt.cli.output import expect_free, expect_place, misused, shown_or_file
+from bptt.cli.output import encoding_option, expect_free, expect_place, misused, shown_or_file
 
 ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
 """How the name of a table that is written may end."""
@@ -18,9 +18,16 @@ ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
     "--out", metavar="FILE", callback=shown_or_file, help="Where to write the table; otherwise it is shown."
 )
 @click.option("--plot", metavar="FILE", help="Draw the series and how they go on: .svg or .png.")
+@encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def forecast(
-    folder: str, path: str | None, horizon: int | None, out: str | None, plot: str | None, last: bool
+    folder: str,
+    path: str | None,
+    horizon: int | None,
+    out: str | None,
+    plot: str | None,
+    encoding: str | None,
+    last: bool,
 ) -> None:
     """Forecast the series of FILE with the model trained in DIR; without FILE those that it was trained on.
 
@@ -38,7 +45,7 @@ def forecast(
     if plot is not None:
         expect_place("--plot", plot, *FORMS)
         expect_matplotlib()
-    forecaster = Forecaster.load(folder, "last" if last else "best")
+    forecaster = Forecaster.load(folder, "last" if last else "best", encoding=encoding)
     source = path or forecaster.trained.settings.data
     end = "" if out is None else Path(plain_name(out)).suffix
     if end not in (*ENDS, Path(plain_name(source)).suffix):

@@ -126,6 +126,11 @@ def shown_or_file(_context: click.Context, _option: click.Parameter, value: str 
     return None if value == "-" else value
 
 
+encoding_option = click.option(
+    "--encoding", metavar="NAME", help="Of what is read and is not UTF-8; otherwise that of the run's data."
+)
+
+
 def misused(message: str) -> click.UsageError:
     """Return the error of a verb that is called in a way that it does not take."""
     return click.UsageError(message, click.get_current_context())

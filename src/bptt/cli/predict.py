@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from bptt.cli.output import expect_free, misused, shown_or_file
+from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
     from bptt.training.labelling import ClassScore, LabelScore
+    from bptt.training.spans import SpanScore
 
 MOST_SHOWN = 12
 """The most classes whose whole confusion is shown; of more, the largest."""
@@ -30,8 +31,11 @@ WIDEST = 30
     "--out", metavar="FILE", callback=shown_or_file, help="Where to write; otherwise to standard output."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
+@encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
-def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: bool) -> None:
+def predict(
+    folder: str, path: str, out: str | None, skip_unknown: bool, encoding: str | None, last: bool
+) -> None:
     """Tell the labels of the table in FILE with the model trained in DIR.
 
     The table is written as it is, with a column `prediction` and, for classes, `p_NAME`, the probability of
@@ -43,7 +47,8 @@ def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: b
 
     if out is not None:
         expect_free("--out", out, folder, path)
-    found = Trained.load(folder, "last" if last else "best").predict(path, skip_unknown=skip_unknown)
+    trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
+    found = trained.predict(path, skip_unknown=skip_unknown)
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")
@@ -53,6 +58,9 @@ def predict(folder: str, path: str, out: str | None, skip_unknown: bool, last: b
     else:
         write_atomically(Path(out), packed(data, out))
         click.echo(f"{len(table):,} rows with their predictions are in {out}")
+    if left_out := found.labelled.left_out:
+        says = f"{path}: {left_out:,} {'rows have' if left_out > 1 else 'row has'} no text, and no prediction"
+        warnings.warn(says, BpttWarning, stacklevel=2)
     unknown, tokens = found.unknown
     if unknown:
         share = (
@@ -83,7 +91,21 @@ def _of_classes(score: "ClassScore") -> str:
         f"{score.text}: {score.count:,} labels told, {score.loss:.4f} nats each",
         f"  accuracy {score.accuracy:.4f} (always {name}: {share:.4f}), macro-F1 {score.macro_f1:.4f}",
     ]
+    if score.spans is not None:
+        lines += _of_spans(score.spans)
     return "\n".join(lines + (_matrix(score) if len(score.classes) <= MOST_SHOWN else _largest(score)))
+
+
+def _of_spans(spans: "SpanScore") -> list[str]:
+    kinds = [None, *sorted(spans.are, key=lambda kind: -spans.are[kind])[:MOST_SHOWN]]
+    wide = max(5, *(len(kind or "all") for kind in kinds))
+    lines = [f"  {'spans':{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
+    for kind in kinds:
+        are, told = (c.total() if kind is None else c[kind] for c in (spans.are, spans.told))
+        precision, recall, f1 = spans.of(kind)
+        counts = f"{are:>8,} {told:>8,} {precision:9.4f} {recall:8.4f} {f1:8.4f}"
+        lines.append(f"  {kind or 'all':{wide}} {counts}")
+    return lines
 
 
 def _matrix(score: "ClassScore") -> list[str]:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from bptt.data.tables import Category, Number
-from bptt.data.tables.files import as_number, no_number
+from bptt.data.tables.numbers import as_number, no_number
 from bptt.errors import DataError
 from bptt.types import Array
 

@@ -84,6 +84,8 @@ class Form:
         Other columns of the table, which say what each starts from.
     head : bool
         Whether a table of delimited values says the columns' names; otherwise they are 1, 2, ...
+    encoding : str, optional
+        Of files that are not UTF-8.
 
     Examples
     --------
@@ -95,6 +97,7 @@ class Form:
     text: str | None = None
     condition: tuple[str, ...] = ()
     head: bool = True
+    encoding: str | None = None
 
     @property
     def unit(self) -> str:
@@ -123,15 +126,15 @@ class Form:
     def read(self, path: str, kind: Kind, limit: int = LIMIT) -> Texts:
         """Return the texts of a file, or of a folder of files; DataError if they cannot be read."""
         if self.text is not None:
-            table = read_table(path, head=self.head)
+            table = read_table(path, head=self.head, encoding=self.encoding)
             column = table.column(self.text)
             columns = {name: _values(table, name, column) for name in self.condition}
             as_bytes = tokenizer(kind).reads_bytes
             return Texts([text.encode() for text in column] if as_bytes else column, table.lines, columns)
         if self.documents == FILE:
-            files = read_each(path, kind, limit)
+            files = [*read_each(path, kind, limit, self.encoding).values()]
             return Texts(files, range(1, len(files) + 1))
-        return self._expect_cut(self.cut(read(path, kind, limit).data), path)
+        return self._expect_cut(self.cut(read(path, kind, limit, self.encoding).data), path)
 
     def _expect_cut(self, found: Texts, name: str) -> Texts:
         if self.documents is not None and len(found) < 2:
@@ -182,7 +185,7 @@ class Parts:
         limit = how.get("limit", LIMIT)
         test = None
         if form.text is None and form.documents != FILE:
-            corpus = load(data, valid=valid, kind=kind, **how)  # type: ignore[arg-type]
+            corpus = load(data, valid=valid, kind=kind, encoding=form.encoding, **how)  # type: ignore[arg-type]
             kind, source = corpus.kind, corpus.source
             first, rest = _cut(corpus, form, whole=valid is None and corpus.test is None)
             test = None if corpus.test is None else form.cut(corpus.test).without_empty()

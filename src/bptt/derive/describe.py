@@ -88,6 +88,9 @@ class _Describer:
     def line(self, x: Line) -> Shown:
         return Shown(Symbol(x.name), replaced(x.expr, self.hoisted), x.numbers)
 
+    def equation(self, s: Statement) -> Shown:
+        return self.line(Line(s.name, as_written(s.expr), (s.number,)))
+
     def block(self, role: str, lines: Iterable[Line]) -> Block:
         return Block(role, tuple(map(self.line, lines)))
 
@@ -209,8 +212,16 @@ class _Describer:
             Shown(Symbol(name), self.whole.gate(name, like).expr, (), letter, members)
             for name, like, letter, members in self._grouped()
         ]
-        lines = [self.line(Line(s.name, as_written(s.expr), (s.number,))) for s in self.equations]
-        return Section("One step forward", (Block("forward", (*gates, *lines)),))
+        once = [s for s in self.equations if s.name in self.whole.once]
+        parts: list[str | Block] = []
+        if once:
+            parts = [
+                "What parameters alone make is the same at every step, and computed once, before the first:",
+                Block("forward", tuple(map(self.equation, once))),
+                "At each step:",
+            ]
+        lines = [self.equation(s) for s in self.equations if s not in once]
+        return self.section("One step forward", *parts, Block("forward", (*gates, *lines)))
 
     def backward(self) -> Section:
         whole, states = self.whole, self.eq.states

@@ -96,7 +96,8 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
     def __init__(self, whole: "Whole") -> None:
         super().__init__({"order": "none"})
         eq = whole.equations
-        self._timeless = {*eq.params, *eq.constants, *whole.shapes}
+        self._timeless = {*eq.params, *eq.constants, *whole.shapes, *whole.once}
+        self._once = whole.once
         self._states = set(eq.states)
         values = (*(s.name for s in eq.statements), *eq.arguments)  # of two alike these have the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
@@ -105,7 +106,7 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
         symbols = [whole.symbols(c) for c in (*"tTNDH", *more)]
         self._t = latex_name(symbols[0], "")
         self._total = rf"\sum_{{{self._t}}}"
-        timed = map(self._timed, (*values, *others))
+        timed = [*map(self._timed, (*values, *others)), *((name, self._t) for name in whole.once)]
         self._known = latex_names([*((c, "") for c in symbols), *timed])
         self._named = {*values, *others}
         greek = {"sigmoid": r"\sigma", "Phi": r"\Phi"}
@@ -125,6 +126,8 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
             return rf"\mathrm{{d}}{self._value(value[:-5])}^{{\mathrm{{next}}}}"
         if value.endswith("_prev") and value[:-5] in self._states:
             return rf"\mathrm{{d}}{self._value(value)}^{{\mathrm{{next}}}}"
+        if value in self._once:  # each step adds to it
+            return rf"\mathrm{{d}}{self._known[value, self._t]}"
         return rf"\mathrm{{d}}{self._value(value)}"
 
     def _named_function(self, name: str) -> str:

@@ -55,6 +55,13 @@ class Whole:
             taken |= {wanted, f"d{wanted}"}
         return names
 
+    @cached_property
+    def once(self) -> set[str]:
+        """The values that parameters alone make, the same at every step."""
+        eq = self.equations
+        each = {*eq.gates, *eq.before, *eq.inputs, *eq.states, *eq.operands}
+        return {s.name for s in eq.statements if each.isdisjoint((s.name, *eq.made_of(s.name)))}
+
     @property
     def x(self) -> str:
         """What the input is called: x, where the cell has no x of its own."""

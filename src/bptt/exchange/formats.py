@@ -46,7 +46,9 @@ class Format:
 FORMATS = {
     known.name: known
     for known in (
-        Format("torch", "PyTorch", (".safetensors", ".pt", ".pth", ".bin", ".ckpt")),
+        Format(
+            "torch", "PyTorch", (".safetensors", ".safetensors.index.json", ".pt", ".pth", ".bin", ".ckpt")
+        ),
         Format("onnx", "ONNX", (".onnx",)),
         Format("keras", "Keras", (".weights.h5", ".keras", ".h5", ".hdf5")),
     )

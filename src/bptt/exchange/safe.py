@@ -2,12 +2,13 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta, Struct
 
 from bptt.errors import DataError, RunError
-from bptt.files import open_regular
+from bptt.files import open_regular, read_regular
 from bptt.training.runs import format as run_format
 from bptt.types import Array
 
@@ -21,11 +22,45 @@ COUNTS = ("I64", "I32")
 """Of what a single number is no weight, but how many steps or batches there have been: it is left out."""
 
 
+INDEX = ".safetensors.index.json"
+"""What the name of a file ends in that says which files have the arrays of one model."""
+
+
+class Index(Struct, frozen=True):
+    """Which file has which array; what else the index holds is not read."""
+
+    weight_map: Annotated[dict[str, str], Meta(min_length=1)]
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return a file's arrays, float32 or float64, and its metadata.
+    """Return a file's arrays, float32 or float64, and its metadata; of an index those of its files together.
 
     DataError if it cannot be read, is none of safetensors, is not whole, or holds what is no finite number.
     """
+    if not path.name.lower().endswith(INDEX):
+        return _read_file(path)
+    try:
+        of = run_format.decode(read_regular(path, run_format.HEADER_LIMIT), Index).weight_map
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}") from None
+    except RunError as error:
+        raise DataError(f"{path} is no index of files of safetensors: {error}") from None
+    arrays: dict[str, Array] = {}
+    metadata: dict[str, str] = {}
+    for name in dict.fromkeys(of.values()):
+        if Path(name).name != name or "\\" in name:
+            raise DataError(f"{path}: names {name!r:.100}, which is no file beside it")
+        own, more = _read_file(path.parent / name)
+        arrays |= {key: array for key, array in own.items() if of.get(key) == name}
+        metadata |= more
+        if sum(array.nbytes for array in arrays.values()) > LIMIT:
+            raise DataError(f"{path}: its files hold more than {LIMIT:,} bytes, the most that is read")
+    if lacks := [name for name in of if name not in arrays]:
+        raise DataError(f"{path}: {of[lacks[0]]} does not hold {lacks[0]:.100}")
+    return arrays, metadata
+
+
+def _read_file(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     from safetensors import SafetensorError, safe_open
 
     header = _header(path)

@@ -73,8 +73,8 @@ def refusal(cell: Cell) -> str | None:
     if cell.more in ("", "inputs at each step"):
         return None
     return (
-        f"{cell.name} has {cell.more}: flow follows cells of one number for each unit; "
-        "bptt look shows this one's gradients"
+        f"{cell.name} has {cell.more}: flow follows cells of one number for each unit; bptt look shows "
+        "this one's gradients"
     )
 
 

@@ -146,7 +146,7 @@ def ids_of(trained: Trained, path: str | None = None) -> tuple[str, Array]:
         raise DataError(f"the model has learnt {unit}s by themselves: flow follows a model of one long text")
     vocabulary = trained.expect_text("reads")
     if path is not None:
-        return path, vocabulary.encode(read(path, vocabulary.kind).data)
+        return path, vocabulary.encode(read(path, vocabulary.kind, encoding=trained.settings.encoding).data)
     corpus = trained.corpus()
     return f"{corpus.name}, validation", vocabulary.encode(corpus.valid)
 

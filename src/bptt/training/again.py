@@ -83,7 +83,8 @@ def settings_from(weights: Trained, preset: str | None = None, **asked: Any) -> 
             f"{SETTINGS[name].option} {gave} does not fit the weights of {weights.source}, which have {had}: "
             "leave it out"
         )
-    if not {*DECIDE} & asked.keys():  # the data lie as those of the weights do
+    is_labels = own.job == "labels"  # for which --text is a column of another name
+    if not {*DECIDE} - ({"text"} if is_labels else set()) & asked.keys():  # the data lie as the weights' do
         defaults = {name: SETTINGS[name].default for name in READS}
         theirs = {name: getattr(own, name) for name in READS if own.means(name)}
         asked = {name: value for name, value in theirs.items() if value != defaults[name]} | asked

@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from bptt.data.labelled import Absent
 from bptt.data.series import Gaps, Scaling
-from bptt.data.tables.files import as_number
+from bptt.data.tables.numbers import as_number
 from bptt.data.text.files import together
 from bptt.data.text.tokenizers import Kind
 from bptt.errors import ConfigError
@@ -72,6 +72,13 @@ class DataSettings:
         "LINE",
         jobs=("lines",),
     )
+    encoding: str | None = setting(
+        None,
+        "How the text of files is encoded that are not UTF-8, as cp1252",
+        "data",
+        "NAME",
+        jobs=("stream", "lines", "labels", "series"),
+    )
     task: Task | None = setting(None, f"Of a table: {', '.join(get_args(Task))}", "data", "TASK")
     text: str | None = setting(None, "A table's column: the text", "data", "COLUMN", jobs=("lines", "labels"))
     head: bool = setting(
@@ -110,11 +117,21 @@ class DataSettings:
         None, "A column: which sequence a row is of", "data", "COLUMN", jobs=("labels", "series")
     )
     time: str | None = setting(None, "A column: when a row is", "data", "COLUMN", jobs=("labels", "series"))
+    date_format: str | None = setting(
+        None,
+        "How --time is written, as %d/%m/%Y; otherwise as the column tells",
+        "data",
+        "FORM",
+        jobs=("labels", "series"),
+    )
     class_weights: Weighing = setting(
         "none", "balanced: rare labels count as much as frequent ones", "data", jobs=("labels",)
     )
     value: str | None = setting(
         None, "A column, or one for each series: what is forecast", "data", "COLUMN,...", jobs=("series",)
+    )
+    missing: str | None = setting(
+        None, "Numbers that mean there is no value, as -999", "data", "X,...", jobs=("series",)
     )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)

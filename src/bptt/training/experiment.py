@@ -69,7 +69,7 @@ class Experiment(ABC):
         reads = [name for name in cell.inputs if name != "x"]
         if sorted(reads) != sorted(given):
             wanted = ",".join(f"{name}=COLUMN" for name in reads)
-            way = f": --beside {wanted}" if reads else ""
+            way = f": --beside {wanted}; {reads[0]}=elapsed is the time since the row before" if reads else ""
             if reads and self.settings.job != "labels":
                 ones = wanted.replace("COLUMN", "1")
                 way = f": --beside {ones}, a number; columns are for labelled sequences (--task, --series)"

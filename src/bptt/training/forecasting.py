@@ -103,7 +103,9 @@ class Forecaster:
     trained: Trained
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Forecaster":
+    def load(
+        cls, folder: str | os.PathLike[str], name: str = "best", *, encoding: str | None = None
+    ) -> "Forecaster":
         """Read a run's model.
 
         Parameters
@@ -111,13 +113,15 @@ class Forecaster:
         folder : path
         name : "best" or "last"
             Which checkpoint; where there is no best one yet, the last is taken.
+        encoding : str, optional
+            Of tables to come that are not UTF-8; by default that of the run's own.
 
         Raises
         ------
         RunError
             If there is no run, a file of it cannot be read, or it forecasts no series.
         """
-        trained = Trained.load(folder, name)
+        trained = Trained.load(folder, name, encoding=encoding)
         if trained.settings.job != "series":
             raise RunError(f"{folder} holds a model of {WORDS[trained.settings.job]}: it forecasts no series")
         return cls(trained)

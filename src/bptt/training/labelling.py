@@ -1,6 +1,7 @@
 """What a model tells of labelled sequences, and how often it is right."""
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,11 +12,12 @@ from bptt.data.labelled import Coding, Labelled, Layout, read_labelled
 from bptt.data.sequences import Sequences
 from bptt.data.tables import Added, Category, Number, Table
 from bptt.data.tables.conll import Conll
-from bptt.errors import RunError
+from bptt.errors import BpttWarning, RunError
 from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import softmax
 from bptt.nets.model import Model
 from bptt.nets.reading import outputs
+from bptt.training.spans import SpanScore, are_spans, counted
 from bptt.types import Array, Params
 
 
@@ -32,12 +34,15 @@ class ClassScore:
     classes : list of K str
     confusion : (K, K) integers
         How many of each class (row) were told to be each (column).
+    spans : SpanScore or None
+        How well spans are told, where the classes are those of spans.
     """
 
     text: str
     loss: float
     classes: Sequence[str]
     confusion: Array
+    spans: SpanScore | None = None
 
     @property
     def count(self) -> int:
@@ -71,7 +76,8 @@ class ClassScore:
     @property
     def figures(self) -> dict[str, float]:
         """What the log has."""
-        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1}
+        spans = {} if self.spans is None else {"span_f1": self.spans.of()[2]}
+        return {"accuracy": self.accuracy, "macro_f1": self.macro_f1, **spans}
 
     def to_json(self) -> dict[str, Any]:
         """Return the score as JSON values."""
@@ -86,6 +92,7 @@ class ClassScore:
             "most_frequent": {"class": name, "accuracy": share},
             "classes": dict(zip(self.classes, by_class, strict=True)),
             "confusion": self.confusion.tolist(),
+            **({} if self.spans is None else {"spans": self.spans.to_json()}),
         }
 
 
@@ -157,16 +164,26 @@ def measured(
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
     if isinstance(coding.target, Category):
-        K = len(coding.target.values)
-        pairs = np.bincount(targets * K + found.argmax(axis=1), minlength=K * K).reshape(K, K)
-        return ClassScore(text, loss, coding.target.values, pairs)
-    right, told = coding.target.decode(targets[:, 0]), coding.target.decode(found[:, 0])
-    (rmse, mae), (rmse_of_mean, mae_of_mean) = _errors(told - right), _errors(coding.target.mean - right)
+        names, told = coding.target.values, found.argmax(axis=1)
+        K = len(names)
+        pairs = np.bincount(targets * K + told, minlength=K * K).reshape(K, K)
+        has_spans = not model.pool and are_spans(names)
+        spans = counted(names, sequences.lengths, targets, told) if has_spans else None
+        return ClassScore(text, loss, names, pairs, spans)
+    right, guess = coding.target.decode(targets[:, 0]), coding.target.decode(found[:, 0])
+    (rmse, mae), (rmse_of_mean, mae_of_mean) = _errors(guess - right), _errors(coding.target.mean - right)
     return NumberScore(text, loss, len(right), rmse, mae, rmse_of_mean, mae_of_mean)
 
 
 def _errors(off: Array) -> tuple[float, float]:
     return math.sqrt(np.mean(off * off)), float(np.abs(off).mean())
+
+
+def without(labelled: Labelled) -> str:
+    """Return what is to be said of rows that are left out; nothing where there are none."""
+    count = labelled.left_out
+    what = "label or text" if labelled.texts is not None or labelled.words is not None else "label"
+    return f"{count:,} {'rows have' if count > 1 else 'row has'} no {what}: left out" if count else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +218,7 @@ class Predictions:
         labelled, labels = self.labelled, self.labels
         if labelled.task == "tag" and len(labels) != len(labelled.order):
             return self._of_rows()
-        at = np.empty(len(labelled.order), np.int64)
+        at = np.full(len(labelled.table), -1)
         of = (
             np.arange(len(labels))
             if labelled.task == "tag"
@@ -209,11 +226,12 @@ class Predictions:
         )
         at[labelled.order] = of
         if isinstance(labels, np.ndarray):
-            return {"prediction": [float(labels[k]) for k in at]}
-        told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] for k in at]}
+            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at]}
+        told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] if k >= 0 else "" for k in at]}
         if isinstance(labelled.table.form, Conll):  # it has no head to say what is what
             return told
-        return told | {f"p_{name}": self.probabilities[at, k].tolist() for k, name in enumerate(self.classes)}
+        p = np.where(at[:, None] >= 0, self.probabilities[at], np.nan)
+        return told | {f"p_{name}": p[:, k].tolist() for k, name in enumerate(self.classes)}
 
     def _of_rows(self) -> Added:
         assert self.labelled.lengths is not None
@@ -221,10 +239,11 @@ class Predictions:
         parts = [slice(end - length, end) for end, length in zip(ends, self.labelled.lengths, strict=True)]
         best = self.probabilities.max(axis=1)
         between = "" if self.labelled.by_character else " "
-        return {
-            "prediction": [between.join(self.labels[part]) for part in parts],
-            "p": [" ".join(f"{p:.4g}" for p in best[part]) for part in parts],
-        }
+        found = {"prediction": [""] * len(self.labelled.table), "p": [""] * len(self.labelled.table)}
+        for row, part in zip(self.labelled.order.tolist(), parts, strict=True):
+            found["prediction"][row] = between.join(self.labels[part])
+            found["p"][row] = " ".join(f"{p:.4g}" for p in best[part])
+        return found
 
 
 @dataclass(frozen=True)
@@ -270,8 +289,10 @@ class Labeller:
         return read_labelled(table, self.layout, by_character=by_character, told=told)
 
     def score(self, table: str | Table, *, skip_unknown: bool = False) -> LabelScore:
-        """Return how well the labels of a table are told."""
+        """Return how well the labels of a table are told; a BpttWarning says how many rows are left out."""
         labelled = self.read(table, told=True)
+        if said := without(labelled):
+            warnings.warn(f"{labelled.table.name}: {said}", BpttWarning, stacklevel=2)
         sequences = self.coding.sequences(labelled, skip_unknown=skip_unknown)
         return measured(self.model, self.params, sequences, self.coding, labelled.table.name)
 

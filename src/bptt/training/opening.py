@@ -61,6 +61,10 @@ def _described(
 ) -> tuple[Experiment, dict[str, Any], Params]:
     """Return what a run is to be; what takes too much memory leaves no folder behind."""
     _expect_apart(settings, RUNS if folder is None else Path(folder))
+    if settings.data == INPUT and (settings.job in ("labels", "series") or settings.text is not None):
+        raise DataError(
+            "standard input: a table to train on is read again: write it into a file, and give its PATH"
+        )
     threads.count()  # a BPTT_THREADS that means nothing is said now
     experiment = experiment_of(settings, known=weights.vocabulary if weights else None)
     config = config_of(experiment.model, settings, experiment.facts)

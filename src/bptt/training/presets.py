@@ -78,10 +78,10 @@ PRESETS: dict[str, Preset] = {
         | {"report_every": 20, "eval_every": 700},
     ),
     "ptb-256": Preset(
-        "a short recipe for Penn Treebank: 2 x 256 units, tied, SGD at 40 along a cosine, one epoch",
+        "a short recipe for Penn Treebank: 2 x 256 units, tied, SGD at 40 along a cosine, 8 epochs",
         {"data": "ptb", "tokens": "word", "hidden": 256, "layers": 2, "embedding": 256, "tied": True}
-        | {"init": "uniform", "init_scale": 0.05, "dropout": 0.2, "input_dropout": 0.1}
-        | {"batch": 20, "chunk": 35, "epochs": 1.0, "eval_every": 664, "valid_sample": 1 << 14}
+        | {"init": "uniform", "init_scale": 0.05, "dropout": 0.3, "input_dropout": 0.2}
+        | {"batch": 20, "chunk": 35, "epochs": 8.0, "eval_every": 1328, "valid_sample": 1 << 14}
         | {"optimizer": "sgd", "lr": 40.0, "schedule": "cosine", "warmup": 50, "clip_norm": 0.25},
     ),
     "awd-lstm": Preset(

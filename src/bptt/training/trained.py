@@ -67,7 +67,9 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
     source: str = "the model"
 
     @classmethod
-    def load(cls, folder: str | os.PathLike[str], name: str = "best") -> "Trained":
+    def load(
+        cls, folder: str | os.PathLike[str], name: str = "best", *, encoding: str | None = None
+    ) -> "Trained":
         """Read a run's model.
 
         Parameters
@@ -75,6 +77,8 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         folder : path
         name : "best" or "last"
             Which checkpoint; where there is no best one yet, the last is taken.
+        encoding : str, optional
+            Of files to come that are not UTF-8; by default that of the run's data.
 
         Raises
         ------
@@ -97,7 +101,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         longest = min(LIMIT, count * most + (1 << 20))
         if kept.settings.text is not None or kept.settings.documents is not None:
             longest = LIMIT  # other columns, and what stands between documents, may take more than the texts
-        facts, own = kept.facts, kept.settings
+        facts, own = kept.facts, replace(kept.settings, encoding=encoding or kept.settings.encoding)
         return cls(model, params, vocabulary, own, step, facts.get("sha256"), longest, facts, str(folder))
 
     def expect_text(self, does: str) -> Vocabulary:
@@ -138,7 +142,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         """
         vocabulary = self.expect_text("reads")
         if path is not None:
-            texts = {path: read(path, vocabulary.kind).data}
+            texts = {path: read(path, vocabulary.kind, encoding=self.settings.encoding).data}
         else:
             corpus = self.corpus()
             if digest(corpus) != self.sha256:
@@ -261,12 +265,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         self.expect_text("writes")
         return listed.write(self, count, seed, conditions or {}, new, **how)
 
-    def predict(
-        self,
-        table: Given,
-        *,
-        skip_unknown: bool = False,
-    ) -> Predictions:
+    def predict(self, table: Given, *, skip_unknown: bool = False) -> Predictions:
         r"""Tell the labels of a table's sequences.
 
         Parameters
@@ -322,13 +321,8 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", BpttWarning)
             try:
-                return load(
-                    Run(self.source).place_of(s.data),
-                    valid=s.valid,
-                    kind=kind,
-                    fetch=False,
-                    limit=self.longest,
-                )
+                place, limit = Run(self.source).place_of(s.data), self.longest
+                return load(place, valid=s.valid, kind=kind, fetch=False, limit=limit, encoding=s.encoding)
             except TooLongError:
                 raise self.changed() from None
 

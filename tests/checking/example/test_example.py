@@ -269,7 +269,8 @@ class Net:
 def test_the_object_says_its_sizes(tmp_path: Path) -> None:
     file = source(tmp_path, LOSS)
     first, *_, last = candidates(file)
-    assert first.text.splitlines()[-2:] == ["p = net.forward(xs, h0)", "net.backward(p, 2)"]
+    *_, forward, loss, back = first.text.splitlines()
+    assert [forward, loss, back] == ["p = net.forward(xs, h0)", "loss = net.loss(p, 2)", "net.backward(p, 2)"]
     assert run(file, first)["net"].W.shape == (6, 6)
     assert run(file, first)["net"].xs[0].shape == (4, 1)
     assert "np.zeros((6, 1))" in last.text

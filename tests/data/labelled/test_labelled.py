@@ -88,8 +88,8 @@ LONG = Layout("classify", inputs=("x",), series="s", time="t", label="z")
 
 WRONG: dict[str, tuple[str, Layout, str]] = {
     "no column": ("name,b\nx,y\n", NAMES, "has no column 'language'; it has name, b"),
-    "empty text": ("name,language\nx,y\n,y\n", NAMES, "line 3, column name: is empty"),
-    "no label": ("name,language\nx,y\nz, \n", NAMES, "line 3, column language: is empty"),
+    "no texts": ("name,language\n,x\n,y\n", NAMES, "line 2, column name: is empty, as one more is"),
+    "no labels": ("name,language\nx,\nz, \n", NAMES, "line 2, column language: is empty, as one more is"),
     "no number": ("s,t,x,z\na,1,1,p\na,2,?,p\n", LONG, "line 3, column x: '.' is no number"),
     "out of order": ("s,t,x,z\na,2,1,p\nb,1,1,p\na,1,2,p\n", LONG, "line 4: t 1 comes after 2 in one seq"),
     "twice": ("s,t,x,z\na,2,1,p\na,2,2,p\n", LONG, "line 3: t 2 stands twice in one sequence"),
@@ -118,7 +118,7 @@ def test_a_row_that_cannot_be_used_is_told(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"task": "classify"}, "--task classify reads --text COLUMN, or numbers"),
+        ({"task": "classify", "label": "a"}, "--task classify reads --text COLUMN, or numbers"),
         ({"task": "classify", "text": "a"}, "wants --label COLUMN"),
         ({"task": "classify", "text": "a", "label": "a"}, "a is what is to be told: it cannot be read, too"),
         ({"task": "classify", "text": "a", "inputs": ("b",), "label": "c"}, "two ways to say what is read"),

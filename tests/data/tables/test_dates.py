@@ -7,7 +7,7 @@ import pytest
 from bptt.data.series import Columns, read_panel
 from bptt.data.tables import read_table
 from bptt.data.tables.dates import Dates
-from bptt.errors import DataError
+from bptt.errors import ConfigError, DataError
 from bptt.training.jobs.series import until
 
 FORMS = {
@@ -18,6 +18,13 @@ FORMS = {
     "year/month": (["2020/1/30", "2020/1/31"], "2020/2/1"),
     "eight digits": (["20200130", "20200131"], "20200201"),
     "hours": (["1/31/2020 22:00", "1/31/2020 23:00"], "2/1/2020 0:00"),
+    "noon": (["1/31/2020 10:00 PM", "1/31/2020 11:00 PM"], "2/1/2020 12:00 AM"),
+    "names": (["30-Jan-20", "31-Jan-20"], "01-Feb-20"),
+    "capitals": (["30JAN2020", "31JAN2020"], "01FEB2020"),
+    "long names": (["January 1, 2020", "January 31, 2020"], "March 1, 2020"),
+    "two digits": (["30.1.20", "31.1.20"], "1.2.20"),
+    "seconds": (["31/01/2020 22:00:30", "31/01/2020 23:00:30"], "01/02/2020 00:00:30"),
+    "zones": (["31 Jan 2020 22:00 UTC", "31 Jan 2020 23:00 UTC"], "01 Feb 2020 00:00 UTC"),
     "dashes": (["2020-01-30", "2020-01-31"], "2020-02-01"),
 }
 
@@ -25,22 +32,71 @@ FORMS = {
 @pytest.mark.parametrize("name", FORMS)
 def test_series_go_on_as_their_days_are_written(tmp_path: Path, name: str) -> None:
     texts, wanted = FORMS[name]
-    (tmp_path / "a.csv").write_text("t,v\n" + "".join(f"{text},1\n" for text in texts))
+    (tmp_path / "a.csv").write_text("t\tv\n" + "".join(f"{text}\t1\n" for text in texts))
     panel = read_panel(str(tmp_path / "a.csv"), Columns("v", "t"))
     assert [panel.time(0, k) for k in range(3)] == [*texts, wanted]
     assert until(panel).startswith("2020-01-31")  # which no column's order reads otherwise
 
 
+LONGER = {
+    "months": (["Dec-89", "Jan-90"], "Feb-90", "1990-01"),
+    "months of names": (["December 1989", "January 1990"], "February 1990", "1990-01"),
+    "months of statistics": (["1989M12", "1990M01"], "1990M02", "1990-01"),
+    "quarters": (["Q3 1989", "Q4 1989"], "Q1 1990", "1989Q4"),
+    "weeks": (["2020-W52", "2020-W53"], "2021-W01", "2020-12-28"),
+}
+
+
+@pytest.mark.parametrize("name", LONGER)
+def test_months_quarters_and_weeks_go_on_over_the_turn_of_the_year(tmp_path: Path, name: str) -> None:
+    texts, wanted, end = LONGER[name]
+    (tmp_path / "a.csv").write_text("t\tv\n" + "".join(f"{text}\t1\n" for text in texts))
+    panel = read_panel(str(tmp_path / "a.csv"), Columns("v", "t"))
+    assert [panel.time(0, k) for k in range(3)] == [*texts, wanted]
+    assert until(panel) == end
+
+
+@pytest.mark.parametrize(
+    ("form", "texts", "wanted"),
+    [
+        ("%d/%m/%Y", ["01/02/2020", "02/02/2020"], "03/02/2020"),
+        ("%m/%d/%Y", ["01/02/2020", "02/02/2020"], "03/02/2020"),
+        ("%Y%m", ["202011", "202012"], "202101"),
+        ("%Y-%m-%d %Hh", ["2020-01-31 22h", "2020-01-31 23h"], "2020-02-01 00h"),
+        ("FY%Y", ["FY2019", "FY2020"], "FY2021"),
+    ],
+)
+def test_a_form_that_is_said_is_taken(tmp_path: Path, form: str, texts: list[str], wanted: str) -> None:
+    (tmp_path / "a.csv").write_text("t\tv\n" + "".join(f"{text}\t1\n" for text in texts))
+    panel = read_panel(str(tmp_path / "a.csv"), Columns("v", "t", dates=form))
+    assert [panel.time(0, k) for k in range(3)] == [*texts, wanted]
+    step = str(panel.clock.step)
+    assert step == {"%d": "1 day", "%m": "1 month", "FY": "1"}.get(form[:2], step)
+
+
+@pytest.mark.parametrize("form", ["%d/%m", "%Y%Q", "%Y %Y", "none"])
+def test_a_form_that_says_no_time_is_refused(form: str) -> None:
+    with pytest.raises(ConfigError, match="--date-format"):
+        Dates(form)
+
+
+@pytest.mark.parametrize("text", ["13:05 PM", "0:30 am", "31/02/2020", "Foo 2020", "2020-W54", "2020M13"])
+def test_what_is_no_time_is_not_taken_for_one(text: str) -> None:
+    assert Dates.of([text]) == Dates()
+
+
 def test_days_that_may_be_months_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("t,v\n01/02/2020,1\n01/03/2020,2\n")
-    with pytest.raises(DataError, match="column t: '01/02/2020' may be day/month or month/day"):
+    with pytest.raises(DataError, match=r"column t: '01/02/2020' may be %d/%m/%Y or %m/%d/%Y.*--date-format"):
         read_panel(str(tmp_path / "a.csv"), Columns("v", "t"))
 
 
 def test_one_day_tells_the_order_of_all() -> None:
     assert Dates.of(["01/02/2020", "13/02/2020"]).iso("01/02/2020") == "2020-02-01"
     assert Dates.of(["01/02/2020", "02/13/2020"]).iso("01/02/2020") == "2020-01-02"
-    assert Dates.of(["13/02/2020", "02/13/2020"]) == Dates()  # none has both: the first is no time
+    mixed = Dates.of(["13/02/2020", "02/13/2020"])  # none has both: the other is no time
+    assert mixed.iso("13/02/2020") == "2020-02-13"
+    assert mixed.iso("02/13/2020") == "02/13/2020"
 
 
 def test_eight_digits_are_days_where_all_are_and_a_run_does_not_count_in_numbers(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_prime_from_a_file_or_standard_input_is_that_of_the_option(
     [
         (["--prime-file=-", "--prime=a"], b"a", "two ways to say one thing"),
         (["--prime-file=-"], b"", "standard input: is empty"),
-        (["--prime-file=-"], b"\xff", "standard input: not UTF-8 text"),
+        (["--prime-file=-"], b"\xff", "standard input: line 1 is not UTF-8 text"),
         (["--prime-file=-"], bytes((1 << 24) + 1), "standard input: holds more than 16 MiB"),
         (["--prime-file=nowhere"], b"", "nowhere: no such file"),
         (["--prime-file=."], b"", "not a regular file"),
@@ -145,5 +145,5 @@ def test_what_a_folder_drops_is_a_line_on_standard_error(tmp_path: Path) -> None
         assert done.returncode == 0
         assert done.stderr == (
             f"bptt: note: {folder}: 5 files read, 5 passed over: "
-            "5 not UTF-8 (0.bad, 1.bad, 2.bad and 2 more)\n"
+            "5 not UTF-8 but perhaps cp1252: --encoding (0.bad, 1.bad, 2.bad and 2 more)\n"
         )

@@ -79,7 +79,10 @@ def test_a_folder_with_nothing_to_read_is_an_error(tmp_path: Path) -> None:
         read_text(tmp_path)
     write(tmp_path / "a.png", b"\x89PNG")
     write(tmp_path / "b", b"")
-    with pytest.raises(DataError, match="none of its 2 files is UTF-8 text; --tokens byte"):
+    with pytest.raises(
+        DataError,
+        match=r"none of its 2 files is UTF-8 text: 1 not UTF-8 .a.png.; 1 empty .b.; --tokens byte",
+    ):
         read_text(tmp_path)
     write(tmp_path / "a.png", b"")
     with pytest.raises(DataError, match="is empty"):
@@ -111,7 +114,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_not_a_gap(
         (b"\xef\xbb\xbf", "is empty"),
         (b"abc\xff\xfe", r"not UTF-8 text \(byte 0xff at offset 3\).*--tokens byte"),
         (b"\xef\xbb\xbfab\xe9", r"byte 0xe9 at offset 5"),
-        ("hello\n".encode("utf-16"), "not UTF-8"),
+        ("hello\n".encode("utf-16-be"), "not UTF-8 text.*--encoding utf-16-be"),
         (b"ab\x00c", r"a NUL byte at offset 2.*--tokens byte"),
     ],
 )
@@ -175,14 +178,15 @@ def test_what_a_folder_drops_is_told_and_kept_on_the_corpus(folder: Path, kind: 
         }
     if kind != "byte":
         wanted |= {"0.png": "not UTF-8", "b/0.bin": "binary"}
-        wanted |= {f"latin{k}\n.txt": "not UTF-8" for k in range(5)}
+        wanted |= {f"latin{k}\n.txt": "not UTF-8 but perhaps cp1252: --encoding" for k in range(5)}
     assert passed_over == wanted
     (message,) = {str(note.message) for note in notes}
     assert "\n" not in message
     assert f"{len(wanted)} passed over: " in message
     if kind != "byte":
         assert "4 files read" in message
-        assert r"6 not UTF-8 (0.png, 'latin0\n.txt', 'latin1\n.txt' and 3 more)" in message
+        assert "1 not UTF-8 (0.png)" in message
+        assert r"5 not UTF-8 but perhaps cp1252: --encoding ('latin0\n.txt', " in message
 
 
 def test_a_folder_of_texts_alone_says_nothing(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_the_command_takes_several_and_finds_them_again(
         (["a.txt", "./a.txt"], "is named twice; what is validated would be trained on"),
         (["a.txt", "ptb"], "ptb: has no place among several paths"),
         (["a.txt", "nowhere"], "nowhere: no such file or corpus"),
-        (["a.txt", "d/e.bin"], "e.bin: not UTF-8 text"),
+        (["a.txt", "d/e.bin"], "e.bin: line 1 is not UTF-8 text"),
         (["a.txt", "-"], "'-': is no path that can stand among several"),
         (["a.txt", "x\ny"], "is no path that can stand among several"),
         (["-", "--valid", "-"], "standard input is for the text to train on"),

@@ -133,8 +133,11 @@ def _distinct(outputs: Iterator[_Output]) -> list[_Output]:
 
 
 def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Output]:
-    started = _started(record, point.made | point.given)
+    kept = {path: at for path, at in point.made.items() if path not in point.buffers}
+    started = _started(record, kept | point.given)  # a buffer is filled: it may be an output
     for n, call in enumerate(calls):
+        if isinstance(call.function, type):
+            continue  # what an object holds at first is no output yet
         members = list(call.result) if isinstance(call.result, tuple) else [call.result]
         for i, one in enumerate(members):
             if entries(one) is None or call.at < point.start or identity(one) in started:
@@ -154,6 +157,7 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                 deep = pattern is not None or isinstance(one, dict)
                 yield _Output(f"what {text} returns{name}", call.at, read, value, n, deep)
     seen: set[int] = set()
+    given = {record.names[after + 1][path].tobytes() for path, after in point.given.items()}
     for step in range(point.start + 1, len(record.held)):
         for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
             try:  # an array as it was then; what holds arrays as it is at the end
@@ -163,8 +167,9 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                 continue
             if parent[0][1] == "_" or id(value) in seen or entries(value) is None:
                 continue
-            if not isinstance(value, list) and flat(value) is None:
-                continue
+            numbers = flat(value)
+            if not isinstance(value, list) and (numbers is None or numbers.tobytes() in given):
+                continue  # an input that is kept in another shape is no output
             within = (p for p in (*point.made, *point.given) if len(p) > len(parent))
             if any(p[: len(parent)] == parent for p in within) or identity(value) in started:
                 continue

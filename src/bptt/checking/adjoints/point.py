@@ -60,12 +60,17 @@ def point(program: Program, seed: int = 0) -> Point:
     found = Point()
     computed_at: list[int] = []
     steps = program.statements
+    assert first.outcome is not None
+    objects = {call.at for call in first.outcome.calls if isinstance(call.function, type)}
+    copies = set[bytes]()
     for i, fresh in enumerate(new):
         calls = i == 0 or calls_code(steps[i - 1], program.code)
         for p in fresh:
             found.made.pop(p, None)
             found.given.pop(p, None)
             computed = p in second[i] and not np.array_equal(second[i][p], first.names[i][p])
+            if computed and i - 1 in objects and first.names[i][p].tobytes() in copies:
+                continue  # a new object that keeps what it was given has computed nothing
             if computed:
                 computed_at += [i - 1] if calls else []
             elif not shape(first.held[i][p]) and not _is_entry(p, first):
@@ -74,15 +79,12 @@ def point(program: Program, seed: int = 0) -> Point:
                 found.made[p] = i - 1
             else:
                 found.given[p] = i - 1
-    changed = [
-        i - 1
-        for i in range(1, len(first.names))
-        if calls_code(steps[i - 1], program.code)
-        and any(
-            p in first.names[i - 1] and p not in new[i] and not np.array_equal(first.names[i - 1][p], v)
-            for p, v in first.names[i].items()
-        )
-    ]
+                copies.add(first.names[i][p].tobytes())
+    changed = []
+    for i in range(1, len(first.names)):
+        was = {p: n for p, n in first.names[i - 1].items() if p in first.names[i] and p not in new[i]}
+        moved = any(not np.array_equal(n, first.names[i][p]) for p, n in was.items())
+        changed += [i - 1] if moved and calls_code(steps[i - 1], program.code) else []
     found.start = min(computed_at + changed, default=max(len(steps) - 1, 0))
     found.made = {p: i for p, i in found.made.items() if i < found.start}
     later = first.names[min(found.start + 1, len(first.names) - 1)]

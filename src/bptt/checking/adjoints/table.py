@@ -194,19 +194,8 @@ def _rows(found: Adjoints, terms: list[int]) -> Rows:
             continue  # a gradient with the wrong sign is none
         reads = isinstance(node.tree, ast.Name | ast.Attribute | ast.Subscript)
         more = "" if seen.use == 0 else f" (time {seen.use + 1})"
-        at = seen.node, seen.use
-        rows.rows.append(
-            Row(
-                "use" if reads else "value",
-                seen.numbers.size,
-                g,
-                node,
-                at[1],
-                more,
-                number=at[0],
-                parts=(at,),
-            )
-        )
+        kind, size, parts = "use" if reads else "value", seen.numbers.size, ((seen.node, seen.use),)
+        rows.rows.append(Row(kind, size, g, node, seen.use, more, number=seen.node, parts=parts))
         if reads:
             where = identity(seen.value)
             shared.setdefault((where, seen.node), []).append((g, seen))

@@ -119,9 +119,10 @@ class Learner:
 
     def _searched(self, most: int, later: float | None, repair: float | None) -> Iterator[dict[str, str]]:
         start: dict[str, Node] = {
-            hole: ("dict", {}) if "**" in hole else texts[0] if not texts[0] or len(set(texts)) == 1 else None
+            hole: texts[0] if not texts[0] or len({*texts}) == 1 else None
             for hole, texts in self.names.items()
         }
+        start |= {hole: ("dict", {}) for hole, texts in self.names.items() if texts == ["{}"]}
         queue: list[tuple[Any, int, dict[str, Node]]] = [((0,), 0, start)]
         count = itertools.count(1)  # of those that were ever in the queue
         seen = set[str]()
@@ -147,9 +148,12 @@ class Learner:
             if missing in self.script and missing not in tree:  # the example sets it
                 self.names[missing] = self.like(missing) or ["0.1"]
                 heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, missing: None}))
-            for hole in [h for h in tree if "**" in h] if isinstance(trial.error, KeyError) else ():
-                wanted = {**tree[hole][1], str(trial.error.args[0]): None}
-                heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, hole: ("dict", wanted)}))
+            if isinstance(trial.error, NotImplementedError):  # of a class from which others are made
+                return
+            for hole in [h for h in tree if "**" in h and not isinstance(tree[h], str)]:
+                if isinstance(trial.error, KeyError):
+                    wanted = {**tree[hole][1], str(trial.error.args[0]): None}
+                    heapq.heappush(queue, ((cost, rank, 0), next(count), {**tree, hole: ("dict", wanted)}))
             if use is None:
                 continue
             hole, *path = use.path
@@ -205,7 +209,10 @@ class Learner:
                     sizes = [*[f"«size {own}»"] * bool(own), *sizes]
                 elif not own:  # of sizes that no name tells, each is one
                     sizes.sort(key=lambda t: t in str(tree))
-                return [token] if "*" in path else [*sizes[:3], token, "1", "0", "«size H»", "«size T»"]
+                more = [] if path else [f"np.array(«tokens {axes}»)" for axes in ("N T", "T N", "T")]
+                if "*" in path:
+                    return [token]
+                return [*sizes[:3], token, "1", "0", "«size H»", "«size T»", *more]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"
                 return [*self._of(use, inside, tree), tokens]
@@ -225,7 +232,8 @@ class Learner:
             case "bool", _:
                 return ["True", "False"]
             case "hash", _:
-                return ["2", *[t for t in inside if t[0] == "'"], "'a'", *self.keys]
+                keys = [*[t for t in inside if t[0] == "'"], *self.keys]
+                return [*keys[:4], "2", "'a'", *keys[4:]]
         numbers = [first] if first and re.fullmatch(r"[\d.]+|«size .*»", first) else []
         if any(isinstance(o, np.floating) for o in use.others):  # beside a number that was computed
             numbers = [*numbers, "0.5"]
@@ -320,5 +328,5 @@ class Learner:
 
 def _axes(text: str) -> list[str]:
     """Return the axes of an array's mark."""
-    inner = re.fullmatch(r"(?:np.array\()?«(?:onehot |zeros |tokens |labels )?((?!size)[^«»]*)»\)?", text)
+    inner = re.fullmatch(r"(?:np.array\()?«(?!size)(?:[a-z]+ )?([^«»]*)»(?:\)(?: % 2)?)?", text)
     return inner[1].split() if inner else []

@@ -153,11 +153,11 @@ class _Slice:
                 case ast.Expr(ast.Call(func) as value) if LOSS.search(ast.unparse(func)):
                     node = ast.Assign([ast.Name("loss", ast.Store())], value)
             inner = _inner(node)
-            for part in (part for part in ast.walk(node) if isinstance(part, ast.Slice)):
-                for bound_ in ("lower", "upper"):  # a batch of the data: all of them
-                    value = getattr(part, bound_)
+            for piece in (part for part in ast.walk(node) if isinstance(part, ast.Slice)):
+                for side in ("lower", "upper"):  # a batch of the data: all of them
+                    value = getattr(piece, side)
                     if value is not None and _reads(value) - self.known - set_before - inner:
-                        setattr(part, bound_, None)
+                        setattr(piece, side, None)
             for part in ast.walk(node):
                 match part:
                     case ast.Call(ast.Name(called) | ast.Attribute(_, called)) if called in self.parameters:

@@ -24,19 +24,12 @@ _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
 
 @dataclass
 class Call:
-    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``.
-
-    Attributes
-    ----------
-    holes : dict of lists of str
-        The texts that each may have, the likelier first; an empty text leaves the argument out.
-    fixed : set of str
-        Those that have been found: of these the first text stands.
-    """
+    """Lines of an example with holes: ``h = cell(<x>, h0=<h0>)``."""
 
     lines: list[str] = field(default_factory=list)
+    # by name the texts that each may have, the likelier first; an empty text leaves the argument out
     holes: dict[str, list[str]] = field(default_factory=dict)
-    fixed: set[str] = field(default_factory=set)
+    fixed: set[str] = field(default_factory=set)  # that have been found: of these the first text stands
 
     def copy(self) -> "Call":
         """Return another with the same lines and holes, to which more may be added."""

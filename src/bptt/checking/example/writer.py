@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.code import Code, is_closure, keywords, makers, parameters
+from bptt.checking.example.code import LOSS, Code, is_closure, keywords, makers, parameters
 from bptt.checking.example.pieces import Piece
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
@@ -208,10 +208,11 @@ class Writer:
     def _forward(self, name: str, making: Call) -> Iterator[Found]:
         function, call = self._function(name), making.copy()
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
+        started = {id(v) for v in self.file.values()}
 
         def watched(trial: Trial) -> None:
-            given = {a.shape for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
-            trial.odd += odd(trial.names.get("out"), given)
+            given = {id(a) for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
+            trial.odd += odd(trial.names.get("out"), started | given)
             trial.score = 1.0
 
         nothing = Found([], {}, Trial(names=self.file))
@@ -266,9 +267,11 @@ class Writer:
             self._call(call, target, function, option)
         roots = (*[self.instance] * bool(self.instance), *self.held)
         watched = scorer(roots, self.file, self.first, self.through_time)
+        unnamed = [n for n in each if not is_cotangent(n)]
         for f in self._fill(way, call, watched=watched, roots=roots):
-            if not f.trial.score:
-                continue
+            made = [n for n in unnamed if f.chosen.get(n, "").startswith("np.random.randn(*")]
+            if not f.trial.score or (len(made) > (len(unnamed) == len(each)) and not alone):
+                continue  # it wants what the forward keeps for itself
             f.chosen |= way.chosen
             value, names = f.trial.names.get("grads"), self.code.returned(function)
             taken = {*self.file, *re.findall(r"\w+", "\n".join(f.lines)), "out"}
@@ -277,7 +280,22 @@ class Writer:
                 f.lines[-1] = line
             elif isinstance(value, tuple) and len(set(names)) == len(value) <= 12 and not taken & set(names):
                 f.lines[-1] = f"{', '.join(names)} = {line}"
+            self._add_loss(f)
             yield f
+
+    def _add_loss(self, found: Found) -> None:
+        """Have the code's own loss called before the backward, if it takes what the example has, by name."""
+        there = found.chosen | {n: n for n in found.trial.names if n not in self.file}
+        for name, function in self.code.of(self.piece.owner).items():
+            given, is_loss = required(function), LOSS.search(name) and name not in self.piece.calls
+            if not is_loss or not given or not there.keys() >= {*given} or "loss" in there:
+                continue
+            call = f"loss = {self._named(name)}({', '.join(there[n] for n in given)})"
+            lines = [*found.lines[:-1], call, found.lines[-1]]
+            trial = run(rendered("\n".join(lines), self.sizes), self.file)
+            if not trial.error and isinstance(trial.names["loss"], float):
+                found.lines = lines
+                return
 
     # --- what a backward is handed
 

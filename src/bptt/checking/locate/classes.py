@@ -1,6 +1,7 @@
 """What each statement of a backward gives, and when: a gradient, a forward value, or neither."""
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -91,6 +92,18 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
             and all(r.kind == "gradient" or r.cleared for r in step.readers)
         )
     return steps
+
+
+def helpers(found: Adjoints, steps: list[Step]) -> set[ast.AST]:
+    """Return the functions that several suspected statements call: these may compute what is wrong."""
+    statements = found.point.case.program.table.statements
+    suspected = {s.execution.number: s.statement for s in steps if s.suspect}
+    calls = {
+        (function, suspected[one.caller])
+        for one in found.record.executions
+        if one.caller in suspected and (function := statements[one.statement].function) is not None
+    }
+    return {function for function, times in Counter(one for one, _ in calls).items() if times > 1}
 
 
 def explained(numbers: Array, chosen: Chosen) -> list[Row]:

@@ -117,7 +117,7 @@ class Locator:
         ends = {last[path].tobytes() for path in totals if path in last}
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
         own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
-        own = (s for s in own if not _hands_over(s.statement.tree))
+        own = (s for s in own if not hands_over(s))
         step = next(own, None)
         if step is None:
             return None
@@ -319,6 +319,7 @@ class Locator:
         return len(known), reached
 
 
-def _hands_over(statement: ast.AST) -> bool:
-    """Return whether a statement returns what others have made, and makes nothing."""
-    return isinstance(statement, ast.Return) and isinstance(statement.value, ast.Name | ast.Tuple | ast.Dict)
+def hands_over(one: Step | Hypothesis) -> bool:
+    """Return whether a place returns what others have made, and makes nothing."""
+    tree = one.statement.tree if isinstance(one, Step) else one.unit.statement.tree
+    return isinstance(tree, ast.Return) and isinstance(tree.value, ast.Name | ast.Tuple | ast.Dict)

@@ -4,7 +4,7 @@ import ast
 import itertools
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.classes import classify
-from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.classes import classify, helpers
+from bptt.checking.locate.search import Hypothesis, Locator, hands_over
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
@@ -75,6 +75,9 @@ class Search:
         if all(one.was_right for one in self.goal.wanted):
             return Mended()
         fallback: list[Found] = []
+        for edits in self._blind(helpers(self.found, self.steps)):
+            if edits and (done := self._done(edits, [])):
+                return done
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -97,11 +100,12 @@ class Search:
 
     def told(self, places: Sequence[Hypothesis]) -> Mended:
         """Return what is known where no correction is: the places, or what is first seen to go wrong."""
-        places = places or self.together
+        together = [] if places else self.together
+        places = places or together
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
             places = sorted(places, key=lambda h: h.when)
-            return Mended(self.partly, places=places, first=first and first[0], all=bool(self.together))
+            return Mended(self.partly, places=places, first=first and first[0], all=bool(together))
         hint = next((edit.reason for edit in self._edits(one, [])), "")
         return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
@@ -227,7 +231,7 @@ class Search:
             text = Text(self.program.sources[path].text)
             yield from ((e.cost, {path: [e]}) for e in rewrites(text, list(functions.values()), near))
 
-    def _blind(self) -> Iterator[dict[Path, list[Edit]]]:
+    def _blind(self, only: Collection[ast.AST] | None = None) -> Iterator[dict[Path, list[Edit]]]:
         """Yield small edits of single statements that make all right, whatever these give; or none.
 
         A factor that a helper computes, what is fetched, what is changed in place: it is no gradient, and
@@ -241,6 +245,8 @@ class Search:
             statement = self.program.table.statements[j]
             value, function = getattr(statement.tree, "value", None), statement.function
             if value is None or statement.file not in sources or self.late:
+                continue
+            if only is not None and function not in only:
                 continue
             place = Place(value, function or statement.tree, Text(sources[statement.file].text))
             far = min([9, *(abs(statement.tree.lineno - line) for line in near)])
@@ -263,7 +269,8 @@ class Search:
         """Return the corrections of several places; None: they are not found."""
         places = self.locator.several(start)
         if not self.together and self._right(self.locator.tried(places)):
-            self.together = self.locator.fewest(places)
+            fewest = self.locator.fewest(places)
+            self.together = [] if any(map(hands_over, fewest)) else fewest
         edits: Edits = {}
         reached = self.locator.tried([])
         for n, one in enumerate(places):

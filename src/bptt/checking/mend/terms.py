@@ -48,13 +48,10 @@ def sums(
     slack = float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
     need, products = _sketch(wanted), _Products(wanted, scope)
     few = [i for i in np.argsort(table.costs, kind="stable") if table.costs[i] < 4][:MOST]
+    texts, sketches, costs = table.texts, table.sketches, table.costs
+    pairs = itertools.combinations(few, 2)
     two = Table(
-        (
-            f"{table.texts[i]} + {table.texts[j]}",
-            table.sketches[i] + table.sketches[j],
-            table.costs[i] + table.costs[j],
-        )
-        for i, j in itertools.combinations(few, 2)
+        (f"{texts[i]} + {texts[j]}", sketches[i] + sketches[j], costs[i] + costs[j]) for i, j in pairs
     )
 
     def told(text: str, cost: float) -> tuple[str, str, float]:

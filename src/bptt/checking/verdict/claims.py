@@ -25,11 +25,28 @@ DATA = re.compile(
 
 
 def claim(
-    keeps: list[Kept], gradients: list[Gradient], found: Adjoints, chosen: Chosen, explained: set[int]
+    keeps: list[Kept],
+    gradients: list[Gradient],
+    found: Adjoints,
+    chosen: Chosen,
+    explained: set[int],
+    found_inside: list[Kept],
 ) -> None:
-    """Give each array without a right gradient what is kept for it, by name, or else by shape."""
-    keeps = [_summed(one, owner_of(one, gradients)) for one in keeps]
-    owners = {id(one): owner_of(one, gradients) for one in keeps}
+    """Give each array without a right gradient what is kept for it, by name, or else by shape.
+
+    What is handed back without a name has that of the local variable whose numbers it is.
+    """
+    inside: dict[bytes, set[int]] = {}
+    for one in found_inside:
+        if (owner := owner_of(one, gradients)) and one.numbers.any():
+            inside.setdefault(one.numbers.tobytes(), set()).add(gradients.index(owner))
+
+    def owner_by_name(one: Kept) -> Gradient | None:
+        locally = inside.get(one.numbers.tobytes(), set())
+        return owner_of(one, gradients) or (gradients[min(locally)] if len(locally) == 1 else None)
+
+    keeps = [_summed(one, owner_by_name(one)) for one in keeps]
+    owners = {id(one): owner_by_name(one) for one in keeps}
     rates: dict[Path, tuple[Kept, float]] = {}
     loose = [one for one in keeps if id(one) not in explained]
     for gradient in gradients:

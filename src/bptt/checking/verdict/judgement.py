@@ -55,8 +55,9 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
                     gradient.match = one
     _in_lists(keeps, gradients, chosen, explained)
     _inside(found, chosen, gradients)
-    claim(keeps, gradients, found, chosen, explained)
-    claim_locals(inside(found, chosen), gradients, found, chosen)
+    local = inside(found, chosen)
+    claim(keeps, gradients, found, chosen, explained, local)
+    claim_locals(local, gradients, found, chosen)
     explained |= {id(g.match) for g in gradients if g.verdict == "right"}
     explained |= {id(g.scaled[0]) for g in gradients if g.scaled is not None}
     all_of_it = all(id(one) in explained for one in keeps if one.numbers.size > 1 or is_gradient(one.path))

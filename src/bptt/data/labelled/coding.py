@@ -267,7 +267,7 @@ def _held(numbers: Array, known: Array, elapsed: Array) -> tuple[Array, Array]:
 
     Where none is known yet it is NaN, since the sequence's first step.
     """
-    at, when = np.arange(len(numbers))[:, None], np.cumsum(elapsed)[:, None]
+    at, when = np.arange(len(numbers))[:, None], np.cumsum(elapsed, dtype=np.float64)[:, None]
     last = np.maximum.accumulate(np.where(known | (elapsed == 0)[:, None], at, 0), axis=0)
     since: Array = when - np.take_along_axis(np.broadcast_to(when, numbers.shape), last, axis=0)
     return np.take_along_axis(numbers, last, axis=0), since

@@ -1,11 +1,13 @@
 """Which columns of a table are what."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from bptt.data.tables import Table, read_folder, read_table
 from bptt.data.text.packed import plain_name
-from bptt.errors import ConfigError
+from bptt.errors import ConfigError, DataError
 
 Task: TypeAlias = Literal["classify", "regress", "tag"]
 
@@ -14,6 +16,9 @@ Absent: TypeAlias = Literal["refuse", "hold"]
 
 ELAPSED = "elapsed"
 """What stands for a column: the time since the row before."""
+
+TEXT, LABEL = "text", "label"
+"""The columns of a folder of texts, and of a table of which none is named."""
 
 SENTENCES = (".conll", ".conllu", ".iob", ".iob2", ".bio")
 """What the name of a file ends in that has a word a line."""
@@ -41,6 +46,10 @@ class Layout:
         Whether a file of delimited values says the columns' names; otherwise they are 1, 2, ...
     absent : "refuse" or "hold"
         What becomes of inputs that have no number.
+    encoding : str, optional
+        Of files that are not UTF-8.
+    dates : str, optional
+        How times are written.
 
     Raises
     ------
@@ -57,6 +66,8 @@ class Layout:
     beside: tuple[tuple[str, str], ...] = ()
     head: bool = True
     absent: Absent = "refuse"
+    encoding: str | None = None
+    dates: str | None = None
 
     def __post_init__(self) -> None:
         if self.text is not None and self.inputs:
@@ -64,6 +75,8 @@ class Layout:
         if self.is_sentences(""):
             if self.series is not None or self.time is not None:
                 raise ConfigError("--series goes with --inputs, or with --text, the column of the words")
+        elif self.is_usual:
+            pass
         elif self.text is None and not self.inputs:
             raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
         elif self.label is None:
@@ -85,6 +98,27 @@ class Layout:
         """Raise a ConfigError where the label is among the columns that are read."""
         if self.label in read:
             raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether no column is named: then they are called `text` and `label`, as a folder's are."""
+        named = (self.text, self.label, self.series, self.time, *self.inputs)
+        return self.task != "tag" and not any(name is not None for name in named)
+
+    def table(self, path: str) -> Table:
+        """Read a file, or a folder, as one of these columns."""
+        if os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long
+            if self.text not in (None, TEXT) or self.inputs or self.series is not None:
+                raise DataError(f"{path}: is a folder, whose files are texts: leave --text and --inputs out")
+            return read_folder(path, self.encoding)
+        table = read_table(path, sentences=self.is_sentences(path), head=self.head, encoding=self.encoding)
+        if self.is_usual and TEXT not in table.columns:
+            few = [*list(table.columns)[:10], *(["..."] if len(table.columns) > 10 else [])]
+            raise ConfigError(
+                f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,..., and tells --label "
+                f"COLUMN; without them columns text and label, and {path} has {', '.join(few)}"
+            )
+        return table
 
     def is_sentences(self, path: str) -> bool:
         """Return whether a file has a word a line, as CoNLL's have."""

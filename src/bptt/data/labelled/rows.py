@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bptt.data.labelled.layout import ELAPSED, Layout, Task
-from bptt.data.tables import Table, read_table
+from bptt.data.labelled.layout import ELAPSED, LABEL, TEXT, Layout, Task
+from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
-from bptt.data.tables.files import ABSENT, no_number
+from bptt.data.tables.numbers import ABSENT, no_number
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -29,7 +29,7 @@ class Labelled:
     label : str or None
         The column that the labels are from.
     order : (R,) integers
-        The rows, one sequence after the other.
+        The rows, one sequence after the other; without those that are left out.
     counts : (M,) integers
         How many rows each sequence has.
     texts : list of M str, or None
@@ -73,6 +73,11 @@ class Labelled:
         firsts: Array = self.order[np.cumsum(self.counts) - self.counts]
         return firsts
 
+    @property
+    def left_out(self) -> int:
+        """How many rows of the table are no part of any sequence."""
+        return len(self.table) - len(self.order)
+
     def place(self, sequence: int) -> str:
         """Return where a sequence begins, as a person finds it."""
         return self.table.place(int(self.firsts[sequence]))
@@ -106,8 +111,10 @@ def read_labelled(
         A column is missing, or a row cannot be used: it is named.
     """
     if isinstance(table, str):
-        table = read_table(table, sentences=layout.is_sentences(table), head=layout.head)
+        table = layout.table(table)
     text, label, series = layout.text, layout.label, layout.series
+    if layout.is_usual:
+        text, label = TEXT, LABEL
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
         if told and len(names) < 2:
@@ -119,11 +126,40 @@ def read_labelled(
         label = label or ("upos" if "upos" in names else names[-1])
         series = SENTENCE
     label = label if told else None
+    kept = _kept(table, layout.task, text, label, series)
+    some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
-        return _of_rows(table, layout, text, label, series)
+        found = _of_rows(some, layout, text, label, series)
+    elif layout.task == "tag":
+        found = _tagged(some, text, layout, label, by_character)
+    else:
+        found = _of_each_row(some, layout, text, label)
+    return replace(found, table=table, order=kept[found.order])
+
+
+def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
+    """Return the rows that can be read: those without a label, or without a text, are left out.
+
+    Of sequences of several rows only whole ones are: a step cannot be missing. DataError where none is left.
+    """
+    kept = np.ones(len(table), bool)
+    nothing = ABSENT if task == "regress" else ("",)
+    for name, absent in ((label, nothing), (text if series is None else None, ("",))):
+        if name is not None:
+            kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
+        if name is not None and not kept.any():
+            raise table.empty(name, 0)
+    if series is not None and not kept.all():
+        if task == "tag":
+            return np.arange(len(table))  # which row lacks its label is said
+        whole = {name for name, is_kept in zip(table.column(series), kept, strict=True) if is_kept}
+        kept = np.array([name in whole for name in table.column(series)])
+    return np.flatnonzero(kept)
+
+
+def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | None) -> Labelled:
+    """Return sequences that are a row each, with a label each."""
     every, once = np.arange(len(table)), np.ones(len(table), np.int64)
-    if layout.task == "tag":
-        return _tagged(table, text, layout, label, by_character)
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
         numbers, lengths = _numbers_in_rows(table, layout)
@@ -164,8 +200,8 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
     elapsed = _steps_apart(counts)
     if layout.time is not None:
-        _expect_in_order(table, layout.time, of, order)
-        times = table.times(layout.time)[order]
+        times = table.times(layout.time, layout.dates)[order]
+        _expect_in_order(table, times, layout.time, of, order)
         times = times if times.dtype.kind == "f" else times.astype("datetime64[us]").astype(float)
         elapsed[1:] = np.where(elapsed[1:] > 0, np.diff(times), 0)
     words = numbers = None
@@ -220,8 +256,7 @@ def _of_each(
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]
 
 
-def _expect_in_order(table: Table, name: str, of: Array, order: Array) -> None:
-    times = table.times(name)[order]
+def _expect_in_order(table: Table, times: Array, name: str, of: Array, order: Array) -> None:
     for k in np.flatnonzero((of[order][1:] == of[order][:-1]) & ~(times[1:] > times[:-1]))[:1].tolist():
         what = "stands twice" if times[k + 1] == times[k] else f"comes after {table.columns[name][order[k]]}"
         raise DataError(

@@ -8,7 +8,7 @@ last, steps are counted in months; where a column of days leaves out Saturdays a
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 import numpy as np
@@ -106,11 +106,25 @@ def read_time(text: str) -> tuple[Form, float]:
     raise no_time(text)
 
 
+def in_utc(form: Form, at: float) -> tuple[Form, float]:
+    """Return a time that has a zone as that of UTC.
+
+    Examples
+    --------
+    >>> form, at = in_utc(*read_time("1970-01-01T02:00+02:00"))
+    >>> form.zone, at
+    ('+00:00', 0)
+    """
+    hours, minutes = (0, 0) if form.zone == "Z" else (int(form.zone[1:3]), int(form.zone[-2:]))
+    ahead = (60 * hours + minutes) * 60_000_000 * (-1 if form.zone.startswith("-") else 1)
+    return replace(form, zone="+00:00"), int(at) - ahead
+
+
 def no_time(text: str) -> DataError:
     """Return the error of what is no time, as the table has it."""
     return DataError(
-        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, "
-        "2020-01-31T14:00, 2020-01 or 2020Q1"
+        f"{text!r:.40} is no time: want a number, or as in 2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, "
+        "2020-01-31T14:00, 2020-01, Jan 2020, 2020Q1 or 2020-W05; --date-format says how others are written"
     )
 
 
@@ -211,19 +225,18 @@ class Clock:
         """Return the time so many steps after another, as the table writes it."""
         at, form = self.after(time, steps), self.form
         if form.kind == "number":
-            return f"{at:.{form.digits}f}"
+            return self.dates.written(f"{at:.{form.digits}f}")
         at = int(at)
         if form.kind == "month":
-            return f"{1970 + at // 12:04}-{at % 12 + 1:02}"
+            return self.dates.written(f"{1970 + at // 12:04}-{at % 12 + 1:02}")
         if form.kind == "quarter":
-            return f"{1970 + at // 12:04}{form.between}Q{at % 12 // 3 + 1}"
+            return self.dates.written(f"{1970 + at // 12:04}{form.between}Q{at % 12 // 3 + 1}")
         moment = str(np.datetime64(at, "us"))
-        day = self.dates.written(moment[:10])
         if form.kind == "day":
-            return day
+            return self.dates.written(moment[:10])
         seconds = moment[16:19] + ("." + moment[20 : 20 + form.digits] if form.digits else "")
-        clock = self.dates.short(moment[11:13]) + moment[13:16] + (seconds if form.seconds else "")
-        return f"{day}{form.between}{clock}{form.zone}"
+        clock = moment[11:16] + (seconds if form.seconds else "")
+        return self.dates.written(f"{moment[:10]}{form.between}{clock}{form.zone}")
 
 
 def _most_frequent(steps: Array) -> float:

@@ -1,11 +1,15 @@
 """Which columns of a table are series: one below the other, or each a column."""
 
+import re
+import warnings
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from bptt.data.series.clock import read_time
 from bptt.data.tables import Table
-from bptt.errors import ConfigError
+from bptt.errors import BpttWarning, ConfigError, DataError
 
 HEADS = ("series", "value")
 """What the columns are called that say which series a value is of, where the table has a column for each."""
@@ -14,7 +18,8 @@ HEADS = ("series", "value")
 class Columns(NamedTuple):
     """Which columns of a table are read: the value, and the others where there are any.
 
-    Where series stand beside each other, `value` names their columns: ``a,b,c``, or ``a:c``.
+    Where series stand beside each other, `value` names their columns: ``a,b,c``, or ``a:c``. With `series`
+    each row is one, and these columns are its steps; in a table that `goes_on` later ones behind these, too.
     """
 
     value: str
@@ -22,6 +27,10 @@ class Columns(NamedTuple):
     series: str | None = None
     covariates: tuple[str, ...] = ()
     head: bool = True
+    encoding: str | None = None
+    dates: str | None = None
+    missing: tuple[float, ...] = ()
+    goes_on: bool = False
 
     def expect_apart(self) -> None:
         """Raise a ConfigError where the value is read as something else, too."""
@@ -39,7 +48,7 @@ def long(table: Table, columns: Columns) -> tuple[Table, Columns]:
     if len(names) < 2:
         return table, columns
     if columns.series is not None:
-        raise ConfigError("--value names several series, a column each; --series is for a row each: give one")
+        return _of_rows(table, columns, [*names, *_further(table, columns, names)])
     others = [name for name in (columns.time, *columns.covariates) if name is not None]
     if both := {*names} & {*others}:
         raise ConfigError(f"{min(both)} is what is forecast: it cannot be read as something else, too")
@@ -51,6 +60,79 @@ def long(table: Table, columns: Columns) -> tuple[Table, Columns]:
     of[value] = [text for name in names for text in table.column(name)]
     long = replace(table, columns=of, lines=table.lines * len(names), unreadable={})
     return long, columns._replace(value=value, series=series)
+
+
+def _further(table: Table, columns: Columns, names: Sequence[str]) -> Sequence[str]:
+    """Return the columns behind the last of some steps that go on with them: numbered or dated as these are.
+
+    So a run that read 1960:2019 reads 2020 in a table that has it.
+    """
+    if not columns.goes_on or ":" not in columns.value.rpartition(",")[2]:
+        return ()
+    behind = [*table.columns][[*table.columns].index(names[-1]) + 1 :]
+    dated = _are_times(table, names, columns.dates)
+    for count, name in enumerate(behind):
+        is_numbered = _shape(name) == _shape(names[-1]) != name
+        if not is_numbered and not (dated and _are_times(table, [*names, name], columns.dates)):
+            return behind[:count]
+    return behind
+
+
+def _shape(name: str) -> str:
+    return re.sub(r"\d+", "0", name)
+
+
+def _of_rows(table: Table, columns: Columns, names: Sequence[str]) -> tuple[Table, Columns]:
+    """Return a table with a series a row as one with a row a step; of rows that end early the last are empty.
+
+    Where the columns are called as times are, these are the steps' times.
+    """
+    if columns.time is not None or columns.covariates:
+        raise ConfigError(
+            "where each row is a series, a time and covariates have no place in it: leave them out"
+        )
+    assert columns.series is not None
+    values = list(zip(*(table.column(name) for name in names), strict=True))
+    lengths = [max((k + 1 for k, text in enumerate(row) if text.strip()), default=0) for row in values]
+    series = table.column(columns.series)
+    if not any(lengths):
+        raise DataError(f"{table.name}: no row has a value in {names[0]} to {names[-1]}")
+    if empty := lengths.count(0):
+        one = series[lengths.index(0)]
+        says = f"{empty:,} of {len(values):,} rows, such as {one!r:.60}, have no value and are left out"
+        warnings.warn(f"{table.name}: {says}", BpttWarning, stacklevel=2)
+    rows = [k for k, length in enumerate(lengths) for _ in range(length)]
+    steps = [k for length in lengths for k in range(length)]
+    if twice := [name for name, count in Counter(series).items() if count > 1]:
+        raise DataError(
+            f"{table.name}, column {columns.series}: {twice[0]!r:.60} stands twice: want a row a series"
+        )
+    of = {
+        columns.series: [series[k] for k in rows],
+        "value": [values[k][j] for k, j in zip(rows, steps, strict=True)],
+    }
+    columns = columns._replace(value="value")
+    if _are_times(table, names, columns.dates):
+        of["time"], columns = [names[j] for j in steps], columns._replace(time="time")
+    return replace(table, columns=of, lines=[table.lines[k] for k in rows], unreadable={}), columns
+
+
+def _are_times(table: Table, names: Sequence[str], form: str | None) -> bool:
+    heads = replace(table, columns={"time": [*names]}, lines=[1] * len(names))
+    dates = heads.dates("time", form, digits=True)
+    try:
+        kinds = {read_time(dates.iso(name))[0].kind for name in names}
+    except DataError:
+        return False
+    return kinds != {"number"} or all(re.fullmatch(r"1[5-9]\d\d|2\d\d\d", name) for name in names)
+
+
+def missing_of(texts: str | None) -> tuple[float, ...]:
+    """Return the numbers in a list; ConfigError where one is none."""
+    try:
+        return tuple(float(text) for text in names_of(texts))
+    except ValueError:
+        raise ConfigError(f"--missing is a list of numbers, as in -999,-9999; got {texts!r:.60}") from None
 
 
 def names_of(columns: str | None) -> Sequence[str]:

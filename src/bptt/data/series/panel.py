@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, no_time, read_time
+from bptt.data.series.clock import Clock, Step, in_utc, no_time, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
-from bptt.data.tables.files import as_number
 from bptt.data.tables.forms import Form
+from bptt.data.tables.numbers import as_number
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -86,6 +86,15 @@ class Panel:
         for array in (self.values, self.covariates, self.known, self.lengths, self.last):
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
+
+    def apart(self) -> tuple[float, int] | None:
+        """Return a value that stands there repeatedly and far from all others, as -999, and how often."""
+        known = self.values[np.isfinite(self.values)]
+        for end in (known.min(initial=np.inf), known.max(initial=-np.inf)):
+            rest, count = known[known != end], int((known == end).sum())
+            if count > 1 and len(rest) > 2 and min(abs(rest - end)) > 3 * max(np.ptp(rest), 1e-9):
+                return float(end), count
+        return None
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
@@ -165,9 +174,13 @@ def read_panel(
         If the table cannot be read, a column is missing, a value is no number, or the times of a series are
         not in order, not in equal steps, or the same twice; the line is named.
     """
-    table, columns = long(path if isinstance(path, Table) else read_table(path, head=columns.head), columns)
+    table = (
+        path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
+    )
+    table, columns = long(table, columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
+    values[np.isin(values, columns.missing)] = np.nan
     given = table.column(columns.series) if columns.series is not None else [""] * len(table)
     if columns.series is not None and "" in given:
         where = f"{table.place(given.index(''))}, column {columns.series}"
@@ -177,9 +190,9 @@ def read_panel(
     covariates = np.column_stack([np.empty((len(table), 0), np.float32), *parts]).astype(np.float32)
     numbers = {name: k for k, name in enumerate(dict.fromkeys(given))}
     of = np.array([numbers[name] for name in given])
-    order = np.argsort(of, kind="stable")
-    rows = np.split(order, np.cumsum(np.bincount(of))[:-1])
-    clock, places, last = _in_time(table, columns, list(numbers), rows, gaps, step)
+    rows = np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of))[:-1])
+    clock, rows, places, last = _in_time(table, columns, list(numbers), rows, gaps, step)
+    order = np.concatenate(rows)
     lengths = np.array([place[-1] + 1 for place in places])
     at = np.concatenate(places) + np.repeat(np.cumsum(lengths) - lengths, [len(place) for place in places])
     S = int(lengths.sum())
@@ -210,14 +223,14 @@ def _end(values: Array) -> int:
 
 def _in_time(
     table: Table, columns: Columns, names: list[str], rows: list[Array], gaps: Gaps, step: Step | None
-) -> tuple[Clock, list[Array], Array]:
-    """Return the clock, the step of each row of each series, and when the last ones are."""
+) -> tuple[Clock, list[Array], list[Array], Array]:
+    """Return the clock, each series' rows in order of time, the step of each, and when the last ones are."""
     if columns.time is None:  # rows are counted
         form, _ = read_time("0")
         last = np.array([float(len(row)) for row in rows])
-        return Clock(step or Step("number", 1.0), form), [np.arange(len(row)) for row in rows], last
+        return Clock(step or Step("number", 1.0), form), rows, [np.arange(len(row)) for row in rows], last
     texts = table.column(columns.time)
-    dates = table.dates(columns.time, digits=step is None or step.unit != "number")
+    dates = table.dates(columns.time, columns.dates, digits=step is None or step.unit != "number")
     read = {}
     for text in dict.fromkeys(texts):
         try:
@@ -225,6 +238,8 @@ def _in_time(
         except DataError:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
+    if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
+        read = {text: in_utc(*found) for text, found in read.items()}  # as where summer time begins or ends
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()
@@ -234,9 +249,10 @@ def _in_time(
         )
     form = max((form for form, _ in read.values()), key=lambda form: (form.seconds, form.digits))
     times = np.array([read[text][1] for text in texts])
+    rows = [row[np.argsort(times[row], kind="stable")] for row in rows]
     for name, row in zip(names, rows, strict=True):
-        if (bad := np.flatnonzero(np.diff(times[row]) <= 0)).size:
-            raise _out_of_order(table, columns, name, row, times, int(bad[0]))
+        if (bad := np.flatnonzero(np.diff(times[row]) == 0)).size:
+            raise _twice(table, columns, name, row, int(bad[0]))
     try:
         clock = replace(Clock.of([times[row] for row in rows], form, step), dates=dates)
     except DataError as error:
@@ -251,26 +267,23 @@ def _in_time(
             k = int(bad[0])
             raise _irregular(table, columns, name, (row[k], row[k + 1]), clock, float(steps[k]))
         places.append(np.concatenate([[0], np.cumsum(steps)]).astype(np.int64))
-    return clock, places, np.array([times[row[-1]] for row in rows])
+    return clock, rows, places, np.array([times[row[-1]] for row in rows])
 
 
-def _out_of_order(table: Table, columns: Columns, name: str, row: Array, times: Array, at: int) -> DataError:
+def _twice(table: Table, columns: Columns, name: str, row: Array, at: int) -> DataError:
     assert columns.time is not None
-    text, before = table.column(columns.time)[row[at + 1]], table.column(columns.time)[row[at]]
-    same = np.flatnonzero(times[row[: at + 1]] == times[row[at + 1]])
+    first, again = sorted(row[at : at + 2].tolist())
     hint = "" if columns.series else "; where there are several series, --series COLUMN says a row's"
-    if same.size:
-        first = f"{table.form.row} {table.lines[row[same[0]]]}"
-        what = f"{text} stands twice{_of(columns, name)}, first in {first}: leave one out"
-    else:
-        what = f"{text} comes after {before}{_of(columns, name)}: sort the rows by {columns.time}"
-    return DataError(f"{table.place(row[at + 1])}, column {columns.time}: {what}{hint}")
+    return DataError(
+        f"{table.place(again)}, column {columns.time}: {table.column(columns.time)[again]} stands twice"
+        f"{_of(columns, name)}, first in {table.form.row} {table.lines[first]}: leave one out{hint}"
+    )
 
 
 _WRITTEN = {
-    6: "months are written as 2020-01",
-    8: "days are written as 2020-01-31",
-    10: "hours are written as 2020-01-31T14:00",
+    6: "months are written as 2020-01, or --date-format %Y%m",
+    8: "days are written as 2020-01-31, or --date-format %Y%m%d",
+    10: "hours are written as 2020-01-31T14:00, or --date-format %Y%m%d%H",
 }
 """How times are written, that as numbers have so many digits."""
 

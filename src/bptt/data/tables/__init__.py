@@ -3,6 +3,17 @@
 from bptt.data.tables.coding import Category, Number
 from bptt.data.tables.delimited import Delimited
 from bptt.data.tables.files import Given, Table, read_table, table_of
+from bptt.data.tables.folders import read_folder
 from bptt.data.tables.forms import Added
 
-__all__ = ["Added", "Category", "Delimited", "Given", "Number", "Table", "read_table", "table_of"]
+__all__ = [
+    "Added",
+    "Category",
+    "Delimited",
+    "Given",
+    "Number",
+    "Table",
+    "read_folder",
+    "read_table",
+    "table_of",
+]

@@ -19,15 +19,31 @@ class Conll(Form):
 
     lines: list[str]
     places: list[int]
+    is_universal: bool = False
 
     def written(self, columns: Columns, added: Added) -> bytes:
-        """Return the sentences, with a value behind each word for each column that is added."""
+        """Return the sentences, with a value behind each word for each column that is added.
+
+        CoNLL-U has ten columns and no more: there values are added to the last, MISC, as Prediction=NOUN.
+        """
         lines = list(self.lines)
         for k, place in enumerate(self.places):
+            if self.is_universal:
+                *others, misc = lines[place - 1].rstrip().split("\t")
+                own = [
+                    f"{name.capitalize()}={_in_misc(in_text(values[k]))}" for name, values in added.items()
+                ]
+                lines[place - 1] = "\t".join([*others, "|".join([misc, *own] if misc != "_" else own)])
+                continue
             between = "\t" if "\t" in lines[place - 1] or " " not in lines[place - 1].strip() else " "
             parts = [lines[place - 1].rstrip(), *(in_text(values[k]) for values in added.values())]
             lines[place - 1] = between.join(parts)
         return ("\n".join(lines).rstrip("\n") + "\n").encode()
+
+
+def _in_misc(value: str) -> str:
+    r"""Return a value as MISC holds it, where | stands between two: as \\p."""
+    return value.replace("\\", "\\\\").replace("|", "\\p")
 
 
 def read(text: str, name: str) -> Content:
@@ -58,4 +74,4 @@ def read(text: str, name: str) -> Content:
             rows.append((str(sentence), *(value.strip() for value in row)))
             places.append(place)
     columns = zip((SENTENCE, *names), map(list, zip(*rows, strict=True)), strict=True) if rows else ()
-    return Content(dict(columns), places, Conll(lines, places))
+    return Content(dict(columns), places, Conll(lines, places, names is UNIVERSAL))

@@ -1,102 +1,271 @@
-"""How a column writes its days: 2020-01-31, 2020/01/31, 20200131, 31.01.2020, 31/01/2020 or 1/31/2020."""
+"""How a column writes its times: found among the usual forms, or said as `strptime` has them.
+
+::
+
+    %Y %y      year, of 4 digits or 2       %H %I %p  hour of 24, of 12, AM or PM
+    %m %b %B   month: 1, Jan, January       %M %S %f  minute, second, part of one
+    %d         day                          %z        zone: Z, UTC, +01:00
+    %G %V %u   ISO year, week, weekday      %q        quarter
+    %a %A      Mon, Monday
+
+A ``-`` before the letter: 5 is not written as 05. A ``^``: names are in capitals. ``%P`` is am or pm.
+"""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
+from functools import lru_cache
 
-from bptt.errors import DataError
+from bptt.errors import ConfigError, DataError
 
-_DAY = re.compile(r"(\d{1,4})([-/.])(\d{1,2})\2(\d{1,4})(?:([T ])(\d{1,2})(:.*))?")
-_DIGITS = re.compile(r"(\d{4})(\d\d)(\d\d)")
+MONTHS = (
+    *("January", "February", "March", "April", "May", "June", "July"),
+    *("August", "September", "October", "November", "December"),
+)
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_SHORT = {name[:3].lower(): k for k, name in enumerate(MONTHS, 1)} | {"sept": 9}
+_NAME, _NUMBER, _NOON = r"[^\W\d_]{3,9}\.?", r"\d{1,2}", r"[AaPp]\.?[Mm]\.?"
+_PARTS = {
+    **dict.fromkeys("YG", r"\d{4}"),
+    **dict.fromkeys("mdVHI", _NUMBER),
+    **dict.fromkeys("yMS", r"\d\d"),
+    **dict.fromkeys("bBaA", _NAME),
+    **dict.fromkeys("pP", _NOON),
+    **{"u": "[1-7]", "q": "[1-4]", "f": r"\d{1,9}", "z": r"Z|UTC|[+-]\d\d:?\d\d"},
+}
+"""What stands for each directive."""
+
+_DIRECTIVE = re.compile(r"%([-^]?)(.)")
+_PLAIN = re.compile(
+    r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|\d{4}-\d\d|\d{4}-?Q[1-4]"
+    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?(?:Z|[+-]\d\d:?\d\d)?)?"
+)
+"""A time as all others are written anew: a number, 2020-01, 2020Q1, 2020-01-31 or 2020-01-31 14:00."""
+
+_FORMS = """
+%Y/%m/%d %d/%m/%Y %m/%d/%Y %d/%m/%y %m/%d/%y %y/%m/%d %m/%Y %Y/%m %d/%b/%Y %d/%b/%y
+%Y.%m.%d %d.%m.%Y %d.%m.%y
+%Y-%m-%d %d-%m-%Y %m-%d-%Y %d-%m-%y %m-%d-%y %y-%m-%d %m-%Y
+%d-%b-%Y %d-%b-%y %Y-%b-%d %b-%y %b-%Y %Y-%b %b'%y %d%b%Y %b%Y %YM%m %Y_%b %Y_%B
+%d_%b_%Y %d_%B_%Y %d._%B_%Y %d_%b_%y %b_%d,_%Y %B_%d,_%Y %b_%d_%Y %B_%d_%Y %Y_%b_%d
+%b_%Y %B_%Y %B,_%Y %b_%y %a,_%d_%b_%Y %A,_%d_%B_%Y %A,_%B_%d,_%Y %a_%b_%d_%Y %a_%d_%b_%Y
+%G-W%V %G-W%V-%u %GW%V %G_W%V W%V_%G W%V-%G Q%q_%Y Q%q-%Y Q%q/%Y %Y_Q%q %qQ%Y %qQ%y
+"""
+FORMS = tuple(form.replace("_", " ") for form in _FORMS.split())
+"""The usual forms of days, months, weeks and quarters."""
+
+_CLOCK = re.compile(
+    r"(,? +|T)\d{1,2}(?P<M>:\d\d(?P<S>:\d\d(?P<f>\.\d+)?)?)?(?P<p> ?[AaPp]\.?[Mm]\.?)?"
+    r"(?P<z> ?(?:Z|UTC|[+-]\d\d:?\d\d))?"
+)
+"""What may stand behind a day."""
+
+_MARKS = {"M": ":%M", "S": ":%S", "f": ".%f"}
+
 _EARLIEST, _LATEST = 1800, 2200
 """Years that eight digits may begin with: others are numbers."""
+
+COMPACT = "%Y%m%d"
 
 
 @dataclass(frozen=True)
 class Dates:
-    """The order of year, month and day, what stands between, and whether 5 is written as 05.
+    """How times are written.
+
+    Parameters
+    ----------
+    form : str
+        Empty: as they are compared, 2020-01-31 14:00.
 
     Examples
     --------
-    >>> dates = Dates.of(["1/31/2020 9:00", "2/1/2020 10:00"])
+    >>> dates = Dates.of(["1/31/2020 9:00 am", "2/1/2020 10:00 pm"])
     >>> dates
-    Dates(order='mdy', mark='/', padded=False)
-    >>> dates.iso("2/1/2020 9:00"), dates.written("2020-02-01")
-    ('2020-02-01 09:00', '2/1/2020')
+    Dates(form='%-m/%-d/%Y %-I:%M %P')
+    >>> dates.iso("2/1/2020 9:00 pm"), dates.written("2020-02-01 00:30")
+    ('2020-02-01 21:00', '2/1/2020 12:30 am')
     """
 
-    order: str = "ymd"
-    mark: str = "-"
-    padded: bool = True
+    form: str = ""
+
+    def __post_init__(self) -> None:
+        _pattern(self.form)
 
     @classmethod
     def of(cls, texts: Iterable[str], *, digits: bool = True) -> "Dates":
-        """Return how the days among some times are written.
+        """Return how some times are written.
 
         Parameters
         ----------
         texts : iterable of str
-            What is no day in one of these forms does not count.
+            What is in none of the usual forms does not count.
         digits : bool
             Whether eight digits may be a day, where all texts are.
 
         Raises
         ------
         DataError
-            If a day and a month may be either in all of them.
+            If they may be written in several forms, as where a day and a month may be either in all of them.
         """
         distinct = [text.strip() for text in dict.fromkeys(texts)]
-        compact = cls(mark="")
-        if digits and distinct and all(_DIGITS.fullmatch(text) and compact.is_day(text) for text in distinct):
-            return compact
-        found = [match for text in distinct if (match := _DAY.fullmatch(text))]
-        if not found:
+        if digits and distinct and all(map(_is_compact, distinct)):
+            return cls(COMPACT)
+        odd = [text for text in distinct if not _PLAIN.fullmatch(text)]
+        first = next(((text, forms) for text in odd[:100] if (forms := [*_fitting(text)])), None)
+        if first is None:
             return cls()
-        mark = found[0][2]
-        padded = all(len(part) > 1 for match in found for part in match.group(1, 3, 4, 6) if part)
-        orders = ["ymd"] if len(found[0][1]) == 4 else ["dmy"] if mark == "." else ["dmy", "mdy"]
-        fit = [cls(order, mark, padded) for order in orders]
-        fit = [each for each in fit if all(each.is_day(match[0]) for match in found)]
-        if len(fit) > 1 and any(fit[0].iso(match[0]) != fit[1].iso(match[0]) for match in found):
-            raise DataError(
-                f"{found[0][0]!r:.40} may be day{mark}month or month{mark}day, and so may all others: "
-                "write days as in 2020-01-31"
-            )
-        return fit[0] if fit else cls()
+        found = [cls(form) for form in first[1]]
+        read = [[dates.iso(text) for text in odd] for dates in found]
+        count = [sum(iso != text for iso, text in zip(each, odd, strict=True)) for each in read]
+        best = count.index(max(count))  # the form that most are written in
+        for k, each in enumerate(read):
+            both = zip(each, read[best], odd, strict=True)
+            if count[k] == count[best] and any(len({*three}) == 3 for three in both):
+                one, other = found[best].form, found[k].form
+                raise DataError(
+                    f"{first[0]!r:.40} may be {one} or {other}, and so may all others: "
+                    f"--date-format '{one}' or '{other}' says which"
+                )
+        return found[best].like(odd)
 
-    def is_day(self, text: str) -> bool:
-        """Return whether a time begins with a day of the calendar, written so."""
-        day = self.iso(text)[:10]
-        try:
-            year = date.fromisoformat(day).year
-        except ValueError:
-            return False
-        return bool(self.mark) or _EARLIEST <= year < _LATEST
+    def like(self, texts: Iterable[str]) -> "Dates":
+        """Return the form with marks where a text has a digit alone, or names in capitals."""
+        matches = (_pattern(self.form).fullmatch(text.strip()) for text in texts)
+        groups = [found.groupdict() for found in matches if found]
+
+        def marked(found: re.Match[str]) -> str:
+            mark, letter = found[1], found[2]
+            own = [group[letter] for group in groups if group.get(letter)]
+            if letter in "pP" and own:
+                return "%P" if own[0].islower() else "%p"
+            if letter in "mdHIV" and _is_short(groups, "md" if letter in "md" else letter):
+                mark = "-"
+            if letter in "bBaA" and own and all(each.isupper() for each in own):
+                mark = "^"
+            return f"%{mark}{letter}"
+
+        return Dates(_DIRECTIVE.sub(marked, self.form))
 
     def iso(self, text: str) -> str:
-        """Return a time with its day as in 2020-01-31; as it is where its day is not written so."""
+        """Return a time as in 2020-01-31 14:00, 2020-01 or 2020Q1; as it is where it is not written so."""
         text = text.strip()
-        if not self.mark:
-            found = _DIGITS.fullmatch(text)
-            return "-".join(found.groups()) if found else text
-        match = _DAY.fullmatch(text)
-        if match is None or match[2] != self.mark:
-            return text
-        parts = dict(zip(self.order, match.group(1, 3, 4), strict=True))
+        found = _pattern(self.form).fullmatch(text) if self.form else None
         try:
-            day = date(int(parts["y"]), int(parts["m"]), int(parts["d"])).isoformat()
-        except ValueError:
+            return text if found is None else _iso(found.groupdict(), "T" if "T%" in self.form else " ")
+        except (ValueError, KeyError):
             return text
-        if len(parts["y"]) != 4:
-            return text
-        return day + (f"{match[5]}{match[6]:0>2}{match[7]}" if match[6] else "")
 
-    def written(self, day: str) -> str:
-        """Return a day as in 2020-01-31 as the column writes it."""
-        parts = dict(zip("ymd", day.split("-"), strict=True))
-        return self.mark.join(self.short(parts[name]) for name in self.order)
+    def written(self, time: str) -> str:
+        """Return a time as `iso` gives it as the column writes it."""
+        if not self.form:
+            return time
+        found = _WRITTEN.fullmatch(time)
+        if found is None:
+            return time
+        quarter, hour, zone = int(found["q"] or 0), int(found["H"] or 0), found["z"] or ""
+        month = 3 * quarter - 2 if quarter else int(found["m"] or 1)
+        at = datetime(int(found["Y"]), month, int(found["d"] or 1), hour, int(found["M"] or 0))
+        names = MONTHS[month - 1], DAYS[at.weekday()]
+        own = {"b": names[0][:3], "B": names[0], "a": names[1][:3], "A": names[1]}
+        own |= {"p": "PM" if hour > 11 else "AM", "P": "pm" if hour > 11 else "am", "Y": f"{at.year:04}"}
+        own |= {"S": found["S"] or "00", "f": found["f"] or "0", "q": str((month + 2) // 3), "%": "%"}
+        own["z"] = "UTC" if zone == "Z" and " %z" in self.form else zone
 
-    def short(self, part: str) -> str:
-        """Return a day, month or hour of two digits as the column writes it."""
-        return part if self.padded else str(int(part))
+        def value(found: re.Match[str]) -> str:
+            text = own.get(found[2]) or at.strftime(f"%{found[2]}")
+            return text.upper() if found[1] == "^" else str(int(text)) if found[1] == "-" else text
+
+        return _DIRECTIVE.sub(value, self.form)
+
+
+_WRITTEN = re.compile(
+    r"(?P<Y>\d{4})(?:-?Q(?P<q>\d)|-(?P<m>\d\d)(?:-(?P<d>\d\d)"
+    r"(?:[T ](?P<H>\d\d):(?P<M>\d\d)(?::(?P<S>\d\d)(?:\.(?P<f>\d+))?)?(?P<z>Z|[+-].*)?)?)?)?"
+)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(form: str) -> re.Pattern[str]:
+    """Return what texts in a form match; ConfigError where it says no time."""
+    at, parts, letters = 0, list[str](), list[str]()
+    for found in _DIRECTIVE.finditer(form):
+        parts.append(_literal(form[at : found.start()]))
+        at, letter = found.end(), found[2]
+        if letter != "%" and (letter not in _PARTS or letter in letters):
+            known = ", ".join(f"%{each}" for each in _PARTS)
+            why = "stands twice" if letter in letters else f"means nothing; there are {known}"
+            raise ConfigError(f"--date-format {form!r:.60}: %{letter} {why}")
+        letters.append(letter)
+        parts.append("%" if letter == "%" else f"(?P<{letter}>{_PARTS[letter]})")
+    if form and not {"Y", "y", "G"} & {*letters}:
+        raise ConfigError(
+            f"--date-format {form!r:.60} has no year: as in %d/%m/%Y, %b-%y or '%Y-%m-%d %H:%M'"
+        )
+    return re.compile("".join([*parts, _literal(form[at:])]), re.IGNORECASE)
+
+
+def _literal(text: str) -> str:
+    return re.sub(r"(\\ )+", r"\\s+", re.escape(text))
+
+
+def _iso(parts: dict[str, str], between: str) -> str:
+    """Return a time of its parts; ValueError or KeyError where it is none."""
+    year = int(parts.get("G") or parts.get("Y") or parts["y"])
+    if "y" in parts:
+        year += 1900 if year > 68 else 2000
+    if "q" in parts:
+        return f"{year:04}Q{parts['q']}"
+    name = (parts.get("B") or parts.get("b") or "").lower().rstrip(".")
+    month = int(parts["m"]) if "m" in parts else 1
+    if name:
+        whole = [k for k, full in enumerate(MONTHS, 1) if full.lower() == name]
+        month = whole[0] if "B" in parts and whole else _SHORT[name]
+    if "V" in parts:
+        day = date.fromisocalendar(year, int(parts["V"]), int(parts.get("u", 1))).isoformat()
+    elif "d" in parts:
+        day = date(year, month, int(parts["d"])).isoformat()
+    else:
+        return f"{date(year, month, 1):%Y-%m}" if name or "m" in parts else str(year)
+    if not {"H", "I"} & {*parts}:
+        return day
+    hour = int(parts.get("H") or parts["I"])
+    if noon := parts.get("p") or parts.get("P"):
+        if not 1 <= hour <= 12:
+            raise ValueError
+        hour = hour % 12 + 12 * (noon[0] in "pP")
+    clock = f"{hour:02}:{parts.get('M', '00')}"
+    if "S" in parts:
+        clock += f":{parts['S']}" + (f".{parts['f'][:6]}" if "f" in parts else "")
+    zone = parts.get("z", "")
+    return f"{day}{between}{clock}{'Z' if zone == 'UTC' else zone}"
+
+
+def _is_short(groups: list[dict[str, str]], letters: str) -> bool:
+    """Return whether a digit stands alone in some parts, or, where they do not tell, in any."""
+    own = [group[letter] for group in groups for letter in letters if group.get(letter)]
+    if not any(len(each) == 1 or each[0] == "0" for each in own):
+        own = [group[letter] for group in groups for letter in "mdHIV" if group.get(letter)]
+    return any(len(each) == 1 for each in own)
+
+
+def _fitting(text: str) -> Iterator[str]:
+    """Yield the usual forms that a text has."""
+    for day in FORMS:
+        found = _pattern(day).match(text)
+        form = day
+        if found and found.end() < len(text):
+            clock = _CLOCK.fullmatch(text, found.end())
+            if clock is None or "%d" not in day:
+                continue
+            form += clock[1] + ("%I" if clock["p"] else "%H")
+            form += "".join(mark for name, mark in _MARKS.items() if clock[name])
+            form += "".join(f"{' ' * clock[name].startswith(' ')}%{name}" for name in "pz" if clock[name])
+        if Dates(form).iso(text) != text:
+            yield form
+
+
+def _is_compact(text: str) -> bool:
+    day = Dates(COMPACT).iso(text)
+    return len(text) == 8 and text.isdecimal() and day != text and _EARLIEST <= int(day[:4]) < _LATEST

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, in_text
+from bptt.data.tables.numbers import as_number
 from bptt.data.text.packed import plain_name
 from bptt.errors import DataError
 
@@ -41,7 +42,10 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
     delimiter = None
     if found := _SEPARATOR.match(text):  # spreadsheets write and read such a line
         delimiter, text = found[1], "\n" + text[found.end() :]
-    delimiter = delimiter or sniffed(text.lstrip("\n").split("\n", 1)[0], name)
+    first_line = text.lstrip("\n").split("\n", 1)[0]
+    if delimiter is None and (spaced := _aligned(text, head=head)):
+        delimiter, text = "\t", spaced
+    delimiter = delimiter or sniffed(first_line, name)
     tabbed = _tabbed(text) if delimiter == "\t" else None
     rows = _quoted(text, delimiter, name) if tabbed is None else tabbed
     first = next(rows)
@@ -66,6 +70,27 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
         values.append(row)
     columns = zip(*values, strict=True) if values else ([] for _ in names)
     return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter, head))
+
+
+def _aligned(text: str, *, head: bool) -> str | None:
+    """Return a table whose columns are parted by white space, with tabs; None where it is no such one.
+
+    As many words stand in each line, two or more, and in one column numbers alone.
+    """
+    if any(mark in text.lstrip("\n").split("\n", 1)[0].strip() for mark in DELIMITERS):
+        return None
+    lines = [line.split() for line in text.split("\n") if line.strip()]
+    first = lines[0] if lines else []
+    rows = lines[1:] if head else lines
+    if len(first) < 2 or not rows or any(len(row) != len(first) for row in lines) or '"' in text:
+        return None
+    if not any(all(map(_is_number, column)) for column in zip(*rows, strict=True)):
+        return None
+    return "\n".join("\t".join(line.split()) for line in text.split("\n"))
+
+
+def _is_number(text: str) -> bool:
+    return as_number(text) == as_number(text)
 
 
 def sniffed(head: str, name: str) -> str:

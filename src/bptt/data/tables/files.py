@@ -5,25 +5,24 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import conll, delimited, jsonlines, parquet
+from bptt.data.tables import archives, conll, delimited, entries, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
-from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file
+from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped
+from bptt.data.text.encodings import in_utf8
+from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file, standard_input
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
 from bptt.types import Array
 
-ABSENT = ("", "na", "n/a", "nan", "null", "none", "?")
-"""What stands where there is no number, in small letters."""
-
-MOST = 1e150
-"""The largest number: squares are summed."""
+BETWEEN = " ||| "
+"""What stands between the texts of two columns that are read as one."""
 
 _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
@@ -79,10 +78,22 @@ class Table:
 
     def place(self, row: int) -> str:
         """Return where a row stands, as a person finds it."""
-        return f"{self.name}: {self.form.row} {self.lines[row]}"
+        return f"{self.name}: {self.form.at(self.columns, row) or f'{self.form.row} {self.lines[row]}'}"
+
+    def take(self, rows: Array) -> "Table":
+        """Return some of the rows, which errors name as before."""
+        which = rows.tolist()
+        columns = {name: [values[k] for k in which] for name, values in self.columns.items()}
+        return replace(self, columns=columns, lines=[self.lines[k] for k in which])
 
     def column(self, name: str) -> list[str]:
-        """Return a column's values; DataError if there is none of that name."""
+        """Return a column's values; DataError if there is none of that name.
+
+        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between.
+        """
+        several = [part.strip() for part in name.split(",")]
+        if name not in self.columns and len(several) > 1 and all(part in self.columns for part in several):
+            return [BETWEEN.join(values) for values in zip(*map(self.column, several), strict=True)]
         if name not in self.columns:
             names = list(self.columns)
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
@@ -130,7 +141,7 @@ class Table:
 
         With `absent`, what stands where there is no number (nothing, NA, NaN, null, ?) is NaN.
         """
-        column = self.column(name)
+        column = ungrouped(self.column(name), is_continental=self.is_continental)
         values = np.empty(len(self))
         for k, text in enumerate(column):
             values[k] = found = self.number(text)
@@ -154,9 +165,11 @@ class Table:
     def listed(self, text: str) -> list[str]:
         """Return the numbers of a list without white space, as texts: a comma may be a decimal point."""
         is_one = self.is_continental and text.count(",") == 1 and _DECIMAL.match(text)
-        return [text] if is_one else [part for part in text.split(",") if part]
+        if is_one:
+            return [text]
+        return bare.split(",") if (bare := text.strip(",")) else []  # an empty one within keeps its place
 
-    def times(self, name: str) -> Array:
+    def times(self, name: str, form: str | None = None) -> Array:
         r"""Return a column of times: (R,) float64 where all are numbers, or else datetime64.
 
         DataError for a value that is neither.
@@ -171,9 +184,11 @@ class Table:
         """
         column = self.column(name)
         try:
-            return self.numbers(name)
+            if form is None:
+                return self.numbers(name)
+            raise DataError(form)
         except DataError:
-            dates = self.dates(name)
+            dates = self.dates(name, form)
             values, zones = [], dict[str, str]()
             for k, text in enumerate(column):
                 found = _TIME.fullmatch(dates.iso(text))
@@ -184,7 +199,8 @@ class Table:
                 if found is None or np.isnat(values[-1]):
                     raise DataError(
                         f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
-                        "2020-01-31, 31.01.2020, 1/31/2020, 2020-01-31T14:00 or 2020-01"
+                        "2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, 2020-01-31T14:00 or 2020-01; "
+                        "--date-format says how others are written"
                     ) from None
                 if found["clock"]:
                     zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
@@ -195,10 +211,11 @@ class Table:
                     ) from None
             return np.array(values)
 
-    def dates(self, name: str, *, digits: bool = False) -> Dates:
-        """Return how a column writes its days; DataError where day and month may be either."""
+    def dates(self, name: str, form: str | None = None, *, digits: bool = False) -> Dates:
+        """Return how a column writes its times, or with which marks a form; DataError where it may be two."""
+        column = self.column(name)
         try:
-            return Dates.of(self.column(name), digits=digits)
+            return Dates.of(column, digits=digits) if form is None else Dates(form).like({*column})
         except DataError as error:
             raise DataError(f"{self.name}, column {name}: {error}") from None
 
@@ -237,19 +254,24 @@ class _Rows(delimited.Delimited):
     row = "row"
 
 
-def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) -> Table:
+def read_table(
+    path: str | Path, *, sentences: bool = False, head: bool = True, encoding: str | None = None
+) -> Table:
     r"""Read a file with named columns.
 
     Parquet and gzip are known by their first bytes, JSON lines by the first character (``{``); what else is
-    text has a head, which says what stands between values: commas, semicolons, tabs or bars. Texts are UTF-8.
+    text has a head, which says what stands between values: commas, semicolons, tabs or bars.
 
     Parameters
     ----------
     path : str or path
+        - is standard input.
     sentences : bool
         Whether it has a word a line and a blank line between sentences, as files of CoNLL.
     head : bool
         Whether delimited values have a head; otherwise columns are called 1, 2, ...
+    encoding : str, optional
+        Of a text that is not UTF-8 and has no byte order mark.
 
     Raises
     ------
@@ -265,12 +287,11 @@ def read_table(path: str | Path, *, sentences: bool = False, head: bool = True) 
     >>> read_table(path).columns
     {'name': ['Müller'], 'language': ['German']}
     """
-    name = str(path)
-    if name == INPUT or len(paths(name)) > 1:
-        few = "standard input" if name == INPUT else named(name)
-        raise DataError(f"{few}: a table is read from one file: write it into one, and give its PATH")
-    data = read_file(Path(path))
-    found = _content(unpacked(data, name, LIMIT), name, sentences, head)
+    name = named(path)
+    if len(paths(path)) > 1:
+        raise DataError(f"{name}: a table is read from one file: write it into one, and give its PATH")
+    data = standard_input() if str(path) == INPUT else read_file(Path(path))
+    found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(
@@ -283,57 +304,26 @@ def table_of(given: Given) -> "str | Table":
     return os.fspath(given) if isinstance(given, (str, os.PathLike)) else Table.of(given)
 
 
-def as_number(text: str) -> float:
-    """Return the number that a text is; NaN where it is none, or beyond `MOST`."""
-    try:
-        found = float(text) if "_" not in text else np.nan
-    except ValueError:
-        return np.nan
-    return found if abs(found) <= MOST else np.nan
-
-
-def no_number(text: str) -> str:
-    """Return why `as_number` takes a text for none.
-
-    Examples
-    --------
-    >>> no_number(""), no_number("x"), no_number("1e308")
-    ('there is no number', "'x' is no number", "'1e308' is beyond 1e+150, the largest number")
-    """
-    if not text.strip():
-        return "there is no number"
-    try:
-        beyond = abs(float(text)) > MOST and any(map(str.isdigit, text)) and "_" not in text
-    except ValueError:
-        beyond = False
-    return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
-
-
-def _content(data: bytes, name: str, sentences: bool, head: bool) -> Content:
-    if data.startswith(parquet.MAGIC):
+def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
+    if data.startswith((parquet.MAGIC, parquet.FEATHER)):
         return parquet.read(data, name)
-    text = _text(data, name)
+    text = _text(data, name, encoding)
     if sentences:
         return conll.read(text, name)
     first = text.lstrip()[:1]
     plain = plain_name(name)
-    if first == "{" or plain.endswith((".jsonl", ".ndjson", ".json")):
+    if first == "{" or re.match(r"\s*\[\s*\{", text) or plain.endswith((".jsonl", ".ndjson", ".json")):
         return jsonlines.read(text, name)
+    if (read := entries.form_of(text, name)) is not None:
+        return read(text, name)
+    if archives.is_archive(text):
+        return archives.read(text, name)
     return delimited.read(text, name, head=head)
 
 
-def _text(data: bytes, name: str) -> str:
+def _text(data: bytes, name: str, encoding: str | None) -> str:
     """Return the text of a file, with lines that end in a newline."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:4]:
-        raise DataError(f"{name}: is UTF-16, or binary: save it as UTF-8")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{name}: line {line} is not UTF-8 (byte 0x{data[error.start]:02x}), but maybe Latin-1 or "
-            f"Windows-1252: save it as UTF-8, as by iconv -f WINDOWS-1252 -t UTF-8"
-        ) from None
+    text = in_utf8(data, name, encoding).decode()
     if "\0" in text:
         raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
     if not text.strip():

@@ -25,6 +25,10 @@ class Form(ABC):
     row = "line"  # what a row's place counts
     is_text = True
 
+    def at(self, columns: Columns, row: int) -> str:
+        """Return where a row stands, if its place does not count lines."""
+        return ""
+
     @abstractmethod
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
@@ -47,12 +51,16 @@ def expect_distinct(names: Sequence[str], name: object) -> None:
 
 
 def in_text(value: Value) -> str:
-    """Return a value as it stands in a text; numbers have six digits."""
+    """Return a value as it stands in a text; numbers have six digits, and what is none is empty."""
+    if value != value:
+        return ""
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
 def in_json(value: Value) -> str:
-    """Return a value as JSON; numbers have six digits."""
+    """Return a value as JSON; numbers have six digits, and what is none is null."""
+    if value != value:
+        return "null"
     return json.dumps(float(f"{value:.6g}") if isinstance(value, float) else value, ensure_ascii=False)
 
 

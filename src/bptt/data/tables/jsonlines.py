@@ -1,7 +1,7 @@
-"""JSON lines: an object a line."""
+"""JSON: an object a line, or a list of objects."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,33 +11,77 @@ from bptt.errors import DataError
 
 @dataclass(frozen=True)
 class JsonLines(Form):
-    """An object a line; lines are written again as they were."""
+    """An object a line; objects are written again as they were."""
 
     objects: list[str]
 
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
-        lines = []
+        return "".join(f"{line}\n" for line in self.grown(added)).encode()
+
+    def grown(self, added: Added) -> list[str]:
+        """Return the objects with columns added."""
+        found = []
         for k, line in enumerate(self.objects):
             more = ", ".join(f"{json.dumps(key)}: {in_json(values[k])}" for key, values in added.items())
             body = line[:-1].rstrip()
-            lines.append(f"{body}{'' if body == '{' else ', '}{more}}}\n")
-        return "".join(lines).encode()
+            found.append(f"{body}{'' if body == '{' else ', '}{more}}}")
+        return found
+
+
+class JsonList(JsonLines):
+    """Objects in a list."""
+
+    row = "object"
+
+    def written(self, columns: Columns, added: Added) -> bytes:
+        """Return the table in this form, with columns added."""
+        return ("[\n" + ",\n".join(self.grown(added)) + "\n]\n").encode()
 
 
 def read(text: str, name: str) -> Content:
-    """Return what objects, one a line, hold; a key that an object lacks is absent there."""
-    rows: list[dict[str, str]] = []
+    """Return what objects, one a line or in a list, hold; a key that an object lacks is absent there."""
+    is_list = text.lstrip().startswith("[")
+    if is_list:
+        found = [*enumerate(_listed(text, name), 1)]
+    else:
+        found = [(k, line.strip()) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
     unreadable: dict[str, str] = {}
-    places, objects = [], []
-    for place, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            rows.append(_read(line, f"{name}: line {place}", unreadable))
-            places.append(place)
-            objects.append(line.strip())
+    where = "object" if is_list else "line"
+    rows = [_read(line, f"{name}: {where} {place}", unreadable) for place, line in found]
     names = dict.fromkeys(key for row in rows for key in row)
     columns = {key: [row.get(key, "") for row in rows] for key in names}
-    return Content(columns, places, JsonLines(objects), unreadable)
+    objects = [line for _, line in found]
+    form = JsonList(objects) if is_list else JsonLines(objects)
+    return Content(columns, [place for place, _ in found], form, unreadable)
+
+
+def _listed(text: str, name: str) -> Iterator[str]:
+    """Yield the members of a list as they are written."""
+    decoder, at = json.JSONDecoder(), text.index("[")
+    try:
+        while (at := _space(text, at + 1)) < len(text) and text[at] != "]":
+            _, end = decoder.raw_decode(text, at)
+            yield text[at:end]
+            at = _space(text, end)
+            if text[at : at + 1] not in (",", "]"):
+                raise json.JSONDecodeError("Expecting ',' delimiter", text, at)
+            if text[at] == "]":
+                break
+        if text[at : at + 1] != "]":
+            raise json.JSONDecodeError("the list does not end", text, len(text))
+        if text[at + 1 :].strip():
+            raise json.JSONDecodeError("Extra data", text, at + 1)
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{name}: line {error.lineno} is no JSON: {error.msg} at character {error.colno}"
+        ) from None
+
+
+def _space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
@@ -49,10 +93,12 @@ def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
     try:  # numbers stay as they are written
         found = json.loads(line, object_pairs_hook=pairs, parse_int=str, parse_float=str)
     except json.JSONDecodeError as error:
-        raise DataError(f"{where}: not a JSON object ({error.msg} at character {error.pos + 1})") from None
+        what = f"{where}: not a JSON object ({error.msg} at character {error.pos + 1})"
+        raise DataError(
+            f"{what}: want one a line, or a list of them, as pandas has it by orient='records'"
+        ) from None
     if not isinstance(found, dict):
-        way = "; of a list of objects, jq -c '.[]' makes lines" if isinstance(found, list) else ""
-        raise DataError(f"{where}: not a JSON object: each line holds one{way}")
+        raise DataError(f"{where}: not a JSON object: want one a line, or a list of them")
     texts = {}
     for key, value in found.items():
         try:

@@ -1,4 +1,4 @@
-"""Parquet, by pyarrow, which is an extra."""
+"""Parquet, and Feather as Arrow has it, by pyarrow, which is an extra."""
 
 import io
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from typing import Any
 from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, joined
 from bptt.errors import DataError
 
-MAGIC = b"PAR1"
-"""What such a file begins with."""
+MAGIC, FEATHER = b"PAR1", b"ARROW1"
+"""What such files begin with."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,7 @@ class Parquet(Form):
     """A table of columns that have types."""
 
     table: Any
+    is_feather: bool = False
     row = "row"
     is_text = False
 
@@ -25,7 +26,13 @@ class Parquet(Form):
         table, out = self.table, io.BytesIO()
         for name, values in added.items():
             table = table.append_column(name, [list(values)])
-        _pyarrow("written").write_table(table, out)
+        parquet = _pyarrow("written")
+        if self.is_feather:
+            from pyarrow import feather
+
+            feather.write_feather(table, out)
+        else:
+            parquet.write_table(table, out)
         return out.getvalue()
 
 
@@ -38,13 +45,19 @@ def of_columns(columns: Added, name: str) -> Parquet:
 
 
 def read(data: bytes, name: str) -> Content:
-    """Return what a Parquet file holds."""
+    """Return what a file of Parquet or Feather holds."""
     parquet = _pyarrow(name)
+    kind = "Feather" if data.startswith(FEATHER) else "Parquet"
     try:
-        table = parquet.read_table(io.BytesIO(data))
+        if is_feather := kind == "Feather":
+            from pyarrow import feather
+
+            table = feather.read_table(io.BytesIO(data))
+        else:
+            table = parquet.read_table(io.BytesIO(data))
     except (OSError, ValueError, ArithmeticError) as error:  # pyarrow's own are of these
         reason = (str(error).splitlines() or ["it is damaged"])[0]
-        raise DataError(f"{name}: cannot be read as Parquet; is it cut short? ({reason:.200})") from None
+        raise DataError(f"{name}: cannot be read as {kind}; is it cut short? ({reason:.200})") from None
     expect_distinct(table.column_names, name)
     columns: Columns = {}
     unreadable = {}
@@ -57,7 +70,7 @@ def read(data: bytes, name: str) -> Content:
             columns[column] = [""] * len(table)
             said = f"{name}, column {column}: cannot be read ({error})"
             unreadable[column] = str(error) if isinstance(error, DataError) else said
-    return Content(columns, list(range(1, len(table) + 1)), Parquet(table), unreadable)
+    return Content(columns, list(range(1, len(table) + 1)), Parquet(table, is_feather), unreadable)
 
 
 def _values(column: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 from bptt.data.text.files import INPUT, LIMIT, Contents, decode, named, paths, read, read_file
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.data.text.vocabulary import Vocabulary
-from bptt.errors import DataError
+from bptt.errors import ConfigError, DataError
 from bptt.files import read_regular, user_cache
 
 DEFAULT = "pydoc"
@@ -218,6 +218,7 @@ def load(
     kind: Kind | None = None,
     fetch: bool = True,
     limit: int = LIMIT,
+    encoding: str | None = None,
 ) -> Corpus:
     """Return a corpus by its name, or a user's own text by its path.
 
@@ -238,11 +239,13 @@ def load(
         Whether a named corpus that is not here is fetched.
     limit : int
         The most bytes of a file or a folder.
+    encoding : str, optional
+        Of files that are not UTF-8 and have no byte order mark.
 
     Raises
     ------
     ConfigError
-        An unknown kind.
+        An unknown kind or encoding.
     DataError
         No such file or corpus, or one that cannot be fetched, read or used.
 
@@ -255,18 +258,21 @@ def load(
     path = DEFAULT if name_or_path is None else name_or_path
     entry = _REGISTRY.get(path) if isinstance(path, str) else None
     kind = kind or (entry.kind if entry else "char")
-    tokenizer(kind)  # whether there is such a kind is said first
+    if tokenizer(kind).reads_bytes and encoding is not None:
+        raise ConfigError("--encoding says what bytes mean; --tokens byte reads them as they are: give one")
+    if entry and encoding is not None:
+        raise ConfigError(f"--encoding is for files of your own; {entry.name} has its own")
     passed_over: dict[str, str] = {}
     if entry:
         texts, source = _named(entry, kind, fetch)
     else:
-        (text, passed_over), source = _own(path, kind, limit), named(path)
+        (text, passed_over), source = _own(path, kind, limit, encoding), named(path)
         texts = [text]
         del text  # a text may fill much of the memory: none is held twice for longer than it takes to cut it
     if valid is not None:
         if str(valid) == INPUT:
             raise DataError("-: standard input is for the text to train on; --valid takes a path")
-        own = _own(valid, kind, limit)
+        own = _own(valid, kind, limit, encoding)
         texts[1:2] = [own.data]
         passed_over |= own.passed_over
         source += f"; validation: {named(valid)}"
@@ -286,7 +292,7 @@ def _named(entry: CorpusInfo, kind: Kind, fetch: bool) -> tuple[list[str | bytes
     return [text.encode() if tokenizer(kind).reads_bytes else text for text in texts], source
 
 
-def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Contents:
+def _own(path: str | os.PathLike[str], kind: Kind, limit: int, encoding: str | None) -> Contents:
     if any("\ud800" <= letter <= "\udfff" for letter in str(path)):  # of bytes that are not UTF-8
         raise DataError(f"{path}: its name is not UTF-8, and what is kept of a run is; rename it")
     for one in paths(path):
@@ -295,7 +301,7 @@ def _own(path: str | os.PathLike[str], kind: Kind, limit: int) -> Contents:
         if one != str(path) and one in _REGISTRY:
             raise DataError(f"{one}: has no place among several paths: what has a name is trained on alone")
         raise DataError(f"{one}: no such file or corpus; the corpora are {', '.join(_REGISTRY)}")
-    text = read(path, kind, limit)
+    text = read(path, kind, limit, encoding)
     if len(text.data) == 1:
         one = "byte" if isinstance(text.data, bytes) else "character"
         raise DataError(

@@ -1,6 +1,5 @@
 """Reading a user's texts: a file, or a folder of them."""
 
-import codecs
 import os
 import sys
 import warnings
@@ -9,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
+from bptt.data.text.encodings import NotUtf8Error, in_utf8
 from bptt.data.text.packed import TooLongError, too_long, unpacked
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import BpttWarning, DataError
@@ -37,10 +37,11 @@ class _NotTextError(DataError):
         self.reason = reason
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
-    r"""Read a UTF-8 text from a file, or from all text files beneath a folder.
+def read_text(path: str | os.PathLike[str], encoding: str | None = None) -> str:
+    r"""Read a text from a file, or from all text files beneath a folder.
 
-    A byte order mark is taken away; ``\r\n``, ``\r\r\n`` and a lone ``\r`` become ``\n``. A folder's files
+    A text is UTF-8, or what its byte order mark says, which is taken away;
+    ``\r\n``, ``\r\r\n`` and a lone ``\r`` become ``\n``. A folder's files
     come in the order of their relative paths, each beginning on a new line. Hidden ones, empty ones and those
     that are not text (not UTF-8, or with a NUL byte), links to folders and what is no regular file are
     passed over, and a BpttWarning names them in one line.
@@ -48,6 +49,8 @@ def read_text(path: str | os.PathLike[str]) -> str:
     Parameters
     ----------
     path : str or path
+    encoding : str, optional
+        Of what is not UTF-8 and has no byte order mark.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def read_text(path: str | os.PathLike[str]) -> str:
     ...     read_text(folder)
     'one\nday\ntwo days\n'
     """
-    text = read(path, "char").data
+    text = read(path, "char", encoding=encoding).data
     assert isinstance(text, str)
     return text
 
@@ -96,61 +99,73 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def read(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> Contents:
+def read(
+    path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT, encoding: str | None = None
+) -> Contents:
     """Read a file or a folder for tokens of this kind: bytes, or else text. See `read_text`.
 
     Of a folder, what is passed over does not count towards the limit of bytes. Several paths, a line each,
     are read one after the other; - is standard input.
     """
     if str(path) == INPUT:
-        return Contents(unpacked_text(standard_input(), kind, "standard input", limit), {})
+        return Contents(unpacked_text(standard_input(), kind, "standard input", limit, encoding), {})
     if len(several := paths(path)) > 1:
-        return _read_all(several, kind, limit)
+        return _read_all(several, kind, limit, encoding)
     path = Path(path)
     if not os.path.isdir(path):  # noqa: PTH112  Path.is_dir raises where a name is too long for a file's
-        return Contents(unpacked_text(read_file(path, limit), kind, path, limit), {})
-    kept, passed_over = _read_folder(path, kind, limit)
+        return Contents(unpacked_text(read_file(path, limit), kind, path, limit, encoding), {})
+    kept, passed_over = _read_folder(path, kind, limit, encoding)
     as_bytes = tokenizer(kind).reads_bytes
     ends = b"" if as_bytes else b"\n"
-    whole = [data if data.endswith(ends) else data + ends for data in kept[:-1]]
-    data = b"".join([*whole, kept[-1]])
-    del kept, whole
+    *most, last = kept.values()
+    del kept
+    whole = [data if data.endswith(ends) else data + ends for data in most]
+    data = b"".join([*whole, last])
+    del most, whole
     return Contents(data if as_bytes else data.decode(), passed_over)
 
 
-def read_each(path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT) -> list[str | bytes]:
-    """Read several files, or those of a folder, each by itself, as `read` reads them."""
+def read_each(
+    path: str | os.PathLike[str], kind: Kind, limit: int = LIMIT, encoding: str | None = None
+) -> dict[str, str | bytes]:
+    """Read several files, or those of a folder, each by itself, as `read` reads them: by their paths."""
     if len(several := paths(path)) > 1:
-        found: list[str | bytes] = []
+        found: dict[str, str | bytes] = {}
         for one in several:
             is_folder = os.path.isdir(one)  # noqa: PTH112  as above
-            found += read_each(one, kind, limit) if is_folder else [read(one, kind, limit).data]
+            of = read_each(one, kind, limit, encoding) if is_folder else None
+            found |= of or {one: read(one, kind, limit, encoding).data}
         return found
     if not os.path.isdir(path):  # noqa: PTH112  as above
         raise DataError(f"{path}: is no folder, whose files are a document each; name the line between two")
-    kept, _ = _read_folder(Path(path), kind, limit)
-    return [data if tokenizer(kind).reads_bytes else data.decode() for data in kept]
+    kept, _ = _read_folder(Path(path), kind, limit, encoding)
+    as_bytes = tokenizer(kind).reads_bytes
+    return {str(Path(path, file)): data if as_bytes else data.decode() for file, data in kept.items()}
 
 
-def _read_folder(path: Path, kind: Kind, limit: int) -> tuple[list[bytes], dict[str, str]]:
+def _read_folder(
+    path: Path, kind: Kind, limit: int, encoding: str | None
+) -> tuple[dict[str, bytes], dict[str, str]]:
     """Return what the files of a folder hold, and what is passed over, which a BpttWarning says."""
     files, passed_over = _files(path)
     as_bytes = tokenizer(kind).reads_bytes
-    kept: list[bytes] = []
+    kept: dict[str, bytes] = {}
     left = LIMIT
     for file in files:
         data = read_file(path / file, left, path)
         try:
-            data = _whole(data, file) if as_bytes else _lines(_held(data, path / file, left, path), file)
+            held = data if as_bytes else _held(data, path / file, left, path)
+            data = _whole(data, file) if as_bytes else _lines(held, file, encoding)
         except _NotTextError as error:
             passed_over[file] = error.reason
             continue
-        kept.append(data)
+        kept[file] = data
         left -= len(data)
         if LIMIT - left > limit:
             raise too_long(f"{path}:", limit)
     if not kept:
-        none = f"none of its {len(files)} files is UTF-8 text; --tokens byte reads any file"
+        none = f"none of its {len(files)} files is UTF-8 text: {_reasons(passed_over)}"
+        none += "; --tokens byte reads any file"
         raise DataError(f"{path}: {'is empty' if as_bytes else none}")
     if passed_over:
         count = len(files) - sum(file in passed_over for file in files)
@@ -160,12 +175,12 @@ def _read_folder(path: Path, kind: Kind, limit: int) -> tuple[list[bytes], dict[
     return kept, dict(sorted(passed_over.items()))
 
 
-def _read_all(several: Sequence[str], kind: Kind, limit: int) -> Contents:
+def _read_all(several: Sequence[str], kind: Kind, limit: int, encoding: str | None) -> Contents:
     """Read several files and folders, each beginning on a new line."""
     parts: list[str | bytes] = []
     passed_over: dict[str, str] = {}
     for path in several:
-        found = read(path, kind, limit)
+        found = read(path, kind, limit, encoding)
         limit -= len(found.data)
         if parts and isinstance(parts[-1], str) and not parts[-1].endswith("\n"):
             parts.append("\n")
@@ -212,9 +227,12 @@ def standard_input() -> bytes:
     return data
 
 
-def unpacked_text(data: bytes, kind: Kind, name: object, limit: int) -> str | bytes:
+def unpacked_text(
+    data: bytes, kind: Kind, name: object, limit: int, encoding: str | None = None
+) -> str | bytes:
     """Return what `read` makes of a file's bytes, which may be packed where text is wanted."""
-    return decode(data if tokenizer(kind).reads_bytes else unpacked(data, name, limit), kind, name)
+    data = data if tokenizer(kind).reads_bytes else unpacked(data, name, limit)
+    return decode(data, kind, name, encoding)
 
 
 def _held(data: bytes, path: Path, limit: int, whole: Path) -> bytes:
@@ -227,9 +245,9 @@ def _held(data: bytes, path: Path, limit: int, whole: Path) -> bytes:
         raise _NotTextError(str(error), "packed, and not readable") from None
 
 
-def decode(data: bytes, kind: Kind, name: object) -> str | bytes:
+def decode(data: bytes, kind: Kind, name: object, encoding: str | None = None) -> str | bytes:
     """Return what `read` makes of a file's bytes; `name` is what errors call the file."""
-    return _whole(data, name) if tokenizer(kind).reads_bytes else _lines(data, name).decode()
+    return _whole(data, name) if tokenizer(kind).reads_bytes else _lines(data, name, encoding).decode()
 
 
 def _reasons(passed_over: dict[str, str]) -> str:
@@ -248,22 +266,20 @@ def shown(name: str) -> str:
     return name if name.isprintable() else ascii(name)
 
 
-def _lines(data: bytes, name: object) -> bytes:
-    r"""Return a text's bytes, checked, without a byte order mark and with lines that end in ``\n``."""
+def _lines(data: bytes, name: object, encoding: str | None) -> bytes:
+    r"""Return a text as UTF-8, checked, without a byte order mark and with lines that end in ``\n``."""
     try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise _NotTextError(
-            f"{name}: not UTF-8 text (byte 0x{data[error.start]:02x} at offset {error.start}); "
-            "save it as UTF-8, or --tokens byte reads any file",
-            "not UTF-8",
-        ) from None
+        data = in_utf8(data, name, encoding)
+    except NotUtf8Error as error:
+        reason = f"not UTF-8 but perhaps {error.guess}: --encoding" if error.guess else "not UTF-8"
+        raise _NotTextError(f"{error}, or --tokens byte reads any file", reason) from None
+    except DataError as error:
+        raise _NotTextError(str(error), f"not {encoding}") from None
     if (nul := data.find(b"\0")) >= 0:
         raise _NotTextError(
             f"{name}: not text but binary (a NUL byte at offset {nul}); --tokens byte reads any file",
             "binary",
         )
-    data = data.removeprefix(codecs.BOM_UTF8)
     if b"\r" in data:  # whole replacements: memory stays that of a copy, however many there are
         data = data.replace(b"\r\r\n", b"\n").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return _whole(data, name)

@@ -11,14 +11,14 @@ import numpy as np
 
 from bptt.data.labelled import Coding, Labelled, Layout, has_label_each, kind_of, read_labelled, split
 from bptt.data.sequences import SequenceBatches, Sequences, some
-from bptt.data.tables import Category, read_table
+from bptt.data.tables import Category
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training.experiment import Experiment, Validation
-from bptt.training.labelling import Labeller, LabelScore, measured
+from bptt.training.labelling import Labeller, LabelScore, measured, without
 from bptt.training.settings import WORDS, Settings
 from bptt.types import Array, Params
 
@@ -45,7 +45,7 @@ class Labels(Experiment):
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Labels":
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
-        table = read_table(settings.data, sentences=layout.is_sentences(settings.data), head=layout.head)
+        table = layout.table(settings.data)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
@@ -141,7 +141,8 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task is not None
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
-    return Layout(settings.task, *told, settings.head, settings.absent)
+    how = settings.head, settings.absent, settings.encoding, settings.date_format
+    return Layout(settings.task, *told, *how)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
@@ -211,6 +212,9 @@ def _remarks(
     whole: Labelled, train: Array, held: Array, more: Labelled | None, valid: Sequences, coding: Coding
 ) -> Iterator[str]:
     """Yield what of the data is to be known besides."""
+    for labelled in (whole, more):
+        if labelled is not None and (said := without(labelled)):
+            yield said
     if whole.texts is not None:
         known = {whole.texts[k] for k in train}
         other = (more.texts or []) if more else [whole.texts[k] for k in held]

@@ -163,4 +163,4 @@ def form_of(settings: Settings) -> Form:
         raise ConfigError("--condition goes with --text, the column of the texts")
     if len({settings.text, *names}) < 1 + len(names):
         raise ConfigError("--text and --condition name a column twice")
-    return Form(settings.documents, settings.text, names, settings.head)
+    return Form(settings.documents, settings.text, names, settings.head, settings.encoding)

@@ -21,7 +21,7 @@ from bptt.data.series import (
     read_panel,
 )
 from bptt.data.series.clock import read_time
-from bptt.data.series.columns import names_of
+from bptt.data.series.columns import missing_of, names_of
 from bptt.data.tables import Category, Number, Table
 from bptt.data.tables.dates import Dates
 from bptt.data.text import Vocabulary
@@ -117,7 +117,13 @@ class Forecasting(Experiment):
 
     @property
     def notes(self) -> Iterable[str]:
-        """What a season might be, where none was named."""
+        """What a season might be, where none was named, and what number may mean that there is none."""
+        if (odd := self.windows.panel.apart()) is not None:
+            value, count = odd
+            yield (
+                f"{value:g} stands {count:,} times as a value, far from all others: where it means that "
+                f"there is none, --missing {value:g}"
+            )
         step = self.windows.panel.clock.step
         if self.settings.season == 1 and (seasons := SEASONS.get(str(step))) is not None:
             yield (
@@ -157,7 +163,17 @@ def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None
         raise ConfigError("--task forecast wants --value COLUMN: what is forecast")
     facts = facts or {}
     ahead = tuple(names_of(settings.covariates))
-    columns = Columns(settings.value, settings.time, settings.series, ahead, settings.head)
+    columns = Columns(
+        settings.value,
+        settings.time,
+        settings.series,
+        ahead,
+        settings.head,
+        settings.encoding,
+        settings.date_format,
+        missing_of(settings.missing),
+        goes_on=path is not settings.data,
+    )
     return read_panel(
         path,
         columns,

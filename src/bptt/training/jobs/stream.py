@@ -32,7 +32,7 @@ class Stream(Experiment):
     @classmethod
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Stream":
         """Read the text, make its vocabulary, and describe the model."""
-        corpus = load(settings.data, valid=settings.valid, kind=settings.tokens)
+        corpus = load(settings.data, valid=settings.valid, kind=settings.tokens, encoding=settings.encoding)
         if settings.vocabulary is not None and not tokenizer(corpus.kind).is_sized:
             raise ConfigError(f"--vocabulary limits the words to know; the tokens are {corpus.kind}s")
         vocabulary = corpus.vocabulary(settings.vocabulary, known)

@@ -1,0 +1,68 @@
+"""Numbers and columns as people have them: thousands, columns parted by white space, archives of series."""
+
+from pathlib import Path
+
+import pytest
+
+from bptt.data.tables import read_table
+from bptt.errors import DataError
+
+
+def of(folder: Path, text: str, name: str = "a.csv", **how: bool) -> dict[str, list[str]]:
+    (folder / name).write_text(text)
+    return read_table(folder / name, **how).columns  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('a,b\n"1,976.04",x\n"976.5",x\n', [1976.04, 976.5]),
+        ('a,b\n"1,200,300",x\n"900",x\n', [1200300, 900]),
+        ("a;b\n1.976,04;x\n976,5;x\n", [1976.04, 976.5]),
+        ("a;b\n1.234;x\n3;x\n", [1.234, 3]),
+    ],
+)
+def test_marks_between_thousands_are_none_of_a_number(tmp_path: Path, text: str, wanted: list[float]) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert read_table(tmp_path / "a.csv").numbers("a").tolist() == wanted
+
+
+@pytest.mark.parametrize("text", ["a\tb\n1,200\tx\n3\tx\n", 'a,b\n"1,976.04",x\n"1,5",x\n'])
+def test_what_may_be_decimals_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="is no number"):
+        read_table(tmp_path / "a.csv").numbers("a")
+
+
+def test_columns_may_be_parted_by_white_space(tmp_path: Path) -> None:
+    assert of(tmp_path, "year  month value\n1990   1   0.5\n1990  12  -1.5\n\n") == {
+        "year": ["1990", "1990"],
+        "month": ["1", "12"],
+        "value": ["0.5", "-1.5"],
+    }
+    assert of(tmp_path, "  1.0   2e-1\n  2.0   3e-1\n", head=False) == {
+        "1": ["1.0", "2.0"],
+        "2": ["2e-1", "3e-1"],
+    }
+    assert of(tmp_path, "full name\nJohn Smith\nAnn Lee\n") == {"full name": ["John Smith", "Ann Lee"]}
+    assert of(tmp_path, "a b\n1 2\n1 2 3\n") == {"a b": ["1 2", "1 2 3"]}
+
+
+def test_archives_of_time_series_are_tables(tmp_path: Path) -> None:
+    says = "#Of\n@problemName X\n@timeStamps false\n@classLabel true a b\n@data\n"
+    found = of(tmp_path, says + "1,2,3:4,5,6:a\n7,8:9,0:b\n", "x.ts")
+    assert found == {"1": ["1 2 3", "7 8"], "2": ["4 5 6", "9 0"], "label": ["a", "b"]}
+    weka = "% Of\n@relation x\n@attribute 'a b' numeric\n@ATTRIBUTE c {p,q}\n\n@data\n1.5,'p'\n% no\n?,q\n"
+    assert of(tmp_path, weka, "x.arff") == {"a b": ["1.5", ""], "c": ["p", "q"]}
+    odd = "@relation x\n@attribute t string\n@attribute c{p,'q r'}\n@data\n"
+    odd += "'it\\'s, so',p\n#tag,?\n\"o 'k'\",'q r'\n"
+    assert of(tmp_path, odd, "x.arff") == {"t": ["it's, so", "#tag", "o 'k'"], "c": ["p", "", "q r"]}
+    with pytest.raises(DataError, match="two columns are called 't'"):
+        of(tmp_path, odd.replace("c{", "t {"), "x.arff")
+    assert of(tmp_path, says + "1,,3:4,5,:a\n", "x.ts") == {"1": ["1 ? 3"], "2": ["4 5 ?"], "label": ["a"]}
+    with pytest.raises(DataError, match="line 8 has 1 values, there are 2 attributes"):
+        of(tmp_path, weka.replace("1.5,'p'\n", "1.5,'p'\n\n7\n").replace("\n\n@data", "\n@data"), "x.arff")
+    with pytest.raises(DataError, match="line 7 has 1 parts between colons, others have 3"):
+        of(tmp_path, says + "1,2:3,4:a\n1,2\n", "x.ts")
+    with pytest.raises(DataError, match="times of their own"):
+        of(tmp_path, says.replace("Stamps false", "Stamps true") + "(0,1):a\n", "x.ts")
