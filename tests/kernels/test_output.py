@@ -71,6 +71,22 @@ def test_rows_that_count_nothing_have_no_loss_and_no_gradient(counting: int) -> 
         np.testing.assert_allclose(fast, right, rtol=0, atol=TOLERANCE["float64"])
 
 
+@pytest.mark.parametrize("K", [3, 37])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_logits_that_overflow_count_nothing_where_their_row_does_not(K: int, smoothing: float) -> None:
+    rng = np.random.default_rng(K)
+    h, V, w = rng.normal(size=(4, 2)), rng.normal(size=(2, K)) + 1, np.array([0.5, 0.0, 0.3, 0.0])
+    h[1], h[3] = 1e200, -1e200
+    targets, those = rng.integers(K, size=4), [0, 2]
+    few = output.cross_entropy(h[those], V * 1e150, None, targets[those], w[those], smoothing=smoothing)
+    got = output.cross_entropy(h, V * 1e150, None, targets, w, smoothing=smoothing)
+    for fast, right in zip((got.each, got.dh, got.spread), (few.each, few.dh, few.spread), strict=True):
+        np.testing.assert_array_equal(fast[those], right)
+        assert not fast[[1, 3]].any()
+    np.testing.assert_allclose(got.dV, few.dV, rtol=1e-12)
+    np.testing.assert_allclose(got.db, few.db, rtol=1e-12)
+
+
 @pytest.mark.parametrize("block", [1, 100, 450, 2000])
 def test_blocks_of_logits_give_the_whole(block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(block)

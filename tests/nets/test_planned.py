@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 pytest.importorskip("llvmlite")
 
 import bptt
+from bptt.derive.functions import exp, tanh
 from bptt.errors import ShapeError
 from bptt.layer import threads
 from bptt.nets.run import Backprop
@@ -126,6 +128,9 @@ def test_tokens_and_states_are_seen_to_each_time() -> None:
             model.backprop(params, Batch(batch.inputs, changed(batch.targets, value)), state)
     with pytest.raises(ShapeError, match="states must hold"):
         model.backprop(params, batch, {"layers.0.h": state["layers.0.h"]})
+    for name in params:
+        with pytest.raises(ShapeError, match=f"params has no '{name}'"):
+            model.backprop({other: array for other, array in params.items() if other != name}, batch, state)
     with pytest.raises(ShapeError, match="no parameter more"):
         model.backprop(params | {"more": state["layers.0.h"]}, batch, state)
     with pytest.raises(ShapeError, match="must be"):
@@ -231,6 +236,36 @@ def test_any_lengths_have_one_program(cell: str, options: dict[str, Any]) -> Non
             expect_same({"each": each} | last, {"each": found.each} | found.state)
         assert model.bound(params, batch) is not None, model._planned.reasons
     assert model._planned.reasons == []
+
+
+@bptt.cell(state="h", inputs="t z", shapes={"t": "row"})
+def aged(a_h, h, t, z):  # type: ignore[no-untyped-def]
+    """h fades as time passes, beside what is told to each unit."""
+    return exp(-t) * h + tanh(a_h + z)
+
+
+@pytest.mark.parametrize("options", [{"embedding": 7, "layers": 2}, {"bidirectional": True}])
+def test_what_is_given_in_padding_is_not_read(options: dict[str, Any]) -> None:
+    def model(backend: Any = "cpu") -> bptt.Model:
+        return bptt.Model(inputs=V, outputs=V, hidden=6, cell=aged, backend=backend, **options)
+
+    planned = model()
+    params = {name: array.astype(float) for name, array in planned.init(np.random.default_rng(3)).items()}
+    for seed in range(RUNS + 1):
+        batch, rng = masked(planned, 9, 8, seed, holes=True), np.random.default_rng(seed)
+        assert batch.mask is not None
+        given = {"t": rng.uniform(0, 1, (9, 8)), "z": rng.normal(size=(9, 8, 6))}
+        for array in given.values():
+            array[~batch.mask] = np.nan
+        batch = replace(batch, given=given)
+        found, wanted = planned.backprop(params, batch), model("reference").backprop(params, batch)
+        expect_same(arrays_of(found), arrays_of(model().backprop(params, batch)))
+        beside, right = (dict(each.grads.given or {}) for each in (found, wanted))
+        assert beside.keys() == right.keys() == given.keys()
+        own, other = arrays_of(found) | beside, arrays_of(wanted) | right
+        for name, array in other.items():
+            np.testing.assert_allclose(own[name], array, rtol=1e-11, atol=1e-13, err_msg=name)
+    assert planned.bound(params, batch) is not None, planned._planned.reasons
 
 
 @pytest.mark.parametrize("options", MASKED.values(), ids=MASKED)

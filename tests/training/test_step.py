@@ -159,6 +159,25 @@ def test_what_does_not_fit_is_told_as_before() -> None:
         step(batch, state=model.zero_state(4))
 
 
+def test_a_mask_of_numbers_and_states_of_another_dtype_are_met_as_a_backprop_meets_them() -> None:
+    model, params = made()
+    step = bptt.Step(model, params)
+    mask = np.arange(9)[:, None] < np.array([9, 4, 6])
+    state = model.zero_state(3)
+    for batch in batches():
+        given = Batch(batch.inputs, batch.targets, mask, mask)
+        step(given)
+        step(given, state=state)
+    assert len(step._forms) == 2
+    for flags in (mask.astype(int), mask.astype(np.uint8)):
+        with pytest.raises(ShapeError, match="mask must be bool"):
+            step(Batch(batch.inputs, batch.targets, flags, mask))
+    finer = {name: array + 1 / 3 for name, array in model.zero_state(3, np.float64).items()}
+    found = step(given, state=finer)
+    assert found == model.backprop(params, given, finer).loss
+    same_bits(step.grads, model.backprop(params, given, finer).grads.params)
+
+
 def test_many_forms_and_no_optimizer() -> None:
     model, params = made()
     step, kept = bptt.Step(model, params), {name: array.copy() for name, array in params.items()}

@@ -130,7 +130,8 @@ def unroll(
         )  # fmt: skip
         return MappedRun(cell, params, run)
     if inputs:
-        params = params | at_each_step(cell, params, x, states, inputs, mask)
+        padded = mask if recording.tape is None else None  # what a program is given has no padding
+        params = params | at_each_step(cell, params, x, states, inputs, padded)
     dtype = dtype_of(params, x, states)
     compiled = kernel(backend, cell, dtype, precision)
     if compiled is None:

@@ -58,7 +58,7 @@ def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
 
 def without_padding(x: Array, mask: Array | None) -> Array:
     """Return x (T, N, ...) with zeros where the mask is False, whatever stands there."""
-    if mask is None:
+    if mask is None or x.shape[:2] != mask.shape or x.ndim > 3:  # which is told of elsewhere
         return x
     return np.where(mask if x.ndim == 2 else mask[..., None], x, x.dtype.type(0))
 
@@ -81,8 +81,7 @@ def at_each_step(
     dtype, found = dtype_of(params, x, states), {}
     for name, array in inputs.items():
         array = array if isinstance(array, np.ndarray) else np.asarray(array)
-        if mask is not None and array.shape[:2] == mask.shape and array.ndim in (2, 3):
-            array = np.where(mask if array.ndim == 2 else mask[..., None], array, array.dtype.type(0))
+        array = without_padding(array, mask)
         if array.ndim == 2 and cell.width(name, 2 * cell.heads) > 1:  # the same for all units
             array = np.broadcast_to(array[..., None], (*array.shape, cell.width(name, cell.hidden(params))))
         found[name] = array if array.dtype.kind == "c" else array.astype(dtype, copy=False)

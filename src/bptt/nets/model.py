@@ -25,6 +25,7 @@ import numpy as np
 from bptt.cells import Cell
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision
+from bptt.layer.shapes import without_padding
 from bptt.layer.threads import one_blas_thread
 from bptt.nets import dropout, mapped
 from bptt.nets.dropout import Per
@@ -515,6 +516,8 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
 
         And what targets count, where they do not all count alike.
         """
+        if "layers.0.U" not in params:
+            expect_params(params, self.shapes)
         counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
         is_masked = batch.mask is not None or batch.target_mask is not None
         if (is_masked or self.class_weights is not None) and self.loss == "cross_entropy":
@@ -536,7 +539,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         if batch.penalised is not None:
             arrays["penalised"] = np.array(batch.penalised)
         for name, array in (batch.given or {}).items():
-            arrays[f"given.{name}"] = np.ascontiguousarray(array, dtype)
+            arrays[f"given.{name}"] = without_padding(np.ascontiguousarray(array, dtype), batch.mask)
         for name, array in (state or {}).items():
             arrays[f"first.{name}"] = array
         return arrays, counted

@@ -162,7 +162,8 @@ class Bound:
         if given.keys() != self._arrays.keys():
             return False
         for name, own in self._arrays.items():
-            if given[name].shape != own.shape:  # NumPy would repeat a single row
+            # NumPy would repeat a single row, and round what is finer
+            if given[name].shape != own.shape or given[name].dtype != own.dtype:
                 return False
             np.copyto(own, given[name])
         for tokens, size in self._tokens:

@@ -161,4 +161,4 @@ def makers(code: Code, owner: type | None, instance: str, name: str) -> list[str
         if symbols and all(symbols):
             called = maker if maker in code.functions else f"{instance}.{maker}"
             found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
-    return sorted(found, key=lambda t: (name[:4] not in t, -t.count("«")))[:4]
+    return sorted(found, key=lambda t: (name[:4] not in t, -t.count("«")))[:1]

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bptt.checking.example.roles import kinds, without_d
 from bptt.checking.taps.values import leaves, written
 
 SECONDS = 1.0
@@ -81,15 +82,24 @@ def run(
     return trial
 
 
-def odd(value: Any, known: Collection[tuple[int, ...]] = (), depth: int = 2) -> int:
-    """Return how many arrays within a value are as none should be, save those of known shapes."""
+def odd(value: Any, known: Collection[int] = (), depth: int = 2) -> int:
+    """Return how many arrays within a value are as none should be, save the known ones, by identity.
+
+    Where arrays of several shapes are together, they are of weights.
+    """
     if isinstance(value, np.ndarray):
         large = [n for n in value.shape if n > 1]
-        unlike = len(large) == len(set(large)) or value.shape in known
         finite = value.dtype.kind != "f" or np.isfinite(value).all()
-        return int(value.dtype == object or not finite or not unlike)
+        is_odd = value.dtype == object or not finite or len(large) != len(set(large))
+        return int(is_odd and id(value) not in known)
     entries = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return sum(odd(v, known, depth - 1) for v in entries) if depth else 0
+    if not depth or len({v.shape for v in entries if isinstance(v, np.ndarray)}) > 2:
+        return 0
+    return sum(odd(v, known, depth - 1) for v in entries)
+
+
+def _of_weight(name: str) -> bool:
+    return any(kind[0] == "W" for kind in kinds(without_d(name))[:1])
 
 
 def arrays(value: Any, name: str = "it") -> Iterator[tuple[str, Any]]:
@@ -114,9 +124,9 @@ def _look(trial: Trial, trace: types.TracebackType | None, count: int, files: Co
             trial.done = trace.tb_lineno - 1 - count
         elif code.co_filename in files:
             given = code.co_varnames[: code.co_argcount]
-            there = {name: frame.f_locals[name] for name in given if name in frame.f_locals}
-            known = {a.shape for value in (there, dict(frame.f_globals)) for _, a in arrays(value)}
-            made = [v for name, v in frame.f_locals.items() if name not in given]
+            known = {id(a) for name in given for _, a in arrays(frame.f_locals.get(name))}
+            known |= {id(value) for value in frame.f_globals.values()}
+            made = [v for name, v in frame.f_locals.items() if name not in given and not _of_weight(name)]
             trial.odd += sum(odd(value, known, 1) for value in made)
         trace = trace.tb_next
 

@@ -208,10 +208,11 @@ class Writer:
     def _forward(self, name: str, making: Call) -> Iterator[Found]:
         function, call = self._function(name), making.copy()
         self._call(call, f"out = {self._named(name)}", function, lambda c, p: self._argument(c, p, function))
+        started = {id(v) for v in self.file.values()}
 
         def watched(trial: Trial) -> None:
-            given = {a.shape for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
-            trial.odd += odd(trial.names.get("out"), given)
+            given = {id(a) for n, v in trial.names.items() if n != "out" for _, a in arrays(v, n)}
+            trial.odd += odd(trial.names.get("out"), started | given)
             trial.score = 1.0
 
         nothing = Found([], {}, Trial(names=self.file))

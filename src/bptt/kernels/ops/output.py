@@ -30,7 +30,7 @@ from bptt.layer import threads
 from bptt.types import Array
 
 FEW = 1 << 25
-"""Multiply-adds of the logits: with no more, rows that do not count are computed like the others."""
+"""Multiply-adds of the logits: with no more, those of rows that do not count are computed, too."""
 
 BLOCK = 1 << 23
 """Logits in a block: 32 MiB in float32. Fewer would read V and dV, which may be as large, more often."""
@@ -195,8 +195,7 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
             one = join(one, b.shuffle_vector(one, ir.Constant(v.type, ir.Undefined), index))
         return v.broadcast(b.extract_element(one, i64(0)))
 
-    with count_loop(b, M) as r:
-        row = v.at(z, b.mul(r, K))
+    def counted(r: Any, row: Any, weight: Any) -> None:
         target_at = v.at(row, b.load(b.gep(targets, [r], source_etype=i64), typ=i64))
 
         def biased(at: Any, mask: Any) -> Any:
@@ -207,12 +206,10 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
         top = across(lowest, biased, v.max)
         shifted = b.fsub(b.load(target_at, typ=v.scalar), b.extract_element(top, i64(0)))
 
-        weight = b.load(v.at(w, r), typ=v.scalar)
-        counts = b.fcmp_unordered("!=", weight, v.scalar(0.0))
         if smoothing:
             below = across(0.0, lambda at, mask: v.sub(v.load(v.at(row, at), mask), top), v.add)
             mean = b.fdiv(b.extract_element(below, i64(0)), b.sitofp(K, v.scalar))
-            b.store(b.select(counts, b.fsub(shifted, mean), v.scalar(0.0)), v.at(spread, r))
+            b.store(b.fsub(shifted, mean), v.at(spread, r))
 
         def exponential(at: Any, mask: Any) -> Any:
             value = v.exp(v.sub(v.load(v.at(row, at), mask), top))
@@ -220,8 +217,7 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
             return value
 
         total = across(0.0, exponential, v.add)
-        loss = b.fsub(b.extract_element(v.log(total), i64(0)), shifted)
-        b.store(b.select(counts, loss, v.scalar(0.0)), v.at(each, r))
+        b.store(b.fsub(b.extract_element(v.log(total), i64(0)), shifted), v.at(each, r))
         factor = v.div(v.broadcast(weight), total)
 
         spreads = b.fmul(weight, v.scalar(smoothing))
@@ -234,3 +230,14 @@ def _softmax_rows(v: Vector, arrays: list[Any], sizes: list[Any], smoothing: flo
         over_vectors(v, K, scaled)
         own = b.fsub(weight, spreads) if smoothing else weight
         b.store(b.fsub(b.load(target_at, typ=v.scalar), own), target_at)
+
+    with count_loop(b, M) as r:
+        row, weight = v.at(z, b.mul(r, K)), b.load(v.at(w, r), typ=v.scalar)
+        with b.if_else(b.fcmp_unordered("!=", weight, v.scalar(0.0))) as (then, otherwise):
+            with otherwise:  # whatever its logits are
+                over_vectors(v, K, lambda at, mask: v.store(v.const(0.0), v.at(row, at), mask))
+                b.store(v.scalar(0.0), v.at(each, r))
+                if smoothing:
+                    b.store(v.scalar(0.0), v.at(spread, r))
+            with then:
+                counted(r, row, weight)

@@ -1,0 +1,127 @@
+"""Faults of kinds that people make: a helper's, an update too early, carries that are never fed."""
+
+from pathlib import Path
+
+from bptt.checking.examine import check_source
+from bptt.checking.file import read
+from bptt.checking.report import Report
+
+SIGMOIDS = """
+import numpy as np
+
+
+def slope(y):
+    return y * (y - 1)
+
+
+class Net:
+    def __init__(self):
+        self.U, self.V, self.W = np.random.randn(4, 3), np.random.randn(2, 4), np.random.randn(4, 4)
+
+    def forward(self, xs):
+        self.hs, self.ys = [np.zeros(4)], []
+        for x in xs:
+            self.hs.append(1 / (1 + np.exp(-self.U @ x - self.W @ self.hs[-1])))
+            self.ys.append(1 / (1 + np.exp(-self.V @ self.hs[-1])))
+        return np.array(self.ys)
+
+    def backward(self, xs, dys):
+        dU, dV, dW, dh = 0 * self.U, 0 * self.V, 0 * self.W, np.zeros(4)
+        for t in reversed(range(len(xs))):
+            dz = dys[t] * slope(self.ys[t])
+            dV += np.outer(dz, self.hs[t + 1])
+            da = (self.V.T @ dz + dh) * slope(self.hs[t + 1])
+            dU += np.outer(da, xs[t])
+            dW += np.outer(da, self.hs[t])
+            dh = self.W.T @ da
+        return dU, dV, dW
+"""
+USE = "net, xs = Net(), np.random.randn(4, 3); ys = net.forward(xs); net.backward(xs, np.random.randn(4, 2))"
+
+UPDATED = """
+import numpy as np
+
+
+class Net:
+    def __init__(self):
+        self.E, self.W = np.random.randn(5, 3), np.random.randn(4, 3)
+        self.b, self.c = np.random.randn(4), np.random.randn(4)
+
+    def loss(self, word, y):
+        self.h = np.tanh(self.W @ self.E[word] + self.b)
+        return 0.5 * np.sum((self.h + self.c - y) ** 2)
+
+    def learn(self, word, y, rate):
+        dc = self.h + self.c - y
+        da = dc * (1 - self.h**2)
+        dW = np.outer(da, self.E[word])
+        self.W -= rate * dW
+        self.b -= rate * da
+        self.c -= rate * dc
+        dE = self.W.T @ da
+        self.E[word] -= rate * dE
+"""
+LEARN = "net, y = Net(), np.random.randn(4); loss = net.loss(2, y); net.learn(2, y, 0.3)"
+
+CELL = """
+import numpy as np
+
+
+def forward(xs, h, W, U):
+    caches, hs = [], []
+    for x in xs:
+        before, h = h, np.tanh(x @ W + h @ U)
+        hs.append(h)
+        caches.append((x, before, h))
+    return np.array(hs), caches
+
+
+def step_back(dh, cache, W, U):
+    x, before, h = cache
+    da = dh * (1 - h**2)
+    return {"x": da @ W.T, "h": da @ U.T, "W": x.T @ da, "U": before.T @ da}
+
+
+def backward(dhs, caches, W, U):
+    dW, dU, dh, dxs = np.zeros_like(W), np.zeros_like(U), np.zeros_like(dhs[0]), []
+    for t in reversed(range(len(dhs))):
+        grads = step_back(dhs[t], caches[t], W, U)
+        dxs.insert(0, grads["x"])
+        dW += grads["W"]
+        dU += grads["U"]
+    return np.array(dxs), dW, dU
+"""
+CALL = """from cell import forward
+W, U, h0, xs = np.random.randn(3, 4), np.random.randn(4, 4), np.random.randn(2, 4), np.random.randn(4, 2, 3)
+hs, caches = forward(xs, h0, W, U)
+grads = backward(np.random.randn(4, 2, 4), caches, W, U)"""
+
+
+def checked(path: Path, text: str, example: str) -> Report:
+    path.write_text(text)
+    return check_source(read(path), example.replace("; ", "\n"))
+
+
+def test_a_helper_that_several_statements_call_is_mended_where_it_stands(tmp_path: Path) -> None:
+    report = checked(tmp_path / "net.py", SIGMOIDS, USE)
+    assert [(m["line"], m["after"].strip()) for m in report.mends] == [(6, "return y * (1 - y)")]
+
+
+def test_no_mend_takes_away_the_update_of_a_weight(tmp_path: Path) -> None:
+    report = checked(tmp_path / "net.py", UPDATED, LEARN)
+    assert report.verdict == "wrong"
+    assert report.whole
+    [fixed] = report.fixed.values()
+    assert fixed.count("self.W -= rate * dW") == 1
+    assert fixed.index("dE = self.W.T @ da") < fixed.index("self.W -= rate * dW")
+
+
+def test_a_carry_that_is_neither_read_nor_fed(tmp_path: Path) -> None:
+    (tmp_path / "cell.py").write_text(CELL[: CELL.index("def backward")])  # which the example imports
+    report = checked(
+        tmp_path / "back.py", CELL[: CELL.index("def forward")] + CELL[CELL.index("def step") :], CALL
+    )
+    assert (report.verdict, report.whole) == ("wrong", True)
+    [fixed] = report.fixed.values()
+    assert "step_back(dhs[t] + dh, caches[t], W, U)" in fixed
+    assert report.located[0]["text"].startswith("grads = step_back(dhs[t]")
