@@ -15,6 +15,9 @@ from bptt.errors import DataError
 DELIMITERS = "\t;,|"
 """What may stand between values; of those that are as frequent in the head, the first."""
 
+TABBED = (".tsv", ".tab")
+"""What the names of files with tabs end in."""
+
 _LONGEST = (1 << 31) - 1
 _SEPARATOR = re.compile(r"\s*\"?sep=([\t;,|])\"?\n", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -43,7 +46,8 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
     if found := _SEPARATOR.match(text):  # spreadsheets write and read such a line
         delimiter, text = found[1], "\n" + text[found.end() :]
     first_line = text.lstrip("\n").split("\n", 1)[0]
-    if delimiter is None and (spaced := _aligned(text, head=head)):
+    is_list = not head and plain_name(name).endswith((".csv", *TABBED))  # a column alone, of numbers each
+    if delimiter is None and not is_list and (spaced := _aligned(text, head=head)):
         delimiter, text = "\t", spaced
     delimiter = delimiter or sniffed(first_line, name)
     tabbed = _tabbed(text) if delimiter == "\t" else None
@@ -105,7 +109,7 @@ def sniffed(head: str, name: str) -> str:
     """
     bare = _QUOTED.sub("", head)
     best = max(DELIMITERS, key=bare.count)  # the first of the most frequent
-    return best if best in bare else "\t" if plain_name(name).endswith((".tsv", ".tab")) else ","
+    return best if best in bare else "\t" if plain_name(name).endswith(TABBED) else ","
 
 
 def _tabbed(text: str) -> Iterator[tuple[int, list[str]]] | None:
