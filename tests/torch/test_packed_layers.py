@@ -254,3 +254,13 @@ def test_large_packed_sequences_stay_packed(kind: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(rows, "FEW", 0)
     ours, theirs = pair(kind, 5, 7, 2, bidirectional=True)
     assert_same(ours, theirs, packed_input(ours, [3, 6, 1, 4]), states(ours, 4))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lengths", [[4, 4], [6, 3, 2]])
+def test_autocast_gives_the_type_that_pytorch_gives(kind: str, lengths: list[int]) -> None:
+    ours, theirs = (layer.float() for layer in pair(kind, 3, 4))
+    with torch.autocast("cpu", torch.bfloat16):
+        found, wanted = (layer(packed_input(ours, lengths)) for layer in (ours, theirs))
+    assert found[0].data.dtype == wanted[0].data.dtype
+    torch.testing.assert_close(found[0].data, wanted[0].data, rtol=0.05, atol=0.05)

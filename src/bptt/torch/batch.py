@@ -17,6 +17,7 @@ class Batch(NamedTuple):
     batch_sizes: Tensor | None
     N: int
     beside: dict[str, Tensor]  # what the cell reads at each step beside x
+    was_packed: bool = False  # and of unlike lengths
 
 
 def unpacked(batch: Batch, size: int) -> tuple[Batch, Tensor | None]:
@@ -28,7 +29,7 @@ def unpacked(batch: Batch, size: int) -> tuple[Batch, Tensor | None]:
     assert sizes is not None
     T = len(sizes)
     if int(sizes[-1]) == N:
-        return batch._replace(x=x.unflatten(0, (T, N)), batch_sizes=None), None
+        return batch._replace(x=x.unflatten(0, (T, N)), batch_sizes=None, was_packed=False), None
     if not size or not is_small(T, N, size):
         return batch, None
     mask = torch.arange(N) < sizes.unsqueeze(1)

@@ -62,6 +62,7 @@ class LSTM(_Named):
     """:class:`torch.nn.LSTM` by compiled code."""
 
     theirs = nn.LSTM
+    narrows_packed = False  # PyTorch runs it step by step, and adds in float32
     get_expected_cell_size = nn.LSTM.get_expected_cell_size
     check_forward_args = nn.LSTM.check_forward_args
     permute_hidden = nn.LSTM.permute_hidden
@@ -79,7 +80,7 @@ class GRU(_Named):
     """:class:`torch.nn.GRU` by compiled code."""
 
     theirs = nn.GRU
-    narrows = False  # PyTorch's blends its gates with a state in float32
+    narrows = narrows_packed = False  # PyTorch's blends its gates with a state in float32
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:

@@ -35,6 +35,7 @@ class Recurrent(torch.nn.Module):
     theirs: ClassVar[Any] = None  # PyTorch's own class, where it has one
     by_rows: ClassVar[bool]
     narrows: ClassVar[bool] = True  # whether what autocast gives is as narrow as what it computes with
+    narrows_packed: ClassVar[bool] = True
     cell: Any  # a Cell
 
     input_size: int
@@ -263,7 +264,7 @@ class Recurrent(torch.nn.Module):
         if packed is not None:
             # asked for before all else: where this is traced it ends a graph
             N = states[0].shape[1] if states else int(packed.batch_sizes[0])
-            return Batch(x, None, None, packed.batch_sizes, N, {})
+            return Batch(x, None, None, packed.batch_sizes, N, {}, was_packed=True)
         for name, flags in (("mask", mask), ("resets", resets)):
             if flags is not None and (flags.shape != x.shape[:-1] or flags.dtype != torch.bool):
                 raise ShapeError(
@@ -298,9 +299,9 @@ class Recurrent(torch.nn.Module):
         all_states: bool,
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Return the output, each state after the last step, and after each step where it is wanted."""
-        x, mask, resets, batch_sizes, N, beside = batch
+        x, mask, resets, batch_sizes, N, beside, was_packed = batch
         computed = autocast() or x.dtype
-        dtype = computed if self.narrows else x.dtype
+        dtype = computed if (self.narrows_packed if was_packed else self.narrows) else x.dtype
         is_narrow = computed == torch.bfloat16 and reason is None
         precision: backends.Precision = "bfloat16" if is_narrow and has_bfloat16() else "float32"
         is_known = batch_sizes is not None and not torch.compiler.is_compiling()
