@@ -86,12 +86,14 @@ def test_what_is_known_ahead_changes_a_forecast(shop: Path, tmp_path: Path, caps
     assert changed == [True, True, False, False]
 
 
-@pytest.mark.parametrize("end", ["csv", "tsv", "jsonl", "parquet", "tsv.xz"])
+@pytest.mark.parametrize("end", ["csv", "tsv", "jsonl", "json", "parquet", "feather", "tsv.xz"])
 def test_quantiles_rise_and_are_columns_in_each_form(shop: Path, tmp_path: Path, end: str) -> None:
-    if end == "parquet":
+    if end in ("parquet", "feather"):
         pytest.importorskip("pyarrow")
     out = tmp_path / f"out.{end}"
     assert bptt(["forecast", str(shop / "quantiles"), "--out", str(out)]) == 0
+    begins = {"json": b"[", "jsonl": b"{", "parquet": b"PAR1", "feather": b"ARROW1"}
+    assert out.read_bytes().startswith(begins.get(end, b""))
     found = read_table(out)
     assert list(found.columns) == ["shop", "day", "forecast_0.1", "forecast_0.5", "forecast_0.9"]
     low, middle, high = (found.numbers(name) for name in list(found.columns)[2:])

@@ -250,6 +250,9 @@ def test_the_files_of_an_index_are_one_model_and_none_lies_elsewhere(file: Path)
         np.testing.assert_array_equal(found.params[name], array)
     for odd, says in (
         ("../model-0.safetensors", "no file beside it"),
+        ("..", "no file beside it"),
+        ("", "no file beside it"),
+        ("model\0", "no file beside it"),
         ("none.safetensors", "none.safetensors"),
     ):
         index.write_text(json.dumps({"weight_map": of | {names[0]: odd}}))

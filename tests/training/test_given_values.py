@@ -9,6 +9,7 @@ import pytest
 import bptt
 from bptt import ConfigError, Settings, Trained, Trainer
 from bptt.data.labelled import Coding, Layout, read_labelled
+from bptt.data.labelled.coding import _held
 from bptt.layer.shapes import layer_shapes
 from bptt.nets.stepper import Stepper
 from bptt.zoo.step import with_equations
@@ -50,6 +51,20 @@ def test_times_since_the_row_before_and_what_is_held(tmp_path: Path) -> None:
     np.testing.assert_allclose(old_z, np.log1p([0, 0, 0, 0, 0]), rtol=1e-6)
     with pytest.raises(bptt.DataError, match=r"line 4, column x: is empty; .*; --absent hold takes"):
         coded(tmp_path / "a.csv")
+
+
+def test_days_of_eight_digits_are_days_apart(tmp_path: Path) -> None:
+    days = ROWS.replace("-", "")
+    (tmp_path / "a.csv").write_text(days)
+    _, found = coded(tmp_path / "a.csv", absent="hold")
+    np.testing.assert_array_equal(found.given["t"], [0, 1, 4, 0, 1])
+
+
+def test_ages_are_exact_after_long_times() -> None:
+    elapsed = np.array([0, 1e9, 0, 1, 1], np.float32)  # float32 has no 1e9 + 1
+    known = np.array([[True], [True], [True], [False], [False]])
+    _, since = _held(np.zeros((5, 1)), known, elapsed)
+    assert since[2:, 0].tolist() == [0, 1, 2]
 
 
 def test_a_row_that_is_a_sequence_is_held_too(tmp_path: Path) -> None:

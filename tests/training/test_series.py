@@ -22,7 +22,8 @@ from bptt import (
     Trainer,
     settings_from,
 )
-from bptt.data.series import Origins
+from bptt.data.series import Columns, Origins, Windows, read_panel
+from bptt.training.jobs.series import held_out
 from bptt.training.runs.verify import verify
 from bptt.training.trainer import STOPPED
 from small_runs import go, left_by
@@ -223,6 +224,17 @@ def test_another_table_is_measured_from_the_end_of_the_run_on(tmp_path: Path, ru
     path.write_text(table({"a": y[:90]}))
     with pytest.raises(DataError, match=r"no 5 steps .* after 2020-04-28, where the run's own data end"):
         forecaster.backtest(str(path))
+
+
+def test_where_to_measure_from_may_be_in_another_zone(tmp_path: Path) -> None:
+    hours = [np.datetime64("2020-01-01T00:00") + k for k in 60 * np.arange(40)]
+    (path := tmp_path / "a.csv").write_text(
+        "t,v\n" + "".join(f"{hour}+01:00,{k}\n" for k, hour in enumerate(hours))
+    )
+    windows = Windows(read_panel(str(path), Columns("v", "t")), 6, 1, "window", 2)
+    for since in ("2020-01-02T00:00+01:00", "2020-01-01T23:00Z", "2020-01-01T18:00-05:00"):
+        assert len(held_out(windows, 2, since, None)) == 40 - 24 - 2 + 1
+        assert len(held_out(windows, 2, None, since)) == 40 - 25 - 2 + 1
 
 
 def test_data_that_changed_are_refused(run: Path, sales: str) -> None:

@@ -6,7 +6,7 @@ import click
 
 from bptt.cli.output import encoding_option, expect_free, expect_place, misused, shown_or_file
 
-ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".parquet")
+ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather")
 """How the name of a table that is written may end."""
 
 

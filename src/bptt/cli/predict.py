@@ -58,9 +58,6 @@ def predict(
     else:
         write_atomically(Path(out), packed(data, out))
         click.echo(f"{len(table):,} rows with their predictions are in {out}")
-    if left_out := found.labelled.left_out:
-        says = f"{path}: {left_out:,} {'rows have' if left_out > 1 else 'row has'} no text, and no prediction"
-        warnings.warn(says, BpttWarning, stacklevel=2)
     unknown, tokens = found.unknown
     if unknown:
         share = (

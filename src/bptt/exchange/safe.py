@@ -48,7 +48,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
     arrays: dict[str, Array] = {}
     metadata: dict[str, str] = {}
     for name in dict.fromkeys(of.values()):
-        if Path(name).name != name or "\\" in name:
+        if Path(name).name != name or name in ("", "..") or {"\\", "\0"} & {*name}:
             raise DataError(f"{path}: names {name!r:.100}, which is no file beside it")
         own, more = _read_file(path.parent / name)
         arrays |= {key: array for key, array in own.items() if of.get(key) == name}

@@ -7,7 +7,7 @@ import numpy as np
 
 from bptt.data.series import Origins, Panel, Windows
 from bptt.data.tables import Delimited, Given, table_of
-from bptt.data.tables.jsonlines import JsonLines
+from bptt.data.tables.jsonlines import JsonLines, JsonList
 from bptt.data.tables.parquet import of_columns
 from bptt.errors import DataError, RunError
 from bptt.training.backtest import Backtest, backtest, forecasts, middle_of, rows_at_once
@@ -55,14 +55,16 @@ class Forecasts:
     def written(self, suffix: str = "") -> bytes:
         """Return the columns as a file, by the end of its name.
 
-        JSON lines for ``.jsonl`` and ``.ndjson``, Parquet for ``.parquet``, tabs between values for ``.tsv``;
-        otherwise values are delimited as in the table that was read, or by commas.
+        JSON lines for ``.jsonl`` and ``.ndjson``, a list of objects for ``.json``, Parquet for ``.parquet``,
+        Feather for ``.feather``, tabs between values for ``.tsv``; otherwise values are delimited as in the
+        table that was read, or by commas.
         """
         columns, own = self.columns, self.panel.form
-        if suffix in (".jsonl", ".ndjson"):
-            return JsonLines(["{}"] * (self.values.shape[0] * self.values.shape[1])).written({}, columns)
-        if suffix == ".parquet":
-            return of_columns(columns, f"*{suffix}").written({}, {})
+        if suffix in (".jsonl", ".ndjson", ".json"):
+            form = JsonList if suffix == ".json" else JsonLines
+            return form(["{}"] * (self.values.shape[0] * self.values.shape[1])).written({}, columns)
+        if suffix in (".parquet", ".feather"):
+            return of_columns(columns, f"*{suffix}", is_feather=suffix == ".feather").written({}, {})
         between = "\t" if suffix == ".tsv" else own.delimiter if isinstance(own, Delimited) else ","
         texts = {
             name: [_digits(value) if isinstance(value, float) else value for value in values]

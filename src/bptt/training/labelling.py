@@ -195,7 +195,8 @@ class Predictions:
     labelled : Labelled
         The sequences.
     labels : list of str, or (M,) numbers
-        What was told of each; for tagging of each step.
+        What was told of each; for tagging of each step. Rows without a text are no sequences: they have
+        none, and `columns` has an empty one for them.
     classes : list of K str
         None for numbers.
     probabilities : (M, K), for tagging (S, K)
@@ -297,8 +298,14 @@ class Labeller:
         return measured(self.model, self.params, sequences, self.coding, labelled.table.name)
 
     def predict(self, table: str | Table, *, skip_unknown: bool = False) -> Predictions:
-        """Tell the labels of a table's sequences, which need not be in it."""
+        """Tell the labels of a table's sequences, which need not be in it.
+
+        A BpttWarning says how many rows have no text, and so no label.
+        """
         labelled, target = self.read(table, told=False), self.coding.target
+        if (count := labelled.left_out) > 0:
+            says = f"{count:,} {'rows have' if count > 1 else 'row has'} no text, and no prediction"
+            warnings.warn(f"{labelled.table.name}: {says}", BpttWarning, stacklevel=2)
         found = outputs_of(
             self.model, self.params, self.coding.sequences(labelled, skip_unknown=skip_unknown)
         )

@@ -42,7 +42,9 @@ def test_a_run_says_how_many_are_left_out_and_predicts_for_each_row(tmp_path: Pa
     trained = bptt.Trained.load(tmp_path / "run")
     with pytest.warns(BpttWarning, match="3 rows have no label or text"):
         assert trained.label_score(str(path)).count == 12
-    found = trained.predict(str(path))
+    with pytest.warns(BpttWarning, match="1 row has no text, and no prediction"):
+        found = trained.predict(str(path))
+    assert (len(found.labels), len(found.columns()["prediction"])) == (14, 15)
     lines = found.labelled.table.written(found.columns()).decode().splitlines()
     assert len(lines) == 16
     assert lines[3] == ",it,,,"

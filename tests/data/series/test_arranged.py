@@ -88,6 +88,8 @@ def test_numbers_that_mean_none(tmp_path: Path) -> None:
     assert panel.apart() == (-999, 6)
     found = panel_of(tmp_path, rows, Columns("v", missing=missing_of("-999, -99.9")))
     assert np.isnan(found.values).sum() == 6
+    points = panel_of(tmp_path, ["v", "1", ".", "..", "-", "#N/A", "-.5"], Columns("v"))
+    np.testing.assert_array_equal(points.values, [1, np.nan, np.nan, np.nan, np.nan, -0.5])
     assert found.apart() is None
     assert panel_of(tmp_path, ["v", "0", "0", "0", "1", "2", "3"], Columns("v")).apart() is None
     with pytest.raises(ConfigError, match="--missing is a list of numbers"):

@@ -29,6 +29,12 @@ FORMS = {
 }
 
 
+def test_a_month_and_a_year_with_a_point_between_are_no_number(tmp_path: Path) -> None:
+    for texts, then in ((("11.2020", "12.2020", "01.2021"), "02.2021"), (("1.2020", "2.2020"), "3.2020")):
+        (tmp_path / "a.csv").write_text("t,v\n" + "".join(f"{text},1\n" for text in texts))
+        assert read_panel(str(tmp_path / "a.csv"), Columns("v", "t")).time(0, len(texts)) == then
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_series_go_on_as_their_days_are_written(tmp_path: Path, name: str) -> None:
     texts, wanted = FORMS[name]

@@ -42,3 +42,5 @@ def test_two_columns_may_be_one_text(tmp_path: Path) -> None:
     assert Form(text="en,fr").read(str(path), "char").texts == ["go ||| va", "no ||| non"]
     with pytest.raises(DataError, match="has no column 'en,de'"):
         Form(text="en,de").read(str(path), "char")
+    path.write_text("en,fr\ngo,va\n,\nno,\n")
+    assert read_table(path).column("en,fr") == ["go ||| va", "", "no ||| "]

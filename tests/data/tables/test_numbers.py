@@ -40,10 +40,9 @@ def test_columns_may_be_parted_by_white_space(tmp_path: Path) -> None:
         "month": ["1", "12"],
         "value": ["0.5", "-1.5"],
     }
-    assert of(tmp_path, "  1.0   2e-1\n  2.0   3e-1\n", head=False) == {
-        "1": ["1.0", "2.0"],
-        "2": ["2e-1", "3e-1"],
-    }
+    plain = "  1.0   2e-1\n  2.0   3e-1\n"
+    assert of(tmp_path, plain, "a.txt", head=False) == {"1": ["1.0", "2.0"], "2": ["2e-1", "3e-1"]}
+    assert of(tmp_path, "1 2\n3 4\n", "a.csv", head=False) == {"1": ["1 2", "3 4"]}  # a list a row
     assert of(tmp_path, "full name\nJohn Smith\nAnn Lee\n") == {"full name": ["John Smith", "Ann Lee"]}
     assert of(tmp_path, "a b\n1 2\n1 2 3\n") == {"a b": ["1 2", "1 2 3"]}
 

@@ -128,6 +128,8 @@ def test_sentences_are_read_a_word_a_line(tmp_path: Path) -> None:
     table = read_table(write(tmp_path, "a.conllu", UNIVERSAL), sentences=True)
     assert (table.columns["form"], table.columns["upos"]) == (["in", "dem", "Haus"], ["ADP", "DET", "NOUN"])
     assert table.columns["sentence"] == ["1", "1", "2"]
+    table = read_table(write(tmp_path, "a.txt", "# text\na\tB\n#\tC\n# x\n"), sentences=True)
+    assert (table.columns["1"], table.lines) == (["a", "#"], [2, 3])  # a comment has no tab
     with pytest.raises(DataError, match="line 3 has 3 values, others have 2"):
         read_table(write(tmp_path, "a.txt", "a B\nc D\ne F G\n"), sentences=True)
 

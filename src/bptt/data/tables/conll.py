@@ -58,6 +58,7 @@ def read(text: str, name: str) -> Content:
     if not counts:
         raise DataError(f"{name}: has no words")
     width = counts.most_common(1)[0][0]
+    is_tabbed = 2 * sum("\t" in line for line in lines) > counts[width]
     names = UNIVERSAL if width == len(UNIVERSAL) else tuple(str(k + 1) for k in range(width))
     rows: list[tuple[str, ...]] = []
     places: list[int] = []
@@ -65,7 +66,7 @@ def read(text: str, name: str) -> Content:
     for place, (row, line) in enumerate(zip(split, lines, strict=True), 1):
         if not line.strip():
             ended = True
-        elif line[0] == "#" and len(row) != width:
+        elif line[0] == "#" and (len(row) != width or (is_tabbed and "\t" not in line)):
             continue
         elif len(row) != width:
             raise DataError(f"{name}: line {place} has {len(row)} values, others have {width}")

@@ -69,6 +69,9 @@ _EARLIEST, _LATEST = 1800, 2200
 
 COMPACT = "%Y%m%d"
 
+_MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[89]|2[01])\d\d")
+"""01.2020: a number would not begin with a zero."""
+
 
 @dataclass(frozen=True)
 class Dates:
@@ -110,8 +113,8 @@ class Dates:
             If they may be written in several forms, as where a day and a month may be either in all of them.
         """
         distinct = [text.strip() for text in dict.fromkeys(texts)]
-        if digits and distinct and all(map(_is_compact, distinct)):
-            return cls(COMPACT)
+        if digits and (form := _of_digits(distinct)) is not None:
+            return cls(form)
         odd = [text for text in distinct if not _PLAIN.fullmatch(text)]
         first = next(((text, forms) for text in odd[:100] if (forms := [*_fitting(text)])), None)
         if first is None:
@@ -264,6 +267,14 @@ def _fitting(text: str) -> Iterator[str]:
             form += "".join(f"{' ' * clock[name].startswith(' ')}%{name}" for name in "pz" if clock[name])
         if Dates(form).iso(text) != text:
             yield form
+
+
+def _of_digits(texts: list[str]) -> str | None:
+    """Return how texts write days or months that could be numbers; None where they are no such."""
+    if texts and all(map(_is_compact, texts)):
+        return COMPACT
+    is_zero = any(text.startswith("0") for text in texts)
+    return "%m.%Y" if is_zero and all(map(_MONTHS.fullmatch, texts)) else None
 
 
 def _is_compact(text: str) -> bool:

@@ -15,6 +15,9 @@ from bptt.errors import DataError
 DELIMITERS = "\t;,|"
 """What may stand between values; of those that are as frequent in the head, the first."""
 
+TABBED = (".tsv", ".tab")
+"""What the names of files with tabs end in."""
+
 _LONGEST = (1 << 31) - 1
 _SEPARATOR = re.compile(r"\s*\"?sep=([\t;,|])\"?\n", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -43,7 +46,8 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
     if found := _SEPARATOR.match(text):  # spreadsheets write and read such a line
         delimiter, text = found[1], "\n" + text[found.end() :]
     first_line = text.lstrip("\n").split("\n", 1)[0]
-    if delimiter is None and (spaced := _aligned(text, head=head)):
+    is_list = not head and plain_name(name).endswith((".csv", *TABBED))  # a column alone, of numbers each
+    if delimiter is None and not is_list and (spaced := _aligned(text, head=head)):
         delimiter, text = "\t", spaced
     delimiter = delimiter or sniffed(first_line, name)
     tabbed = _tabbed(text) if delimiter == "\t" else None
@@ -77,16 +81,18 @@ def _aligned(text: str, *, head: bool) -> str | None:
 
     As many words stand in each line, two or more, and in one column numbers alone.
     """
-    if any(mark in text.lstrip("\n").split("\n", 1)[0].strip() for mark in DELIMITERS):
+    first = text.lstrip().split("\n", 1)[0].strip()
+    numeric = {*range(len(first.split()))}
+    if len(numeric) < 2 or any(mark in first for mark in DELIMITERS) or '"' in text:
         return None
-    lines = [line.split() for line in text.split("\n") if line.strip()]
-    first = lines[0] if lines else []
-    rows = lines[1:] if head else lines
-    if len(first) < 2 or not rows or any(len(row) != len(first) for row in lines) or '"' in text:
-        return None
-    if not any(all(map(_is_number, column)) for column in zip(*rows, strict=True)):
-        return None
-    return "\n".join("\t".join(line.split()) for line in text.split("\n"))
+    width, lines = len(numeric), text.split("\n")
+    rows = (line.split() for line in lines if line.strip())
+    for k, row in enumerate(rows):  # most other texts end this at once
+        if k > 0 or not head:
+            numeric = {j for j in numeric if j < len(row) and _is_number(row[j])}
+        if len(row) != width or not numeric:
+            return None
+    return None if head and k == 0 else "\n".join("\t".join(line.split()) for line in lines)
 
 
 def _is_number(text: str) -> bool:
@@ -103,7 +109,7 @@ def sniffed(head: str, name: str) -> str:
     """
     bare = _QUOTED.sub("", head)
     best = max(DELIMITERS, key=bare.count)  # the first of the most frequent
-    return best if best in bare else "\t" if plain_name(name).endswith((".tsv", ".tab")) else ","
+    return best if best in bare else "\t" if plain_name(name).endswith(TABBED) else ","
 
 
 def _tabbed(text: str) -> Iterator[tuple[int, list[str]]] | None:

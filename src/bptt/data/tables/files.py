@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -89,11 +90,13 @@ class Table:
     def column(self, name: str) -> list[str]:
         """Return a column's values; DataError if there is none of that name.
 
-        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between.
+        Of several, ``a,b``, the values stand behind each other, with ` ||| ` between; where all are empty it
+        is, too.
         """
         several = [part.strip() for part in name.split(",")]
         if name not in self.columns and len(several) > 1 and all(part in self.columns for part in several):
-            return [BETWEEN.join(values) for values in zip(*map(self.column, several), strict=True)]
+            rows = zip(*map(self.column, several), strict=True)
+            return [BETWEEN.join(row) if any(map(str.strip, row)) else "" for row in rows]
         if name not in self.columns:
             names = list(self.columns)
             few = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
@@ -139,7 +142,7 @@ class Table:
     def numbers(self, name: str, *, absent: bool = False) -> Array:
         """Return a column as (R,) float64; DataError for a value that is no finite number.
 
-        With `absent`, what stands where there is no number (nothing, NA, NaN, null, ?) is NaN.
+        With `absent`, what stands where there is no number (nothing, NA, null, ?, -, .) is NaN.
         """
         column = ungrouped(self.column(name), is_continental=self.is_continental)
         values = np.empty(len(self))
@@ -182,34 +185,31 @@ class Table:
         >>> np.diff(read_table(path).times("day"))
         array([2], dtype='timedelta64[D]')
         """
-        column = self.column(name)
-        try:
-            if form is None:
+        column, dates = self.column(name), self.dates(name, form, digits=True)
+        if not dates.form:
+            with suppress(DataError):
                 return self.numbers(name)
-            raise DataError(form)
-        except DataError:
-            dates = self.dates(name, form)
-            values, zones = [], dict[str, str]()
-            for k, text in enumerate(column):
-                found = _TIME.fullmatch(dates.iso(text))
-                try:
-                    values.append(np.datetime64(found["moment"] if found else "NaT"))
-                except ValueError:
-                    values.append(np.datetime64("NaT"))
-                if found is None or np.isnat(values[-1]):
-                    raise DataError(
-                        f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
-                        "2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, 2020-01-31T14:00 or 2020-01; "
-                        "--date-format says how others are written"
-                    ) from None
-                if found["clock"]:
-                    zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
-                if len(zones) > 1:
-                    raise DataError(
-                        f"{self.place(k)}, column {name}: {text!r:.40} has another time zone than "
-                        f"{next(iter(zones.values()))!r:.40}: write all times in one"
-                    ) from None
-            return np.array(values)
+        values, zones = [], dict[str, str]()
+        for k, text in enumerate(column):
+            found = _TIME.fullmatch(dates.iso(text))
+            try:
+                values.append(np.datetime64(found["moment"] if found else "NaT"))
+            except ValueError:
+                values.append(np.datetime64("NaT"))
+            if found is None or np.isnat(values[-1]):
+                raise DataError(
+                    f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "
+                    "2020-01-31, 31.01.2020, 1/31/2020, 31-Jan-20, 2020-01-31T14:00 or 2020-01; "
+                    "--date-format says how others are written"
+                ) from None
+            if found["clock"]:
+                zones.setdefault("Z" if found["zone"] == "+00:00" else found["zone"] or "", text)
+            if len(zones) > 1:
+                raise DataError(
+                    f"{self.place(k)}, column {name}: {text!r:.40} has another time zone than "
+                    f"{next(iter(zones.values()))!r:.40}: write all times in one"
+                ) from None
+        return np.array(values)
 
     def dates(self, name: str, form: str | None = None, *, digits: bool = False) -> Dates:
         """Return how a column writes its times, or with which marks a form; DataError where it may be two."""

@@ -4,8 +4,8 @@ import re
 
 import numpy as np
 
-ABSENT = ("", "na", "n/a", "nan", "null", "none", "?")
-"""What stands where there is no number, in small letters."""
+ABSENT = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ".", "..")
+"""What stands where there is no number, in small letters; points are statistical offices' and FRED's."""
 
 MOST = 1e150
 """The largest number: squares are summed."""

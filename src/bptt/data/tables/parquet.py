@@ -36,12 +36,12 @@ class Parquet(Form):
         return out.getvalue()
 
 
-def of_columns(columns: Added, name: str) -> Parquet:
+def of_columns(columns: Added, name: str, *, is_feather: bool = False) -> Parquet:
     """Return columns as a table of this form; DataError if pyarrow is missing."""
     _pyarrow(name)
     import pyarrow as pa
 
-    return Parquet(pa.table({key: list(values) for key, values in columns.items()}))
+    return Parquet(pa.table({key: list(values) for key, values in columns.items()}), is_feather)
 
 
 def read(data: bytes, name: str) -> Content:

@@ -20,7 +20,7 @@ from bptt.data.series import (
     Windows,
     read_panel,
 )
-from bptt.data.series.clock import read_time
+from bptt.data.series.clock import in_utc, read_time
 from bptt.data.series.columns import missing_of, names_of
 from bptt.data.tables import Category, Number, Table
 from bptt.data.tables.dates import Dates
@@ -218,6 +218,8 @@ def held_out(windows: Windows, horizon: int, since: str | None, after: str | Non
         form, when = read_time(panel.clock.dates.iso(text))
         if (form.kind == "number") != (panel.clock.form.kind == "number"):
             raise DataError(f"{panel.name}: its times are not written as {text}")
+        if form.zone and panel.clock.form.zone:  # which may be another, as in another part of the year
+            when = in_utc(form, when)[1] - in_utc(panel.clock.form, 0)[1]
         first = np.array([_step_at(panel, k, when, is_beyond=since is None) for k in range(len(panel))])
     origins = windows.origins(first, panel.ends, horizon)
     if not len(origins):
