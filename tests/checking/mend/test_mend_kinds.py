@@ -4,7 +4,10 @@ from pathlib import Path
 
 from bptt.checking.examine import check_source
 from bptt.checking.file import read
+from bptt.checking.locate.classes import helpers
+from bptt.checking.mend.search import mend
 from bptt.checking.report import Report
+from small_files import examined
 
 SIGMOIDS = """
 import numpy as np
@@ -103,8 +106,10 @@ def checked(path: Path, text: str, example: str) -> Report:
 
 
 def test_a_helper_that_several_statements_call_is_mended_where_it_stands(tmp_path: Path) -> None:
-    report = checked(tmp_path / "net.py", SIGMOIDS, USE)
-    assert [(m["line"], m["after"].strip()) for m in report.mends] == [(6, "return y * (1 - y)")]
+    one = examined(tmp_path, SIGMOIDS, USE.replace("; ", "\n"))
+    assert {getattr(one, "name", "") for one in helpers(one.found, one.steps)} == {"slope"}
+    mended = mend(one.found, one.chosen, one.judged, seconds=60)
+    assert [m.after.strip() for m in mended.mends] == ["return y * (1 - y)"]
 
 
 def test_no_mend_takes_away_the_update_of_a_weight(tmp_path: Path) -> None:
