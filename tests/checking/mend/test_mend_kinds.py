@@ -14,7 +14,7 @@ import numpy as np
 
 
 def slope(y):
-    return y * (y - 1)
+    return y * (1 + y)
 
 
 class Net:
