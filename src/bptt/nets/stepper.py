@@ -74,6 +74,8 @@ class Stepper:
         small = table is not None and len(table) * params["layers.0.W"].shape[1] <= FOLDED
         if small and model.input.may_fold:
             params, table = params | model.input.folded(params), None
+        if table is None and not model.input.may_fold:
+            table = np.eye(model.inputs, dtype=dtype)
         for layer in range(model.layers):
             own = layer_params(params, layer)
             states = tuple(state[f"layers.{layer}.{s}"].astype(dtype) for s in model.stack.cell.states)

@@ -44,6 +44,8 @@ class OneStep:
             self.input = arrays["tokens"] = np.zeros(N, np.int64)
         else:
             self.input = arrays["x"] = np.empty((N, D), dtype) if x is None else x
+        if "x" in k.cell.given:  # its equations read x itself, which is no token
+            arrays["unit.x"] = arrays["x"]
         arrays |= {f"carry.{s}": state for s, state in self._states.items()}
         arrays |= {"starts": np.zeros(1, np.int64), "counts": np.full(1, N, np.int64)}
         self._kept: dict[str, Array | int | None] = {"steps": 1, "H": H, "D": D, "R": N, **arrays}
