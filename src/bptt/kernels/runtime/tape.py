@@ -133,9 +133,13 @@ class Tape:
 
         What the system's allocator gives out may lie low: then a word would not say whether it is an address.
         """
-        pages = np.frombuffer(mmap.mmap(-1, max(size, 1)), np.uint8)
+        pages = np.frombuffer(mmap.mmap(-1, max(size, 1), **_PRIVATE), np.uint8)
         self.pages.append(pages)
         return pages
+
+
+# the system counts neighbours that are nobody else's as one, and lets a process have so many and no more
+_PRIVATE: Any = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_ANONYMOUS") else {}
 
 
 class _Recording(threading.local):
