@@ -1,6 +1,7 @@
 """Works laid out once and played over other arrays: the same numbers, and nothing that is not a work."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.runtime.program import LINE, Program
 from bptt.kernels.runtime.programs import TIMES, Known
-from bptt.kernels.runtime.tape import UnplannedError
+from bptt.kernels.runtime.tape import Tape, UnplannedError
 from bptt.types import Array, Params
 
 SHAPES = {"A": ((3, 5), "f4"), "B": ((5, 4), "f4")}
@@ -152,3 +153,15 @@ def test_rows_that_tokens_choose_and_odd_strides(dtype: type) -> None:
     packed = np.zeros(4, np.dtype([("flag", "i1"), ("x", dtype, (3,))]))  # numbers where no number begins
     packed["x"] = table[:4, :3]
     np.testing.assert_array_equal(rows.copy(packed["x"]), table[:4, :3])
+
+
+MAPS = Path("/proc/self/maps")
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="the system does not tell of a process's memory")
+def test_arrays_that_stand_for_others_are_one_part_of_memory() -> None:
+    """A process may have some ten thousand parts, and a long one lays out thousands of programs."""
+    tape, before = Tape(), len(MAPS.read_text().splitlines())
+    held = [tape.stand_in((64, 64), "f4") for _ in range(200)]
+    assert len(MAPS.read_text().splitlines()) - before < 50
+    assert len({array.ctypes.data for array in held}) == 200
