@@ -168,3 +168,34 @@ def test_a_cached_start_needs_no_computer_algebra(tmp_path: Path) -> None:
     )
     for first in (True, False):
         assert run(code, BPTT_CACHE=str(tmp_path)).stdout.strip() == str(first)
+
+
+FAR = """
+import ctypes, mmap
+import llvmlite.binding
+from bptt.kernels.llvm import jit
+
+if hasattr(mmap, "MAP_ANONYMOUS"):  # free places of one page each, 3 GB from one another
+    kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | getattr(mmap, "MAP_NORESERVE", 0x4000)
+    larger = [mmap.mmap(-1, 1 << 17, flags=kind, prot=mmap.PROT_READ) for _ in range(2000)]
+    pages, walls = [], []
+    for _ in range(40):
+        pages.append(mmap.mmap(-1, mmap.PAGESIZE, flags=kind))
+        walls.append(mmap.mmap(-1, 3 << 30, flags=kind, prot=mmap.PROT_READ))
+    for page in pages:
+        page.close()
+numbers = ", ".join(f"i64 {i}" for i in range(1 << 14))
+text = '''@"c" = private constant [16384 x i64] [%s]
+define i64 @"f"(i64 %%x) {
+    %%p = getelementptr [16384 x i64], [16384 x i64]* @"c", i64 0, i64 %%x
+    %%y = load i64, i64* %%p
+    ret i64 %%y
+}'''
+for more in range(3):
+    library = jit.build(lambda: text % numbers, more)
+    print(library.function("f", ctypes.c_int64, returns=ctypes.c_int64)(41 + more))
+"""
+
+
+def test_code_and_its_constants_reach_each_other_where_much_memory_is_mapped(cache: Path) -> None:
+    assert run(FAR).stdout.split() == ["41", "42", "43"]

@@ -7,6 +7,7 @@ used; where none can be, code is made anew in each process.
 
 import ctypes
 import hashlib
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -20,10 +21,14 @@ from bptt.kernels.llvm.host import Host, host
 
 
 class Library:
-    """Machine code in memory: LLVM's engine owns it, and it was read from the disk or made anew."""
+    """Machine code in memory: LLVM's linker owns it, and it was read from the disk or made anew."""
 
-    def __init__(self, engine: Any, was_cached: bool) -> None:
-        self._engine = engine
+    def __init__(self, code: bytes, was_cached: bool) -> None:
+        import llvmlite.binding as llvm
+
+        self._name = str(next(_numbers))
+        parts = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
+        self._held = [parts.link(_linker(), self._name)]  # code lies in memory as long as one of these lives
         self.was_cached = was_cached
 
     def function(self, name: str, *arguments: Any, returns: Any = None) -> Any:
@@ -32,10 +37,12 @@ class Library:
 
     def address(self, name: str) -> int:
         """Return where a function of the module lies, for other code to call."""
-        address = int(self._engine.get_function_address(name))
-        if not address:
-            raise KeyError(name)
-        return address
+        try:
+            found = _linker().lookup(self._name, name)
+        except RuntimeError as error:
+            raise KeyError(name) from error
+        self._held.append(found)
+        return int(found[name])
 
 
 def address(array: Any) -> int:
@@ -55,6 +62,7 @@ def quick_address(array: Any) -> int:
 
 
 _char_from = ctypes.c_char.from_buffer
+_numbers = itertools.count()
 _libraries: dict[str, Library] = {}
 _lock = threading.RLock()
 
@@ -95,7 +103,7 @@ def build(make: Callable[[], Any], *depends: object, target: Host | None = None)
                 code = _compile(str(make()), target)
                 if where is not None:
                     diskcache.write(where, key, code)
-            _libraries[key] = Library(_link(code, target), was_cached)
+            _libraries[key] = Library(code, was_cached)
         return _libraries[key]
 
 
@@ -144,12 +152,16 @@ def _compile(text: str, target: Host) -> bytes:
     return bytes(machine.emit_object(module))
 
 
-def _link(code: bytes, target: Host) -> Any:
+@cache
+def _linker() -> Any:
+    """Return LLVM's linker, which lays the parts of a library side by side.
+
+    They reach each other over no more than 2 GB. LLVM's older one asks the system for each part alone, and
+    ends the process where too much lies between them, as in one that maps a lot of memory. The new one is
+    not LLVM's own choice on Windows.
+    """
     import llvmlite.binding as llvm
 
-    empty = llvm.parse_assembly("")
-    empty.triple = target.triple
-    engine = llvm.create_mcjit_compiler(empty, _machine(target))
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return engine
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.create_lljit_compiler(_machine(host()), use_jit_link=os.name != "nt")
