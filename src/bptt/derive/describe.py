@@ -321,7 +321,7 @@ class _Describer:
         names = {*eq.names, *whole.shapes}
         if not eq.is_elementwise:
             names |= {*"".join(whole.letters.values())}
-        letters = [c for c in "kjlmnpq" if not any(n == c or n.endswith(f"_{c}") for n in names)]
+        letters = [c for c in "kjlmnpqgheabcf" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         groups: dict[tuple[str, str], list[str]] = {}
         for gate in eq.gates:
             plain = all(n == f"{kind}_{gate[2:]}" for (kind, g), n in whole.names.items() if g == gate)

@@ -109,6 +109,4 @@ def of_argument(name: str, states: tuple[str, ...]) -> str:
         return f"; the state before the step is {state}, or {state}_prev"
     if stem in ("gates", "z", "preact"):
         return "; each gate is an argument of its own: a_i, a_f"
-    if not name.isidentifier():
-        return ""
     return f'; a gate is a_{name}, a parameter stands in params="{name}", what is given in inputs="{name}"'

@@ -143,7 +143,7 @@ class Whole:
             found[axis] += letter
             free = [c for c in free if c != letter]
         for axis in ("unit", "key"):  # of sums in sums; the rest is for gates made alike
-            letter = next((c for c in free if c not in "kjlmnpq"), "")
+            letter = next((c for c in free if c in "yzuvwrs"), "")
             found[axis] += letter
             free = [c for c in free if c != letter]
         return found
