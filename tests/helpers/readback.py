@@ -5,7 +5,7 @@ unlike what they are taken of, so that one that is lost shows.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -217,13 +217,15 @@ def _braced(tex: str, word: str, *shown: Callable[[str], str]) -> str:
 class _Indexed(_Reader):
     """Reads a line in which a value is an array, and has one number for each of its indices.
 
-    `at` has what each index stands at, `ends` where the range of each ends.
+    `at` has what each index stands at, `ends` where the range of each ends. What is of a head may be without
+    its index: it is then the first.
     """
 
     def __init__(self, tokens: list[tuple[str, str]], names: Mapping[str, Array], at: dict[str, int]) -> None:
         super().__init__(tokens, names)
         self.at = at
         self.ends: Mapping[str, int] = {}
+        self.headed: Container[str] = ()
 
     def atom(self) -> Any:
         sign, _, letter = self.next.partition("_")
@@ -233,13 +235,15 @@ class _Indexed(_Reader):
             and (letter or self.tokens[self.k + 1][1] == "{")
         ):
             return self.over(sign, letter)
-        got = super().atom()
+        name, got = self.next, super().atom()
         if not isinstance(got, np.ndarray) or got.ndim == 0:
             return got
         place = []
         if self.next == "[" and self.tokens[self.k + 2][1] in (",", "]"):
             while self.take() in ("[", ","):
                 place.append(self.at[self.take()])
+        if name in self.headed and len(place) < got.ndim:
+            place.insert(0, 0)
         assert len(place) == got.ndim, (self.tokens[self.k - 6 : self.k], got.shape)
         return got[tuple(place)]
 
@@ -261,12 +265,16 @@ class _Indexed(_Reader):
 
 
 def of_indexed(
-    text: str, names: Mapping[str, Array], at: Mapping[str, int], ends: Mapping[str, int]
+    text: str,
+    names: Mapping[str, Array],
+    at: Mapping[str, int],
+    ends: Mapping[str, int],
+    headed: Container[str] = (),
 ) -> float:
     """Return what a right-hand side in text is where its free indices stand at these places."""
     tokens = [(m.lastgroup or "", m[m.lastgroup or 0]) for m in _TEXT.finditer(text) if m[0].strip()]
     reader = _Indexed(tokens, names, dict(at))
-    reader.ends = ends
+    reader.ends, reader.headed = ends, headed
     return float(reader.all())
 
 
