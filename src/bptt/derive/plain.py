@@ -23,9 +23,9 @@ def plain(e: Expr, axes_of: Callable[[Expr], Axes], heads: int) -> Expr:
         inside = [f for f in parts if axis in axes_of(f)]
         if any(str(f) not in ONES for f in inside):
             alike = [f for f in parts if f not in inside]
-            return _with_one_sign([*alike, e.func(product_of(inside))])
+            return _in_order([*alike, e.func(product_of(inside))])
     if e.is_Mul:
-        return _with_one_sign(args)
+        return _in_order(args)
     return e.func(*args, evaluate=False) if e.is_Add or e.is_Pow else e.func(*args)
 
 
@@ -51,16 +51,20 @@ def _without_one(factors: Iterable[Expr], factor: Expr) -> list[Expr]:
     return left
 
 
-def _with_one_sign(factors: list[Expr]) -> Expr:
-    """Return a product with one sign, and with a power of what it is divided by several times."""
+def _in_order(factors: list[Expr]) -> Expr:
+    """Return a product with one sign, one number, and a power of what it is divided by several times."""
     flat = [f for factor in factors for f in Mul.make_args(factor)]
-    signs, powers = sum(f == -1 for f in flat), dict[Expr, Expr]()
+    number, powers, over = Integer(1), dict[Expr, Expr](), list[Expr]()
     for f in flat:
-        if divides(f):
+        if divides(f) and f.exp.is_Integer:
             powers[f.base] = powers.get(f.base, 0) + f.exp
-    below = [Pow(base, exp, evaluate=False) for base, exp in powers.items()]
-    over = [f for f in flat if f != -1 and not divides(f)]
-    return product_of([*[Integer(-1)] * (signs % 2), *over, *below])
+        elif f.is_Number:
+            number *= f
+        else:
+            over.append(f)
+    signs = [Integer(-1)] if number < 0 else []
+    numbers = [] if abs(number) == 1 else [abs(number)]
+    return product_of([*signs, *numbers, *over, *(Pow(b, e, evaluate=False) for b, e in powers.items())])
 
 
 def factors(e: Expr) -> Iterator[Expr]:
@@ -91,9 +95,10 @@ def named(lines: Iterable[Line], taken: Container[str]) -> list[Line]:
 
 
 def _sums(e: Expr) -> Iterator[Expr]:
-    """Yield sums inside an expression that are large, as often as they stand there."""
+    """Yield sums inside an expression that are large or divide, as often as they stand there."""
     for a in e.args:
-        if a.is_Add and (len(a.args) > 2 or sum(1 for _ in preorder_traversal(a)) >= _LARGE):
+        large = len(a.args) > 2 or divides(e) or sum(1 for _ in preorder_traversal(a)) >= _LARGE
+        if a.is_Add and large:
             yield a
         yield from _sums(a)
 
