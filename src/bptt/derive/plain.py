@@ -33,7 +33,8 @@ def over_one(e: Expr) -> Expr:
     """Return a sum in which terms over one denominator stand over it together."""
     if not e.is_Add:
         return e
-    below = Counter(f for t in e.args for f in {*Mul.make_args(t)} if divides(f) and not f.base.is_Number)
+    each = [f for t in e.args for f in dict.fromkeys(Mul.make_args(t))]
+    below = Counter(f for f in each if divides(f) and not f.base.is_Number)
     divisor, count = max(below.items(), key=lambda found: found[1], default=(Integer(1), 0))
     if count < 2:
         return e
@@ -45,15 +46,15 @@ def over_one(e: Expr) -> Expr:
     return sum_of(terms)
 
 
-def _without_one(factors: Iterable[Expr], factor: Expr) -> list[Expr]:
-    left = list(factors)
+def _without_one(parts: Iterable[Expr], factor: Expr) -> list[Expr]:
+    left = list(parts)
     left.remove(factor)
     return left
 
 
-def _in_order(factors: list[Expr]) -> Expr:
+def _in_order(parts: list[Expr]) -> Expr:
     """Return a product with one sign, one number, and a power of what it is divided by several times."""
-    flat = [f for factor in factors for f in Mul.make_args(factor)]
+    flat = [f for part in parts for f in Mul.make_args(part)]
     number, powers, over = Integer(1), dict[Expr, Expr](), list[Expr]()
     for f in flat:
         if divides(f) and f.exp.is_Integer:
