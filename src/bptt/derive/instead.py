@@ -103,7 +103,7 @@ def of_argument(name: str, states: tuple[str, ...]) -> str:
     if stem in ("state", "states", "hidden", "hx", "carry"):
         return f"; each state is an argument by its own name: {', '.join(states)}"
     if stem in ("w", "u", "v", "b", "wx", "wh", "weight", "weights", "bias") or first in ("w", "u", "b"):
-        return f"; matrices and biases are outside: {GATE}"
+        return f"; matrices and biases are outside: {GATE}; what each unit has for itself, in params="
     if first in states or last in states:
         state = first if first in states else last
         return f"; the state before the step is {state}, or {state}_prev"
