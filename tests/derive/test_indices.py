@@ -37,6 +37,7 @@ def lines(made: Page) -> list[Any]:
     ]
 
 
+@np.errstate(all="ignore")
 def off(made: Page) -> list[str]:
     """Return the lines that do not say what is computed."""
     whole, rng = made.whole, np.random.default_rng(0)

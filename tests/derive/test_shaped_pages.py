@@ -36,7 +36,7 @@ LINES = {
         "The H units are in 2 heads of J = H / 2; each has K = 5 keys.",
         "for each unit and key of each head (H K): C",
         "W_k and W_q (D, 2 K)",
-        "they have indices: j counts the units of each head, l the keys of each head.",
+        "they have indices: j counts the units of each head, l the keys.",
         "C[j,l] = f C_prev[j,l] + i x_v[j] x_k[l]",
         "sum_1[j] = Σ_l C[j,l] x_q[l] sum_2 = Σ_l n[l] x_q[l]",
         "max_1 = max(|sum_2|, 1) h[j] = σ(x_o[j]) sum_1[j] / max_1",

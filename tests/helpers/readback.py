@@ -163,7 +163,7 @@ def of_text(text: str, names: Mapping[str, Array]) -> Array:
 def unindexed(text: str) -> str:
     """Return a line without the indices of its values, in text, LaTeX and MathML's text."""
     text = re.sub(r"(?<=[\w)])\[[a-z](?:,[a-z])*\]", "", text)
-    return re.sub(r",? *\\, *[a-z](?: ?[a-z])*\}", "}", text).replace("_{}", "")
+    return re.sub(r" *,? *\\, *[a-z](?: ?[a-z])*\}", "}", text).replace("_{}", "")
 
 
 def of_latex(tex: str, names: Mapping[str, Array]) -> Array:

@@ -58,7 +58,7 @@ _SHORT = 16
 """A function of more parts than this has an equation of its own, by the name that the reader gave it."""
 
 _OFTEN = 3
-"""And so has one of more than a name that stands so often."""
+"""And so has one of more than a name that stands so often, where lines have indices and are long by these."""
 
 
 class _Describer:
@@ -72,7 +72,7 @@ class _Describer:
         self.equations: list[Statement] = []
         for s in self.eq.statements:
             within = replaced(as_written(s.expr), self.hoisted)
-            bare = all(a.is_Number or signed(a)[1].is_Symbol for a in within.args)
+            bare = self.eq.is_elementwise or all(a.is_Number or signed(a)[1].is_Symbol for a in within.args)
             is_long = len(list(preorder_traversal(within))) > _SHORT or (often[s.name] >= _OFTEN and not bare)
             # a quotient's derivative reads its value, which so has a line
             if s.written or s.function is None or f"d{s.name}" in back or is_long:

@@ -96,10 +96,10 @@ def named(lines: Iterable[Line], taken: Container[str]) -> list[Line]:
 
 
 def _sums(e: Expr) -> Iterator[Expr]:
-    """Yield sums inside an expression that are large or divide, as often as they stand there."""
+    """Yield sums inside an expression that are large, or less so and divide, as often as they stand there."""
     for a in e.args:
-        large = len(a.args) > 2 or divides(e) or sum(1 for _ in preorder_traversal(a)) >= _LARGE
-        if a.is_Add and large:
+        least = _LARGE - 2 * divides(e)
+        if a.is_Add and (len(a.args) > 2 or sum(1 for _ in preorder_traversal(a)) >= least):
             yield a
         yield from _sums(a)
 
