@@ -296,6 +296,18 @@ def test_what_is_particular_to_shapes_is_printed_in_every_form(name: str) -> Non
     assert run(page(cell, "numpy")) < 1e-11
 
 
+def test_keys_that_are_as_many_as_units_tell_how_many() -> None:
+    text = """
+@bptt.cell(state="h", heads=3, sizes={"key": "unit"},
+           shapes={"h u_2": "unit key", "a_0": "key", "a_1": "head"})
+def told(a_0, a_1, u_2, h):
+    h = mean(h) + tanh(a_0) + tanh(a_1) + 0.3 * u_2
+    return h
+"""
+    for form in ("torch", "jax"):
+        page(EquationCell(read(text)), form)
+
+
 @pytest.mark.parametrize("form", ["torch", "jax", "numpy"])
 def test_a_gate_over_keys_that_an_operand_feeds_is_printed(form: str) -> None:
     """Its input's part has keys, too."""
