@@ -2,6 +2,7 @@
 
 import math
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_an_argument_that_is_none(arguments: str) -> None:
     assert ARGUMENTS[arguments] in said, said
 
 
-OWN = {
+OWN: dict[str, Any] = {
     "leaky_relu": lambda u: np.where(u > 0, u, 0.01 * u),
     "elu": lambda u: np.where(u > 0, u, np.expm1(u)),
     "selu": lambda u: np.where(u > 0, 1.0507 * u, 1.0507 * 1.6733 * np.expm1(u)),

@@ -175,7 +175,14 @@ def test_a_column_of_a_series_is_read_beside_its_input(tmp_path: Path) -> None:
     more = [f"{s},{k},,{10 * k + s}" for k in range(40, 44) for s in (0, 1)]
     (tmp_path / "a.csv").write_text("\n".join(["id,day,v,far", *rows]))
     (tmp_path / "b.csv").write_text("\n".join(["id,day,v,far", *rows, *more]))
-    told = {"task": "forecast", "series": "id", "time": "day", "value": "v", "horizon": 4, "window": 8}
+    told: dict[str, Any] = {
+        "task": "forecast",
+        "series": "id",
+        "time": "day",
+        "value": "v",
+        "horizon": 4,
+        "window": 8,
+    }
     settings = Settings.of(data=str(tmp_path / "a.csv"), cell="cfc-timed", beside="t=far", **told, **STEPS)
     trainer = Trainer.start(settings, tmp_path / "run")
     batch = trainer.experiment.source.next()
