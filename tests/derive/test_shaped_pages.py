@@ -304,8 +304,10 @@ def told(a_0, a_1, u_2, h):
     h = mean(h) + tanh(a_0) + tanh(a_1) + 0.3 * u_2
     return h
 """
-    for form in ("torch", "jax"):
-        page(EquationCell(read(text)), form)
+    squares = text.replace('"a_0": "key", "a_1": "head"', '"a_0 a_1": "unit key"')
+    for one in (text, squares, squares.replace("heads=3, ", "")):
+        for form in ("torch", "jax"):
+            page(EquationCell(read(one)), form)
 
 
 @pytest.mark.parametrize("form", ["torch", "jax", "numpy"])
