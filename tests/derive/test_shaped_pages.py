@@ -206,6 +206,14 @@ def f(x_v, x_k, x_q, x_b, S):
     h = sum(S * x_q, key)
     return h, S
 """,
+    "same-along": """
+@bptt.cell(state="h s", sizes={"key": 3}, shapes={"s x_k": "key", "p": "unit key"}, params={"p": (-1, 1)})
+def f(a_h, x_k, s, p):
+    w = where(a_h * p > 0, tanh(x_k), 1.25)
+    s = s / 2 + sum(w)
+    h = tanh(a_h) + sum(s, key)
+    return h, s
+""",
     "matgate": """
 @bptt.cell(state="h", heads=1, sizes={"key": 2}, shapes={"h a_f": "unit key"})
 def f(a_f, a_v, h):
