@@ -318,6 +318,18 @@ def told(a_0, a_1, u_2, h):
             page(EquationCell(read(one)), form)
 
 
+def test_values_may_be_called_as_a_module_calls_its_own() -> None:
+    text = """
+@bptt.cell(state="step states", inputs="at_t", params="outputs given")
+def told(a_h, step, states, at_t, outputs, given):
+    states = outputs * states + tanh(a_h) * at_t
+    step = tanh(states) + given * step
+    return step, states
+"""
+    for form in ("numpy", "torch", "jax"):
+        page(EquationCell(read(text)), form)
+
+
 @pytest.mark.parametrize("form", ["torch", "jax", "numpy"])
 def test_a_gate_over_keys_that_an_operand_feeds_is_printed(form: str) -> None:
     """Its input's part has keys, too."""
