@@ -67,7 +67,8 @@ _MARKS = {"M": ":%M", "S": ":%S", "f": ".%f"}
 _EARLIEST, _LATEST = 1800, 2200
 """Years that eight digits may begin with: others are numbers."""
 
-COMPACT = "%Y%m%d"
+COMPACT = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""How times are written that have so many digits and nothing else."""
 
 _MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[89]|2[01])\d\d")
 """01.2020: a number would not begin with a zero."""
@@ -105,7 +106,7 @@ class Dates:
         texts : iterable of str
             What is in none of the usual forms does not count.
         digits : bool
-            Whether eight digits may be a day, where all texts are.
+            Whether digits alone may be a month, a day or a minute, where all texts are.
 
         Raises
         ------
@@ -270,13 +271,15 @@ def _fitting(text: str) -> Iterator[str]:
 
 
 def _of_digits(texts: list[str]) -> str | None:
-    """Return how texts write days or months that could be numbers; None where they are no such."""
-    if texts and all(map(_is_compact, texts)):
-        return COMPACT
+    """Return how texts write times that could be numbers; None where they are no such."""
+    form = COMPACT.get(len(texts[0])) if texts else None
+    if form is not None and all(_is_compact(text, form) for text in texts):
+        return form
     is_zero = any(text.startswith("0") for text in texts)
     return "%m.%Y" if is_zero and all(map(_MONTHS.fullmatch, texts)) else None
 
 
-def _is_compact(text: str) -> bool:
-    day = Dates(COMPACT).iso(text)
-    return len(text) == 8 and text.isdecimal() and day != text and _EARLIEST <= int(day[:4]) < _LATEST
+def _is_compact(text: str, form: str) -> bool:
+    if not text.isdecimal() or COMPACT.get(len(text)) != form:
+        return False
+    return Dates(form).iso(text) != text and _EARLIEST <= int(text[:4]) < _LATEST
