@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bptt import Settings
 from bptt.data.series import Columns, Panel, read_panel
-from bptt.data.series.columns import missing_of
+from bptt.data.tables.numbers import far_off
 from bptt.errors import BpttWarning, ConfigError, DataError
 
 
@@ -85,12 +86,15 @@ def test_summer_time_is_told_by_its_zone(tmp_path: Path) -> None:
 def test_numbers_that_mean_none(tmp_path: Path) -> None:
     rows = ["v", *(str(-999 if k % 5 == 2 else k % 7) for k in range(30))]
     panel = panel_of(tmp_path, rows, Columns("v"))
-    assert panel.apart() == (-999, 6)
-    found = panel_of(tmp_path, rows, Columns("v", missing=missing_of("-999, -99.9")))
+    assert far_off(panel.values) == (-999, 6)
+    found = panel_of(tmp_path, rows, Columns("v", missing=Settings(missing="-999, -99.9").no_numbers))
     assert np.isnan(found.values).sum() == 6
     points = panel_of(tmp_path, ["v", "1", ".", "..", "-", "#N/A", "-.5"], Columns("v"))
     np.testing.assert_array_equal(points.values, [1, np.nan, np.nan, np.nan, np.nan, -0.5])
-    assert found.apart() is None
-    assert panel_of(tmp_path, ["v", "0", "0", "0", "1", "2", "3"], Columns("v")).apart() is None
+    assert far_off(found.values) is None
+    assert far_off(np.array([5.0, 6, 7, 8, 1e7])) == (1e7, 1)
+    for usual in ([5, 6, 7, 8, 30], [0, 0, 0, 1, 2, 3], [0, 1, 1, 0, 1, 1], [5, 5, 5, 5]):
+        assert far_off(np.array(usual, float)) is None
+    assert far_off(np.array([5.0, 5, 5, 9999, 9999])) == (9999, 2)
     with pytest.raises(ConfigError, match="--missing is a list of numbers"):
-        missing_of("NA")
+        _ = Settings(missing="NA").no_numbers

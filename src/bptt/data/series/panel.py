@@ -87,14 +87,20 @@ class Panel:
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
 
-    def apart(self) -> tuple[float, int] | None:
-        """Return a value that stands there repeatedly and far from all others, as -999, and how often."""
-        known = self.values[np.isfinite(self.values)]
-        for end in (known.min(initial=np.inf), known.max(initial=-np.inf)):
-            rest, count = known[known != end], int((known == end).sum())
-            if count > 1 and len(rest) > 2 and min(abs(rest - end)) > 3 * max(np.ptp(rest), 1e-9):
-                return float(end), count
-        return None
+    def take(self, which: Array) -> "Panel":
+        """Return some of the series."""
+        parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
+        steps, some = np.concatenate(parts), np.sort(which)
+        return replace(
+            self,
+            names=[self.names[k] for k in some],
+            values=self.values[steps],
+            covariates=self.covariates[steps],
+            known=self.known[steps],
+            lengths=self.lengths[some],
+            ends=self.ends[some],
+            last=self.last[some],
+        )
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
