@@ -8,6 +8,7 @@ from bptt.data.series import Origins, Windowed, Windows
 from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
+from bptt.shown import Shown
 from bptt.types import Array, Params
 
 NAMES = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "quantile_loss": "quantile loss"}
@@ -17,8 +18,8 @@ SUMS = ("count", "loss", "mase_count", *NAMES, *(f"naive_{name}" for name in NAM
 """What is summed over windows."""
 
 
-@dataclass(frozen=True)
-class Backtest:
+@dataclass(frozen=True, repr=False)
+class Backtest(Shown, text="bptt.training.backtest:in_words"):
     """How good forecasts are.
 
     Attributes
@@ -61,6 +62,11 @@ class Backtest:
         if "coverage" in f:
             lines.append(f"  {f['coverage']:.1%} of the values lie between the outer two quantiles")
         return "\n".join(lines)
+
+
+def in_words(found: Backtest) -> str:
+    """Return what was found."""
+    return found.says
 
 
 def forecasts(model: Model, params: Params, of: Windowed) -> Array:

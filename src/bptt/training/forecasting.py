@@ -11,6 +11,7 @@ from bptt.data.series import Origins, Panel, Windows
 from bptt.data.tables import Given, table_of
 from bptt.data.tables.writing import written
 from bptt.errors import BpttWarning, DataError, RunError
+from bptt.shown import Shown
 from bptt.training.backtest import Backtest, backtest, forecasts, middle_of, rows_at_once
 from bptt.training.jobs.series import held_out, panel_of, windows_of
 from bptt.training.settings import WORDS
@@ -21,8 +22,8 @@ Told: TypeAlias = dict[str, list[str] | list[float]]
 """A table's columns by their names."""
 
 
-@dataclass(frozen=True, eq=False)
-class Forecasts:
+@dataclass(frozen=True, eq=False, repr=False)
+class Forecasts(Shown, text="bptt.training.forecasting:in_words"):
     """How series go on.
 
     Attributes
@@ -61,6 +62,12 @@ class Forecasts:
 def _by_quantile(values: Array, quantiles: tuple[float, ...] | None) -> Told:
     names = ["forecast"] if quantiles is None else [f"forecast_{level:g}" for level in quantiles]
     return dict(zip(names, values.T.tolist(), strict=True))
+
+
+def in_words(found: Forecasts) -> str:
+    """Return in a line what is forecast."""
+    (M, H, _), first = found.values.shape, {name: values[0] for name, values in found.columns.items()}
+    return f"<forecasts of {M:,} series, {H:,} steps of each, the first {first}: columns, written>"
 
 
 @dataclass(frozen=True)
@@ -140,8 +147,8 @@ class Forecaster:
         """
         t = self.trained
         horizon = t.settings.horizon if horizon is None else horizon
-        if horizon < 1:
-            raise DataError(f"a horizon is at least one step, got {horizon}")
+        if not isinstance(horizon, int | np.integer) or horizon < 1:
+            raise DataError(f"a horizon is a whole number of steps, at least one; got {horizon!r:.40}")
         windows = self._windows(path)
         panel = windows.panel
         if (none := np.flatnonzero(panel.ends == 0)).size:
@@ -227,7 +234,7 @@ class Forecaster:
 
     def held_out(self, path: Given | None = None, since: str | None = None) -> tuple[Windows, Origins]:
         """Return the windows of a table, and where in it forecasts begin that `backtest` measures."""
-        t, windows = self.trained, self._windows(path)
+        t, windows, since = self.trained, self._windows(path), None if since is None else str(since)
         is_own = windows.panel.sha256 == t.sha256
         if path is None and not is_own:
             raise DataError(

@@ -18,6 +18,7 @@ from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import softmax
 from bptt.nets.model import Model
 from bptt.nets.reading import outputs
+from bptt.shown import Shown
 from bptt.training.label_sets import SetScore
 from bptt.training.spans import SpanScore, are_spans, counted
 from bptt.types import Array, Params
@@ -193,8 +194,8 @@ def without(labelled: Labelled) -> str:
     return f"{count:,} {'rows have' if count > 1 else 'row has'} no {what}: left out" if count else ""
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Shown, text="bptt.training.labelling:in_words"):
     """What a model tells of the sequences of a table.
 
     Attributes
@@ -253,6 +254,12 @@ class Predictions:
             found["prediction"][row] = between.join(self.labels[part])
             found["p"][row] = " ".join(f"{p:.4g}" for p in best[part])
         return found
+
+
+def in_words(told: Predictions) -> str:
+    """Return in a line what was told."""
+    few = ", ".join(map(str, told.labels[:5])) + (", ..." if len(told.labels) > 5 else "")
+    return f"<{len(told.labels):,} predictions, {few}: labels, classes, probabilities, columns()>"
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,14 @@ def test_summer_time_is_told_by_its_zone(tmp_path: Path) -> None:
         panel_of(tmp_path, [*rows, "2021-10-31T05:00,1"], Columns("v", "t"))
 
 
+def test_days_of_a_place_with_summer_time_are_days(tmp_path: Path) -> None:
+    rows = ["t,v", *(f"2021-03-{d} 00:00:00+0{1 + (d > 28)}:00,{d}" for d in range(26, 32))]
+    panel = panel_of(tmp_path, rows, Columns("v", "t"))
+    assert [panel.time(0, k) for k in (0, 5, 6)] == [
+        f"2021-{d} 00:00:00" for d in ("03-26", "03-31", "04-01")
+    ]
+
+
 def test_numbers_that_mean_none(tmp_path: Path) -> None:
     rows = ["v", *(str(-999 if k % 5 == 2 else k % 7) for k in range(30))]
     panel = panel_of(tmp_path, rows, Columns("v"))

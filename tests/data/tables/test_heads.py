@@ -69,6 +69,10 @@ def test_a_data_frame_is_its_columns() -> None:
             return [len(name)]
 
     assert Table.of(Frame(columns=["a", "bc"])).columns == {"a": ["1"], "bc": ["2"]}
+    index = SimpleNamespace(names=["t", None], get_level_values=lambda name: [f"of {name}"])
+    assert Table.of(Frame(columns=["a"], index=index)).columns == {"t": ["of t"], "a": ["1"]}
+    series = SimpleNamespace(to_frame=lambda: Frame(columns=["abc"]))
+    assert Table.of(series).columns == {"abc": ["3"]}
     for wrong in ([1, 2], {"a": "text"}, {3: [1]}):
         with pytest.raises(DataError, match=r"want a path|columns are (called by texts|lists of values)"):
             Table.of(wrong)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, in_utc, no_time, read_time
+from bptt.data.series.clock import DAY, Clock, Step, in_utc, no_time, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -245,7 +245,11 @@ def _in_time(
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
     if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
-        read = {text: in_utc(*found) for text, found in read.items()}  # as where summer time begins or ends
+        # as where summer time begins or ends: days of some place, or else hours of the world
+        of_days = len({at % DAY for _, at in read.values()}) == 1
+        read = {
+            t: (replace(form, zone=""), at) if of_days else in_utc(form, at) for t, (form, at) in read.items()
+        }
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()

@@ -44,17 +44,16 @@ class Rows(Delimited):
 def read(columns: Given) -> Content:
     """Return what columns hold; lists, and arrays, are read as those of JSON are.
 
-    What is None, NaN, NaT or NA is absent. DataError where columns are not of one length.
+    What is None, NaN, NaT or NA is absent. An index that has a name is a column. DataError where columns are
+    not of one length.
 
     Examples
     --------
     >>> read({"x": [np.array([1.5, 2.0]), [3, 4]], "words": [["a", "b"], None]}).columns
     {'x': ['1.5 2.0', '3 4'], 'words': ['a b', '']}
     """
-    if not isinstance(columns, Mapping) and not hasattr(columns, "columns"):
-        raise DataError(f"want a path, columns by their names, or a data frame; got {columns!r:.60}")
-    named = columns if isinstance(columns, Mapping) else getattr(columns, "column_names", columns.columns)
-    names = list(named)
+    columns = _by_name(columns)
+    names = list(columns if isinstance(columns, Mapping) else columns.columns)
     if odd := [each for each in names if not isinstance(each, str)]:
         raise DataError(f"columns are called by texts; got {odd[0]!r:.60}")
     expect_distinct(names, NAME)
@@ -74,6 +73,25 @@ def read(columns: Given) -> Content:
     return Content(texts, list(range(1, max(lengths) + 1)), Rows(given=given), unreadable)
 
 
+def _by_name(given: Any) -> Given:
+    """Return a dict, or a frame that has names: with those of its index among its columns."""
+    if isinstance(given, Mapping):
+        return given
+    if not hasattr(given, "columns") and hasattr(given, "to_frame"):  # a column with a name
+        given = given.to_frame()
+    if not hasattr(given, "columns"):
+        raise DataError(f"want a path, columns by their names, or a data frame; got {given!r:.60}")
+    if hasattr(given, "column_names"):  # of Arrow
+        return {name: given[name] for name in given.column_names}
+    index = getattr(given, "index", None)
+    own = [
+        name for name in getattr(index, "names", ()) if isinstance(name, str) and name not in given.columns
+    ]
+    if index is None or not own:
+        return given  # type: ignore[no-any-return]
+    return {n: index.get_level_values(n) for n in own} | {n: given[n] for n in given.columns}
+
+
 def _text(value: object, where: str) -> str:
     return joined(value, where) if isinstance(value, list) else str(value)
 
@@ -81,6 +99,8 @@ def _text(value: object, where: str) -> str:
 def _plain(value: Any) -> Any:
     """Return a value, an array as a list; an empty text for what is absent."""
     value = value.as_py() if hasattr(value, "as_py") else value  # of Arrow
+    if isinstance(value, bytes):
+        value = value.decode(errors="replace")
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim):
         return list(value.tolist() if isinstance(value, np.ndarray) else value)
     if isinstance(value, np.datetime64) and isinstance(value.item(), int):  # nanoseconds, as frames have
