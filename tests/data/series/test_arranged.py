@@ -83,6 +83,20 @@ def test_summer_time_is_told_by_its_zone(tmp_path: Path) -> None:
         panel_of(tmp_path, [*rows, "2021-10-31T05:00,1"], Columns("v", "t"))
 
 
+def test_a_time_may_stand_in_several_columns_and_a_day_end_at_24(tmp_path: Path) -> None:
+    rows = ["y,m,d,h,v", *(f"2021,1,{1 + k // 24},{k % 24},{k}" for k in range(20, 30))]
+    panel = panel_of(tmp_path, rows, Columns("v", "y,m,d,h"))
+    assert (str(panel.clock.step), panel.time(0, 0), panel.time(0, 10)) == (
+        "1 hour",
+        "2021 1 1 20",
+        "2021 1 2 6",
+    )
+    ends = panel_of(tmp_path, ["t,v", *(f"2021-01-01 {k}:00,{k}" for k in range(20, 25))], Columns("v", "t"))
+    assert (ends.time(0, 4), ends.time(0, 5)) == ("2021-01-02 00:00", "2021-01-02 01:00")
+    with pytest.raises(DataError, match="'2021-01-01 24:01' is no time"):
+        panel_of(tmp_path, ["t,v", "2021-01-01 24:01,1"], Columns("v", "t"))
+
+
 def test_days_of_a_place_with_summer_time_are_days(tmp_path: Path) -> None:
     rows = ["t,v", *(f"2021-03-{d} 00:00:00+0{1 + (d > 28)}:00,{d}" for d in range(26, 32))]
     panel = panel_of(tmp_path, rows, Columns("v", "t"))

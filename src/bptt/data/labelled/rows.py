@@ -220,6 +220,7 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
     elapsed = _steps_apart(counts)
     if layout.time is not None:
+        table = table.with_joined(layout.time)
         times = table.times(layout.time, layout.dates)[order]
         _expect_in_order(table, times, layout.time, of, order)
         times = times if times.dtype.kind == "f" else times.astype("datetime64[us]").astype(float)

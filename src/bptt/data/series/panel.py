@@ -183,6 +183,8 @@ def read_panel(
     table = (
         path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
     )
+    if columns.time is not None:
+        table = table.with_joined(columns.time)
     table, columns = long(table, columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)

@@ -50,7 +50,7 @@ _FORMS = """
 %Y-%m-%d %d-%m-%Y %m-%d-%Y %d-%m-%y %m-%d-%y %y-%m-%d %m-%Y
 %d-%b-%Y %d-%b-%y %Y-%b-%d %b-%y %b-%Y %Y-%b %b'%y %d%b%Y %b%Y %YM%m %Y_%b %Y_%B
 %d_%b_%Y %d_%B_%Y %d._%B_%Y %d_%b_%y %b_%d,_%Y %B_%d,_%Y %b_%d_%Y %B_%d_%Y %Y_%b_%d
-%b_%Y %B_%Y %B,_%Y %b_%y %a,_%d_%b_%Y %A,_%d_%B_%Y %A,_%B_%d,_%Y %a_%b_%d_%Y %a_%d_%b_%Y
+%Y_%m_%d %Y_%m %b_%Y %B_%Y %B,_%Y %b_%y %a,_%d_%b_%Y %A,_%d_%B_%Y %A,_%B_%d,_%Y %a_%b_%d_%Y %a_%d_%b_%Y
 %G-W%V %G-W%V-%u %GW%V %G_W%V W%V_%G W%V-%G Q%q_%Y Q%q-%Y Q%q/%Y %Y_Q%q %qQ%Y %qQ%y
 """
 FORMS = tuple(form.replace("_", " ") for form in _FORMS.split())

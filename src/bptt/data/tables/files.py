@@ -15,9 +15,9 @@ import numpy as np
 from bptt.data.tables import archives, conll, delimited, entries, given, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
-from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped, unmarked
+from bptt.data.tables.numbers import ABSENT, as_number, no_number, plainly, ungrouped, unmarked
 from bptt.data.tables.writing import is_named, written
-from bptt.data.text.encodings import in_utf8
+from bptt.data.text.encodings import in_utf8, no_text
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file, standard_input
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
@@ -121,6 +121,14 @@ class Table:
             raise DataError(f"{self.name}: {names!s:.60} names column {twice[0]!s:.60} twice")
         return found
 
+    def with_joined(self, name: str) -> "Table":
+        """Return a table with a column of this name: of ``a,b`` the values beside each other."""
+        several = [part.strip() for part in name.split(",")]
+        if name in self.columns or len(several) == 1:
+            return self
+        own = [" ".join(row).strip() for row in zip(*map(self.column, several), strict=True)]
+        return replace(self, columns=self.columns | {name: own})
+
     def empty(self, name: str, row: int) -> DataError:
         """Return the error of a row that has no value in a column, with how many others there are."""
         more = sum(not text.strip() for text in self.column(name)) - 1
@@ -137,7 +145,8 @@ class Table:
         column = ungrouped(unmarked(self.column(name)), is_continental=self.is_continental)
         values = np.empty(len(self))
         for k, text in enumerate(column):
-            values[k] = found = self.number(text)
+            found = self.number(text)
+            values[k] = found = found if np.isfinite(found) else self.number(plainly(text))
             if not np.isfinite(found) and not (absent and text.strip().lower() in ABSENT):
                 if not text.strip():
                     raise self.empty(name, k)
@@ -299,6 +308,8 @@ def _text(data: bytes, name: str, encoding: str | None) -> str:
     """Return the text of a file, with lines that end in a newline."""
     text = in_utf8(data, name, encoding).decode()
     if "\0" in text:
+        if (says := no_text(data, name)) is not None:
+            raise DataError(says)
         raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
     if not text.strip():
         raise DataError(f"{name}: is empty")

@@ -53,11 +53,30 @@ def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
     """
     mark, point = (".", ",") if is_continental else (",", ".")
     those = [text for text in texts if mark in text]
-    grouped = re.compile(rf"\s*[+-]?[1-9]\d{{0,2}}(\{mark}\d{{3}})+(\{point}\d+)?\s*")
+    indian = rf"[1-9]\d?(\{mark}\d\d)+\{mark}\d{{3}}"
+    grouped = re.compile(rf"\s*\(?[+-]?([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?\)?\s*")
     sure = any(text.count(mark) > 1 or point in text for text in those)
     return (
         [text.replace(mark, "") for text in texts] if sure and all(map(grouped.fullmatch, those)) else texts
     )
+
+
+_SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u2009\u202f\u2019]\d{3})+([.,]\d+)?")
+_BOOKED = re.compile(r"\(\s*(\d.*?)\s*\)")
+
+
+def plainly(text: str) -> str:
+    """Return a number as a program writes it: without spaces between thousands, with its sign in front.
+
+    Examples
+    --------
+    >>> plainly("1\u202f200,5"), plainly("1'200.5"), plainly("\u2212 3".replace(" ", "")), plainly("(12)")
+    ('1200,5', '1200.5', '-3', '-12')
+    """
+    text = text.strip().replace("\u2212", "-")
+    if found := _BOOKED.fullmatch(text):
+        text = f"-{found[1]}"
+    return re.sub(r"[^\d.,+-]", "", text) if _SPACED.fullmatch(text) else text
 
 
 def as_number(text: str) -> float:

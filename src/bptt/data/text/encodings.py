@@ -211,7 +211,32 @@ class NotUtf8Error(DataError):
     guess: str | None = None
 
 
+BEGINNINGS = {
+    b"%PDF-": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"\x93NUMPY": "an array of NumPy",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"\x89HDF": "HDF5",
+    b"SQLite format 3": "a database of SQLite",
+    b"MATLAB 5.0": "a file of MATLAB",
+    b"\xd0\xcf\x11\xe0": "a document or table of an old office program",
+}
+"""What files are that begin so, and no texts."""
+
+
+def no_text(data: bytes, name: object) -> str | None:
+    """Return what an error says of a file that is known not to be a text; None of others."""
+    what = next((what for begin, what in BEGINNINGS.items() if data.startswith(begin)), None)
+    return what and f"{name}: is {what}, and no text: save what is in it as a text, or a table as CSV"
+
+
 def _other(data: bytes, name: object, at: int, mark: int) -> NotUtf8Error:
+    if (says := no_text(data, name)) is not None:
+        return NotUtf8Error(says)
     guess = guessed(data)
     line = data.count(b"\n", 0, at) + 1
     way = f"it seems to be {guess}: --encoding {guess}" if guess else "--encoding NAME says in which it is"
