@@ -64,6 +64,7 @@ def test_what_can_be_told_is_learnt_and_told(tmp_path: Path, name: str) -> None:
         right = read_table(data).numbers("size")
         assert np.sqrt(np.mean((found.labels - right) ** 2)) == pytest.approx(score.rmse, rel=1e-4)
         return
+    assert isinstance(score, ClassScore)
     assert score.accuracy > 0.5 + score.most_frequent[1] / 2
     assert found.probabilities.sum(axis=1) == pytest.approx(1)
     labelled = labels.labeller_of(trained).read(data, told=True)
@@ -188,7 +189,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({"task": "tag", "text": "name", "label": "name2", "tokens": "byte"}, "has no column 'name2'"),
     "weights": (
         {"task": "regress", "text": "name", "label": "size", "class_weights": "balanced"},
-        "--class-weights are for classes",
+        "--class-weights are for labels that are names",
     ),
     "tokens": (
         {"task": "classify", "inputs": "size", "label": "language", "tokens": "word"},

@@ -228,3 +228,5 @@ def test_paths_may_be_as_python_has_them() -> None:
     for wrong in (3, [], ["a.txt", 3]):
         with pytest.raises(ConfigError, match="data must be a path, or several; got"):
             Settings.of(data=wrong)
+    with pytest.raises(ConfigError, match=r"data must be a path, or several, not a dict: .*df.to_csv"):
+        Settings.of(data={"text": ["a"]})

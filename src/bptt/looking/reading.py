@@ -155,7 +155,7 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
         if told and isinstance(coding.target, Number):
             truth[T - len(own.targets) :] = [f"{y:.6g}" for y in coding.target.decode(own.targets[:, 0])]
         elif told:
-            truth[T - len(own.targets) :] = [classes[y] for y in own.targets]
+            truth[T - len(own.targets) :] = [_said(y, classes) for y in own.targets]
         if isinstance(coding.target, Number):
             scale = np.full(T, coding.target.mean), np.full(T, coding.target.scale)
         tokens, text = _read(coding, own.inputs)

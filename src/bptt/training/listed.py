@@ -76,7 +76,9 @@ def read(trained: "Trained", texts: Texts) -> Sequences:
     return sequences(texts.texts, _vocabulary(trained), _features(trained, texts))
 
 
-def score(trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool) -> Iterator[LineScore]:
+def score(
+    trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool, words: bool
+) -> Iterator[LineScore]:
     """Yield the score of each text."""
     return score_texts(
         trained.model,
@@ -87,6 +89,7 @@ def score(trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool)
         features=_features(trained, texts),
         skip_unknown=skip_unknown,
         tokens=tokens,
+        words=words,
     )
 
 

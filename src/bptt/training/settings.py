@@ -35,7 +35,7 @@ _FALLS = ("schedule", ("step", "plateau"))
 WORDS: dict[Job, str] = {
     "stream": "one long text",
     "lines": "sequences of text (--lines, --documents, --text)",
-    "labels": "labelled sequences (--task classify, regress, tag)",
+    "labels": "labelled sequences (--task classify, multilabel, regress, tag)",
     "series": "series (--task forecast)",
     "generated": "a generated task",
 }
@@ -79,7 +79,7 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         "last",
         "Where a label is read: last, at the sequence's end, or mean, of its steps",
         "model",
-        needs=("task", ("classify", "regress")),
+        needs=("task", ("classify", "multilabel", "regress")),
         jobs=("labels",),
     )
     init: InitName = setting(

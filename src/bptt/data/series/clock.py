@@ -97,12 +97,14 @@ def read_time(text: str) -> tuple[Form, float]:
         if found["clock"]:
             digits = len(found["part"] or ".") - 1
             form = Form("time", found["between"], bool(found["seconds"]), digits, found["zone"] or "")
+        clock = found["clock"] or "00:00"
+        is_end = not clock.replace("24:", "", 1).strip("0:.") and clock.startswith("24:")  # of a day
         try:
-            at = np.datetime64(f"{found['day']}T{found['clock'] or '00:00'}", "us")
+            at = np.datetime64(f"{found['day']}T{clock.replace('24:', '00:', 1) if is_end else clock}", "us")
         except ValueError:
             pass
         else:
-            return form, int(at.astype(np.int64))
+            return form, int(at.astype(np.int64)) + DAY * is_end
     raise no_time(text)
 
 

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, in_utc, no_time, read_time
+from bptt.data.series.clock import DAY, Clock, Step, in_utc, no_time, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -90,14 +90,20 @@ class Panel:
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
 
-    def apart(self) -> tuple[float, int] | None:
-        """Return a value that stands there repeatedly and far from all others, as -999, and how often."""
-        known = self.values[np.isfinite(self.values)]
-        for end in (known.min(initial=np.inf), known.max(initial=-np.inf)):
-            rest, count = known[known != end], int((known == end).sum())
-            if count > 1 and len(rest) > 2 and min(abs(rest - end)) > 3 * max(np.ptp(rest), 1e-9):
-                return float(end), count
-        return None
+    def take(self, which: Array) -> "Panel":
+        """Return some of the series."""
+        parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
+        steps, some = np.concatenate(parts), np.sort(which)
+        return replace(
+            self,
+            names=[self.names[k] for k in some],
+            values=self.values[steps],
+            covariates=self.covariates[steps],
+            known=self.known[steps],
+            lengths=self.lengths[some],
+            ends=self.ends[some],
+            last=self.last[some],
+        )
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
@@ -182,6 +188,8 @@ def read_panel(
     table = (
         path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
     )
+    if columns.time is not None:
+        table = table.with_joined(columns.time)
     table, columns = long(table, columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
@@ -247,7 +255,11 @@ def _in_time(
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
     if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
-        read = {text: in_utc(*found) for text, found in read.items()}  # as where summer time begins or ends
+        # as where summer time begins or ends: days of some place, or else hours of the world
+        of_days = len({at % DAY for _, at in read.values()}) == 1
+        read = {
+            t: (replace(form, zone=""), at) if of_days else in_utc(form, at) for t, (form, at) in read.items()
+        }
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()
