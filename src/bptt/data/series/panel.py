@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import DAY, Clock, Step, in_utc, no_time, read_time
+from bptt.data.series.clock import Clock, Step, no_time, of_one_zone, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -94,16 +94,9 @@ class Panel:
         """Return some of the series."""
         parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
         steps, some = np.concatenate(parts), np.sort(which)
-        return replace(
-            self,
-            names=[self.names[k] for k in some],
-            values=self.values[steps],
-            covariates=self.covariates[steps],
-            known=self.known[steps],
-            lengths=self.lengths[some],
-            ends=self.ends[some],
-            last=self.last[some],
-        )
+        of_steps = {name: getattr(self, name)[steps] for name in ("values", "covariates", "beside", "known")}
+        of_each = {name: getattr(self, name)[some] for name in ("lengths", "ends", "last")}
+        return replace(self, names=[self.names[k] for k in some], **of_steps, **of_each)
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
@@ -180,9 +173,7 @@ def read_panel(
     table = (
         path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
     )
-    if columns.time is not None:
-        table = table.with_joined(columns.time)
-    table, columns = long(table, columns)
+    table, columns = long(table.with_joined(columns.time or ""), columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     values[np.isin(values, columns.missing)] = np.nan
@@ -246,12 +237,7 @@ def _in_time(
         except DataError:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
-    if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
-        # as where summer time begins or ends: days of some place, or else hours of the world
-        of_days = len({at % DAY for _, at in read.values()}) == 1
-        read = {
-            t: (replace(form, zone=""), at) if of_days else in_utc(form, at) for t, (form, at) in read.items()
-        }
+    read = of_one_zone(read)
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()

@@ -105,5 +105,9 @@ def _plain(value: Any) -> Any:
         return list(value.tolist() if isinstance(value, np.ndarray) else value)
     if isinstance(value, np.datetime64) and isinstance(value.item(), int):  # nanoseconds, as frames have
         value = value.astype("M8[us]").item()
-    is_absent = value is None or (str(value) in ("nan", "NaN", "NaT", "<NA>") and not isinstance(value, str))
+    is_absent = (
+        value is None
+        or value is np.ma.masked
+        or (str(value) in ("nan", "NaN", "NaT", "<NA>") and not isinstance(value, str))
+    )
     return "" if is_absent else value
