@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -121,16 +121,8 @@ class Panel:
         at = (starts + self.ends)[:, None] + np.arange(H)
         grown[0][at] = values
         last = np.array([self.when(k, int(length) - 1) for k, length in enumerate(lengths)])
-        return replace(
-            self,
-            values=grown[0],
-            covariates=grown[1],
-            beside=grown[2],
-            known=grown[3],
-            lengths=lengths,
-            ends=self.ends + H,
-            last=last,
-        )
+        arrays: Any = dict(zip(("values", "covariates", "beside", "known"), grown, strict=True))
+        return replace(self, **arrays, lengths=lengths, ends=self.ends + H, last=last)
 
     def whose(self, which: int) -> str:
         """Return the name of a series, as an error has it."""
