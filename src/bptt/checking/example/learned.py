@@ -45,8 +45,8 @@ def put(node: Node, path: Path, new: Node) -> Node:
             return ("rows", symbol, put(child, rest, new))
         case ("tuple", names, *children):
             return ("tuple", names, *(put(c, rest, new) if k == step else c for k, c in enumerate(children)))
-        case ("dict", entries):
-            return ("dict", {k: put(c, rest, new) if k == step else c for k, c in entries.items()})
+        case ("dict" | "space" as kind, entries):
+            return (kind, {k: put(c, rest, new) if k == step else c for k, c in entries.items()})
     return node
 
 
@@ -61,7 +61,7 @@ def known(node: Node) -> bool:
     """Return whether nothing of it is unknown."""
     if node is None or isinstance(node, str):
         return node is not None
-    parts = [*node[1].values()] if node[0] == "dict" else node[2:]
+    parts = [*node[1].values()] if node[0] in ("dict", "space") else node[2:]
     return bool(parts) and all(map(known, parts))
 
 
@@ -85,9 +85,11 @@ def worded(node: Node, path: Path, plain: bool = False) -> str:
             return f"[{text} for _ in range(«size {symbol}»)]"
         case ("tuple", _, *children):
             return "(" + ", ".join(worded(c, (*path, k), plain) for k, c in enumerate(children)) + ")"
-        case ("dict", entries):
+        case ("dict" | "space" as kind, entries):
             inside = ", ".join(f"{k!r}: {worded(c, (*path, k), plain)}" for k, c in entries.items())
-            return f"{{{inside}}}" if plain else f"_watch.entries({path!r}, {{{inside}}})"
+            if not plain:
+                return f"_watch.{'entries' if kind == 'dict' else kind}({path!r}, {{{inside}}})"
+            return f"{{{inside}}}" if kind == "dict" else f"type('', (), {{{inside}}})"
     return str(node)
 
 
@@ -197,10 +199,12 @@ class Learner:
             case "iter", ([*names],):
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
-                if "." in hole and not path:  # of layers
-                    return ["[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
-                symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
                 sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
+                if "." in hole and not path:  # of layers, or of a sequence
+                    shape = ["[«size T», «size D»]"] * bool(size_of(hole.split(".")[-1]))
+                    lists = [*shape, "[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
+                    return [*sizes[:1], *lists, *sizes[1:]]
+                symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
                 return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
@@ -219,8 +223,12 @@ class Learner:
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
+            case "attribute", (str(name),) if here and here[0] == "space":
+                return [("space", {**here[1], name: None})]
             case "attribute", (str(name),) if not hasattr(np.ndarray, name):
-                return [*self.objects(name)]
+                made = ((str, "'net'"), (dict, ("dict", {})), (list, ("rows", "T", None)))
+                own = [node for kind, node in made if hasattr(kind, name)]
+                return [*self.objects(name), *(own or [("space", {name: None})])]
             case "call", _:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
@@ -280,7 +288,7 @@ class Learner:
                 found = [*(t.replace("«", "«onehot ") for t in classes), *found]
             return list(dict.fromkeys(found))
         count = len(use.others[0]) if use.kind == "shape" and use.others[0] else None
-        every = dict.fromkeys([*inside, *_GENERAL])
+        every = dict.fromkeys([*inside, *_GENERAL, "«N V H D»", "«N D V H»"])  # images are the last
         return [t for t in every if (axes := _axes(t)) and count in (None, len(axes))]
 
     def _indexed(self, key: tuple[Any, ...], inside: list[str]) -> list[Node]:

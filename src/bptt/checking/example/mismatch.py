@@ -80,9 +80,9 @@ def reworded(node: Any, old: str, new: str) -> Iterator[Any]:
             for k, child in enumerate(children):
                 for one in reworded(child, old, new):
                     yield ("tuple", names, *children[:k], one, *children[k + 1 :])
-        case ("dict", entries):
+        case ("dict" | "space" as kind, entries):
             for key, child in entries.items():
-                yield from (("dict", {**entries, key: one}) for one in reworded(child, old, new))
+                yield from ((kind, {**entries, key: one}) for one in reworded(child, old, new))
 
 
 def mended(

@@ -90,11 +90,12 @@ def fill(
     script: Collection[str],
     watched: Callable[[Trial], None] | None = None,
     roots: tuple[str, ...] = (),
+    noted: Callable[[str, Trial], None],
 ) -> Iterator[Found]:
     """Yield ways to fill a call's holes so that it runs, as they are found; at the end those that are odd.
 
     `like` says what a name makes likely, `objects` what has an attribute; names of the `script` may be
-    set before the call; `watched` scores a trial that ran,
+    set before the call; `watched` scores a trial that ran, `noted` is told each with its lines,
     and of `roots` a trial keeps the arrays as they are before its last line. The `deadline` is in terms of
     `time.monotonic`.
     """
@@ -113,7 +114,9 @@ def fill(
     def trial_of(chosen: dict[str, str]) -> Trial:
         key = tuple(chosen.values())
         if key not in tried:
-            tried[key] = run(rendered("\n".join(lines_of(chosen)), sizes), file, watched, roots)
+            text = rendered("\n".join(lines_of(chosen)), sizes)
+            tried[key] = run(text, file, watched, roots)
+            noted(text, tried[key])
         return tried[key]
 
     def over() -> bool:
