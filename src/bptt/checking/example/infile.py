@@ -13,7 +13,7 @@ from bptt.checking.example.pieces import TRAINS
 from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import SIZES, Example
 from bptt.checking.example.trial import run
-from bptt.checking.file import Source, definitions
+from bptt.checking.file import Source
 
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
 
@@ -44,8 +44,7 @@ def main_program(source: Source) -> Iterator[Example]:
     if main:
         body, origin = main[0].body, f"the __main__ block, {source.place(main[0].lineno)}"
     else:
-        kept = {node.lineno for node in definitions(source)}
-        body = [n for n in source.tree.body if n.lineno not in kept and not isinstance(n, _DEFINED)]
+        body = [n for n in source.tree.body if not isinstance(n, _DEFINED)]
         origin = "the top level of the file"
     lines = _body(_inlined(body, source.tree))
     trial = run(lines, namespace(source, {}))

@@ -108,7 +108,7 @@ class Learner:
     before: str = ""  # the lines of the example before the call
     unread: Collection[str] = ()  # of what was found last, the arguments that no line of the code has used
 
-    def found(self, most: int = 300) -> Iterator[dict[str, str]]:
+    def found(self, most: int = 600) -> Iterator[dict[str, str]]:
         """Yield texts for the arguments with which the call runs, the likelier first.
 
         Where none is found so, sizes that an error names are made one, and less is expected of the likeliest.
@@ -200,6 +200,7 @@ class Learner:
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
                 sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
+                sizes = [*(t for t in inside if re.match(r"\{c|dict\(", t)), *sizes]
                 if "." in hole and not path:  # of layers, or of a sequence
                     shape = ["[«size T», «size D»]"] * bool(size_of(hole.split(".")[-1]))
                     lists = [*shape, "[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
@@ -216,7 +217,8 @@ class Learner:
                 more = [] if path else [f"np.array(«tokens {axes}»)" for axes in ("N T", "T N", "T")]
                 if "*" in path:
                     return [token]
-                return [*sizes[:3], token, "1", "0", "«size H»", "«size T»", *more]
+                none = [] if own and "." in hole else ["0"]
+                return [*sizes[:3], token, "1", *none, "«size H»", "«size T»", *more]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"
                 return [*self._of(use, inside, tree), tokens]
@@ -247,7 +249,10 @@ class Learner:
             numbers = [*numbers, "0.5"]
         counts = [t for t in (*inside, "«size T»") if t.startswith("«size")]  # beside a whole number
         more = counts if use.others and all(type(o) is int for o in use.others) else []
-        return [*numbers, *self._of(use, inside, tree), *([] if numbers else ["0.1"]), *more[:4]]
+        arrays = self._of(use, inside, tree)
+        if use.kind in _PRODUCTS and arrays:  # what numbers are not made for
+            return arrays
+        return [*numbers, *arrays, *([] if numbers else ["0.1"]), *more[:4]]
 
     def _of(self, use: Use, inside: list[str], tree: dict[str, Node]) -> list[Node]:
         """Return the arrays that a use leaves possible."""

@@ -66,7 +66,8 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
     for name, much in backs.items():
         weight = max(much, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
-        weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
+        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
+        weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0) - bool(trains)
         inside = bool(called[name] & set(forwards))
         taken = {p.name for p in parameters(functions[name])}
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
@@ -77,7 +78,6 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         if whole:
             yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
     for name in own:  # a step of training that calls these, or what is elsewhere
@@ -164,7 +164,7 @@ def _backwardness(node: ast.FunctionDef) -> float:
     count = len(_gradients(node.body))
     if _BACK.search(node.name) or (re.search("loss", node.name, re.IGNORECASE) and count > 2):
         return 1 + min(count, 6) / 6
-    return 0.5 if count > 3 and not _FORWARD.fullmatch(node.name) else 0
+    return 0.5 if count > 3 + 3 * bool(_FORWARD.fullmatch(node.name)) else 0
 
 
 def _gradients(body: Iterable[ast.stmt]) -> set[str]:

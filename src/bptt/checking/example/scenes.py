@@ -66,7 +66,8 @@ def _before(body: list[ast.stmt], name: str, forwards: set[str]) -> list[ast.stm
             return body[: k + 1]
         inner = next(filter(None, (_before(block, name, forwards) for block in blocks)), [])
         trains = not forwards or any(_calls(one, forwards - {name}) for one in inner)
-        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains
+        endless = isinstance(node, ast.While) and isinstance(node.test, ast.Constant)
+        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains and not endless
         return body[:k] + ([node] if is_loop else inner)
     return []
 
@@ -105,10 +106,12 @@ class _Slice:
             flags.append(not isinstance(node, no) and (self._is_made(node) or bool(_reads(node) & marked)))
             marked |= _sets(node) if flags[-1] else set()
             self.set |= _reads(node) if flags[-1] else set()
-        simple = list[ast.stmt]()
+        simple, ran = list[ast.stmt](), list[ast.stmt]()
         for node in filter(self._is_simple, rest):
-            if "self" in _reads(node) or self._runs([*simple, node]):
-                simple += [] if "self" in _reads(node) else [node]
+            is_own = "self" in _reads(node)
+            if is_own or self._runs([*ran, node]):
+                simple.append(node)
+                ran += [] if is_own else [node]
                 self.set |= _sets(node)
         needed, objects = _reads(last) | self.unset, dict[str, str]()
         taken: list[ast.stmt] = [last]
@@ -120,7 +123,7 @@ class _Slice:
             more = isinstance(node, ast.Expr | ast.Assign | ast.For) and _calls(node, self.own)
             more = is_marked and (more or _is_loss(node))
             sets = needed & _sets(node)
-            if more or (sets and is_marked) or (sets and _sets(node) <= self.set and self._is_simple(node)):
+            if more or (sets and is_marked) or (sets and node in simple):
                 needed |= _reads(node)
                 taken.append(node)
         return self._scene(taken[::-1], objects) if len(taken) > 1 or alone else None
@@ -138,7 +141,8 @@ class _Slice:
 
     def _runs(self, nodes: list[ast.stmt]) -> bool:
         """Return whether statements run: what reads data that are not there does not."""
-        return run("\n".join(map(ast.unparse, nodes)), self.code.names).error is None
+        error = run("\n".join(map(ast.unparse, nodes)), self.code.names).error
+        return error is None or isinstance(error, NameError)  # what is open yet
 
     def _scene(self, taken: list[ast.stmt], objects: dict[str, str]) -> Scene:
         lines, is_open, set_before, handed = list[str](), dict[str, None](), set[str](), dict[str, str]()

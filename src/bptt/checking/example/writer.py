@@ -17,7 +17,7 @@ from bptt.checking.example.making import Maker
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
-from bptt.checking.example.search import LEFT_OUT, Call, Found, fresh
+from bptt.checking.example.search import HOLE, LEFT_OUT, Call, Found, fresh
 from bptt.checking.example.texts import rendered
 from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
@@ -81,7 +81,13 @@ class Writer(Maker):
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
                     yield from found
-                    if found:
+                    chosen = found[0].chosen.items() if found else ()
+                    same = [
+                        n
+                        for n, t in chosen
+                        if isinstance(way.outputs.get(t), np.ndarray) and nearness(n, t) < 3
+                    ]
+                    if found and not same:  # or what it gave may stand where a gradient belongs
                         break
 
     def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
@@ -95,7 +101,7 @@ class Writer(Maker):
             call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
-        results = {*bound(ast.parse(scene.lines[-1].translate({60: None, 62: None})))}
+        results = {*bound(ast.parse(HOLE.sub(r"\1", scene.lines[-1])))}
         watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
         yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
@@ -157,8 +163,8 @@ class Writer(Maker):
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
         call = making.copy()
-        option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
         each = required(function)
+        option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way, len(each) == 1)
         if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):
             call.lines += [f"{each[0]}s = [np.random.randn(*v.shape) for v in {next(iter(way.outputs))}]"]
             call.lines += [f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"]
@@ -199,10 +205,10 @@ class Writer(Maker):
 
     # --- what a backward is handed
 
-    def _after(self, way: Found) -> Callable[[Call, inspect.Parameter], str]:
-        return lambda call, p: call.hole(p.name, self._handed(p, way) or ["None"])
+    def _after(self, way: Found, only: bool) -> Callable[[Call, inspect.Parameter], str]:
+        return lambda call, p: call.hole(p.name, self._handed(p, way, only) or ["None"])
 
-    def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
+    def _handed(self, p: inspect.Parameter, way: Found, only: bool) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
         given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance, "_watch")}
@@ -235,7 +241,10 @@ class Writer(Maker):
             like = [f"np.random.rand(*{n}.shape)" for n in outputs if isinstance(floats.get(n), np.ndarray)]
             labels = [n for n in passed if n in given and "target" in kinds(n)]
             return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
-        if is_cotangent(p.name):
+        is_other = bool(gradients) and all(nearness(p.name, n) < 3 for n in passed)
+        if is_other and way.unlike and not only and not is_cotangent(p.name):
+            return [*gradients, *passed]
+        if is_cotangent(p.name) or (only and is_other):
             unlike = [f"«{axes}»" for axes in ("T N H", "T H", "T H 1", "N H", "H", "H 1")]
             return unlike if way.unlike else [*gradients, "1.0"] if gradients else passed
         if kind == "cache":
