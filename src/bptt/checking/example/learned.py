@@ -228,9 +228,10 @@ class Learner:
             case "attribute", (str(name),) if here and here[0] == "space":
                 return [("space", {**here[1], name: None})]
             case "attribute", (str(name),) if not hasattr(np.ndarray, name):
-                made = ((str, "'net'"), (dict, ("dict", {})), (list, ("rows", "T", None)))
-                own = [node for kind, node in made if hasattr(kind, name)]
-                return [*self.objects(name), *(own or [("space", {name: None})])]
+                builtin: list[tuple[type, Node]] = [(str, "'net'"), (dict, ("dict", {}))]
+                builtin += [(list, ("rows", "T", None))]
+                own_kinds = [node for kind, node in builtin if hasattr(kind, name)]
+                return [*self.objects(name), *(own_kinds or [("space", {name: None})])]
             case "call", _:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):

@@ -79,12 +79,7 @@ class Maker:
                 shown = tuple(name for name in self.code.of(self.owner) if f"__self__.{name}(" in text)
             for name in self.code.unready(found[0].trial.names[self.instance], [*shown]):
                 method = getattr(self.owner, name)
-                self._call(
-                    making,
-                    f"{self.instance}.{name}",
-                    method,
-                    lambda c, p, f=method: self._argument(c, p, f, bool(size_of(p.name))),
-                )
+                self._call(making, f"{self.instance}.{name}", method, functools.partial(self._ready, method))
             if not (ready := made()):
                 del making.lines[1:]
             found = ready or found
@@ -116,6 +111,9 @@ class Maker:
     def _make(self, call: Call, target: str, owner: type) -> None:
         init = owner.__init__  # type: ignore[misc]
         self._call(call, f"{target} = {owner.__name__}", owner, lambda c, p: self._argument(c, p, init, True))
+
+    def _ready(self, function: Any, call: Call, p: inspect.Parameter) -> str:
+        return self._argument(call, p, function, bool(size_of(p.name)))
 
     def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
         """Return what stands for a parameter of which nothing but the function is known."""

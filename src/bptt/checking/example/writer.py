@@ -81,12 +81,10 @@ class Writer(Maker):
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
                     yield from found
-                    chosen = found[0].chosen.items() if found else ()
-                    same = [
-                        n
-                        for n, t in chosen
-                        if isinstance(way.outputs.get(t), np.ndarray) and nearness(n, t) < 3
-                    ]
+                    handed = [(n, t) for one in found for n, t in one.chosen.items() if t in way.outputs]
+                    same = any(
+                        isinstance(way.outputs[t], np.ndarray) and nearness(n, t) < 3 for n, t in handed
+                    )
                     if found and not same:  # or what it gave may stand where a gradient belongs
                         break
 
