@@ -74,7 +74,8 @@ class Experiment(ABC):
                 ones = wanted.replace("COLUMN", "1")
                 way = f": --beside {ones}, a number; columns are for labelled sequences (--task, --series)"
                 if self.settings.job == "series":
-                    way = f": --beside {wanted.replace('COLUMN', 'elapsed')}, steps since a value was known"
+                    steps = wanted.replace("COLUMN", "elapsed")
+                    way = f": --beside {steps}, steps since a value was known, or a column known ahead"
             raise ConfigError(
                 f"{cell.name} reads {', '.join(reads) or 'nothing'} at each step beside its input{way}"
             )

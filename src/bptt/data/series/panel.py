@@ -46,6 +46,8 @@ class Panel:
         Not a number where a value is not known.
     covariates : (S, C) float32
         Coded; zeros where a row is missing.
+    beside : (S, B) float32
+        What the cell reads beside its input, as it stands in the table; zeros where a row is missing.
     known : (S,) bool
         Which steps have a row.
     lengths : (M,) integers
@@ -65,6 +67,7 @@ class Panel:
     clock: Clock
     values: Array
     covariates: Array
+    beside: Array
     known: Array
     lengths: Array
     ends: Array
@@ -83,7 +86,7 @@ class Panel:
     def sha256(self) -> str:
         """The sha256 of what was read."""
         summed = hashlib.sha256(repr((self.names, self.clock)).encode())
-        for array in (self.values, self.covariates, self.known, self.lengths, self.last):
+        for array in (self.values, self.covariates, self.beside, self.known, self.lengths, self.last):
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
 
@@ -112,7 +115,8 @@ class Panel:
         parts = np.split(np.arange(len(self.values)), self.starts[1:])
         to = np.concatenate([start + part - part[0] for start, part in zip(starts, parts, strict=True)])
         grown = []
-        for array, empty in ((self.values, np.nan), (self.covariates, 0), (self.known, False)):
+        flat = (self.values, self.covariates, self.beside, self.known)
+        for array, empty in zip(flat, (np.nan, 0, 0, False), strict=True):
             grown.append(np.full((int(lengths.sum()), *array.shape[1:]), empty, array.dtype))
             grown[-1][to] = array
         at = (starts + self.ends)[:, None] + np.arange(H)
@@ -122,7 +126,8 @@ class Panel:
             self,
             values=grown[0],
             covariates=grown[1],
-            known=grown[2],
+            beside=grown[2],
+            known=grown[3],
             lengths=lengths,
             ends=self.ends + H,
             last=last,
@@ -134,7 +139,7 @@ class Panel:
 
     def expect_covariates(self, horizon: int) -> None:
         """Raise a DataError unless what is known ahead is there for a horizon after the last values."""
-        for k in range(len(self)) if self.columns.covariates else ():
+        for k in range(len(self)) if self.columns.ahead else ():
             begin, end = int(self.ends[k]), int(self.ends[k]) + horizon
             at = int(self.starts[k])
             rows = self.known[at + begin : at + min(end, int(self.lengths[k]))]
@@ -142,7 +147,7 @@ class Panel:
                 lacks = begin + (len(rows) if rows.all() else int(np.argmin(rows)))
                 raise DataError(
                     f"{self.whose(k)} has no row for {self.time(k, lacks)}: a forecast of {horizon} steps "
-                    f"wants {', '.join(self.columns.covariates)} for each of them, in rows without a "
+                    f"wants {', '.join(self.columns.ahead)} for each of them, in rows without a "
                     f"{self.columns.value}"
                 )
 
@@ -188,6 +193,7 @@ def read_panel(
     coded = {name: _coded(table, name, (codes or {}).get(name)) for name in columns.covariates}
     parts = (part for _, part in coded.values())
     covariates = np.column_stack([np.empty((len(table), 0), np.float32), *parts]).astype(np.float32)
+    beside = np.column_stack([np.empty((len(table), 0)), *(table.numbers(n) for n in columns.beside)])
     numbers = {name: k for k, name in enumerate(dict.fromkeys(given))}
     of = np.array([numbers[name] for name in given])
     rows = np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of))[:-1])
@@ -196,8 +202,9 @@ def read_panel(
     lengths = np.array([place[-1] + 1 for place in places])
     at = np.concatenate(places) + np.repeat(np.cumsum(lengths) - lengths, [len(place) for place in places])
     S = int(lengths.sum())
-    flat, ahead, known = np.full(S, np.nan), np.zeros((S, covariates.shape[1]), np.float32), np.zeros(S, bool)
-    flat[at], ahead[at], known[at] = values[order], covariates[order], True
+    flat, known = np.full(S, np.nan), np.zeros(S, bool)
+    ahead, read = (np.zeros((S, array.shape[1]), np.float32) for array in (covariates, beside))
+    flat[at], ahead[at], read[at], known[at] = values[order], covariates[order], beside[order], True
     ends = np.array([_end(part) for part in np.split(flat, np.cumsum(lengths)[:-1])])
     return Panel(
         table.name,
@@ -207,6 +214,7 @@ def read_panel(
         clock,
         flat,
         ahead,
+        read,
         known,
         lengths,
         ends,

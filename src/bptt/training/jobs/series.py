@@ -173,6 +173,7 @@ def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None
         settings.date_format,
         missing_of(settings.missing),
         goes_on=path is not settings.data,
+        beside=tuple(dict.fromkeys(column for _, column in settings.read_beside if column != ELAPSED)),
     )
     return read_panel(
         path,
@@ -190,13 +191,8 @@ def windows_of(settings: Settings, panel: Panel, facts: dict[str, Any] | None = 
         if [len(row) for row in found] != [H] * W:
             raise RunError(f"config.json: data: linear must be {W} x {H} numbers")
         linear = np.array(found, np.float64)
-    if other := [f"{name}={column}" for name, column in settings.read_beside if column != ELAPSED]:
-        raise ConfigError(
-            f"--beside {other[0]}: of series a cell reads {ELAPSED}, the steps since a value was known, or a "
-            "number; columns that are known ahead are --covariates"
-        )
-    elapsed = tuple(name for name, _ in settings.read_beside)
-    return Windows(panel, W, settings.season, settings.scaling, H, linear, elapsed)
+    beside = {name: None if column == ELAPSED else column for name, column in settings.read_beside}
+    return Windows(panel, W, settings.season, settings.scaling, H, linear, beside)
 
 
 def first_held(panel: Panel, horizon: int) -> Array:
