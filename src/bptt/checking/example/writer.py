@@ -102,7 +102,10 @@ class Writer(Maker):
         results = {*bound(ast.parse(HOLE.sub(r"\1", scene.lines[-1])))}
         watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
-        yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
+        for found in self._fill(nothing, call, watched=watched, roots=roots):
+            if found.trial.score:
+                self._add_loss(found, {p: name for name, p in scene.handed.items() if name.isidentifier()})
+                yield found
 
     # --- the calls
 
@@ -187,9 +190,13 @@ class Writer(Maker):
             self._add_loss(f)
             yield f
 
-    def _add_loss(self, found: Found) -> None:
-        """Have the code's own loss called before the backward, if it takes what the example has, by name."""
+    def _add_loss(self, found: Found, more: dict[str, str] | None = None) -> None:
+        """Have the code's own loss called before the backward, if it takes what the example has, by name.
+
+        `more` has names of the example by parameters to which they were handed.
+        """
         there = found.chosen | {n: n for n in found.trial.names if n not in self.file}
+        there |= {p: name for p, name in (more or {}).items() if name in there}
         for name, function in self.code.of(self.piece.owner).items():
             given, is_loss = required(function), LOSS.search(name) and name not in self.piece.calls
             if not is_loss or not given or not there.keys() >= {*given} or "loss" in there:
