@@ -6,6 +6,7 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,6 +220,6 @@ def test_an_array_of_one_entry_is_a_number_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "code.py"
     path.write_text("import math\ndef f(x): return math.exp(x), float(x), 'at %d, %.1f' % (3, x)\n")
     source = read(path)
-    names = {"__builtins__": source.builtins}
+    names: dict[str, Any] = {"__builtins__": source.builtins}
     exec(compile(source.tree, "code.py", "exec"), names)
     assert names["f"](np.array([[0.0]])) == (1.0, 0.0, "at 3, 0.0")
