@@ -72,12 +72,13 @@ class Maker:
                 self.objects[key] = [*itertools.islice(self._fill(nothing, making), bool(making.lines))]
             return self.objects[key]
 
-        if found := made():
+        found = made()
+        if found and (own := found[0].trial.names.get(self.instance)) is not None:
             shown = self.piece.calls
             if self.piece.scene:
                 text = " ".join(self.piece.scene.lines)
                 shown = tuple(name for name in self.code.of(self.owner) if f"__self__.{name}(" in text)
-            for name in self.code.unready(found[0].trial.names[self.instance], [*shown]):
+            for name in self.code.unready(own, [*shown]):
                 method = getattr(self.owner, name)
                 self._call(making, f"{self.instance}.{name}", method, functools.partial(self._ready, method))
             if not (ready := made()):
