@@ -13,16 +13,21 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.file import Source
 from bptt.checking.locate.classes import classify, helpers
 from bptt.checking.locate.search import Hypothesis, Locator, hands_over
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added, carries
 from bptt.checking.mend.matching import Instance, Matching
+from bptt.checking.mend.peeling import peels
 from bptt.checking.mend.statements import operators, rewrites
 from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
+from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.values import written
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
+from bptt.types import Array
 
 PLACES = 4  # places at which one fault may be, that are looked at
 QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a whole statement may be meant
@@ -30,6 +35,7 @@ REWRITES = 250  # edits of whole statements that are tried beside others
 SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
 BEFORE = 12  # what may have to be right before a place that is looked at
+TRIED = 8  # edits of a suspected statement that are tried
 EXECUTIONS = 60  # executions of a statement that are looked at
 
 
@@ -78,6 +84,8 @@ class Search:
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
+        if (edits := self._zeros()) and (done := self._done(edits, []) or self._rest(edits, [])):
+            return done
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -86,6 +94,8 @@ class Search:
                     return done
         sweep = SWEEP if self.places else SWEEP / 3  # no one place will do: several may be wrong
         if done := self._rewritten(fallback) or self._swept(self.start + sweep * self.seconds):
+            return done
+        if not self.places and (done := self._peeled()):
             return done
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
@@ -188,13 +198,16 @@ class Search:
         names = self._names(unit.inside, (*given, one))
         times = {}
         for at in (at for at in unit.times if at.within in names):
-            shape = at.like if unit.adds and at.like else at.shape
-            times[at.within] = Instance(names[at.within], targets[at.count], shape)
+            shape, wanted = at.like or at.shape, targets[at.count]
+            if unit.scales:
+                wanted = _scaled(unit.statement.tree, names[at.within], wanted.reshape(shape)).reshape(-1)
+            if np.isfinite(wanted).all():
+                times[at.within] = Instance(names[at.within], wanted, shape)
         function = unit.statement.function or source.tree
         return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
     def _missing(self, one: Hypothesis, others: Sequence[Hypothesis] = ()) -> Iterator[Edit]:
-        """Yield statements that are missing: at the end of the loop in which a place is; a sum's."""
+        """Yield statements that are missing at the end of the loop in which a place is."""
         place, times = self._times(one, others)
         table, statement = self.program.table.statements, one.unit.statement
         given = (*others, one)
@@ -205,12 +218,31 @@ class Search:
             number = next((j for j, s in enumerate(table) if s.tree is first), None)
             before = self._names(number, given) if number is not None else {}
             yield from carries(place, statement, times, before)
-        beside = {
-            s: self._names(j, given)
-            for j, s in enumerate(table)
-            if isinstance(s.tree, ast.AugAssign) and s.loops and s.function is statement.function
-        }
-        yield from added(self.found, self.chosen, one, place.text, {s: n for s, n in beside.items() if n})
+
+    def _zeros(self) -> Edits:
+        """Return statements that add to gradients that stay zero, after which these are right."""
+        ends: dict[ast.stmt, Statement] = {}
+        for step in self.steps:
+            one = step.statement
+            if isinstance(one.tree, ast.AugAssign) and one.loops and one.file in self.program.sources:
+                last = ends.setdefault(one.loops[-1], one)
+                ends[one.loops[-1]] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
+        edits: Edits = {}
+        reached, totals = self.locator.tried([]), [r for r in self.chosen.rows.rows if r.kind == "total"]
+        for n, gradient in enumerate(self.goal.wanted if reached else ()):
+            total = next((row for row in totals if written(row.path) == gradient.name), None)
+            if total is None or gradient.was_right or gradient.kept.update or gradient.kept.numbers.any():
+                continue
+            for one in ends.values():
+                names = self._names(self.program.table.statements.index(one), [])
+                text = Text(self.program.sources[one.file].text)
+                if reached[n] == 1.0 or self.late or not names:
+                    continue
+                for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
+                    edits, reached = self._with(one.file, edit, edits, reached)
+                    if reached[n] == 1.0:
+                        break
+        return edits
 
     def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""
@@ -263,6 +295,48 @@ class Search:
         lines = [h.unit.statement.tree.lineno for h in self.places[:2]]
         return lines + [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
 
+    # the first statement that is wrong, then the next
+
+    def _peeled(self) -> Mended | None:
+        """Correct the first statement that is seen to be wrong, and with it the next, until all is right."""
+        at, edited, mends, sources = self, False, list[Mend](), dict[Path, Source]()
+        while (then := at._peel()) is not None:
+            edits, after = then
+            mends, sources, edited = [*mends, *at.trials.told(edits)], sources | at.trials.edited(edits), True
+            if self._right(after.locator.tried([])):
+                return Mended(mends, sources, True, []) if at.trials.holds(edits) else None
+            at = after
+        if not edited or self.late or not (rest := at.run()).whole:
+            return None
+        return Mended([*mends, *rest.mends], sources | rest.sources, True, rest.places)
+
+    def _peel(self) -> tuple[Edits, "Search"] | None:
+        """Return the edit of one of the first suspected statements after which most is explained."""
+        best, top = None, (*self._rank(), 0.0)
+        first = {s.execution.statement: s for s in self.locator.suspected(self.found)[::-1]}
+        for step in first.values():
+            value, path = getattr(step.statement.tree, "value", None), step.statement.file
+            source = self.program.sources.get(path)
+            names = self._names(step.execution.statement, []) if value is not None and source else {}
+            if source is None or step.number not in names:
+                continue
+            function = step.statement.function or source.tree
+            place = Place(value, function, Text(source.text), self.chosen.values)
+            for edit in peels(place, step, names[step.number], self.chosen)[:TRIED]:
+                edits: Edits = {path: [edit]}
+                if self.late or not self.trials.text(edits):
+                    continue
+                after = self._after(edits)
+                rank = (*after._rank(), -edit.cost)
+                if rank > top:
+                    best, top = (edits, after), rank
+        return best
+
+    def _rank(self) -> tuple[int, int]:
+        """Return how many gradients are right, and how many steps more are gradients than are suspected."""
+        kinds = Counter((s.kind, s.suspect) for s in self.steps)
+        return _whole(self.locator.tried([])), kinds["gradient", False] - kinds["unexplained", True]
+
     # several places
 
     def _several(self, start: list[Hypothesis]) -> Mended | None:
@@ -312,15 +386,26 @@ class Search:
 
     def _rest(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
         """Return the correction of what is still wrong with some edits made, and them."""
-        first = self.trials.edited(edits)
-        case = replace(self.found.point.case, program=self.program.replaced(first))
-        found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
-        left = self.start + self.seconds - time.monotonic()
-        then = Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples).run()
+        then = self._after(edits).run()
         mends = [*self.trials.told(edits), *then.mends]
         if not then.whole:
             return None
-        return Mended(mends, first | then.sources, True, [*places, *then.places])
+        return Mended(mends, self.trials.edited(edits) | then.sources, True, [*places, *then.places])
+
+    def _after(self, edits: Edits) -> "Search":
+        """Return the search in a program with some edits made, for the time that is left."""
+        case = replace(self.found.point.case, program=self.program.replaced(self.trials.edited(edits)))
+        found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
+        left = self.start + self.seconds - time.monotonic()
+        return Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples)
+
+
+def _scaled(tree: Any, names: dict[str, Any], must: Array) -> Array:
+    """Return by what a statement must multiply its target, or divide it, for something to come of it."""
+    now = np.asarray(eval(ast.unparse(tree.target), dict(names)), float)
+    with np.errstate(all="ignore"):
+        factor: Array = must / now if isinstance(tree.op, ast.Mult) else now / must
+    return factor
 
 
 def _whole(reached: Sequence[float]) -> int:
