@@ -179,7 +179,7 @@ def test_what_a_statement_must_give_is_found_in_scope(old: str, new: str, tmp_pa
     report = checked(tmp_path / "net.py", changed((old, new), code=GATED), GATE)
     assert (report.verdict, report.whole) == ("wrong", True)
     [fixed] = report.fixed.values()
-    assert "".join(old.split()) in "".join(fixed.split())
+    assert "".join(old.split()).replace("axis=", "") in "".join(fixed.split())
 
 
 def test_the_first_fault_of_many_is_found_before_those_that_it_hides(tmp_path: Path) -> None:

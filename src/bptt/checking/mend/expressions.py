@@ -178,7 +178,9 @@ def _is_atom(text: str) -> bool:
 
 def _bare(text: str) -> str:
     inner = text[1:-1]
-    return inner if text[:1] + text[-1:] == "()" and inner.strip() and _parsed(inner) is not None else text
+    depth = itertools.accumulate((c == "(") - (c == ")") for c in inner)
+    closed = text[:1] + text[-1:] == "()" and inner.strip() and min(depth) >= 0
+    return inner if closed and _parsed(inner) is not None else text
 
 
 def _turned(text: str) -> str:

@@ -23,6 +23,7 @@ COST = 2.4  # of the dearest small edit that is looked at
 def peels(place: Place, step: Step, names: Mapping[str, Any], chosen: Chosen) -> list[Edit]:
     """Return the edits of a statement's value after which it gives adjoints, the simplest first."""
     tree, now = step.statement.tree, np.zeros(0)
+    sign = -1.0 if isinstance(getattr(tree, "op", None), ast.Sub) else 1.0
     if isinstance(tree, ast.AugAssign):
         now = np.asarray(eval(ast.unparse(tree.target), dict(names)), float)
 
@@ -33,7 +34,7 @@ def peels(place: Place, step: Step, names: Mapping[str, Any], chosen: Chosen) ->
                 every = [np.ravel(now * value if isinstance(tree.op, ast.Mult) else now / value)]
         elif isinstance(tree, ast.AugAssign):
             every = [np.broadcast_to(np.asarray(value, float), now.shape).reshape(-1)]
-        known = [bool(explained(n, chosen) or explained(-n, chosen)) for n in every]
+        known = [bool(explained(sign * n, chosen)) for n in every]
         rest = (n for n, k in zip(every, known, strict=True) if not k)
         return any(known) and all(not n.any() or n.tobytes() in chosen.values for n in rest)
 

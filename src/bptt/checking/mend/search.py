@@ -13,7 +13,6 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.file import Source
 from bptt.checking.locate.classes import classify, helpers
 from bptt.checking.locate.search import Hypothesis, Locator, hands_over
 from bptt.checking.mend.edit import Edit, Place, Text
@@ -84,8 +83,10 @@ class Search:
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
-        if (edits := self._zeros()) and (done := self._done(edits, []) or self._rest(edits, [])):
-            return done
+        if edits := self._zeros():
+            then = self._after(edits)
+            if done := self._done(edits, []) or self._followed(edits, then, []):
+                return done
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -298,17 +299,13 @@ class Search:
     # the first statement that is wrong, then the next
 
     def _peeled(self) -> Mended | None:
-        """Correct the first statement that is seen to be wrong, and with it the next, until all is right."""
-        at, edited, mends, sources = self, False, list[Mend](), dict[Path, Source]()
-        while (then := at._peel()) is not None:
-            edits, after = then
-            mends, sources, edited = [*mends, *at.trials.told(edits)], sources | at.trials.edited(edits), True
-            if self._right(after.locator.tried([])):
-                return Mended(mends, sources, True, []) if at.trials.holds(edits) else None
-            at = after
-        if not edited or self.late or not (rest := at.run()).whole:
+        """Correct the first statement that is seen to be wrong, and then what it hid."""
+        if (best := self._peel()) is None:
             return None
-        return Mended([*mends, *rest.mends], sources | rest.sources, True, rest.places)
+        edits, then = best
+        if self._right(then.locator.tried([])):
+            return self._done(edits, [])
+        return self._followed(edits, then, [])
 
     def _peel(self) -> tuple[Edits, "Search"] | None:
         """Return the edit of one of the first suspected statements after which most is explained."""
@@ -370,7 +367,7 @@ class Search:
             return done
         if _whole(reached) > _whole(self.locator.tried([])):
             self.partly = max(self.partly, self.trials.told(edits), key=len)
-        return self._rest(edits, places)
+        return self._followed(edits, self._after(edits), places)
 
     def _with(
         self, path: Path, edit: Edit, edits: Edits, reached: list[float], *, sure: bool = False
@@ -384,13 +381,13 @@ class Search:
         kept = then and all(b == 1.0 or a < 1.0 for a, b in zip(reached, then, strict=True))
         return (more, then) if kept and (sure or _whole(then) > _whole(reached)) else (edits, reached)
 
-    def _rest(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
+    def _followed(self, edits: Edits, then: "Search", places: list[Hypothesis]) -> Mended | None:
         """Return the correction of what is still wrong with some edits made, and them."""
-        then = self._after(edits).run()
-        mends = [*self.trials.told(edits), *then.mends]
-        if not then.whole:
+        rest = Mended() if then.late else then.run()
+        if not rest.whole:
             return None
-        return Mended(mends, self.trials.edited(edits) | then.sources, True, [*places, *then.places])
+        mends, sources = self.trials.told(edits), self.trials.edited(edits)
+        return Mended([*mends, *rest.mends], sources | rest.sources, True, [*places, *rest.places])
 
     def _after(self, edits: Edits) -> "Search":
         """Return the search in a program with some edits made, for the time that is left."""

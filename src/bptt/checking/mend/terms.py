@@ -177,16 +177,17 @@ def _terms(shape: tuple[int, ...], scope: Scope, forward: Collection[bytes]) -> 
         yield Part(f"{one.text} * {other.text}", one.value * other.value, cost)
     for one, other in itertools.permutations(alike[:30], 2):
         yield Part(f"({one.text} - {other.text})", one.value - other.value, one.cost + other.cost + 0.2)
-    for part in arrays:
-        if part.value.ndim == len(shape) + 1:
-            for axis in range(part.value.ndim):
-                if part.value.shape[:axis] + part.value.shape[axis + 1 :] == shape:
-                    yield Part(f"{part.text}.sum({axis})", part.value.sum(axis), part.cost + 0.5)
-        elif part.value.ndim == len(shape) and part.value.shape != shape:
-            for axis in range(part.value.ndim):
-                summed = part.value.sum(axis, keepdims=True)
-                if summed.shape == shape and part.value.shape[axis] > 1:
-                    yield Part(f"{part.text}.sum({axis}, keepdims=True)", summed, part.cost + 0.7)
+    longer = [p for p in arrays if p.value.ndim in (len(shape), len(shape) + 1) and p.value.shape != shape]
+    for one, other in itertools.combinations(longer[:30], 2):
+        if one.value.shape == other.value.shape:
+            cost = one.cost + other.cost + odd(one, other)
+            longer.append(Part(f"({one.text} * {other.text})", one.value * other.value, cost))
+    for part in longer:
+        keep = part.value.ndim == len(shape)
+        for axis in range(part.value.ndim):
+            if part.value.shape[axis] > 1 and (summed := part.value.sum(axis, keepdims=keep)).shape == shape:
+                more = f"{axis}, keepdims=True" if keep else f"{axis}"
+                yield Part(f"{part.text}.sum({more})", summed, part.cost + 0.5 + 0.2 * keep)
     if len(shape) == 2:
         for product, one, other in _matrices(shape, [p for p in arrays if p.value.ndim == 2], scope):
             yield Part(product.text, product.value, product.cost + odd(one, other))
