@@ -144,7 +144,9 @@ class Matching:
     def known(self, sketches: Array, like: tuple[int, ...]) -> Iterator[Edit]:
         """Yield the edits of the whole that may give one of several arrays, by their sketches."""
         node, now = self.place.value, self.text.of(self.place.value)
-        here = np.broadcast_to(np.asarray(self.scope.value(now), float), like)
+        here = array(self.scope.value(now))
+        if here is None or here.shape != like:
+            return
         found = Sums(self.scope, self.place.forward).near(sketches, here, now)
         for text, sign, cost in sorted(found, key=lambda one: one[2])[:40]:
             option = joining(now, text, sign, cost, self.scope)

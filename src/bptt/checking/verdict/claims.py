@@ -87,7 +87,8 @@ def claim(
     if rates or not any(g.verdict == "right" and g.match and not g.match.update for g in gradients):
         for one, gradient in changed:  # else it is a state that goes on: weights are updated together
             compare(one, gradient, found, chosen)
-    usual = Counter(f"{rate:.5g}" for _, rate in rates.values()).most_common(1)
+    every = [_rate(k, g, chosen) for g in gradients for k in keeps if k.update and k.path == g.path]
+    usual = Counter(f"{rate:.5g}" for rate in every if rate).most_common(1)
     for path, (one, rate) in rates.items():
         if f"{rate:.5g}" != usual[0][0]:
             compare(one, next(g for g in gradients if g.path == path), found, chosen)
@@ -265,8 +266,10 @@ def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chose
 
 def _rate(one: Kept, gradient: Gradient, chosen: Chosen) -> float | None:
     """Return the learning rate by which an update is the gradient; None: it is none."""
-    total = next(r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
-    own = sketch(one.numbers)
+    totals = (r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
+    total, own = next(totals, None), sketch(one.numbers)
+    if total is None or gradient.shape != one.shape:
+        return None
     rate = float(own @ total / (total @ total))
     return rate if np.abs(own - rate * total).max() <= 1e-6 * np.abs(own).max() else None
 
