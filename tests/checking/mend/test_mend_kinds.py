@@ -184,8 +184,11 @@ def test_what_a_statement_must_give_is_found_in_scope(old: str, new: str, tmp_pa
 
 def test_the_first_fault_of_many_is_found_before_those_that_it_hides(tmp_path: Path) -> None:
     wrong = changed(
-        ("da *= 1 - h**2", "da *= h**2"), ("dm = da @ self.U.T", "dm = da @ self.U"),
-        ("self.dW += ", "self.dW -= "), ("dm * self.s", "dm"), code=GATED,
+        ("da *= 1 - h**2", "da *= h**2"),
+        ("dm = da @ self.U.T", "dm = da @ self.U"),
+        ("self.dW += ", "self.dW -= "),
+        ("dm * self.s", "dm"),
+        code=GATED,
     )
     report = checked(tmp_path / "net.py", wrong, GATE)
     assert report.whole

@@ -141,17 +141,6 @@ class Matching:
             for text, sign, cost in found.find(wanted, here, now, self.seconds * whole):
                 yield node, joining(now, text, sign, cost + 0.3 * (not whole), self.scope)
 
-    def known(self, sketches: Array, like: tuple[int, ...]) -> Iterator[Edit]:
-        """Yield the edits of the whole that may give one of several arrays, by their sketches."""
-        node, now = self.place.value, self.text.of(self.place.value)
-        here = array(self.scope.value(now))
-        if here is None or here.shape != like:
-            return
-        found = Sums(self.scope, self.place.forward).near(sketches, here, now)
-        for text, sign, cost in sorted(found, key=lambda one: one[2])[:40]:
-            option = joining(now, text, sign, cost, self.scope)
-            yield Edit(((*self.text.span(node), option.texts[0]),), option.reason, cost)
-
     def _needed(self, code: CodeType, here: Array) -> Array | None:
         return solved(lambda part: self._filled(code, part), here, self.main) if here.size > 1 else None
 

@@ -5,7 +5,7 @@ accident makes one of random numbers; which of those that are found is meant tel
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def peels(place: Place, step: Step, names: Mapping[str, Any], chosen: Chosen) ->
 
     matching = Matching(place, [Instance(names, np.zeros(0), ())])
     found: dict[str, Edit] = {}
-    for some in (*matching.blind(COST), *([edit] for edit in _known(matching, step, chosen))):
+    for some in matching.blind(COST):
         for edit in some:
             try:
                 if is_one(evaluate(edit, place, copied(names))):
@@ -49,11 +49,3 @@ def peels(place: Place, step: Step, names: Mapping[str, Any], chosen: Chosen) ->
             except Exception:
                 continue
     return sorted(found.values(), key=lambda edit: edit.cost)
-
-
-def _known(matching: Matching, step: Step, chosen: Chosen) -> Iterator[Edit]:
-    """Yield sums and products of what is in scope that are adjoints."""
-    for numbers, (value, _) in zip(step.numbers[:1], step.execution.results[:1], strict=False):
-        if numbers.size in chosen.rows.by_size and flat(value) is not None:
-            sketches, _ = chosen.rows.by_size[numbers.size]
-            yield from matching.known(np.unique(sketches.round(12), axis=0) * chosen.factor, np.shape(value))

@@ -14,19 +14,19 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
-from bptt.checking.locate.search import Hypothesis, Locator, hands_over
+from bptt.checking.locate.search import Hypothesis, hands_over
 from bptt.checking.mend.edit import Edit, Place, Text
-from bptt.checking.mend.insertions import added, carries
+from bptt.checking.mend.insertions import added
 from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.peeling import peels
-from bptt.checking.mend.statements import operators, rewrites
+from bptt.checking.mend.places import Places
+from bptt.checking.mend.statements import rewrites
 from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import written
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
-from bptt.types import Array
 
 PLACES = 4  # places at which one fault may be, that are looked at
 QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a whole statement may be meant
@@ -35,7 +35,6 @@ SWEEP = 0.45  # for which part of the time edits of single statements are tried,
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
 BEFORE = 12  # what may have to be right before a place that is looked at
 TRIED = 8  # edits of a suspected statement that are tried
-EXECUTIONS = 60  # executions of a statement that are looked at
 
 
 def mend(
@@ -51,18 +50,15 @@ def mend(
 Found = tuple[float, dict[Path, list[Edit]], list[Hypothesis]]
 
 
-class Search:
+class Search(Places):
     """Places that are wrong, then what they must say; and edits of whole statements, tried one by one."""
 
     def __init__(
         self, found: Adjoints, chosen: Chosen, judged: Judged, seconds: float, examples: Sequence[str] = ()
     ) -> None:
-        self.found, self.chosen, self.judged = found, chosen, judged
-        self.start, self.seconds = time.monotonic(), seconds
-        self.goal = Goal(found, judged)
+        super().__init__(found, chosen, Goal(found, judged), 0.8 * seconds)
+        self.judged, self.start, self.seconds = judged, time.monotonic(), seconds
         self.trials = Trials(found, chosen, self.goal, examples)
-        self.locator = Locator(found, chosen, self.goal, 0.8 * seconds)
-        self.program = found.point.case.program
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
         self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
@@ -175,51 +171,6 @@ class Search:
             if self.late:
                 return
 
-    def _operators(self, one: Hypothesis) -> list[Edit]:
-        """Return the edits of the operator of a place's statement."""
-        statement, source = one.unit.statement, self.program.sources.get(one.unit.statement.file)
-        if source is None or statement.function is None or one.unit.tapped:
-            return []
-        loop = next(iter(statement.loops[-1:]), None)
-        return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
-
-    def _edits(self, one: Hypothesis, given: Sequence[Hypothesis]) -> list[Edit]:
-        """Return the edits by which a place gives what it must, where others do."""
-        place, times = self._times(one, given)
-        return Matching(place, list(times.values())).edits() if place and times else []
-
-    def _times(
-        self, one: Hypothesis, given: Sequence[Hypothesis] = ()
-    ) -> tuple[Place | None, dict[int, Instance]]:
-        """Return a place, and what it must give at each execution of its statement."""
-        unit, targets = one.unit, self.locator.targets(one)
-        source = self.program.sources.get(unit.statement.file)
-        if source is None:
-            return None, {}
-        names = self._names(unit.inside, (*given, one))
-        times = {}
-        for at in (at for at in unit.times if at.within in names):
-            shape, wanted = at.like or at.shape, targets[at.count]
-            if unit.scales:
-                wanted = _scaled(unit.statement.tree, names[at.within], wanted.reshape(shape)).reshape(-1)
-            if np.isfinite(wanted).all():
-                times[at.within] = Instance(names[at.within], wanted, shape)
-        function = unit.statement.function or source.tree
-        return Place(unit.tree, function, Text(source.text), self.chosen.values), times
-
-    def _missing(self, one: Hypothesis, others: Sequence[Hypothesis] = ()) -> Iterator[Edit]:
-        """Yield statements that are missing at the end of the loop in which a place is."""
-        place, times = self._times(one, others)
-        table, statement = self.program.table.statements, one.unit.statement
-        given = (*others, one)
-        if place is None or not times:
-            return
-        if statement.loops:
-            first = statement.loops[-1].body[0]  # type: ignore[attr-defined]
-            number = next((j for j, s in enumerate(table) if s.tree is first), None)
-            before = self._names(number, given) if number is not None else {}
-            yield from carries(place, statement, times, before)
-
     def _zeros(self) -> Edits:
         """Return statements that add to gradients that stay zero, after which these are right."""
         ends: dict[ast.stmt, Statement] = {}
@@ -244,11 +195,6 @@ class Search:
                     if reached[n] == 1.0:
                         break
         return edits
-
-    def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
-        """Return the names that a statement sees at its first executions, where some units are right."""
-        times = {statement: range(EXECUTIONS)}
-        return frames(self.found.point.case, times, self.locator.hooks(given))[statement]
 
     # edits of whole statements
 
@@ -351,8 +297,9 @@ class Search:
                 if not self.late and (matched := self._edits(one, [*others, more])[:1]):
                     places.append(more)
                     break
-            for edit in (*self._operators(one), *matched, *self._missing(one, others)):
-                sure = edit in matched and not one.row.path
+            tried = self._operators(one)
+            for k, edit in enumerate((*tried, *matched, *self._missing(one, others))):
+                sure = k >= len(tried) and not one.row.path
                 edits, reached = self._with(path, edit, edits, reached, sure=sure)
                 if edit in edits.get(path, ()):
                     break
@@ -395,14 +342,6 @@ class Search:
         found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
         left = self.start + self.seconds - time.monotonic()
         return Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples)
-
-
-def _scaled(tree: Any, names: dict[str, Any], must: Array) -> Array:
-    """Return by what a statement must multiply its target, or divide it, for something to come of it."""
-    now = np.asarray(eval(ast.unparse(tree.target), dict(names)), float)
-    with np.errstate(all="ignore"):
-        factor: Array = must / now if isinstance(tree.op, ast.Mult) else now / must
-    return factor
 
 
 def _whole(reached: Sequence[float]) -> int:

@@ -75,20 +75,6 @@ class Sums:
             self._tables[shape] = table, two, Products(shape, self.scope)
         return self._tables[shape]
 
-    def near(self, sketches: Array, here: Array, now: str) -> Iterator[tuple[str, str, float]]:
-        """Yield texts that make one of several arrays of what `here` is; of these the sketches are known."""
-        table, two, _ = self._of(here.shape)
-        own = _sketch(here)
-        for wanted in sketches if table.texts else ():
-            slack = float(np.abs(wanted).max()) * 2e-6 + 1e-9
-            for some, more in ((table, 0.0), (two, 0.4)):
-                for text, cost in some.find(wanted, slack):
-                    yield text, "", _likely(text, now, cost) + more
-                for text, cost in some.find(wanted - own, slack):
-                    yield text, "+", 1.0 + more + cost / 3
-                for text, cost in some.find(own - wanted, slack) if some is table else ():
-                    yield text, "-", 1.6 + cost / 3
-
     def find(self, wanted: Array, here: Array, now: str, seconds: float) -> Iterator[tuple[str, str, float]]:
         """Yield texts that make an array of what `here` is: in its place (""), as a further term or factor.
 

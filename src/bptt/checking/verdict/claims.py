@@ -26,6 +26,9 @@ DATA = re.compile(
 LABEL = re.compile(r"_*([yt](?![a-z])|targ|label|true|expected|gold|truth)", re.IGNORECASE)
 """Names of arrays that are compared with outputs, and have no gradient."""
 
+START = re.compile(r"state|hidden|cell|mem|init|prev|last|next|0$", re.IGNORECASE)
+"""Names of what a sequence starts from, which has no gradient in many a backward."""
+
 
 def claim(
     keeps: list[Kept],
@@ -134,6 +137,12 @@ def claim(
                 _wrong(gradient, match, "is zero: nothing is added to it")
             elif not set(gradient.shape) - {1} <= set(match.shape) and not _are_rows(match, gradient):
                 _wrong(gradient, match, f"has the shape {match.shape}, and not {gradient.shape}")
+    for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
+        like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
+        like = [g for g in like if g.path in found.point.made and not START.search(last(g.path))]
+        beside = {k.path for k in keeps if id(k) in explained and k.path[:-1] == match.path[:-1]}
+        if len(like) == 1 and len(beside) > 1 and match.path[-1][0] == "item":
+            _wrong(like[0], match, "is zero: nothing is added to it")
     for match in loose:
         if (
             rest
