@@ -156,7 +156,7 @@ def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hoo
                 written(value, scaled[j][count])
         hooks.post(j, value)
 
-    changes = {"put": put} if statements else {}
+    changes: dict[str, Any] = {"put": put} if statements else {}
     changes |= {"tap": tap} if nodes else {}
     return replace(hooks, **changes | ({"post": post} if scaled else {}))
 

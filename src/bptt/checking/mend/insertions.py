@@ -74,8 +74,10 @@ Needed: TypeAlias = dict[int, tuple[Array, Array]]
 def _read(place: Place, times: Mapping[int, Instance]) -> Iterator[tuple[ast.expr, Needed, tuple[()]]]:
     """Yield the names that an expression reads."""
     for node in ast.walk(place.value):
-        key = isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant)
-        if (key or isinstance(node, ast.Name | ast.Attribute)) and isinstance(node.ctx, ast.Load):  # type: ignore[attr-defined]
+        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            continue
+        fixed = not isinstance(node, ast.Subscript) or isinstance(node.slice, ast.Constant)
+        if fixed and isinstance(node.ctx, ast.Load):
             needed = {k: pair for k, one in times.items() if (pair := _needed(place, node, one))}
             if len(needed) == len(times):
                 yield node, needed, ()

@@ -85,8 +85,8 @@ class Matching:
             code, said = self._with_hole(node), self.text.of(node)
             here, plain = array(self.scope.value(said)), isinstance(node, PLAIN) and not bound
             others = instead(node, said, self.scope) if plain and here is not None else ()
-            others = [one for one in others if one.value.shape == here.shape]
-            alike = [joining(said, one.text, "", one.cost + 0.3, self.scope) for one in others]
+            like = [one for one in others if here is not None and one.value.shape == here.shape]
+            alike = [joining(said, one.text, "", one.cost + 0.3, self.scope) for one in like]
             for option in itertools.chain(options(node, parent, self.text, self.scope), alike):
                 span, why = self.text.span(node), (option.reason, option.cost)
                 edits = [Edit(((*span, text),), *why) for text in dict.fromkeys(option.texts)]
@@ -202,7 +202,8 @@ def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array 
         if here.shape == one.shape:  # most are: each entry by itself
             slope = given(np.ones(here.shape)) - base
             if np.abs(slope).min() > 1e-9 and np.allclose(then, slope * probe.reshape(-1)):
-                return (rest / slope).reshape(here.shape)
+                found = rest / slope
+                return found.reshape(here.shape)
         if here.size > LINEAR:
             return None
         columns = np.stack([given(e.reshape(here.shape)) - base for e in np.eye(here.size)], axis=1)
@@ -212,7 +213,7 @@ def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array 
     except (ValueError, TypeError, np.linalg.LinAlgError):
         return None
     is_one = rank == here.size and np.allclose(columns @ found, rest, rtol=1e-6, atol=1e-9)
-    return found.reshape(here.shape) if is_one else None
+    return np.reshape(found, here.shape) if is_one else None
 
 
 def _bytes(value: Any) -> bytes:

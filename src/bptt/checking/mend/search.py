@@ -79,9 +79,9 @@ class Search(Places):
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
-        if edits := self._zeros():
-            then = self._after(edits)
-            if done := self._done(edits, []) or self._followed(edits, then, []):
+        if zeros := self._zeros():
+            then = self._after(zeros)
+            if done := self._done(zeros, []) or self._followed(zeros, then, []):
                 return done
         for some in self._one_place():
             for cost, edits, places in some:
@@ -92,11 +92,11 @@ class Search(Places):
         sweep = SWEEP if self.places else SWEEP / 3  # no one place will do: several may be wrong
         if done := self._rewritten(fallback) or self._swept(self.start + sweep * self.seconds):
             return done
-        if not self.places and (done := self._peeled()):
-            return done
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
                 return done
+        if not self.places and (done := self._peeled()):
+            return done
         self.early = tuple(self.places)
         for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
             if done := self._done(edits, places):
@@ -260,8 +260,8 @@ class Search(Places):
         for step in first.values():
             value, path = getattr(step.statement.tree, "value", None), step.statement.file
             source = self.program.sources.get(path)
-            names = self._names(step.execution.statement, []) if value is not None and source else {}
-            if source is None or step.number not in names:
+            names = self._names(step.execution.statement, []) if source else {}
+            if source is None or value is None or step.number not in names:
                 continue
             function = step.statement.function or source.tree
             place = Place(value, function, Text(source.text), self.chosen.values)

@@ -115,7 +115,8 @@ class Sums:
 
 def _likely(text: str, now: str, cost: float) -> float:
     """Return the cost of a text in another's place: the more alike, the less."""
-    return 1.6 + cost / 3 + 1.2 * (1 - difflib.SequenceMatcher(None, now, text, False).ratio())
+    unlike = 1 - difflib.SequenceMatcher(None, now, text, False).ratio()
+    return float(1.6 + cost / 3 + 1.2 * unlike)
 
 
 def _slack(wanted: Array) -> float:
@@ -146,7 +147,8 @@ def _terms(shape: tuple[int, ...], scope: Scope, forward: Collection[bytes]) -> 
         value = part.value
         sizes = [[n for n in one if n > 1] for one in (value.shape, shape)]
         if value.shape != shape and value.ndim and sizes[0] == sizes[1]:
-            axes = {(n, 1): "-1, 1" for n in shape} | {(1, n): "1, -1" for n in shape}
+            axes: dict[tuple[int, ...], str] = {(n, 1): "-1, 1" for n in shape}
+            axes |= {(1, n): "1, -1" for n in shape}
             text = f"{_atom(part.text)}.reshape({axes.get(tuple(shape), str(shape)[1:-1].strip(','))})"
             alike.append(Part(text, value.reshape(shape), part.cost + 0.6))
 
