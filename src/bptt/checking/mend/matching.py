@@ -202,8 +202,8 @@ def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array 
         if here.shape == one.shape:  # most are: each entry by itself
             slope = given(np.ones(here.shape)) - base
             if np.abs(slope).min() > 1e-9 and np.allclose(then, slope * probe.reshape(-1)):
-                found = rest / slope
-                return found.reshape(here.shape)
+                alone: Array = (rest / slope).reshape(here.shape)
+                return alone
         if here.size > LINEAR:
             return None
         columns = np.stack([given(e.reshape(here.shape)) - base for e in np.eye(here.size)], axis=1)
@@ -213,7 +213,8 @@ def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array 
     except (ValueError, TypeError, np.linalg.LinAlgError):
         return None
     is_one = rank == here.size and np.allclose(columns @ found, rest, rtol=1e-6, atol=1e-9)
-    return np.reshape(found, here.shape) if is_one else None
+    part: Array = found.reshape(here.shape)
+    return part if is_one else None
 
 
 def _bytes(value: Any) -> bytes:

@@ -120,7 +120,8 @@ def _likely(text: str, now: str, cost: float) -> float:
 
 
 def _slack(wanted: Array) -> float:
-    return float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
+    slack: float = float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
+    return slack
 
 
 def _sketch(numbers: Array) -> Array:
