@@ -18,7 +18,7 @@ from bptt.derive.notation import TeXPrinter, TextPrinter
 from bptt.zoo.equations import ZOO
 from pages import EVERYTHING
 from random_cells import random_cell
-from readback import of_expression, of_latex, of_mathml, of_text
+from readback import of_expression, of_latex, of_mathml, of_text, unindexed
 
 PRINTERS = ("text", "latex", "markdown", "html")
 ODD = {
@@ -52,7 +52,7 @@ def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
         ]
         return [
             (e.split(" = ")[0].strip(), e.split(" = ", 1)[1])
-            for e in lines
+            for e in map(unindexed, lines)
             if " = " in e and "for" not in e[:4]
         ]
     if printed == "html":
@@ -60,13 +60,13 @@ def rows(printed: str, made: Page, block: Block) -> list[tuple[str, str]]:
             as_html.lines(block, printer).split("\n", 1)[1:]
         ).replace("&nbsp;", " "))  # fmt: skip
         sides = [[of_mathml(m) for m in row.iter() if m.tag.endswith("}math")] for row in table.iter("tr")]
-        return [(s[0], s[1].removeprefix("=").strip()) for s in sides]
+        return [(unindexed(s[0]), unindexed(s[1].removeprefix("=").strip())) for s in sides]
     show = as_latex._row if printed == "latex" else as_latex._numbered
     found = []
     for s in block.lines:
         row = re.sub(r" \\qquad .*| \\tag\{.*?\}$|^\\text\{.*?\} \\quad ", "", show(s, printer))
         left, right = row.replace("\\\\\n& ", " ").replace("&", "").split("=", 1)
-        found.append((left.strip(), right))
+        found.append((unindexed(left.strip()), unindexed(right)))
     return found
 
 

@@ -36,20 +36,36 @@ LINES = {
         "The H units are in 2 heads of J = H / 2; each has K = 5 keys.",
         "for each unit and key of each head (H K): C",
         "W_k and W_q (D, 2 K)",
-        "C = f C_prev + i x_v x_k",
-        "sum_1 = Σ_l C x_q sum_2 = Σ_l n x_q",
-        "h = σ(x_o) sum_1 / max(|sum_2|, 1)",
-        "df = Σ_l dn n_prev + Σ_j Σ_l dC C_prev",
-        "dx_k = dn i + Σ_j dC i x_v",
+        "they have indices: j counts the units of each head, l the keys.",
+        "C[j,l] = f C_prev[j,l] + i x_v[j] x_k[l]",
+        "sum_1[j] = Σ_l C[j,l] x_q[l] sum_2 = Σ_l n[l] x_q[l]",
+        "max_1 = max(|sum_2|, 1) h[j] = σ(x_o[j]) sum_1[j] / max_1",
+        "df = Σ_l dn[l] n_prev[l] + Σ_j Σ_l dC[j,l] C_prev[j,l]",
+        "dx_k[l] = dn[l] i + i Σ_j dC[j,l] x_v[j]",
         "18 + H K + 3 H + 6 K floats per step and row",
     ],
-    "norm": ["mean_c = (Σ_j c) / H d = c - mean_c", "dmean_c = -Σ_j dd dc = dc_next + dd + dmean_c / H"],
-    "ordered": ["mf = (Σ_{l≤j} cumsoftmax_e) / (Σ_j cumsoftmax_e)", "Σ_{l≥j} dmf / (Σ_j cumsoftmax_e)"],
+    "norm": [
+        "mean_c = (Σ_j c[j]) / H d[j] = c[j] - mean_c",
+        "sqrt_1 = √(mean_1 + 1e-05)",
+        "dmean_1 = -(Σ_j dratio_1[j] ratio_1[j]) / (2 sqrt_1²)",
+        "dmean_c = -Σ_j dd[j] dc[j] = dc_next[j] + dd[j] + dmean_c / H",
+    ],
+    "ordered": [
+        "mf[j] = (Σ_{l≤j} cumsoftmax_e[l]) / (Σ_l cumsoftmax_e[l])",
+        "(Σ_{l≥j} dmf[l] - Σ_l dmf[l] mf[l]) / (Σ_l cumsoftmax_e[l])",
+    ],
     "projected": ["u_h = m U_h", "dm = du_h U_hᵀ", "dU_h = Σ mᵀ du_h", "U_g (K, H); U_h (H, K)"],
     "deep": ["ds2 = dh (1 - t3) + du_r3 U_r3ᵀ + du_t3 U_t3ᵀ", "dU_u_t = Σ s1ᵀ du_t"],
-    "timed": ["t and z are given at each step", "dt = -Σ_j dk softplus(z) k", "dx = da_h z + da_h W_hᵀ"],
-    "context": ["u_s = s_prev U_s", "ds_prev = du_s U_sᵀ + ds al", "dal = Σ Σ_k ds (s_prev - x_s)"],
-    "odd": ["max_j(h_prev) Σ_j u + 0.1 Σ_j Σ_{i≤j} h_prev", "(Σ_j dh (Σ_j u)) [max_j(h_prev) ≤ h_prev]"],
+    "timed": [
+        "t and z are given at each step",
+        "dt = -Σ_j dk[j] softplus(z[j]) k[j]",
+        "dx = da_h z + da_h W_hᵀ",
+    ],
+    "context": ["u_s = s_prev U_s", "ds_prev = du_s U_sᵀ + ds al", "dal = Σ Σ_k ds[k] (s_prev[k] - x_s[k])"],
+    "odd": [
+        "max_i(h_prev[i]) Σ_i u[i] + 0.1 Σ_i Σ_{v≤i} h_prev[v]",
+        "(Σ_i u[i]) (Σ_i dh[i]) [max_i(h_prev[i]) ≤ h_prev[j]]",
+    ],
 }
 
 
@@ -62,8 +78,9 @@ def test_what_goes_over_an_axis_is_written_as_people_write_it(name: str) -> None
 
 def test_latex_has_sums_with_an_index() -> None:
     text = page(BY_NAME["ordered"], "latex")
-    assert r"\frac{\sum_{l \leq j} \mathrm{cumsoftmax}_{e,t}}{\sum_{j} \mathrm{cumsoftmax}_{e,t}}" in text
-    assert r"\max_{j}(a_{\mathrm{mf},t})" in text
+    sums = r"\frac{\sum_{l \leq j} \mathrm{cumsoftmax}_{e,t,\,l}}{\sum_{l} \mathrm{cumsoftmax}_{e,t,\,l}}"
+    assert sums in text
+    assert r"\max_{l}(a_{\mathrm{mf},t,\,l})" in text
 
 
 SAME = {  # what is no fault: it cancels in a softmax, or is another name of the same
@@ -277,6 +294,18 @@ def test_what_is_particular_to_shapes_is_printed_in_every_form(name: str) -> Non
     for format in some(("text", "torch", "latex", "html"), 1, [*ODD].index(name)):
         assert page(cell, format)
     assert run(page(cell, "numpy")) < 1e-11
+
+
+def test_keys_that_are_as_many_as_units_tell_how_many() -> None:
+    text = """
+@bptt.cell(state="h", heads=3, sizes={"key": "unit"},
+           shapes={"h u_2": "unit key", "a_0": "key", "a_1": "head"})
+def told(a_0, a_1, u_2, h):
+    h = mean(h) + tanh(a_0) + tanh(a_1) + 0.3 * u_2
+    return h
+"""
+    for form in ("torch", "jax"):
+        page(EquationCell(read(text)), form)
 
 
 @pytest.mark.parametrize("form", ["torch", "jax", "numpy"])

@@ -5,7 +5,7 @@ unlike what they are taken of, so that one that is lost shows.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
@@ -160,6 +160,12 @@ def of_text(text: str, names: Mapping[str, Array]) -> Array:
     return _Reader(tokens, names).all()
 
 
+def unindexed(text: str) -> str:
+    """Return a line without the indices of its values, in text, LaTeX and MathML's text."""
+    text = re.sub(r"(?<=[\w)])\[[a-z](?:,[a-z])*\]", "", text)
+    return re.sub(r" *,? *\\, *[a-z](?: ?[a-z])*\}", "}", text).replace("_{}", "")
+
+
 def of_latex(tex: str, names: Mapping[str, Array]) -> Array:
     """Return what LaTeX is; `names` has the LaTeX of each name."""
     tex = re.sub(r"\\operatorname\{(\w+)\}", r"\1", tex)
@@ -208,6 +214,70 @@ def _braced(tex: str, word: str, *shown: Callable[[str], str]) -> str:
     return tex
 
 
+class _Indexed(_Reader):
+    """Reads a line in which a value is an array, and has one number for each of its indices.
+
+    `at` has what each index stands at, `ends` where the range of each ends. What is of a head may be without
+    its index: it is then the first.
+    """
+
+    def __init__(self, tokens: list[tuple[str, str]], names: Mapping[str, Array], at: dict[str, int]) -> None:
+        super().__init__(tokens, names)
+        self.at = at
+        self.ends: Mapping[str, int] = {}
+        self.headed: Container[str] = ()
+
+    def atom(self) -> Any:
+        sign, _, letter = self.next.partition("_")
+        if (
+            self.next not in self.names
+            and sign in ("Σ", "max")
+            and (letter or self.tokens[self.k + 1][1] == "{")
+        ):
+            return self.over(sign, letter)
+        name, got = self.next, super().atom()
+        if not isinstance(got, np.ndarray) or got.ndim == 0:
+            return got
+        place = []
+        if self.next == "[" and self.tokens[self.k + 2][1] in (",", "]"):
+            while self.take() in ("[", ","):
+                place.append(self.at[self.take()])
+        if name in self.headed and len(place) < got.ndim:
+            place.insert(0, 0)
+        assert len(place) == got.ndim, (self.tokens[self.k - 6 : self.k], got.shape)
+        return got[tuple(place)]
+
+    def over(self, sign: str, letter: str) -> Any:
+        self.take()
+        upto = range(self.ends[letter]) if letter else range(0)
+        if not letter:  # {l ≤ j}
+            self.take("{")
+            letter, kind, other = self.take(), self.take(), self.take()
+            self.take("}")
+            last = self.at[other]
+            upto = range(last + 1) if kind == "≤" else range(last, self.ends[letter])
+        start, found, before = self.k, [], dict(self.at)
+        for k in upto:
+            self.k, self.at = start, before | {letter: k}
+            found.append(self.arguments()[0] if sign == "max" else self.product())
+        self.at = before
+        return max(found) if sign == "max" else sum(found)
+
+
+def of_indexed(
+    text: str,
+    names: Mapping[str, Array],
+    at: Mapping[str, int],
+    ends: Mapping[str, int],
+    headed: Container[str] = (),
+) -> float:
+    """Return what a right-hand side in text is where its free indices stand at these places."""
+    tokens = [(m.lastgroup or "", m[m.lastgroup or 0]) for m in _TEXT.finditer(text) if m[0].strip()]
+    reader = _Indexed(tokens, names, dict(at))
+    reader.ends, reader.headed = ends, headed
+    return float(reader.all())
+
+
 def of_mathml(element: ElementTree.Element) -> str:
     """Return MathML as the text of LaTeX without commands: what stands over what, and what is raised."""
     inside = [of_mathml(e) for e in element]
@@ -217,6 +287,8 @@ def of_mathml(element: ElementTree.Element) -> str:
     if tag == "mtable":  # v if a > b, w otherwise
         (v, condition), (w, _) = ([of_mathml(e) for e in row] for row in element)
         return rf"\begin{{cases}}{v};{condition.removeprefix('if')};{w}\end{{cases}}"
+    if tag == "mspace":
+        return r"\,"
     if tag == "mfrac":
         return r"\frac{{{}}}{{{}}}".format(*inside)
     if tag == "msqrt":

@@ -11,7 +11,7 @@ pytest.importorskip("llvmlite")
 from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import matmul
 from bptt.kernels.runtime.program import LINE, Program
-from bptt.kernels.runtime.programs import TIMES, Known
+from bptt.kernels.runtime.programs import MOST, TIMES, Known
 from bptt.kernels.runtime.tape import Tape, UnplannedError
 from bptt.types import Array, Params
 
@@ -120,6 +120,19 @@ def test_a_program_after_some_runs_and_a_reason_where_there_is_none() -> None:
     for _ in range(TIMES + 1):
         doubled.met(arrays)
     assert (doubled.find(arrays), doubled.reasons) == (None, ["NumPy's multiply is no work of a program"])
+
+
+def test_shapes_that_are_met_stay_and_those_met_longest_ago_go() -> None:
+    known = Known(lambda shapes: shapes["A"][0])
+    first = dict(zip(SHAPES, draw(0), strict=True))
+    for _ in range(TIMES):
+        known.met(first)
+    for n in range(MOST + 1):
+        known.met({"A": np.zeros(n)})
+        assert known.find(first) is not None
+    for n in range(MOST):
+        known.met({"A": np.zeros((n, 1))})
+    assert known.find(first) is None
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -15,7 +15,7 @@ rng = np.random.default_rng(0)
 SQUARE = [
     "antisymmetric(0.1)", "lipschitz(0.65, 0.01)", "orthogonal", "cayley(0.5)", "householder(3)",
     "low_rank(2)", "heads(2)", "kronecker(2)", "masked('lower(3)')", "masked('sparse(0.5, 3)')", "diagonal",
-    "circulant",
+    "circulant", "tensor_train(3, 2)", "unitary", "unitary(3)",
     "toeplitz", "dale(0.5)", "reservoir(0.9, 0.5, 1)", "legendre(4.0)", "M @ M.T / 2",
     "exp(M) / sum(exp(M), 1)", "equation('g * I + M', {'g': (1,)})", "inv(M + 9 * I)", "expm(M) @ expm(M.T)",
     "equation('g * M / sqrt(sum(M * M, 0))', {'g': ('columns',)})", "tanh(M) * sigmoid(M.T) - relu(M)",
@@ -23,7 +23,16 @@ SQUARE = [
     "A = M - M.T\nexpm(A) @ A", "softplus(M) - M**3 / 4 + sin(M) * cos(M)", "log(2 + M * M)",
     "abs(M) * array([[2.0]])",
 ]  # fmt: skip
-WIDE = ["low_rank(2)", "kronecker(2)", "heads(2)", "masked('upper(2)')", "2 * M", "dale", "legendre(3.0)"]
+WIDE = [
+    "low_rank(2)",
+    "kronecker(2)",
+    "tensor_train(2, 3)",
+    "heads(2)",
+    "masked('upper(2)')",
+    "2 * M",
+    "dale",
+    "legendre(3.0)",
+]
 
 
 def drawn(made: maps.Map, rows: int, columns: int) -> Params:
@@ -54,7 +63,7 @@ def of(text: str, rows: int = 6) -> tuple[Array, Params]:
     return made.forward(raw, rows, rows), raw
 
 
-@pytest.mark.parametrize("text", ["orthogonal", "cayley(0.5)", "householder(4)"])
+@pytest.mark.parametrize("text", ["orthogonal", "cayley(0.5)", "householder(4)", "unitary(1)", "fourier()"])
 def test_orthogonal_maps_are_orthogonal(text: str) -> None:
     U, _ = of(text)
     np.testing.assert_allclose(U @ U.T, np.eye(6), atol=1e-13)

@@ -49,6 +49,12 @@ def scaled_cayley(p: Any, x: Any, h: Any) -> Any:
     return (torch.tanh(x @ p["W"] + h @ U + p["b"]),)
 
 
+def chained(p: Any, x: Any, h: Any) -> Any:
+    cores = [torch.stack([p[f"W.{n}_{k}"] for k in (1, 2)]) for n in "AB"]
+    W = torch.einsum("rij,rkl->ikjl", *cores).reshape(D, H)
+    return (torch.tanh(x @ W + h @ p["U"] + p["b"]),)
+
+
 def lipschitz(p: Any, x: Any, h: Any) -> Any:
     def made(M: Any) -> Any:
         return 0.4 * (M + M.T) + 0.6 * (M - M.T) - 0.01 * torch.eye(H)
@@ -139,6 +145,7 @@ PAPERS: dict[str, tuple[Step, Any]] = {
     ),
     "LSTM with heads": (headed, made(LSTM, state="h c", maps={"a_i a_f a_o a_g": "heads(3)"})),
     "LSTM with a projection": (projected, made(LSTM, state="h c", maps={"U": "low_rank(2)"})),
+    "tensor-train RNN": (chained, made(plain(), maps={"W": "tensor_train(3, 2)"})),
     "Householder RNN": (reflected, made(plain(), maps={"a_h": "householder(4)"})),
 }  # fmt: skip
 

@@ -169,6 +169,36 @@ def test_steps_since_a_value_was_known_in_a_series(tmp_path: Path) -> None:
     assert len(bptt.Forecaster.load(tmp_path / "run").forecast(horizon=5).columns["forecast"]) == 5
 
 
+def test_a_column_of_a_series_is_read_beside_its_input(tmp_path: Path) -> None:
+    """In the window and over the horizon, and asked for where a forecast has none."""
+    rows = [f"{s},{k},{np.sin(k) + s:.3f},{10 * k + s}" for k in range(40) for s in (0, 1)]
+    more = [f"{s},{k},,{10 * k + s}" for k in range(40, 44) for s in (0, 1)]
+    (tmp_path / "a.csv").write_text("\n".join(["id,day,v,far", *rows]))
+    (tmp_path / "b.csv").write_text("\n".join(["id,day,v,far", *rows, *more]))
+    told: dict[str, Any] = {
+        "task": "forecast",
+        "series": "id",
+        "time": "day",
+        "value": "v",
+        "horizon": 4,
+        "window": 8,
+    }
+    settings = Settings.of(data=str(tmp_path / "a.csv"), cell="cfc-timed", beside="t=far", **told, **STEPS)
+    trainer = Trainer.start(settings, tmp_path / "run")
+    batch = trainer.experiment.source.next()
+    assert batch.given is not None
+    np.testing.assert_array_equal(np.diff(batch.given["t"][-8:], axis=0), 10)  # and none before the first
+    assert {int(t) % 10 for t in batch.given["t"].ravel()} == {0, 1}
+    go(trainer)
+    forecaster = bptt.Forecaster.load(tmp_path / "run")
+    assert len(forecaster.forecast(str(tmp_path / "b.csv")).columns["forecast"]) == 8
+    with pytest.raises(bptt.DataError, match="a forecast of 4 steps wants far for each of them"):
+        forecaster.forecast()
+    asked = Settings.of(data=str(tmp_path / "a.csv"), cell="cfc-timed", beside="t=v", **told, **STEPS)
+    with pytest.raises(bptt.ConfigError, match="v is what is forecast: it is not known ahead"):
+        Trainer.start(asked, tmp_path / "other")
+
+
 @pytest.mark.parametrize(
     ("asked", "says"),
     [

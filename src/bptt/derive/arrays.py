@@ -99,8 +99,8 @@ class Arrays:
     def units(self, arrays: Mapping[str, tuple[Sequence[str], str]]) -> str:
         """Return how many units there are, of a product's gates and an array whose columns these are."""
         for gates, array in arrays.values():
-            one, two = (sum(self.eq.width(g, k * self.eq.heads) for g in gates) for k in (1, 2))
-            if two > one and (self.eq.keys or not any("key" in self.eq.axes[g] for g in gates)):
+            one, two, three = (sum(self.eq.width(g, k * self.eq.heads) for g in gates) for k in (1, 2, 3))
+            if two - one == three - two > 0:  # not of units times as many keys
                 less, each = 2 * one - two, (two - one) // self.eq.heads
                 columns = f"({array}.shape[-1] - {less})" if less else f"{array}.shape[-1]"
                 return f"{columns} // {each}" if each > 1 else columns

@@ -63,6 +63,7 @@ def lines(block: Block, printer: TeXPrinter) -> str:
     """Return a block's lines as a table, their numbers before them."""
     rows = []
     for s in block.lines:
+        printer.begin(s.left, s.right)
         left, right = printer.doprint(s.left), printer.doprint(s.right)
         right = f"= {{{right}}}" if right.startswith("-") else f"= {right}"
         note = f'<td class="note">{_words(s.note, printer)}</td>' if s.note else ""

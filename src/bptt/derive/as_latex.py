@@ -73,11 +73,13 @@ def _body(
 
 def _row(s: Shown, printer: TeXPrinter) -> str:
     tag = rf" \tag{{{s.label[1:-1]}}}" if s.numbers else ""
+    printer.begin(s.left, s.right)
     return rf"{printer.doprint(s.left)} &= {_right(s, printer)}{_note(s, printer)}{tag}"
 
 
 def _numbered(s: Shown, printer: TeXPrinter) -> str:
     tag = rf"\text{{{s.label}}} \quad " if s.numbers else ""
+    printer.begin(s.left, s.right)
     return rf"{tag}& {printer.doprint(s.left)} = {_right(s, printer)}{_note(s, printer)}"
 
 

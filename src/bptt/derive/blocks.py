@@ -1,6 +1,6 @@
 """What a derivation's page is made of, in any format: headings, words, and lines of mathematics."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -132,7 +132,9 @@ class Page:
 def printed(part: Expr | Shown, printer: Any) -> str:
     """Return an expression, or an equation in the text, as a printer prints it."""
     if isinstance(part, Shown):
+        printer.begin(part.left, part.right)
         return f"{printer.doprint(part.left)} = {printer.doprint(part.right)}"
+    printer.begin()
     return str(printer.doprint(part))
 
 
@@ -144,3 +146,14 @@ def commas(items: Sequence[Expr | Words], last: str = " and ", between: str = ",
             listed.append(last if k == len(items) - 1 else between)
         listed.extend(item if isinstance(item, tuple) else (item,))
     return tuple(listed)
+
+
+def named(names: Iterable[str]) -> str:
+    """Return a, b and c, as a page's words have values: <a>."""
+    *first, last = (f"<{n}>" for n in names)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def are(names: Sequence[str], one: str, many: str = "") -> str:
+    """Return what these are, one or several."""
+    return f"{named(names)} is {one}" if len(names) == 1 else f"{named(names)} are {many or one}"

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -10,14 +11,15 @@ from sympy import Add, Float, Function, Integer, Mul, Pow, Rational, Symbol, pre
 from bptt.derive import matrices
 from bptt.derive.algebra import Expr, as_written, function, replaced
 from bptt.derive.backward import Line
-from bptt.derive.blocks import Block, Page, Section, Shown, Words, commas
+from bptt.derive.blocks import Block, Page, Section, Shown, Words, are, commas, named
 from bptt.derive.equation_cell import EquationCell
 from bptt.derive.equations import Statement
 from bptt.derive.exact import DIGITS
 from bptt.derive.names import latex_name
+from bptt.derive.plain import factors
 from bptt.derive.printed import prove_page
 from bptt.derive.proof import TOLERANCE, Proof
-from bptt.derive.terms import Index
+from bptt.derive.terms import Index, signed
 from bptt.derive.whole import Whole
 
 
@@ -55,18 +57,25 @@ _OVER = {
 _SHORT = 16
 """A function of more parts than this has an equation of its own, by the name that the reader gave it."""
 
+_OFTEN = 3
+"""And so has one of more than a name that stands so often, where lines have indices and are long by these."""
+
 
 class _Describer:
     def __init__(self, whole: Whole) -> None:
         self.whole, self.eq = whole, whole.equations
         self.hoisted: dict[Expr, Expr] = {}  # tanh(c) for tanh_c, a name that the reader gave
-        named = {line.name for line in whole.backward}
+        lines = (*whole.backward, *whole.of_units, *whole.products)
+        back, read = {line.name for line in lines}, [line.expr for line in lines]
+        read += [as_written(s.expr) for s in self.eq.statements]
+        often = Counter(str(name) for e in read for name in factors(e))
         self.equations: list[Statement] = []
         for s in self.eq.statements:
             within = replaced(as_written(s.expr), self.hoisted)
-            is_long = len(list(preorder_traversal(within))) > _SHORT
+            bare = self.eq.is_elementwise or all(a.is_Number or signed(a)[1].is_Symbol for a in within.args)
+            is_long = len(list(preorder_traversal(within))) > _SHORT or (often[s.name] >= _OFTEN and not bare)
             # a quotient's derivative reads its value, which so has a line
-            if s.written or s.function is None or f"d{s.name}" in named or is_long:
+            if s.written or s.function is None or f"d{s.name}" in back or is_long:
                 self.equations.append(s)
             else:
                 self.hoisted[Symbol(s.name)] = within
@@ -97,11 +106,11 @@ class _Describer:
     def symbols(self) -> Section:
         whole, eq = self.whole, self.eq
         further = eq.states[1:]
-        states = f"; {_are(further, 'a further state', 'further states')}" if further else ""
+        states = f"; {are(further, 'a further state', 'further states')}" if further else ""
         size = " [(N, H)]" if eq.is_elementwise else ""
         first = (
             f"At step [t] of [1 .. T], <{whole.x}> is the input [(N, D)]: [N] rows of [D] numbers; "
-            f"<{whole.h}> is the output{size}{states}; {_are(eq.before, 'that', 'those')} of the step "
+            f"<{whole.h}> is the output{size}{states}; {are(eq.before, 'that', 'those')} of the step "
             "before. "
         )
         products = "What is multiplied is multiplied unit by unit, but for the products with the matrices "
@@ -110,7 +119,7 @@ class _Describer:
         if not eq.is_elementwise:
             parts += self._shapes()
         if given := [n for n in eq.inputs if n != whole.x]:
-            parts.append(f"{_are(given, 'given', 'given')} at each step beside the input.")
+            parts.append(f"{are(given, 'given', 'given')} at each step beside the input.")
         if whole.x in eq.inputs:
             parts.append("The equations read the input itself, too, so [D = H].")
         for of, names in {
@@ -119,7 +128,7 @@ class _Describer:
             "of the layer, one number for all units": eq.scalars,
         }.items():
             if names:
-                parts.append(f"{_are(names, 'a parameter', 'parameters')} {of}, the same at every step.")
+                parts.append(f"{are(names, 'a parameter', 'parameters')} {of}, the same at every step.")
         if eq.starts:
             starts: list[Words] = [(Symbol(n), " is ", Float(v)) for n, v in eq.starts.items()]
             parts.append(("Before the first step ", *commas(starts), "; states not named are zero."))
@@ -133,14 +142,17 @@ class _Describer:
             parts.append(meant)
         return self.section("Symbols", *parts)
 
+    @property
+    def _has_keys(self) -> bool:
+        return any("key" in a for a in self.eq.axes.values())
+
     def _heads(self) -> str:
         """Return how many heads, units and keys there are."""
         eq = self.eq
-        keyed = any("key" in a for a in eq.axes.values())
         keys = f"[K = {eq.keys}] keys" if eq.keys else "as many keys as units"
         if eq.heads == 1:
-            return f"There are [H] units{f' and {keys}' if keyed else ''}."
-        more = f"; each has {keys}" if keyed else ""
+            return f"There are [H] units{f' and {keys}' if self._has_keys else ''}."
+        more = f"; each has {keys}" if self._has_keys else ""
         return f"The [H] units are in {eq.heads} heads of [J = H / {eq.heads}]{more}."
 
     def _shapes(self) -> list[str]:
@@ -159,16 +171,19 @@ class _Describer:
         for axes, words in each.items():
             names = [n for n in dict.fromkeys(shown) if eq.axes[n] == axes and n not in eq.scalars]
             if names:
-                said.append(f"{words} [({whole.width(names[0]).replace(' *', '')})]: {_names(names)}")
+                said.append(f"{words} [({whole.width(names[0]).replace(' *', '')})]: {named(names)}")
         matrices: dict[str, list[str]] = {}
         for name, shape in whole.shapes.items():
             if len(shape) == 2:
                 matrices.setdefault(", ".join(shape).replace(" *", ""), []).append(name)
-        of = "; ".join(f"{_names(names)} [({shape})]" for shape, names in matrices.items())
+        of = "; ".join(f"{named(names)} [({shape})]" for shape, names in matrices.items())
+        counts = f"[{whole.letters['unit'][0]}] counts the units{a_head}"
+        counts += f", [{whole.letters['key'][0]}] the keys" if self._has_keys else ""
         return [
             f"In a row a value has one number {'; '.join(said)}. "
             "What is multiplied is multiplied number by number, and "
-            "what has one number for several is the same for all of these.",
+            "what has one number for several is the same for all of these. "
+            f"Where values of several shapes meet they have indices: {counts}.",
             f"In products with matrices a row's numbers stand one after the other. The matrices are {of}.",
         ]
 
@@ -229,14 +244,14 @@ class _Describer:
         passed = f"<{whole.out}> is what the loss of this step passes to <{whole.h}>; "
         if carried:
             comes, that = ("comes", "that is") if len(carried) == 1 else ("come", "those are")
-            passed += f"{_names(f'd{s}_next' for s in carried)} {comes} from the step after. "
+            passed += f"{named(f'd{s}_next' for s in carried)} {comes} from the step after. "
             passed += f"At an inner step, [t < T], {that} what step [t + 1] has computed as its "
-            passed += _names(f"d{s}_prev" for s in carried)
+            passed += named(f"d{s}_prev" for s in carried)
         if rest:
             passed += "; " if carried else "at an inner step, [t < T], "
-            passed += _are([f"d{s}_next" for s in rest], "zero there" if carried else "zero")
-            passed += f", since no step reads {_names(f'{s}_prev' for s in rest)}"
-        zero = _are([f"d{s}_next" for s in states], "zero")
+            passed += are([f"d{s}_next" for s in rest], "zero there" if carried else "zero")
+            passed += f", since no step reads {named(f'{s}_prev' for s in rest)}"
+        zero = are([f"d{s}_next" for s in states], "zero")
         return self.section(
             "The same step backward",
             f"{passed}:",
@@ -256,7 +271,7 @@ class _Describer:
         lines += [self.line(replace(x, expr=total(x.expr))) for x in self.whole.of_units]
         words = "What all steps and rows share gets the sum over them"
         over_units = self.eq.scalars and self.eq.is_elementwise  # else the line itself says so
-        words += f"; {_names(self.eq.scalars)} the sum over the units, too:" if over_units else ":"
+        words += f"; {named(self.eq.scalars)} the sum over the units, too:" if over_units else ":"
         return self.section("The sums over time", words, Block("sums", tuple(lines)))
 
     def kept(self) -> Section:
@@ -264,16 +279,16 @@ class _Describer:
         kept = [n for n in step.kept if n not in eq.params and n not in eq.constants]
         parts: list[str | Words | Block] = []
         if kept:
-            parts.append(f"The step's backward reads {_names(kept)}: {self._floats(kept)} per step and row.")
+            parts.append(f"The step's backward reads {named(kept)}: {self._floats(kept)} per step and row.")
         sources = sorted({str(whole.source(g)) for g in eq.gates if g[0] in "au"} - set(kept))
-        reads = [f"{_names(sources)} ({self._floats(sources)})"] if sources else []
+        reads = [f"{named(sources)} ({self._floats(sources)})"] if sources else []
         if any(g[0] in "ax" for g in eq.gates):
             reads.append(f"<{whole.x}>")
         if reads:
             parts.append(f"The sums over time read {' and '.join(reads)}.")
         if gates := [g for g in eq.gates if g not in kept]:
             given = ": the functions' derivatives are written by their values." if kept else "."
-            parts.append(f"{_names(gates)} need not be kept{given}")
+            parts.append(f"{named(gates)} need not be kept{given}")
         if any(s.function for s in eq.statements if s.name in kept):
             parts.append("Values of functions are kept: to compute one again costs more than to read it.")
         if step.again:
@@ -305,8 +320,8 @@ class _Describer:
         whole, eq = self.whole, self.eq
         names = {*eq.names, *whole.shapes}
         if not eq.is_elementwise:
-            names |= {*whole.letters.values()}
-        letters = [c for c in "kjlmnpq" if not any(n == c or n.endswith(f"_{c}") for n in names)]
+            names |= {*"".join(whole.letters.values())}
+        letters = [c for c in "kjlmnpqgheabcf" if not any(n == c or n.endswith(f"_{c}") for n in names)]
         groups: dict[tuple[str, str], list[str]] = {}
         for gate in eq.gates:
             plain = all(n == f"{kind}_{gate[2:]}" for (kind, g), n in whole.names.items() if g == gate)
@@ -333,13 +348,3 @@ def _proof(run: Proof) -> Section:
     if run.undecided:
         words += f" Of {run.undecided} elements float64 keeps too few digits to tell; {DIGITS} digits did."
     return Section("The proof", ((words,),))
-
-
-def _names(names: Iterable[str]) -> str:
-    """Return a, b and c, as :meth:`_Describer.words` takes them."""
-    *first, last = (f"<{n}>" for n in names)
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _are(names: Sequence[str], one: str, many: str = "") -> str:
-    return f"{_names(names)} is {one}" if len(names) == 1 else f"{_names(names)} are {many or one}"

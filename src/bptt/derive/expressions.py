@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping
 from copy import deepcopy
 
+from bptt.derive import instead
 from bptt.derive.axes import MADE, SHAPES, SIZES, Axes, axes_of, over_axis
 from bptt.derive.equations import Statement
 from bptt.derive.functions import ALIASES, FUNCTIONS, HELPERS, OPERATORS, arithmetic, computed
@@ -58,6 +59,9 @@ class Expressions:
         match node:
             case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return self._finite(node, value)
+            case ast.Constant(value=complex()):
+                says = f"{node.value!r}: a complex value is two, with an equation each"
+                raise self.source.error(node, says)
             case ast.Constant():
                 raise self.source.error(node, f"{node.value!r}: {ARITHMETIC}")
             case ast.Name():
@@ -75,6 +79,8 @@ class Expressions:
                 right = self._power if isinstance(node.op, ast.Pow) else self.read
                 made = self._checked(ast.BinOp(self.read(node.left), node.op, right(node.right)), node)
                 return made if root or not self._is_quotient(made) else self._value(made, "ratio", [made])
+            case ast.BinOp(op=ast.FloorDiv()):
+                raise self.source.error(node, f"{ast.unparse(node)}: write floor(a / b)")
             case ast.BinOp(op=ast.Mod()):
                 return self._written_in(words()["mod"], node, [node.left, node.right], root=root)
             case ast.Call():
@@ -294,16 +300,11 @@ class Expressions:
         function = ALIASES.get(called, called)
         if dotted and first in self.stands:
             given = ", ".join([first, *map(ast.unparse, node.args)])
+            given += ", low, high" if function == "clip" and len(node.args) < 2 else ""
             way_out = f"{first} * (...) multiplies" if path == first else f"{function}({given}) is meant"
             raise self.source.error(node, f"{path}(...): {first} is a value and has no functions; {way_out}")
         if not dotted or function not in (*FUNCTIONS, *HELPERS):
-            says = f"the function {path} is not known; there are {', '.join((*FUNCTIONS, *HELPERS))}"
-            own = (
-                ""
-                if not path.isidentifier()
-                else f"; write your own above, def {path}(u): return u * sigmoid(u)"
-            )
-            raise self.source.error(node, says + own)
+            raise self.source.error(node, instead.of_function(path, (*FUNCTIONS, *HELPERS)))
         if path in self.foreign:
             says = f"{path} is another function in this file than in equations, which are read and not run"
             raise self.source.error(node, f"{says}: write it out, or rename the file's own")
@@ -313,8 +314,7 @@ class Expressions:
         """Return u, v, w for a comparison: v where u > 0, else w."""
         condition, *branches = node.args
         if not isinstance(condition, ast.Compare) or len(condition.ops) != 1:
-            says = "where(...) compares two values first: where(a > b, this, that)"
-            raise self.source.error(condition, says)
+            raise self.source.error(condition, instead.of_condition(condition))
         left, right = self.read(condition.left), self.read(condition.comparators[0])
         then, otherwise = (self.read(b) for b in branches)
         values = self.value(then), self.value(otherwise)

@@ -37,10 +37,14 @@ class TextPrinter(Terms, StrPrinter):  # type: ignore[misc]
     def __init__(self, whole: "Whole | None" = None) -> None:
         super().__init__()
         if whole is not None:
-            self._letters, self._sizes = whole.letters, whole.sizes
+            self._letters, self._sizes, self._axes_of = whole.letters, whole.sizes, whole.axes_of
 
     def _print_Symbol(self, e: Expr) -> str:  # noqa: N802
-        return self._sizes.get(e.name, str(e.name))  # Python's names: no two are alike
+        shown = self._sizes.get(e.name, str(e.name))  # Python's names: no two are alike
+        return self._indexed(shown, self._axes_of(e))
+
+    def _with_index(self, shown: str, index: list[str]) -> str:
+        return f"{shown}[{','.join(index)}]"
 
     def _index(self, sign: str, index: str) -> str:
         index = index if len(index) == 1 else f"{{{index.replace(' ', '')}}}"
@@ -101,8 +105,8 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
         self._states = set(eq.states)
         values = (*(s.name for s in eq.statements), *eq.arguments)  # of two alike these have the plain name
         others = [*whole.names.values(), *(line.name for line in whole.backward if line.name[0] != "d")]
-        self._letters, self._sizes = whole.letters, whole.sizes
-        more = () if eq.is_elementwise else (*"JK", *dict.fromkeys(whole.letters.values()))
+        self._letters, self._sizes, self._axes_of = whole.letters, whole.sizes, whole.axes_of
+        more = () if eq.is_elementwise else (*"JK", *"".join(whole.letters.values()))
         symbols = [whole.symbols(c) for c in (*"tTNDH", *more)]
         self._t = latex_name(symbols[0], "")
         self._total = rf"\sum_{{{self._t}}}"
@@ -116,7 +120,10 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
         self._greek = {n: rf"\operatorname{{{n}}}" if n in taken else c for n, c in greek.items()}
 
     def _print_Symbol(self, e: Expr, style: str = "plain") -> str:  # noqa: N802
-        name = str(e.name)
+        return self._indexed(self._plain(str(e.name)), self._axes_of(e))
+
+    def _plain(self, name: str) -> str:
+        """Return a name with its time step."""
         if name in self._sizes:
             return latex_name(self._sizes[name], "")
         if name in self._named or name[:1] != "d":
@@ -129,6 +136,14 @@ class TeXPrinter(Terms, LatexPrinter):  # type: ignore[misc]
         if value in self._once:  # each step adds to it
             return rf"\mathrm{{d}}{self._known[value, self._t]}"
         return rf"\mathrm{{d}}{self._value(value)}"
+
+    def _with_index(self, shown: str, index: list[str]) -> str:
+        letters, end = "".join(index), r"^{\mathrm{next}}"
+        shown, next_ = shown.removesuffix(end), end if shown.endswith(end) else ""
+        base, _, last = shown.rpartition("_{")
+        if base and last.endswith("}") and last.count("{") + 1 == last.count("}"):
+            return rf"{base}_{{{last[:-1]},\,{letters}}}{next_}"
+        return rf"{shown}_{{\,{letters}}}{next_}"
 
     def _named_function(self, name: str) -> str:
         return rf"\operatorname{{{name}}}"

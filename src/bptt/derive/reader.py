@@ -161,6 +161,10 @@ class Reader:
                     says = f"the constant {name} must be a number, got {type(given).__name__}"
                     raise self.source.error(node, says)
                 node = ast.copy_location(ast.Constant(given), node)
+            is_text = isinstance(node, ast.Constant) and not isinstance(node.value, int | float | complex)
+            if is_text or isinstance(node, ast.List | ast.Tuple | ast.Dict):
+                says = f"the constant {name} must be a number, got {ast.unparse(node)}"
+                raise self.source.error(node, says)
             value = self.expressions.value(self.expressions.read(node))
             assert value is not None  # nothing else is known yet
             constants[name] = value
@@ -203,13 +207,16 @@ class Reader:
                 self._assign([target], [value], node)
             case ast.Assign(targets=[ast.Tuple() | ast.List() as names], value=value):
                 if not isinstance(value, ast.Tuple | ast.List) or len(value.elts) != len(names.elts):
-                    says = "as many values as names: i, f = sigmoid(a_i), sigmoid(a_f)"
+                    says = "as many values as names: i, f = sigmoid(a_i), sigmoid(a_f), each an argument"
                     raise self.source.error(node, says)
                 self._assign(names.elts, value.elts, node)
             case ast.Assign(targets=[ast.Name(id=name) as first, *others], value=value):
                 self._assign([first], [value], node)
                 for other in others:  # a = b = value: b is one more name for a
                     self._assign([other], [ast.copy_location(ast.Name(name, ast.Load()), other)], node)
+            case ast.Assign(targets=[ast.Subscript() as target]):
+                says = f"{ast.unparse(target)}: an equation sets a name, h = ..., and h is the step before's"
+                raise self.source.error(node, says)
             case ast.Expr():
                 raise self.source.refused(node.value, f"{ast.unparse(node)}: {SETS}")
             case _:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bptt.derive import instead
 from bptt.derive.axes import SHAPES, UNIT, Axes
 from bptt.derive.equations import Start
 from bptt.derive.mapping import mapped
@@ -94,11 +95,11 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
             gates.append(name)
             stands[name] = name
         else:
-            no_method = "; a cell is no method, and has no self" if name == "self" else ""
+            meant = instead.of_argument(name, states)
             raise source.error(
                 argument,
                 f"the argument {name} is neither a gate (a_, x_ or u_ and a name), nor a state "
-                f"({', '.join(states)}), nor in params= or inputs=, nor a constant with its value{no_method}",
+                f"({', '.join(states)}), nor in params= or inputs=, nor a constant with its value{meant}",
             )
     if missing := [p for p in params if p not in stands]:
         option = "scalars" if missing[0] in scalars else "params"
@@ -106,7 +107,7 @@ def signature(source: FunctionText, options: Mapping[str, object]) -> Signature:
     if missing := [n for n in inputs if n not in stands]:
         raise source.wrong(f"inputs= names {', '.join(missing)}, which is no argument")
     if not gates:
-        raise source.wrong("a cell has at least one gate: an argument such as a_h")
+        raise source.wrong(f"a cell has at least one gate: an argument such as a_h; {instead.GATE}")
     _no_clash(source, gates, [*params, *inputs])
     operand = _operand(source, options.get("operand", {}), gates)
     constants = {argument.arg: value for argument, value in defaults.items()}
@@ -240,7 +241,7 @@ def _may_have_value(
     if name in params:
         says = f'a parameter has no value here: where it starts stands in params={{"{name}": 0.1}}'
     elif name.removesuffix("_prev") in states:
-        says = 'a state has no value here: where it starts stands in start={{"{name}": 1.0}}'
+        says = f'a state has no value here: where it starts stands in start={{"{name}": 1.0}}'
     elif _is_gate(name):
         says = f'a gate has no value here: where its bias starts stands in init={{"{name}": 1.0}}'
     else:

@@ -15,9 +15,9 @@ from bptt.derive.manual import hint
 ARITHMETIC = "an equation is arithmetic (+ - * / **) and " + ", ".join((*FUNCTIONS, *HELPERS))
 SETS = "an equation sets a name: c = f * c + i * g"
 
-_LOOP = "a loop: a step holds no loop; the one through time is outside"
+_LOOP = "a loop: a step holds no loop, so write its rounds out; the one through time is outside"
 _IF = "an if: the choice is each hidden unit's own; write where(a > b, this, that)"
-_INDEX = "an index: the equations are those of one hidden unit; matrices and shifts are outside"
+_INDEX = "an index: the equations are those of one hidden unit, and the step before's h is the argument h"
 
 REFUSED: list[tuple[Any, str]] = [
     (ast.For | ast.While | ast.ListComp | ast.GeneratorExp, _LOOP),

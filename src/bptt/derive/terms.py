@@ -1,14 +1,14 @@
 """How sums, products, powers and functions are written, whatever their signs are made of."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from sympy import Function as SymFunction
-from sympy import Integer, Mul, Pow, Symbol
+from sympy import Integer, Mul, Pow, Symbol, preorder_traversal
 from sympy.printing.printer import Printer
 
 from bptt.derive.algebra import Expr, divides, product_of, sides
-from bptt.derive.axes import ONES, OVER
+from bptt.derive.axes import ONES, OVER, PLACES, Axes
 from bptt.derive.functions import FUNCTIONS
 
 
@@ -37,10 +37,39 @@ class Terms(Printer):  # type: ignore[misc]
     """
 
     _minus = "-"
-    _letters: Mapping[str, str] = {"unit": "j", "units": "i", "key": "k", "keys": "l", "head": "m"}
+    _letters: Mapping[str, str] = {"head": "m", "unit": "jiy", "key": "klz"}
     _sizes: Mapping[str, str] = {"size_unit": "H", "size_key": "K"}
-    """Indices of units, keys and heads, and how many there are: see :class:`~bptt.derive.whole.Whole`."""
+    """Indices of heads, units and keys, and how many there are: see :class:`~bptt.derive.whole.Whole`."""
+    _axes_of: Callable[[Expr], Axes] = staticmethod(lambda e: frozenset())
+    _at: Mapping[str, str] | None = None  # the index of each axis here; None where values stand without
+    _open: tuple[str, ...] = ()  # the indices that are taken here
     _depth = 0  # in how many sums over an axis
+
+    def begin(self, *sides: Expr) -> None:
+        """Begin a line: its values have indices where they are not all of one shape. Words have none."""
+        self._at, self._open = None, ()
+        functions = {name_of(f) for side in sides for f in preorder_traversal(side)}
+        if not sides or functions & {"affine", "outer"}:
+            return
+        own = self._axes_of(sides[0])
+        shapes = {axes - {"head"} for side in sides for axes in self._shapes(side) if axes}
+        if len(shapes) > 1 or functions & {*OVER}:
+            self._at = {axis: self._letters[axis][0] for axis in PLACES if axis in own - {"head"}}
+            self._open = tuple(self._at.values())
+
+    def _shapes(self, e: Expr) -> Iterator[Axes]:
+        """Yield the axes of the values in an expression, and of its products with matrices."""
+        if not e.args or name_of(e) == "product":
+            yield self._axes_of(e)
+        else:
+            for a in e.args:
+                yield from self._shapes(a)
+
+    def _indexed(self, shown: str, axes: Axes) -> str:
+        """Return a value as it is shown with the indices that it has here."""
+        at = self._at or {}
+        index = [at[axis] for axis in PLACES if axis in axes and axis in at]
+        return str(self._with_index(shown, index)) if index else shown
 
     def _print_Add(self, e: Expr) -> str:  # noqa: N802  the library's names, here and below
         text = ""
@@ -75,14 +104,12 @@ class Terms(Printer):  # type: ignore[misc]
             return str(self._called(e))
         if name == "where":
             return self._where(e)
-        # each argument is printed once: twice in each of a function in a function would be for ever
-        self._depth += name in OVER
-        arguments = [self._print(a) for a in e.args]
-        self._depth -= name in OVER
         if name in OVER:
-            return self._over_axis(e, arguments[0])
+            return self._over_axis(e)
         if name in self._products:
-            return str(self._products[name].format(*arguments))
+            return self._product(e)
+        # each argument is printed once: twice in each of a function in a function would be for ever
+        arguments = [self._print(a) for a in e.args]
         if name == "abs":
             return str(self._absolute(*arguments))
         if name == "floor":
@@ -106,14 +133,29 @@ class Terms(Printer):  # type: ignore[misc]
             return str(self._pullback.format(f=self._named_function(name), of=of, a=inside, d=shown[-1]))
         return f"{self._named_function(name)}{self._brackets(', '.join(shown))}"
 
-    def _over_axis(self, e: Expr, inside: str) -> str:
+    def _product(self, e: Expr) -> str:
+        """Return a product with a matrix; a line with indices has one number of it."""
+        outside, self._at = self._at, None
+        shown = str(self._products[name_of(e)].format(*map(self._print, e.args)))
+        self._at = outside
+        return self._indexed(self._brackets(shown), self._axes_of(e)) if outside else shown
+
+    def _over_axis(self, e: Expr) -> str:
         """Return a sum over an axis, one so far, or the largest."""
         kind, _, axis = name_of(e).partition("_")
-        at, other = self._letters[axis], self._letters.get(f"{axis}s", "")
+        letters, outside = self._letters[axis], (self._at, self._open)
+        sign = {"cumsum": self._at_most, "backsum": self._at_least}.get(kind)
+        upto = (self._at or {}).get(axis, letters[0])
+        taken = {*self._open, upto} if sign else {*self._open}
+        at = next((c for c in letters if c not in taken), letters[-1])
+        self._at, self._open = None if self._at is None else {**self._at, axis: at}, (*self._open, at)
+        self._depth += 1
+        inside = self._print(e.args[0])
+        self._depth -= 1
+        self._at, self._open = outside
         if kind == "max":
             return f"{self._index('max', at)}{self._brackets(inside)}"
-        sign = {"cumsum": self._at_most, "backsum": self._at_least}.get(kind)
-        index = f"{other} {sign} {at}" if sign else at
+        index = f"{at} {sign} {upto}" if sign else at
         loose = e.args[0].is_Add or signed(e.args[0])[0]
         return f"{self._index('sum', index)} {self._brackets(inside) if loose else inside}"
 

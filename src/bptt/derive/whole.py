@@ -5,20 +5,20 @@ products with W and U, the gradient at the output, the carry to the step before,
 """
 
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import numpy as np
-from sympy import Add, Integer, Mul, Symbol, preorder_traversal
+from sympy import Add, Integer, Symbol
 
-from bptt.derive.algebra import Expr, function, names_in, product_of, replaced, sum_of
-from bptt.derive.axes import OVER
+from bptt.derive.algebra import Expr, function, names_in, replaced, sum_of
+from bptt.derive.axes import PLACES, Axes, result
 from bptt.derive.backward import Derivation, Line, meant
 from bptt.derive.equations import Equations
 from bptt.derive.names import unlike
+from bptt.derive.plain import named, over_one, plain, without
 
 Size = TypeVar("Size", int, str)
 
@@ -137,11 +137,35 @@ class Whole:
         """The indices of units, keys and heads, two of each, that no name of the cell's ends in."""
         names = {*self.equations.names, *self.shapes}
         free = [c for c in "jikluvrswyzbcdefgopqnma" if not any(n == c or n.endswith(f"_{c}") for n in names)]
-        found = {}
-        for axis, wished in {"unit": "j", "key": "kl", "units": "i", "keys": "l", "head": "m"}.items():
-            found[axis] = letter = next((c for c in (*wished, *free) if c in free), wished[0])
+        found = dict.fromkeys(PLACES, "")
+        for axis, wished in (("unit", "j"), ("key", "kl"), ("unit", "i"), ("key", "l"), ("head", "m")):
+            letter = next((c for c in (*wished, *free) if c in free), wished[0])
+            found[axis] += letter
+            free = [c for c in free if c != letter]
+        for axis in ("unit", "key"):  # of sums in sums; the rest is for gates made alike
+            letter = next((c for c in free if c in "yzuvwrs"), "")
+            found[axis] += letter
             free = [c for c in free if c != letter]
         return found
+
+    @cached_property
+    def axes(self) -> dict[str, Axes]:
+        """The axes of what a page names: a gradient has those alone along which its numbers differ."""
+        return self._made[1]
+
+    def axes_of(self, e: Expr) -> Axes:
+        """Return the axes of an expression on the page."""
+        if self.equations.is_elementwise:
+            return frozenset()
+        return self._of(e, self.axes)
+
+    def _of(self, e: Expr, axes: Mapping[str, Axes]) -> Axes:
+        if e.is_Symbol:
+            return axes.get(e.name, frozenset())
+        if type(e).__name__ == "product":  # the gradient at what the matrix was multiplied by
+            kind, gate = next(at for at, name in self.names.items() if name == e.args[1].name)
+            return axes.get(str(self.source(gate)) if kind == "U" else self.x, frozenset())
+        return result(type(e).__name__, frozenset[str]().union(*(self._of(a, axes) for a in e.args)))
 
     @cached_property
     def sizes(self) -> dict[str, str]:
@@ -215,7 +239,7 @@ class Whole:
         zeros: set[Expr] = {Symbol(f"d{s}_next") for s in self.equations.states}
         lines = []
         for line in (*self.backward, *self.products):
-            expr = _without(line.expr, zeros)
+            expr = without(line.expr, zeros)
             if expr == 0:
                 zeros.add(Symbol(line.name))
             if expr != line.expr:
@@ -257,9 +281,14 @@ class Whole:
         no_h = before not in own and not to_h
         return tuple(lines[1:] if no_h else lines)  # where no step reads h_prev there is nothing to say
 
-    @cached_property
+    @property
     def _lines(self) -> tuple[Line, ...]:
         """The step's lines, with the names that the matrices have here, and the output's gradient whole."""
+        return self._made[0]
+
+    @cached_property
+    def _made(self) -> tuple[tuple[Line, ...], dict[str, Axes]]:
+        """The lines, and the axes of what is named."""
         product, lines = function("product"), self.derivation.step.backward
         dh = f"d{self.h}"
         whole = self._at_output if dh in {line.name for line in lines} else Symbol(dh)
@@ -267,76 +296,17 @@ class Whole:
             product(Symbol(f"d{g}"), Symbol(f"U_{g[2:]}")): product(Symbol(f"d{g}"), self.matrix("U", g))
             for g in self.equations.operand
         }
-        made = (Line(x.name, replaced(x.expr, at), x.numbers) for x in lines)
-        if not self.equations.is_elementwise:
-            made = (Line(x.name, self._plain(x.expr), x.numbers) for x in made)
-        return tuple(self._named(made))
-
-    def _plain(self, e: Expr) -> Expr:
-        """Return an expression with signs before sums, and without a sum over one head."""
-        if not e.args:
-            return e
-        args = [self._plain(a) for a in e.args]
-        name = type(e).__name__
-        if name == "sum_head" and self.equations.heads == 1:
-            return args[0]
-        if name in OVER and not name.startswith("max") and Mul.make_args(args[0])[0] == -1:
-            return product_of([Integer(-1), e.func(product_of(Mul.make_args(args[0])[1:]))])
-        if e.is_Mul:  # a sign of a factor is one of the product
-            return _with_one_sign(args)
-        return e.func(*args, evaluate=False) if e.is_Add or e.is_Pow else e.func(*args)
-
-    def _named(self, lines: Iterable[Line]) -> list[Line]:
-        """Return the lines with a name for each sum of many parts that they would repeat."""
-        left = list(lines)
-        letters = [c for c in "svwr" if not {c, f"d{c}"} & {*self.equations.names}]
-        counts = Counter(e for x in left for e in _sums(x.expr))
-        for expr, count in counts.items():
-            if count >= _OFTEN and letters:
-                at = next((k for k, x in enumerate(left) if expr in set(_sums(x.expr))), None)
-                if at is None:
-                    continue  # it was a part of one that has a name by now
-                name = Symbol(letters.pop(0))
-                left = [Line(x.name, replaced(x.expr, {expr: name}), x.numbers) for x in left]
-                left.insert(at, Line(name.name, expr, ()))
-        return left
+        made = [Line(x.name, over_one(replaced(x.expr, at)), x.numbers) for x in lines]
+        if self.equations.is_elementwise:
+            return tuple(named(made, {*self.equations.names})), {}
+        axes = self.derivation.axes | {self.out: self.equations.axes[self.h]}
+        for k, x in enumerate(made):
+            expr = over_one(plain(x.expr, partial(self._of, axes=axes), self.equations.heads))
+            made[k], axes[x.name] = replace(x, expr=expr), self._of(expr, axes)
+        lines = tuple(named(made, {*self.equations.names}))
+        return lines, axes | {x.name: self._of(x.expr, axes) for x in lines if x.name not in axes}
 
     @property
     def _at_output(self) -> Expr:
         """The gradient at the output from outside of the step: dy + dh_next."""
         return sum_of([Symbol(self.out), Symbol(f"d{self.h}_next")])
-
-
-def _with_one_sign(factors: list[Expr]) -> Expr:
-    plain = [f for factor in factors for f in Mul.make_args(factor)]
-    signs = sum(f == -1 for f in plain)
-    return product_of([Integer(-1)] * (signs % 2) + [f for f in plain if f != -1])
-
-
-_OFTEN, _LARGE = 3, 7
-
-
-def _sums(e: Expr) -> Iterator[Expr]:
-    """Yield sums inside an expression that are large, as often as they stand there."""
-    for a in e.args:
-        if a.is_Add and (len(a.args) > 2 or sum(1 for _ in preorder_traversal(a)) >= _LARGE):
-            yield a
-        yield from _sums(a)
-
-
-def _without(e: Expr, zeros: Set[Expr]) -> Expr:
-    """Return an expression without what is zero in it: a gradient is a factor wherever it stands."""
-    if e.is_Add:
-        left = [t for t in (_without(a, zeros) for a in e.args) if t != 0]
-        return e if left == list(e.args) else sum_of(left)
-    if e.is_Mul:
-        factors = [_without(a, zeros) for a in e.args]
-        if 0 in factors:
-            return Integer(0)
-        return e if factors == list(e.args) else product_of(factors)
-    if type(e).__name__ == "product":
-        return Integer(0) if e.args[0] in zeros else e
-    if type(e).__name__ in OVER:
-        inside = _without(e.args[0], zeros)
-        return Integer(0) if inside == 0 else e if inside == e.args[0] else e.func(inside)
-    return Integer(0) if e in zeros else e

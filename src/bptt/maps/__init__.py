@@ -9,6 +9,8 @@
 ``low_rank(r)``            left right                             FastGRNN (Kusupati et al. 2018), LSTMP
 ``heads(n)``               n blocks along the diagonal            sLSTM's heads, RG-LRU's gates
 ``kronecker(n)``           A ⊗ B, A (n, n)                        Kronecker units (Jose et al. 2018)
+``tensor_train(n, r)``     A_1 ⊗ B_1 + ... + A_r ⊗ B_r            tensor-train RNN (Yang et al. 2017)
+``unitary``                of complex numbers, two entries each   uRNN (Arjovsky et al. 2016)
 ``masked("lower(n)")``     M where a mask is 1                    Clockwork RNN (Koutník et al. 2014)
 ``diagonal``               diag(v)                                IndRNN (Li et al. 2018)
 ``circulant, toeplitz``    of a vector
@@ -45,7 +47,9 @@ from bptt.maps.known import (
     orthogonal,
     read,
     reservoir,
+    tensor_train,
     toeplitz,
+    unitary,
 )
 
 __all__ = [
@@ -72,5 +76,7 @@ __all__ = [
     "prove",
     "read",
     "reservoir",
+    "tensor_train",
     "toeplitz",
+    "unitary",
 ]

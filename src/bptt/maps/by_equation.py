@@ -9,7 +9,8 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.maps.base import Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, constant
+from bptt.maps.constants import CONSTANTS, constant
+from bptt.maps.functions import FUNCTIONS
 from bptt.maps.pullback import BACK, REDUCED, pullback
 from bptt.maps.text import (
     ARRAY,

@@ -67,6 +67,32 @@ def kronecker(count: int) -> Equation:
     return Equation("kron(A, B)", raw, {"A": (-s, s)}, _called("kronecker", count))
 
 
+def tensor_train(count: int, rank: int) -> Equation:
+    """Return a chain of two tensors, A_1 ⊗ B_1 + ... of a rank, A (count, count) (Yang et al. 2017)."""
+    n, each = _whole(count), range(1, _whole(rank) + 1)
+    raw: dict[str, Sequence[Size]] = {f"A_{k}": (n, n) for k in each}
+    raw |= {f"B_{k}": (f"rows/{n}", f"columns/{n}") for k in each}
+    s = float(np.sqrt(3 / (n * rank)))
+    text = " + ".join(f"kron(A_{k}, B_{k})" for k in each)
+    starts = {f"A_{k}": (-s, s) for k in each}
+    return Equation(text, raw, starts, _called("tensor_train", count, rank))
+
+
+def unitary(seed: int = 0) -> Equation:
+    """Return D F R P D F⁻¹ R D of complex numbers, each a row's next two entries (Arjovsky et al. 2016).
+
+    D turns each by an angle, F is Fourier's transform, R a reflection, P an order that is drawn.
+    """
+    raw: dict[str, Sequence[Size]] = dict.fromkeys("abc", ("rows/2",)) | dict.fromkeys("vw", (1, "rows"))
+    turns = [f"D_{n} = kron(diag(cos({n})), E) + kron(diag(sin({n})), E) @ turn()" for n in "abc"]
+    order = f"permutation(2, {_number(seed)})"
+    around = f"reflections(v) @ reflections(v @ turn()) @ {order} @ D_b"
+    back = "fourier().T @ reflections(w) @ reflections(w @ turn()) @ D_c"
+    text = "; ".join(["E = array([[1.0, 0.0], [0.0, 1.0]])", *turns, f"D_a @ fourier() @ {around} @ {back}"])
+    starts = dict.fromkeys("abc", (-np.pi, np.pi)) | dict.fromkeys("vw", (-1.0, 1.0))
+    return Equation(text, raw, starts, _called("unitary", seed))
+
+
 def masked(mask: Array | str) -> Equation:
     """Return M where a mask, an array of zeros and ones or a function's text, is not 0.
 
@@ -129,8 +155,9 @@ def equation(
 MAPS: dict[str, Callable[..., Equation]] = {
     made.__name__: made
     for made in (
-        antisymmetric, lipschitz, orthogonal, cayley, householder, low_rank, heads, kronecker, masked,
-        diagonal, circulant, toeplitz, dale, reservoir, legendre, legs, constant, equation,
+        antisymmetric, lipschitz, orthogonal, cayley, householder, unitary, low_rank, heads, kronecker,
+        tensor_train, masked, diagonal, circulant, toeplitz, dale, reservoir, legendre, legs, constant,
+        equation,
     )
 }  # fmt: skip
 """What a map is called in a text."""

@@ -20,7 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from bptt.errors import ConfigError
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, Shape, constant
+from bptt.maps.constants import CONSTANTS, constant
+from bptt.maps.functions import FUNCTIONS, Shape
 
 RESULT, IDENTITY = "U", "I"
 LONGEST, DEEPEST, MOST_LINES = 100_000, 40, 60

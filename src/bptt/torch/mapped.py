@@ -12,7 +12,8 @@ import torch
 from bptt.cells import Cell
 from bptt.layer.mapped import blocks, gate_of, matrices
 from bptt.maps import Equation, Map
-from bptt.maps.functions import CONSTANTS, FUNCTIONS, circles, constant, diagonals
+from bptt.maps.constants import CONSTANTS, constant
+from bptt.maps.functions import FUNCTIONS, circles, diagonals
 from bptt.maps.text import ARRAY, IDENTITY, RESULT, value_of
 from bptt.torch.native import Tensor
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import sigmoid, tanh
 from torch.nn.functional import logsigmoid
@@ -95,7 +96,24 @@ def hippo(A: Any, p: Any, h: Any, m: Any, k: Any) -> Any:
     return h, m - m @ a.T / k + (h @ by_h[2]) * root / k, k
 
 
+def urnn(A: Any, p: Any, h: Any) -> Any:
+    """In complex numbers: W h by angles, Fourier's transform, reflections and an order."""
+    z = torch.view_as_complex(h.unflatten(-1, (-1, 2)))
+    a, b, c = (torch.exp(1j * p[f"U.a_h.{n}"]) for n in "abc")
+    v, w = (torch.view_as_complex(p[f"U.a_h.{n}"].unflatten(-1, (-1, 2)))[0] for n in "vw")
+
+    def reflected(z: Any, v: Any) -> Any:
+        return z - 2 * (z * v.conj()).sum(-1, keepdim=True) / (v * v.conj()).sum() * v
+
+    order = torch.tensor(np.argsort(np.random.default_rng(0).permutation(z.shape[-1])))
+    z = reflected(torch.fft.fft(a * z, norm="ortho"), v)[:, order]
+    z = c * reflected(torch.fft.ifft(b * z, norm="ortho"), w)
+    z = z + torch.view_as_complex(A("h").unflatten(-1, (-1, 2)))
+    size = torch.sqrt(z.real**2 + z.imag**2 + 1e-5)
+    return (torch.view_as_real(z / size * torch.relu(size + p["bias"])).flatten(-2),)
+
+
 NAMES = "antisymmetric-rnn antisymmetric-gated lipschitz-rnn exp-rnn sco-rnn slstm-heads clockwork"
 NAMES += " lmu fast-weights"
-NAMES += " goru hippo"
+NAMES += " goru hippo urnn"
 STEPS = {name: globals()[name.replace("-", "_")] for name in NAMES.split()}

@@ -73,7 +73,7 @@ def nru(A: Any, p: Any, h: Any, m: Any) -> Any:
     def written(a: str, v: str) -> Any:
         vectors = relu(A(v, h) + A(f"u_{v}", m)).unflatten(-1, (m.shape[-1], 4))
         norm = (vectors.pow(5).sum(-2, keepdim=True) + 1e-5).pow(0.2)
-        return (relu(A(a, h) + A(f"u_{a}", m))[:, None] * vectors / norm).sum(-1)
+        return (relu(A(a, h) + A(f"u_{a}", m))[:, None] * vectors / norm).mean(-1)
 
     return h, m + written("w", "v") - written("e", "o")
 

@@ -88,8 +88,13 @@ class Match:
                 inner[made.name] = _renamed(code(made.expr), inner)
         every = tuple(replace(s, written=True) for s in self.equations.statements)
         wholes = (Whole(Derivation(replace(self.equations, statements=every))), whole)
-        lines = (x for one in wholes for x in (*one.backward, *one.products))
-        return {x.name[1:]: _renamed(code(x.expr), inner) for x in lines}
+        found = dict[str | None, str]()
+        for one in wholes:
+            # a sum that stands often has a name there, and none in the code
+            sums = {x.name: _renamed(code(x.expr), inner) for x in one.backward if x.name[0] != "d"}
+            for x in (*one.backward, *one.products):
+                found[x.name[1:]] = _renamed(code(x.expr), inner | sums)
+        return found
 
 
 def _renamed(text: str, known: Mapping[str, str]) -> str:

@@ -31,10 +31,16 @@ class Columns(NamedTuple):
     dates: str | None = None
     missing: tuple[float, ...] = ()
     goes_on: bool = False
+    beside: tuple[str, ...] = ()
+
+    @property
+    def ahead(self) -> tuple[str, ...]:
+        """What is known ahead of time: covariates, and what the cell reads beside its input."""
+        return tuple(dict.fromkeys((*self.covariates, *self.beside)))
 
     def expect_apart(self) -> None:
         """Raise a ConfigError where the value is read as something else, too."""
-        if self.value in self.covariates:
+        if self.value in self.ahead:
             raise ConfigError(f"{self.value} is what is forecast: it is not known ahead of time")
         if self.value in (self.time, self.series):
             raise ConfigError(f"{self.value} is what is forecast: it cannot be --time or --series, too")
@@ -49,7 +55,7 @@ def long(table: Table, columns: Columns) -> tuple[Table, Columns]:
         return table, columns
     if columns.series is not None:
         return _of_rows(table, columns, [*names, *_further(table, columns, names)])
-    others = [name for name in (columns.time, *columns.covariates) if name is not None]
+    others = [name for name in (columns.time, *columns.ahead) if name is not None]
     if both := {*names} & {*others}:
         raise ConfigError(f"{min(both)} is what is forecast: it cannot be read as something else, too")
     for name in names:
@@ -87,7 +93,7 @@ def _of_rows(table: Table, columns: Columns, names: Sequence[str]) -> tuple[Tabl
 
     Where the columns are called as times are, these are the steps' times.
     """
-    if columns.time is not None or columns.covariates:
+    if columns.time is not None or columns.ahead:
         raise ConfigError(
             "where each row is a series, a time and covariates have no place in it: leave them out"
         )
@@ -125,14 +131,6 @@ def _are_times(table: Table, names: Sequence[str], form: str | None) -> bool:
     except DataError:
         return False
     return kinds != {"number"} or all(re.fullmatch(r"1[5-9]\d\d|2\d\d\d", name) for name in names)
-
-
-def missing_of(texts: str | None) -> tuple[float, ...]:
-    """Return the numbers in a list; ConfigError where one is none."""
-    try:
-        return tuple(float(text) for text in names_of(texts))
-    except ValueError:
-        raise ConfigError(f"--missing is a list of numbers, as in -999,-9999; got {texts!r:.60}") from None
 
 
 def names_of(columns: str | None) -> Sequence[str]:

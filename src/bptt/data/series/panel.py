@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, in_utc, no_time, read_time
+from bptt.data.series.clock import Clock, Step, no_time, of_one_zone, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -46,6 +46,8 @@ class Panel:
         Not a number where a value is not known.
     covariates : (S, C) float32
         Coded; zeros where a row is missing.
+    beside : (S, B) float32
+        What the cell reads beside its input, as it stands in the table; zeros where a row is missing.
     known : (S,) bool
         Which steps have a row.
     lengths : (M,) integers
@@ -65,6 +67,7 @@ class Panel:
     clock: Clock
     values: Array
     covariates: Array
+    beside: Array
     known: Array
     lengths: Array
     ends: Array
@@ -83,18 +86,17 @@ class Panel:
     def sha256(self) -> str:
         """The sha256 of what was read."""
         summed = hashlib.sha256(repr((self.names, self.clock)).encode())
-        for array in (self.values, self.covariates, self.known, self.lengths, self.last):
+        for array in (self.values, self.covariates, self.beside, self.known, self.lengths, self.last):
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
 
-    def apart(self) -> tuple[float, int] | None:
-        """Return a value that stands there repeatedly and far from all others, as -999, and how often."""
-        known = self.values[np.isfinite(self.values)]
-        for end in (known.min(initial=np.inf), known.max(initial=-np.inf)):
-            rest, count = known[known != end], int((known == end).sum())
-            if count > 1 and len(rest) > 2 and min(abs(rest - end)) > 3 * max(np.ptp(rest), 1e-9):
-                return float(end), count
-        return None
+    def take(self, which: Array) -> "Panel":
+        """Return some of the series."""
+        parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
+        steps, some = np.concatenate(parts), np.sort(which)
+        of_steps = {name: getattr(self, name)[steps] for name in ("values", "covariates", "beside", "known")}
+        of_each = {name: getattr(self, name)[some] for name in ("lengths", "ends", "last")}
+        return replace(self, names=[self.names[k] for k in some], **of_steps, **of_each)
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
@@ -112,7 +114,8 @@ class Panel:
         parts = np.split(np.arange(len(self.values)), self.starts[1:])
         to = np.concatenate([start + part - part[0] for start, part in zip(starts, parts, strict=True)])
         grown = []
-        for array, empty in ((self.values, np.nan), (self.covariates, 0), (self.known, False)):
+        flat = (self.values, self.covariates, self.beside, self.known)
+        for array, empty in zip(flat, (np.nan, 0, 0, False), strict=True):
             grown.append(np.full((int(lengths.sum()), *array.shape[1:]), empty, array.dtype))
             grown[-1][to] = array
         at = (starts + self.ends)[:, None] + np.arange(H)
@@ -122,7 +125,8 @@ class Panel:
             self,
             values=grown[0],
             covariates=grown[1],
-            known=grown[2],
+            beside=grown[2],
+            known=grown[3],
             lengths=lengths,
             ends=self.ends + H,
             last=last,
@@ -134,7 +138,7 @@ class Panel:
 
     def expect_covariates(self, horizon: int) -> None:
         """Raise a DataError unless what is known ahead is there for a horizon after the last values."""
-        for k in range(len(self)) if self.columns.covariates else ():
+        for k in range(len(self)) if self.columns.ahead else ():
             begin, end = int(self.ends[k]), int(self.ends[k]) + horizon
             at = int(self.starts[k])
             rows = self.known[at + begin : at + min(end, int(self.lengths[k]))]
@@ -142,7 +146,7 @@ class Panel:
                 lacks = begin + (len(rows) if rows.all() else int(np.argmin(rows)))
                 raise DataError(
                     f"{self.whose(k)} has no row for {self.time(k, lacks)}: a forecast of {horizon} steps "
-                    f"wants {', '.join(self.columns.covariates)} for each of them, in rows without a "
+                    f"wants {', '.join(self.columns.ahead)} for each of them, in rows without a "
                     f"{self.columns.value}"
                 )
 
@@ -177,7 +181,7 @@ def read_panel(
     table = (
         path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
     )
-    table, columns = long(table, columns)
+    table, columns = long(table.with_joined(columns.time or ""), columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     values[np.isin(values, columns.missing)] = np.nan
@@ -188,6 +192,7 @@ def read_panel(
     coded = {name: _coded(table, name, (codes or {}).get(name)) for name in columns.covariates}
     parts = (part for _, part in coded.values())
     covariates = np.column_stack([np.empty((len(table), 0), np.float32), *parts]).astype(np.float32)
+    beside = np.column_stack([np.empty((len(table), 0)), *(table.numbers(n) for n in columns.beside)])
     numbers = {name: k for k, name in enumerate(dict.fromkeys(given))}
     of = np.array([numbers[name] for name in given])
     rows = np.split(np.argsort(of, kind="stable"), np.cumsum(np.bincount(of))[:-1])
@@ -196,8 +201,9 @@ def read_panel(
     lengths = np.array([place[-1] + 1 for place in places])
     at = np.concatenate(places) + np.repeat(np.cumsum(lengths) - lengths, [len(place) for place in places])
     S = int(lengths.sum())
-    flat, ahead, known = np.full(S, np.nan), np.zeros((S, covariates.shape[1]), np.float32), np.zeros(S, bool)
-    flat[at], ahead[at], known[at] = values[order], covariates[order], True
+    flat, known = np.full(S, np.nan), np.zeros(S, bool)
+    ahead, read = (np.zeros((S, array.shape[1]), np.float32) for array in (covariates, beside))
+    flat[at], ahead[at], read[at], known[at] = values[order], covariates[order], beside[order], True
     ends = np.array([_end(part) for part in np.split(flat, np.cumsum(lengths)[:-1])])
     return Panel(
         table.name,
@@ -207,6 +213,7 @@ def read_panel(
         clock,
         flat,
         ahead,
+        read,
         known,
         lengths,
         ends,
@@ -238,8 +245,7 @@ def _in_time(
         except DataError:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
-    if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
-        read = {text: in_utc(*found) for text, found in read.items()}  # as where summer time begins or ends
+    read = of_one_zone(read)
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()

@@ -9,7 +9,7 @@
     error, drift at t - 1 |     error, drift at o - 1
     covariates of t       |     covariates of t
     0                     |     1/H ... 1
-    steps since y was known, where the cell reads them beside these
+    steps since y was known, or a column of t, where the cell reads them beside these
 
     target: (y_t - base_t) / scale, after the origin, where y_t is known
 
@@ -23,8 +23,8 @@ or after the origin is read but the covariates: the level and the scale, too, ar
 are given less the level, by the scale.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -101,8 +101,9 @@ class Windows:
     scaling : "window" or "series"
     unit : int
         H, of which a place after the origin is a part, whatever horizon is asked for.
-    elapsed : tuple of str
-        What the cell reads by these names are the steps since a value was known.
+    beside : dict of str
+        By what names the cell reads columns of the panel's beside its input, or where there is None the steps
+        since a value was known.
     linear : (W, H) float64, optional
         The map of a window's values to the linear forecast, both scaled; without it the latter is the
         seasonal naive one. With it no horizon is beyond H.
@@ -114,7 +115,7 @@ class Windows:
     scaling: Scaling
     unit: int
     linear: Array | None = None
-    elapsed: tuple[str, ...] = ()
+    beside: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def least(self) -> int:
@@ -164,7 +165,8 @@ class Windows:
         there = t[1:] >= 0
         at = np.arange(len(is_known))[:, None]
         since = (at - np.maximum.accumulate(np.where(is_known, at, 0), axis=0) + 1).astype(np.float32)
-        given = dict.fromkeys(self.elapsed, since) or None
+        read = dict(zip(panel.columns.beside, panel.beside[self._flat(origins.which, t[1:])].T, strict=True))
+        given = {name: since if c is None else read[c].T for name, c in self.beside.items()} or None
         batch = Batch(inputs, targets, None if there.all() else there, counted, given=given)
         return Windowed(batch, y[W + 1 :], naive[W:], base[W:], level, scale, filled)
 

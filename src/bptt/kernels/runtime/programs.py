@@ -3,6 +3,7 @@
 import os
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bptt.kernels.runtime.tape import UnplannedError
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from bptt.kernels.runtime.program import Shaped
 
 MOST = 256
-"""Sets of shapes that are remembered."""
+"""Sets of shapes that are remembered: those met last."""
 
 TIMES = 2
 """How often a function runs over arrays of some shapes before they have a program."""
@@ -42,7 +43,10 @@ class Known(Generic[P]):
 
     def find(self, arrays: Mapping[str, Array], *options: Hashable) -> P | None:
         """Return what there is for arrays of these shapes and such options, or None."""
-        found = self._known.get(_key(arrays, options))
+        key = _key(arrays, options)
+        found = self._known.get(key)
+        with suppress(KeyError):  # there are none such, or another thread has just let them go
+            self._known.move_to_end(key)
         return None if isinstance(found, int) else found
 
     def met(self, arrays: Mapping[str, Array], *options: Hashable) -> None:

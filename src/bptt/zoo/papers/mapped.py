@@ -132,3 +132,18 @@ def hippo(a_h, a_z, u_A, u_mh, u_mz, u_f, u_B, h, m, k):
     k = k + 1
     m = m + (u_B - u_A) / k
     return h, m, k
+
+
+@cell(
+    state="h",
+    bias=False,
+    sizes={"key": 2},
+    shapes={"h a_h": "unit key"},
+    params="bias",
+    maps={"a_h": "unitary"},
+)
+def urnn(a_h, bias):
+    """Arjovsky, Shah and Bengio 2016: the uRNN, complex units by a unitary matrix, and by modReLU."""
+    size = sqrt(sum(a_h * a_h, key) + 1e-5)
+    h = max(size + bias, 0) / size * a_h
+    return h

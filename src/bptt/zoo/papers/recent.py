@@ -121,6 +121,6 @@ def length(v):
 def nru(a_h, u_m, a_w, u_w, a_e, u_e, a_v, u_v, a_o, u_o, m):
     """Chandar et al. 2019: non-saturating units, which write 4 vectors a step to a memory, and erase 4."""
     h = relu(a_h + u_m)
-    m = m + sum(relu(a_w + u_w) * length(relu(a_v + u_v)), key)
-    m = m - sum(relu(a_e + u_e) * length(relu(a_o + u_o)), key)
+    m = m + mean(relu(a_w + u_w) * length(relu(a_v + u_v)), key)
+    m = m - mean(relu(a_e + u_e) * length(relu(a_o + u_o)), key)
     return h, m
