@@ -253,7 +253,10 @@ def examine(
         judged.reason = "the example is large: not every value was followed; smaller sizes would do"
     if judged.verdict == "wrong" and (held := held_back(found)):
         judged.verdict, judged.reason = "cannot tell", f"{held}: smaller weights in the example would do"
-    return Examined(source, example, found, chosen[0], judged)
+    one = Examined(source, example, found, chosen[0], judged)
+    if judged.verdict == "right" and (handed_on := one.handed_on):
+        judged.verdict, judged.reason = "cannot tell", f"{handed_on}: an example with more steps shows it"
+    return one
 
 
 def _told(one: Examined) -> Report:

@@ -1,6 +1,7 @@
 """What is known of an example that was run, told: the verdict, the place, the mends, the trace."""
 
 import ast
+from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -68,6 +69,26 @@ class Examined:
         except Exception:  # what a stranger's values do to the search costs the sentence and no verdict
             return None
 
+    @property
+    def handed_on(self) -> str:
+        """What a loop that ran once hands on to a second time, if it is no gradient; else empty.
+
+        Nothing shows whether it is wrong: nothing has read it.
+        """
+        times = Counter(one.statement for one in self.found.record.executions)
+        for step in self.steps:
+            tree, loops = step.statement.tree, step.statement.loops
+            once = times[step.execution.statement] == 1 and step.suspect and not step.readers
+            if once and loops and isinstance(tree, ast.Assign):
+                body, kept = ast.Module(loops[-1].body, []), {ast.unparse(to) for to in names_in(tree.targets)}
+                read = {ast.unparse(n) for n in ast.walk(tree.value) if isinstance(n, ast.expr)}
+                before = {ast.unparse(n) for n in names_in([body]) if n.lineno < tree.lineno}
+                if kept & before - read:
+                    where = self.place(step.statement.file, loops[-1].lineno)
+                    name = ", ".join(sorted(kept & before - read))
+                    return f"the loop of {where} runs once: {name}, which it hands on, is read by nothing"
+        return ""
+
     def place(self, path: Any, line: int) -> str:
         """Return how a person finds a line of a file."""
         sources = self.found.point.case.program.sources
@@ -80,6 +101,12 @@ class Examined:
         line = row.node.tree.lineno
         _, cell, place = self.place(row.node.file, line).partition(": cell ")
         return row.text().replace(f"of line {line}", f"of cell {place}" if cell else f"of line {line}")
+
+
+def names_in(trees: list[Any]) -> list[ast.expr]:
+    """Return the names, attributes and items that stand in trees."""
+    kinds = ast.Name | ast.Attribute | ast.Subscript
+    return [n for tree in trees for n in ast.walk(tree) if isinstance(n, kinds)]
 
 
 def reported(one: Examined) -> Report:
