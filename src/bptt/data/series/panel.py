@@ -92,18 +92,10 @@ class Panel:
 
     def take(self, which: Array) -> "Panel":
         """Return some of the series."""
-        parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
-        steps, some = np.concatenate(parts), np.sort(which)
-        return replace(
-            self,
-            names=[self.names[k] for k in some],
-            values=self.values[steps],
-            covariates=self.covariates[steps],
-            known=self.known[steps],
-            lengths=self.lengths[some],
-            ends=self.ends[some],
-            last=self.last[some],
-        )
+        steps = np.concatenate([np.arange(self.lengths[k]) + self.starts[k] for k in which])
+        flat = {name: getattr(self, name)[steps] for name in ("values", "covariates", "beside", "known")}
+        each = {name: getattr(self, name)[which] for name in ("lengths", "ends", "last")}
+        return replace(self, names=[self.names[k] for k in which], **flat | each)
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
