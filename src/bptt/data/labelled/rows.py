@@ -141,8 +141,8 @@ def read_labelled(
     label, whole, names = label if told else None, table, list[str]()
     if layout.task == "multilabel" and label is not None:
         table, names = with_sets(table, label, layout.separator)
-        if label not in whole.columns:
-            layout.expect_apart((text, *layout.inputs), names)
+    if label is not None:
+        layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
     kept = _kept(table, layout.task, text, label, series)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
@@ -153,6 +153,13 @@ def read_labelled(
         found = _of_each_row(some, layout, text, label)
     found = replace(found, names=names, separator=layout.separator)
     return replace(found, table=whole, order=kept[found.order])
+
+
+def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
+    """Return the columns that are read of each row: all of those that are named together, as a,b or a:c."""
+    beside = (column for _, column in layout.beside if column != ELAPSED)
+    named = (name for name in (text, *layout.inputs, *beside) if name is not None)
+    return [each for name in named for each in table.across(name)]
 
 
 def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
