@@ -30,6 +30,9 @@ _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
 )
 
+_SIGNS = {"quarter": "Q", "qtr": "Q", "week": "W"}
+"""What stands before a number in a column of such a name, as times are written."""
+
 _DECIMAL = re.compile(r"^(\s*[+-]?\d+),(\d+)")
 
 
@@ -122,11 +125,20 @@ class Table:
         return found
 
     def with_joined(self, name: str) -> "Table":
-        """Return a table with a column of this name: of ``a,b`` the values beside each other."""
+        """Return a table with a column of this name: of ``a,b`` the values beside each other.
+
+        A number in a column that is called quarter or week is not a month: it becomes Q1 or W1.
+        """
         several = [part.strip() for part in name.split(",")]
         if name in self.columns or len(several) == 1:
             return self
-        own = [" ".join(row).strip() for row in zip(*map(self.column, several), strict=True)]
+        signs = [_SIGNS.get(part.lower(), "") for part in several]
+        own = [
+            " ".join(
+                sign * part.strip().isdecimal() + part for sign, part in zip(signs, row, strict=True)
+            ).strip()
+            for row in zip(*map(self.column, several), strict=True)
+        ]
         return replace(self, columns=self.columns | {name: own})
 
     def empty(self, name: str, row: int) -> DataError:
