@@ -146,3 +146,9 @@ def test_what_is_no_column_of_values_is_told() -> None:
             Table.of({"a": [1], "x": odd})  # type: ignore[dict-item]
     masked: Any = np.ma.masked_array([1, 2], [False, True])
     assert Table.of({"x": masked}).columns["x"] == ["1", ""]
+
+
+def test_objects_in_objects_are_not_lost_where_another_form_is_written(tmp_path: Path) -> None:
+    (path := tmp_path / "a.jsonl").write_text('{"a": 1, "b": {"x": [2]}}\n{"a": 3}\n')
+    written = read_table(path).written({"p": ["u", "v"]}, ".csv").decode()
+    assert written == 'a,b,p\n1,"{""x"": [2]}",u\n3,null,v\n'

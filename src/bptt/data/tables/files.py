@@ -1,6 +1,7 @@
 """Files with named columns: CSV, TSV, JSON lines, Parquet, CoNLL's form; any of them may be gzipped."""
 
 import hashlib
+import json
 import os
 import re
 from collections import Counter
@@ -239,7 +240,13 @@ class Table:
             raise DataError(f"{self.name}: has a column {both[0]!r:.60} already: rename it")
         if is_named(self.form, suffix):
             return self.form.written(self.columns, added)
-        return written({**self.columns, **added}, self.form, suffix)
+        nested = {
+            name: [
+                json.dumps(value, ensure_ascii=False, default=str) for value in self.form.values(name) or ()
+            ]
+            for name in self.unreadable  # objects: their columns are no texts
+        }
+        return written({**self.columns, **nested, **added}, self.form, suffix)
 
     @classmethod
     def of(cls, columns: given.Given) -> "Table":

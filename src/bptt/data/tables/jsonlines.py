@@ -27,7 +27,7 @@ class JsonLines(Form):
 
     def values(self, name: str) -> list[Any]:
         """Return what objects have under a key, None where one lacks it."""
-        return [json.loads(line, parse_int=str, parse_float=str).get(name) for line in self.objects]
+        return [json.loads(line).get(name) for line in self.objects]
 
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
