@@ -100,6 +100,21 @@ def test_the_validation_part_is_what_was_held_out(tmp_path: Path) -> None:
     assert trained.label_score(data).count == 60
 
 
+def test_of_a_file_that_only_the_run_names_nothing_is_said(tmp_path: Path) -> None:
+    data, trained = run_of(tmp_path, "classify")
+    Path(data).write_text("a secret\nand another, and more\n")
+    with pytest.raises(
+        DataError, match=r"names\.csv cannot be read as what the model was trained on"
+    ) as told:
+        trained.label_score()
+    assert "secret" not in str(told.value)
+    with pytest.raises(DataError, match="line 2 has 2 values"):
+        trained.label_score(data)
+    Path(data).unlink()
+    with pytest.raises(DataError, match="no such file"):
+        trained.label_score()
+
+
 def test_columns_of_python_are_told(tmp_path: Path) -> None:
     _, trained = run_of(tmp_path, "classify")
     assert trained.predict({"name": ["aakov", "dishi"]}).labels == ["ru", "jp"]

@@ -235,7 +235,7 @@ def test_longer_horizons_go_on_from_forecasts(tmp_path: Path, run: Path, sales: 
     path.write_text(rows + "\n".join(more) + "\n")
     assert np.array_equal(forecaster.forecast(str(path), 3).values, long.values[:, 5:])
     assert np.array_equal(forecaster.forecast(horizon=2).values, short.values[:, :2])
-    with pytest.raises(DataError, match="a whole number of steps, at least one; got 0"):
+    with pytest.raises(DataError, match="a horizon is a whole number of steps, at least one; got 0"):
         forecaster.forecast(horizon=0)
 
 

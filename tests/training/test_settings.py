@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import click
+import numpy as np
 import pytest
 
 from bptt import PRESETS, ConfigError, Model, RunError, Settings, Trainer
@@ -220,6 +221,12 @@ def test_the_page_is_what_the_declarations_say() -> None:
     )
     for declared in SETTINGS.values():
         assert page.count(f"| `{declared.option}` |") == 1
+
+
+def test_numbers_may_be_those_of_numpy() -> None:
+    assert Settings.of(hidden=np.int64(3), lr=np.float64(0.5), tied=np.False_) == Settings.of(
+        hidden=3, lr=0.5
+    )
 
 
 def test_paths_may_be_as_python_has_them() -> None:

@@ -16,6 +16,7 @@ from bptt.looking.forward import NUMBERS, Piece
 from bptt.looking.view import Kind
 from bptt.nets.model import Model
 from bptt.training import listed
+from bptt.training.experiment import on_the_word_of_a_run
 from bptt.training.forecasting import Forecaster
 from bptt.training.jobs import experiment
 from bptt.training.jobs.generated import Generated
@@ -133,7 +134,8 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
     coding, told = labeller.coding, True
     if path is None:
         trained.expect_data("table")
-        now = Labels.of(settings)
+        with on_the_word_of_a_run(settings.data):
+            now = Labels.of(settings)
         if now.facts["sha256"] != trained.sha256:
             raise DataError(
                 f"{settings.data} is no longer the table that the model was trained on: give the FILE of one"

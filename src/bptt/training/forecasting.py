@@ -13,6 +13,7 @@ from bptt.data.tables.writing import written
 from bptt.errors import BpttWarning, DataError, RunError
 from bptt.shown import Shown
 from bptt.training.backtest import Backtest, backtest, forecasts, middle_of, rows_at_once
+from bptt.training.experiment import on_the_word_of_a_run
 from bptt.training.jobs.series import held_out, panel_of, windows_of
 from bptt.training.settings import WORDS
 from bptt.training.trained import Trained
@@ -248,4 +249,8 @@ class Forecaster:
         s, facts = self.trained.settings, self.trained.facts
         if path is None:
             self.trained.expect_data("table")
-        return windows_of(s, panel_of(s, s.data if path is None else table_of(path), facts), facts)
+            with on_the_word_of_a_run(s.data):
+                panel = panel_of(s, s.data, facts)
+        else:
+            panel = panel_of(s, table_of(path), facts)
+        return windows_of(s, panel, facts)

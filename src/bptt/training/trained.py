@@ -224,8 +224,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         """
         self.expect_text("reads")
         if not isinstance(texts, Texts):
-            columns = {name: list(values) for name, values in (conditions or {}).items()}
-            texts = Texts(texts, range(1, len(texts) + 1), columns)
+            texts = listed.together(texts, conditions or {})
         return listed.score(self, texts, skip_unknown=skip_unknown, tokens=tokens, words=words)
 
     def write(

@@ -75,7 +75,7 @@ def test_what_is_another_encoding_or_none_is_refused(tmp_path: Path) -> None:
         in_utf8("a\nJörg größer".encode("cp1252"), "a.txt", "shift_jis")
     with pytest.raises(DataError, match="--encoding NAME says in which"):
         in_utf8(b"\x89QNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "a.txt")
-    with pytest.raises(DataError, match=r"a.txt: is a picture, and no text"):
+    with pytest.raises(DataError, match=r"a\.txt: is a picture, and no text"):
         in_utf8(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "a.txt")
     assert guessed(b"SQLite format 3\0" + bytes(range(16)) * 8) is None
     assert guessed(b"\0\1\0\2\0\3\0\4" * 9) is None

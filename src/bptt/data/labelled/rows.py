@@ -267,9 +267,10 @@ def _of_each(
     of = np.repeat(np.arange(len(counts)), counts)
     for k, at in enumerate(firsts[of]):
         if labels[k] != labels[at]:
+            each = "" if isinstance(labels, np.ndarray) else "; --task tag tells each row's"
             raise DataError(
                 f"{table.place(int(order[k]))}: {label} is {labels[k]!s:.40}, and was {labels[at]!s:.40} "
-                f"before in the same sequence, {names[of[k]]!r:.40}; --task tag tells each row's"
+                f"before in the same sequence, {names[of[k]]!r:.40}: want one for a sequence{each}"
             )
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]
 

@@ -122,6 +122,19 @@ def in_utc(form: Form, at: float) -> tuple[Form, float]:
     return replace(form, zone="+00:00"), int(at) - ahead
 
 
+def of_one_zone(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, float]]:
+    """Return times of several zones, as where summer time begins, as those of one; others as they are.
+
+    Those of one time of day are days of a place, and lose their zone; others become those of UTC.
+    """
+    zones = {form.zone for form, _ in read.values()}
+    if len(zones) < 2 or "" in zones:
+        return read
+    if len({at % DAY for _, at in read.values()}) == 1:
+        return {text: (replace(form, zone=""), at) for text, (form, at) in read.items()}
+    return {text: in_utc(*found) for text, found in read.items()}
+
+
 def no_time(text: str) -> DataError:
     """Return the error of what is no time, as the table has it."""
     return DataError(

@@ -6,8 +6,8 @@ import numpy as np
 
 from bptt.types import Array
 
-ABSENT = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ".", "..")
-"""What stands where there is no number, in small letters; points are statistical offices' and FRED's."""
+ABSENT = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ".", "..", ":")
+"""What stands where there is no number, in small letters; points and colons are statistical offices'."""
 
 ONCE = 20
 """By how many times all others' range a number is off that stands there once and may be a mistake."""

@@ -28,7 +28,7 @@ from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
-from bptt.training.experiment import Experiment, Validation
+from bptt.training.experiment import Experiment, Validation, on_the_word_of_a_run
 from bptt.training.labelling import SEVERAL, Labeller, LabelScore, measured, without
 from bptt.training.settings import WORDS, Settings
 from bptt.types import Array, Params
@@ -173,7 +173,8 @@ def labeller_of(trained: "Trained") -> Labeller:
 def held_out_score(trained: "Trained") -> LabelScore:
     """Return how well a trained model tells labels of what it was validated on; DataError if that is gone."""
     labeller, settings = labeller_of(trained), trained.settings
-    now = Labels.of(settings)
+    with on_the_word_of_a_run(settings.data):
+        now = Labels.of(settings)
     if now.facts["sha256"] != trained.sha256:
         raise DataError(
             f"{settings.data} is no longer the table that the model was trained on, so what it has to "
