@@ -143,7 +143,7 @@ def read_labelled(
         table, names = with_sets(table, label, layout.separator)
     if label is not None:
         layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
-    kept = _kept(table, layout.task, text, label, series)
+    kept = _kept(table, layout, text, label, series)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
@@ -162,12 +162,15 @@ def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
     return [each for name in named for each in table.across(name)]
 
 
-def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
+def _kept(table: Table, layout: Layout, text: str | None, label: str | None, series: str | None) -> Array:
     """Return the rows that can be read: those without a label, or without a text, are left out.
 
-    Of sequences of several rows only whole ones are: a step cannot be missing. DataError where none is left.
+    A number that means that there is none is no label. Of sequences of several rows only whole ones are: a
+    step cannot be missing. DataError where none is left.
     """
-    kept = np.ones(len(table), bool)
+    kept, task = np.ones(len(table), bool), layout.task
+    if task == "regress" and label is not None and layout.missing:
+        kept = np.array([table.number(value) not in layout.missing for value in table.column(label)])
     nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
     for name, absent in ((label, nothing), (text if series is None else None, ("",))):
         if name is not None:
