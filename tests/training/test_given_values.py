@@ -191,7 +191,12 @@ def test_a_column_of_a_series_is_read_beside_its_input(tmp_path: Path) -> None:
     assert {int(t) % 10 for t in batch.given["t"].ravel()} == {0, 1}
     go(trainer)
     forecaster = bptt.Forecaster.load(tmp_path / "run")
-    assert len(forecaster.forecast(str(tmp_path / "b.csv")).columns["forecast"]) == 8
+    found = forecaster.forecast(str(tmp_path / "b.csv"))
+    assert len(found.columns["forecast"]) == 8
+    none = [f"9,{k},,999" for k in range(5)]  # a series without a value takes its column with it
+    (tmp_path / "c.csv").write_text("\n".join(["id,day,v,far", *none, *rows, *more]))
+    with pytest.warns(bptt.BpttWarning, match="series '9' has no value: it is not forecast"):
+        assert forecaster.forecast(str(tmp_path / "c.csv")).columns == found.columns
     with pytest.raises(bptt.DataError, match="a forecast of 4 steps wants far for each of them"):
         forecaster.forecast()
     asked = Settings.of(data=str(tmp_path / "a.csv"), cell="cfc-timed", beside="t=v", **told, **STEPS)

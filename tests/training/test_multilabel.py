@@ -8,7 +8,8 @@ import pytest
 
 from bptt import ConfigError, DataError, RunError, Settings, Trained, Trainer
 from bptt.data.labelled import Layout, read_labelled
-from bptt.data.tables import read_table
+from bptt.data.labelled.several import parts_of
+from bptt.data.tables import Table, read_table
 from bptt.training.jobs.labels import Labels
 from bptt.training.label_sets import SetScore
 from bptt.training.trainer import DONE
@@ -57,6 +58,34 @@ def test_lists_of_parquet_are_read_and_rows_of_one_sequence_have_its_labels(tmp_
     (path := tmp_path / "a.csv").write_text("s,v,tags\n1,3,a|b\n1,4,b|a\n2,5,\n")
     numbers = read_labelled(str(path), Layout("multilabel", inputs=("v",), series="s", label="tags"))
     assert (numbers.sets, numbers.counts.tolist()) == ([["a", "b"], []], [2, 1])
+
+
+TEXTS = [
+    ("['a b', \"c'd\"]", ["a b", "c'd"]),
+    ('["caf\\u00e9", "x"]', ["café", "x"]),
+    ("('a', 'b')", ["a", "b"]),
+    ("{'a', None}", ["a"]),
+    ("['a' 'b']", ["a", "b"]),
+    ("[rock 'n' roll, pop]", ["rock 'n' roll", "pop"]),
+    ("[1 2]", ["1", "2"]),
+    ("(other)", ["(other)"]),
+    ("[", ["["]),
+]
+
+
+@pytest.mark.parametrize(("text", "labels"), TEXTS)
+def test_lists_are_read_as_json_python_and_numpy_write_them(text: str, labels: list[str]) -> None:
+    assert parts_of(text, "|") == labels
+
+
+@pytest.mark.parametrize("form", ["|".join, str, list])
+def test_labels_of_several_words_need_no_other_mark(form: Any) -> None:
+    """Where a mark stands between some, or lists say what labels are, spaces are parts of names."""
+    rows = [["deep learning", "deep vision"], ["learning"], ["machine learning"], ["machine vision", "deep"]]
+    table = Table.of({"text": ["u"] * 4, "tags": [form(own) for own in rows]})
+    assert read_labelled(table, Layout("multilabel", text="text", label="tags")).sets == [
+        sorted(own) for own in rows
+    ]
 
 
 WRONG = {

@@ -32,6 +32,19 @@ def test_rows_without_a_label_or_a_text_are_left_out(tmp_path: Path) -> None:
         read_labelled(str(path), Layout("tag", inputs=("x",), series="s", label="y"))  # a step is a step
 
 
+def test_a_number_that_means_none_is_no_label(tmp_path: Path) -> None:
+    """Neither where it is said to, nor without a word where it is not."""
+    rows = [f"{k},{k % 7},{'-999' if k % 5 == 0 else k / 10}" for k in range(40)]
+    (path := tmp_path / "a.csv").write_text("\n".join(["x,z,y", *rows]) + "\n")
+    how = {"inputs": ("x", "z"), "label": "y"}
+    found = read_labelled(str(path), Layout("regress", absent="hold", missing=(-999,), **how))  # type: ignore[arg-type]
+    assert (len(found), found.left_out) == (32, 8)
+    asked = Settings.of(data=str(path), task="regress", inputs="x,z", label="y")
+    assert any(
+        "column y: -999 stands 8 times as what is to be told" in note for note in Labels.of(asked).notes
+    )
+
+
 def test_white_space_around_a_label_is_no_part_of_it(tmp_path: Path) -> None:
     (path := tmp_path / "a.csv").write_text("text,label\nab,pos \ncd,pos\nef, neg\n")
     assert read_labelled(str(path), Layout("classify")).labels == ["pos", "pos", "neg"]

@@ -120,3 +120,15 @@ def test_numbers_that_mean_none(tmp_path: Path) -> None:
     assert far_off(np.array([5.0, 5, 5, 9999, 9999])) == (9999, 2)
     with pytest.raises(ConfigError, match="--missing is a list of numbers"):
         _ = Settings(missing="NA").no_numbers
+
+
+@pytest.mark.parametrize(
+    ("names", "row", "after"),
+    [("year,quarter", "{y},{k}", "2011 Q1"), ("Quarter,year", "{k},{y}", "Q1 2011")],
+)
+def test_quarters_in_a_column_of_their_own_are_no_months(
+    tmp_path: Path, names: str, row: str, after: str
+) -> None:
+    rows = [row.format(y=y, k=k) + ",1" for y in (2009, 2010) for k in (1, 2, 3, 4)]
+    panel = panel_of(tmp_path, [f"{names},v", *rows], Columns("v", time=names))
+    assert (str(panel.clock.step), panel.time(0, 8)) == ("3 months", after)

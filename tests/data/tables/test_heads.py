@@ -104,10 +104,20 @@ def test_a_decimal_comma_is_no_list(tmp_path: Path) -> None:
 
 
 def test_steps_from_one_column_to_another_hold_no_label(tmp_path: Path) -> None:
-    path = str(write(tmp_path, "x1,z,x2\n1,2,3\n"))
+    path = str(write(tmp_path, "x1,z,x2\n1,1,0\n"))
     for task in ("classify", "regress", "tag"):
         with pytest.raises(ConfigError, match="z is what is to be told: it cannot be read, too"):
             read_labelled(path, Layout(task, inputs=("x1:x2",), label="z"))
+    read: list[dict[str, Any]] = [
+        {"text": "x1,z"},
+        {"inputs": ("x2",), "series": "x1", "beside": (("t", "z"),)},
+    ]
+    for more in read:
+        with pytest.raises(ConfigError, match="z is what is to be told: it cannot be read, too"):
+            read_labelled(path, Layout("classify", label="z", **more))
+    for label in ("z:x2", "z,x2"):
+        with pytest.raises(ConfigError, match="z is what is to be told: it cannot be read, too"):
+            read_labelled(path, Layout("multilabel", inputs=("x1:x2",), label=label))
 
 
 def test_a_column_that_is_named_twice_is_told() -> None:
@@ -128,3 +138,19 @@ def test_times_of_a_data_frame_are_read(unit: str) -> None:
     days = np.array(["2020-01-31T09:00", "2020-02-01T09:00"], f"M8[{unit}]")
     panel = read_panel(Table.of({"day": [*days], "x": [1, 2]}), Columns("x", "day"))
     assert read_time(panel.time(0, 2))[1] == np.datetime64("2020-02-02T09:00", "us").astype(int)
+
+
+def test_what_is_no_column_of_values_is_told() -> None:
+    for odd in (5, None, "ab", {1: 2}, {3, 1}):
+        with pytest.raises(
+            DataError, match=f"lists of values by their names; got a {type(odd).__name__} for"
+        ):
+            Table.of({"a": [1], "x": odd})  # type: ignore[dict-item]
+    masked: Any = np.ma.masked_array([1, 2], [False, True])
+    assert Table.of({"x": masked}).columns["x"] == ["1", ""]
+
+
+def test_objects_in_objects_are_not_lost_where_another_form_is_written(tmp_path: Path) -> None:
+    (path := tmp_path / "a.jsonl").write_text('{"a": 1, "b": {"x": [2]}}\n{"a": 3}\n')
+    written = read_table(path).written({"p": ["u", "v"]}, ".csv").decode()
+    assert written == 'a,b,p\n1,"{""x"": [2]}",u\n3,null,v\n'

@@ -1,5 +1,6 @@
 """Numbers and columns as people have them: thousands, columns parted by white space, archives of series."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,8 @@ def of(folder: Path, text: str, name: str = "a.csv", **how: bool) -> dict[str, l
         ('a,b\n"1,200,300",x\n"900",x\n', [1200300, 900]),
         ("a;b\n1.976,04;x\n976,5;x\n", [1976.04, 976.5]),
         ("a;b\n1.234;x\n3;x\n", [1.234, 3]),
+        ("a;b\n1.234;x\n976,5;x\n", [1234, 976.5]),
+        ("a;b\n0.234;x\n976,5;x\n", [0.234, 976.5]),
     ],
 )
 def test_marks_between_thousands_are_none_of_a_number(tmp_path: Path, text: str, wanted: list[float]) -> None:
@@ -114,6 +117,22 @@ def test_an_object_is_a_table(tmp_path: Path, name: str) -> None:
     assert of(tmp_path, WHOLE[name], "a.json") == {"text": ["a", "b"], "label": ["x", "y"]}
 
 
+def test_an_object_loses_no_column_and_no_row_of_its_table(tmp_path: Path) -> None:
+    """Columns called by numbers stay columns, as pandas has them; rows have names, or are counted."""
+    numbered = '{"0": {"0": 1, "1": 2, "2": 3}, "1": {"2": 6, "0": 4, "1": 5}}'
+    assert of(tmp_path, numbered, "a.json") == {"0": ["1", "2", "3"], "1": ["4", "5", "6"]}
+    named = {"index": ["2020-01", "2020-02"], "a": ["1", "2"]}
+    assert of(tmp_path, '{"a": {"2020-01": 1, "2020-02": 2}}', "a.json") == named
+    split = '{"columns": ["a"], "index": ["2020-01", "2020-02"], "data": [[1], [2]]}'
+    assert of(tmp_path, split, "a.json") == named
+    (tmp_path / "b.json.gz").write_bytes(gzip.compress(split.encode()))
+    assert read_table(tmp_path / "b.json.gz").columns == named
+    with pytest.raises(DataError, match=r"a.json: row 2 is no list of 2 values, one for each"):
+        of(tmp_path, '{"columns": ["a", "b"], "data": [[1, 2], [3]]}', "a.json")
+    with pytest.raises(DataError, match=r"two columns are called 'a'"):
+        of(tmp_path, '{"columns": ["a", "a"], "data": [[1, 2], [3, 4]]}', "a.json")
+
+
 def test_an_object_that_is_a_row_stays_one(tmp_path: Path) -> None:
     assert of(tmp_path, '{"words": ["a", "b"], "tags": ["x", "y"]}', "a.jsonl")["words"] == ["a b"]
     assert of(tmp_path, '{"text": "a", "label": "x"}', "a.json") == {"text": ["a"], "label": ["x"]}
@@ -147,6 +166,10 @@ def test_values_of_an_archive_that_have_times_are_rows(tmp_path: Path) -> None:
     assert of(tmp_path, says + "(0,1),(9,2):(10,5),(8,4):a\n", "x.ts")["time"] == ["0", "8", "9", "10"]
     with pytest.raises(DataError, match=r"line 5: '7' is no .time,value."):
         of(tmp_path, says + "(0,1),7:(1,2):a\n", "x.ts")
+    days = "(31/01/2007,1),(01/02/2007,2),(02/02/2007,3):a\n"  # as text another order
+    assert of(tmp_path, says + days, "x.ts")["1"] == ["1", "2", "3"]
+    with pytest.raises(DataError, match="line 5: dimension 1 has time '0' twice"):
+        of(tmp_path, says + "(0,1),(0,2):a\n", "x.ts")
 
 
 def test_sparse_rows_of_an_archive_have_what_is_left_out(tmp_path: Path) -> None:

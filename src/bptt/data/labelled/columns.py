@@ -24,7 +24,7 @@ def numbers_of(table: Table, name: str, layout: Layout) -> Array:
 def numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
     """Return the numbers of each row as its steps, (S, D), and how many each row has."""
     names = layout.inputs
-    columns = [_steps(table, name, layout) for name in names]
+    columns = [_steps(table, name) for name in names]
     lengths = np.array([len(row) for row in columns[0]])
     for k, rows in enumerate(zip(*columns, strict=True)):
         if len({len(row) for row in rows}) > 1 or not rows[0]:
@@ -48,12 +48,10 @@ def numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
     return numbers, lengths
 
 
-def _steps(table: Table, name: str, layout: Layout) -> list[list[str]]:
+def _steps(table: Table, name: str) -> list[list[str]]:
     """Return each row's numbers, as texts: those of a column, or one of each column from one to another."""
     if name not in table.columns and ":" in name:
-        across = table.across(name)
-        layout.expect_apart(across)
-        rows = [list(row) for row in zip(*map(table.column, across), strict=True)]
+        rows = [list(row) for row in zip(*map(table.column, table.across(name)), strict=True)]
         for row in rows:
             while row and row[-1].strip().lower() in ABSENT:  # a shorter sequence
                 row.pop()

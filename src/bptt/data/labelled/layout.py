@@ -106,12 +106,12 @@ class Layout:
         if self.time is not None and self.series is None:
             raise ConfigError("--time goes with --series: the order of a sequence's rows")
         if self.label is not None:
-            self.expect_apart((self.text, *self.inputs))
+            self.expect_apart((self.text, *self.inputs), (self.label,))
 
-    def expect_apart(self, read: Sequence[str | None], labels: Sequence[str] = ()) -> None:
-        """Raise a ConfigError where the label, or one of several, is among the columns that are read."""
-        if both := {self.label, *labels} & {*read}:
-            raise ConfigError(f"{both.pop()} is what is to be told: it cannot be read, too")
+    def expect_apart(self, read: Sequence[str | None], labels: Sequence[str]) -> None:
+        """Raise a ConfigError where a label is among the columns that are read."""
+        if both := [name for name in labels if name in read]:
+            raise ConfigError(f"{both[0]} is what is to be told: it cannot be read, too")
 
     @property
     def is_usual(self) -> bool:

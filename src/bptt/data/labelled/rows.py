@@ -141,9 +141,9 @@ def read_labelled(
     label, whole, names = label if told else None, table, list[str]()
     if layout.task == "multilabel" and label is not None:
         table, names = with_sets(table, label, layout.separator)
-        if label not in whole.columns:
-            layout.expect_apart((text, *layout.inputs), names)
-    kept = _kept(table, layout.task, text, label, series)
+    if label is not None:
+        layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
+    kept = _kept(table, layout, text, label, series)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
@@ -155,12 +155,22 @@ def read_labelled(
     return replace(found, table=whole, order=kept[found.order])
 
 
-def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
+def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
+    """Return the columns that are read of each row: all of those that are named together, as a,b or a:c."""
+    beside = (column for _, column in layout.beside if column != ELAPSED)
+    named = (name for name in (text, *layout.inputs, *beside) if name is not None)
+    return [each for name in named for each in table.across(name)]
+
+
+def _kept(table: Table, layout: Layout, text: str | None, label: str | None, series: str | None) -> Array:
     """Return the rows that can be read: those without a label, or without a text, are left out.
 
-    Of sequences of several rows only whole ones are: a step cannot be missing. DataError where none is left.
+    A number that means that there is none is no label. Of sequences of several rows only whole ones are: a
+    step cannot be missing. DataError where none is left.
     """
-    kept = np.ones(len(table), bool)
+    kept, task = np.ones(len(table), bool), layout.task
+    if task == "regress" and label is not None and layout.missing:
+        kept = np.array([table.number(value) not in layout.missing for value in table.column(label)])
     nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
     for name, absent in ((label, nothing), (text if series is None else None, ("",))):
         if name is not None:

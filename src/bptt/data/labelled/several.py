@@ -1,7 +1,9 @@
 """Labels of which a row has several, one or none: in a column with a mark between, or a column for each."""
 
+import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from bptt.data.tables import Table
@@ -11,7 +13,10 @@ MARKS = ("|", ";", ",")
 """What may stand between labels."""
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
-_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
+_BETWEEN = re.compile(r"(?:None|null|nan|[\s,])*")
+_ARRAY = re.compile(r"[-+\d.\s]*")
+"""Numbers as NumPy writes them, without commas."""
 
 
 def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str]]:
@@ -40,14 +45,11 @@ def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str
     ['a|b', '']
     """
     if label in table.columns:
-        rows = _listed(table, label) or [parts_of(text, separator) for text in table.column(label)]
+        rows = _listed(table, label)
+        if rows is None:
+            rows = [parts_of(text, separator) for text in table.column(label)]
+            _expect_parted(table, label, rows)
         names = sorted({name for row in rows for name in row})
-        if (between := mark_within(names, (*MARKS, " "))) is not None:
-            odd = next(name for name in names if between in name)
-            raise DataError(
-                f"{table.name}, column {label}: {odd!r:.60} seems to be several labels with {between!r} "
-                f"between: --separator {between!r}"
-            )
     else:
         names = table.across(label)
         marks = [_marks(table, name) for name in names]
@@ -69,15 +71,25 @@ def parts_of(text: str, separator: str) -> list[str]:
 
     Examples
     --------
-    >>> parts_of("a; b;", ";"), parts_of("['a b', 'c']", "|"), parts_of("[1, 2]", "|")
-    (['a', 'b'], ['a b', 'c'], ['1', '2'])
+    >>> parts_of("a; b;", ";"), parts_of("['a b', 'c']", "|"), parts_of("[1, 2]", "|"), parts_of("[1 2]", "|")
+    (['a', 'b'], ['a b', 'c'], ['1', '2'], ['1', '2'])
     """
     text = text.strip()
-    if text[:1] == "[" and text[-1:] == "]":
-        if quoted := _QUOTED.findall(text):
-            return [re.sub(r"\\(.)", r"\1", one or other) for one, other in quoted if one or other]
-        text, separator = text[1:-1], ","
-    return apart(text, separator)
+    if len(text) < 2 or text[0] + text[-1] not in ("[]", "()", "{}"):
+        return apart(text, separator)
+    within = text[1:-1]
+    if (quoted := _QUOTED.findall(within)) and _BETWEEN.fullmatch(_QUOTED.sub("", within)):
+        return [own for each in quoted if (own := _unquoted(each).strip())]
+    if text[0] != "[":
+        return apart(text, separator)
+    return apart(within, " " if _ARRAY.fullmatch(within) else ",")
+
+
+def _unquoted(text: str) -> str:
+    """Return what stands between quotes, as JSON or Python write it."""
+    with suppress(ValueError):
+        return str(json.loads(text))
+    return re.sub(r"\\(.)", r"\1", text[1:-1])
 
 
 def apart(text: str, separator: str) -> list[str]:
@@ -106,6 +118,18 @@ def mark_within(names: Sequence[str], marks: Sequence[str] = MARKS) -> str | Non
         if any(mark in name for name in names) and len(parts) < len(names):
             return mark
     return None
+
+
+def _expect_parted(table: Table, label: str, rows: Sequence[Sequence[str]]) -> None:
+    """Raise a DataError where each row has one label and another mark seems to stand between several."""
+    whole = zip(rows, map(str.strip, table.column(label)), strict=True)
+    names = sorted({text for row, text in whole if row == [text]})  # a list says itself what its labels are
+    if all(len(row) < 2 for row in rows) and (between := mark_within(names, (*MARKS, " "))) is not None:
+        odd = next(name for name in names if between in name)
+        raise DataError(
+            f"{table.name}, column {label}: {odd!r:.60} seems to be several labels with {between!r} "
+            f"between: --separator {between!r}"
+        )
 
 
 def _listed(table: Table, label: str) -> list[list[str]] | None:

@@ -141,7 +141,12 @@ def _in_time(names: list[str], parts: list[list[str]], places: list[int], name: 
             if odd := _TIMED.sub("", values).strip(", ?"):
                 raise DataError(f"{name}: line {place}: {odd!r:.40} is no (time,value)")
             for time, value in _TIMED.findall(values):
-                times.setdefault(time.strip(), {})[each] = _value(value.strip())
+                at = times.setdefault(time.strip(), {})
+                if each in at:
+                    raise DataError(
+                        f"{name}: line {place}: dimension {each} has time {time.strip()!r:.40} twice"
+                    )
+                at[each] = _value(value.strip())
         for time in sorted(times, key=_in_order):
             of = {"series": str(k), "time": time, "label": label} | times[time]
             for each, column in columns.items():
@@ -151,8 +156,9 @@ def _in_time(names: list[str], parts: list[list[str]], places: list[int], name: 
 
 
 def _in_order(time: str) -> tuple[float, str]:
+    """Return by what times are sorted: numbers, and texts that begin with the year; others stay."""
     number = as_number(time)
-    return (number, "") if number == number else (0.0, time)
+    return (number, "") if number == number else (0.0, time if re.match(r"\d{4}\D", time) else "")
 
 
 def _spaced(values: str) -> str:

@@ -1,6 +1,7 @@
 """Files with named columns: CSV, TSV, JSON lines, Parquet, CoNLL's form; any of them may be gzipped."""
 
 import hashlib
+import json
 import os
 import re
 from collections import Counter
@@ -29,6 +30,9 @@ BETWEEN = " ||| "
 _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
 )
+
+_SIGNS = {"quarter": "Q", "qtr": "Q", "week": "W"}
+"""What stands before a number in a column of such a name, as times are written."""
 
 _DECIMAL = re.compile(r"^(\s*[+-]?\d+),(\d+)")
 
@@ -122,11 +126,20 @@ class Table:
         return found
 
     def with_joined(self, name: str) -> "Table":
-        """Return a table with a column of this name: of ``a,b`` the values beside each other."""
+        """Return a table with a column of this name: of ``a,b`` the values beside each other.
+
+        A number in a column that is called quarter or week is not a month: it becomes Q1 or W1.
+        """
         several = [part.strip() for part in name.split(",")]
         if name in self.columns or len(several) == 1:
             return self
-        own = [" ".join(row).strip() for row in zip(*map(self.column, several), strict=True)]
+        signs = [_SIGNS.get(part.lower(), "") for part in several]
+        own = [
+            " ".join(
+                sign * part.strip().isdecimal() + part for sign, part in zip(signs, row, strict=True)
+            ).strip()
+            for row in zip(*map(self.column, several), strict=True)
+        ]
         return replace(self, columns=self.columns | {name: own})
 
     def empty(self, name: str, row: int) -> DataError:
@@ -227,7 +240,13 @@ class Table:
             raise DataError(f"{self.name}: has a column {both[0]!r:.60} already: rename it")
         if is_named(self.form, suffix):
             return self.form.written(self.columns, added)
-        return written({**self.columns, **added}, self.form, suffix)
+        nested = {
+            name: [
+                json.dumps(value, ensure_ascii=False, default=str) for value in self.form.values(name) or ()
+            ]
+            for name in self.unreadable  # objects: their columns are no texts
+        }
+        return written({**self.columns, **nested, **added}, self.form, suffix)
 
     @classmethod
     def of(cls, columns: given.Given) -> "Table":

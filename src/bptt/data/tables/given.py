@@ -1,6 +1,6 @@
 """Columns that a caller has in Python: a dict of them, or a data frame of pandas, Polars, Arrow, others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -44,8 +44,8 @@ class Rows(Delimited):
 def read(columns: Given) -> Content:
     """Return what columns hold; lists, and arrays, are read as those of JSON are.
 
-    What is None, NaN, NaT or NA is absent. An index that has a name is a column. DataError where columns are
-    not of one length.
+    What is None, NaN, NaT, NA or masked is absent. An index that has a name is a column. DataError where
+    columns are not of one length.
 
     Examples
     --------
@@ -57,8 +57,11 @@ def read(columns: Given) -> Content:
     if odd := [each for each in names if not isinstance(each, str)]:
         raise DataError(f"columns are called by texts; got {odd[0]!r:.60}")
     expect_distinct(names, NAME)
-    if odd := [each for each in names if isinstance(columns[each], str)]:
-        raise DataError(f"columns are lists of values by their names; got a text for {odd[0]!r:.60}")
+    for each in names:
+        if isinstance(own := columns[each], (str, bytes, Set, Mapping)) or not isinstance(own, Iterable):
+            raise DataError(
+                f"columns are lists of values by their names; got a {type(own).__name__} for {each!r:.60}"
+            )
     given = {each: [_plain(value) for value in columns[each]] for each in names}
     lengths = {len(values) for values in given.values()}
     if len(lengths) != 1 or not min(lengths):

@@ -5,7 +5,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bptt.data.tables.forms import Added, Columns, Content, Form, encodable, in_json, joined
+from bptt.data.tables.forms import (
+    Added,
+    Columns,
+    Content,
+    Form,
+    encodable,
+    expect_distinct,
+    in_json,
+    joined,
+)
+from bptt.data.text.packed import plain_name
 from bptt.errors import DataError
 
 
@@ -17,7 +27,7 @@ class JsonLines(Form):
 
     def values(self, name: str) -> list[Any]:
         """Return what objects have under a key, None where one lacks it."""
-        return [json.loads(line, parse_int=str, parse_float=str).get(name) for line in self.objects]
+        return [json.loads(line).get(name) for line in self.objects]
 
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
@@ -48,7 +58,7 @@ def read(text: str, name: str) -> Content:
 
     A whole file may be one object, as pandas and others write tables.
     """
-    if name.lower().endswith(".json") and (records := _records(text)) is not None:
+    if plain_name(name).endswith(".json") and (records := _records(text, name)) is not None:
         text = json.dumps(records, ensure_ascii=False)
     is_list = text.lstrip().startswith("[")
     if is_list:
@@ -65,11 +75,11 @@ def read(text: str, name: str) -> Content:
     return Content(columns, [place for place, _ in found], form, unreadable)
 
 
-def _records(text: str) -> list[dict[str, Any]] | None:
+def _records(text: str, name: str) -> list[dict[str, Any]] | None:
     """Return the rows of a table that is one object; None where a text is none.
 
-    Its columns are lists, or objects by the rows' numbers; or the rows are, or stand in one list beside what
-    else is said.
+    Its columns are lists, or objects by the rows' names, which are a column `index` unless they only count;
+    or the rows are, or stand in one list beside what else is said. DataError where a row has too few values.
     """
     try:
         whole = json.loads(text)
@@ -78,20 +88,43 @@ def _records(text: str) -> list[dict[str, Any]] | None:
     if not isinstance(whole, dict):
         return None
     if [*map(type, (whole.get("columns"), whole.get("data")))] == [list, list]:  # orient="split"
-        whole = {name: column for name, *column in zip(whole["columns"], *whole["data"], strict=False)}
+        return _split(whole, name)
     parts = [*whole.values()]
     if rows := [part for part in parts if isinstance(part, list) and part and isinstance(part[0], dict)]:
         return rows[0] if len(rows) == 1 else None
     if parts and all(isinstance(part, dict) for part in parts):  # as DataFrame.to_json writes by default
         keys = [*parts[0]]
-        if any([*part] != keys for part in parts) or not keys:
+        if any({*part} != {*keys} for part in parts) or not keys:
             return None
-        return (
-            parts if all(map(str.isdecimal, whole)) else [{n: whole[n][key] for n in whole} for key in keys]
-        )
+        if all(map(str.isdecimal, whole)) and not all(map(str.isdecimal, keys)):
+            return parts
+        return _indexed([{each: whole[each][key] for each in whole} for key in keys], keys)
     if not parts or not all(isinstance(part, list) and len(part) == len(parts[0]) for part in parts):
         return None
     return [dict(zip(whole, row, strict=True)) for row in zip(*parts, strict=True)]
+
+
+def _split(whole: dict[str, Any], name: str) -> list[dict[str, Any]] | None:
+    names, rows, index = whole["columns"], whole["data"], whole.get("index")
+    if not rows or not all(isinstance(each, str | int) for each in names):
+        return None
+    names = [*map(str, names)]
+    expect_distinct(names, name)
+    for k, row in enumerate(rows, 1):
+        if not isinstance(row, list) or len(row) != len(names):
+            raise DataError(f"{name}: row {k} is no list of {len(names)} values, one for each of its columns")
+    found = [dict(zip(names, row, strict=True)) for row in rows]
+    return _indexed(found, index) if isinstance(index, list) and len(index) == len(rows) else found
+
+
+def _indexed(rows: list[dict[str, Any]], index: Sequence[object]) -> list[dict[str, Any]]:
+    """Return rows with their names, unless these only count."""
+    counts = [str(each) for each in index] == [*map(str, range(len(rows)))]
+    return (
+        rows
+        if counts or "index" in rows[0]
+        else [{"index": k, **row} for k, row in zip(index, rows, strict=True)]
+    )
 
 
 def _listed(text: str, name: str) -> Iterator[str]:

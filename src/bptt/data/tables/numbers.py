@@ -40,6 +40,8 @@ def unmarked(texts: list[str]) -> list[str]:
 def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
     """Return numbers without the marks between thousands, where one tells that all marks are such.
 
+    One with two marks does, or one with the other mark, before its decimals.
+
     Parameters
     ----------
     texts : list of str
@@ -55,7 +57,7 @@ def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
     those = [text for text in texts if mark in text]
     indian = rf"[1-9]\d?(\{mark}\d\d)+\{mark}\d{{3}}"
     grouped = re.compile(rf"\s*\(?[+-]?([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?\)?\s*")
-    sure = any(text.count(mark) > 1 or point in text for text in those)
+    sure = any(text.count(mark) > 1 for text in those) or any(point in text for text in texts)
     return (
         [text.replace(mark, "") for text in texts] if sure and all(map(grouped.fullmatch, those)) else texts
     )

@@ -254,6 +254,12 @@ def _remarks(
                     f"column {name}: {odd[0]:.15g} stands {often}, far from all others: where it is none, "
                     f"--missing {odd[0]:.15g} --absent hold"
                 )
+    if whole.task == "regress" and (odd := far_off(np.asarray(whole.labels))) is not None:
+        often = "once" if odd[1] == 1 else f"{odd[1]:,} times"
+        yield (
+            f"column {whole.label}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
+            "where it is none, leave it empty"
+        )
     if whole.task == "multilabel" and (none := sum(not own for own in whole.sets)):
         yield f"{none:,} of {len(whole):,} sequences have no label"
     if whole.task == "classify" and (mark := mark_within([*{*map(str, whole.labels or ())}])):
