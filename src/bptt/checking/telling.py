@@ -2,6 +2,7 @@
 
 import ast
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -80,9 +81,12 @@ class Examined:
             tree, loops = step.statement.tree, step.statement.loops
             once = times[step.execution.statement] == 1 and step.suspect and not step.readers
             if once and loops and isinstance(tree, ast.Assign):
-                body, kept = ast.Module(loops[-1].body, []), {ast.unparse(to) for to in names_in(tree.targets)}
+                body, kept = (
+                    ast.Module(loops[-1].body, []),
+                    {ast.unparse(to) for to in names_in(tree.targets)},
+                )
                 read = {ast.unparse(n) for n in ast.walk(tree.value) if isinstance(n, ast.expr)}
-                before = {ast.unparse(n) for n in names_in([body]) if n.lineno < tree.lineno}
+                before = {ast.unparse(n) for n in names_in([loops[-1]]) if n.lineno < tree.lineno}
                 if kept & before - read:
                     where = self.place(step.statement.file, loops[-1].lineno)
                     name = ", ".join(sorted(kept & before - read))
@@ -103,7 +107,7 @@ class Examined:
         return row.text().replace(f"of line {line}", f"of cell {place}" if cell else f"of line {line}")
 
 
-def names_in(trees: list[Any]) -> list[ast.expr]:
+def names_in(trees: Sequence[ast.AST]) -> list[ast.expr]:
     """Return the names, attributes and items that stand in trees."""
     kinds = ast.Name | ast.Attribute | ast.Subscript
     return [n for tree in trees for n in ast.walk(tree) if isinstance(n, kinds)]
