@@ -41,7 +41,8 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
     forward.append(("Once, before the first step, matrices are made of the arrays that are learnt.",))
     backward.append(("Once, after the sums over time, the gradients are taken back to these.",))
     if all(isinstance(each, Equation) and not each.raw for each, _ in made.groups):
-        forward[0], backward[0] = ("Matrices that are not learnt:",), ("Nothing of these matrices is learnt.",)
+        forward[0] = ("Matrices that are not learnt:",)
+        backward[0] = ("Nothing of these matrices is learnt.",)
     for each, names in made.groups:
         if isinstance(each, Equation):
             lines = made.lines(each, names)
