@@ -39,7 +39,7 @@ def page() -> str:
         lines += [f"## {title}\n", "| option | default | takes | |", "|---|---|---|---|"]
         for name, setting in SETTINGS.items():
             if setting.part == part:
-                default = shown(setting.default)
+                default = shown(setting.default).replace("|", r"\|")
                 if name in PRESETS["default"].settings:
                     default += f"; for text {shown(PRESETS['default'].settings[name])}"
                 own = ((job, sets[name]) for job, sets in JOB_SETTINGS.items() if name in sets)

@@ -42,6 +42,27 @@ BiasCount: TypeAlias = Literal["none", "one", "two"]
 """A layer's biases: none; b, of the input part; or b and b_h, one of each part, as PyTorch has them."""
 
 
+def expect_array(name: str, value: object) -> None:
+    """Raise a ShapeError unless a value is an array of NumPy without a mask, which nothing would look at."""
+    if type(value) is np.ndarray:
+        return
+    if isinstance(value, np.ma.MaskedArray):
+        raise ShapeError(
+            f"{name} is a masked array, and its mask would not be looked at: give {name}.filled(...), and as "
+            "mask= or target_mask= which steps there are or count"
+        )
+    if not isinstance(value, np.ndarray | np.generic):
+        raise ShapeError(f"{name} must be an array, got a {type(value).__name__}: np.asarray makes one")
+
+
+def expect_generator(rng: object) -> None:
+    """Raise a ConfigError unless a value is a generator of NumPy."""
+    if not isinstance(rng, np.random.Generator):
+        raise ConfigError(
+            f"rng must be a generator of NumPy, as np.random.default_rng(0) makes one; got {rng!r:.60}"
+        )
+
+
 class Flags(TypedDict, total=False):
     """What may be said of a batch beside its inputs and targets; see `Batch`."""
 
@@ -90,10 +111,11 @@ class Batch:
     penalised: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        given: tuple[tuple[str, object], ...] = (("inputs", self.inputs), ("targets", self.targets))
-        for name, value in given:
-            if isinstance(value, (list, tuple)):
-                raise ShapeError(f"{name} must be an array, got a {type(value).__name__}: np.array makes one")
+        expect_array("inputs", self.inputs)
+        expect_array("targets", self.targets)
+        for name in ("mask", "target_mask", "reset", "features"):
+            if (value := getattr(self, name)) is not None:
+                expect_array(name, value)
 
     @classmethod
     def of(cls, inputs: "Array | Batch", targets: Array | None = None, **flags: Unpack[Flags]) -> "Batch":

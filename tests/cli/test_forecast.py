@@ -138,6 +138,21 @@ def test_eval_backtests_beside_the_naive_forecast(shop: Path, capsys: Capture) -
     found = json.loads(capsys.readouterr().out)
     assert found["windows"] == 5
     assert {"mae", "naive_mae", "quantile_loss", "naive_quantile_loss", "coverage", "step"} < set(found)
+    assert [*map(len, found["by_step"].values())] == [5, 5]
+
+
+def test_the_windows_of_a_backtest_are_a_table(shop: Path, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "windows.csv.gz"
+    assert bptt(["eval", str(shop / "run"), "--since", "2020-04-20", "--out", str(out)]) == 0
+    shown = capsys.readouterr().out
+    assert shown.endswith(f"all windows, a row for each step: {out}\n")
+    assert "MAE at step 5" in shown
+    found = read_table(out)
+    assert [*found.columns] == ["shop", "origin", "step", "day", "actual", "forecast", "seasonal_naive"]
+    assert found.columns["step"][:6] == ["1", "2", "3", "4", "5", "1"]
+    assert found.columns["day"][0] == "2020-04-20"
+    assert bptt(["eval", str(shop / "run"), "--out", str(tmp_path / "x.xlsx")]) == 2
+    assert "--out must end in .csv" in capsys.readouterr().err
 
 
 WRONG = {

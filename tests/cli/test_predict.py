@@ -42,6 +42,22 @@ def test_the_table_is_written_with_what_is_told(run: Path, here: Path, capsys: C
     assert sorted(path.name for path in here.iterdir()) == ["a.csv", "told.csv.gz", "told.csv.xz"]
 
 
+def test_the_end_of_a_name_says_in_which_form_a_table_is_written(run: Path, here: Path) -> None:
+    Path("a.csv").write_text('id;name\n1;"adov"\n2;bini\n')
+    columns = None
+    for end in ("jsonl", "json", "tsv", "csv", "tsv.gz", "parquet", "feather"):
+        if end in ("parquet", "feather"):
+            pytest.importorskip("pyarrow")
+        assert bptt(["predict", str(run), "a.csv", f"--out=b.{end}"]) == 0
+        found = read_table(f"b.{end}").columns
+        near = {name: [f"{float(x):.5f}" for x in found[name]] for name in ("p_it", "p_jp", "p_ru")}
+        assert (columns := columns or found | near) == found | near
+    assert [json.loads(line)["name"] for line in Path("b.jsonl").read_text().splitlines()] == ["adov", "bini"]
+    assert json.loads(Path("b.json").read_text())[1]["id"] == "2"
+    assert Path("b.csv").read_text().startswith("id;name;")
+    assert Path("b.tsv").read_text().startswith("id\tname\t")
+
+
 def test_figures_of_labels_are_shown(run: Path, here: Path, capsys: Capture) -> None:
     assert bptt(["eval", str(run)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -206,6 +206,14 @@ def f(x_v, x_k, x_q, x_b, S):
     h = sum(S * x_q, key)
     return h, S
 """,
+    "same-along": """
+@bptt.cell(state="h s", sizes={"key": 3}, shapes={"s x_k": "key", "p": "unit key"}, params={"p": (-1, 1)})
+def f(a_h, x_k, s, p):
+    w = where(a_h * p > 0, tanh(x_k), 1.25)
+    s = s / 2 + sum(w)
+    h = tanh(a_h) + sum(s, key)
+    return h, s
+""",
     "matgate": """
 @bptt.cell(state="h", heads=1, sizes={"key": 2}, shapes={"h a_f": "unit key"})
 def f(a_f, a_v, h):
@@ -304,7 +312,21 @@ def told(a_0, a_1, u_2, h):
     h = mean(h) + tanh(a_0) + tanh(a_1) + 0.3 * u_2
     return h
 """
-    for form in ("torch", "jax"):
+    squares = text.replace('"a_0": "key", "a_1": "head"', '"a_0 a_1": "unit key"')
+    for one in (text, squares, squares.replace("heads=3, ", "")):
+        for form in ("torch", "jax"):
+            page(EquationCell(read(one)), form)
+
+
+def test_values_may_be_called_as_a_module_calls_its_own() -> None:
+    text = """
+@bptt.cell(state="step states", inputs="at_t", params="outputs given")
+def told(a_h, step, states, at_t, outputs, given):
+    states = outputs * states + tanh(a_h) * at_t
+    step = tanh(states) + given * step
+    return step, states
+"""
+    for form in ("numpy", "torch", "jax"):
         page(EquationCell(read(text)), form)
 
 

@@ -49,6 +49,8 @@ TEXTS: dict[str, Callable[[], str]] = {
     ),
     r".*\.conllu?": sentences,
     r"sentences\.jsonl": lambda: '{"words": ["a", "dog"], "labels": 0, "tags": ["D", "N"]}\n' * 20,
+    r"posts\.csv": lambda: "body,tags\n" + "ab,a|b\na,a\nc,\n" * 9,
+    r"comments\.csv": lambda: "comment,toxic,insult,threat\n" + "ab,1,1,0\na,0,0,1\n" * 9,
     r"sales\.csv": lambda: table({"north": sold(0, 120), "south": sold(1, 120)}),
     r"shops\.csv": lambda: (
         "day,berlin,rome,paris\n"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bptt.errors import ConfigError, ShapeError
-from bptt.nets.losses import LOSSES, Loss, cross_entropy, weights
+from bptt.nets.losses import LOSSES, Loss, cross_entropy, sigmoid_cross_entropy, weights
 from bptt.types import Array, Reduction
 from gradcheck import assert_close, central_differences, complex_step
 
@@ -169,6 +169,29 @@ def test_large_single_logits_do_not_overflow(dtype: type, target: int) -> None:
     p = np.where(z == 0, 0.5, z > 0)
     assert np.array_equal(loss.grad, p - target)
     assert np.allclose(loss.each, np.where(z == 0, np.log(2), np.maximum(0, -z if target else z))[..., 0])
+
+
+@EVERY_REDUCTION
+@MASKED
+def test_class_weights_are_what_a_yes_costs(reduction: Reduction, mask: Array | None) -> None:
+    z, targets = example("sigmoid_cross_entropy")
+    how: dict[str, Any] = {"reduction": reduction, "mask": mask}
+    c = np.linspace(0.3, 4, K)
+
+    def value(p: dict[str, Array]) -> Any:
+        return sigmoid_cross_entropy(p["y"], targets, class_weights=c, **how).value
+
+    loss = sigmoid_cross_entropy(z, targets, class_weights=c, **how)
+    assert_close({"y": loss.grad}, complex_step(value, {"y": z}), 1e-13)
+    p = 1 / (1 + np.exp(-z))
+    each = -(c * targets * np.log(p) + (1 - targets) * np.log(1 - p)).sum(axis=2)
+    np.testing.assert_allclose(loss.each, each if mask is None else np.where(mask, each, 0))
+    ones = sigmoid_cross_entropy(z, targets, class_weights=np.ones(K), **how)
+    np.testing.assert_allclose(ones.grad, sigmoid_cross_entropy(z, targets, **how).grad, atol=1e-15)
+    far = sigmoid_cross_entropy(
+        np.array([[[1e30, -1e30]]]), np.zeros((1, 1, 2)), reduction=SUM, class_weights=c[:2]
+    )
+    assert far.grad.tolist() == [[[1.0, 0.0]]]
 
 
 def test_cross_entropy_does_not_see_a_shift() -> None:

@@ -132,5 +132,5 @@ def test_real_inputs_that_do_not_fit_are_told(x: Array) -> None:
 
 
 def test_a_batch_of_lists_is_told() -> None:
-    with pytest.raises(ShapeError, match=r"inputs must be an array, got a list: np.array makes one"):
+    with pytest.raises(ShapeError, match=r"inputs must be an array, got a list: np.asarray makes one"):
         Batch([[1, 2]], np.zeros((1, 2), int))  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ def test_every_gradient_of_a_pool(name: str, flags: Options, pool: str) -> None:
 
 
 @EVERY_POOL
-@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error", "sigmoid_cross_entropy"])
 @pytest.mark.parametrize("weights", [None, (0.5, 2.0, 1.0, 3.0)], ids=["", "class weights"])
 def test_a_training_step_is_the_gradient_of_a_pooled_loss(
     pool: str, loss: str, weights: tuple[float, ...] | None

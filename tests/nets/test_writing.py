@@ -1,5 +1,6 @@
 """Whole texts: the same whatever their number, until their ends, from what they start with."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -73,12 +74,14 @@ def test_a_text_stops_before_what_is_to_stop_it() -> None:
     assert any("ab" in text for text in whole)
     with pytest.raises(ConfigError, match="stop must be a text"):
         list(write(model, params, vocabulary, stop="", **how))
+    several = [text for text, _ in write(model, params, vocabulary, stop=["bb", "ab"], **how)]
+    assert several == [re.split("ab|bb", text)[0] for text in whole]
 
 
 @pytest.mark.parametrize("pieces", [["one", "\n", "\n", "two"], ["one\n\ntwo"], ["one\n", "", "\ntwo\n\n"]])
 def test_pieces_end_where_the_stop_begins(pieces: list[str]) -> None:
-    assert "".join(until(pieces, "\n\n")) == "one"
-    assert "".join(until(pieces, "three")) == "".join(pieces)
+    assert "".join(until(pieces, ["xyz", "\n\n"])) == "one"
+    assert "".join(until(pieces, ["three"])) == "".join(pieces)
 
 
 def test_what_is_written_depends_on_what_it_starts_from() -> None:

@@ -64,6 +64,7 @@ def test_what_can_be_told_is_learnt_and_told(tmp_path: Path, name: str) -> None:
         right = read_table(data).numbers("size")
         assert np.sqrt(np.mean((found.labels - right) ** 2)) == pytest.approx(score.rmse, rel=1e-4)
         return
+    assert isinstance(score, ClassScore)
     assert score.accuracy > 0.5 + score.most_frequent[1] / 2
     assert found.probabilities.sum(axis=1) == pytest.approx(1)
     labelled = labels.labeller_of(trained).read(data, told=True)
@@ -97,6 +98,21 @@ def test_the_validation_part_is_what_was_held_out(tmp_path: Path) -> None:
     )
     assert score.loss == pytest.approx(best, rel=1e-6)
     assert trained.label_score(data).count == 60
+
+
+def test_of_a_file_that_only_the_run_names_nothing_is_said(tmp_path: Path) -> None:
+    data, trained = run_of(tmp_path, "classify")
+    Path(data).write_text("a secret\nand another, and more\n")
+    with pytest.raises(
+        DataError, match=r"names\.csv cannot be read as what the model was trained on"
+    ) as told:
+        trained.label_score()
+    assert "secret" not in str(told.value)
+    with pytest.raises(DataError, match="line 2 has 2 values"):
+        trained.label_score(data)
+    Path(data).unlink()
+    with pytest.raises(DataError, match="no such file"):
+        trained.label_score()
 
 
 def test_columns_of_python_are_told(tmp_path: Path) -> None:
@@ -188,7 +204,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "kind": ({"task": "tag", "text": "name", "label": "name2", "tokens": "byte"}, "has no column 'name2'"),
     "weights": (
         {"task": "regress", "text": "name", "label": "size", "class_weights": "balanced"},
-        "--class-weights are for classes",
+        "--class-weights are for labels that are names",
     ),
     "tokens": (
         {"task": "classify", "inputs": "size", "label": "language", "tokens": "word"},

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import DataError, RunError, Settings, Trained, Trainer
-from bptt.errors import ConfigError
+from bptt import ConfigError, DataError, RunError, Settings, Trained, Trainer
 from bptt.training.trainer import STOPPED
 from processes import run as python
 from small_runs import SMALL, WORDS, go, left_by
@@ -204,6 +203,38 @@ def test_a_model_of_one_text_scores_lines_from_a_cold_start_with_their_newlines(
         assert [token for token, _ in score.each][-1] == "\n"
         np.testing.assert_allclose([loss for _, loss in score.each], each[:, 0], rtol=1e-4)
     assert next(trained.score_lines(["fox"])).each is None
+
+
+@pytest.mark.parametrize("kind", ["char", "byte", "word"])
+def test_each_word_has_the_loss_of_its_tokens_and_of_the_space_before_it(
+    tmp_path: Path, book: str, kind: Any
+) -> None:
+    go(Trainer.start(Settings(data=book, tokens=kind, **SMALL), tmp_path / "run"))
+    trained = Trained.load(tmp_path / "run", "last")
+    lines = ["the fox  over dog ", " a", ""] if kind != "word" else ["the fox over dog", "a", ""]
+    for by_word, by_token in zip(
+        trained.score_lines(lines, words=True), trained.score_lines(lines, tokens=True), strict=True
+    ):
+        assert by_word.each is not None
+        assert by_token.each is not None
+        assert [word for word, _ in by_word.each[:-1]] == by_word.text.split()
+        assert sum(loss for _, loss in by_word.each) == pytest.approx(by_word.total, rel=1e-5)
+        if kind == "char" and len(by_word.each) == 5:
+            own = [loss for _, loss in by_token.each]
+            wanted = [sum(own[:3]), sum(own[3:7]), sum(own[7:13]), sum(own[13:17]), sum(own[17:])]
+            np.testing.assert_allclose([loss for _, loss in by_word.each], wanted, rtol=1e-5)
+
+
+def test_what_are_no_texts_or_numbers_is_said(tmp_path: Path, book: str) -> None:
+    go(Trainer.start(Settings(data=book, **SMALL), tmp_path / "run"))
+    trained = Trained.load(tmp_path / "run", "last")
+    for wrong in ("the fox", b"the", ["the", None], [3]):
+        with pytest.raises(DataError, match="texts are a list of several, each a str or bytes"):
+            trained.score_lines(wrong)  # type: ignore[arg-type]
+    odd: list[dict[str, Any]] = [{"count": -1}, {"count": 2.5}, {"seed": -1}, {"seed": "a"}, {"prime": None}]
+    for how in odd:
+        with pytest.raises(ConfigError, match=f"{next(iter(how))} must be a"):
+            trained.write(**how)
 
 
 def test_a_score_does_not_depend_on_what_else_is_scored(tmp_path: Path) -> None:

@@ -137,6 +137,19 @@ def test_training_starts_at_the_linear_forecast(tmp_path: Path, sales: str) -> N
     assert forecaster.backtest().figures["mase"] < 0.9 * forecaster.backtest().figures["naive_mase"]
 
 
+def test_a_series_without_a_value_is_left_out_of_a_forecast_and_said(tmp_path: Path, sales: str) -> None:
+    go(Trainer.start(asked(sales, steps=2), tmp_path / "run"))
+    forecaster, none = Forecaster.load(tmp_path / "run"), np.full(9, np.nan)
+    (path := tmp_path / "b.csv").write_text(table({"x": none, "a": sold(0, 60), "y": none, "b": sold(1, 50)}))
+    (other := tmp_path / "c.csv").write_text(table({"a": sold(0, 60), "b": sold(1, 50)}))
+    with pytest.warns(BpttWarning, match=r"series 'x' has no value, as 1 more have none: it is not forecast"):
+        found = forecaster.forecast(str(path))
+    assert found.columns == forecaster.forecast(str(other)).columns
+    path.write_text(table({"x": none}))
+    with pytest.raises(DataError, match="series 'x' has no value: there is nothing to go on from"):
+        forecaster.forecast(str(path))
+
+
 def test_a_backtest_is_what_its_forecasts_say(tmp_path: Path) -> None:
     """One window at a time, from a table that ends where the window begins."""
     y = sold(0, 90)
@@ -169,6 +182,17 @@ def test_a_backtest_is_what_its_forecasts_say(tmp_path: Path) -> None:
     assert f["mase"] == pytest.approx(np.mean(np.abs(errors)) / unit, rel=1e-5)
     assert f["quantile_loss"] == pytest.approx(np.mean(pinball), rel=1e-5)
     assert f["coverage"] == pytest.approx(np.mean(inside))
+    rows = forecaster.backtest_columns()
+    of_levels = [f"forecast_{level:g}" for level in levels]
+    assert [*rows] == ["shop", "origin", "step", "day", "actual", *of_levels, "seasonal_naive"]
+    known = np.isfinite(actual := np.array(rows["actual"]))
+    assert (len(known), known.sum()) == (14 * 5, len(errors))
+    off, step = actual - np.array(rows["forecast_0.5"]), np.array(rows["step"])
+    np.testing.assert_allclose(off[known], errors, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose((actual - np.array(rows["seasonal_naive"]))[known], naive_errors, rtol=1e-9)
+    for h in range(5):
+        assert found.by_step["mae"][h] == pytest.approx(np.mean(abs(off[known & (step == h + 1)])))
+    assert (rows["origin"][5], rows["day"][4]) == (rows["day"][0], rows["day"][20])
 
 
 @pytest.fixture
@@ -211,7 +235,7 @@ def test_longer_horizons_go_on_from_forecasts(tmp_path: Path, run: Path, sales: 
     path.write_text(rows + "\n".join(more) + "\n")
     assert np.array_equal(forecaster.forecast(str(path), 3).values, long.values[:, 5:])
     assert np.array_equal(forecaster.forecast(horizon=2).values, short.values[:, :2])
-    with pytest.raises(DataError, match="a horizon is at least one step, got 0"):
+    with pytest.raises(DataError, match="a horizon is a whole number of steps, at least one; got 0"):
         forecaster.forecast(horizon=0)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import click
+import numpy as np
 import pytest
 
 from bptt import PRESETS, ConfigError, Model, RunError, Settings, Trainer
@@ -222,9 +223,17 @@ def test_the_page_is_what_the_declarations_say() -> None:
         assert page.count(f"| `{declared.option}` |") == 1
 
 
+def test_numbers_may_be_those_of_numpy() -> None:
+    assert Settings.of(hidden=np.int64(3), lr=np.float64(0.5), tied=np.False_) == Settings.of(
+        hidden=3, lr=0.5
+    )
+
+
 def test_paths_may_be_as_python_has_them() -> None:
     assert Settings.of(data=Path("a.txt"), valid=Path("b.txt")) == Settings.of(data="a.txt", valid="b.txt")
     assert Settings.of(data=["a.txt", Path("b.txt")]).data == "a.txt\nb.txt"
     for wrong in (3, [], ["a.txt", 3]):
         with pytest.raises(ConfigError, match="data must be a path, or several; got"):
             Settings.of(data=wrong)
+    with pytest.raises(ConfigError, match=r"data must be a path, or several, not a dict: .*df.to_csv"):
+        Settings.of(data={"text": ["a"]})

@@ -9,7 +9,7 @@ import functools
 import itertools
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,8 +18,18 @@ import numpy as np
 from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
-from bptt.checking.example import Example, backwards, candidates, given, main_program, other_sizes, sibling
-from bptt.checking.file import Source, read
+from bptt.checking.example import (
+    Example,
+    at_top,
+    backwards,
+    candidates,
+    equations,
+    given,
+    main_program,
+    other_sizes,
+    sibling,
+)
+from bptt.checking.file import Source, importers, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
@@ -28,6 +38,7 @@ from bptt.checking.taps.values import shape, written
 from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import held_back, is_right, judge, otherwise, wrong_at
+from bptt.errors import BpttError
 
 Send = Callable[[str, Any], None]
 
@@ -73,25 +84,39 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
-    settled = set[str]()
+    settled, furthest = set[str](), dict[str, tuple[Any, ...]]()
     every = [*backwards(source.tree)] if name is None else []
-    asked = main_program(source) if arguments.get("run") and name is None else ()
-    found = itertools.chain(asked, candidates(source, name, seconds, settled))
-    for piece, examples in itertools.groupby(found, lambda example: example.piece):
+    lines = {(path, line) for _, those in every for line in those}
+
+    def shows() -> Iterator[tuple[Source, Example]]:
+        """Yield the file's examples, and those of files that import it where these show no backward of it."""
+        run = name is None and (arguments.get("run") or (not every and at_top(source.tree)))
+        for example in main_program(source) if run else ():
+            yield source, example
+        for example in candidates(source, name, seconds, settled, furthest):
+            yield source, example
+        for other in importers(source.path) if lines and shown.isdisjoint(lines) else ():
+            with contextlib.suppress(BpttError):  # it need not be Python
+                for example in candidates(where := read(other), None, end - time.monotonic()):
+                    yield where, example
+
+    for (where, piece), examples in itertools.groupby(shows(), lambda pair: (pair[0], pair[1].piece)):
         tried: list[Examined] = []
         last = time.monotonic()
-        for _, alike in itertools.groupby(examples, lambda example: example.sizes.get("N")):
-            for example in itertools.islice(alike, TRIED):
+        for _, alike in itertools.groupby(examples, lambda pair: pair[1].sizes.get("N")):
+            for _, example in itertools.islice(alike, TRIED):
                 begun = time.monotonic()
                 try:
-                    one = examine(source, example, seed, end - time.monotonic())
+                    one = examine(where, example, seed, end - time.monotonic())
                 except ExampleError as error:
                     failed = failed or str(error)
                     continue
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
-                one.judged.verdict, one.judged.reason = _written(one, tried)
+                if where is not source and (one.executed.isdisjoint(lines) or not shown.isdisjoint(lines)):
+                    continue
+                one.judged.verdict, one.judged.reason = _written(one, tried, bool(arguments.get("run")))
                 tried.append(one)
                 settled.update(piece[-1:] if _is_settled(one) else ())
                 last = 2 * time.monotonic() - begun  # when another would be judged
@@ -112,20 +137,33 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     reason = "no example of its use was found in it, and none that was written runs: give one with --example"
     reason += f" ({failed})" if failed else ""
     left = list[str]()
-    for piece, lines in every:
-        if shown.isdisjoint((path, line) for line in lines):  # nor any that calls it
-            tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in lines)]
+    for back, those in every:
+        if shown.isdisjoint((path, line) for line in those):  # nor any that calls it
+            tried = [one for one in untold if not one.executed.isdisjoint((path, line) for line in those)]
             if tried:
                 shown |= tried[0].executed
                 yield tried[0]
             else:
-                left.append(piece)
+                left.append(back)
     if left:
         shown.add((path, 0))
         reason = f"{', '.join(left)} {'was' if len(left) == 1 else 'were'} not judged: {reason}"
-        yield Report("cannot tell", path, piece=tuple(left), reason=reason)
-    if not shown:
-        yield untold[0] if untold else Report("cannot tell", path, reason=reason)
+        yield _begun(Report("cannot tell", path, piece=tuple(left), reason=reason), left, furthest)
+    if not shown and untold:
+        yield untold[0]
+    elif not shown and name is None and (cells := equations(source.tree)):
+        reason = f"there is no backward in it: {', '.join(cells)} are equations; bptt derive {{}} derives one"
+        yield Report("cannot tell", path, reason=reason.format(path))
+    elif not shown:
+        yield _begun(Report("cannot tell", path, reason=reason), furthest, furthest)
+
+
+def _begun(report: Report, names: Iterable[str], furthest: Mapping[str, tuple[Any, ...]]) -> Report:
+    """Add to a report what may begin an example: the lines that came furthest, and what ended them."""
+    found = max((furthest[name] for name in names if name in furthest), default=("", "", ""))
+    report.example, why = found[1], found[2]
+    report.origin = f"these lines came furthest: {why}" if why else ""
+    return report
 
 
 def _is_settled(one: Examined) -> bool:
@@ -135,11 +173,19 @@ def _is_settled(one: Examined) -> bool:
     return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
 
 
-def _written(one: Examined, before: list[Examined]) -> tuple[str, str]:
-    """Return the verdict and the reason, where an example was written: it may call the code wrongly."""
+def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, str]:
+    """Return the verdict and the reason, where an example was written: it may call the code wrongly.
+
+    A main program that nobody has `asked` for is as one that was written: made short, it may be another.
+    """
     marked, verdict = one.example.marked, one.judged.verdict
     is_own = one.chosen.candidate.kind == "scalar" and "loss = " in marked  # of the same arguments
-    if marked and not is_own and {g.verdict for g in one.judged.gradients} <= {"wrong", "not given"}:
+    is_short = not asked and re.match("the (?:top level|__main__)", one.example.origin)
+    said = {g.verdict for g in one.judged.gradients}
+    inner = re.search(r"sum\((\w+)\.", one.chosen.candidate.text)  # at what an object keeps, not at a result
+    if verdict == "wrong" and marked and inner and re.search(rf"= {inner[1]}\.", marked):
+        return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
+    if (marked or is_short) and not is_own and said <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file, to_json
+from bptt.cli.output import (
+    encoding_option,
+    expect_free,
+    expect_place,
+    misused,
+    shown_or_file,
+    table_end,
+    to_json,
+)
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -26,13 +34,21 @@ if TYPE_CHECKING:
 @click.option("--each-line", is_flag=True, help="Each line of PATH, or each document or row, by itself.")
 @click.option("--tokens", is_flag=True, help="With --each-line: the loss of each token, too.")
 @click.option(
+    "--words", is_flag=True, help="With --each-line: the loss of each word, of its tokens together."
+)
+@click.option(
     "--text", metavar="COLUMN", help="With --each-line: the column of a table that holds the texts."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count what the model does not know.")
 @click.option(
     "--format", "form", type=click.Choice(["json", "csv"]), help="With --each-line: JSON lines, or CSV."
 )
-@click.option("--out", metavar="FILE", callback=shown_or_file, help="With --each-line: where to write.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    callback=shown_or_file,
+    help="With --each-line: where to write. Of series: a table of all windows that are forecast.",
+)
 @click.option("--dynamic", is_flag=True, help="Also by a model that learns from what it has predicted.")
 @click.option("--rule", type=click.Choice(["sgd", "rms"]), help="With --dynamic: how it learns.  [sgd]")
 @click.option("--rate", type=float, metavar="X", help="With --dynamic: its rate; otherwise one is chosen.")
@@ -49,6 +65,7 @@ def evaluate(
     since: str | None,
     each_line: bool,
     tokens: bool,
+    words: bool,
     text: str | None,
     skip_unknown: bool,
     form: str | None,
@@ -64,9 +81,10 @@ def evaluate(
     labels: how often they are told right, and which are told for which; or how near numbers are told.
 
     Of series: the errors of rolling windows of the part that was held out, or of FILE after the run's own
-    end, beside those of the seasonal naive forecast.
+    end, beside those of the seasonal naive forecast. --out: each window's forecasts, and what came.
 
-    --each-line: for each line its loss in nats, in all and per token, from a cold start.
+    --each-line: for each line its loss in nats, in all and per token, from a cold start. --words: the
+    surprisal of each word, with the white space before it.
 
     --dynamic: of one long text also the figure of dynamic evaluation, where each segment, once predicted,
     moves the weights before the next. The run stays as it is. The rate is chosen on its validation text,
@@ -77,8 +95,10 @@ def evaluate(
 
     if not dynamic and any(value is not None for value in how.values()):
         raise misused("--rule, --rate, --decay and --segment go with --dynamic")
-    if not each_line and (tokens or text or form or out):
-        raise misused("--tokens, --text, --format and --out go with --each-line")
+    if not each_line and (tokens or words or text or form):
+        raise misused("--tokens, --words, --text and --format go with --each-line")
+    if tokens and words:
+        raise misused("--tokens and --words are two ways to cut a text; give one")
     if each_line and path is None:
         raise misused("--each-line measures the lines of a file: give its PATH")
     trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
@@ -87,7 +107,9 @@ def evaluate(
     if since is not None and trained.settings.job != "series":
         raise misused("--since is for series, where a window begins at a time")
     if trained.settings.job == "series" and not each_line:
-        return _of_series(trained, path, since, as_json)
+        return _of_series(trained, path, since, as_json, out)
+    if out is not None and not each_line:
+        raise misused("--out goes with --each-line, or with a model of series")
     if trained.settings.job == "labels" and not each_line:
         from bptt.cli.predict import shown as in_words
 
@@ -102,7 +124,9 @@ def evaluate(
         form = form or ("json" if as_json else None)
         if out is not None:
             expect_free("--out", out, folder, path)
-        return _each_line(trained, path, text, form, out, tokens=tokens, skip_unknown=skip_unknown)
+        return _each_line(
+            trained, path, text, form, out, skip_unknown=skip_unknown, tokens=tokens, words=words
+        )
     if trained.settings.job == "generated":
         if path is not None:
             raise misused("a generated task is measured on what it generates: leave PATH out")
@@ -142,15 +166,31 @@ def _show(scores: "list[Score]", vocabulary: "Vocabulary") -> None:
         click.echo(f"  {score.start:{wide}} {score.nats:14.4f} {second:14.4g}")
 
 
-def _of_series(trained: "Trained", path: str | None, since: str | None, as_json: bool) -> int:
+def _of_series(
+    trained: "Trained", path: str | None, since: str | None, as_json: bool, out: str | None
+) -> int:
+    from bptt.data.tables.writing import written
+    from bptt.data.text.packed import packed
+    from bptt.files import write_atomically
     from bptt.training.forecasting import Forecaster
 
-    found = Forecaster(trained).backtest(path, since)
+    forecaster, source = Forecaster(trained), path or trained.settings.data
+    end = "" if out is None else table_end(out, source)
+    if out is not None:
+        expect_place("--out", out)
+        expect_free("--out", out, trained.source, source, trained.settings.data)
+    found = forecaster.backtest(path, since)
     if as_json:
         shown = {"windows": found.windows, "values": found.values, "loss": found.loss, **found.figures}
-        click.echo(to_json({"step": trained.step, **shown}))
+        each = {name: errors.tolist() for name, errors in found.by_step.items()}
+        click.echo(to_json({"step": trained.step, **shown, "by_step": each}))
     else:
-        click.echo(f"{path or trained.settings.data}: {found.says}")
+        click.echo(f"{source}: {found.says}")
+    if out is not None:
+        table, form = forecaster.backtest_columns(path, since), forecaster.held_out(path, since)[0].panel.form
+        write_atomically(Path(out), packed(written(table, form, end), out))
+        if not as_json:
+            click.echo(f"all windows, a row for each step: {out}")
     return 0 if all(map(math.isfinite, (found.loss, *found.figures.values()))) else 1
 
 
@@ -161,8 +201,9 @@ def _each_line(
     form: str | None,
     out: str | None,
     *,
-    tokens: bool,
     skip_unknown: bool,
+    tokens: bool,
+    words: bool,
 ) -> int:
     """Write the scores of a file's texts, and what they are together."""
     from bptt.errors import DataError
@@ -172,7 +213,7 @@ def _each_line(
     if out is not None and form is None:
         form = "json" if out.endswith((".json", ".jsonl")) else "csv"
     try:
-        scores = list(trained.score_lines(texts, skip_unknown=skip_unknown, tokens=tokens))
+        scores = list(trained.score_lines(texts, skip_unknown=skip_unknown, tokens=tokens, words=words))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
     shown = (

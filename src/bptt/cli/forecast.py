@@ -4,10 +4,7 @@ from pathlib import Path
 
 import click
 
-from bptt.cli.output import encoding_option, expect_free, expect_place, misused, shown_or_file
-
-ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather")
-"""How the name of a table that is written may end."""
+from bptt.cli.output import encoding_option, expect_free, expect_place, shown_or_file, table_end
 
 
 @click.command()
@@ -38,7 +35,7 @@ def forecast(
     forecasts.
     """
     from bptt.cli.plot import FORMS, drawn, expect_matplotlib
-    from bptt.data.text.packed import packed, plain_name
+    from bptt.data.text.packed import packed
     from bptt.files import write_atomically
     from bptt.training.forecasting import Forecaster
 
@@ -47,9 +44,7 @@ def forecast(
         expect_matplotlib()
     forecaster = Forecaster.load(folder, "last" if last else "best", encoding=encoding)
     source = path or forecaster.trained.settings.data
-    end = "" if out is None else Path(plain_name(out)).suffix
-    if end not in (*ENDS, Path(plain_name(source)).suffix):
-        raise misused(f"--out must end in {', '.join(ENDS[1:])} or as the table that is read; got {end}")
+    end = "" if out is None else table_end(out, source)
     for option, file in (("--out", out), ("--plot", plot)):
         if file is None:
             continue

@@ -19,6 +19,9 @@ from bptt.errors import BpttError, ConfigError, DivergedError
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
 
+ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather")
+"""How the name of a table that is written may end."""
+
 KEPT = "\n\t\u200c\u200d"
 """Those of them that text needs: the last two join letters and pictures, or keep them apart."""
 
@@ -44,6 +47,16 @@ def code_of(error: BpttError) -> int:
     from bptt.training.engines import may_restart
 
     return 2 if not isinstance(error, DivergedError) else 0 if may_restart() else 1
+
+
+def table_end(out: str, source: str) -> str:
+    """Return how the name of a table to be written ends; a usage error where no table ends so."""
+    from bptt.data.text.packed import plain_name
+
+    end = Path(plain_name(out)).suffix
+    if end not in (*ENDS, Path(plain_name(source)).suffix):
+        raise misused(f"--out must end in {', '.join(ENDS[1:])} or as the table that is read; got {end}")
+    return end
 
 
 def expect_place(option: str, file: str, *ends: str) -> None:

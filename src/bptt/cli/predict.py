@@ -1,6 +1,7 @@
 """``bptt predict``: a table, with what a model tells of its rows."""
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
+    from bptt.training.label_sets import SetScore
     from bptt.training.labelling import ClassScore, LabelScore
     from bptt.training.spans import SpanScore
 
@@ -38,10 +40,11 @@ def predict(
 ) -> None:
     """Tell the labels of the table in FILE with the model trained in DIR.
 
-    The table is written as it is, with a column `prediction` and, for classes, `p_NAME`, the probability of
-    each. The column of the labels need not be there.
+    The table is written as it is, or in the form that --out ends in (.csv, .tsv, .jsonl, .json, .parquet,
+    .feather), with a column `prediction` and, for classes, `p_NAME`, the probability of each. The column of
+    the labels need not be there.
     """
-    from bptt.data.text.packed import packed
+    from bptt.data.text.packed import packed, plain_name
     from bptt.files import write_atomically
     from bptt.training.trained import Trained
 
@@ -52,7 +55,7 @@ def predict(
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")
-    data = table.written(found.columns())
+    data = table.written(found.columns(), Path(plain_name(out)).suffix if out is not None else "")
     if out is None:
         click.echo(data, nl=False)
     else:
@@ -68,10 +71,13 @@ def predict(
 
 def shown(score: "LabelScore") -> str:
     """Return a score in words."""
+    from bptt.training.label_sets import SetScore
     from bptt.training.labelling import ClassScore
 
     if isinstance(score, ClassScore):
         return _of_classes(score)
+    if isinstance(score, SetScore):
+        return _of_sets(score)
     return "\n".join(
         [
             f"{score.text}: {score.count:,} numbers told",
@@ -93,16 +99,35 @@ def _of_classes(score: "ClassScore") -> str:
     return "\n".join(lines + (_matrix(score) if len(score.classes) <= MOST_SHOWN else _largest(score)))
 
 
-def _of_spans(spans: "SpanScore") -> list[str]:
-    kinds = [None, *sorted(spans.are, key=lambda kind: -spans.are[kind])[:MOST_SHOWN]]
-    wide = max(5, *(len(kind or "all") for kind in kinds))
-    lines = [f"  {'spans':{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
-    for kind in kinds:
-        are, told = (c.total() if kind is None else c[kind] for c in (spans.are, spans.told))
-        precision, recall, f1 = spans.of(kind)
-        counts = f"{are:>8,} {told:>8,} {precision:9.4f} {recall:8.4f} {f1:8.4f}"
-        lines.append(f"  {kind or 'all':{wide}} {counts}")
+def _of_sets(score: "SetScore") -> str:
+    name, f1 = score.most_frequent
+    order = (-score.are).argsort(kind="stable")[: 2 * MOST_SHOWN].tolist()
+    rows = [("all", score.are.sum(), score.told.sum(), score.micro)]
+    rows += [(score.classes[k], score.are[k], score.told[k], score.by_class[k]) for k in order]
+    lines = [
+        f"{score.text}: {score.count:,} sequences, {len(score.classes):,} labels, {score.loss:.4f} nats each",
+        f"  F1 of all labels {score.micro[2]:.4f} (always {name}: {f1:.4f}), macro-F1 {score.macro_f1:.4f}; "
+        f"{score.exact:.4f} of the sequences have all told right",
+    ]
+    return "\n".join([*lines, *_counted("labels", rows)])
+
+
+def _counted(head: str, rows: "Sequence[tuple[str, int, int, Sequence[float]]]") -> list[str]:
+    """Return a table: how many there are of each, how many were told, and how well."""
+    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name, *_ in rows]
+    wide = max(len(head), *map(len, named))
+    lines = [f"  {head:{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
+    for name, (_, are, told, (precision, recall, f1)) in zip(named, rows, strict=True):
+        lines.append(f"  {name:{wide}} {are:>8,} {told:>8,} {precision:9.4f} {recall:8.4f} {f1:8.4f}")
     return lines
+
+
+def _of_spans(spans: "SpanScore") -> list[str]:
+    kinds = sorted(spans.are, key=lambda kind: -spans.are[kind])[:MOST_SHOWN]
+    rows = [("all", spans.are.total(), spans.told.total(), spans.of())]
+    return _counted(
+        "spans", rows + [(kind, spans.are[kind], spans.told[kind], spans.of(kind)) for kind in kinds]
+    )
 
 
 def _matrix(score: "ClassScore") -> list[str]:

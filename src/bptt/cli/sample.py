@@ -31,7 +31,7 @@ COUNT = 10
 )
 @click.option("--new", is_flag=True, help="Leave out texts that the model was trained on.")
 @click.option("--length", default=500, show_default=True, help="Tokens to write, of each text at most.")
-@click.option("--stop", metavar="TEXT", help="End before this text.")
+@click.option("--stop", metavar="TEXT", multiple=True, help="End before this text; of several, the first.")
 @click.option(
     "--temperature", default=1.0, show_default=True, help="Below 1 likelier, above 1 wilder, 0 likeliest."
 )
@@ -62,7 +62,7 @@ def sample(
 
     if prime and prime_file is not None:
         raise misused("--prime and --prime-file are two ways to say one thing; give one")
-    if how["stop"] == "":
+    if "" in how["stop"]:
         raise misused("--stop is the text to end before, and is empty")
     trained = Trained.load(folder, "last" if last else "best")
     job = trained.settings.job
@@ -110,7 +110,7 @@ def sample(
 
 
 def _stream(
-    trained: "Trained", first: str | bytes, shown: str, rng: Any, stop: str | None, **how: Any
+    trained: "Trained", first: str | bytes, shown: str, rng: Any, stop: tuple[str, ...], **how: Any
 ) -> None:
     """Write one text, piece by piece as it is drawn."""
     from bptt.nets.sample import sample as draw
@@ -120,7 +120,7 @@ def _stream(
     pieces = draw(trained.model, trained.params, trained.vocabulary, rng=rng, prime=first, **how)
     # color=True: what is written goes out as it is, where click would take what looks like colours out of it
     click.echo(shown, nl=False, color=True)
-    for piece in pieces if stop is None else until(pieces, stop):
+    for piece in until(pieces, stop) if stop else pieces:
         click.echo(piece, nl=False, color=True)
     click.echo()
 

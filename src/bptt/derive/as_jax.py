@@ -9,7 +9,7 @@ from bptt.derive.torch_step import TorchStep
 
 OWN = (
     *("jax", "jnp", "lay", "flat", "saved", "incoming", "judged", "unroll", "body", "outputs", "parameters"),
-    *("draw", "difference", "check"),
+    *("draw", "difference", "check", "step", "states", "at_t"),
 )
 """The names that a module has for itself, beside its step's."""
 

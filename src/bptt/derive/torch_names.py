@@ -180,6 +180,10 @@ class TorchNames:
         ):  # after these have their axes none is there
             if self.axes.plain or self.eq.axes[name] == UNIT:
                 return f"{array}.shape[-1]"
+            if self.eq.keys is None and self.eq.axes[name] == UNIT | {"key"}:  # J by J in each head
+                heads, flat = self.eq.heads, f"{array}.shape[-1]"
+                each = f"({flat} // {heads})" if heads > 1 else flat
+                return f"{heads} * round({each} ** 0.5)" if heads > 1 else f"round({each} ** 0.5)"
         products = {"W": (self.from_x, self.W)} if self.from_x else {}
         for array, parts in self.blocks.items():
             products[array] = [g for fed in parts.values() for g in fed], self.layer[array]

@@ -299,9 +299,11 @@ class Whole:
         made = [Line(x.name, over_one(replaced(x.expr, at)), x.numbers) for x in lines]
         if self.equations.is_elementwise:
             return tuple(named(made, {*self.equations.names})), {}
-        axes = self.derivation.axes | {self.out: self.equations.axes[self.h]}
+        whole_axes = self.derivation.axes | {self.out: self.equations.axes[self.h]}
+        axes = dict(whole_axes)
         for k, x in enumerate(made):
-            expr = over_one(plain(x.expr, partial(self._of, axes=axes), self.equations.heads))
+            # in code a gradient has all axes of its value: what has so few stays within a sum
+            expr = over_one(plain(x.expr, partial(self._of, axes=whole_axes), self.equations.heads))
             made[k], axes[x.name] = replace(x, expr=expr), self._of(expr, axes)
         lines = tuple(named(made, {*self.equations.names, *"".join(self.letters.values())}))
         return lines, axes | {x.name: self._of(x.expr, axes) for x in lines if x.name not in axes}

@@ -8,7 +8,7 @@ import numpy as np
 from bptt.cells import Cell, States
 from bptt.errors import ShapeError
 from bptt.layer.mapped import raw_shapes
-from bptt.types import Array, BiasCount, Params, Shapes
+from bptt.types import Array, BiasCount, Params, Shapes, expect_array
 
 
 def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one", *, learn_start: bool = False) -> Shapes:
@@ -52,6 +52,7 @@ def layer_shapes(cell: Cell, D: int, H: int, bias: BiasCount = "one", *, learn_s
 
 def dtype_of(params: Params, x: Array, states: States | None) -> np.dtype[Any]:
     """Return the dtype in which a layer computes: the one that holds all of its arrays."""
+    expect_array("x", x)
     real = () if x.ndim == 2 else (x,)
     return np.result_type(*params.values(), *(states or ()), *real)
 
@@ -114,6 +115,9 @@ def check(
     reset: Array | None,
 ) -> tuple[int, int, int, Array]:
     """Return T, N, H and x without its padding, or raise a ShapeError that names what does not fit."""
+    for name, array in (("x", x), *params.items(), ("mask", mask), ("reset", reset)):
+        if array is not None:
+            expect_array(name, array)
     matrices = dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands)))
     given = [name for name in cell.given if name != "x" or "x" not in cell.inputs]
     needed = [*matrices, *(n for n in cell.units if n not in cell.given), *given]

@@ -16,6 +16,7 @@ from bptt.looking.forward import NUMBERS, Piece
 from bptt.looking.view import Kind
 from bptt.nets.model import Model
 from bptt.training import listed
+from bptt.training.experiment import on_the_word_of_a_run
 from bptt.training.forecasting import Forecaster
 from bptt.training.jobs import experiment
 from bptt.training.jobs.generated import Generated
@@ -133,7 +134,8 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
     coding, told = labeller.coding, True
     if path is None:
         trained.expect_data("table")
-        now = Labels.of(settings)
+        with on_the_word_of_a_run(settings.data):
+            now = Labels.of(settings)
         if now.facts["sha256"] != trained.sha256:
             raise DataError(
                 f"{settings.data} is no longer the table that the model was trained on: give the FILE of one"
@@ -155,7 +157,7 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
         if told and isinstance(coding.target, Number):
             truth[T - len(own.targets) :] = [f"{y:.6g}" for y in coding.target.decode(own.targets[:, 0])]
         elif told:
-            truth[T - len(own.targets) :] = [classes[y] for y in own.targets]
+            truth[T - len(own.targets) :] = [_said(y, classes) for y in own.targets]
         if isinstance(coding.target, Number):
             scale = np.full(T, coding.target.mean), np.full(T, coding.target.scale)
         tokens, text = _read(coding, own.inputs)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bptt.errors import ConfigError
 from bptt.kernels.backends import Backend, multiply
-from bptt.types import Array, Dtype, Generator
+from bptt.types import Array, Dtype, Generator, expect_generator
 
 Per: TypeAlias = Literal["step", "sequence"]
 """What has a draw of its own: each step, or each row of a batch."""
@@ -57,6 +57,7 @@ class Noting(np.random.Generator):
     """A generator that goes on with another's numbers and keeps what is asked of it."""
 
     def __init__(self, rng: Generator) -> None:
+        expect_generator(rng)
         super().__init__(rng.bit_generator)
         self.requests: list[Request] = []
 
@@ -89,6 +90,7 @@ def kept(rng: Generator, shape: tuple[int, ...], p: float, dtype: Dtype) -> Arra
 def _asked(rng: Generator, request: Request) -> Array:
     if isinstance(rng, Drawn):
         return next(rng.arrays)
+    expect_generator(rng)
     if isinstance(rng, Noting):
         rng.requests.append(request)
     return request.drawn(rng)

@@ -239,13 +239,23 @@ def quantile(
 
 
 def sigmoid_cross_entropy(
-    logits: Array, targets: Array, *, reduction: Reduction, mask: Array | None = None
+    logits: Array,
+    targets: Array,
+    *,
+    reduction: Reduction,
+    mask: Array | None = None,
+    class_weights: Array | None = None,
 ) -> Loss:
     r"""Return the cross-entropy of K independent yes-or-no outputs, from logits, and its gradient.
 
     ::
 
         ℓ = Σ_k log(1 + exp(z_k)) - target_k z_k     dz = w (σ(z) - target)
+
+    and with class weights c, each of which multiplies what a yes costs::
+
+        ℓ = Σ_k -c_k target_k log σ(z_k) - (1 - target_k) log σ(-z_k)
+        dz = w ((1 - target) σ(z) - c target σ(-z))
 
     Parameters
     ----------
@@ -255,6 +265,8 @@ def sigmoid_cross_entropy(
         See the module's text.
     mask : (T, N) bool, optional
         Which steps count.
+    class_weights : (K,), optional
+        c.
 
     Examples
     --------
@@ -268,9 +280,14 @@ def sigmoid_cross_entropy(
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
     above = logits.real > 0
     u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
-    each = ((above - targets) * logits + softplus(u)).sum(axis=2)
     s = sigmoid(u)
-    error = (above - targets) + np.where(above, -s, s)
+    if class_weights is None:
+        each = ((above - targets) * logits + softplus(u)).sum(axis=2)
+        error = (above - targets) + np.where(above, -s, s)
+        return reduced(each, w[..., None] * error, w, mask)
+    yes, no = class_weights.astype(w.dtype) * targets, 1 - targets  # what weighs each
+    each = ((yes + no) * softplus(u) + np.where(above, no, -yes) * logits).sum(axis=2)
+    error = np.where(above, no * (1 - s) - yes * s, no * s - yes * (1 - s))
     return reduced(each, w[..., None] * error, w, mask)
 
 

@@ -52,6 +52,8 @@ from bptt.types import (
     Params,
     Reduction,
     Shapes,
+    expect_array,
+    expect_generator,
 )
 from bptt.zoo import get
 
@@ -301,6 +303,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             with both directions. Those that
             the description asks for.
         """
+        expect_generator(rng)
+        if not np.issubdtype(dtype, np.floating):
+            raise ConfigError(f"parameters are drawn as float32 or float64, not as {np.dtype(dtype)}")
         params: Params = {}
         for part in self._parts:
             params |= part.init(rng, self._init, dtype)
@@ -516,8 +521,10 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
 
         And what targets count, where they do not all count alike.
         """
-        if "layers.0.U" not in params:
+        if not isinstance(params, dict) or not isinstance(params.get("layers.0.U"), np.ndarray):
             expect_params(params, self.shapes)
+        if state is not None and not isinstance(state, Mapping):
+            raise ShapeError(f"state must be arrays by their names, a dict; got a {type(state).__name__}")
         counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
         is_masked = batch.mask is not None or batch.target_mask is not None
         if (is_masked or self.class_weights is not None) and self.loss == "cross_entropy":
@@ -555,10 +562,17 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
 
 def expect_params(params: Params, shapes: Shapes) -> None:
     """Raise a ShapeError unless there is an array of its shape for each name, and no other."""
+    if not isinstance(params, Mapping):
+        raise ShapeError(f"params must be arrays by their names, a dict; got a {type(params).__name__}")
     for name, shape in shapes.items():
         if name not in params:
             raise ShapeError(f"params has no {name!r}; it holds {', '.join(params) or 'nothing'}")
+        expect_array(name, params[name])
         if params[name].shape != shape:
             raise ShapeError(f"{name} must be {shape}, got {params[name].shape}")
+        if not np.issubdtype(params[name].dtype, np.inexact):
+            raise ShapeError(
+                f"{name} must be numbers with a point, float32 or float64; got {params[name].dtype}"
+            )
     if len(params) > len(shapes):
         raise ShapeError(f"the model has no parameter {', '.join(params.keys() - shapes.keys())}")

@@ -51,7 +51,7 @@ class Output:
     quantiles : tuple of float or None
         The levels of the loss "quantile".
     class_weights : tuple of K floats or None
-        What each class's cross-entropy is multiplied by.
+        What each class's cross-entropy is multiplied by; of the loss sigmoid_cross_entropy what a yes costs.
     label_smoothing : float
         The part of each target that is spread over all K.
     backend, precision : str
@@ -93,7 +93,9 @@ class Output:
             raise ConfigError(f"label_smoothing is for the loss cross_entropy, not {self.loss}")
         c = self.class_weights
         if c is not None and not (
-            self.loss == "cross_entropy" and len(c) == self.size and all(0 < x < math.inf for x in c)
+            self.loss in ("cross_entropy", "sigmoid_cross_entropy")
+            and len(c) == self.size
+            and all(0 < x < math.inf for x in c)
         ):
             raise ConfigError(
                 f"class_weights are K = {self.size} finite numbers above 0, for the cross-entropy; "

@@ -4,7 +4,7 @@ A text depends on the seed and on which one it is, not on how many there are: al
 written at once, and each draws from a generator of its own.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -49,7 +49,7 @@ def write(
     top_k: int | None = None,
     top_p: float | None = None,
     unk: bool = True,
-    stop: str | None = None,
+    stop: str | Sequence[str] | None = None,
 ) -> Iterator[Written]:
     """Yield texts, in their order; the k-th one is the same however many there are.
 
@@ -71,8 +71,8 @@ def write(
         The most tokens to draw for each.
     temperature, top_k, top_p, unk
         As in :func:`bptt.sample`.
-    stop : str, optional
-        A text before which each stops.
+    stop : str, or several, optional
+        A text before which each stops: the first of several that stands there.
 
     Raises
     ------
@@ -84,14 +84,15 @@ def write(
     check_options(length, temperature, top_k, top_p)
     if count < 0:
         raise ConfigError(f"count must be at least 0, got {count}")
-    if stop == "":
+    stops = (stop,) if isinstance(stop, str) else tuple(stop or ())
+    if "" in stops:
         raise ConfigError("stop must be a text to stop at, and is empty")
     never = never_drawn(vocabulary, unk)
     state, logits = begin(model, params, vocabulary, prime, features)
     for first in range(0, count, ROWS):
         tiled = {name: np.repeat(array, ROWS, axis=0) for name, array in state.items()}
         stepper = Stepper(model, params, tiled, batch=ROWS)
-        rows = [_Row(vocabulary, seed, first + k, stop) for k in range(min(ROWS, count - first))]
+        rows = [_Row(vocabulary, seed, first + k, stops) for k in range(min(ROWS, count - first))]
         now = np.repeat(logits[None], ROWS, axis=0)
         read = np.zeros(ROWS, np.int64)
         for k in range(length):
@@ -107,32 +108,37 @@ def write(
         yield from (row.written() for row in rows)
 
 
-def until(pieces: Iterable[str], stop: str) -> Iterator[str]:
-    r"""Yield a text piece by piece, up to where `stop` stands in it.
+def until(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+    r"""Yield a text piece by piece, up to where the first of some texts stands in it.
 
     Examples
     --------
-    >>> "".join(until(["one", "\n", "\ntwo"], "\n\n"))
+    >>> "".join(until(["one", "\n", "\ntwo"], ["two", "\n\n"]))
     'one'
     """
-    held = ""
+    held, longest = "", max(map(len, stops))
     for piece in pieces:
         held += piece
-        if (at := held.find(stop)) >= 0:
+        if (at := _first(held, stops)) is not None:
             yield held[:at]
             return
-        sure = max(0, len(held) - len(stop) + 1)
+        sure = max(0, len(held) - longest + 1)
         yield held[:sure]
         held = held[sure:]
     yield held
 
 
+def _first(text: str, stops: Sequence[str], start: int = 0) -> int | None:
+    """Return where the first of some texts stands in another, from a place on; None where none does."""
+    return min((at for stop in stops if (at := text.find(stop, start)) >= 0), default=None)
+
+
 class _Row:
     """A text that is being written."""
 
-    def __init__(self, vocabulary: Vocabulary, seed: int, number: int, stop: str | None) -> None:
+    def __init__(self, vocabulary: Vocabulary, seed: int, number: int, stops: Sequence[str]) -> None:
         self._rng = np.random.default_rng([seed, number])
-        self._decoder, self._end, self._stop = vocabulary.decoder(), vocabulary.end, stop
+        self._decoder, self._end, self._stops = vocabulary.decoder(), vocabulary.end, stops
         self._text = ""
         self.token, self.ended = 0, False
 
@@ -141,9 +147,10 @@ class _Row:
         self.token = drawn(p, self._rng.random())
         before, self.ended = len(self._text), self.token == self._end
         self._text += self._decoder.feed(self.token)  # an end has what was left of a character's bytes
-        if self._stop is not None:
-            at = self._text.find(self._stop, max(0, before - len(self._stop) + 1))
-            if at >= 0:
+        if self._stops:
+            longest = max(map(len, self._stops))
+            at = _first(self._text, self._stops, max(0, before - longest + 1))
+            if at is not None:
                 self._text, self.ended = self._text[:at], True
 
     def written(self) -> Written:

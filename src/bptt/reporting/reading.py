@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from bptt.types import Array
 
 SAMPLE = 300
 """Characters, or words, of what a run writes."""
+
+TABLES = {".csv": "csv", ".tex": "latex", ".md": "markdown"}
+"""How the names of files end that hold a table alone."""
 
 LARGEST = 1e30
 """What is not below it is no measurement, and left out."""
@@ -96,12 +99,34 @@ class Kept:
         return own | {"settings": self.values, "best": {"loss": loss, "step": step}, "log": self.lines}
 
 
+class OverSeeds(NamedTuple):
+    """Runs that differ by their seeds alone.
+
+    Attributes
+    ----------
+    runs : list of str
+        Their names.
+    settings : dict of str
+        Their settings that others do not have.
+    mean, deviation : float
+        Of their best validation losses; the deviation is that of a sample.
+    """
+
+    runs: list[str]
+    settings: dict[str, str]
+    mean: float
+    deviation: float
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Comparison(
     Shown,
     html="bptt.reporting.page:body",
     text="bptt.reporting.words:text",
     page="bptt.reporting.page:page",
+    latex="bptt.reporting.tables:latex_table",
+    csv="bptt.reporting.tables:csv_table",
+    markdown="bptt.reporting.tables:markdown_table",
 ):
     """Runs beside each other.
 
@@ -136,14 +161,42 @@ class Comparison(
             notes.append(f"without gradient norms, which earlier versions did not log: {', '.join(lacking)}")
         return notes
 
+    @property
+    def over_seeds(self) -> list[OverSeeds]:
+        """The runs that differ by their seeds alone, together; none that is alone."""
+        groups: dict[tuple[tuple[str, str], ...], list[Kept]] = {}
+        for run in self.runs:
+            own = tuple((name, value) for name, value in sorted(run.values.items()) if name != "seed")
+            if not math.isnan(run.best[0]):
+                groups.setdefault(own, []).append(run)
+        names = [name for name, _ in self.differ if name != "seed"]
+        return [
+            OverSeeds(
+                [run.name for run in some],
+                {name: some[0].values.get(name, "") for name in names},
+                float(np.mean(best := [run.best[0] for run in some])),
+                float(np.std(best, ddof=1)),
+            )
+            for some in groups.values()
+            if len({run.values.get("seed") for run in some}) == len(some) > 1
+        ]
+
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write it as one HTML file that asks for nothing, and return its path."""
-        write_atomically(Path(path), (self._shown("page") or "").encode())
+        """Write it and return its path: by the end of its name a table as CSV, .tex or .md, or else a page.
+
+        A page is one HTML file that asks for nothing.
+        """
+        form = TABLES.get(Path(path).suffix.lower(), "page")
+        write_atomically(Path(path), (self._shown(form) or "").encode())
         return Path(path)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {"runs": [run.to_json() for run in (*self.runs, *self.broken)], "notes": self.notes}
+        return {
+            "runs": [run.to_json() for run in (*self.runs, *self.broken)],
+            "over_seeds": [together._asdict() for together in self.over_seeds],
+            "notes": self.notes,
+        }
 
 
 def report(

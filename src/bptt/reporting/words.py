@@ -20,6 +20,13 @@ def text(found: Comparison) -> str:
         names = [run.name for run in found.runs]
         values = [(name, *(_short(value) for value in values)) for name, values in found.differ]
         lines += ["", "settings that differ:", *_table([("", *names), *values])]
+    for runs, own, mean, deviation in found.over_seeds:
+        what = ", ".join(f"{name} {_short(value)}" for name, value in own.items())
+        of = f"{what}: " if what else ""
+        lines += [
+            "",
+            f"{of}best valid {mean:.4f} ± {deviation:.4f} over {len(runs)} seeds: {', '.join(runs)}",
+        ]
     for run in found.runs:
         if run.sample:
             lines += ["", f"--- {run.name} writes ---", run.sample, "---"]

@@ -27,6 +27,8 @@ class Shown:
         Returns what `repr` is.
     page : str
         Returns a whole page of HTML, for a file.
+    csv, markdown : str
+        Returns a table, for a file.
 
     Examples
     --------
@@ -38,10 +40,17 @@ class Shown:
     _shows: ClassVar[Mapping[str, str]] = {}
 
     def __init_subclass__(
-        cls, html: str = "", latex: str = "", text: str = "", page: str = "", **kwargs: Any
+        cls,
+        html: str = "",
+        latex: str = "",
+        text: str = "",
+        page: str = "",
+        csv: str = "",
+        markdown: str = "",
+        **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
-        named = {"html": html, "latex": latex, "text": text, "page": page}
+        named = {"html": html, "latex": latex, "text": text, "page": page, "csv": csv, "markdown": markdown}
         cls._shows = {**cls._shows, **{form: by for form, by in named.items() if by}}
 
     def _shown(self, form: str) -> str | None:

@@ -8,6 +8,7 @@ from bptt.data.series import Origins, Windowed, Windows
 from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import LOSSES
 from bptt.nets.model import Model
+from bptt.shown import Shown
 from bptt.types import Array, Params
 
 NAMES = {"mae": "MAE", "rmse": "RMSE", "mase": "MASE", "quantile_loss": "quantile loss"}
@@ -17,8 +18,8 @@ SUMS = ("count", "loss", "mase_count", *NAMES, *(f"naive_{name}" for name in NAM
 """What is summed over windows."""
 
 
-@dataclass(frozen=True)
-class Backtest:
+@dataclass(frozen=True, repr=False)
+class Backtest(Shown, text="bptt.training.backtest:in_words"):
     """How good forecasts are.
 
     Attributes
@@ -33,12 +34,15 @@ class Backtest:
         absolute error in units of that of the last season as a forecast before the first window; the same of
         the seasonal naive forecast as ``naive_mae`` and so on. Of quantiles, errors are the middle one's,
         and ``coverage`` is the part of values between the outer two.
+    by_step : dict of (H,) arrays
+        ``mae`` and ``naive_mae`` of each step of the horizon; NaN where no value of it is known.
     """
 
     windows: int
     values: int
     loss: float
     figures: dict[str, float]
+    by_step: dict[str, Array]
 
     @property
     def says(self) -> str:
@@ -51,9 +55,18 @@ class Backtest:
         for name, title in NAMES.items():
             if name in f:
                 lines.append(f"  {title:16} {f[name]:>12.5g} {f[f'naive_{name}']:>16.5g}")
+        if len(each := self.by_step["mae"]) > 1:
+            some = sorted({0, (len(each) - 1) // 2, len(each) - 1})
+            naive = self.by_step["naive_mae"]
+            lines += [f"  {f'MAE at step {h + 1:,}':16} {each[h]:>12.5g} {naive[h]:>16.5g}" for h in some]
         if "coverage" in f:
             lines.append(f"  {f['coverage']:.1%} of the values lie between the outer two quantiles")
         return "\n".join(lines)
+
+
+def in_words(found: Backtest) -> str:
+    """Return what was found."""
+    return found.says
 
 
 def forecasts(model: Model, params: Params, of: Windowed) -> Array:
@@ -124,16 +137,19 @@ def backtest(
             below = of.actual[..., None] - forecast
             each = np.maximum(levels * below, (levels - 1) * below).mean(axis=2)
             summed[prefix + "quantile_loss"] = float(np.sum(each, where=known))
+        off = [np.where(known, abs(of.actual - own), 0).sum(axis=1) for own in (found[..., middle], of.naive)]
         inside = (of.actual >= found[..., 0]) & (of.actual <= found[..., -1])
         summed["coverage"] = float(np.sum(inside, where=known))
-        return np.array([summed[name] for name in SUMS])
+        return np.concatenate([[summed[name] for name in SUMS], known.sum(axis=1), *off])
 
-    total = dict.fromkeys(SUMS, 0.0)
+    sums = np.zeros(len(SUMS) + 3 * horizon)
     for found in turns.share(of_some, range(0, len(origins), rows)):
-        total = {name: total[name] + value for name, value in zip(SUMS, found.tolist(), strict=True)}
-    return Backtest(
-        len(origins), int(total["count"]), total["loss"] / total["count"], _means(total, len(levels))
-    )
+        sums += found
+    total = dict(zip(SUMS, sums[: len(SUMS)].tolist(), strict=True))
+    counts, *off = sums[len(SUMS) :].reshape(3, horizon)
+    each = [np.divide(own, counts, out=np.full(horizon, np.nan), where=counts > 0) for own in off]
+    loss, by_step = total["loss"] / total["count"], dict(zip(("mae", "naive_mae"), each, strict=True))
+    return Backtest(len(origins), int(total["count"]), loss, _means(total, len(levels)), by_step)
 
 
 def _means(total: dict[str, float], levels: int) -> dict[str, float]:

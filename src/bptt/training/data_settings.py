@@ -2,8 +2,11 @@
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
 
 from bptt.data.labelled import Absent
 from bptt.data.series import Gaps, Scaling
@@ -19,7 +22,7 @@ MOST = 10**8
 READ: tuple[Job, ...] = ("stream", "lines", "labels")
 """The jobs that read text."""
 
-Task: TypeAlias = Literal["classify", "regress", "tag", "forecast"]
+Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag", "forecast"]
 """What is learnt of a table's rows."""
 
 Error: TypeAlias = Literal["squared", "absolute", "quantile"]
@@ -35,6 +38,11 @@ def paths_of(name: str, given: Any) -> str:
     """Return a path, or several, as Python has them, as the one text that settings have."""
     several = given if isinstance(given, (list, tuple)) else [given]
     is_paths = bool(several) and all(isinstance(path, (str, os.PathLike)) for path in several)
+    if not is_paths and (isinstance(given, Mapping) or hasattr(given, "columns")):
+        raise ConfigError(
+            f"{name} must be a path, or several, not a {type(given).__name__}: a run that goes on reads it "
+            "again, so write a file, as df.to_csv(PATH, index=False) does"
+        )
     if not is_paths:
         raise ConfigError(f"{name} must be a path, or several; got {given!r:.60}")
     return together([os.fspath(path) for path in several])
@@ -93,6 +101,14 @@ class DataSettings:
     label: str | None = setting(
         None, "A table's column: what is to be told", "data", "COLUMN", jobs=("labels",)
     )
+    separator: str = setting(
+        "|",
+        "What stands between the labels of a row that may have several",
+        "data",
+        "MARK",
+        needs=("task", ("multilabel",)),
+        jobs=("labels",),
+    )
     inputs: str | None = setting(
         None,
         "Columns of numbers, read in place of a text; FIRST:LAST: a row's steps",
@@ -131,7 +147,7 @@ class DataSettings:
         None, "A column, or one for each series: what is forecast", "data", "COLUMN,...", jobs=("series",)
     )
     missing: str | None = setting(
-        None, "Numbers that mean there is no value, as -999", "data", "X,...", jobs=("series",)
+        None, "Numbers that mean there is no value, as -999", "data", "X,...", jobs=("labels", "series")
     )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
@@ -156,6 +172,14 @@ class DataSettings:
         needs=("loss", ("quantile",)),
         jobs=("series",),
     )
+
+    @property
+    def no_numbers(self) -> tuple[float, ...]:
+        """The numbers that mean there is none; ConfigError where they are no list of numbers."""
+        parts = [part for part in (self.missing or "").split(",") if part.strip()]
+        if not np.isfinite(found := [as_number(part) for part in parts]).all():
+            raise ConfigError(f"--missing is a list of numbers, as in -999,-9999; got {self.missing!r:.60}")
+        return tuple(found)
 
     @property
     def read_beside(self) -> tuple[tuple[str, str], ...]:

@@ -4,8 +4,10 @@ What kind of data they are, and what is learnt of them, is the job's: a file eac
 """
 
 import math
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ from bptt.data.tasks import Verdict
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
 from bptt.derive import EquationCell
-from bptt.errors import ConfigError, RunError
+from bptt.errors import ConfigError, DataError, RunError
 from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
 from bptt.training import optim, schedules
@@ -39,6 +41,18 @@ class Validation(NamedTuple):
 
     loss: float
     figures: dict[str, float] = {}  # noqa: RUF012  a tuple's default, which nobody changes
+
+
+@contextmanager
+def on_the_word_of_a_run(data: str) -> Iterator[None]:
+    """Read what a run names, which may be anybody's: where that fails nothing is said of what is in it."""
+    try:
+        yield
+    except DataError:
+        if not os.path.exists(data):  # noqa: PTH110  as in Run.open
+            raise
+        says = "cannot be read as what the model was trained on; where it is named as FILE it is said why"
+        raise DataError(f"{data} {says}") from None
 
 
 @dataclass(frozen=True, kw_only=True)

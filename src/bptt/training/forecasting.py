@@ -1,24 +1,30 @@
 """What a trained model forecasts of a table's series, as columns and as a table."""
 
 import os
+import warnings
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
 from bptt.data.series import Origins, Panel, Windows
-from bptt.data.tables import Delimited, Given, table_of
-from bptt.data.tables.jsonlines import JsonLines, JsonList
-from bptt.data.tables.parquet import of_columns
-from bptt.errors import DataError, RunError
+from bptt.data.tables import Given, table_of
+from bptt.data.tables.writing import written
+from bptt.errors import BpttWarning, DataError, RunError
+from bptt.shown import Shown
 from bptt.training.backtest import Backtest, backtest, forecasts, middle_of, rows_at_once
+from bptt.training.experiment import on_the_word_of_a_run
 from bptt.training.jobs.series import held_out, panel_of, windows_of
 from bptt.training.settings import WORDS
 from bptt.training.trained import Trained
 from bptt.types import Array
 
+Told: TypeAlias = dict[str, list[str] | list[float]]
+"""A table's columns by their names."""
 
-@dataclass(frozen=True, eq=False)
-class Forecasts:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Forecasts(Shown, text="bptt.training.forecasting:in_words"):
     """How series go on.
 
     Attributes
@@ -36,46 +42,33 @@ class Forecasts:
     quantiles: tuple[float, ...] | None = None
 
     @property
-    def columns(self) -> dict[str, list[str] | list[float]]:
+    def columns(self) -> Told:
         """A row for each step of each series: the series where they have names, the time, the forecast.
 
         The columns have the names of the table that was read; times go on as they are written there.
         """
         panel, (M, H, K) = self.panel, self.values.shape
         own = panel.columns
-        found: dict[str, list[str] | list[float]] = {}
+        found: Told = {}
         if own.series is not None:
             found[own.series] = [name for name in panel.names for _ in range(H)]
         found[own.time or "row"] = [panel.time(k, int(panel.ends[k]) + h) for k in range(M) for h in range(H)]
-        for q in range(K):
-            name = "forecast" if self.quantiles is None else f"forecast_{self.quantiles[q]:g}"
-            found[name] = self.values[..., q].ravel().tolist()
-        return found
+        return found | _by_quantile(self.values.reshape(M * H, K), self.quantiles)
 
     def written(self, suffix: str = "") -> bytes:
-        """Return the columns as a file, by the end of its name.
-
-        JSON lines for ``.jsonl`` and ``.ndjson``, a list of objects for ``.json``, Parquet for ``.parquet``,
-        Feather for ``.feather``, tabs between values for ``.tsv``; otherwise values are delimited as in the
-        table that was read, or by commas.
-        """
-        columns, own = self.columns, self.panel.form
-        if suffix in (".jsonl", ".ndjson", ".json"):
-            form = JsonList if suffix == ".json" else JsonLines
-            return form(["{}"] * (self.values.shape[0] * self.values.shape[1])).written({}, columns)
-        if suffix in (".parquet", ".feather"):
-            return of_columns(columns, f"*{suffix}", is_feather=suffix == ".feather").written({}, {})
-        between = "\t" if suffix == ".tsv" else own.delimiter if isinstance(own, Delimited) else ","
-        texts = {
-            name: [_digits(value) if isinstance(value, float) else value for value in values]
-            for name, values in columns.items()
-        }
-        return Delimited(between).written({}, texts)
+        """Return the columns as a file, by the end of its name (see `bptt.data.tables.writing`)."""
+        return written(self.columns, self.panel.form, suffix)
 
 
-def _digits(value: float) -> str:
-    """Return a number in seven digits, or all before the point, and never as a power of ten."""
-    return np.format_float_positional(value, precision=7, fractional=False, trim="-")
+def _by_quantile(values: Array, quantiles: tuple[float, ...] | None) -> Told:
+    names = ["forecast"] if quantiles is None else [f"forecast_{level:g}" for level in quantiles]
+    return dict(zip(names, values.T.tolist(), strict=True))
+
+
+def in_words(found: Forecasts) -> str:
+    """Return in a line what is forecast."""
+    (M, H, _), first = found.values.shape, {name: values[0] for name, values in found.columns.items()}
+    return f"<forecasts of {M:,} series, {H:,} steps of each, the first {first}: columns, written>"
 
 
 @dataclass(frozen=True)
@@ -155,12 +148,18 @@ class Forecaster:
         """
         t = self.trained
         horizon = t.settings.horizon if horizon is None else horizon
-        if horizon < 1:
-            raise DataError(f"a horizon is at least one step, got {horizon}")
+        if not isinstance(horizon, int | np.integer) or horizon < 1:
+            raise DataError(f"a horizon is a whole number of steps, at least one; got {horizon!r:.40}")
         windows = self._windows(path)
         panel = windows.panel
         if (none := np.flatnonzero(panel.ends == 0)).size:
-            raise DataError(f"{panel.whose(int(none[0]))} has no value: there is nothing to go on from")
+            says = f"{panel.whose(int(none[0]))} has no value"
+            if none.size == len(panel):
+                raise DataError(f"{says}: there is nothing to go on from")
+            more = f", as {none.size - 1:,} more have none" if none.size > 1 else ""
+            warnings.warn(f"{says}{more}: it is not forecast", BpttWarning, stacklevel=2)
+            panel = panel.take(np.flatnonzero(panel.ends))
+            windows = replace(windows, panel=panel)
         panel.expect_covariates(horizon)
         parts, ahead = [], horizon
         while ahead > 0:  # beyond the horizon that was learnt, from what is forecast until there
@@ -176,12 +175,12 @@ class Forecaster:
         parts = [forecasts(model, params, of) for of in windows.batches(origins, horizon, rows)]
         return np.concatenate(parts, axis=1).swapaxes(0, 1)
 
-    def backtest(self, path: str | None = None, since: str | None = None) -> Backtest:
+    def backtest(self, path: Given | None = None, since: str | None = None) -> Backtest:
         """Return how good the forecasts of rolling windows are, beside the seasonal naive ones.
 
         Parameters
         ----------
-        path : str, optional
+        path : path, dict of columns or data frame, optional
             A table with the columns that the run was trained on; by default that very table.
         since : str, optional
             The first time that is forecast. By default, of the run's own table the first one of the part that
@@ -193,7 +192,7 @@ class Forecaster:
             With ``windows``, ``values`` (how many were forecast), ``loss`` (the model's, mean per value),
             ``figures`` (``mae``, ``rmse``, ``mase``, and those of the seasonal naive forecast as
             ``naive_mae`` and so on; of quantiles also ``quantile_loss`` and ``coverage``), and ``says``, the
-            figures in words.
+            figures in words; ``by_step``, the errors of each step of the horizon.
 
         Raises
         ------
@@ -203,9 +202,40 @@ class Forecaster:
         t, (windows, origins) = self.trained, self.held_out(path, since)
         return backtest(t.model, t.params, windows, origins, t.settings.horizon)
 
-    def held_out(self, path: str | None = None, since: str | None = None) -> tuple[Windows, Origins]:
+    def backtest_columns(self, path: Given | None = None, since: str | None = None) -> Told:
+        """Return what `backtest` measures: a row for each step of each window, as columns by their names.
+
+        They are the series where they have names; ``origin``, the last time that the forecast knows; the
+        ``step`` after it, its time, the value as ``actual`` (NaN where none is known), the forecast as
+        `forecast` has it, and ``seasonal_naive``.
+        """
+        t, (windows, origins) = self.trained, self.held_out(path, since)
+        panel, H = windows.panel, t.settings.horizon
+        K, rows = t.model.outputs, rows_at_once(t.model, windows, H)
+        parts = [
+            np.concatenate(
+                [forecasts(t.model, t.params, of), of.actual[..., None], of.naive[..., None]], axis=2
+            )
+            for of in windows.batches(origins, H, rows)
+        ]
+        values = np.concatenate(parts, axis=1).swapaxes(0, 1).reshape(len(origins) * H, K + 2)
+        told = [(k, o, h) for k, o in zip(*map(np.ndarray.tolist, origins), strict=True) for h in range(H)]
+        own, found = panel.columns, dict[str, list[str] | list[float]]()
+        if own.series is not None:
+            found[own.series] = [panel.names[k] for k, _, _ in told]
+        added: Told = {
+            "origin": [panel.time(k, o - 1) for k, o, _ in told],
+            "step": [h + 1.0 for _, _, h in told],
+            own.time or "row": [panel.time(k, o + h) for k, o, h in told],
+            "actual": values[:, K].tolist(),
+            **_by_quantile(values[:, :K], t.model.quantiles),
+            "seasonal_naive": values[:, K + 1].tolist(),
+        }
+        return found | {name if name not in found else f"{name}_": column for name, column in added.items()}
+
+    def held_out(self, path: Given | None = None, since: str | None = None) -> tuple[Windows, Origins]:
         """Return the windows of a table, and where in it forecasts begin that `backtest` measures."""
-        t, windows = self.trained, self._windows(path)
+        t, windows, since = self.trained, self._windows(path), None if since is None else str(since)
         is_own = windows.panel.sha256 == t.sha256
         if path is None and not is_own:
             raise DataError(
@@ -219,4 +249,8 @@ class Forecaster:
         s, facts = self.trained.settings, self.trained.facts
         if path is None:
             self.trained.expect_data("table")
-        return windows_of(s, panel_of(s, s.data if path is None else table_of(path), facts), facts)
+            with on_the_word_of_a_run(s.data):
+                panel = panel_of(s, s.data, facts)
+        else:
+            panel = panel_of(s, table_of(path), facts)
+        return windows_of(s, panel, facts)

@@ -8,17 +8,23 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bptt.data.labelled import Coding, Labelled, Layout, read_labelled
+from bptt.data.labelled import Coding, Labelled, Layout, read_labelled, together
 from bptt.data.sequences import Sequences
 from bptt.data.tables import Added, Category, Number, Table
 from bptt.data.tables.conll import Conll
+from bptt.elementwise import sigmoid
 from bptt.errors import BpttWarning, RunError
 from bptt.nets.evaluate import ALONE, Turns, steps_at_once
 from bptt.nets.losses import softmax
 from bptt.nets.model import Model
 from bptt.nets.reading import outputs
+from bptt.shown import Shown
+from bptt.training.label_sets import SetScore
 from bptt.training.spans import SpanScore, are_spans, counted
 from bptt.types import Array, Params
+
+SEVERAL = "sigmoid_cross_entropy"
+"""The loss of labels of which a sequence may have several: a yes or a no of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +138,7 @@ class NumberScore:
         return {"text": self.text, "count": self.count, "loss": self.loss, **self.figures}
 
 
-LabelScore: TypeAlias = ClassScore | NumberScore
+LabelScore: TypeAlias = ClassScore | SetScore | NumberScore
 
 
 def outputs_of(model: Model, params: Params, sequences: Sequences, turns: Turns = ALONE) -> Array:
@@ -163,6 +169,8 @@ def measured(
     found, targets = outputs_of(model, params, sequences, turns), sequences.targets
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
+    if model.loss == SEVERAL and isinstance(coding.target, Category):
+        return SetScore.of(text, loss, coding.target.values, found > 0, targets > 0.5)
     if isinstance(coding.target, Category):
         names, told = coding.target.values, found.argmax(axis=1)
         K = len(names)
@@ -186,8 +194,8 @@ def without(labelled: Labelled) -> str:
     return f"{count:,} {'rows have' if count > 1 else 'row has'} no {what}: left out" if count else ""
 
 
-@dataclass(frozen=True, eq=False)
-class Predictions:
+@dataclass(frozen=True, eq=False, repr=False)
+class Predictions(Shown, text="bptt.training.labelling:in_words"):
     """What a model tells of the sequences of a table.
 
     Attributes
@@ -195,12 +203,13 @@ class Predictions:
     labelled : Labelled
         The sequences.
     labels : list of str, or (M,) numbers
-        What was told of each; for tagging of each step. Rows without a text are no sequences: they have
-        none, and `columns` has an empty one for them.
+        What was told of each; for tagging of each step; where there may be several labels those of which the
+        probability is above one half, with what stands between. Rows without a text are no sequences: they
+        have none, and `columns` has an empty one for them.
     classes : list of K str
         None for numbers.
     probabilities : (M, K), for tagging (S, K)
-        Of each class; of numbers without columns.
+        Of each class, or of each label by itself where there may be several; of numbers without columns.
     unknown : (int, int)
         How many tokens the model does not know, of how many: characters that were skipped, words <unk>.
     """
@@ -247,6 +256,12 @@ class Predictions:
         return found
 
 
+def in_words(told: Predictions) -> str:
+    """Return in a line what was told."""
+    few = ", ".join(map(str, told.labels[:5])) + (", ..." if len(told.labels) > 5 else "")
+    return f"<{len(told.labels):,} predictions, {few}: labels, classes, probabilities, columns()>"
+
+
 @dataclass(frozen=True)
 class Labeller:
     """A trained model that tells labels.
@@ -280,7 +295,8 @@ class Labeller:
                 f"its model has {self.model.inputs} inputs and {self.model.outputs} outputs, its columns "
                 f"{inputs} and {size}"
             )
-        if isinstance(target, Number) != (self.layout.task == "regress"):
+        several = self.model.loss == SEVERAL, self.layout.task == "multilabel"
+        if isinstance(target, Number) != (self.layout.task == "regress") or several[0] != several[1]:
             raise RunError(f"its labels are not those of --task {self.layout.task}")
 
     def read(self, table: str | Table, *, told: bool) -> Labelled:
@@ -313,6 +329,11 @@ class Labeller:
         if isinstance(target, Number):
             none = np.empty((len(found), 0))
             return Predictions(labelled, target.decode(found[:, 0]), [], none, unknown)
-        best, names = found.argmax(axis=1), target.values
+        names = target.values
+        if self.model.loss == SEVERAL:
+            sets = ([n for n, z in zip(names, row, strict=True) if z > 0] for row in found)
+            told = [together(own, self.layout.separator) for own in sets]
+            return Predictions(labelled, told, names, sigmoid(found.astype(np.float64)), unknown)
+        best = found.argmax(axis=1)
         p = softmax(found.astype(np.float64))
         return Predictions(labelled, [names[k] for k in best], names, p, unknown)

@@ -1,7 +1,7 @@
 """What a trained model makes of texts by themselves: its own again, their scores, and new ones."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,18 @@ def read(trained: "Trained", texts: Texts) -> Sequences:
     return sequences(texts.texts, _vocabulary(trained), _features(trained, texts))
 
 
-def score(trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool) -> Iterator[LineScore]:
+def together(texts: Sequence[str | bytes], conditions: Mapping[str, Sequence[str]]) -> Texts:
+    """Return texts of a caller's; DataError where they are no such."""
+    if isinstance(texts, str | bytes) or not all(isinstance(text, str | bytes) for text in texts):
+        odd = texts if isinstance(texts, str | bytes) else [type(text).__name__ for text in texts[:5]]
+        raise DataError(f"texts are a list of several, each a str or bytes; got {odd!r:.60}")
+    columns = {name: list(values) for name, values in conditions.items()}
+    return Texts(texts, range(1, len(texts) + 1), columns)
+
+
+def score(
+    trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool, words: bool
+) -> Iterator[LineScore]:
     """Yield the score of each text."""
     return score_texts(
         trained.model,
@@ -87,6 +98,7 @@ def score(trained: "Trained", texts: Texts, *, skip_unknown: bool, tokens: bool)
         features=_features(trained, texts),
         skip_unknown=skip_unknown,
         tokens=tokens,
+        words=words,
     )
 
 
@@ -94,6 +106,11 @@ def write(
     trained: "Trained", count: int, seed: int, conditions: Mapping[str, str], new: bool, **how: Any
 ) -> Iterator[Written]:
     """Yield texts that a model writes, from conditions; those alone that it was not trained on, if asked."""
+    for name, number in (("count", count), ("seed", seed)):
+        if not isinstance(number, int | np.integer) or number < 0:
+            raise ConfigError(f"{name} must be a whole number from 0, got {number!r:.40}")
+    if not isinstance(how.get("prime", ""), str | bytes):
+        raise ConfigError(f"prime must be a text, got {how['prime']!r:.40}")
     features, known = None, frozenset[str | bytes]()
     if conditions or trained.conditions.codings:
         features = trained.conditions.features({name: [value] for name, value in conditions.items()})[0]

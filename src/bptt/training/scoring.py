@@ -6,7 +6,7 @@ one, or the newline of a model of one long text.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -94,7 +94,8 @@ class LineScore:
     unknown : int
         Characters that were skipped; of words those that are `<unk>`, which count unless they are skipped.
     each : list of (str, float), or None
-        Each token with its loss; the end is "", or the newline. A word that is skipped is not among them.
+        Each token with its loss; the end is "", or the newline. A word that is skipped is not among them. Or
+        each word, with that of the white space before it; what is behind the last is with the end, "".
     """
 
     line: int
@@ -128,6 +129,7 @@ def score_texts(
     features: Array | None = None,
     skip_unknown: bool = False,
     tokens: bool = False,
+    words: bool = False,
 ) -> Iterator[LineScore]:
     """Yield the score of each text, in their order.
 
@@ -143,8 +145,8 @@ def score_texts(
         What each starts from.
     skip_unknown : bool
         Leave out characters that the vocabulary does not hold; do not count words that are `<unk>`.
-    tokens : bool
-        Give each token's loss, too.
+    tokens, words : bool
+        Give each token's loss, too, or each word's.
 
     Raises
     ------
@@ -165,15 +167,32 @@ def score_texts(
     for k, own in enumerate(read):
         found = losses.get(k, np.zeros(0))
         counted = np.ones(len(found), bool) if own.left_out is None else ~own.left_out
-        named = zip(own.targets[counted].tolist(), found[counted].tolist(), strict=True)
+        each = None
+        if tokens or words:
+            named = zip(own.targets[counted].tolist(), found[counted].tolist(), strict=True)
+            each = _by_word(named, vocabulary) if words else [(vocabulary.written(k), x) for k, x in named]
         yield LineScore(
             line=lines[k],
             text=own.text,
             tokens=int(counted.sum()),
             total=float(found[counted].sum(dtype=np.float64)),
             unknown=own.unknown,
-            each=[(vocabulary.written(token), loss) for token, loss in named] if tokens else None,
+            each=each,
         )
+
+
+def _by_word(named: Iterable[tuple[int, float]], vocabulary: Vocabulary) -> list[tuple[str, float]]:
+    """Return the words of a text, each with the loss of its tokens and of the white space before it."""
+    if tokenizer(vocabulary.kind).space:  # each token is one
+        return [(vocabulary.written(token), loss) for token, loss in named]
+    decoder, found, word, total = vocabulary.decoder(), list[tuple[str, float]](), "", 0.0
+    for token, loss in named:
+        part = "" if token == vocabulary.end else decoder.feed(token)
+        if word.strip() and (token == vocabulary.end or part[:1].isspace()):
+            found.append((word.strip(), total))
+            word, total = "", 0.0
+        word, total = word + part, total + loss
+    return [*found, (word.strip(), total)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,7 +86,10 @@ class Setting:
     def says(self) -> str:
         """What it is, and what it goes with, as a sentence."""
         what = f"Without {self.help[0].lower()}{self.help[1:]}" if self.default is True else self.help
-        return f"{what}, for {' and '.join(self.needs[1])}." if self.needs else f"{what}."
+        if not self.needs:
+            return f"{what}."
+        *others, last = self.needs[1]
+        return f"{what}, for {' and '.join([', '.join(others), last] if others else [last])}."
 
     @property
     def wanted(self) -> str:

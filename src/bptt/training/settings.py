@@ -35,7 +35,7 @@ _FALLS = ("schedule", ("step", "plateau"))
 WORDS: dict[Job, str] = {
     "stream": "one long text",
     "lines": "sequences of text (--lines, --documents, --text)",
-    "labels": "labelled sequences (--task classify, regress, tag)",
+    "labels": "labelled sequences (--task classify, multilabel, regress, tag)",
     "series": "series (--task forecast)",
     "generated": "a generated task",
 }
@@ -79,7 +79,7 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         "last",
         "Where a label is read: last, at the sequence's end, or mean, of its steps",
         "model",
-        needs=("task", ("classify", "regress")),
+        needs=("task", ("classify", "multilabel", "regress")),
         jobs=("labels",),
     )
     init: InitName = setting(
@@ -231,7 +231,10 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         """
         if preset is not None and preset not in PRESETS:
             raise ConfigError(f"no preset is called {preset!r}; there are {', '.join(PRESETS)}")
-        asked = _ended({name: value for name, value in asked.items() if value is not None})
+        given = {name: value for name, value in asked.items() if value is not None}
+        asked = _ended(
+            {n: value.item() if isinstance(value, np.generic) else value for n, value in given.items()}
+        )
         asked |= {name: paths_of(name, asked[name]) for name in ("data", "valid") if name in asked}
         if preset is None and str(asked.get("data")) not in TASK_SETTINGS:
             preset = "default"

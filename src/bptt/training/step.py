@@ -17,6 +17,7 @@ from operator import is_
 
 import numpy as np
 
+from bptt.errors import ConfigError
 from bptt.kernels.backends import uses_kernels
 from bptt.kernels.runtime.programs import shapes_of
 from bptt.nets import planned
@@ -82,6 +83,9 @@ class Step:
         clip_value: float | None = None,
         clip_norm: float | None = None,
     ) -> None:
+        fixed = [name for name, array in params.items() if not array.flags.writeable]
+        if optimizer is not None and fixed:
+            raise ConfigError(f"params are moved in place, and {fixed[0]} cannot be written to: give a copy")
         self.model, self.params, self.optimizer = model, params, optimizer
         self.slots = slots or ({} if optimizer is None else optimizer.init(params))
         self.clip_value, self.clip_norm = clip_value, clip_norm
@@ -119,6 +123,12 @@ class Step:
             Called with gradients that are there while others are computed, before they are clipped (see
             :meth:`bptt.Model.backprop`).
         """
+        if not isinstance(batch, Batch):
+            raise ConfigError(
+                f"a step takes a batch, bptt.Batch(inputs, targets); got a {type(batch).__name__}"
+            )
+        if not math.isfinite(lr):
+            raise ConfigError(f"lr must be a finite number, got {lr}")
         key = (
             batch.inputs.shape, batch.inputs.dtype, batch.targets.shape, batch.targets.dtype, state is None,
             batch.mask is None, batch.target_mask is None, batch.reset is None, batch.features is None,

@@ -184,6 +184,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         conditions: Mapping[str, Sequence[str]] | None = None,
         skip_unknown: bool = False,
         tokens: bool = False,
+        words: bool = False,
     ) -> Iterator[LineScore]:
         """Yield how likely the model finds each of some texts, in their order.
 
@@ -198,14 +199,14 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         skip_unknown : bool
             Leave out characters that the model does not know, and count them; of words, do not count those
             that are `<unk>`.
-        tokens : bool
-            Give each token's loss, too.
+        tokens, words : bool
+            Give each token's loss, too, or each word's: that of its tokens, and of the white space before it.
 
         Yields
         ------
         LineScore
             ``line``, ``text``, ``tokens`` (how many count), ``total`` and ``mean`` (nats), ``unknown``, and
-            ``each``: (token, loss) where they are asked for; the end is "", or the newline.
+            ``each``: (token, loss), or (word, loss), where they are asked for; the end is "", or the newline.
 
         Raises
         ------
@@ -223,9 +224,8 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         """
         self.expect_text("reads")
         if not isinstance(texts, Texts):
-            columns = {name: list(values) for name, values in (conditions or {}).items()}
-            texts = Texts(texts, range(1, len(texts) + 1), columns)
-        return listed.score(self, texts, skip_unknown=skip_unknown, tokens=tokens)
+            texts = listed.together(texts, conditions or {})
+        return listed.score(self, texts, skip_unknown=skip_unknown, tokens=tokens, words=words)
 
     def write(
         self,
@@ -249,7 +249,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
             Leave out what was trained on, which is read again; and come to an end where hardly any is left.
         **how
             ``prime``, ``length`` (the most tokens of each), ``temperature``, ``top_k``, ``top_p``, and
-            ``stop``, a text before which each ends.
+            ``stop``, a text, or several, before which each ends.
 
         Yields
         ------
@@ -295,13 +295,13 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         """
         return labeller_of(self).predict(table_of(table), skip_unknown=skip_unknown)
 
-    def label_score(self, path: str | None = None, *, skip_unknown: bool = False) -> LabelScore:
-        """Return how well labels are told, of the sequences to validate on or of the table at `path`.
+    def label_score(self, path: Given | None = None, *, skip_unknown: bool = False) -> LabelScore:
+        """Return how well labels are told, of the sequences to validate on, or of a table as in `predict`.
 
         DataError if the table cannot be read, or is no longer what was trained on.
         """
         if path is not None:
-            return labeller_of(self).score(path, skip_unknown=skip_unknown)
+            return labeller_of(self).score(table_of(path), skip_unknown=skip_unknown)
         self.expect_data("table")
         return held_out_score(self)
 

@@ -6,7 +6,9 @@ import os
 import random
 import sys
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from bptt.checking.file import SubjectError, read
@@ -212,3 +214,12 @@ class TestFiles:
         assert defined(source.path)["x"] == "é"
         [y] = [node.lineno for node in source.tree.body if ast.unparse(node) == "y = 2"]
         assert y == len(raw.replace(b"\r\n", b"\n").replace(b"\r", b"\n").rstrip(b"\n").split(b"\n"))
+
+
+def test_an_array_of_one_entry_is_a_number_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text("import math\ndef f(x): return math.exp(x), float(x), 'at %d, %.1f' % (3, x)\n")
+    source = read(path)
+    names: dict[str, Any] = {"__builtins__": source.builtins}
+    exec(compile(source.tree, "code.py", "exec"), names)
+    assert names["f"](np.array([[0.0]])) == (1.0, 0.0, "at 3, 0.0")

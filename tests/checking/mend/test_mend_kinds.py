@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from bptt.checking.examine import check_source
 from bptt.checking.file import read
 from bptt.checking.locate.classes import helpers
 from bptt.checking.mend.search import mend
 from bptt.checking.report import Report
-from small_files import examined
+from small_files import changed, examined
 
 SIGMOIDS = """
 import numpy as np
@@ -130,3 +132,64 @@ def test_a_carry_that_is_neither_read_nor_fed(tmp_path: Path) -> None:
     [fixed] = report.fixed.values()
     assert "step_back(dhs[t] + dh, caches[t], W, U)" in fixed
     assert report.located[0]["text"].startswith("grads = step_back(dhs[t]")
+
+
+GATED = """
+import numpy as np
+
+
+class Gated:
+    def __init__(self):
+        self.W, self.U, self.s = np.random.randn(3, 4), np.random.randn(4, 4), np.random.randn(4)
+        self.dW, self.dU, self.ds = np.zeros((3, 4)), np.zeros((4, 4)), np.zeros(4)
+
+    def forward(self, xs):
+        self.xs, self.hs = xs, [np.zeros((2, 4))]
+        for x in xs:
+            self.hs.append(np.tanh(x @ self.W + (self.hs[-1] * self.s) @ self.U))
+        return np.array(self.hs[1:])
+
+    def backward(self, dhs):
+        later = {"h": np.zeros((2, 4))}
+        for t in reversed(range(len(dhs))):
+            h, before = self.hs[t + 1], self.hs[t]
+            da = dhs[t] + later["h"]
+            da *= 1 - h**2
+            dm = da @ self.U.T
+            self.dW += self.xs[t].T @ da
+            self.dU += (before * self.s).T @ da
+            self.ds += (dm * before).sum(axis=0)
+            later["h"] = dm * self.s
+        return self.dW, self.dU, self.ds
+"""
+GATE = "net = Gated(); hs = net.forward(np.random.randn(4, 2, 3)); net.backward(np.random.randn(4, 2, 4))"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("da *= 1 - h**2", "da *= 1 + h**2"),
+        ("dm * self.s", "dm"),
+        ('            later["h"] = dm * self.s\n', ""),
+        ("            self.ds += (dm * before).sum(axis=0)\n", ""),
+    ],
+    ids=["scaled in place", "a factor that is broadcast", "a carry in a dict", "an attribute stays zero"],
+)
+def test_what_a_statement_must_give_is_found_in_scope(old: str, new: str, tmp_path: Path) -> None:
+    report = checked(tmp_path / "net.py", changed((old, new), code=GATED), GATE)
+    assert (report.verdict, report.whole) == ("wrong", True)
+    [fixed] = report.fixed.values()
+    assert "".join(old.split()).replace("axis=", "") in "".join(fixed.split())
+
+
+def test_the_first_fault_of_many_is_found_before_those_that_it_hides(tmp_path: Path) -> None:
+    wrong = changed(
+        ("da *= 1 - h**2", "da *= h**2"),
+        ("dm = da @ self.U.T", "dm = da @ self.U"),
+        ("self.dW += ", "self.dW -= "),
+        ("dm * self.s", "dm"),
+        code=GATED,
+    )
+    report = checked(tmp_path / "net.py", wrong, GATE)
+    assert report.whole
+    assert len(report.mends) == 4

@@ -32,6 +32,11 @@ def test_rows_without_a_label_or_a_text_are_left_out(tmp_path: Path) -> None:
         read_labelled(str(path), Layout("tag", inputs=("x",), series="s", label="y"))  # a step is a step
 
 
+def test_white_space_around_a_label_is_no_part_of_it(tmp_path: Path) -> None:
+    (path := tmp_path / "a.csv").write_text("text,label\nab,pos \ncd,pos\nef, neg\n")
+    assert read_labelled(str(path), Layout("classify")).labels == ["pos", "pos", "neg"]
+
+
 def test_a_run_says_how_many_are_left_out_and_predicts_for_each_row(tmp_path: Path) -> None:
     (path := tmp_path / "a.csv").write_text(NAMES)
     columns = {"task": "classify", "text": "name", "label": "language"}

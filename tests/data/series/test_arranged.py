@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bptt import Settings
 from bptt.data.series import Columns, Panel, read_panel
-from bptt.data.series.columns import missing_of
+from bptt.data.tables.numbers import far_off
 from bptt.errors import BpttWarning, ConfigError, DataError
 
 
@@ -82,15 +83,40 @@ def test_summer_time_is_told_by_its_zone(tmp_path: Path) -> None:
         panel_of(tmp_path, [*rows, "2021-10-31T05:00,1"], Columns("v", "t"))
 
 
+def test_a_time_may_stand_in_several_columns_and_a_day_end_at_24(tmp_path: Path) -> None:
+    rows = ["y,m,d,h,v", *(f"2021,1,{1 + k // 24},{k % 24},{k}" for k in range(20, 30))]
+    panel = panel_of(tmp_path, rows, Columns("v", "y,m,d,h"))
+    assert (str(panel.clock.step), panel.time(0, 0), panel.time(0, 10)) == (
+        "1 hour",
+        "2021 1 1 20",
+        "2021 1 2 6",
+    )
+    ends = panel_of(tmp_path, ["t,v", *(f"2021-01-01 {k}:00,{k}" for k in range(20, 25))], Columns("v", "t"))
+    assert (ends.time(0, 4), ends.time(0, 5)) == ("2021-01-02 00:00", "2021-01-02 01:00")
+    with pytest.raises(DataError, match="'2021-01-01 24:01' is no time"):
+        panel_of(tmp_path, ["t,v", "2021-01-01 24:01,1"], Columns("v", "t"))
+
+
+def test_days_of_a_place_with_summer_time_are_days(tmp_path: Path) -> None:
+    rows = ["t,v", *(f"2021-03-{d} 00:00:00+0{1 + (d > 28)}:00,{d}" for d in range(26, 32))]
+    panel = panel_of(tmp_path, rows, Columns("v", "t"))
+    assert [panel.time(0, k) for k in (0, 5, 6)] == [
+        f"2021-{d} 00:00:00" for d in ("03-26", "03-31", "04-01")
+    ]
+
+
 def test_numbers_that_mean_none(tmp_path: Path) -> None:
     rows = ["v", *(str(-999 if k % 5 == 2 else k % 7) for k in range(30))]
     panel = panel_of(tmp_path, rows, Columns("v"))
-    assert panel.apart() == (-999, 6)
-    found = panel_of(tmp_path, rows, Columns("v", missing=missing_of("-999, -99.9")))
+    assert far_off(panel.values) == (-999, 6)
+    found = panel_of(tmp_path, rows, Columns("v", missing=Settings(missing="-999, -99.9").no_numbers))
     assert np.isnan(found.values).sum() == 6
     points = panel_of(tmp_path, ["v", "1", ".", "..", "-", "#N/A", "-.5"], Columns("v"))
     np.testing.assert_array_equal(points.values, [1, np.nan, np.nan, np.nan, np.nan, -0.5])
-    assert found.apart() is None
-    assert panel_of(tmp_path, ["v", "0", "0", "0", "1", "2", "3"], Columns("v")).apart() is None
+    assert far_off(found.values) is None
+    assert far_off(np.array([5.0, 6, 7, 8, 1e7])) == (1e7, 1)
+    for usual in ([5, 6, 7, 8, 30], [0, 0, 0, 1, 2, 3], [0, 1, 1, 0, 1, 1], [5, 5, 5, 5]):
+        assert far_off(np.array(usual, float)) is None
+    assert far_off(np.array([5.0, 5, 5, 9999, 9999])) == (9999, 2)
     with pytest.raises(ConfigError, match="--missing is a list of numbers"):
-        missing_of("NA")
+        _ = Settings(missing="NA").no_numbers

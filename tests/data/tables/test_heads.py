@@ -47,11 +47,22 @@ def test_many_columns_take_no_longer_than_their_number(tmp_path: Path) -> None:
     assert len(table.columns) == 50_000
 
 
-@pytest.mark.parametrize("absent", [None, float("nan"), np.float32("nan"), np.datetime64("NaT")])
+@pytest.mark.parametrize(
+    "absent", [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), np.ma.masked]
+)
 def test_what_is_absent_in_columns_is_no_text(absent: Any) -> None:
     table = Table.of({"a": ["x", absent], "b": [1, 2]})
     assert table.columns == {"a": ["x", ""], "b": ["1", "2"]}
     assert Table.of({"a": ["nan"]}).columns == {"a": ["nan"]}  # a name
+
+
+def test_lists_in_columns_are_read_as_those_of_json() -> None:
+    long = np.linspace(0, 1, 3000)
+    table = Table.of({"x": [long, [1, 2]], "words": [("a", "b"), None], "odd": [["a b"], ["c"]]})
+    assert [float(x) for x in table.column("x")[0].split()] == long.tolist()  # none is left out or cut
+    assert (table.column("x")[1], table.column("words")) == ("1 2", ["a b", ""])
+    with pytest.raises(DataError, match=r"the columns: row 1, odd: 'a b' in a list .* holds white space"):
+        table.column("odd")
 
 
 def test_a_data_frame_is_its_columns() -> None:
@@ -60,8 +71,12 @@ def test_a_data_frame_is_its_columns() -> None:
             return [len(name)]
 
     assert Table.of(Frame(columns=["a", "bc"])).columns == {"a": ["1"], "bc": ["2"]}
+    index = SimpleNamespace(names=["t", None], get_level_values=lambda name: [f"of {name}"])
+    assert Table.of(Frame(columns=["a"], index=index)).columns == {"t": ["of t"], "a": ["1"]}
+    series = SimpleNamespace(to_frame=lambda: Frame(columns=["abc"]))
+    assert Table.of(series).columns == {"abc": ["3"]}
     for wrong in ([1, 2], {"a": "text"}, {3: [1]}):
-        with pytest.raises(DataError, match=r"want a path|columns are lists of values"):
+        with pytest.raises(DataError, match=r"want a path|columns are (called by texts|lists of values)"):
             Table.of(wrong)  # type: ignore[arg-type]
 
 

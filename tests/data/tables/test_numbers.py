@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bptt.data.tables import read_table
@@ -63,5 +64,95 @@ def test_archives_of_time_series_are_tables(tmp_path: Path) -> None:
         of(tmp_path, weka.replace("1.5,'p'\n", "1.5,'p'\n\n7\n").replace("\n\n@data", "\n@data"), "x.arff")
     with pytest.raises(DataError, match="line 7 has 1 parts between colons, others have 3"):
         of(tmp_path, says + "1,2:3,4:a\n1,2\n", "x.ts")
-    with pytest.raises(DataError, match="times of their own"):
-        of(tmp_path, says.replace("Stamps false", "Stamps true") + "(0,1):a\n", "x.ts")
+
+
+def test_signs_of_money_and_percent_are_no_part_of_numbers(tmp_path: Path) -> None:
+    for values, wanted in (
+        ("$1,200.50;-$3;", [1200.5, -3, np.nan]),
+        ("5 %;7%;NA", [5, 7, np.nan]),
+        ("12 €;€1,5;-", [12, 1.5, np.nan]),
+    ):
+        mark = ";" if "€" in values else "\t"  # with semicolons a comma is before decimals
+        text = f"k{mark}v\n" + "".join(f"x{mark}{value}\n" for value in values.split(";"))
+        (tmp_path / "a.csv").write_text(text)
+        np.testing.assert_array_equal(read_table(tmp_path / "a.csv").numbers("v", absent=True), wanted)
+    for odd in ("5%;7", "$5;€7", "$5$;$6", "5%7;5%"):
+        (tmp_path / "a.csv").write_text("k;v\n" + "".join(f"x;{value}\n" for value in odd.split(";")))
+        with pytest.raises(DataError, match="is no number"):
+            read_table(tmp_path / "a.csv").numbers("v", absent=True)
+
+
+def test_numbers_are_read_as_people_group_them_and_books_have_them(tmp_path: Path) -> None:
+    for values, wanted in (
+        ("1 000,5;2\u202f345,0;-1\xa0000", [1000.5, 2345, -1000]),
+        ("1'000.5;12’345", [1000.5, 12345]),
+        ("1,00,000;12,34,567.5", [100000, 1234567.5]),
+        ("(1,234.50);7;(3)", [-1234.5, 7, -3]),
+        ("\u22125;+5", [-5, 5]),
+    ):
+        mark = ";" if "000,5" in values else "\t"
+        text = f"k{mark}v\n" + "".join(f"x{mark}{value}\n" for value in values.split(";"))
+        (tmp_path / "a.csv").write_text(text)
+        np.testing.assert_array_equal(read_table(tmp_path / "a.csv").numbers("v"), wanted)
+    for odd in ("1 00", "1 0000", "(kW)", "1'00.5", "1,0,000"):
+        (tmp_path / "a.csv").write_text(f"k\tv\nx\t{odd}\n")
+        with pytest.raises(DataError, match="is no number"):
+            read_table(tmp_path / "a.csv").numbers("v")
+
+
+WHOLE = {
+    "columns": '{"text": ["a", "b"], "label": ["x", "y"]}',
+    "pandas": '{"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}',
+    "pandas, index": '{"0": {"text": "a", "label": "x"}, "1": {"text": "b", "label": "y"}}',
+    "pandas, split": '{"columns": ["text", "label"], "index": [0, 1], "data": [["a", "x"], ["b", "y"]]}',
+    "beside": '{"v": 1, "rows": [\n{"text": "a", "label": "x"},\n{"text": "b", "label": "y"}], "t": ["u"]}',
+}
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_an_object_is_a_table(tmp_path: Path, name: str) -> None:
+    assert of(tmp_path, WHOLE[name], "a.json") == {"text": ["a", "b"], "label": ["x", "y"]}
+
+
+def test_an_object_that_is_a_row_stays_one(tmp_path: Path) -> None:
+    assert of(tmp_path, '{"words": ["a", "b"], "tags": ["x", "y"]}', "a.jsonl")["words"] == ["a b"]
+    assert of(tmp_path, '{"text": "a", "label": "x"}', "a.json") == {"text": ["a"], "label": ["x"]}
+
+
+def test_what_is_no_text_is_called_what_it_is(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
+    (tmp_path / "c.db").write_bytes(b"SQLite format 3\0" + bytes(99))
+    for file, what in (("a.npy", "an array of NumPy"), ("b.pdf", "a PDF"), ("c.db", "a database of SQLite")):
+        with pytest.raises(DataError, match=f"{file}: is {what}, and no text: save .* a table as CSV"):
+            read_table(tmp_path / file)
+
+
+def test_columns_without_a_name_and_marks_that_nobody_sees(tmp_path: Path) -> None:
+    assert [*of(tmp_path, ",,a\n1,2,3\n")] == ["column 1", "column 2", "a"]
+    assert [*of(tmp_path, ",a\n1,2\n")] == ["", "a"]
+    assert [*of(tmp_path, "\u200ba,b\n1,2\n")] == ["a", "b"]
+
+
+def test_values_of_an_archive_that_have_times_are_rows(tmp_path: Path) -> None:
+    says = "@problemName X\n@timeStamps true\n@classLabel true a b\n@data\n"
+    rows = "(0,1),(0.5,?),(2,3):(0.5,7):a\n(2020-01-01 00:00:00,4),(2020-01-01 00:01:00,5):?:b\n"
+    assert of(tmp_path, says + rows, "x.ts") == {
+        "series": ["1", "1", "1", "2", "2"],
+        "time": ["0", "0.5", "2", "2020-01-01 00:00:00", "2020-01-01 00:01:00"],
+        "1": ["1", "", "3", "4", "5"],
+        "2": ["", "7", "", "", ""],
+        "label": ["a", "a", "a", "b", "b"],
+    }
+    assert of(tmp_path, says + "(0,1),(9,2):(10,5),(8,4):a\n", "x.ts")["time"] == ["0", "8", "9", "10"]
+    with pytest.raises(DataError, match=r"line 5: '7' is no .time,value."):
+        of(tmp_path, says + "(0,1),7:(1,2):a\n", "x.ts")
+
+
+def test_sparse_rows_of_an_archive_have_what_is_left_out(tmp_path: Path) -> None:
+    says = "@relation x\n@attribute n numeric\n@attribute t string\n@attribute c {p, 'q, r'}\n@data\n"
+    found = of(tmp_path, says + "{1 'a, b', 2 'q, r'}\n{}\n{ 0 1.5,2 ? }\n1,b,p\n", "x.arff")
+    assert found == {"n": ["0", "0", "1.5", "1"], "t": ["a, b", "0", "0", "b"], "c": ["q, r", "p", "", "p"]}
+    for odd in ("{3 1}", "{x}", "{0 1, 5}"):
+        with pytest.raises(DataError, match="line 6: want an attribute's number, 0 to 2, and its value"):
+            of(tmp_path, says + odd + "\n", "x.arff")

@@ -17,6 +17,13 @@ TEXTS = {
     "cp1251": "Привет, как дела? Всё хорошо.",
     "koi8_r": "Привет, как дела? Всё хорошо.",
     "cp1253": "Καλημέρα κόσμε, τι κάνεις;",
+    "iso8859_5": "Привет, как дела? Всё хорошо.",
+    "cp866": "Привет, как дела? Всё хорошо.",
+    "cp1255": "שלום עולם, היום מזג האוויר יפה",
+    "cp1256": "مرحبا بالعالم، اليوم الطقس جميل",
+    "iso8859_6": "مرحبا بالعالم، اليوم الطقس جميل",
+    "cp874": "วันนี้อากาศดีและเราจะไปเดินเล่นในสวน",
+    "cp1257": "Šiandien gražus oras, einame į parką su draugais, žiūrėti",
     "gb18030": "你好，世界。今天天气很好，我们去公园玩。",
     "big5": "你好，世界。今天天氣很好，我們去公園玩。",
     "cp932": "今日は天気がいいですね。東京へ行きます。",
@@ -67,6 +74,8 @@ def test_what_is_another_encoding_or_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"a.txt: line 2 is not shift_jis .*it may be cp1252"):
         in_utf8("a\nJörg größer".encode("cp1252"), "a.txt", "shift_jis")
     with pytest.raises(DataError, match="--encoding NAME says in which"):
+        in_utf8(b"\x89QNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "a.txt")
+    with pytest.raises(DataError, match=r"a\.txt: is a picture, and no text"):
         in_utf8(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\xff\xfe", "a.txt")
     assert guessed(b"SQLite format 3\0" + bytes(range(16)) * 8) is None
     assert guessed(b"\0\1\0\2\0\3\0\4" * 9) is None

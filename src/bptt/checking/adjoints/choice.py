@@ -141,7 +141,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         of = sum(row.kind == "total" for row in rows.rows)
         if chosen.explained >= 3 and 2 * count < of:
             more = False  # it comes in on the way, and not for all: it is a fault
-        if averaged or (more and not rest):
+        if averaged or (more and count and not rest):
             chosen.factor, chosen.explained = factor, max(scaled, chosen.explained)
     return chosen
 

@@ -55,7 +55,9 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
             for value, was in _pairs(one, kept, outputs)
             if not any(identity(one) in earlier for _, one in leaves(value))
         ]
-        earlier |= {identity(one) for value in [*call.arguments, call.result] for _, one in leaves(value)}
+        known = (one for value in [*call.arguments, call.result] for one in leaves(value))
+        # an object may keep what it is handed later
+        earlier |= {identity(one) for path, one in known if all(kind == "item" for kind, _ in path)}
         choices: list[list[tuple[_Output, Any, str] | None]] = []
         for value, was, name in handed:
             fits = _fits([o for o in outputs if o.before(n, call.at)], value, name)

@@ -156,17 +156,16 @@ class Case:
 
         return self.program.run(self.over(hooks or Hooks()), seed=self.seed, stop=stop, after=done)
 
-    def record(
-        self, put: Callable[[int, Any], Any] | None = None, tapped: Callable[[int, Any], Any] | None = None
-    ) -> Record:
-        """Run it, and write everything down; ``put`` may replace statements' values, ``tapped`` others'."""
+    def record(self, hooks: Hooks | None = None) -> Record:
+        """Run it, and write everything down, with what hooks replace."""
+        hooks = hooks or Hooks()
         record, uses, latest = Record(), dict[int, int](), dict[int, int]()
         taps, executions = record.taps, record.executions
         frames: dict[int, int] = {}
         step, kept = [0], [0]
 
         def tap(k: int, value: Any) -> Any:
-            value = tapped(k, value) if tapped is not None else value
+            value = hooks.tap(k, value)
             numbers = flat(value)
             if numbers is not None:
                 use = uses[k] = uses.get(k, -1) + 1
@@ -189,7 +188,7 @@ class Case:
             executions.append(one)
 
         def given(j: int, value: Any) -> Any:
-            value = put(j, value) if put is not None else value
+            value = hooks.put(j, value)
             if j in latest:
                 one = executions[latest[j]]
                 one.value = value
@@ -197,6 +196,7 @@ class Case:
             return value
 
         def post(j: int, value: Any) -> None:
+            hooks.post(j, value)
             if j in latest:
                 found = [(v, n.copy()) for _, v in leaves(value) if (n := flat(v)) is not None]
                 executions[latest[j]].changed = found[-40:]

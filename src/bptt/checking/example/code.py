@@ -20,45 +20,54 @@ NEVER = re.compile(
 )
 """What the names of functions have that neither show a forward nor a backward."""
 
+_LATER = re.compile(r"^__|train|fit|load|test|predict|sampl", re.IGNORECASE)
+"""What the names of methods have that make no object ready."""
+
 
 class Code:
     """A file's functions, with their syntax."""
 
     def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
         self.tree, self.names = tree, names
+        path = names.get("__file__", "<file>")
         self.nodes = {
-            min([node.lineno, *(d.lineno for d in node.decorator_list)]): node
-            for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+            (file, min([node.lineno, *(d.lineno for d in node.decorator_list)])): node
+            for file, one in {**names.get("__files__", {}), path: tree}.items()
+            for node in ast.walk(one) if isinstance(node, ast.FunctionDef)
         }  # fmt: skip
-        self.functions = {
-            n: f
-            for n, f in names.items()
-            if isinstance(f, types.FunctionType) and (node := self.node(f)) and not _is_method(node)
-        }
-        own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        self.own = {node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        every = {n: f for n, f in names.items() if isinstance(f, types.FunctionType)}
+        every = {n: f for n, f in every.items() if (node := self.node(f)) and not _is_method(node)}
+        self.functions = {n: f for n, f in every.items() if self.is_own(f)}
+        here = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
         self.script = {n for node in tree.body for n in bound(node)}  # whether that part is run or not
-        self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in own}
+        self.classes = {n: c for n, c in names.items() if isinstance(c, type) and n in here}
+        files = names.get("__files__", {})
+        near = {n: c for n, c in names.items() if isinstance(c, type) and c.__module__ in files}
+        # with what it imports from beside it
+        self.callable = every
+        self.made = {**near, **self.classes}
 
     def node(self, function: Any) -> ast.FunctionDef | None:
-        """Return the syntax of a function of this file."""
+        """Return the syntax of a function of this file, or of one beside it that it imports."""
         code = getattr(inspect.unwrap(getattr(function, "__func__", function)), "__code__", None)
-        if code is None or code.co_filename != self.names.get("__file__", "<file>"):
-            return None
-        return self.nodes.get(code.co_firstlineno)
+        return self.nodes.get((code.co_filename, code.co_firstlineno)) if code else None
+
+    def is_own(self, function: Any) -> bool:
+        """Return whether a function stands in the file itself."""
+        return bool((node := self.node(function)) and node in self.own)
 
     def of(self, owner: type | None) -> dict[str, Any]:
-        """Return a class's methods, its bases' among them, in the text's order; or the file's functions."""
+        """Return a class's methods, its bases' among them, in the text's order; or all functions."""
         if owner is None:
-            return self.functions
+            return self.callable
         found = [(node.lineno, n, f) for n, f in inspect.getmembers(owner) if (node := self.node(f))]
         return {n: f for _, n, f in sorted(found, key=lambda entry: entry[0])}
 
     def reached(self, function: Any, owner: type | None) -> list[ast.FunctionDef]:
         """Return the syntax of a function and of all functions of the file that it may call."""
         found, waiting = [], [self.node(function)]
-        every = {
-            n: f for c in (*self.classes.values(), *[owner] * bool(owner)) for n, f in self.of(c).items()
-        }
+        every = {n: f for c in (*self.made.values(), *[owner] * bool(owner)) for n, f in self.of(c).items()}
         while waiting:
             node = waiting.pop()
             if node is None or node in found:
@@ -66,10 +75,10 @@ class Code:
             found.append(node)
             for call in ast.walk(node):
                 match call:
-                    case ast.Call(ast.Name(name)) if name in self.classes:
-                        waiting += map(self.node, self.of(self.classes[name]).values())
+                    case ast.Call(ast.Name(name)) if name in self.made:
+                        waiting += map(self.node, self.of(self.made[name]).values())
                     case ast.Call(ast.Name(name)):
-                        waiting.append(self.node(self.functions.get(name)))
+                        waiting.append(self.node(self.callable.get(name)))
                     case ast.Call(ast.Attribute(_, name)):
                         waiting.append(self.node(every.get(name)))
         return found
@@ -78,7 +87,39 @@ class Code:
         """Return the names of what objects of a class have: its methods, and what these set."""
         nodes = [node for f in self.of(owner).values() if (node := self.node(f))]
         parts = (part for node in nodes for part in ast.walk(node) if isinstance(part, ast.Attribute))
-        return {*self.of(owner)} | {part.attr for part in parts if isinstance(part.ctx, ast.Store)}
+        own = {*dir(owner), *getattr(owner, "__annotations__", ())}
+        return own | {part.attr for part in parts if isinstance(part.ctx, ast.Store)}
+
+    def unready(self, made: Any, calls: list[str]) -> list[str]:
+        """Return the methods that must be called before others, for what these read and an object lacks."""
+        owner = type(made)
+        every = self.of(owner)
+        methods = {self.node(f) for f in every.values()}
+        inside = [node for name in calls for node in self.reached(every[name], owner) if node in methods]
+        reads, stores, asked = set[str](), set[str](), set[str]()
+        for part in (part for node in inside for part in ast.walk(node)):
+            match part:
+                case ast.AugAssign(ast.Attribute(ast.Name("self"), name)):
+                    reads.add(name)
+                case ast.Attribute(ast.Name("self"), name, ast.Load()):
+                    reads.add(name)
+                case ast.If(test) | ast.IfExp(test) | ast.While(test):
+                    asked |= {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
+        for node in inside:
+            stores |= _sets(node)
+        private = f"_{owner.__name__.lstrip('_')}"
+        lacks = {
+            name for name in reads - stores - asked
+            if inspect.getattr_static(made, private * (name[:2] == "__" != name[-2:]) + name, None) is None
+        }  # fmt: skip
+        found, sets = list[str](), dict[str, set[str]]()
+        for name in every:
+            nodes = [] if _LATER.search(name) else self.reached(every[name], owner)
+            sets[name] = set[str]().union(*([] if {*nodes} & {*inside} else map(_sets, nodes)))
+        while sets[best := max(sets, key=lambda n: len(sets[n] & lacks))] & lacks:
+            lacks -= sets[best]
+            found.append(best)
+        return [name for name in every if name in found]
 
     def read(self, functions: list[Any], owner: type | None) -> set[str]:
         """Return the names that functions, and those that they call, read."""
@@ -94,6 +135,13 @@ class Code:
         """Return names for what a function returns, as its text has them."""
         node = self.node(function)
         return _returned(node) if node else []
+
+
+def _sets(node: ast.AST) -> set[str]:
+    """Return the attributes of ``self`` that a function sets, and not only adds to."""
+    added = {id(part.target) for part in ast.walk(node) if isinstance(part, ast.AugAssign)}
+    found = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and id(n) not in added)
+    return {n.attr for n in found if isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == "self"}
 
 
 def _is_method(node: ast.FunctionDef) -> bool:
@@ -158,7 +206,8 @@ def makers(code: Code, owner: type | None, instance: str, name: str) -> list[str
     found = []
     for maker, function in (code.functions | (code.of(owner) if owner else {})).items():
         symbols = [size_of(p.name) for p in parameters(function) if p.default is p.empty]
-        if symbols and all(symbols):
+        is_maker = symbols or (re.match(r"(?!__)\w*(?:init|param|weight)", maker) and code.returned(function))
+        if is_maker and all(symbols):
             called = maker if maker in code.functions else f"{instance}.{maker}"
             found.append(f"{called}({', '.join(f'«size {s}»' for s in symbols)})")
     return sorted(found, key=lambda t: (name[:4] not in t, -t.count("«")))[:1]

@@ -27,12 +27,17 @@ WRITTEN = "written by bptt"
 
 
 def candidates(
-    source: Source, name: str | None = None, seconds: float = 40.0, settled: Collection[str] = ()
+    source: Source,
+    name: str | None = None,
+    seconds: float = 40.0,
+    settled: Collection[str] = (),
+    begun: dict[str, tuple[Any, ...]] | None = None,
 ) -> Iterator[Example]:
     """Yield the examples there are for a file: its own, and then those that the tool writes, piece by piece.
 
     With a `name`, only what this function, method or class takes part in. After `seconds` nothing more is
     written. Of functions that the caller adds to `settled`, which take gradients back, no more are wanted.
+    In `begun` is by function, in the end, what of the lines that were tried came furthest, and how it ended.
     What is written ran, here: as many as `MOST` of a piece, the likeliest first, and then those for one
     sequence. What goes through time comes before what does not.
     """
@@ -55,7 +60,7 @@ def candidates(
         read = code.read(functions, piece.owner)
         data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}
         shapes = [a.shape for v in data.values() for _, a in arrays(v)]
-        first = [f"{n} = «size {size_of(n)}»" for n in small if n in read or shapes]
+        first = [f"{n} = {_sized(n, v)}" for n, v in small.items() if n in read or shapes]
         through_time = False
         for changed in SEVERAL:
             now = time.monotonic()
@@ -74,6 +79,16 @@ def candidates(
                     if text not in texts and last not in settled:
                         texts[text] = None
                         yield Example(rendered(text, writer.sizes), WRITTEN, piece.names, writer.sizes, text)
+            if begun is not None:
+                begun[last] = max(writer.furthest, begun.get(last, writer.furthest))
+
+
+def _sized(name: str, value: Any) -> str:
+    """Return the text of a constant that is a size, or of a dict that has some."""
+    if isinstance(value, dict):
+        inside = (f"{k!r}: {_sized(k, v) if type(v) is int else repr(v)}" for k, v in value.items())
+        return f"{{{', '.join(inside)}}}"
+    return f"«size {size_of(name)}»" if value == SIZES.get(size_of(name)) else repr(value)
 
 
 def _at_rest(found: Found, marked: str) -> str:

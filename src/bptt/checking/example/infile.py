@@ -13,7 +13,7 @@ from bptt.checking.example.pieces import TRAINS
 from bptt.checking.example.roles import kinds
 from bptt.checking.example.texts import SIZES, Example
 from bptt.checking.example.trial import run
-from bptt.checking.file import Source, definitions
+from bptt.checking.file import Source
 
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Import, ast.ImportFrom)
 
@@ -44,8 +44,7 @@ def main_program(source: Source) -> Iterator[Example]:
     if main:
         body, origin = main[0].body, f"the __main__ block, {source.place(main[0].lineno)}"
     else:
-        kept = {id(node) for node in definitions(source)}
-        body = [n for n in source.tree.body if id(n) not in kept and not isinstance(n, _DEFINED)]
+        body = [n for n in source.tree.body if not isinstance(n, _DEFINED)]
         origin = "the top level of the file"
     lines = _body(_inlined(body, source.tree))
     trial = run(lines, namespace(source, {}))
@@ -104,6 +103,10 @@ class _Short(ast.NodeTransformer):
         return self.generic_visit(once if _trains(node) else node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        match node:  # what an update changes stays the array that it was
+            case ast.Assign([ast.Name(name)], ast.BinOp(ast.Name(own), ast.Sub() | ast.Add() as op, by)):
+                if name == own:
+                    return ast.AugAssign(node.targets[0], op, by)  # type: ignore[arg-type]
         node.value = _small(getattr(node.targets[0], "id", ""), node.value)
         return self.generic_visit(node)
 

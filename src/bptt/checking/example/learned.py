@@ -45,8 +45,8 @@ def put(node: Node, path: Path, new: Node) -> Node:
             return ("rows", symbol, put(child, rest, new))
         case ("tuple", names, *children):
             return ("tuple", names, *(put(c, rest, new) if k == step else c for k, c in enumerate(children)))
-        case ("dict", entries):
-            return ("dict", {k: put(c, rest, new) if k == step else c for k, c in entries.items()})
+        case ("dict" | "space" as kind, entries):
+            return (kind, {k: put(c, rest, new) if k == step else c for k, c in entries.items()})
     return node
 
 
@@ -61,7 +61,7 @@ def known(node: Node) -> bool:
     """Return whether nothing of it is unknown."""
     if node is None or isinstance(node, str):
         return node is not None
-    parts = [*node[1].values()] if node[0] == "dict" else node[2:]
+    parts = [*node[1].values()] if node[0] in ("dict", "space") else node[2:]
     return bool(parts) and all(map(known, parts))
 
 
@@ -85,9 +85,11 @@ def worded(node: Node, path: Path, plain: bool = False) -> str:
             return f"[{text} for _ in range(«size {symbol}»)]"
         case ("tuple", _, *children):
             return "(" + ", ".join(worded(c, (*path, k), plain) for k, c in enumerate(children)) + ")"
-        case ("dict", entries):
+        case ("dict" | "space" as kind, entries):
             inside = ", ".join(f"{k!r}: {worded(c, (*path, k), plain)}" for k, c in entries.items())
-            return f"{{{inside}}}" if plain else f"_watch.entries({path!r}, {{{inside}}})"
+            if not plain:
+                return f"_watch.{'entries' if kind == 'dict' else kind}({path!r}, {{{inside}}})"
+            return f"{{{inside}}}" if kind == "dict" else f"type('', (), {{{inside}}})"
     return str(node)
 
 
@@ -106,7 +108,7 @@ class Learner:
     before: str = ""  # the lines of the example before the call
     unread: Collection[str] = ()  # of what was found last, the arguments that no line of the code has used
 
-    def found(self, most: int = 300) -> Iterator[dict[str, str]]:
+    def found(self, most: int = 600) -> Iterator[dict[str, str]]:
         """Yield texts for the arguments with which the call runs, the likelier first.
 
         Where none is found so, sizes that an error names are made one, and less is expected of the likeliest.
@@ -197,10 +199,13 @@ class Learner:
             case "iter", ([*names],):
                 return [("tuple", names, *[None] * len(names))]
             case (("iter" | "len" | "getitem" | "contains"), _):
-                if "." in hole and not path:  # of layers
-                    return ["[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
-                symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
                 sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
+                sizes = [*(t for t in inside if re.match(r"\{c|dict\(", t)), *sizes]
+                if "." in hole and not path:  # of layers, or of a sequence
+                    shape = ["[«size T», «size D»]"] * bool(size_of(hole.split(".")[-1]))
+                    lists = [*shape, "[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
+                    return [*sizes[:1], *lists, *sizes[1:]]
+                symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
                 return [*sizes, *(("rows", s, None) for s in symbols), *([] if path else ["'acba'"])]
             case (("index" | "int"), _):
                 own = size_of(path[-1] if path and isinstance(path[-1], str) else hole.split(".")[-1])
@@ -212,15 +217,21 @@ class Learner:
                 more = [] if path else [f"np.array(«tokens {axes}»)" for axes in ("N T", "T N", "T")]
                 if "*" in path:
                     return [token]
-                return [*sizes[:3], token, "1", "0", "«size H»", "«size T»", *more]
+                none = [] if own and "." in hole else ["0"]
+                return [*sizes[:3], token, "1", *none, "«size H»", "«size T»", *more]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
                 tokens = f"np.array({worded(put(here, ('*',), token), ())})"
                 return [*self._of(use, inside, tree), tokens]
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
+            case "attribute", (str(name),) if here and here[0] == "space":
+                return [("space", {**here[1], name: None})]
             case "attribute", (str(name),) if not hasattr(np.ndarray, name):
-                return [*self.objects(name)]
+                builtin: list[tuple[type, Node]] = [(str, "'net'"), (dict, ("dict", {}))]
+                builtin += [(list, ("rows", "T", None))]
+                own_kinds = [node for kind, node in builtin if hasattr(kind, name)]
+                return [*self.objects(name), *(own_kinds or [("space", {name: None})])]
             case "call", _:
                 return [t for t in inside if "np.tanh" in t] or ["np.tanh"]
             case "equal", (str(text),):
@@ -239,7 +250,10 @@ class Learner:
             numbers = [*numbers, "0.5"]
         counts = [t for t in (*inside, "«size T»") if t.startswith("«size")]  # beside a whole number
         more = counts if use.others and all(type(o) is int for o in use.others) else []
-        return [*numbers, *self._of(use, inside, tree), *([] if numbers else ["0.1"]), *more[:4]]
+        arrays = self._of(use, inside, tree)
+        if use.kind in _PRODUCTS and arrays:  # what numbers are not made for
+            return arrays
+        return [*numbers, *arrays, *([] if numbers else ["0.1"]), *more[:4]]
 
     def _of(self, use: Use, inside: list[str], tree: dict[str, Node]) -> list[Node]:
         """Return the arrays that a use leaves possible."""
@@ -280,7 +294,7 @@ class Learner:
                 found = [*(t.replace("«", "«onehot ") for t in classes), *found]
             return list(dict.fromkeys(found))
         count = len(use.others[0]) if use.kind == "shape" and use.others[0] else None
-        every = dict.fromkeys([*inside, *_GENERAL])
+        every = dict.fromkeys([*inside, *_GENERAL, "«N V H D»", "«N D V H»"])  # images are the last
         return [t for t in every if (axes := _axes(t)) and count in (None, len(axes))]
 
     def _indexed(self, key: tuple[Any, ...], inside: list[str]) -> list[Node]:

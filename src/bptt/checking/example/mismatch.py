@@ -16,6 +16,7 @@ _UNLIKE = (
     r"(?:expected|needed?|must be) (\d+),? (?:but |and )?(?:got|not|is) (\d+)",
 )
 _BEYOND = re.compile(r"out of bounds for axis \d+ with size (\d+)|list index out of range")
+_GROWN = re.compile(r"operand with shape \((.*?)\) doesn't match the broadcast shape \((.*?)\)")
 MOST = 16
 
 
@@ -80,9 +81,9 @@ def reworded(node: Any, old: str, new: str) -> Iterator[Any]:
             for k, child in enumerate(children):
                 for one in reworded(child, old, new):
                     yield ("tuple", names, *children[:k], one, *children[k + 1 :])
-        case ("dict", entries):
+        case ("dict" | "space" as kind, entries):
             for key, child in entries.items():
-                yield from (("dict", {**entries, key: one}) for one in reworded(child, old, new))
+                yield from ((kind, {**entries, key: one}) for one in reworded(child, old, new))
 
 
 def mended(
@@ -94,6 +95,11 @@ def mended(
         for hole, node in tree.items():
             if isinstance(node, str) and (node == "'acba'" or "onehot" in node):
                 yield {**tree, hole: "«tokens T»" if node == "'acba'" else "«labels T»"}
+    if grown := _GROWN.search(str(error)):  # what is added to must have the axes of what is added
+        old, more = (
+            "«" + " ".join(symbol(int(n)) for n in re.findall(r"\d+", side)) + "»" for side in grown.groups()
+        )
+        yield from ({**tree, hole: more} for hole, node in tree.items() if node == old)
     for a, b in unlike(error):
         for new in [symbol(b)] if b else every:
             for hole, node in tree.items():

@@ -23,20 +23,21 @@ _LARGE = 12
 def namespace(source: Source, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a file defines, with other values of its constants; a statement that fails is passed over.
 
-    The entry ``__files__`` has the paths of the neighbours that it imports.
+    The entry ``__files__`` has the syntax of the neighbours that it imports, by their paths.
     """
     path, beside = source.path, neighbours(source)
     found: dict[str, Any] = {
         "__file__": str(path),
         "__name__": path.stem,
-        "__files__": [],
+        "__files__": {},
         "np": np,
         "__package__": beside.package,
     }
 
     def execute(path: Path, names: dict[str, Any]) -> None:
-        found["__files__"].append(str(path))
-        _execute(one := read(path), definitions(one), names)
+        one = read(path)
+        found["__files__"][str(path)] = one.tree
+        _execute(one, definitions(one), names)
 
     with stand_ins(source), beside.importable(execute):
         own = types.ModuleType(path.stem)
@@ -56,7 +57,11 @@ def _execute(source: Source, statements: list[ast.stmt], names: dict[str, Any]) 
             define(code, names, node)
 
 
-def small_constants(source: Source) -> dict[str, int]:
+def _is_size(name: Any, number: Any) -> bool:
+    return type(number) is int and isinstance(name, str) and size_of(name) in SIZES
+
+
+def small_constants(source: Source) -> dict[str, Any]:
     """Return smaller values for the sizes that a file sets at its top level, as ``hidden_size = 100``.
 
     Examples
@@ -68,7 +73,7 @@ def small_constants(source: Source) -> dict[str, int]:
     ...     small_constants(read(file))
     {'hidden_size': 6, 'n_steps': 4}
     """
-    found: dict[str, int] = {}
+    found: dict[str, Any] = {}
     for node in source.tree.body:
         match node:
             case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
@@ -81,4 +86,9 @@ def small_constants(source: Source) -> dict[str, int]:
             match target, number:
                 case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
                     found[name] = SIZES[size_of(name)]
+                case ast.Name(name), ast.Dict():
+                    with contextlib.suppress(ValueError):  # of settings
+                        given = ast.literal_eval(number)
+                        sizes = {k: SIZES[size_of(k)] for k, n in given.items() if _is_size(k, n)}
+                        found |= {name: given | sizes} if any(given[k] > _LARGE for k in sizes) else {}
     return found

@@ -56,15 +56,18 @@ def pieces(code: Code) -> list[Piece]:
 def _of(code: Code, owner: type | None) -> Iterator[Piece]:
     functions = {n: f for n, f in code.of(owner).items() if not NEVER.search(n)}
     handed = {n for n, f in functions.items() if any(_is_gradient(p.name) for p in parameters(f))}
-    backs = {n: w for n, f in functions.items() if (node := code.node(f)) and (w := _backwardness(node))}
+    own = {n: f for n, f in functions.items() if code.is_own(f)}
+    backs = {n: w for n, f in own.items() if (node := code.node(f)) and (w := _backwardness(node))}
     forwards = [n for n in functions if n not in {*backs, *handed} and (_FORWARD.search(n) or owner)]
+    forwards = [n for n in forwards if owner or n in own] or forwards
     called = {n: {node.name for node in code.reached(functions[n], owner)} for n in functions}
     forwards = [n for n in forwards if not called[n] & {*backs}] or forwards  # what trains is none
     losses = {n for n in forwards if owner and LOSS.search(n) and "forward" not in n}
     forwards = [n for n in forwards if n not in losses and (n != "predict" or len(forwards) == 1)]
-    for name, own in backs.items():
-        weight = max(own, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
-        weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0)
+    for name, much in backs.items():
+        weight = max(much, *(0.3 + w for n, w in backs.items() if n != name and n in called[name]), 0)
+        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
+        weight += 2 * code.loops(functions[name], owner) + (0.5 if owner else 0) - bool(trains)
         inside = bool(called[name] & set(forwards))
         taken = {p.name for p in parameters(functions[name])}
         alone = not forwards or (_WHOLE.search(name) and not re.fullmatch(r"back\w*", name))
@@ -75,19 +78,19 @@ def _of(code: Code, owner: type | None) -> Iterator[Piece]:
         if whole:
             yield Piece(owner, (name,), weight + 0.2)
         likely = sorted(forwards, key=lambda n: -_alike(code, n, name, functions, owner))
-        trains = re.search("(?i)train|fit|sgd|optimi[sz]e|learn", name)  # it has a forward of its own
         for k, forward in enumerate(() if trains and name not in handed else likely[:3]):
             yield Piece(owner, (forward, name), weight + 0.1 - 0.3 * k)
-    for name in functions:  # a step of training that calls these, or what is elsewhere
+    for name in own:  # a step of training that calls these, or what is elsewhere
         if name not in (*backs, *handed) and _WHOLE.search(name):
-            own = max((w for n, w in backs.items() if n in called[name]), default=0)
-            if own or (owner and not backs):
-                yield Piece(owner, (name,), own + 2.3 if own else 0.1)
+            much = max((w for n, w in backs.items() if n in called[name]), default=0)
+            if much or (owner and not backs):
+                yield Piece(owner, (name,), much + 2.3 if much else 0.1)
 
 
 def _is_gradient(name: str) -> bool:
     return "grad" in name or (
-        without_d(name) != name and not name.startswith(("data", "dim", "dropout", "dt"))
+        without_d(name) != name
+        and not name.startswith(("data", "dim", "dropout", "dt", "dict", "depth", "decay"))
     )
 
 
@@ -110,6 +113,32 @@ def backwards(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
             body = next((n.body for n in loops if len(_gradients(n.body)) > 1), node.body)
             if len(_gradients(body)) > 1:
                 yield name, sorted({n.lineno for s in body for n in ast.walk(s) if isinstance(n, ast.stmt)})
+
+
+def at_top(tree: ast.Module) -> bool:
+    r"""Return whether a file takes gradients back in a loop of its top level.
+
+    Examples
+    --------
+    >>> at_top(ast.parse("for x in xs:\n dh = x\n dW += dh\n db += dh\n dU += dh"))
+    True
+    """
+    top = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    loops = (n for node in top for n in ast.walk(node) if isinstance(n, ast.For | ast.While))
+    return any(len(_gradients(loop.body)) > 3 for loop in loops)
+
+
+def equations(tree: ast.Module) -> list[str]:
+    r"""Return the cells of a file that are equations: functions under ``@bptt.cell``.
+
+    Examples
+    --------
+    >>> equations(ast.parse("@bptt.cell(state='h')\ndef gru(x, h): return h"))
+    ['gru']
+    """
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    is_cell = re.compile(r"(?:bptt\.)?cell(?:\(|$)")
+    return [n.name for n in found if any(is_cell.match(ast.unparse(d)) for d in n.decorator_list)]
 
 
 def sibling(tree: ast.Module, name: str) -> str:
@@ -135,7 +164,7 @@ def _backwardness(node: ast.FunctionDef) -> float:
     count = len(_gradients(node.body))
     if _BACK.search(node.name) or (re.search("loss", node.name, re.IGNORECASE) and count > 2):
         return 1 + min(count, 6) / 6
-    return 0.5 if count > 3 and not _FORWARD.fullmatch(node.name) else 0
+    return 0.5 if count > 3 + 3 * bool(_FORWARD.fullmatch(node.name)) else 0
 
 
 def _gradients(body: Iterable[ast.stmt]) -> set[str]:

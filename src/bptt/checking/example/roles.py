@@ -50,11 +50,11 @@ _NAMES: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 _WEIGHT = re.compile(
     r"^(?:[WUVRE](?:_?[A-Za-z0-9]{0,6})?(?:_[a-z]+)?|w_?[a-z]{1,3}|w|u_?[a-z]?|v|weights?_\w+|kernel\w*|"
-    r"theta_?\w+|emb\w*|\w*weights?\w*)$"
+    r"theta_?\w+|emb\w*|\w*weights?\w*|(?:in(?:put)?|hid(?:den)?|[xih])(?:_to_|_2_|2|(?<=[nt])_)(?:hid\w*|out\w*|[hoy]))$"
 )
 _BIAS = re.compile(r"^(?:b|B|b_?[a-z]{1,4}|B[a-z]{1,2}|bias(?:es)?(?:_?\w+)?|\w+_bias|b_\w+)$")
 _MATRICES = (
-    ("W:h", r"(?:h[hfiocgzrn]?|aa|hidden\w*|rec\w*|[fiogzrc]h|s|r|h[rzu]|uh)$|.*hh"),
+    ("W:h", r"(?:h[hfiocgzrn]?|aa|hidden(?!.*out)\w*|rec\w*|[fiogzrc]h|s|r|h[rzu]|uh)$|.*hh"),
     ("W:y", r".*y$|^v$|.*out|.*hq|.*ho$"),
     ("W:e", r"e.+|.*emb"),
     ("W:g", r"[fiocgzrua]$"),

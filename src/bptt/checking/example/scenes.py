@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from bptt.checking.example.code import LOSS, Code, parameters, shows
 from bptt.checking.example.roles import size_of
+from bptt.checking.example.trial import run
 from bptt.checking.file import bound, root
 
 _PRODUCTS = "dot matmul einsum outer tanh exp randn rand normal uniform random".split()  # noqa: SIM905
@@ -65,7 +66,8 @@ def _before(body: list[ast.stmt], name: str, forwards: set[str]) -> list[ast.stm
             return body[: k + 1]
         inner = next(filter(None, (_before(block, name, forwards) for block in blocks)), [])
         trains = not forwards or any(_calls(one, forwards - {name}) for one in inner)
-        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains
+        endless = isinstance(node, ast.While) and isinstance(node.test, ast.Constant)
+        is_loop = isinstance(node, ast.For | ast.While) and inner and not trains and not endless
         return body[:k] + ([node] if is_loop else inner)
     return []
 
@@ -104,19 +106,24 @@ class _Slice:
             flags.append(not isinstance(node, no) and (self._is_made(node) or bool(_reads(node) & marked)))
             marked |= _sets(node) if flags[-1] else set()
             self.set |= _reads(node) if flags[-1] else set()
+        simple, ran = list[ast.stmt](), list[ast.stmt]()
         for node in filter(self._is_simple, rest):
-            self.set |= _sets(node)
+            is_own = "self" in _reads(node)
+            if is_own or self._runs([*ran, node]):
+                simple.append(node)
+                ran += [] if is_own else [node]
+                self.set |= _sets(node)
         needed, objects = _reads(last) | self.unset, dict[str, str]()
         taken: list[ast.stmt] = [last]
         for node, is_marked in zip(rest[::-1], flags[::-1], strict=True):
             match node:
-                case ast.Assign([ast.Name(name)], ast.Call(ast.Name(made))) if made in self.code.classes:
+                case ast.Assign([ast.Name(name)], ast.Call(ast.Name(made))) if made in self.code.made:
                     objects.setdefault(name, made)
                     continue
             more = isinstance(node, ast.Expr | ast.Assign | ast.For) and _calls(node, self.own)
-            more = (is_marked and (more or _is_loss(node))) or self._prepares(node)
+            more = is_marked and (more or _is_loss(node))
             sets = needed & _sets(node)
-            if more or (sets and is_marked) or (sets and self._is_simple(node)):
+            if more or (sets and is_marked) or (sets and node in simple):
                 needed |= _reads(node)
                 taken.append(node)
         return self._scene(taken[::-1], objects) if len(taken) > 1 or alone else None
@@ -126,18 +133,16 @@ class _Slice:
         states = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and n.attr in self.state)
         return _calls(node, self.own) or any(isinstance(n.ctx, ast.Load) for n in states)
 
-    def _prepares(self, node: ast.stmt) -> bool:
-        """Return whether a statement calls another method of the object, for what that leaves in it."""
-        match node:
-            case ast.Expr(ast.Call(ast.Attribute(ast.Name("self"), name))):
-                return name in self.code.of(self.owner) and not re.search("print|plot|save|log", name)
-        return False
-
     def _is_simple(self, node: ast.stmt) -> bool:
         """Return whether a statement gives something that depends on nothing that is open."""
         if _sets(node) <= self.known or not isinstance(node, ast.Assign | ast.For | ast.If):
             return False
-        return _reads(node) <= self.set and not _calls(node, ("load", "read_csv", "loadtxt"))
+        return _reads(node) <= self.set
+
+    def _runs(self, nodes: list[ast.stmt]) -> bool:
+        """Return whether statements run: what reads data that are not there does not."""
+        error = run("\n".join(map(ast.unparse, nodes)), self.code.names).error
+        return error is None or isinstance(error, NameError)  # what is open yet
 
     def _scene(self, taken: list[ast.stmt], objects: dict[str, str]) -> Scene:
         lines, is_open, set_before, handed = list[str](), dict[str, None](), set[str](), dict[str, str]()

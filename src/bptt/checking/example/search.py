@@ -16,9 +16,9 @@ from bptt.checking.example.trial import Trial, run
 from bptt.checking.example.unknown import Use, Watch
 
 LEFT_OUT = ""
-MOST = 1200  # trials of one call
+MOST = 2400  # trials of one call
 _SHORT = re.compile(r"[-\w.']*|\[[\w.]+\]|[A-Z]\w*\(\)")  # an argument that needs no name of its own
-_HOLE = re.compile(r"<([^<>]+)>")
+HOLE = re.compile(r"<([\w.*]+)>")
 _GIVEN_NOTHING = re.compile(r"(?:, )?\b\w+=(?=[,)])")
 
 
@@ -43,9 +43,9 @@ class Call:
     def filled(self, chosen: dict[str, str], names: dict[str, str], sizes: Sizes) -> list[str]:
         """Return the lines with chosen texts in the holes, long ones by name."""
         texts, lines, bound = dict(chosen), list[str](), set[str]()
-        often = Counter(_HOLE.findall("\n".join(self.lines)))
+        often = Counter(HOLE.findall("\n".join(self.lines)))
         for line in self.lines:
-            used = dict.fromkeys(_HOLE.findall(line))
+            used = dict.fromkeys(HOLE.findall(line))
             made: list[tuple[str, str]] = []
             for hole in used:
                 own = _SHORT.fullmatch(rendered(chosen[hole], sizes)) and (
@@ -60,7 +60,7 @@ class Call:
                 count = max(k for k in range(1, min(3, len(made)) + 1) if k == 1 or sum(width[:k]) < 100)
                 part, made = made[:count], made[count:]
                 lines.append(f"{', '.join(n for n, _ in part)} = {', '.join(t for _, t in part)}")
-            line = _GIVEN_NOTHING.sub("", _HOLE.sub(lambda m: texts[m[1]], line))
+            line = _GIVEN_NOTHING.sub("", HOLE.sub(lambda m: texts[m[1]], line))
             lines.append(line.replace("(, ", "("))
         return lines
 
@@ -90,11 +90,12 @@ def fill(
     script: Collection[str],
     watched: Callable[[Trial], None] | None = None,
     roots: tuple[str, ...] = (),
+    noted: Callable[[str, Trial], None],
 ) -> Iterator[Found]:
     """Yield ways to fill a call's holes so that it runs, as they are found; at the end those that are odd.
 
     `like` says what a name makes likely, `objects` what has an attribute; names of the `script` may be
-    set before the call; `watched` scores a trial that ran,
+    set before the call; `watched` scores a trial that ran, `noted` is told each with its lines,
     and of `roots` a trial keeps the arrays as they are before its last line. The `deadline` is in terms of
     `time.monotonic`.
     """
@@ -113,7 +114,9 @@ def fill(
     def trial_of(chosen: dict[str, str]) -> Trial:
         key = tuple(chosen.values())
         if key not in tried:
-            tried[key] = run(rendered("\n".join(lines_of(chosen)), sizes), file, watched, roots)
+            text = rendered("\n".join(lines_of(chosen)), sizes)
+            tried[key] = run(text, file, watched, roots)
+            noted(text, tried[key])
         return tried[key]
 
     def over() -> bool:
@@ -130,7 +133,7 @@ def fill(
 
     likely = {hole: o[:1] if hole in call.fixed else o for hole, o in holes.items()}
     keys = {repr(k): None for v in file.values() if isinstance(v, dict) for k in v if isinstance(k, str)}
-    keys.pop("'__name__'", None)
+    keys = {k: None for k in keys if "'__" not in k}
     lines = "\n".join(before.lines)
     learner = Learner(trial_with, likely, sizes, over, like, objects, script, [*keys][:12], lines)
     odd: list[Found] = []

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from bptt.checking.example.roles import kinds, without_d
 from bptt.checking.taps.values import leaves, written
 
 SECONDS = 1.0
+_GENERATOR = np.random.default_rng
 STEPS = 30_000
 
 
@@ -65,7 +67,13 @@ def run(
     try:
         *lines, last = ast.parse(text).body or [ast.Pass()]
         codes = [compile(ast.Module(part, []), "<example>", "exec") for part in (lines, [last])]
-        with _limited(trial, files), np.errstate(all="ignore"), contextlib.redirect_stdout(io.StringIO()):
+        seeded = mock.patch.object(np.random, "default_rng", lambda seed=0: _GENERATOR(seed or 0))
+        with (
+            _limited(trial, files),
+            np.errstate(all="ignore"),
+            contextlib.redirect_stdout(io.StringIO()),
+            seeded,
+        ):
             exec(codes[0], names)
             trial.start = {p: a.copy() for n in roots for p, a in arrays(names.get(n), n)}
             exec(codes[1], names)

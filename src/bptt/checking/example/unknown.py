@@ -18,6 +18,10 @@ contains
 """.split()  # noqa: SIM905
 
 
+_ALIKE = (np.copy, np.zeros_like, np.ones_like, np.empty_like)
+"""What gives an array of the same shape: of an unknown one it is as unknown."""
+
+
 class NeedError(Exception):
     """A value was used that is not known yet."""
 
@@ -50,6 +54,12 @@ class Watch:
         """Return a dict whose entries are not known."""
         return _Entries(self, path, entries)
 
+    def space(self, path: Path, entries: dict[str, Any]) -> Any:
+        """Return an object of whose attributes no more are known."""
+        made = _Space()
+        made.__dict__ |= {"_watch": self, "_path": path, **entries}
+        return made
+
     def used(self, path: Path, kind: str, *others: Any, place: int = 0) -> NoReturn:
         """Note the first use, and end the run."""
         self.use = self.use or Use(path, kind, others, place)
@@ -79,7 +89,7 @@ class Unknown:
         return given[place].watch.used(given[place].path, ufunc.__name__, *others, place=place)
 
     def __array_function__(self, function: Any, _types: Any, given: Any, kwargs: Any) -> Any:
-        if function is np.copy:
+        if function in _ALIKE:
             return self
         flat = [o for g in (*given, *kwargs.values()) for o in (g if isinstance(g, (list, tuple)) else [g])]
         place = next(k for k, one in enumerate(flat) if one is self)
@@ -93,7 +103,7 @@ class Unknown:
         return self.watch.used(self.path, "iter", _unpacked())
 
     def __eq__(self, other: object) -> Any:
-        return self.watch.used(self.path, "equal", other)
+        return False if other is None else self.watch.used(self.path, "equal", other)
 
     def __hash__(self) -> int:
         return int(bool(self.watch.used(self.path, "hash")))
@@ -161,6 +171,13 @@ class _Entries(dict[Any, Any]):
 
     def __missing__(self, key: Any) -> Any:
         return self.watch.used(self.path, "getitem", key)
+
+
+class _Space:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self._watch.used(self._path, "attribute", name)
 
 
 def _unpacked() -> list[str] | None:

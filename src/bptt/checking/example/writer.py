@@ -4,7 +4,6 @@ Each call's holes are filled in turn (`search`); a backward may be given what it
 """
 
 import ast
-import functools
 import inspect
 import itertools
 import re
@@ -13,17 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from bptt.checking.example.code import LOSS, Code, is_closure, keywords, makers, parameters
-from bptt.checking.example.pieces import Piece
+from bptt.checking.example.code import LOSS, is_closure
+from bptt.checking.example.making import Maker
 from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
 from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
-from bptt.checking.example.search import LEFT_OUT, Call, Found, fill, fresh
-from bptt.checking.example.texts import Sizes, rendered
+from bptt.checking.example.search import HOLE, LEFT_OUT, Call, Found, fresh
+from bptt.checking.example.texts import rendered
 from bptt.checking.example.trial import Trial, arrays, odd, run
 from bptt.checking.example.wording import (
     BEFORE,
-    SAID,
     UNKNOWN,
     adapted,
     cotangent,
@@ -31,7 +29,6 @@ from bptt.checking.example.wording import (
     likely,
     nearness,
     required,
-    said,
     state_size,
 )
 from bptt.checking.file import bound
@@ -42,30 +39,8 @@ def _swapped(text: str, other: str) -> str:
     return re.sub(f"(?<=«size )[H{other}](?=»)", lambda m: other if m[0] == "H" else "H", text)
 
 
-class Writer:
+class Writer(Maker):
     """Writes the examples of a piece of a file, until an end in terms of `time.monotonic`."""
-
-    def __init__(
-        self,
-        code: Code,
-        file: dict[str, Any],
-        sizes: Sizes,
-        piece: Piece,
-        end: float,
-        objects: dict[Any, list[Found]],
-    ) -> None:
-        self.code, self.file, self.sizes, self.piece, self.end = code, file, sizes, piece, end
-        self.objects = objects
-        self.owner = piece.scene.owner if piece.scene else piece.owner
-        name = self.owner.__name__.lower() if self.owner else ""
-        name = next((n for n in ("cell", "layer", "model") if n in name), "net")
-        self.instance = fresh(name, set(file)) if self.owner else ""
-        self.first: set[str] = set()
-        last = self._function(piece.calls[-1])
-        self.through_time = code.loops(last, piece.owner)
-        read = code.read([self._function(f) for f in piece.calls], piece.owner)
-        self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
-        self.made: dict[str, list[str]] = {}
 
     def write(self) -> Iterator[Found]:
         """Yield ways to show the piece, the likelier first; some may call the code wrongly."""
@@ -106,15 +81,12 @@ class Writer:
                 for way.unlike in (False, True):
                     found = [*itertools.islice(self._backward(way, name, Call(), alone=False), 1)]
                     yield from found
-                    if found:
+                    handed = [(n, t) for one in found for n, t in one.chosen.items() if t in way.outputs]
+                    same = any(
+                        isinstance(way.outputs[t], np.ndarray) and nearness(n, t) < 3 for n, t in handed
+                    )
+                    if found and not same:  # or what it gave may stand where a gradient belongs
                         break
-
-    def _own(self, nothing: Found, making: Call) -> list[Found]:
-        """Return how an object of the class is made, which is looked for once."""
-        key = (self.owner, str(self.sizes))
-        if key not in self.objects:
-            self.objects[key] = [*itertools.islice(self._fill(nothing, making), bool(making.lines))]
-        return self.objects[key]
 
     def _as_shown(self, scene: Scene, making: Call) -> Iterator[Found]:
         """Yield ways to call a backward as the file itself does."""
@@ -127,81 +99,13 @@ class Writer:
             call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
         roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
-        results = {*bound(ast.parse(scene.lines[-1].translate({60: None, 62: None})))}
+        results = {*bound(ast.parse(HOLE.sub(r"\1", scene.lines[-1])))}
         watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
-        yield from (f for f in self._fill(nothing, call, watched=watched, roots=roots) if f.trial.score)
-
-    def _fill(self, before: Found, call: Call, **more: Any) -> Iterator[Found]:
-        like = functools.partial(likely, self.code, through_time=self.through_time)
-        more |= {"like": like, "objects": self._objects, "script": self.code.script}
-        return fill(before, call, self.file, self.end, self.sizes, **more)
-
-    def _function(self, name: str) -> Any:
-        return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
-
-    def _named(self, name: str) -> str:
-        return f"{self.instance}.{name}" if self.instance else name
-
-    # --- what is given
-
-    def _call(
-        self, call: Call, target: str, function: Any, option: Callable[[Call, inspect.Parameter], str]
-    ) -> None:
-        """Add the line of a call; `option` gives what stands for a parameter, and the call its holes."""
-        given = [(p, option(call, p)) for p in parameters(function)]
-        parts = [t if p.default is p.empty else f"{p.name}={t}" for p, t in given]
-        if isinstance(function, type) and (name := keywords(function)):
-            parts.append("**" + call.hole(f"{self.instance}.**{name}", ["{}"]))
-        inside = ", ".join(parts)
-        call.lines.append(f"{target}({inside})")
-
-    def _make(self, call: Call, target: str, owner: type) -> None:
-        init = owner.__init__  # type: ignore[misc]
-        self._call(call, f"{target} = {owner.__name__}", owner, lambda c, p: self._argument(c, p, init, True))
-
-    def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
-        """Return what stands for a parameter of which nothing but the function is known."""
-        loops = not making and self.code.loops(function, self.piece.owner)
-        own = self._of_class(p)
-        if not own and p.default is p.empty and kinds(p.name)[:1] == ("params",):
-            own = makers(self.code, self.owner, self.instance, p.name)
-        found = own or self._texts(p, loops, making) or ["None"]
-        return call.hole(f"{self.instance}.{p.name}" if making else p.name, found)
-
-    def _texts(self, p: inspect.Parameter, through_time: bool, making: bool) -> list[str]:
-        size = size_of(p.name)
-        found = likely(self.code, p.name, through_time, making)
-        if kinds(p.name)[:1] == ("once",):
-            return ["1"]
-        if type(p.default) is int and (size in (*"DHV",) or (making and p.default > 12)):
-            return [f"«size {size if size in (*'TDHV',) else 'H'}»", *found[:3], LEFT_OUT]
-        if not kinds(p.name):
-            found = [*SAID.get(said(p), found)]
-        return found if p.default is p.empty else [LEFT_OUT, *dict.fromkeys(found[:4])]
-
-    def _of_class(self, p: inspect.Parameter) -> list[str]:
-        """Return how to make an object of the class that a parameter is said to be of, or is named after."""
-        bare = p.name.replace("_", "").lower()
-        like = {c: c.replace("_", "").lower() for c in self.code.classes}
-        exact = [c for c in like if c == said(p) or like[c] == bare]
-        name = next(iter([*exact, *(c for c in like if len(bare) > 3 and bare in like[c])]), "")
-        return self._made(name) if name else []
-
-    def _made(self, name: str) -> list[str]:
-        """Return how to make an object of a class."""
-        if name not in self.made:
-            self.made[name], call, owner = [name], Call(), self.code.classes[name]
-            self._make(call, "made", owner)
-            found = itertools.islice(self._fill(Found([], {}, Trial(names=self.file)), call), 1)
-            lines = [f.lines[0].removeprefix("made = ") for f in found if len(f.lines) == 1]
-            self.made[name] = [*lines, name]
-        return self.made[name]
-
-    def _objects(self, attribute: str) -> list[str]:
-        """Return how to make the objects that have an attribute."""
-        named = [n for n, c in self.code.classes.items() if attribute in self.code.attributes(c)]
-        return [text for name in named[:3] for text in self._made(name)[:1]]
+        for found in self._fill(nothing, call, watched=watched, roots=roots):
+            if found.trial.score:
+                self._add_loss(found, {p: name for name, p in scene.handed.items() if name.isidentifier()})
+                yield found
 
     # --- the calls
 
@@ -248,17 +152,20 @@ class Writer:
         call = f"{out} = [{self._named(name)}({x}) for {x} in {x}s]"
         trials = [
             run(rendered("\n".join([*lines, *more, call]), self.sizes), self.file)
-            for more in ([], [f"{x}s[0] = -{x}s[0]"])
+            for more in ([], [], [f"{x}s[0] = -{x}s[0]"])  # the same twice: it may draw
         ]
-        if any(one.error for one in trials) or np.array_equal(*(one.names[out][-1] for one in trials)):
+        if any(one.error for one in trials):
+            return []
+        first, again, other = (one.names[out][-1] for one in trials)
+        if np.array_equal(first, other) or not np.array_equal(first, again):
             return []
         return [Found([*lines, call], way.chosen, trials[0], {out: trials[0].names[out]}, True)]
 
     def _backward(self, way: Found, name: str, making: Call, alone: bool) -> Iterator[Found]:
         function = way.outputs.get(name) or self._function(name)
         call = making.copy()
-        option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way)
         each = required(function)
+        option = (lambda c, p: self._argument(c, p, function)) if alone else self._after(way, len(each) == 1)
         if way.steps and len(each) == 1 and not self.code.loops(function, self.piece.owner):
             call.lines += [f"{each[0]}s = [np.random.randn(*v.shape) for v in {next(iter(way.outputs))}]"]
             call.lines += [f"grads = [{self._named(name)}({each[0]}) for {each[0]} in {each[0]}s[::-1]]"]
@@ -283,9 +190,13 @@ class Writer:
             self._add_loss(f)
             yield f
 
-    def _add_loss(self, found: Found) -> None:
-        """Have the code's own loss called before the backward, if it takes what the example has, by name."""
+    def _add_loss(self, found: Found, more: dict[str, str] | None = None) -> None:
+        """Have the code's own loss called before the backward, if it takes what the example has, by name.
+
+        `more` has names of the example by parameters to which they were handed.
+        """
         there = found.chosen | {n: n for n in found.trial.names if n not in self.file}
+        there |= {p: name for p, name in (more or {}).items() if name in there}
         for name, function in self.code.of(self.piece.owner).items():
             given, is_loss = required(function), LOSS.search(name) and name not in self.piece.calls
             if not is_loss or not given or not there.keys() >= {*given} or "loss" in there:
@@ -299,10 +210,10 @@ class Writer:
 
     # --- what a backward is handed
 
-    def _after(self, way: Found) -> Callable[[Call, inspect.Parameter], str]:
-        return lambda call, p: call.hole(p.name, self._handed(p, way) or ["None"])
+    def _after(self, way: Found, only: bool) -> Callable[[Call, inspect.Parameter], str]:
+        return lambda call, p: call.hole(p.name, self._handed(p, way, only) or ["None"])
 
-    def _handed(self, p: inspect.Parameter, way: Found) -> list[str]:
+    def _handed(self, p: inspect.Parameter, way: Found, only: bool) -> list[str]:
         """Return what to try for a backward's parameter: what the forward took or returned, or a gradient."""
         outputs, names = way.outputs, way.trial.names
         given = {n: v for n, v in names.items() if n not in (*self.file, *outputs, self.instance, "_watch")}
@@ -335,7 +246,10 @@ class Writer:
             like = [f"np.random.rand(*{n}.shape)" for n in outputs if isinstance(floats.get(n), np.ndarray)]
             labels = [n for n in passed if n in given and "target" in kinds(n)]
             return [*labels, *texts("target"), *like, *gradients, *(t for t in passed if t in given)]
-        if is_cotangent(p.name):
+        is_other = bool(gradients) and all(nearness(p.name, n) < 3 for n in passed)
+        if is_other and way.unlike and not only and not is_cotangent(p.name):
+            return [*gradients, *passed]
+        if is_cotangent(p.name) or (only and is_other):
             unlike = [f"«{axes}»" for axes in ("T N H", "T H", "T H 1", "N H", "H", "H 1")]
             return unlike if way.unlike else [*gradients, "1.0"] if gradients else passed
         if kind == "cache":

@@ -8,7 +8,7 @@ from bptt.checking.file.defining import (
     root,
     without_unread,
 )
-from bptt.checking.file.imports import SubjectError, define, modules, neighbours, stand_ins
+from bptt.checking.file.imports import SubjectError, define, importers, modules, neighbours, stand_ins
 from bptt.checking.file.meaning import guards, in_double, unguarded
 from bptt.checking.file.source import Source, read, session
 
@@ -19,6 +19,7 @@ __all__ = [
     "define",
     "definitions",
     "guards",
+    "importers",
     "in_double",
     "leading_constants",
     "modules",

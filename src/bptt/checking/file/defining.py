@@ -121,7 +121,7 @@ class _Definitions:
         self.modules: dict[str, str] = {}  # an imported name's full name
         self.own: dict[str, list[ast.AST]] = {}  # functions and classes, the neighbours' too
         self.quick: dict[ast.AST, bool] = {}
-        self.builtins = source.builtins
+        self.builtins, self.python2 = source.builtins, source.python2
         self.near = neighbours(source)
         self.adopt(source.tree, set())
         self.needed: set[str] = set()  # by functions
@@ -152,6 +152,8 @@ class _Definitions:
     def take(self, node: ast.stmt, *, guard: bool) -> list[ast.stmt]:
         nothing: list[ast.stmt] = [ast.copy_location(ast.Pass(), node)]
         match node:
+            case ast.ImportFrom("numpy", [ast.alias("*")]) if self.python2:  # which had not these names
+                return [*guarded(node), *ast.parse("from builtins import abs, max, min, round").body]
             case ast.Import() | ast.ImportFrom() if guard and not is_future(node):
                 return guarded(node)
             case ast.If(test) if self.is_quick(test) and "__main__" not in ast.unparse(test):

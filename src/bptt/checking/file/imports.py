@@ -98,13 +98,12 @@ def define(code: types.CodeType, names: dict[str, Any], node: ast.stmt) -> None:
             names.pop(name, None)
 
 
-def _softmax(x: Any, axis: int | None = None) -> Any:
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e / np.sum(e, axis=axis, keepdims=True)
-
-
-_SPECIAL = {"scipy.special.expit": lambda x: 1 / (1 + np.exp(-x)), "scipy.special.softmax": _softmax}
-"""What of SciPy recurrent networks use."""
+_SPECIAL: dict[str, Any] = {
+    "scipy.special.expit": lambda x: 1 / (1 + np.exp(-x)),
+    "scipy.special.softmax": lambda x, axis=None: np.exp(x) / np.sum(np.exp(x), axis, keepdims=True),
+    "itertools.izip": zip,
+}
+"""What recurrent networks use of SciPy, and of Python 2."""
 
 
 def missing(what: str, error: Exception | None = None) -> Any:
@@ -273,6 +272,14 @@ def importer(path: Path) -> Callable[..., Any]:
         return found[-1 if wanted else 0]
 
     return imported
+
+
+def importers(path: Path) -> Iterator[Path]:
+    """Yield the files beside one that import it."""
+    for one in sorted(path.absolute().parent.glob("*.py")):
+        text = one.read_text(encoding="utf-8", errors="replace") if one.name != path.name else ""
+        if re.search(rf"^\s*(?:from|import)\b.*\b{re.escape(path.stem)}\b", text, re.MULTILINE):
+            yield one
 
 
 def _added(node: ast.AST) -> Iterator[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from bptt.checking.file.imports import MISSING, importer, missing, opener
 from bptt.checking.file.syntax import is_future
 
-_DIVISION, _LIST = "__division__", "__list__"
+_DIVISION, _LIST, _NUMBER = "__division__", "__list__", "__number__"
 _NEW = {"row_stack": "vstack", "product": "prod", "alltrue": "all", "in1d": "isin", "float_": "float64"}
 _NEW |= {"float": "float64", "int": "int_", "bool": "bool_", "complex": "complex128"}
 
@@ -24,7 +24,7 @@ def names(path: Path, *, python2: bool) -> dict[str, Any]:
     """Return the built-in names as a text means them: Python 2's, too; with `python2` as they were."""
     found = vars(builtins) | {"xrange": range, "unicode": str, "basestring": str, "long": int}
     found |= {"raw_input": input, "unichr": chr, "reduce": functools.reduce}
-    found |= {MISSING: missing, "open": opener(path), "__import__": importer(path)}
+    found |= {_NUMBER: _number, MISSING: missing, "open": opener(path), "__import__": importer(path)}
     if python2:
         found |= {make.__name__: functools.partial(_listed, make) for make in (range, map, filter, zip)}
         found |= {_DIVISION: _divided, _LIST: list}
@@ -35,6 +35,11 @@ def _divided(a: Any, b: Any) -> Any:
     """Return a quotient as Python 2 has it: of whole numbers the whole quotient."""
     whole = all(isinstance(v, int | np.integer) for v in (a, b))
     return a // b if whole else a / b
+
+
+def _number(value: Any) -> Any:
+    """Return an array of one entry as a number, which older NumPy took for one."""
+    return value.item() if isinstance(value, np.ndarray) and value.size == 1 else value
 
 
 def _listed(make: Callable[..., Any], *args: Any) -> list[Any]:
@@ -72,11 +77,22 @@ def parsed(text: str, *, python2: bool) -> ast.Module:
         match node:
             case ast.Attribute(ast.Name("np" | "numpy"), attr) if attr in _NEW and not hasattr(np, attr):
                 node.attr = _NEW[attr]
+            case ast.Call(ast.Attribute(ast.Name("math")) | ast.Name("float" | "int"), [_]):
+                node.args = [_as_number(node.args[0])]
+            case ast.BinOp(ast.Constant(str()), ast.Mod(), ast.Tuple(elts=parts)):
+                parts[:] = map(_as_number, parts)
+            case ast.BinOp(ast.Constant(str()), ast.Mod(), right):
+                node.right = _as_number(right)
     if python2:
         _Python2(whole="import division" not in text).visit(tree)
     first = tree.body[:1]  # it may be a docstring
     tree.body.sort(key=lambda node: node not in first and not is_future(node))
     return tree
+
+
+def _as_number(node: ast.expr) -> ast.expr:
+    call = ast.Call(ast.Name(_NUMBER, ast.Load()), [node], [])
+    return ast.fix_missing_locations(ast.copy_location(call, node))
 
 
 class _Python2(ast.NodeTransformer):

@@ -28,7 +28,10 @@ def is_python2(text: str) -> bool:
     is_old = any(
         not re.search(rf"import[^\n]*\b{name}\b|def\s+{name}\b|\b{name}\s*=[^=]", text) for name in gone
     )
-    return is_old or bool(re.search(r"^[ \t]*print\s*>>", text, re.M))
+    halved = (
+        r"[\w\])]\[(?:[^\[\]]*:)?[^\[\]/:]*[\w)]\s*/\s*\d+\s*(?::[^\[\]]*)?\]"  # an index that is a quotient
+    )
+    return is_old or bool(re.search(rf"^[ \t]*print\s*>>|{halved}", text, re.M))
 
 
 def as_python3(lines: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 import ast
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bptt.checking.adjoints.record import Execution
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints, results
 from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.values import identity
 from bptt.types import Array
 
 
@@ -51,6 +53,7 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
         reading.setdefault(seen.execution, []).append(seen.numbers)
     steps: list[Step] = []
     made: dict[bytes, list[Step]] = {}  # several, where one hands on what another gave
+    owner: dict[tuple[Any, ...], Step] = {}  # of an array in memory: the step that gave or changed it last
     count: dict[int, int] = {}
     when = {one.number: n for n, one in enumerate(found.record.ended())}
     for one in sorted(backward(found, chosen.forward), key=lambda one: when[one.number]):
@@ -62,6 +65,10 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
         step.reads = list(
             {id(s): s for n in reading.get(one.number, ()) for s in made.get(n.tobytes(), ())}.values()
         )
+        scales = isinstance(getattr(step.statement.tree, "op", None), ast.Mult | ast.Div)
+        if scales and (before := owner.get(identity(results(one)[0][0]))) and before not in step.reads:
+            step.reads.append(before)
+        owner |= {identity(value): step for value, _ in results(one)}
         live = [n for n in arrays if np.abs(n).max() > 1e-12]
         rows = [explained(n, chosen) for n in live]
         step.rows = [row for group in rows for row in group]

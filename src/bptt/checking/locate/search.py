@@ -97,7 +97,7 @@ class Locator:
     def _matters(self, unit: Unit) -> bool:
         """Return whether all that is wrong at the end changes with what a unit gives."""
         rng = np.random.default_rng(0)
-        noise = {at.count: at.numbers + rng.normal(size=at.numbers.size) for at in unit.times}
+        noise = {at.count: at.gives + rng.normal(size=at.gives.size) for at in unit.times}
         try:
             return self.goal.moved(self.case, overriding({unit: noise}))
         except Exception:  # it does not take any numbers
@@ -184,7 +184,7 @@ class Locator:
     def _with(self, given: Sequence[Hypothesis]) -> Adjoints:
         """Return what a run with some units put right gives, written down."""
         hooks = self.hooks(given)
-        return replace(self.found, record=self.case.record(put=hooks.put, tapped=hooks.tap))
+        return replace(self.found, record=self.case.record(hooks))
 
     def hooks(self, given: Iterable[Hypothesis]) -> Hooks:
         """Return the hooks with which units give what they must."""
@@ -215,7 +215,7 @@ class Locator:
         for unit in units(found, self.chosen):
             if not of(unit):
                 continue
-            sizes = {int(np.prod(at.like)) if unit.adds and at.like else at.numbers.size for at in unit.times}
+            sizes = {at.size for at in unit.times}
             if len(sizes) != 1:
                 continue
             (size,) = sizes
@@ -244,8 +244,8 @@ class Locator:
 
     def _is(self, at: Time, row: Row | None, sign: float) -> bool:
         if row is None:
-            return not at.numbers.any()
-        numbers = at.numbers
+            return not at.gives.any()
+        numbers = at.gives
         if numbers.size != row.size:
             try:
                 numbers = np.broadcast_to(numbers.reshape(at.shape), at.like).reshape(-1)
@@ -256,13 +256,13 @@ class Locator:
         return bool((np.abs(sketch(numbers) - row.sketch * self.chosen.factor * sign) <= slack).all())
 
     def _is_right(self, unit: Unit, at: Time) -> bool:
-        rows = self.chosen.rows.explain(at.numbers / self.chosen.factor * unit.sign)
+        rows = self.chosen.rows.explain(at.gives / self.chosen.factor * unit.sign)
         return bool(rows) if unit.adds else any(row.whole for row in rows)
 
     # several faults: one after the other
 
-    def _suspects(self, found: Adjoints) -> dict[int, int]:
-        """Return the first suspected statements, then those that they read and that call them."""
+    def suspected(self, found: Adjoints) -> list[Step]:
+        """Return the suspected steps that read no suspected one, of the first few statements."""
         steps = classify(found, self.chosen)
         suspects = [s for s in steps if s.suspect]
         calling = {at for s in suspects for at in found.record.callers(s.execution.number)}
@@ -273,7 +273,12 @@ class Locator:
             first = [s for s in steps if s.kind == "other" and not any(r.kind == "other" for r in s.reads)]
         most = 3 if first[:1] and first[0].suspect else 6
         few = list(dict.fromkeys(s.execution.statement for s in first))[:most]
-        first = [s for s in first if s.execution.statement in few]
+        return [s for s in first if s.execution.statement in few]
+
+    def _suspects(self, found: Adjoints) -> dict[int, int]:
+        """Return the first suspected statements, then those that they read and that call them."""
+        first = self.suspected(found)
+        few = [s.execution.statement for s in first]
         reads = [r.execution.statement for s in first for r in s.reads if r.kind != "value"]
         every, record = found.record.executions, found.record
         calls = [every[at].statement for s in first for at in record.callers(s.execution.number)]

@@ -14,6 +14,7 @@ from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.instrument import Statement, Table
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.taps.values import bump, flat, shape
+from bptt.checking.taps.values import put as written
 from bptt.types import Array
 
 
@@ -26,7 +27,18 @@ class Time:
     numbers: Array
     when: int
     shape: tuple[int, ...]
-    like: tuple[int, ...] = ()  # of what an ``+=`` adds to
+    like: tuple[int, ...] = ()  # of what an ``+=`` adds to, or ``*=`` scales
+    made: Array | None = None  # what a ``*=`` leaves
+
+    @property
+    def size(self) -> int:
+        """How many numbers it must give."""
+        return int(np.prod(self.like)) if self.like else self.numbers.size
+
+    @property
+    def gives(self) -> Array:
+        """What is compared with gradients: its value, or what its statement makes of another."""
+        return self.numbers if self.made is None else self.made
 
 
 @dataclass(eq=False)
@@ -43,7 +55,13 @@ class Unit:
     @property
     def adds(self) -> bool:
         """Whether it is what a statement adds to something, or takes from it."""
-        return not self.tapped and isinstance(self.statement.tree, ast.AugAssign)
+        return not self.tapped and isinstance(self.statement.tree, ast.AugAssign) and not self.scales
+
+    @property
+    def scales(self) -> bool:
+        """Whether it is what a statement multiplies something by, or divides it by."""
+        tree = self.statement.tree
+        return not self.tapped and isinstance(tree, ast.AugAssign) and isinstance(tree.op, ast.Mult | ast.Div)
 
     @property
     def sign(self) -> float:
@@ -68,12 +86,14 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
             continue
         if flat(one.value) is None:
             continue
-        if isinstance(statement.tree, ast.AugAssign) and not isinstance(statement.tree.op, ast.Add | ast.Sub):
-            continue
         value, entries = values[0]
         like = shape(one.changed[0][0]) if one.changed else ()
         unit = Unit(tree, statement, one.statement, False, one.statement)
-        at = Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like)
+        op = getattr(statement.tree, "op", None) if unit.adds else None
+        if not isinstance(op, ast.Add | ast.Sub | None) or (unit.scales and not like):
+            continue
+        made = one.changed[0][1] if unit.scales else None
+        at = Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like, made)
         out.setdefault((False, one.statement), unit).times.append(at)
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
     for when, seen in enumerate(record.taps):
@@ -114,7 +134,8 @@ Targets = Mapping[int, Array]  # what a unit must give at some of its evaluation
 def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hooks:
     """Return hooks with which units give what they must."""
     hooks = hooks or Hooks()
-    statements = {u.number: (u, t) for u, t in given.items() if not u.tapped}
+    statements = {u.number: (u, t) for u, t in given.items() if not (u.tapped or u.scales)}
+    scaled = {u.number: t for u, t in given.items() if u.scales}
     nodes = {u.number: (u, t) for u, t in given.items() if u.tapped}
     counts: dict[tuple[bool, int], int] = {}
 
@@ -128,7 +149,16 @@ def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hoo
             return value
         return _given(nodes[k], counts, value)
 
-    return replace(hooks, put=put if statements else hooks.put, tap=tap if nodes else hooks.tap)
+    def post(j: int, value: Any) -> None:
+        if j in scaled:
+            count = counts[False, j] = counts.get((False, j), -1) + 1
+            if count in scaled[j]:
+                written(value, scaled[j][count])
+        hooks.post(j, value)
+
+    changes: dict[str, Any] = {"put": put} if statements else {}
+    changes |= {"tap": tap} if nodes else {}
+    return replace(hooks, **changes | ({"post": post} if scaled else {}))
 
 
 def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any) -> Any:

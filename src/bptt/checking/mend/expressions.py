@@ -4,12 +4,12 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from bptt.checking.mend.edit import Text
-from bptt.checking.mend.scope import Part, Scope, Style
+from bptt.checking.mend.scope import Part, Scope, Style, array, spread
 
 Form: TypeAlias = tuple[str, str, float]
 
@@ -125,33 +125,21 @@ def options(node: ast.expr, parent: ast.AST | None, text: Text, scope: Scope) ->
         yield made(form, reason, cost, names, scope.style)
 
 
-def joined(
-    node: ast.expr, parent: ast.AST | None, here: Any, now: str, scope: Scope
-) -> Iterator[tuple[Part, str, float]]:
-    """Yield parts, each with a sign: to stand in an expression's place (""), a further factor or term."""
+def instead(node: ast.expr, now: str, scope: Scope) -> Iterator[Part]:
+    """Yield what else is in scope, and factors made of it, to stand in an expression's place."""
     if isinstance(node, ast.Constant) or now in scope.integers:
         return
-    shape = getattr(here, "shape", None)
     simple = isinstance(node, ast.Name | ast.Attribute | ast.Subscript)
-    above = parent.op if isinstance(parent, ast.BinOp) else None
-    factors = [p for p in scope.factors if p.value.shape == shape]
     for part in scope.arrays:
-        yield part, "", part.cost + (0 if simple else 2)
-    for part in factors:
+        yield replace(part, cost=part.cost + (0 if simple else 2))
+    for part in spread(scope.factors, getattr(array(scope.value(now)), "shape", None)):
         near = simple or isinstance(node, ast.Call) or part.text.startswith("(1 - ")
-        yield part, "", part.cost + (0 if near else 2)
-    alike = [p for p in scope.arrays if p.value.shape == shape]
-    for part in (*alike, *factors) if not isinstance(above, ast.Mult) else ():
-        yield part, "*", part.cost + 0.5
-    for part in alike if not isinstance(above, ast.Add) else ():
-        yield part, "+", part.cost + 0.5
-        if part.text != now:  # nobody takes a value from itself
-            yield part, "-", part.cost + 1.0
+        yield replace(part, cost=part.cost + (0 if near else 2))
 
 
-def joining(now: str, part: Part, sign: str, cost: float, scope: Scope) -> Option:
-    """Return what `joined` yields as what may stand in the place of the expression."""
-    names = {"e": now, "a": part.text}
+def joining(now: str, text: str, sign: str, cost: float, scope: Scope) -> Option:
+    """Return another text, or it as a further factor or term, as what may stand in an expression's place."""
+    names = {"e": now, "a": text}
     if not sign:
         return made("{a}", INSTEAD, cost, names, scope.style)
     word = {"*": "factor `", "+": "term `", "-": "term `-"}[sign]
@@ -190,7 +178,9 @@ def _is_atom(text: str) -> bool:
 
 def _bare(text: str) -> str:
     inner = text[1:-1]
-    return inner if text[:1] + text[-1:] == "()" and inner.strip() and _parsed(inner) is not None else text
+    depth = itertools.accumulate((c == "(") - (c == ")") for c in inner)
+    closed = text[:1] + text[-1:] == "()" and inner.strip() and min(depth) >= 0
+    return inner if closed and _parsed(inner) is not None else text
 
 
 def _turned(text: str) -> str:

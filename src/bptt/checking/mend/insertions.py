@@ -13,12 +13,11 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints
-from bptt.checking.locate.search import Hypothesis
 from bptt.checking.locate.units import aligned
 from bptt.checking.mend.edit import Change, Edit, Place, Text, compiled
-from bptt.checking.mend.matching import HOLE, Instance, Matching
+from bptt.checking.mend.matching import HOLE, Instance, Matching, solved
+from bptt.checking.mend.scope import Scope
 from bptt.checking.taps.instrument import Statement
-from bptt.checking.taps.values import flat
 from bptt.types import Array
 
 Snapshots = Mapping[int, dict[str, Any]]  # what names stand for at each execution of a statement
@@ -75,8 +74,11 @@ Needed: TypeAlias = dict[int, tuple[Array, Array]]
 def _read(place: Place, times: Mapping[int, Instance]) -> Iterator[tuple[ast.expr, Needed, tuple[()]]]:
     """Yield the names that an expression reads."""
     for node in ast.walk(place.value):
-        if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
-            needed = {k: pair for k, one in times.items() if (pair := _solved(place, node, one))}
+        if not isinstance(node, ast.Name | ast.Attribute | ast.Subscript):
+            continue
+        fixed = not isinstance(node, ast.Subscript) or isinstance(node.slice, ast.Constant)
+        if fixed and isinstance(node.ctx, ast.Load):
+            needed = {k: pair for k, one in times.items() if (pair := _needed(place, node, one))}
             if len(needed) == len(times):
                 yield node, needed, ()
 
@@ -106,25 +108,17 @@ def _unread(place: Place, times: Mapping[int, Instance]) -> Iterator[tuple[ast.e
                 yield ast.copy_location(ast.Name(node.id, ast.Load()), node), needed, (change,)
 
 
-def _solved(place: Place, node: ast.expr, one: Instance) -> tuple[Array, Array] | None:
-    """Return what a name holds and what it must, where an expression is linear in it, element by element."""
+def _needed(place: Place, node: ast.expr, one: Instance) -> tuple[Array, Array] | None:
+    """Return what a name holds and what it must, where an expression is linear in it."""
     code = compiled(place.edited(Edit(((*place.text.span(node), f"({HOLE})"),), "", 0.0)))
-    wanted = one.wanted.reshape(one.shape)
     try:
         with np.errstate(all="ignore"):
-            now = eval(place.text.of(node), dict(one.names))
-            if flat(now) is None and not isinstance(now, int):
-                return None
-            zero, unit, two = (
-                np.broadcast_to(eval(code, {**one.names, HOLE: np.full(one.shape, v)}), one.shape)
-                for v in (0.0, 1.0, 2.0)
-            )
-            slope = unit - zero
-            if np.abs(slope).min() < 1e-9 or not np.allclose(two - unit, slope):
-                return None
-            return np.broadcast_to(np.asarray(now, float), one.shape), (wanted - zero) / slope
+            now = np.asarray(eval(place.text.of(node), dict(one.names)), float)
+            now = now if now.ndim else np.full(one.shape, now)
+            must = solved(lambda part: eval(code, {**one.names, HOLE: part}), now, one)
     except Exception:
         return None
+    return None if must is None else (now, must)
 
 
 def _alike(now: Array, wanted: Array) -> bool:
@@ -132,34 +126,34 @@ def _alike(now: Array, wanted: Array) -> bool:
 
 
 def added(
-    found: Adjoints, chosen: Chosen, one: Hypothesis, text: Text, beside: Mapping[Statement, Snapshots]
+    found: Adjoints,
+    chosen: Chosen,
+    total: Row,
+    like: tuple[int, ...],
+    text: Text,
+    statement: Statement,
+    names: Snapshots,
 ) -> Iterator[Edit]:
-    """Yield statements that add to what stays zero, beside those that add to other sums.
+    """Yield statements that add to what stays zero, and must be a gradient of some shape.
 
-    `one` is where the zeros are made that must be a gradient; `beside` are statements that add something
-    within a loop, each with the names at its executions.
+    They stand behind one that adds to another sum, within a loop; `names` are those at its executions.
     """
-    name = _target(one.unit.statement.tree, one.unit.tree, text)
-    if not name or not one.row.path or one.unit.times[0].numbers.any():
-        return
-    factor, terms = chosen.factor, chosen.candidate.terms
-    for statement, names in beside.items():
-        tree = statement.tree
-        assert isinstance(tree, ast.AugAssign)
-        place = Place(tree.value, statement.function or tree, text, chosen.values)
-        for family in _uses(chosen, one.row):
-            for order in (family[::-1], family):
-                for rows in aligned(order, len(names)):
-                    like = one.unit.times[0].shape
-                    wanted = [
-                        np.zeros(one.row.size) if row is None else found.at(terms, row) * factor
-                        for row in rows
-                    ]
-                    times = [Instance(names[k], w, like) for k, w in zip(sorted(names), wanted, strict=True)]
-                    for edit in Matching(place, times).edits()[:2]:
-                        end = text.lines(tree.lineno, tree.end_lineno or tree.lineno)[1]
-                        line = f"{' ' * tree.col_offset}{name} += {place.edited(edit)}\n"
-                        yield Edit(((end, end, line),), f"nothing is added to `{name}`", 1.5 + edit.cost / 10)
+    tree, terms = statement.tree, chosen.candidate.terms
+    assert isinstance(tree, ast.AugAssign)
+    place = Place(tree.value, statement.function or tree, text, chosen.values)
+    scope = Scope(text, place.function, names[max(names)])
+    zeros = [part.text for part in scope.arrays if part.value.shape == like and not part.value.any()]
+    end = text.lines(tree.lineno, tree.end_lineno or tree.lineno)[1]
+    for family in _uses(chosen, total) if zeros else ():
+        for rows in itertools.chain(aligned(family[::-1], len(names)), aligned(family, len(names))):
+            wanted = [
+                np.zeros(total.size) if row is None else found.at(terms, row) * chosen.factor for row in rows
+            ]
+            times = [Instance(names[k], w, like) for k, w in zip(sorted(names), wanted, strict=True)]
+            for edit in Matching(place, times, 1.0).edits()[:2]:
+                for name in zeros:
+                    line = f"{' ' * tree.col_offset}{name} += {place.edited(edit)}\n"
+                    yield Edit(((end, end, line),), f"nothing is added to `{name}`", 1.5 + edit.cost / 10)
 
 
 def _uses(chosen: Chosen, total: Row) -> Iterator[list[Row]]:
@@ -172,16 +166,3 @@ def _uses(chosen: Chosen, total: Row) -> Iterator[list[Row]]:
         rows = [group[use] for use in sorted(group)]
         if np.allclose(np.sum([row.sketch for row in rows], axis=0), total.sketch, rtol=1e-5, atol=1e-8):
             yield rows
-
-
-def _target(statement: ast.stmt, value: ast.expr, text: Text) -> str:
-    """Return the name that a statement gives to a value."""
-    if not isinstance(statement, ast.Assign):
-        return ""
-    target = statement.targets[0]
-    if statement.value is value:
-        return text.of(target)
-    if isinstance(target, ast.Tuple) and isinstance(statement.value, ast.Tuple):
-        pairs = zip(target.elts, statement.value.elts, strict=False)
-        return next((text.of(t) for t, v in pairs if v is value), "")
-    return ""

@@ -2,7 +2,6 @@
 
 import ast
 import itertools
-import operator
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +11,15 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.mend.edit import Edit, Place, compiled, evaluate
-from bptt.checking.mend.expressions import Option, holes, joined, joining, options
-from bptt.checking.mend.scope import Names, Scope, copied
-from bptt.checking.mend.terms import sums
+from bptt.checking.mend.expressions import Option, holes, instead, joining, options
+from bptt.checking.mend.scope import Names, Scope, array, copied
+from bptt.checking.mend.terms import Sums
 from bptt.checking.taps.values import entries, flat, shape
 from bptt.types import Array
 
 HOLE = "hole_"
-SIGNS: dict[str, Callable[[Any, Any], Any]] = {
-    "": lambda here, part: part,
-    "*": operator.mul,
-    "+": operator.add,
-    "-": operator.sub,
-}
+
+LINEAR = 64  # entries of a part for which it is found out what they must be
 
 PLAIN = ast.Name | ast.Attribute | ast.Subscript
 
@@ -68,7 +63,7 @@ class Matching:
     def edits(self) -> list[Edit]:
         """Return the edits that give what is wanted at all times, the simplest first."""
         found: dict[str, Edit] = {}
-        for node, option in itertools.chain(self._small(), self._whole()):
+        for node, option in itertools.chain(self._small(), self._solved()):
             if (edit := self._written(node, option)) is not None:
                 said = edit.applied(self.text.text)
                 found[said] = min(edit, found.get(said, edit), key=lambda e: e.cost)
@@ -88,12 +83,11 @@ class Matching:
             found[b"copy"] = [[Edit((change,), f"`{said}` is changed later: a copy must be kept", 0.9)]]
         for node, parent, bound in holes(self.place.value):
             code, said = self._with_hole(node), self.text.of(node)
-            here = self.scope.value(said)
-            plain = isinstance(node, PLAIN) and not bound
-            others = joined(node, parent, here, said, self.scope) if plain else ()
-            alike = (o for o in others if not o[1] and o[0].value.shape == getattr(here, "shape", None))
-            instead = (joining(said, part, "", cost + 0.3, self.scope) for part, _, cost in alike)
-            for option in itertools.chain(options(node, parent, self.text, self.scope), instead):
+            here, plain = array(self.scope.value(said)), isinstance(node, PLAIN) and not bound
+            others = instead(node, said, self.scope) if plain and here is not None else ()
+            like = [one for one in others if here is not None and one.value.shape == here.shape]
+            alike = [joining(said, one.text, "", one.cost + 0.3, self.scope) for one in like]
+            for option in itertools.chain(options(node, parent, self.text, self.scope), alike):
                 span, why = self.text.span(node), (option.reason, option.cost)
                 edits = [Edit(((*span, text),), *why) for text in dict.fromkeys(option.texts)]
                 if option.cost > most or _vanishes(edited := self.place.edited(edits[-1])):
@@ -108,7 +102,6 @@ class Matching:
         until = time.process_time() + self.seconds
         for node, parent, bound in holes(self.place.value):
             code, now = self._with_hole(node), self.text.of(node)
-            here = self.scope.value(now)
             for option in options(node, parent, self.text, self.scope):
                 if time.process_time() > until:
                     return
@@ -117,27 +110,39 @@ class Matching:
                     yield node, option  # names of a comprehension have values in it alone
             if bound or (isinstance(parent, ast.Subscript) and node is parent.slice):
                 continue
-            for part, sign, cost in joined(node, parent, here, now, self.scope):
+            for part in instead(node, now, self.scope):
                 if time.process_time() > until:
                     return
-                try:
-                    value = SIGNS[sign](here, part.value)
-                except Exception:
-                    continue
-                numbers = flat(value)
-                if (numbers is None or numbers.any()) and self.main.met(self._filled(code, value)):
-                    yield node, joining(now, part, sign, cost, self.scope)
+                if self.main.met(self._filled(code, part.value)):
+                    yield node, joining(now, part.text, "", part.cost, self.scope)
 
-    def _whole(self) -> Iterator[tuple[ast.expr, Option]]:
-        """Yield what may stand in the place of the whole: it, and sums of products of what is in scope."""
-        now = self.text.of(self.place.value)
-        try:
-            here = np.broadcast_to(np.asarray(self.scope.value(now), float), self.main.shape)
-        except (ValueError, TypeError):
-            here = np.zeros(self.main.shape)
-        wanted = self.main.wanted.reshape(self.main.shape)
-        for text, reason, cost in sums(wanted, here, now, self.scope, self.place.forward, self.seconds):
-            yield self.place.value, Option((text, f"({text})"), reason, cost)
+    def _solved(self) -> Iterator[tuple[ast.expr, Option]]:
+        """Yield what may stand in the place of the whole, or of a part that it is linear in.
+
+        What such a part must be is known: it, and sums of products of what is in scope are looked for.
+        """
+        found = Sums(self.scope, self.place.forward)
+        for node, parent, bound in holes(self.place.value):
+            whole = node is self.place.value
+            if bound or isinstance(node, ast.Constant) or (isinstance(parent, ast.Subscript) and not whole):
+                continue
+            now = self.text.of(node)
+            here = array(self.scope.value(now))
+            if whole:
+                wanted = self.main.wanted.reshape(self.main.shape)
+                try:
+                    here = np.broadcast_to(np.asarray(here, float), self.main.shape)
+                except (ValueError, TypeError):
+                    here = np.zeros(self.main.shape)
+            elif here is None or (needed := self._needed(self._with_hole(node), here)) is None:
+                continue
+            else:
+                wanted = needed
+            for text, sign, cost in found.find(wanted, here, now, self.seconds * whole):
+                yield node, joining(now, text, sign, cost + 0.3 * (not whole), self.scope)
+
+    def _needed(self, code: CodeType, here: Array) -> Array | None:
+        return solved(lambda part: self._filled(code, part), here, self.main) if here.size > 1 else None
 
     def _with_hole(self, node: ast.expr) -> CodeType:
         return compiled(self.place.edited(Edit(((*self.text.span(node), f"({HOLE})"),), "", 0.0)))
@@ -179,6 +184,37 @@ class Matching:
         own = [n for n in names if not n.startswith("__")]
         before, after = (entries([some[n] for n in own]) for some in (names, trial))
         return before is None or (after is not None and np.array_equal(before, after))
+
+
+def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array | None:
+    """Return what a part must be for the whole to be what is wanted; None: it is not linear in it.
+
+    `here` is what the part is, `filled` gives the whole with another.
+    """
+
+    def given(part: Array) -> Array:
+        return np.broadcast_to(np.asarray(filled(part), float), one.shape).reshape(-1)
+
+    probe = np.random.default_rng(0).normal(size=here.shape)
+    try:
+        base = given(np.zeros(here.shape))
+        then, rest = given(probe) - base, one.wanted - base
+        if here.shape == one.shape:  # most are: each entry by itself
+            slope = given(np.ones(here.shape)) - base
+            if np.abs(slope).min() > 1e-9 and np.allclose(then, slope * probe.reshape(-1)):
+                alone: Array = (rest / slope).reshape(here.shape)
+                return alone
+        if here.size > LINEAR:
+            return None
+        columns = np.stack([given(e.reshape(here.shape)) - base for e in np.eye(here.size)], axis=1)
+        if not np.allclose(then, columns @ probe.reshape(-1)):
+            return None
+        found, _, rank, _ = np.linalg.lstsq(columns, rest, rcond=None)
+    except (ValueError, TypeError, np.linalg.LinAlgError):
+        return None
+    is_one = rank == here.size and np.allclose(columns @ found, rest, rtol=1e-6, atol=1e-9)
+    part: Array = found.reshape(here.shape)
+    return part if is_one else None
 
 
 def _bytes(value: Any) -> bytes:

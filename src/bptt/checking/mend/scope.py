@@ -3,8 +3,8 @@
 import ast
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from types import FunctionType, ModuleType
 from typing import Any, TypeAlias
 
@@ -38,6 +38,19 @@ class Part:
     value: np.ndarray
     cost: float
     of: bytes = b""  # the array that it is a factor made of
+
+
+def spread(parts: Iterable[Part], shape: tuple[int, ...] | None) -> list[Part]:
+    """Return the parts that have a shape, and those that NumPy would broadcast to it."""
+    found = []
+    for part in parts:
+        if part.value.shape == shape:
+            found.append(part)
+        elif shape and 0 < part.value.ndim <= len(shape) and part.value.size > 1:
+            sizes = zip(part.value.shape[::-1], shape[::-1], strict=False)
+            if all(a in (1, b) for a, b in sizes):
+                found.append(replace(part, value=np.broadcast_to(part.value, shape), cost=part.cost + 0.5))
+    return found
 
 
 # What activations' derivatives are made of, simple first; `{}` stands for an array in scope.

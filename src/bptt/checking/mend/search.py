@@ -14,12 +14,16 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
-from bptt.checking.locate.search import Hypothesis, Locator, hands_over
+from bptt.checking.locate.search import Hypothesis, hands_over
 from bptt.checking.mend.edit import Edit, Place, Text
-from bptt.checking.mend.insertions import added, carries
+from bptt.checking.mend.insertions import added
 from bptt.checking.mend.matching import Instance, Matching
-from bptt.checking.mend.statements import operators, rewrites
+from bptt.checking.mend.peeling import peels
+from bptt.checking.mend.places import Places
+from bptt.checking.mend.statements import rewrites
 from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
+from bptt.checking.taps.instrument import Statement
+from bptt.checking.taps.values import written
 from bptt.checking.verdict.goal import Goal
 from bptt.checking.verdict.gradient import Judged
 from bptt.checking.verdict.judgement import judge
@@ -30,7 +34,7 @@ REWRITES = 250  # edits of whole statements that are tried beside others
 SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
 BEFORE = 12  # what may have to be right before a place that is looked at
-EXECUTIONS = 60  # executions of a statement that are looked at
+TRIED = 8  # edits of a suspected statement that are tried
 
 
 def mend(
@@ -46,18 +50,15 @@ def mend(
 Found = tuple[float, dict[Path, list[Edit]], list[Hypothesis]]
 
 
-class Search:
+class Search(Places):
     """Places that are wrong, then what they must say; and edits of whole statements, tried one by one."""
 
     def __init__(
         self, found: Adjoints, chosen: Chosen, judged: Judged, seconds: float, examples: Sequence[str] = ()
     ) -> None:
-        self.found, self.chosen, self.judged = found, chosen, judged
-        self.start, self.seconds = time.monotonic(), seconds
-        self.goal = Goal(found, judged)
+        super().__init__(found, chosen, Goal(found, judged), 0.8 * seconds)
+        self.judged, self.start, self.seconds = judged, time.monotonic(), seconds
         self.trials = Trials(found, chosen, self.goal, examples)
-        self.locator = Locator(found, chosen, self.goal, 0.8 * seconds)
-        self.program = found.point.case.program
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
         self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
@@ -78,6 +79,10 @@ class Search:
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
+        if zeros := self._zeros():
+            then = self._after(zeros)
+            if done := self._done(zeros, []) or self._followed(zeros, then, []):
+                return done
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -90,6 +95,8 @@ class Search:
         for start in (*([one] for one in self.places[:2]), []):
             if not self.late and (done := self._several(start)):
                 return done
+        if not self.places and (done := self._peeled()):
+            return done
         self.early = tuple(self.places)
         for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
             if done := self._done(edits, places):
@@ -164,58 +171,30 @@ class Search:
             if self.late:
                 return
 
-    def _operators(self, one: Hypothesis) -> list[Edit]:
-        """Return the edits of the operator of a place's statement."""
-        statement, source = one.unit.statement, self.program.sources.get(one.unit.statement.file)
-        if source is None or statement.function is None or one.unit.tapped:
-            return []
-        loop = next(iter(statement.loops[-1:]), None)
-        return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
-
-    def _edits(self, one: Hypothesis, given: Sequence[Hypothesis]) -> list[Edit]:
-        """Return the edits by which a place gives what it must, where others do."""
-        place, times = self._times(one, given)
-        return Matching(place, list(times.values())).edits() if place and times else []
-
-    def _times(
-        self, one: Hypothesis, given: Sequence[Hypothesis] = ()
-    ) -> tuple[Place | None, dict[int, Instance]]:
-        """Return a place, and what it must give at each execution of its statement."""
-        unit, targets = one.unit, self.locator.targets(one)
-        source = self.program.sources.get(unit.statement.file)
-        if source is None:
-            return None, {}
-        names = self._names(unit.inside, (*given, one))
-        times = {}
-        for at in (at for at in unit.times if at.within in names):
-            shape = at.like if unit.adds and at.like else at.shape
-            times[at.within] = Instance(names[at.within], targets[at.count], shape)
-        function = unit.statement.function or source.tree
-        return Place(unit.tree, function, Text(source.text), self.chosen.values), times
-
-    def _missing(self, one: Hypothesis, others: Sequence[Hypothesis] = ()) -> Iterator[Edit]:
-        """Yield statements that are missing: at the end of the loop in which a place is; a sum's."""
-        place, times = self._times(one, others)
-        table, statement = self.program.table.statements, one.unit.statement
-        given = (*others, one)
-        if place is None or not times:
-            return
-        if statement.loops:
-            first = statement.loops[-1].body[0]  # type: ignore[attr-defined]
-            number = next((j for j, s in enumerate(table) if s.tree is first), None)
-            before = self._names(number, given) if number is not None else {}
-            yield from carries(place, statement, times, before)
-        beside = {
-            s: self._names(j, given)
-            for j, s in enumerate(table)
-            if isinstance(s.tree, ast.AugAssign) and s.loops and s.function is statement.function
-        }
-        yield from added(self.found, self.chosen, one, place.text, {s: n for s, n in beside.items() if n})
-
-    def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
-        """Return the names that a statement sees at its first executions, where some units are right."""
-        times = {statement: range(EXECUTIONS)}
-        return frames(self.found.point.case, times, self.locator.hooks(given))[statement]
+    def _zeros(self) -> Edits:
+        """Return statements that add to gradients that stay zero, after which these are right."""
+        ends: dict[ast.stmt, Statement] = {}
+        for step in self.steps:
+            one = step.statement
+            if isinstance(one.tree, ast.AugAssign) and one.loops and one.file in self.program.sources:
+                last = ends.setdefault(one.loops[-1], one)
+                ends[one.loops[-1]] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
+        edits: Edits = {}
+        reached, totals = self.locator.tried([]), [r for r in self.chosen.rows.rows if r.kind == "total"]
+        for n, gradient in enumerate(self.goal.wanted if reached else ()):
+            total = next((row for row in totals if written(row.path) == gradient.name), None)
+            if total is None or gradient.was_right or gradient.kept.update or gradient.kept.numbers.any():
+                continue
+            for one in ends.values():
+                names = self._names(self.program.table.statements.index(one), [])
+                text = Text(self.program.sources[one.file].text)
+                if reached[n] == 1.0 or self.late or not names:
+                    continue
+                for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
+                    edits, reached = self._with(one.file, edit, edits, reached)
+                    if reached[n] == 1.0:
+                        break
+        return edits
 
     # edits of whole statements
 
@@ -263,6 +242,44 @@ class Search:
         lines = [h.unit.statement.tree.lineno for h in self.places[:2]]
         return lines + [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
 
+    # the first statement that is wrong, then the next
+
+    def _peeled(self) -> Mended | None:
+        """Correct the first statement that is seen to be wrong, and then what it hid."""
+        if (best := self._peel()) is None:
+            return None
+        edits, then = best
+        if self._right(then.locator.tried([])):
+            return self._done(edits, [])
+        return self._followed(edits, then, [])
+
+    def _peel(self) -> tuple[Edits, "Search"] | None:
+        """Return the edit of one of the first suspected statements after which most is explained."""
+        best, top = None, (*self._rank(), 0.0)
+        first = {s.execution.statement: s for s in self.locator.suspected(self.found)[::-1]}
+        for step in first.values():
+            value, path = getattr(step.statement.tree, "value", None), step.statement.file
+            source = self.program.sources.get(path)
+            names = self._names(step.execution.statement, []) if source else {}
+            if source is None or value is None or step.number not in names:
+                continue
+            function = step.statement.function or source.tree
+            place = Place(value, function, Text(source.text), self.chosen.values)
+            for edit in peels(place, step, names[step.number], self.chosen)[:TRIED]:
+                edits: Edits = {path: [edit]}
+                if self.late or not self.trials.text(edits):
+                    continue
+                after = self._after(edits)
+                rank = (*after._rank(), -edit.cost)
+                if rank > top:
+                    best, top = (edits, after), rank
+        return best
+
+    def _rank(self) -> tuple[int, int]:
+        """Return how many gradients are right, and how many steps more are gradients than are suspected."""
+        kinds = Counter((s.kind, s.suspect) for s in self.steps)
+        return _whole(self.locator.tried([])), kinds["gradient", False] - kinds["unexplained", True]
+
     # several places
 
     def _several(self, start: list[Hypothesis]) -> Mended | None:
@@ -280,8 +297,9 @@ class Search:
                 if not self.late and (matched := self._edits(one, [*others, more])[:1]):
                     places.append(more)
                     break
-            for edit in (*self._operators(one), *matched, *self._missing(one, others)):
-                sure = edit in matched and not one.row.path
+            tried = self._operators(one)
+            for k, edit in enumerate((*tried, *matched, *self._missing(one, others))):
+                sure = k >= len(tried) and not one.row.path
                 edits, reached = self._with(path, edit, edits, reached, sure=sure)
                 if edit in edits.get(path, ()):
                     break
@@ -296,7 +314,7 @@ class Search:
             return done
         if _whole(reached) > _whole(self.locator.tried([])):
             self.partly = max(self.partly, self.trials.told(edits), key=len)
-        return self._rest(edits, places)
+        return self._followed(edits, self._after(edits), places)
 
     def _with(
         self, path: Path, edit: Edit, edits: Edits, reached: list[float], *, sure: bool = False
@@ -310,17 +328,20 @@ class Search:
         kept = then and all(b == 1.0 or a < 1.0 for a, b in zip(reached, then, strict=True))
         return (more, then) if kept and (sure or _whole(then) > _whole(reached)) else (edits, reached)
 
-    def _rest(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
+    def _followed(self, edits: Edits, then: "Search", places: list[Hypothesis]) -> Mended | None:
         """Return the correction of what is still wrong with some edits made, and them."""
-        first = self.trials.edited(edits)
-        case = replace(self.found.point.case, program=self.program.replaced(first))
+        rest = Mended() if then.late else then.run()
+        if not rest.whole:
+            return None
+        mends, sources = self.trials.told(edits), self.trials.edited(edits)
+        return Mended([*mends, *rest.mends], sources | rest.sources, True, [*places, *rest.places])
+
+    def _after(self, edits: Edits) -> "Search":
+        """Return the search in a program with some edits made, for the time that is left."""
+        case = replace(self.found.point.case, program=self.program.replaced(self.trials.edited(edits)))
         found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
         left = self.start + self.seconds - time.monotonic()
-        then = Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples).run()
-        mends = [*self.trials.told(edits), *then.mends]
-        if not then.whole:
-            return None
-        return Mended(mends, first | then.sources, True, [*places, *then.places])
+        return Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples)
 
 
 def _whole(reached: Sequence[float]) -> int:

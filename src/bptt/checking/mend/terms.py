@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checking.adjoints.record import directions
-from bptt.checking.mend.scope import Part, Scope
+from bptt.checking.mend.scope import Part, Scope, spread
 from bptt.types import Array
 
 MOST = 160  # terms of which sums are made
@@ -33,55 +33,95 @@ class Table:
         return [(self.texts[i], self.costs[i]) for i in near]
 
 
-def sums(
-    wanted: Array, here: Array, now: str, scope: Scope, forward: Collection[bytes], seconds: float
-) -> Iterator[tuple[str, str, float]]:
-    """Yield expressions that are an array, each with what is wrong and a cost, for so many seconds.
+class Products:
+    """Products of three and four: what is left after a division is looked for among products of two."""
 
-    `here` is what the text `now` gives as it is; a term is likely a value of the forward pass, of which
-    `forward` has the bytes, times a gradient.
+    def __init__(self, shape: tuple[int, ...], scope: Scope) -> None:
+        self.alike = [p for p in spread(scope.arrays[:40], shape) if np.abs(p.value).min() > 1e-9]
+        factors = [p for p in spread(scope.factors, shape) if p.cost < 2.2]
+        self.table = _table(
+            Part(f"{one.text} * {other.text}", one.value * other.value, one.cost + other.cost)
+            for one, other in itertools.combinations([*self.alike, *factors], 2)
+        )
+
+    def find(self, wanted: Array, _: float) -> Iterator[tuple[str, float]]:
+        """Yield the products that are an array, each with its cost."""
+        for part in self.alike if wanted.any() else ():
+            rest = wanted / part.value
+            for text, cost in self.table.find(_sketch(rest), _slack(rest)):
+                yield f"{part.text} * {text}", part.cost + cost
+
+
+class Sums:
+    """Sums of products of what is in scope at one place, found by the array that they must be.
+
+    A term is likely a value of the forward pass, of which `forward` has the bytes, times a gradient.
     """
-    until = time.process_time() + seconds
-    table = _table(_terms(wanted, scope, forward))
-    if not table.texts:
-        return
-    slack = float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
-    need, products = _sketch(wanted), _Products(wanted, scope)
-    few = [i for i in np.argsort(table.costs, kind="stable") if table.costs[i] < 4][:MOST]
-    texts, sketches, costs = table.texts, table.sketches, table.costs
-    pairs = itertools.combinations(few, 2)
-    two = Table(
-        (f"{texts[i]} + {texts[j]}", sketches[i] + sketches[j], costs[i] + costs[j]) for i, j in pairs
-    )
 
-    def told(text: str, cost: float) -> tuple[str, str, float]:
-        text = text[1:-1] if re.fullmatch(r"\([^()]*\)", text) else text
-        like = difflib.SequenceMatcher(None, now, text, False).ratio()
-        return scope.style(text), f"`{scope.style(text)}` belongs here", 1.6 + cost / 3 + 1.2 * (1 - like)
+    def __init__(self, scope: Scope, forward: Collection[bytes]) -> None:
+        self.scope, self.forward = scope, forward
+        self._tables: dict[tuple[int, ...], tuple[Table, Table, Products]] = {}
 
-    ways: list[tuple[Callable[[Array], Iterable[tuple[str, float]]], float]] = [
-        (lambda numbers: table.find(_sketch(numbers), slack), 1.0),
-        (lambda numbers: two.find(_sketch(numbers), slack), 1.2),
-        (products.find, 1.2),
-    ]
-    for find, base in ways:
-        yield from itertools.starmap(told, find(wanted))
-        for sign, more in (("", 0.0), ("-", 0.6)) if here.any() else ():
-            for text, cost in find(here - wanted if sign else wanted - here):
-                text = scope.style(text)
-                if not sign or " + " not in text:
-                    reason = f"the term `{sign}{text}` is missing"
-                    yield f"{now} {sign or '+'} {text}", reason, base + more + cost / 3
-    found = 0
-    for some in (table, two):
-        for i in np.argsort(some.costs, kind="stable")[: 40 * MOST]:
-            if time.process_time() > until or found > 4:
-                return
-            for rest, cost in two.find(need - some.sketches[i], slack):
-                text = f"{some.texts[i]} + {rest}"
-                if len(set(text.split(" + "))) == (3 if some is table else 4):
-                    found += 1
-                    yield told(text, some.costs[i] + cost)
+    def _of(self, shape: tuple[int, ...]) -> tuple[Table, Table, Products]:
+        """Return the terms of a shape, the sums of two of the likely ones, and products of more."""
+        if shape not in self._tables:
+            table = _table(_terms(shape, self.scope, self.forward))
+            texts, sketches, costs = table.texts, table.sketches, table.costs
+            few = [i for i in np.argsort(costs, kind="stable") if costs[i] < 4][:MOST]
+            two = Table(
+                (f"{texts[i]} + {texts[j]}", sketches[i] + sketches[j], costs[i] + costs[j])
+                for i, j in itertools.combinations(few, 2)
+            )
+            self._tables[shape] = table, two, Products(shape, self.scope)
+        return self._tables[shape]
+
+    def find(self, wanted: Array, here: Array, now: str, seconds: float) -> Iterator[tuple[str, str, float]]:
+        """Yield texts that make an array of what `here` is: in its place (""), as a further term or factor.
+
+        Each with its sign and a cost; `now` is the text of `here`. For so many seconds sums of three and four
+        are tried, too.
+        """
+        table, two, products = self._of(wanted.shape)
+        if not table.texts:
+            return
+        slices = _table(s for part in self.scope.arrays[:60] for s in _slices(part, wanted, self.scope))
+        ways: list[tuple[Callable[[Array, float], Iterable[tuple[str, float]]], float]] = [
+            (lambda numbers, slack: table.find(_sketch(numbers), slack), 1.0),
+            (lambda numbers, slack: slices.find(_sketch(numbers), slack), 1.0),
+            (lambda numbers, slack: two.find(_sketch(numbers), slack), 1.2),
+            (products.find, 1.2),
+        ]
+        with np.errstate(all="ignore"):
+            further = [("+", wanted - here, 0.0), ("-", here - wanted, 0.6), ("*", wanted / here, 0.0)]
+        further = [one for one in further if here.any() and np.isfinite(one[1]).all()]
+        for find, base in ways:
+            for text, cost in find(wanted, _slack(wanted)):
+                yield text, "", _likely(text, now, cost)
+            for sign, numbers, more in further:
+                for text, cost in find(numbers, _slack(numbers) if sign == "*" else _slack(wanted)):
+                    if sign == "+" or " + " not in text:
+                        yield text, sign, base + more + cost / 3
+        found, until, need, slack = 0, time.process_time() + seconds, _sketch(wanted), _slack(wanted)
+        for some in (table, two) if seconds else ():
+            for i in np.argsort(some.costs, kind="stable")[: 40 * MOST]:
+                if time.process_time() > until or found > 4:
+                    return
+                for rest, cost in two.find(need - some.sketches[i], slack):
+                    text = f"{some.texts[i]} + {rest}"
+                    if len(set(text.split(" + "))) == (3 if some is table else 4):
+                        found += 1
+                        yield text, "", _likely(text, now, some.costs[i] + cost)
+
+
+def _likely(text: str, now: str, cost: float) -> float:
+    """Return the cost of a text in another's place: the more alike, the less."""
+    unlike = 1 - difflib.SequenceMatcher(None, now, text, False).ratio()
+    return float(1.6 + cost / 3 + 1.2 * unlike)
+
+
+def _slack(wanted: Array) -> float:
+    slack: float = float(np.abs(wanted).max()) * 2e-6 * wanted.size**0.5 + 1e-9
+    return slack
 
 
 def _sketch(numbers: Array) -> Array:
@@ -99,16 +139,17 @@ def _table(parts: Iterable[Part]) -> Table:
     return Table(found.values())
 
 
-def _terms(wanted: Array, scope: Scope, forward: Collection[bytes]) -> Iterator[Part]:
+def _terms(shape: tuple[int, ...], scope: Scope, forward: Collection[bytes]) -> Iterator[Part]:
     """Yield arrays of a shape: those in scope, products of two, and sums over an axis."""
-    shape, arrays = wanted.shape, scope.arrays[:60]
-    alike = [p for p in arrays if p.value.shape == shape]
-    factors = [p for p in scope.factors if p.value.shape == shape and (not forward or p.of in forward)]
+    arrays = scope.arrays[:60]
+    alike = spread(arrays, shape)
+    factors = [p for p in spread(scope.factors, shape) if not forward or p.of in forward]
     for part in (*arrays, *scope.factors):  # a row where a column is wanted
         value = part.value
         sizes = [[n for n in one if n > 1] for one in (value.shape, shape)]
         if value.shape != shape and value.ndim and sizes[0] == sizes[1]:
-            axes = {(n, 1): "-1, 1" for n in shape} | {(1, n): "1, -1" for n in shape}
+            axes: dict[tuple[int, ...], str] = {(n, 1): "-1, 1" for n in shape}
+            axes |= {(1, n): "1, -1" for n in shape}
             text = f"{_atom(part.text)}.reshape({axes.get(tuple(shape), str(shape)[1:-1].strip(','))})"
             alike.append(Part(text, value.reshape(shape), part.cost + 0.6))
 
@@ -125,17 +166,17 @@ def _terms(wanted: Array, scope: Scope, forward: Collection[bytes]) -> Iterator[
         yield Part(f"{one.text} * {other.text}", one.value * other.value, cost)
     for one, other in itertools.permutations(alike[:30], 2):
         yield Part(f"({one.text} - {other.text})", one.value - other.value, one.cost + other.cost + 0.2)
-    for part in arrays:
-        yield from _slices(part, wanted, scope)
-        if part.value.ndim == len(shape) + 1:
-            for axis in range(part.value.ndim):
-                if part.value.shape[:axis] + part.value.shape[axis + 1 :] == shape:
-                    yield Part(f"{part.text}.sum({axis})", part.value.sum(axis), part.cost + 0.5)
-        elif part.value.ndim == len(shape) and part.value.shape != shape:
-            for axis in range(part.value.ndim):
-                summed = part.value.sum(axis, keepdims=True)
-                if summed.shape == shape and part.value.shape[axis] > 1:
-                    yield Part(f"{part.text}.sum({axis}, keepdims=True)", summed, part.cost + 0.7)
+    longer = [p for p in arrays if p.value.ndim in (len(shape), len(shape) + 1) and p.value.shape != shape]
+    for one, other in itertools.combinations(longer[:30], 2):
+        if one.value.shape == other.value.shape:
+            cost = one.cost + other.cost + odd(one, other)
+            longer.append(Part(f"({one.text} * {other.text})", one.value * other.value, cost))
+    for part in longer:
+        keep = part.value.ndim == len(shape)
+        for axis in range(part.value.ndim):
+            if part.value.shape[axis] > 1 and (summed := part.value.sum(axis, keepdims=keep)).shape == shape:
+                more = f"{axis}, keepdims=True" if keep else f"{axis}"
+                yield Part(f"{part.text}.sum({more})", summed, part.cost + 0.5 + 0.2 * keep)
     if len(shape) == 2:
         for product, one, other in _matrices(shape, [p for p in arrays if p.value.ndim == 2], scope):
             yield Part(product.text, product.value, product.cost + odd(one, other))
@@ -160,7 +201,7 @@ def _slices(part: Part, wanted: Array, scope: Scope) -> Iterator[Part]:
     if value.ndim != len(shape) or len(longer) != 1:
         return
     axis = longer[0]
-    size, slack = shape[axis], 2e-6 * float(np.abs(wanted).max()) + 1e-9
+    size, slack = shape[axis], _slack(wanted)
     for start in range(value.shape[axis] - size + 1):
         piece = np.take(value, range(start, start + size), axis)
         if (np.abs(piece - wanted) <= slack).all():
@@ -183,24 +224,3 @@ def _matrices(shape: tuple[int, ...], arrays: list[Part], scope: Scope) -> Itera
     for (a, first, x), (b, second, y) in itertools.product(left, right):
         if x.shape[1] == y.shape[0] and a is not b:
             yield Part(scope.product(first, second), x @ y, a.cost + b.cost), a, b
-
-
-class _Products:
-    """Products of three and four: what is left after a division is looked for among products of two."""
-
-    def __init__(self, wanted: Array, scope: Scope) -> None:
-        same = [p for p in scope.arrays[:40] if p.value.shape == wanted.shape]
-        self.alike = [p for p in same if np.abs(p.value).min() > 1e-9]
-        factors = [p for p in scope.factors if p.value.shape == wanted.shape and p.cost < 2.2]
-        self.table = _table(
-            Part(f"{one.text} * {other.text}", one.value * other.value, one.cost + other.cost)
-            for one, other in itertools.combinations([*self.alike, *factors], 2)
-        )
-
-    def find(self, wanted: Array) -> Iterator[tuple[str, float]]:
-        """Yield the products that are an array, each with its cost."""
-        for part in self.alike if wanted.any() else ():
-            rest = wanted / part.value
-            slack = float(np.abs(rest).max()) * 2e-6 * wanted.size**0.5 + 1e-9
-            for text, cost in self.table.find(_sketch(rest), slack):
-                yield f"{part.text} * {text}", part.cost + cost

@@ -23,6 +23,12 @@ DATA = re.compile(
 )
 """Names of arrays that have no gradient in many a backward."""
 
+LABEL = re.compile(r"_*([yt](?![a-z])|targ|label|true|expected|gold|truth)", re.IGNORECASE)
+"""Names of arrays that are compared with outputs, and have no gradient."""
+
+START = re.compile(r"state|hidden|cell|mem|init|prev|last|next|0$", re.IGNORECASE)
+"""Names of what a sequence starts from, which has no gradient in many a backward."""
+
 
 def claim(
     keeps: list[Kept],
@@ -48,6 +54,7 @@ def claim(
     keeps = [_summed(one, owner_by_name(one)) for one in keeps]
     owners = {id(one): owner_by_name(one) for one in keeps}
     rates: dict[Path, tuple[Kept, float]] = {}
+    changed: list[tuple[Kept, Gradient]] = []
     loose = [one for one in keeps if id(one) not in explained]
     for gradient in gradients:
         size = int(np.prod(gradient.shape or (1,)))
@@ -67,14 +74,24 @@ def claim(
             given = given or [k for k in named if k in loose]
         else:
             continue
-        if given and given[0].update and (rate := _rate(given[0], gradient, chosen)):
+        given.sort(key=lambda k: not (k.update and _rate(k, gradient, chosen)))
+        if pieces := _pieces(given, gradient, chosen):
+            gradient.verdict, gradient.where = "right", f"{pieces[0].text} and on, added up"
+            loose = [k for k in loose if k not in pieces]
+        elif given and given[0].update and (rate := _rate(given[0], gradient, chosen)):
             gradient.verdict, gradient.where, gradient.note = "right", given[0].text, f"times {rate:.6g}"
             gradient.match = given[0]
             rates[gradient.path] = given[0], rate
+        elif given and given[0].update and STATE.match(last(gradient.path)):
+            changed.append((given[0], gradient))
         elif given:
             compare(given[0], gradient, found, chosen)
             loose = [k for k in loose if k is not given[0]]
-    usual = Counter(f"{rate:.5g}" for _, rate in rates.values()).most_common(1)
+    if rates or not any(g.verdict == "right" and g.match and not g.match.update for g in gradients):
+        for one, gradient in changed:  # else it is a state that goes on: weights are updated together
+            compare(one, gradient, found, chosen)
+    every = [_rate(k, g, chosen) for g in gradients for k in keeps if k.update and k.path == g.path]
+    usual = Counter(f"{rate:.5g}" for rate in every if rate).most_common(1)
     for path, (one, rate) in rates.items():
         if f"{rate:.5g}" != usual[0][0]:
             compare(one, next(g for g in gradients if g.path == path), found, chosen)
@@ -88,6 +105,7 @@ def claim(
             loose.remove(match)
     for match in loose:
         same = [g for g in rest if g.shape == match.shape and not match.update]
+        same = [g for g in same if not (LABEL.match(last(g.path)) and g.path in found.point.given)]
         same = [g for g in same if owners[id(match)] is g or _is_free(match, owners[id(match)])]
         if not same and match.place and _among_totals(match, keeps, chosen):  # it was right once, and went on
             once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
@@ -119,6 +137,12 @@ def claim(
                 _wrong(gradient, match, "is zero: nothing is added to it")
             elif not set(gradient.shape) - {1} <= set(match.shape) and not _are_rows(match, gradient):
                 _wrong(gradient, match, f"has the shape {match.shape}, and not {gradient.shape}")
+    for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
+        like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
+        like = [g for g in like if g.path in found.point.made and not START.search(last(g.path))]
+        beside = {k.path for k in keeps if id(k) in explained and k.path[:-1] == match.path[:-1]}
+        if len(like) == 1 and len(beside) > 1 and match.path[-1][0] == "item":
+            _wrong(like[0], match, "is zero: nothing is added to it")
     for match in loose:
         if (
             rest
@@ -133,6 +157,18 @@ def claim(
             extra.got, extra.note = match.numbers, "is the gradient at nothing that the example starts from"
             gradients.append(extra)
     _one_factor(gradients, found, chosen)
+
+
+def _pieces(given: list[Kept], gradient: Gradient, chosen: Chosen) -> list[Kept]:
+    """Return arrays that are a gradient together: each step's, in a list of steps."""
+    groups: dict[Path, list[Kept]] = {}
+    for one in given:
+        groups.setdefault(tuple((k, "*" if isinstance(s, int) else s) for k, s in one.path), []).append(one)
+    for some in (group for group in groups.values() if len(group) > 1):
+        total = np.sum([one.numbers for one in some], axis=0) / chosen.factor
+        if any(row.path == gradient.path for row in chosen.rows.explain(total)):
+            return some
+    return []
 
 
 def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
@@ -239,8 +275,10 @@ def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chose
 
 def _rate(one: Kept, gradient: Gradient, chosen: Chosen) -> float | None:
     """Return the learning rate by which an update is the gradient; None: it is none."""
-    total = next(r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
-    own = sketch(one.numbers)
+    totals = (r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
+    total, own = next(totals, None), sketch(one.numbers)
+    if total is None or gradient.shape != one.shape:
+        return None
     rate = float(own @ total / (total @ total))
     return rate if np.abs(own - rate * total).max() <= 1e-6 * np.abs(own).max() else None
 

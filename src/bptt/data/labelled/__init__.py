@@ -3,6 +3,7 @@
 from bptt.data.labelled.coding import Coding, kind_of, split
 from bptt.data.labelled.layout import ELAPSED, Absent, Layout
 from bptt.data.labelled.rows import Labelled, has_label_each, read_labelled
+from bptt.data.labelled.several import mark_within, together
 
 __all__ = [
     "ELAPSED",
@@ -12,6 +13,8 @@ __all__ = [
     "Layout",
     "has_label_each",
     "kind_of",
+    "mark_within",
     "read_labelled",
     "split",
+    "together",
 ]

@@ -130,6 +130,12 @@ class Coding:
         assert whole.label is not None
         if whole.task == "regress":
             target: Category | Number = Number.of(np.asarray(whole.labels)[train])
+        elif whole.task == "multilabel":
+            target = Category(whole.names)
+            if (count := len(whole.names)) > MOST_CLASSES:
+                raise DataError(
+                    f"{whole.table.name}, column {whole.label}: {count:,} labels, more than {MOST_CLASSES:,}"
+                )
         else:
             target = Category.of(list(whole.labels))
             count, name = len(target.values), f"{whole.table.name}, column {whole.label}"
@@ -199,6 +205,8 @@ class Coding:
 
     def _targets(self, labelled: Labelled, steps: int) -> Array:
         count = steps if labelled.task == "tag" else len(labelled)
+        if labelled.task == "multilabel":
+            return self._marks(labelled)
         if isinstance(self.target, Number):
             values = np.zeros(count) if labelled.labels is None else np.asarray(labelled.labels)
             return self.target.encode(values)[:, None]
@@ -209,12 +217,29 @@ class Coding:
         if (found < 0).any():
             at = int(np.argmax(found < 0))
             place = labelled.place_of_step(at) if labelled.task == "tag" else labelled.place(at)
-            few = ", ".join(self.target.values[:8]) + (", ..." if len(self.target.values) > 8 else "")
-            raise DataError(
-                f"{place}, column {labelled.label}: {labelled.labels[at]!r:.60} is none of the {len(known)} "
-                f"labels that were learnt ({few})"
-            )
+            raise self._not_learnt(labelled, place, str(labelled.labels[at]))
         return found
+
+    def _marks(self, labelled: Labelled) -> Array:
+        """Return a one for each label that a sequence has, (M, K), zeros for the others."""
+        assert isinstance(self.target, Category)
+        known = {name: k for k, name in enumerate(self.target.values)}
+        marks = np.zeros((len(labelled), len(known)), np.float32)
+        for m, names in enumerate(labelled.sets):
+            for name in names:
+                if name not in known:
+                    raise self._not_learnt(labelled, labelled.place(m), name)
+                marks[m, known[name]] = 1
+        return marks
+
+    def _not_learnt(self, labelled: Labelled, place: str, name: str) -> DataError:
+        assert isinstance(self.target, Category)
+        values = self.target.values
+        few = ", ".join(values[:8]) + (", ..." if len(values) > 8 else "")
+        return DataError(
+            f"{place}, column {labelled.label}: {name!r:.60} is none of the {len(values)} labels that were "
+            f"learnt ({few})"
+        )
 
     def _tokens(self, labelled: Labelled, skip_unknown: bool) -> tuple[Array, Array]:
         vocabulary = self.vocabulary

@@ -9,7 +9,7 @@ from bptt.data.tables import Table, read_folder, read_table
 from bptt.data.text.packed import plain_name
 from bptt.errors import ConfigError, DataError
 
-Task: TypeAlias = Literal["classify", "regress", "tag"]
+Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag"]
 
 Absent: TypeAlias = Literal["refuse", "hold"]
 """What becomes of inputs that have no number: an error; or the last one in its place, with how old it is."""
@@ -30,7 +30,7 @@ class Layout:
 
     Parameters
     ----------
-    task : "classify", "regress" or "tag"
+    task : "classify", "multilabel", "regress" or "tag"
     text : str, optional
         The column of the texts; with `series` of the words.
     inputs : tuple of str
@@ -38,7 +38,8 @@ class Layout:
     series, time : str, optional
         The columns that say which sequence a row is of, and when it is.
     label : str, optional
-        The column of what is to be told. Only files of sentences go without.
+        The column of what is to be told; of several labels of a row also one for each, as ``a,b`` or ``a:c``.
+        Only files of sentences go without.
     beside : tuple of (str, str)
         What the cell reads at each step beside its input, by name, and the columns that have it; of
         `ELAPSED` the time since the row before, by `time`.
@@ -50,6 +51,10 @@ class Layout:
         Of files that are not UTF-8.
     dates : str, optional
         How times are written.
+    separator : str
+        What stands between the labels of a row.
+    missing : tuple of float
+        Numbers that mean there is none.
 
     Raises
     ------
@@ -68,6 +73,8 @@ class Layout:
     absent: Absent = "refuse"
     encoding: str | None = None
     dates: str | None = None
+    separator: str = "|"
+    missing: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.text is not None and self.inputs:
@@ -85,6 +92,13 @@ class Layout:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.absent == "hold" and not self.inputs:
             raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
+        if self.missing and self.absent != "hold":
+            raise ConfigError(
+                "--missing says which numbers mean that there is none; of inputs it goes with --absent hold, "
+                "which takes the last one that is there"
+            )
+        if not self.separator:
+            raise ConfigError("--separator must be what stands between labels, as '|'; got an empty text")
         if ELAPSED in dict(self.beside).values() and self.time is None:
             raise ConfigError(
                 f"{ELAPSED} is the time since the row before: say with --time COLUMN when a row is"
@@ -94,10 +108,10 @@ class Layout:
         if self.label is not None:
             self.expect_apart((self.text, *self.inputs))
 
-    def expect_apart(self, read: Sequence[str | None]) -> None:
-        """Raise a ConfigError where the label is among the columns that are read."""
-        if self.label in read:
-            raise ConfigError(f"{self.label} is what is to be told: it cannot be read, too")
+    def expect_apart(self, read: Sequence[str | None], labels: Sequence[str] = ()) -> None:
+        """Raise a ConfigError where the label, or one of several, is among the columns that are read."""
+        if both := {self.label, *labels} & {*read}:
+            raise ConfigError(f"{both.pop()} is what is to be told: it cannot be read, too")
 
     @property
     def is_usual(self) -> bool:

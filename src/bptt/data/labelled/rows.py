@@ -6,14 +6,16 @@ tagging, one for each of its steps.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from bptt.data.labelled.columns import numbers_in_rows, numbers_of
 from bptt.data.labelled.layout import ELAPSED, LABEL, TEXT, Layout, Task
+from bptt.data.labelled.several import apart, with_sets
 from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
-from bptt.data.tables.numbers import ABSENT, no_number
+from bptt.data.tables.numbers import ABSENT
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -44,6 +46,10 @@ class Labelled:
         M, or for tagging S.
     by_character : bool
         Whether the words are the characters of a text.
+    names : list of str
+        All labels of which a sequence may have several.
+    separator : str
+        What stands between these.
     beside : dict of (S,) numbers, or None
         What the cell reads at each step beside its input.
     elapsed : (S,) numbers, or None
@@ -61,6 +67,8 @@ class Labelled:
     lengths: Array | None = None
     labels: list[str] | Array | None = None
     by_character: bool = False
+    names: list[str] = field(default_factory=list)
+    separator: str = "|"
     beside: Mapping[str, Array] | None = None
     elapsed: Array | None = None
 
@@ -72,6 +80,11 @@ class Labelled:
         """The first row of each sequence, (M,)."""
         firsts: Array = self.order[np.cumsum(self.counts) - self.counts]
         return firsts
+
+    @property
+    def sets(self) -> list[list[str]]:
+        """The labels of each sequence, where it may have several."""
+        return [apart(text, self.separator) for text in self.labels or ()]
 
     @property
     def left_out(self) -> int:
@@ -125,7 +138,11 @@ def read_labelled(
         text = text or ("form" if "form" in names else names[0])
         label = label or ("upos" if "upos" in names else names[-1])
         series = SENTENCE
-    label = label if told else None
+    label, whole, names = label if told else None, table, list[str]()
+    if layout.task == "multilabel" and label is not None:
+        table, names = with_sets(table, label, layout.separator)
+        if label not in whole.columns:
+            layout.expect_apart((text, *layout.inputs), names)
     kept = _kept(table, layout.task, text, label, series)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
@@ -134,7 +151,8 @@ def read_labelled(
         found = _tagged(some, text, layout, label, by_character)
     else:
         found = _of_each_row(some, layout, text, label)
-    return replace(found, table=table, order=kept[found.order])
+    found = replace(found, names=names, separator=layout.separator)
+    return replace(found, table=whole, order=kept[found.order])
 
 
 def _kept(table: Table, task: Task, text: str | None, label: str | None, series: str | None) -> Array:
@@ -143,7 +161,7 @@ def _kept(table: Table, task: Task, text: str | None, label: str | None, series:
     Of sequences of several rows only whole ones are: a step cannot be missing. DataError where none is left.
     """
     kept = np.ones(len(table), bool)
-    nothing = ABSENT if task == "regress" else ("",)
+    nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
     for name, absent in ((label, nothing), (text if series is None else None, ("",))):
         if name is not None:
             kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
@@ -162,7 +180,7 @@ def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | No
     every, once = np.arange(len(table)), np.ones(len(table), np.int64)
     labels = None if label is None else _labels(table, layout.task, label)
     if layout.inputs:
-        numbers, lengths = _numbers_in_rows(table, layout)
+        numbers, lengths = numbers_in_rows(table, layout)
         found = Labelled(
             table, layout.task, label, every, once, numbers=numbers, lengths=lengths, labels=labels
         )
@@ -182,7 +200,9 @@ def has_label_each(table: Table, layout: Layout) -> bool:
 
 
 def _labels(table: Table, task: Task, label: str) -> list[str] | Array:
-    return table.numbers(label) if task == "regress" else _filled(table, label)
+    if task == "multilabel":
+        return table.column(label)
+    return table.numbers(label) if task == "regress" else [text.strip() for text in _filled(table, label)]
 
 
 def _filled(table: Table, name: str) -> list[str]:
@@ -200,13 +220,14 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
     elapsed = _steps_apart(counts)
     if layout.time is not None:
+        table = table.with_joined(layout.time)
         times = table.times(layout.time, layout.dates)[order]
         _expect_in_order(table, times, layout.time, of, order)
         times = times if times.dtype.kind == "f" else times.astype("datetime64[us]").astype(float)
         elapsed[1:] = np.where(elapsed[1:] > 0, np.diff(times), 0)
     words = numbers = None
     if layout.inputs:
-        numbers = np.stack([_column(table, name, layout) for name in layout.inputs], axis=1)[order]
+        numbers = np.stack([numbers_of(table, name, layout) for name in layout.inputs], axis=1)[order]
     else:
         assert text is not None
         column = _filled(table, text)
@@ -224,16 +245,6 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
     return replace(found, beside=beside or None, elapsed=elapsed)
 
 
-def _column(table: Table, name: str, layout: Layout) -> Array:
-    """Return a column of inputs, with NaN where there may be no number."""
-    try:
-        return table.numbers(name, absent=layout.absent == "hold")
-    except DataError as error:
-        if layout.absent == "hold" or not any(text.strip().lower() in ABSENT for text in table.column(name)):
-            raise
-        raise DataError(f"{error}; --absent hold takes the last one that is there") from None
-
-
 def _steps_apart(lengths: Array) -> Array:
     """Return a one for each step that has one before it in its sequence, and a zero for the others, (S,)."""
     apart = np.ones(lengths.sum())
@@ -249,9 +260,10 @@ def _of_each(
     of = np.repeat(np.arange(len(counts)), counts)
     for k, at in enumerate(firsts[of]):
         if labels[k] != labels[at]:
+            each = "" if isinstance(labels, np.ndarray) else "; --task tag tells each row's"
             raise DataError(
                 f"{table.place(int(order[k]))}: {label} is {labels[k]!s:.40}, and was {labels[at]!s:.40} "
-                f"before in the same sequence, {names[of[k]]!r:.40}; --task tag tells each row's"
+                f"before in the same sequence, {names[of[k]]!r:.40}: want one for a sequence{each}"
             )
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]
 
@@ -265,48 +277,6 @@ def _expect_in_order(table: Table, times: Array, name: str, of: Array, order: Ar
         )
 
 
-def _numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
-    """Return the numbers of each row as its steps, (S, D), and how many each row has."""
-    names = layout.inputs
-    columns = [_steps(table, name, layout) for name in names]
-    lengths = np.array([len(row) for row in columns[0]])
-    for k, rows in enumerate(zip(*columns, strict=True)):
-        if len({len(row) for row in rows}) > 1 or not rows[0]:
-            raise DataError(
-                f"{table.place(k)}: {', '.join(names)} hold {', '.join(str(len(row)) for row in rows)} "
-                "numbers: want as many of each, at least one; where a row is a step, --series says of which "
-                "sequence"
-            )
-    numbers = np.empty((lengths.sum(), len(names)))
-    for d, column in enumerate(columns):
-        at = 0
-        for k, row in enumerate(column):
-            for text in row:
-                numbers[at, d] = found = table.number(text)
-                if not np.isfinite(found) and not (
-                    layout.absent == "hold" and text.strip().lower() in ABSENT
-                ):
-                    raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
-                at += 1
-    return numbers, lengths
-
-
-def _steps(table: Table, name: str, layout: Layout) -> list[list[str]]:
-    """Return each row's numbers, as texts: those of a column, or one of each column from one to another."""
-    if name not in table.columns and ":" in name:
-        across = table.across(name)
-        layout.expect_apart(across)
-        rows = [list(row) for row in zip(*map(table.column, across), strict=True)]
-        for row in rows:
-            while row and row[-1].strip().lower() in ABSENT:  # a shorter sequence
-                row.pop()
-        return rows
-    return [
-        [part for text in value.strip("[]() ").split() for part in table.listed(text)]
-        for value in table.column(name)
-    ]
-
-
 def _tagged(
     table: Table, text: str | None, layout: Layout, label: str | None, by_character: bool
 ) -> Labelled:
@@ -317,7 +287,7 @@ def _tagged(
         column = _filled(table, label)
         labels = [list("".join(value.split())) if by_character else value.split() for value in column]
     if layout.inputs:
-        numbers, lengths = _numbers_in_rows(table, layout)
+        numbers, lengths = numbers_in_rows(table, layout)
         rows = None
     else:
         assert text is not None

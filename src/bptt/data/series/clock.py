@@ -97,12 +97,14 @@ def read_time(text: str) -> tuple[Form, float]:
         if found["clock"]:
             digits = len(found["part"] or ".") - 1
             form = Form("time", found["between"], bool(found["seconds"]), digits, found["zone"] or "")
+        clock = found["clock"] or "00:00"
+        is_end = not clock.replace("24:", "", 1).strip("0:.") and clock.startswith("24:")  # of a day
         try:
-            at = np.datetime64(f"{found['day']}T{found['clock'] or '00:00'}", "us")
+            at = np.datetime64(f"{found['day']}T{clock.replace('24:', '00:', 1) if is_end else clock}", "us")
         except ValueError:
             pass
         else:
-            return form, int(at.astype(np.int64))
+            return form, int(at.astype(np.int64)) + DAY * is_end
     raise no_time(text)
 
 
@@ -118,6 +120,19 @@ def in_utc(form: Form, at: float) -> tuple[Form, float]:
     hours, minutes = (0, 0) if form.zone == "Z" else (int(form.zone[1:3]), int(form.zone[-2:]))
     ahead = (60 * hours + minutes) * 60_000_000 * (-1 if form.zone.startswith("-") else 1)
     return replace(form, zone="+00:00"), int(at) - ahead
+
+
+def of_one_zone(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, float]]:
+    """Return times of several zones, as where summer time begins, as those of one; others as they are.
+
+    Those of one time of day are days of a place, and lose their zone; others become those of UTC.
+    """
+    zones = {form.zone for form, _ in read.values()}
+    if len(zones) < 2 or "" in zones:
+        return read
+    if len({at % DAY for _, at in read.values()}) == 1:
+        return {text: (replace(form, zone=""), at) for text, (form, at) in read.items()}
+    return {text: in_utc(*found) for text, found in read.items()}
 
 
 def no_time(text: str) -> DataError:

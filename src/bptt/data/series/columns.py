@@ -133,14 +133,6 @@ def _are_times(table: Table, names: Sequence[str], form: str | None) -> bool:
     return kinds != {"number"} or all(re.fullmatch(r"1[5-9]\d\d|2\d\d\d", name) for name in names)
 
 
-def missing_of(texts: str | None) -> tuple[float, ...]:
-    """Return the numbers in a list; ConfigError where one is none."""
-    try:
-        return tuple(float(text) for text in names_of(texts))
-    except ValueError:
-        raise ConfigError(f"--missing is a list of numbers, as in -999,-9999; got {texts!r:.60}") from None
-
-
 def names_of(columns: str | None) -> Sequence[str]:
     """Return the names in a list of columns."""
     return tuple(name.strip() for name in (columns or "").split(",") if name.strip())

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, in_utc, no_time, read_time
+from bptt.data.series.clock import Clock, Step, no_time, of_one_zone, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -90,14 +90,13 @@ class Panel:
             summed.update(np.ascontiguousarray(array).tobytes())
         return summed.hexdigest()
 
-    def apart(self) -> tuple[float, int] | None:
-        """Return a value that stands there repeatedly and far from all others, as -999, and how often."""
-        known = self.values[np.isfinite(self.values)]
-        for end in (known.min(initial=np.inf), known.max(initial=-np.inf)):
-            rest, count = known[known != end], int((known == end).sum())
-            if count > 1 and len(rest) > 2 and min(abs(rest - end)) > 3 * max(np.ptp(rest), 1e-9):
-                return float(end), count
-        return None
+    def take(self, which: Array) -> "Panel":
+        """Return some of the series."""
+        parts = [np.arange(at, at + self.lengths[k]) for k, at in enumerate(self.starts) if k in which]
+        steps, some = np.concatenate(parts), np.sort(which)
+        of_steps = {name: getattr(self, name)[steps] for name in ("values", "covariates", "beside", "known")}
+        of_each = {name: getattr(self, name)[some] for name in ("lengths", "ends", "last")}
+        return replace(self, names=[self.names[k] for k in some], **of_steps, **of_each)
 
     def when(self, which: int, step: int) -> float:
         """Return when a step of a series is, as times are compared; it may lie beyond the last."""
@@ -122,16 +121,8 @@ class Panel:
         at = (starts + self.ends)[:, None] + np.arange(H)
         grown[0][at] = values
         last = np.array([self.when(k, int(length) - 1) for k, length in enumerate(lengths)])
-        return replace(
-            self,
-            values=grown[0],
-            covariates=grown[1],
-            beside=grown[2],
-            known=grown[3],
-            lengths=lengths,
-            ends=self.ends + H,
-            last=last,
-        )
+        arrays: Any = dict(zip(("values", "covariates", "beside", "known"), grown, strict=True))
+        return replace(self, **arrays, lengths=lengths, ends=self.ends + H, last=last)
 
     def whose(self, which: int) -> str:
         """Return the name of a series, as an error has it."""
@@ -182,7 +173,7 @@ def read_panel(
     table = (
         path if isinstance(path, Table) else read_table(path, head=columns.head, encoding=columns.encoding)
     )
-    table, columns = long(table, columns)
+    table, columns = long(table.with_joined(columns.time or ""), columns)
     columns.expect_apart()
     values = table.numbers(columns.value, absent=True)
     values[np.isin(values, columns.missing)] = np.nan
@@ -246,8 +237,7 @@ def _in_time(
         except DataError:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
-    if len({form.zone for form, _ in read.values()}) > 1 and all(form.zone for form, _ in read.values()):
-        read = {text: in_utc(*found) for text, found in read.items()}  # as where summer time begins or ends
+    read = of_one_zone(read)
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()

@@ -50,7 +50,7 @@ _FORMS = """
 %Y-%m-%d %d-%m-%Y %m-%d-%Y %d-%m-%y %m-%d-%y %y-%m-%d %m-%Y
 %d-%b-%Y %d-%b-%y %Y-%b-%d %b-%y %b-%Y %Y-%b %b'%y %d%b%Y %b%Y %YM%m %Y_%b %Y_%B
 %d_%b_%Y %d_%B_%Y %d._%B_%Y %d_%b_%y %b_%d,_%Y %B_%d,_%Y %b_%d_%Y %B_%d_%Y %Y_%b_%d
-%b_%Y %B_%Y %B,_%Y %b_%y %a,_%d_%b_%Y %A,_%d_%B_%Y %A,_%B_%d,_%Y %a_%b_%d_%Y %a_%d_%b_%Y
+%Y_%m_%d %Y_%m %b_%Y %B_%Y %B,_%Y %b_%y %a,_%d_%b_%Y %A,_%d_%B_%Y %A,_%B_%d,_%Y %a_%b_%d_%Y %a_%d_%b_%Y
 %G-W%V %G-W%V-%u %GW%V %G_W%V W%V_%G W%V-%G Q%q_%Y Q%q-%Y Q%q/%Y %Y_Q%q %qQ%Y %qQ%y
 """
 FORMS = tuple(form.replace("_", " ") for form in _FORMS.split())
@@ -67,7 +67,8 @@ _MARKS = {"M": ":%M", "S": ":%S", "f": ".%f"}
 _EARLIEST, _LATEST = 1800, 2200
 """Years that eight digits may begin with: others are numbers."""
 
-COMPACT = "%Y%m%d"
+COMPACT = {6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+"""How times are written that have so many digits and nothing else."""
 
 _MONTHS = re.compile(r"(0[1-9]|1[0-2])\.(1[89]|2[01])\d\d")
 """01.2020: a number would not begin with a zero."""
@@ -105,7 +106,7 @@ class Dates:
         texts : iterable of str
             What is in none of the usual forms does not count.
         digits : bool
-            Whether eight digits may be a day, where all texts are.
+            Whether digits alone may be a month, a day or a minute, where all texts are.
 
         Raises
         ------
@@ -270,13 +271,15 @@ def _fitting(text: str) -> Iterator[str]:
 
 
 def _of_digits(texts: list[str]) -> str | None:
-    """Return how texts write days or months that could be numbers; None where they are no such."""
-    if texts and all(map(_is_compact, texts)):
-        return COMPACT
+    """Return how texts write times that could be numbers; None where they are no such."""
+    form = COMPACT.get(len(texts[0])) if texts else None
+    if form is not None and all(_is_compact(text, form) for text in texts):
+        return form
     is_zero = any(text.startswith("0") for text in texts)
     return "%m.%Y" if is_zero and all(map(_MONTHS.fullmatch, texts)) else None
 
 
-def _is_compact(text: str) -> bool:
-    day = Dates(COMPACT).iso(text)
-    return len(text) == 8 and text.isdecimal() and day != text and _EARLIEST <= int(day[:4]) < _LATEST
+def _is_compact(text: str, form: str) -> bool:
+    if not text.isdecimal() or COMPACT.get(len(text)) != form:
+        return False
+    return Dates(form).iso(text) != text and _EARLIEST <= int(text[:4]) < _LATEST

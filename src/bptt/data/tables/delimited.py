@@ -54,7 +54,9 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
     rows = _quoted(text, delimiter, name) if tabbed is None else tabbed
     first = next(rows)
     if head:
-        names = [each.strip() for each in first[1]]
+        names = [each.strip().strip("\ufeff\u200b") for each in first[1]]
+        if names.count("") > 1:  # as of indices that were saved
+            names = [each or f"column {k}" for k, each in enumerate(names, 1)]
         expect_distinct(names, name)
     else:
         names, rows = [str(k + 1) for k in range(len(first[1]))], chain([first], rows)

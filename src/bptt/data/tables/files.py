@@ -4,19 +4,20 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import archives, conll, delimited, entries, jsonlines, parquet
+from bptt.data.tables import archives, conll, delimited, entries, given, jsonlines, parquet
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
-from bptt.data.tables.numbers import ABSENT, as_number, no_number, ungrouped
-from bptt.data.text.encodings import in_utf8
+from bptt.data.tables.numbers import ABSENT, as_number, no_number, plainly, ungrouped, unmarked
+from bptt.data.tables.writing import is_named, written
+from bptt.data.text.encodings import in_utf8, no_text
 from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file, standard_input
 from bptt.data.text.packed import plain_name, unpacked
 from bptt.errors import DataError
@@ -32,18 +33,7 @@ _TIME = re.compile(
 _DECIMAL = re.compile(r"^(\s*[+-]?\d+),(\d+)")
 
 
-class Frame(Protocol):
-    """A data frame: of pandas, Polars and others."""
-
-    @property
-    def columns(self) -> Any:
-        """The columns' names."""
-
-    def __getitem__(self, name: str, /) -> Any:
-        """Return the values of a column."""
-
-
-Given: TypeAlias = str | os.PathLike[str] | Mapping[str, Sequence[object]] | Frame
+Given: TypeAlias = str | os.PathLike[str] | given.Given
 """A table as a caller has it: the path of a file, or columns."""
 
 
@@ -131,6 +121,14 @@ class Table:
             raise DataError(f"{self.name}: {names!s:.60} names column {twice[0]!s:.60} twice")
         return found
 
+    def with_joined(self, name: str) -> "Table":
+        """Return a table with a column of this name: of ``a,b`` the values beside each other."""
+        several = [part.strip() for part in name.split(",")]
+        if name in self.columns or len(several) == 1:
+            return self
+        own = [" ".join(row).strip() for row in zip(*map(self.column, several), strict=True)]
+        return replace(self, columns=self.columns | {name: own})
+
     def empty(self, name: str, row: int) -> DataError:
         """Return the error of a row that has no value in a column, with how many others there are."""
         more = sum(not text.strip() for text in self.column(name)) - 1
@@ -144,10 +142,11 @@ class Table:
 
         With `absent`, what stands where there is no number (nothing, NA, null, ?, -, .) is NaN.
         """
-        column = ungrouped(self.column(name), is_continental=self.is_continental)
+        column = ungrouped(unmarked(self.column(name)), is_continental=self.is_continental)
         values = np.empty(len(self))
         for k, text in enumerate(column):
-            values[k] = found = self.number(text)
+            found = self.number(text)
+            values[k] = found = found if np.isfinite(found) else self.number(plainly(text))
             if not np.isfinite(found) and not (absent and text.strip().lower() in ABSENT):
                 if not text.strip():
                     raise self.empty(name, k)
@@ -219,39 +218,23 @@ class Table:
         except DataError as error:
             raise DataError(f"{self.name}, column {name}: {error}") from None
 
-    def written(self, added: Added) -> bytes:
-        """Return the file's bytes with columns added; DataError where it has one of such a name."""
+    def written(self, added: Added, suffix: str = "") -> bytes:
+        """Return the file's bytes with columns added; DataError where it has one of such a name.
+
+        In its own form, or that which the end of a name says.
+        """
         if both := [name for name in added if name in self.columns]:
             raise DataError(f"{self.name}: has a column {both[0]!r:.60} already: rename it")
-        return self.form.written(self.columns, added)
+        if is_named(self.form, suffix):
+            return self.form.written(self.columns, added)
+        return written({**self.columns, **added}, self.form, suffix)
 
     @classmethod
-    def of(cls, columns: "Mapping[str, Sequence[object]] | Frame") -> "Table":
-        """Return a table that is no file's; DataError where columns are not of one length.
-
-        What is None, NaN, NaT or NA is absent. Columns are a dict, or a data frame.
-        """
-        if not isinstance(columns, Mapping) and not hasattr(columns, "columns"):
-            raise DataError(f"want a path, columns by their names, or a data frame; got {columns!r:.60}")
-        names = list(columns) if isinstance(columns, Mapping) else list(columns.columns)
-        if odd := [name for name in names if not isinstance(name, str) or isinstance(columns[name], str)]:
-            raise DataError(f"columns are lists of values by their names, texts; got {odd[0]!r:.60}")
-        texts = {name: [_text_of(value) for value in columns[name]] for name in names}
-        lengths = {len(values) for values in texts.values()}
-        if len(lengths) != 1 or not min(lengths):
-            raise DataError(f"columns must be of one length, at least 1; got {sorted(lengths)}")
-        return cls("the columns", texts, list(range(1, max(lengths) + 1)), _Rows(), "")
-
-
-def _text_of(value: object) -> str:
-    if isinstance(value, np.datetime64) and isinstance(value.item(), int):  # nanoseconds, as frames have
-        value = value.astype("M8[us]").item()
-    is_absent = value is None or (str(value) in ("nan", "NaN", "NaT", "<NA>") and not isinstance(value, str))
-    return "" if is_absent else str(value)
-
-
-class _Rows(delimited.Delimited):
-    row = "row"
+    def of(cls, columns: given.Given) -> "Table":
+        """Return a table that is no file's (see `bptt.data.tables.given`); DataError for what is none."""
+        found = given.read(columns)
+        places, form, unreadable = found.places, found.form, found.unreadable
+        return cls(given.NAME, found.columns, places, form, "", unreadable)
 
 
 def read_table(
@@ -299,9 +282,9 @@ def read_table(
     )
 
 
-def table_of(given: Given) -> "str | Table":
+def table_of(table: Given) -> "str | Table":
     """Return a path, or columns as a table."""
-    return os.fspath(given) if isinstance(given, (str, os.PathLike)) else Table.of(given)
+    return os.fspath(table) if isinstance(table, (str, os.PathLike)) else Table.of(table)
 
 
 def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
@@ -325,6 +308,8 @@ def _text(data: bytes, name: str, encoding: str | None) -> str:
     """Return the text of a file, with lines that end in a newline."""
     text = in_utf8(data, name, encoding).decode()
     if "\0" in text:
+        if (says := no_text(data, name)) is not None:
+            raise DataError(says)
         raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
     if not text.strip():
         raise DataError(f"{name}: is empty")

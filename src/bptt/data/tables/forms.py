@@ -5,7 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from bptt.errors import DataError
 
@@ -28,6 +28,10 @@ class Form(ABC):
     def at(self, columns: Columns, row: int) -> str:
         """Return where a row stands, if its place does not count lines."""
         return ""
+
+    def values(self, name: str) -> list[Any] | None:
+        """Return a column's values, lists too, where the form has other values than texts."""
+        return None
 
     @abstractmethod
     def written(self, columns: Columns, added: Added) -> bytes:

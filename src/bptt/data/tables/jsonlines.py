@@ -15,6 +15,10 @@ class JsonLines(Form):
 
     objects: list[str]
 
+    def values(self, name: str) -> list[Any]:
+        """Return what objects have under a key, None where one lacks it."""
+        return [json.loads(line, parse_int=str, parse_float=str).get(name) for line in self.objects]
+
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
         return "".join(f"{line}\n" for line in self.grown(added)).encode()
@@ -40,7 +44,12 @@ class JsonList(JsonLines):
 
 
 def read(text: str, name: str) -> Content:
-    """Return what objects, one a line or in a list, hold; a key that an object lacks is absent there."""
+    """Return what objects, one a line or in a list, hold; a key that an object lacks is absent there.
+
+    A whole file may be one object, as pandas and others write tables.
+    """
+    if name.lower().endswith(".json") and (records := _records(text)) is not None:
+        text = json.dumps(records, ensure_ascii=False)
     is_list = text.lstrip().startswith("[")
     if is_list:
         found = [*enumerate(_listed(text, name), 1)]
@@ -54,6 +63,35 @@ def read(text: str, name: str) -> Content:
     objects = [line for _, line in found]
     form = JsonList(objects) if is_list else JsonLines(objects)
     return Content(columns, [place for place, _ in found], form, unreadable)
+
+
+def _records(text: str) -> list[dict[str, Any]] | None:
+    """Return the rows of a table that is one object; None where a text is none.
+
+    Its columns are lists, or objects by the rows' numbers; or the rows are, or stand in one list beside what
+    else is said.
+    """
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(whole, dict):
+        return None
+    if [*map(type, (whole.get("columns"), whole.get("data")))] == [list, list]:  # orient="split"
+        whole = {name: column for name, *column in zip(whole["columns"], *whole["data"], strict=False)}
+    parts = [*whole.values()]
+    if rows := [part for part in parts if isinstance(part, list) and part and isinstance(part[0], dict)]:
+        return rows[0] if len(rows) == 1 else None
+    if parts and all(isinstance(part, dict) for part in parts):  # as DataFrame.to_json writes by default
+        keys = [*parts[0]]
+        if any([*part] != keys for part in parts) or not keys:
+            return None
+        return (
+            parts if all(map(str.isdecimal, whole)) else [{n: whole[n][key] for n in whole} for key in keys]
+        )
+    if not parts or not all(isinstance(part, list) and len(part) == len(parts[0]) for part in parts):
+        return None
+    return [dict(zip(whole, row, strict=True)) for row in zip(*parts, strict=True)]
 
 
 def _listed(text: str, name: str) -> Iterator[str]:

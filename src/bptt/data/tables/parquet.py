@@ -21,6 +21,10 @@ class Parquet(Form):
     row = "row"
     is_text = False
 
+    def values(self, name: str) -> list[Any]:
+        """Return a column's values."""
+        return _values(self.table.column(name))
+
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
         table, out = self.table, io.BytesIO()

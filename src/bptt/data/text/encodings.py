@@ -27,6 +27,7 @@ FEWEST = 4
 """Different letters of another script that are no accident."""
 
 _LATIN = "(?<![{0}])[{0}]{{1,2}}(?![{0}])"  # letters with accents stand among others
+_CYRILLIC = "[А-ЯЁЄІЇ]?[а-яёєіїґў]{2,}|[А-ЯЁ]{2,}(?![а-я])"
 _KANJI = "[\u3040-\u30ff\u3001\u3002\u300c\u300d\u30fc\u4e00-\u9fff]+"
 _USUAL = {
     "cp932": _KANJI,
@@ -34,18 +35,28 @@ _USUAL = {
     "cp949": "[\uac00-\ud7a3]+",
     "gb18030": "[\u4e00-\u9fff\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f]+",
     "big5": "[\u4e00-\u9fff\u3001\u3002\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f]+",
-    "cp1251": "[А-ЯЁЄІЇ]?[а-яёєії]{2,}|[А-ЯЁ]{2,}(?![а-я])",
-    "koi8_r": "[А-ЯЁ]?[а-яё]{2,}|[А-ЯЁ]{2,}(?![а-я])",
+    **dict.fromkeys(("cp1251", "koi8_r", "iso8859_5", "cp866"), _CYRILLIC),
     "cp1253": "[Α-ΫΆ-Ώ]?[ά-ώ]{2,}",
     "cp1255": "[א-ת]{2,}",
-    "cp1256": "[ء-ي،؟]{2,}",
+    **dict.fromkeys(("cp1256", "iso8859_6"), "[ء-يپچژکگ،؛؟]{2,}"),
+    "cp874": "[ก-๛]{2,}",
     "cp1252": _LATIN.format("ÄÖÜäöüßÀÁÂÃÅÆÇÈÉÊËÍÎÏÑÓÔÕØÚàáâãåæçèéêëìíîïñòóôõøùúûœ’‘“”„–—…°€£§"),
     "cp1250": _LATIN.format("ĄĆĘŁŃÓŚŹŻąćęłńóśźżÁČĎÉĚÍŇŘŠŤÚŮÝŽáčďéěíňřšťúůýžÖÜŐŰöüőűĂÂÎŞŢăâîşţ„”–’"),
     "cp1254": _LATIN.format("ÇĞİÖŞÜçğıöşüâî’“”"),
+    "cp1257": _LATIN.format("ĀČĒĢĪĶĻŅŠŪŽĄĘĖĮŲÕÄÖÜāčēģīķļņšūžąęėįųõäöü„”–’"),
 }
 """What texts in an encoding hold beyond ASCII; of those that fit as well, the first."""
 
-_LATIN_ONES = ("cp1252", "cp1250", "cp1254")
+_LATIN_ONES = ("cp1252", "cp1250", "cp1254", "cp1257")
+
+_OFTEN = {
+    **dict.fromkeys(("cp1251", "koi8_r", "iso8859_5", "cp866"), "оеаинтсрвлі"),
+    "cp1253": "αοιετσνηυρς",
+    "cp1255": "יוהלארתמבשנ",
+    **dict.fromkeys(("cp1256", "iso8859_6"), "اليمونرتبةهد"),
+    "cp874": "านรอกเงมยลวดทสต",
+}
+"""The most frequent letters of scripts with few: bytes of one are words of another, too, but odd ones."""
 
 _FREQUENT = {
     "cp932": ("cp932", 0x81, 0x97),
@@ -127,7 +138,17 @@ def guessed(data: bytes) -> str | None:
     some = data[begin : begin + LOOKED_AT]
     found = {encoding: _fits(some, encoding) for encoding in _USUAL}
     best = max(found, key=lambda encoding: found[encoding])
+    likely = {each: _often(some, each) for each in _OFTEN if found[each] >= max(SURE, found[best] - 0.1)}
+    other = max(likely, key=lambda encoding: likely[encoding], default=best)
+    if best in _OFTEN or likely.get(other, 0) >= SURE:
+        best = other
     return best if found[best] >= SURE else None
+
+
+def _often(data: bytes, encoding: str) -> float:
+    """Return which part of the letters are among the most frequent of their language."""
+    letters = [each for each in data.decode(encoding, "replace").lower() if not each.isascii()]
+    return sum(each in _OFTEN[encoding] for each in letters) / max(1, len(letters))
 
 
 def _fits(data: bytes, encoding: str) -> float:
@@ -190,7 +211,32 @@ class NotUtf8Error(DataError):
     guess: str | None = None
 
 
+BEGINNINGS = {
+    b"%PDF-": "a PDF",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+    b"\x93NUMPY": "an array of NumPy",
+    b"\x80\x02": "a pickle",
+    b"\x80\x03": "a pickle",
+    b"\x80\x04": "a pickle",
+    b"\x80\x05": "a pickle",
+    b"\x89HDF": "HDF5",
+    b"SQLite format 3": "a database of SQLite",
+    b"MATLAB 5.0": "a file of MATLAB",
+    b"\xd0\xcf\x11\xe0": "a document or table of an old office program",
+}
+"""What files are that begin so, and no texts."""
+
+
+def no_text(data: bytes, name: object) -> str | None:
+    """Return what an error says of a file that is known not to be a text; None of others."""
+    what = next((what for begin, what in BEGINNINGS.items() if data.startswith(begin)), None)
+    return what and f"{name}: is {what}, and no text: save what is in it as a text, or a table as CSV"
+
+
 def _other(data: bytes, name: object, at: int, mark: int) -> NotUtf8Error:
+    if (says := no_text(data, name)) is not None:
+        return NotUtf8Error(says)
     guess = guessed(data)
     line = data.count(b"\n", 0, at) + 1
     way = f"it seems to be {guess}: --encoding {guess}" if guess else "--encoding NAME says in which it is"

@@ -5,20 +5,31 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bptt.data.labelled import Coding, Labelled, Layout, has_label_each, kind_of, read_labelled, split
+from bptt.data.labelled import (
+    Coding,
+    Labelled,
+    Layout,
+    has_label_each,
+    kind_of,
+    mark_within,
+    read_labelled,
+    split,
+)
 from bptt.data.sequences import SequenceBatches, Sequences, some
 from bptt.data.tables import Category
+from bptt.data.tables.numbers import far_off
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
 from bptt.nets.evaluate import ALONE, Turns
 from bptt.nets.model import Model
-from bptt.training.experiment import Experiment, Validation
-from bptt.training.labelling import Labeller, LabelScore, measured, without
+from bptt.training.experiment import Experiment, Validation, on_the_word_of_a_run
+from bptt.training.labelling import SEVERAL, Labeller, LabelScore, measured, without
 from bptt.training.settings import WORDS, Settings
 from bptt.types import Array, Params
 
@@ -28,6 +39,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 1 << 30
 """What a training step may keep for its backward pass: of longer sequences there are fewer in a batch."""
 
+
+LOSS_OF = {"regress": "squared_error", "multilabel": SEVERAL}
+"""The losses of tasks that tell no one class."""
 
 FEW = 5
 """A label that stands there less often is hardly learnt."""
@@ -99,7 +113,7 @@ class Labels(Experiment):
     @property
     def unit(self) -> str:
         """What a loss is taken of."""
-        return "label"
+        return "sequence" if self.settings.task == "multilabel" else "label"
 
     @property
     def summary(self) -> str:
@@ -142,7 +156,7 @@ def layout_of(settings: Settings) -> Layout:
     assert settings.task != "forecast"
     told = settings.text, inputs, settings.series, settings.time, settings.label, settings.read_beside
     how = settings.head, settings.absent, settings.encoding, settings.date_format
-    return Layout(settings.task, *told, *how)
+    return Layout(settings.task, *told, *how, settings.separator, settings.no_numbers)
 
 
 def labeller_of(trained: "Trained") -> Labeller:
@@ -159,7 +173,8 @@ def labeller_of(trained: "Trained") -> Labeller:
 def held_out_score(trained: "Trained") -> LabelScore:
     """Return how well a trained model tells labels of what it was validated on; DataError if that is gone."""
     labeller, settings = labeller_of(trained), trained.settings
-    now = Labels.of(settings)
+    with on_the_word_of_a_run(settings.data):
+        now = Labels.of(settings)
     if now.facts["sha256"] != trained.sha256:
         raise DataError(
             f"{settings.data} is no longer the table that the model was trained on, so what it has to "
@@ -173,17 +188,20 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
     weights, size = None, 1
     if isinstance(coding.target, Category):
         size = len(coding.target.values)
-        if settings.class_weights == "balanced":
+        if settings.class_weights == "balanced" and settings.task == "multilabel":
+            there = source.targets.sum(axis=0, dtype=np.float64)
+            weights = tuple((np.maximum(len(source) - there, 1) / np.maximum(there, 1)).tolist())
+        elif settings.class_weights == "balanced":
             counts = np.maximum(np.bincount(source.targets, minlength=size), 1)
             weights = tuple((len(source.targets) / (size * counts)).tolist())
     elif settings.class_weights != "none":
-        raise ConfigError("--class-weights are for classes: --task classify or tag")
+        raise ConfigError("--class-weights are for labels that are names, not for --task regress")
     tokens = coding.vocabulary is not None
     return Model(
         inputs=coding.width,
         outputs=size,
         token_inputs=tokens,
-        loss="squared_error" if settings.task == "regress" else "cross_entropy",
+        loss=LOSS_OF.get(settings.task or "", "cross_entropy"),
         class_weights=weights,
         **settings.of_model(token_inputs=tokens),
     )
@@ -228,8 +246,21 @@ def _remarks(
             "each sequence has one step: --series COLUMN says of which sequence a row is a step, --inputs "
             "FIRST:LAST takes a row's columns from one to another for its steps"
         )
-    if whole.task == "classify":
-        rare = [name for name, count in Counter(list(whole.labels or ())).items() if count < FEW]
+    if whole.numbers is not None and not coding.holds:
+        for name, column in zip(coding.inputs, whole.numbers.T, strict=True):
+            if (odd := far_off(column)) is not None:
+                often = "once" if odd[1] == 1 else f"{odd[1]:,} times"
+                yield (
+                    f"column {name}: {odd[0]:.15g} stands {often}, far from all others: where it is none, "
+                    f"--missing {odd[0]:.15g} --absent hold"
+                )
+    if whole.task == "multilabel" and (none := sum(not own for own in whole.sets)):
+        yield f"{none:,} of {len(whole):,} sequences have no label"
+    if whole.task == "classify" and (mark := mark_within([*{*map(str, whole.labels or ())}])):
+        yield f"{mark!r} seems to stand between labels: --task multilabel --separator {mark!r} tells each"
+    if whole.task in ("classify", "multilabel"):
+        each = [*chain(*whole.sets)] if whole.task == "multilabel" else list(whole.labels or ())
+        rare = [name for name, count in Counter(each).items() if count < FEW]
         if rare:
             names = ", ".join(sorted(rare)[:5]) + (", ..." if len(rare) > 5 else "")
             yield f"{len(rare):,} labels stand there less than {FEW} times ({names})"

@@ -21,9 +21,10 @@ from bptt.data.series import (
     read_panel,
 )
 from bptt.data.series.clock import in_utc, read_time
-from bptt.data.series.columns import missing_of, names_of
+from bptt.data.series.columns import names_of
 from bptt.data.tables import Category, Number, Table
 from bptt.data.tables.dates import Dates
+from bptt.data.tables.numbers import far_off
 from bptt.data.text import Vocabulary
 from bptt.errors import BpttWarning, ConfigError, DataError, RunError
 from bptt.nets.evaluate import ALONE, Turns
@@ -118,11 +119,11 @@ class Forecasting(Experiment):
     @property
     def notes(self) -> Iterable[str]:
         """What a season might be, where none was named, and what number may mean that there is none."""
-        if (odd := self.windows.panel.apart()) is not None:
-            value, count = odd
+        if (odd := far_off(self.windows.panel.values)) is not None:
+            value, often = odd[0], "once" if odd[1] == 1 else f"{odd[1]:,} times"
             yield (
-                f"{value:g} stands {count:,} times as a value, far from all others: where it means that "
-                f"there is none, --missing {value:g}"
+                f"{value:.15g} stands {often} as a value, far from all others: where it is none, "
+                f"--missing {value:.15g}"
             )
         step = self.windows.panel.clock.step
         if self.settings.season == 1 and (seasons := SEASONS.get(str(step))) is not None:
@@ -171,7 +172,7 @@ def panel_of(settings: Settings, path: str | Table, facts: dict[str, Any] | None
         settings.head,
         settings.encoding,
         settings.date_format,
-        missing_of(settings.missing),
+        settings.no_numbers,
         goes_on=path is not settings.data,
         beside=tuple(dict.fromkeys(column for _, column in settings.read_beside if column != ELAPSED)),
     )
