@@ -103,3 +103,18 @@ def test_a_wrong_map_is_refused_before_it_is_used() -> None:
     cell = made(LSTM, state="h c", maps={"a_i": (np.square, lambda M, d: M * d)})
     with pytest.raises(ConfigError, match="it is not the gradient"):
         bptt.Model(inputs=3, outputs=3, hidden=4, cell=cell).init(np.random.default_rng(0))
+
+
+def test_arrays_in_equations_have_names_and_numbers() -> None:
+    text = "A = array([[1.0, 2.0]]); B = array([[3.0, 4.0]]); M * sum(A, 1) + sum(B, 1) * M.T"
+    page = bptt.derive.page(made("def cell(a_h):\n    return tanh(a_h)", maps={"a_h": text}))
+    for line in ("A_h = array", "B_h = array_U", "array is [[1.0, 2.0]].", "array_U is [[3.0, 4.0]]."):
+        assert line in page, line
+    assert "D_1kron(B_h, E_h)" in bptt.derive.page(bptt.zoo.get("urnn"))  # it reads the array's shape
+
+
+def test_where_nothing_is_learnt_a_page_says_so() -> None:
+    page = bptt.derive.page(bptt.zoo.get("fast-weights"))
+    assert "Matrices that are not learnt:" in page
+    assert "U_n = I    for n = k, s" in page  # j counts units
+    assert "Nothing of these matrices is learnt." in page

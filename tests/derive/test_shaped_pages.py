@@ -341,3 +341,13 @@ def fed(a_q, a_v, h):
     return h
 """
     page(EquationCell(read(text)), form)
+
+
+def test_no_factor_is_one_whose_numbers_make_one() -> None:
+    text = """
+@bptt.cell(state="h", sizes={"key": 3}, shapes={"a_k": "key"})
+def fifths(a_h, a_k, h):
+    h = a_h - 0.2 * h * sum(a_k ** 5, key)
+    return h
+"""
+    assert "da_k[l] = -(Σ_j dh[j] h_prev[j]) a_k[l]⁴" in page(EquationCell(read(text)))

@@ -1,6 +1,7 @@
 """Compiled code is kept, and whatever is wrong with where it is kept, the right code runs."""
 
 import ctypes
+import os
 import stat
 from pathlib import Path
 
@@ -199,3 +200,32 @@ for more in range(3):
 
 def test_code_and_its_constants_reach_each_other_where_much_memory_is_mapped(cache: Path) -> None:
     assert run(FAR).stdout.split() == ["41", "42", "43"]
+
+
+FORK = """
+import ctypes, os, signal, threading
+from bptt.kernels.llvm import jit
+
+def built(n):
+    text = 'define i64 @"f"(i64 %x) { %y = add i64 %x, ' + str(n) + ' \\n ret i64 %y }'
+    return jit.build(lambda: text, n).function("f", ctypes.c_int64, returns=ctypes.c_int64)(0)
+
+built(0)
+on = threading.Event()
+thread = threading.Thread(target=lambda: [built(n) for n in range(1, 2000) if not on.is_set()])
+thread.start()
+for k in range(20):
+    child = os.fork()
+    if not child:
+        signal.alarm(20)
+        os._exit(built(10000 + k) != 10000 + k)
+    assert os.waitpid(child, 0)[1] == 0, k
+on.set()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
+def test_a_process_that_forks_while_another_thread_compiles_can_compile(tmp_path: Path) -> None:
+    result = run(FORK, BPTT_CACHE=str(tmp_path / "kernels"))
+    assert result.returncode == 0, result.stderr

@@ -56,6 +56,9 @@ _WAYS = {
     "dot inner vdot": "sum(u * v) goes over the units, sum(u * v, key) over the keys",
     "matmul mm bmm einsum tensordot linear dense outer ger": _MATRIX,
     "concatenate concat cat hstack vstack stack": f"a gate reads input and state, {GATE}",
+    "add subtract multiply mul divide div true_divide negative neg power pow": (
+        "arithmetic has signs: -u, u + v, u - v, u * v, u / v, u ** 2"
+    ),
     "split chunk": "each gate is an argument of its own, a_i, a_f",
     "dropout zoneout rand randn normal uniform bernoulli": _GIVEN,
     "zeros ones zeros_like ones_like full_like": "0 or 1 is as wide as what it meets",
@@ -80,14 +83,23 @@ def of_function(path: str, known: Collection[str]) -> str:
     return f"{says}; there are {', '.join(known)}{own}"
 
 
+_LOGICAL: dict[str, ast.expr] = {
+    "logical_and": ast.BoolOp(ast.And(), []),
+    "logical_or": ast.BoolOp(ast.Or(), []),
+    "logical_not": ast.UnaryOp(ast.Not(), ast.Constant(0)),
+}
+
+
 def of_condition(node: ast.expr) -> str:
     """Return what is said of a condition that is no comparison of two values."""
     match node:
-        case ast.BoolOp(op=ast.And()) | ast.Compare(ops=[_, _, *_]):
+        case ast.Call(func=ast.Attribute(attr=name)) if name in _LOGICAL:
+            return of_condition(_LOGICAL[name])
+        case ast.BoolOp(op=ast.And()) | ast.BinOp(op=ast.BitAnd()) | ast.Compare(ops=[_, _, *_]):
             return "where(...) compares two values; where(a > b, where(c > d, this, that), that) is a and b"
-        case ast.BoolOp():
+        case ast.BoolOp() | ast.BinOp(op=ast.BitOr()):
             return "where(...) compares two values; where(a > b, this, where(c > d, this, that)) is a or b"
-        case ast.UnaryOp(op=ast.Not()):
+        case ast.UnaryOp(op=ast.Not() | ast.Invert()):
             return (
                 "where(...) compares two values: for not, exchange what is chosen: where(a > b, that, this)"
             )

@@ -40,6 +40,9 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
     forward, backward = list[Words | Block](), list[Words | Block]()
     forward.append(("Once, before the first step, matrices are made of the arrays that are learnt.",))
     backward.append(("Once, after the sums over time, the gradients are taken back to these.",))
+    if all(isinstance(each, Equation) and not each.raw for each, _ in made.groups):
+        forward[0] = ("Matrices that are not learnt:",)
+        backward[0] = ("Nothing of these matrices is learnt.",)
     for each, names in made.groups:
         if isinstance(each, Equation):
             lines = made.lines(each, names)
@@ -49,6 +52,7 @@ def sections(whole: Whole) -> tuple[tuple[Section, ...], tuple[Section, ...]]:
         else:
             forward.append((*commas([made.matrix(n) for n in names]), f" is made by code, {each.name}."))
             backward.append((f"{each.name} has a pullback of its own, compared with the complex step.",))
+    forward += made.numbers
     called = {f.called for part in (*forward, *backward) if isinstance(part, Block) for f in _called(part)}
     backward += [words for name, words in _meant().items() if any(name in c for c in called)]
     for kind in (name for name in ("W", "U") if name in whole.equations.maps):
@@ -95,9 +99,9 @@ class _Maps:
         self.whole = whole
         taken = {*whole.equations.names, *whole.shapes}
         self.taken = taken | {f"d{n}" for n in taken}
-        self.letter = next(
-            c for c in "kjlmnpqrstuvwz" if not any(n == c or n.endswith(f"_{c}") for n in taken)
-        )
+        counts = "" if whole.equations.is_elementwise else "".join(whole.letters.values())
+        free = (c for c in "kjlmnpqrstuvwz" if not any(n == c or n.endswith(f"_{c}") for n in taken))
+        self.letter = next((c for c in free if c not in counts), "k")
         maps = whole.equations.maps
         self.served = {name: each for name, each in maps.items() if isinstance(each, str)}
         alike: dict[object, list[str]] = {}
@@ -105,6 +109,7 @@ class _Maps:
             if isinstance(each, Map):
                 plain = self.matrix(name).name == f"{name[0]}_{name[4:]}" and "_" not in name[4:]
                 alike.setdefault((name[0], each.text) if each.text and plain else name, []).append(name)
+        self.numbers: list[Words] = []  # what arrays are that stand in equations
         self.groups: list[Group] = []
         for names in alike.values():
             first = maps[names[0]]
@@ -136,6 +141,8 @@ class _Maps:
         own = {line.name for line in derived.forward} - {RESULT} | {*derived.shapes}
         called = {n: self.fresh(n, ending, names[0][0]) for n in sorted(own)} | {RESULT: result}
         symbols = called | {f"d{n}": Gradient(f"d{s.name}") for n, s in called.items()}
+        symbols |= {text: self.fresh(ARRAY, "", names[0][0]) for text in _arrays(derived.forward)}
+        self.numbers += [(symbols[n], f" is {_shown(a)}.") for n, a in _arrays(derived.forward).items()]
         shown = tuple(
             [Shown(symbols[x.name], expression(x.expr, symbols), (), letter, gates) for x in lines]
             for lines in (derived.forward, derived.backward)
@@ -205,8 +212,8 @@ def expression(node: ast.expr, symbols: Mapping[str, Expr]) -> Expr:
                 if numbers[1]:
                     return Mul(a, Pow(b, -1, evaluate=False), evaluate=False)
             return called("entrywise" if isinstance(op, ast.Mult) else "over", left, right)
-        case ast.Call(func=ast.Name(id=name), args=args) if name == ARRAY:
-            return Timeless("array")
+        case ast.Call(func=ast.Name(id=name)) if name == ARRAY:
+            return symbols[ast.unparse(node)]
         case ast.Call(func=ast.Name(id=name), args=args):
             return called(name, *args)
     raise AssertionError(ast.dump(node))
@@ -245,7 +252,8 @@ def _prove(each: Equation, derived: Any, shown: Iterable[Iterable[Shown]], own: 
     d = rng.normal(size=(rows, columns))
     functions = namespace((rows, columns), np.dtype(float))
     page = {name: {**raw, f"d{RESULT}": d}[n] for name, n in own.items() if n in raw or n == f"d{RESULT}"}
-    page |= {IDENTITY: np.eye(rows, columns), ARRAY: _array(derived.forward)}
+    arrays = _arrays(derived.forward)
+    page |= {IDENTITY: np.eye(rows, columns)} | {name: arrays[n] for name, n in own.items() if n in arrays}
     for line in (x for lines in shown for x in lines):
         page[line.left.name] = value(line.right, page, functions)
     wanted = {RESULT: each.forward(raw, rows, columns)}
@@ -259,7 +267,13 @@ def _prove(each: Equation, derived: Any, shown: Iterable[Iterable[Shown]], own: 
             raise ProofError(f"the map {each.name}: {name}, as it is printed, is not what is run")
 
 
-def _array(lines: Sequence[MapLine]) -> Any:
-    """Return the array of numbers that stands in lines, of which a page says that it is there."""
+def _arrays(lines: Iterable[MapLine]) -> dict[str, Any]:
+    """Return the arrays of numbers that stand in lines, by how they are written."""
     calls = (n for x in lines for n in ast.walk(x.expr) if isinstance(n, ast.Call))
-    return next((ast.literal_eval(n.args[0]) for n in calls if getattr(n.func, "id", "") == ARRAY), 0.0)
+    own = [n for n in calls if getattr(n.func, "id", "") == ARRAY]
+    return {ast.unparse(n): np.asarray(ast.literal_eval(n.args[0]), float) for n in own}
+
+
+def _shown(array: Any) -> str:
+    """Return an array's numbers, or its sizes where these are many."""
+    return f"{array.tolist()}" if array.size <= 16 else f"an array of numbers {array.shape}"

@@ -64,7 +64,7 @@ def _in_order(parts: list[Expr]) -> Expr:
         else:
             over.append(f)
     signs = [Integer(-1)] if number < 0 else []
-    numbers = [] if abs(number) == 1 else [abs(number)]
+    numbers = [] if float(abs(number)) == 1 else [abs(number)]  # to SymPy a float of 1 is no 1
     return product_of([*signs, *numbers, *over, *(Pow(b, e, evaluate=False) for b, e in powers.items())])
 
 

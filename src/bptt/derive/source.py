@@ -17,7 +17,9 @@ SETS = "an equation sets a name: c = f * c + i * g"
 
 _LOOP = "a loop: a step holds no loop, so write its rounds out; the one through time is outside"
 _IF = "an if: the choice is each hidden unit's own; write where(a > b, this, that)"
-_INDEX = "an index: the equations are those of one hidden unit, and the step before's h is the argument h"
+_INDEX = (
+    "an index: the equations are those of one hidden unit; {0} is that unit's, of a state the step before's"
+)
 
 REFUSED: list[tuple[Any, str]] = [
     (ast.For | ast.While | ast.ListComp | ast.GeneratorExp, _LOOP),
@@ -30,7 +32,7 @@ REFUSED: list[tuple[Any, str]] = [
     (ast.FunctionDef | ast.AsyncFunctionDef, "a function inside a helper: it stands above, beside the other"),
     (ast.Lambda, "a lambda: write its equation out, or a helper: def swish(u): return u * sigmoid(u)"),
     (ast.NamedExpr, "a := inside an expression: give it an equation of its own"),
-    (ast.Subscript | ast.Slice, _INDEX),
+    (ast.Subscript | ast.Slice, _INDEX.format("h")),
     (ast.BoolOp, "and/or: nest where(...) instead"),
     (ast.Compare, "a comparison stands in where(...) only: where(a > b, this, that)"),
     (ast.Tuple, "a tuple inside an expression: its values are equations of their own"),
@@ -111,7 +113,10 @@ class FunctionText:
 
     def refused(self, node: ast.AST, otherwise: str) -> EquationError:
         """Return the error for a node that has no place in an equation."""
-        return self.error(node, next((says for kind, says in REFUSED if isinstance(node, kind)), otherwise))
+        says = next((says for kind, says in REFUSED if isinstance(node, kind)), otherwise)
+        if isinstance(node, ast.Subscript):
+            says = _INDEX.format(node.value.id if isinstance(node.value, ast.Name) else "h")
+        return self.error(node, says)
 
     def may_be_named(self, name: str, where: ast.AST) -> None:
         """Raise if a value cannot have this name."""

@@ -305,7 +305,7 @@ class Whole:
             # in code a gradient has all axes of its value: what has so few stays within a sum
             expr = over_one(plain(x.expr, partial(self._of, axes=whole_axes), self.equations.heads))
             made[k], axes[x.name] = replace(x, expr=expr), self._of(expr, axes)
-        lines = tuple(named(made, {*self.equations.names}))
+        lines = tuple(named(made, {*self.equations.names, *"".join(self.letters.values())}))
         return lines, axes | {x.name: self._of(x.expr, axes) for x in lines if x.name not in axes}
 
     @property

@@ -18,6 +18,18 @@ from bptt.layer.columns import Columns
 from bptt.types import Array, Params
 
 
+# a cached_property of Python 3.11 has a lock, which stays closed in a process that is copied meanwhile
+@cache
+def _works(library: Library, *names: str) -> dict[str, Work]:
+    return {name: Work.of(library, name) for name in names}
+
+
+@cache
+def _counts(library: Library, name: str) -> tuple[int, ...]:
+    function = library.function(name, ctypes.c_int64, returns=ctypes.c_int64)
+    return tuple(function(k) for k in range(len(kinds())))
+
+
 @dataclass(frozen=True, eq=False)
 class Compiled:
     """A cell's loops, as machine code too."""
@@ -25,10 +37,10 @@ class Compiled:
     interface: Interface
     library: Library
 
-    @cached_property
+    @property
     def works(self) -> dict[str, Work]:
         """``forward`` and ``backward``."""
-        return {name: Work.of(self.library, name) for name in self.interface.fields}
+        return _works(self.library, *self.interface.fields)
 
     @cached_property
     def matrices(self) -> tuple[str, ...]:
@@ -36,18 +48,10 @@ class Compiled:
         cell = self.interface.cell
         return tuple(dict.fromkeys(("W", "U", *(cell.matrix(q) for q, _ in cell.operands))))
 
-    @cached_property
+    @property
     def extra(self) -> tuple[int, ...]:
         """How many values with each set of axes are in ``slots``."""
-        return self._counts("extra")
-
-    @cached_property
-    def _scratch(self) -> tuple[int, ...]:
-        return self._counts("scratch")
-
-    def _counts(self, name: str) -> tuple[int, ...]:
-        function = self.library.function(name, ctypes.c_int64, returns=ctypes.c_int64)
-        return tuple(function(k) for k in range(len(kinds())))
+        return _counts(self.library, "extra")
 
     def words(self, which: str, given: Mapping[str, Array | int | None], pieces: int = 1) -> Array:
         """Return the words of pieces, all alike: addresses of arrays without gaps, and sizes."""
@@ -77,7 +81,7 @@ class Compiled:
 
     def scratch(self, pieces: int, H: int) -> Array | None:
         """Return room for what each of some pieces keeps of a row between loops over axes, if they do."""
-        k, counts = self.interface, zip(self._scratch, kinds(), strict=True)
+        k, counts = self.interface, zip(_counts(self.library, "scratch"), kinds(), strict=True)
         numbers = sum(n * (k.size(axes, H) + LANES) for n, axes in counts if n)
         return memory.empty((pieces, numbers), np.dtype(k.dtype)) if numbers else None
 

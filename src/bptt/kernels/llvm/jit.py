@@ -37,12 +37,13 @@ class Library:
 
     def address(self, name: str) -> int:
         """Return where a function of the module lies, for other code to call."""
-        try:
-            found = _linker().lookup(self._name, name)
-        except RuntimeError as error:
-            raise KeyError(name) from error
-        self._held.append(found)
-        return int(found[name])
+        with _lock:
+            try:
+                found = _linker().lookup(self._name, name)
+            except RuntimeError as error:
+                raise KeyError(name) from error
+            self._held.append(found)
+            return int(found[name])
 
 
 def address(array: Any) -> int:
@@ -66,14 +67,9 @@ _numbers = itertools.count()
 _libraries: dict[str, Library] = {}
 _lock = threading.RLock()
 
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.RLock()
-
-
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew_lock)  # a thread that is not there any more may hold it
+    # a process is not copied in the midst of LLVM's work: its own locks would stay closed in the copy
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def build(make: Callable[[], Any], *depends: object, target: Host | None = None) -> Library:
