@@ -81,10 +81,7 @@ class Examined:
             tree, loops = step.statement.tree, step.statement.loops
             once = times[step.execution.statement] == 1 and step.suspect and not step.readers
             if once and loops and isinstance(tree, ast.Assign):
-                body, kept = (
-                    ast.Module(loops[-1].body, []),
-                    {ast.unparse(to) for to in names_in(tree.targets)},
-                )
+                kept = {ast.unparse(to) for to in names_in(tree.targets)}
                 read = {ast.unparse(n) for n in ast.walk(tree.value) if isinstance(n, ast.expr)}
                 before = {ast.unparse(n) for n in names_in([loops[-1]]) if n.lineno < tree.lineno}
                 if kept & before - read:
