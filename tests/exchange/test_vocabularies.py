@@ -66,7 +66,7 @@ def test_a_token_a_line(text: str, kind: str, tokens: tuple[str, ...], tmp_path:
         ('["a",', "truncated"),
         ("[" * 100_000, "nested too deeply"),
         ("", "is empty"),
-        ("\x80\x04}", "not UTF-8|binary"),
+        ("\x80\x04}", "not UTF-8|binary|pickle"),
     ],
 )
 def test_what_is_none_is_told_in_a_line(text: str, says: str, tmp_path: Path) -> None:

@@ -108,6 +108,7 @@ def test_training_in_two_processes(tmp_path: Any) -> None:
 @no_windows
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork")  # JAX, where it was imported, warns of any
 def test_a_fork_after_use_computes(tmp_path: Any) -> None:
     """As a DataLoader's workers are made: the child has the weights, and must neither hang nor differ."""
     ours, _ = pair("LSTM", 3, 8, 2)
