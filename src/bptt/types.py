@@ -1,5 +1,6 @@
 """What crosses the borders of rooms: names for types, and the two that carry data down and gradients back."""
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypedDict, TypeVar, Unpack
@@ -46,7 +47,8 @@ def expect_array(name: str, value: object) -> None:
     """Raise a ShapeError unless a value is an array of NumPy without a mask, which nothing would look at."""
     if type(value) is np.ndarray:
         return
-    if isinstance(value, np.ma.MaskedArray):
+    masked = sys.modules.get("numpy.ma")  # NumPy imports it when it is asked for, and not here, within a step
+    if isinstance(value, getattr(masked, "MaskedArray", ())):
         raise ShapeError(
             f"{name} is a masked array, and its mask would not be looked at: give {name}.filled(...), and as "
             "mask= or target_mask= which steps there are or count"

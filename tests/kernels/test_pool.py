@@ -155,6 +155,20 @@ def test_a_process_ends_while_others_of_its_threads_work() -> None:
     assert time.monotonic() - start < 20
 
 
+def test_a_step_imports_nothing() -> None:
+    """A process that is copied meanwhile would wait for the import for ever."""
+    code = (
+        "import sys, numpy as np, bptt\n"
+        "model = bptt.Model(inputs=5, outputs=5, hidden=4, embedding=3)\n"
+        "params, tokens = model.init(np.random.default_rng(0)), np.ones((4, 2), int)\n"
+        "def step(): return model.loss_and_grads(params, tokens[:-1], tokens[1:])\n"
+        "step(); before = set(sys.modules)\n"
+        "for _ in range(3): step()\n"
+        "print(*sorted(set(sys.modules) - before))\n"
+    )
+    assert run(code).stdout.split() == []
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no processes are forked here")
 def test_a_process_forks_while_another_of_its_threads_trains() -> None:
     code = (
