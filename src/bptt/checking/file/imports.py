@@ -98,9 +98,14 @@ def define(code: types.CodeType, names: dict[str, Any], node: ast.stmt) -> None:
             names.pop(name, None)
 
 
+def _softmax(x: Any, axis: int | None = None) -> Any:
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    return e / np.sum(e, axis=axis, keepdims=True)
+
+
 _SPECIAL: dict[str, Any] = {
     "scipy.special.expit": lambda x: 1 / (1 + np.exp(-x)),
-    "scipy.special.softmax": lambda x, axis=None: np.exp(x) / np.sum(np.exp(x), axis, keepdims=True),
+    "scipy.special.softmax": _softmax,
     "itertools.izip": zip,
 }
 """What recurrent networks use of SciPy, and of Python 2."""
@@ -275,9 +280,12 @@ def importer(path: Path) -> Callable[..., Any]:
 
 
 def importers(path: Path) -> Iterator[Path]:
-    """Yield the files beside one that import it."""
+    """Yield the files beside one that import it; what cannot be read, and what is no file, does not."""
     for one in sorted(path.absolute().parent.glob("*.py")):
-        text = one.read_text(encoding="utf-8", errors="replace") if one.name != path.name else ""
+        text = ""
+        with contextlib.suppress(OSError):
+            if one.name != path.name and one.is_file():  # a pipe would be waited for
+                text = one.read_text(encoding="utf-8", errors="replace")
         if re.search(rf"^\s*(?:from|import)\b.*\b{re.escape(path.stem)}\b", text, re.MULTILINE):
             yield one
 
