@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import archives, conll, delimited, entries, given, jsonlines, parquet
+from bptt.data.tables import archives, conll, delimited, entries, given, jsonlines, parquet, parts
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.tables.numbers import ABSENT, as_number, no_number, plainly, ungrouped, unmarked
@@ -227,7 +227,11 @@ class Table:
         """Return how a column writes its times, or with which marks a form; DataError where it may be two."""
         column = self.column(name)
         try:
-            return Dates.of(column, digits=digits) if form is None else Dates(form).like({*column})
+            if form is not None:
+                return Dates.said(form, column)
+            of_parts = (Dates.said(each, column) for each in parts.forms_of(name.split(",")))
+            fits = (each for each in of_parts if all(each.iso(text) != text for text in {*column}))
+            return next(fits, None) or Dates.of(column, digits=digits)
         except DataError as error:
             raise DataError(f"{self.name}, column {name}: {error}") from None
 
