@@ -3,7 +3,7 @@
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -303,7 +303,8 @@ class Labeller:
         """Read a table's sequences, with their labels or without; DataError if they cannot be read."""
         vocabulary = self.coding.vocabulary
         by_character = vocabulary is not None and vocabulary.kind == "char"
-        return read_labelled(table, self.layout, by_character=by_character, told=told)
+        layout = replace(self.layout, inputs=tuple(self.coding.inputs)) if self.coding.inputs else self.layout
+        return read_labelled(table, layout, by_character=by_character, told=told)
 
     def score(self, table: str | Table, *, skip_unknown: bool = False) -> LabelScore:
         """Return how well the labels of a table are told; a BpttWarning says how many rows are left out."""

@@ -128,6 +128,7 @@ def read_labelled(
     text, label, series = layout.text, layout.label, layout.series
     if layout.is_usual:
         text, label = TEXT, LABEL
+    layout = layout.within(table)
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
         if told and len(names) < 2:
@@ -138,6 +139,8 @@ def read_labelled(
         text = text or ("form" if "form" in names else names[0])
         label = label or ("upos" if "upos" in names else names[-1])
         series = SENTENCE
+    elif told and label is None:
+        label = layout.label_of(table)
     label, whole, names = label if told else None, table, list[str]()
     if layout.task == "multilabel" and label is not None:
         table, names = with_sets(table, label, layout.separator)

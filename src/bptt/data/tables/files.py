@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import archives, conll, delimited, entries, given, jsonlines, parquet, parts
+from bptt.data.tables import archives, arrays, conll, delimited, entries, given, jsonlines, parquet, parts
 from bptt.data.tables.dates import Dates
 from bptt.data.tables.forms import Added, Columns, Content, Form
 from bptt.data.tables.numbers import ABSENT, as_number, no_number, plainly, ungrouped, unmarked
@@ -107,6 +107,8 @@ class Table:
     def across(self, names: str) -> list[str]:
         """Return the columns that a text names: a,b,c, or a:c, from one to another; DataError for others.
 
+        Of x.1, x.2, ..., which hold the parts of each step of x, x names all.
+
         Examples
         --------
         >>> Table.of({"t": [0], "a": [1], "b": [2], "c": [3]}).across("t,b:c")
@@ -114,6 +116,9 @@ class Table:
         """
         own, found = list(self.columns), list[str]()
         for name in (part.strip() for part in names.split(",")):
+            if name not in own and (parts := self._parts(name)):
+                found += parts
+                continue
             first, between, last = (name, "", "") if name in own else name.partition(":")
             for each in (first, last) if between else (first,):
                 self.column(each)
@@ -124,6 +129,10 @@ class Table:
         if twice := [name for name, count in Counter(found).items() if count > 1]:
             raise DataError(f"{self.name}: {names!s:.60} names column {twice[0]!s:.60} twice")
         return found
+
+    def _parts(self, name: str) -> list[str]:
+        of_it = re.compile(rf"{re.escape(name)}\.\d+")
+        return [each for each in self.columns if of_it.fullmatch(each)]
 
     def with_joined(self, name: str) -> "Table":
         """Return a table with a column of this name: of ``a,b`` the values beside each other.
@@ -297,7 +306,10 @@ def read_table(
     if len(paths(path)) > 1:
         raise DataError(f"{name}: a table is read from one file: write it into one, and give its PATH")
     data = standard_input() if str(path) == INPUT else read_file(Path(path))
-    found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
+    if arrays.is_arrays(data, name):
+        found = arrays.read(data, name)
+    else:
+        found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(

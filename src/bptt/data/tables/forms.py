@@ -83,3 +83,26 @@ def joined(values: Sequence[object], where: str) -> str:
     if (odd := next((text for text in texts if text.split() != [text]), None)) is not None:
         raise DataError(f"{where}: {odd!r:.40} in a list is empty or holds white space: lists hold words")
     return encodable(" ".join(texts), where)
+
+
+def spread(name: str, values: Sequence[object]) -> dict[str, list[object]]:
+    """Return a column; where its values are lists of steps with several values, a column for each of these.
+
+    Examples
+    --------
+    >>> spread("x", [[[1, 2], [3, 4], [5, 6]], None]), spread("x", [[1, 2]])
+    ({'x.1': [[1, 3, 5], None], 'x.2': [[2, 4, 6], None]}, {'x': [[1, 2]]})
+    """
+    there = [value for value in values if value is not None and value != ""]
+    widths = {
+        len(step) if isinstance(step, list) else -1
+        for value in there
+        for step in (value if isinstance(value, list) and value else [None])
+    }
+    if len(widths) != 1 or not (width := max(widths)) > 0:
+        return {name: [*values]}
+    lists = [value if isinstance(value, list) else None for value in values]
+    return {
+        f"{name}.{k + 1}": [None if own is None else [step[k] for step in own] for own in lists]
+        for k in range(width)
+    }

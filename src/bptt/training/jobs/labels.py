@@ -60,6 +60,7 @@ class Labels(Experiment):
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
         table = layout.table(settings.data)
+        layout = layout.within(table)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
