@@ -72,6 +72,17 @@ TEXTS: dict[str, Callable[[], str]] = {
     r"proteins\.fasta": lambda: "".join(f">{name}\n{name.upper()}\n" for name in NAMES),
     r"ecg\.csv": lambda: "beat," + ",".join(f"t{t}" for t in range(140)) + "\n" + beats(","),
     r"UCR_TRAIN\.tsv": lambda: beats("\t"),
+    r"BasicMotions_T.*\.ts": lambda: (
+        "@problemName x\n@timeStamps false\n@classLabel true a b\n@data\n"
+        + "".join(":".join(f"{k},{t},{k % 2}" for t in range(6)) + f":{'ab'[k % 2]}\n" for k in range(20))
+    ),
+    r"tourism\.tsf": lambda: (
+        "@relation x\n@attribute series_name string\n@attribute start_timestamp date\n@frequency monthly\n"
+        + "@data\n"
+        + "".join(
+            f"T{k}:1979-01-01 00-00-00:{','.join(str((t + k) % 12) for t in range(90))}\n" for k in (1, 2)
+        )
+    ),
     r"power\.csv": lambda: (
         "hour,load,temperature,holiday\n"
         + "".join(f"{TIMES[t]},{t % 24},{t % 7},{t % 2}\n" for t in range(240))
@@ -124,6 +135,8 @@ class Desk:
             columns = zip(*WALKS, strict=True)
             names = ["id", "t", "x", "y", "z", "activity", "phase"]
             parquet.write_table(table(dict(zip(names, map(list, columns), strict=True))), name)
+        elif path.suffix == ".npz":
+            np.savez(name, X=np.arange(240.0).reshape(20, 4, 3) % 7, y=np.arange(20) % 2)
         elif path.suffix == ".safetensors":
             path.write_bytes(_state(path.stem))
         else:
