@@ -19,7 +19,7 @@ from bptt.errors import BpttError, ConfigError, DivergedError
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 """Categories of what a terminal obeys or does not show: controls, directions, separators, halves of pairs."""
 
-ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather")
+ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather", ".txt")
 """How the name of a table that is written may end."""
 
 KEPT = "\n\t\u200c\u200d"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file
+from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file, table_end
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -44,18 +44,20 @@ def predict(
     .feather), with a column `prediction` and, for classes, `p_NAME`, the probability of each. The column of
     the labels need not be there.
     """
-    from bptt.data.text.packed import packed, plain_name
+    from bptt.data.text.packed import packed
     from bptt.files import write_atomically
     from bptt.training.trained import Trained
 
+    end = ""
     if out is not None:
+        end = table_end(out, path)
         expect_free("--out", out, folder, path)
     trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
     found = trained.predict(path, skip_unknown=skip_unknown)
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")
-    data = table.written(found.columns(), Path(plain_name(out)).suffix if out is not None else "")
+    data = table.written(found.columns(), end)
     if out is None:
         click.echo(data, nl=False)
     else:

@@ -129,3 +129,17 @@ def test_series_without_a_time_and_faults_are_told(tmp_path: Path) -> None:
         path.write_text(head.format(frequency) + row)
         with pytest.raises(DataError, match=says):
             read_table(path)
+
+
+def test_numbers_of_texts_are_numbers_where_a_form_has_such(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,n,x,word\n007,1,1.23456789,a\n08,,2,4\n")
+    table = read_table(tmp_path / "a.csv")
+    added = {"prediction": [0.123456789, 2.0]}
+    rows = [json.loads(line) for line in table.written(added, ".jsonl").splitlines()]
+    assert rows[0] == {"id": "007", "n": 1, "x": 1.23456789, "word": "a", "prediction": 0.123457}
+    assert rows[1] == {"id": "08", "n": None, "x": 2.0, "word": "4", "prediction": 2.0}
+    parquet = pytest.importorskip("pyarrow.parquet")
+    (tmp_path / "a.parquet").write_bytes(table.written(added, ".parquet"))
+    found = parquet.read_table(tmp_path / "a.parquet")
+    assert list(map(str, found.schema.types)) == ["string", "int64", "double", "string", "double"]
+    assert found.column("n").to_pylist() == [1, None]

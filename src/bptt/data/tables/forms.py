@@ -12,6 +12,11 @@ from bptt.errors import DataError
 Value: TypeAlias = str | float
 """What stands in a column that is added."""
 
+
+class Kept(float):
+    """A number that is written with all its digits."""
+
+
 Columns: TypeAlias = dict[str, list[str]]
 """Each column's values as texts, by its name; an absent value is an empty text."""
 
@@ -62,10 +67,11 @@ def in_text(value: Value) -> str:
 
 
 def in_json(value: Value) -> str:
-    """Return a value as JSON; numbers have six digits, and what is none is null."""
+    """Return a value as JSON; numbers that are told have six digits, and what is none is null."""
     if value != value:
         return "null"
-    return json.dumps(float(f"{value:.6g}") if isinstance(value, float) else value, ensure_ascii=False)
+    is_told = isinstance(value, float) and not isinstance(value, Kept)
+    return json.dumps(float(f"{value:.6g}") if is_told else value, ensure_ascii=False)
 
 
 def encodable(text: str, where: str) -> str:
