@@ -260,7 +260,7 @@ def sigmoid_cross_entropy(
     Parameters
     ----------
     logits, targets : (T, N, K)
-        Targets are probabilities, 0 .. 1.
+        Targets are probabilities, 0 .. 1; one that is not known, NaN, counts for nothing.
     reduction : str
         See the module's text.
     mask : (T, N) bool, optional
@@ -278,16 +278,18 @@ def sigmoid_cross_entropy(
     """
     T, N, targets = expect_sequence("logits", logits, targets)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    known = targets == targets
+    targets = np.where(known, targets, 0)
     above = logits.real > 0
     u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
     s = sigmoid(u)
     if class_weights is None:
-        each = ((above - targets) * logits + softplus(u)).sum(axis=2)
-        error = (above - targets) + np.where(above, -s, s)
+        each = (known * ((above - targets) * logits + softplus(u))).sum(axis=2)
+        error = known * ((above - targets) + np.where(above, -s, s))
         return reduced(each, w[..., None] * error, w, mask)
     yes, no = class_weights.astype(w.dtype) * targets, 1 - targets  # what weighs each
-    each = ((yes + no) * softplus(u) + np.where(above, no, -yes) * logits).sum(axis=2)
-    error = np.where(above, no * (1 - s) - yes * s, no * s - yes * (1 - s))
+    each = (known * ((yes + no) * softplus(u) + np.where(above, no, -yes) * logits)).sum(axis=2)
+    error = known * np.where(above, no * (1 - s) - yes * s, no * s - yes * (1 - s))
     return reduced(each, w[..., None] * error, w, mask)
 
 

@@ -170,7 +170,7 @@ def measured(
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
     if model.loss == SEVERAL and isinstance(coding.target, Category):
-        return SetScore.of(text, loss, coding.target.values, found > 0, targets > 0.5)
+        return SetScore.of(text, loss, coding.target.values, found > 0, targets > 0.5, np.isfinite(targets))
     if isinstance(coding.target, Category):
         names, told = coding.target.values, found.argmax(axis=1)
         K = len(names)

@@ -221,7 +221,7 @@ class Coding:
         return found
 
     def _marks(self, labelled: Labelled) -> Array:
-        """Return a one for each label that a sequence has, (M, K), zeros for the others."""
+        """Return a one for each label that a sequence has, (M, K), zeros for others, NaN where unknown."""
         assert isinstance(self.target, Category)
         known = {name: k for k, name in enumerate(self.target.values)}
         marks = np.zeros((len(labelled), len(known)), np.float32)
@@ -230,6 +230,10 @@ class Coding:
                 if name not in known:
                     raise self._not_learnt(labelled, labelled.place(m), name)
                 marks[m, known[name]] = 1
+        for k, name in enumerate(labelled.names if labelled.unknown is not None else ()):
+            assert labelled.unknown is not None
+            if labelled.unknown[:, k].any():
+                marks[labelled.unknown[:, k], known[name]] = np.nan
         return marks
 
     def _not_learnt(self, labelled: Labelled, place: str, name: str) -> DataError:

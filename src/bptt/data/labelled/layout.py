@@ -90,7 +90,8 @@ class Layout:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.absent == "hold" and not self.inputs:
             raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
-        if self.missing and self.absent != "hold":
+        of_labels = not self.inputs and self.task in ("multilabel", "regress")
+        if self.missing and self.absent != "hold" and not of_labels:
             raise ConfigError(
                 "--missing says which numbers mean that there is none; of inputs it goes with --absent hold, "
                 "which takes the last one that is there"

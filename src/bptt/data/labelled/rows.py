@@ -48,6 +48,8 @@ class Labelled:
         Whether the words are the characters of a text.
     names : list of str
         All labels of which a sequence may have several.
+    unknown : (M, K) bool, or None
+        Of which of these it is not known whether it has them.
     separator : str
         What stands between these.
     beside : dict of (S,) numbers, or None
@@ -68,6 +70,7 @@ class Labelled:
     labels: list[str] | Array | None = None
     by_character: bool = False
     names: list[str] = field(default_factory=list)
+    unknown: Array | None = None
     separator: str = "|"
     beside: Mapping[str, Array] | None = None
     elapsed: Array | None = None
@@ -142,11 +145,12 @@ def read_labelled(
     elif told and label is None:
         label = layout.label_of(table)
     label, whole, names = label if told else None, table, list[str]()
+    unknown = None
     if layout.task == "multilabel" and label is not None:
-        table, names = with_sets(table, label, layout.separator)
+        table, names, unknown = with_sets(table, label, layout.separator, layout.missing)
     if label is not None:
         layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
-    kept = _kept(table, layout, text, label, series)
+    kept = _kept(table, layout, text, label, series, unknown)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
@@ -154,8 +158,8 @@ def read_labelled(
         found = _tagged(some, text, layout, label, by_character)
     else:
         found = _of_each_row(some, layout, text, label)
-    found = replace(found, names=names, separator=layout.separator)
-    return replace(found, table=whole, order=kept[found.order])
+    found = replace(found, names=names, separator=layout.separator, table=whole, order=kept[found.order])
+    return found if unknown is None else replace(found, unknown=unknown[found.firsts])
 
 
 def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
@@ -165,7 +169,14 @@ def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
     return [each for name in named for each in table.across(name)]
 
 
-def _kept(table: Table, layout: Layout, text: str | None, label: str | None, series: str | None) -> Array:
+def _kept(
+    table: Table,
+    layout: Layout,
+    text: str | None,
+    label: str | None,
+    series: str | None,
+    unknown: Array | None,
+) -> Array:
     """Return the rows that can be read: those without a label, or without a text, are left out.
 
     A number that means that there is none is no label. Of sequences of several rows only whole ones are: a
@@ -174,6 +185,8 @@ def _kept(table: Table, layout: Layout, text: str | None, label: str | None, ser
     kept, task = np.ones(len(table), bool), layout.task
     if task == "regress" and label is not None and layout.missing:
         kept = np.array([table.number(value) not in layout.missing for value in table.column(label)])
+    if unknown is not None and unknown.shape[1]:
+        kept &= ~unknown.all(axis=1)
     nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
     for name, absent in ((label, nothing), (text if series is None else None, ("",))):
         if name is not None:

@@ -190,8 +190,9 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
     if isinstance(coding.target, Category):
         size = len(coding.target.values)
         if settings.class_weights == "balanced" and settings.task == "multilabel":
-            there = source.targets.sum(axis=0, dtype=np.float64)
-            weights = tuple((np.maximum(len(source) - there, 1) / np.maximum(there, 1)).tolist())
+            there = np.nansum(source.targets, axis=0, dtype=np.float64)
+            others = np.isfinite(source.targets).sum(axis=0) - there
+            weights = tuple((np.maximum(others, 1) / np.maximum(there, 1)).tolist())
         elif settings.class_weights == "balanced":
             counts = np.maximum(np.bincount(source.targets, minlength=size), 1)
             weights = tuple((len(source.targets) / (size * counts)).tolist())
@@ -261,6 +262,8 @@ def _remarks(
             f"column {whole.label}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
             "where it is none, leave it empty"
         )
+    if whole.unknown is not None and (empty := int(whole.unknown.sum())):
+        yield f"{empty:,} of {whole.unknown.size:,} labels are not known, and count for nothing"
     if whole.task == "multilabel" and (none := sum(not own for own in whole.sets)):
         yield f"{none:,} of {len(whole):,} sequences have no label"
     if whole.task == "classify" and (mark := mark_within([*{*map(str, whole.labels or ())}])):
