@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ConfigError, DataError, RunError, Settings, Trained, Trainer
+from bptt import BpttWarning, ConfigError, DataError, RunError, Settings, Trained, Trainer
 from bptt.data.labelled import Layout, read_labelled
 from bptt.data.labelled.several import parts_of
 from bptt.data.tables import Table, read_table
@@ -214,7 +214,8 @@ def test_labels_that_are_not_known_count_for_nothing(tmp_path: Path) -> None:
     go(Trainer.start(settings, tmp_path / "run"))
     trained = Trained.load(tmp_path / "run")
     told = trained.predict({"text": [t for t, _ in own]}).probabilities[keep]
-    score, marks = trained.label_score(str(tmp_path / "a.csv")), marks[keep]
+    with pytest.warns(BpttWarning, match="2 rows have no label or text: left out"):
+        score, marks = trained.label_score(str(tmp_path / "a.csv")), marks[keep]
     assert isinstance(score, SetScore)
     right = ((told > 0.5) & (marks == 1)).sum(axis=0)
     assert score.right.tolist() == right.tolist()
