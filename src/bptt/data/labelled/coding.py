@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from bptt.data.labelled.rows import Labelled
-from bptt.data.sequences import Sequences
+from bptt.data.sequences import Sequences, few_parts
 from bptt.data.sequences import split as drawn
 from bptt.data.tables import Category, Number
 from bptt.data.text import Kind, Vocabulary
@@ -32,10 +32,11 @@ def kind_of(labelled: Labelled) -> Kind:
     return "word" if characters > LONG and characters < 20 * words else "char"
 
 
-def split(labelled: Labelled, part: float = 0.1) -> tuple[Array, Array]:
+def split(labelled: Labelled, part: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Return which sequences to train on and which to validate on: the same at any seed.
 
-    Each tenth, in the order of their labels, so that both have as many of each class, or as large numbers.
+    Each tenth, or one `part` of so many, in the order of their labels, so that both have as many of each
+    class, or as large numbers.
     """
     M = len(labelled)
     if labelled.task == "tag" or labelled.labels is None or M < 2:
@@ -43,8 +44,10 @@ def split(labelled: Labelled, part: float = 0.1) -> tuple[Array, Array]:
     order = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(3,))).permutation(M)
     _, ranks = np.unique(np.asarray(labelled.labels), return_inverse=True)
     order = order[np.argsort(ranks[order], kind="stable")]
-    every = round(1 / part)
-    held = order[min(every, M) // 2 :: every]
+    k, every = part or (min(10, M) // 2 + 1, 10)
+    held = order[k - 1 :: every]
+    if not 0 < len(held) < M:
+        raise few_parts(M, every)
     return np.setdiff1d(order, held), np.sort(held)
 
 

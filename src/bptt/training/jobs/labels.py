@@ -70,7 +70,8 @@ class Labels(Experiment):
             more = read_labelled(settings.valid, layout, by_character=by_character)
         kind = settings.tokens or ("char" if whole.by_character else kind_of(whole))
         _expect_kind(settings, whole, kind)
-        train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole)
+        part = settings.part
+        train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole, part)
         coding = Coding.of(
             whole,
             train,
