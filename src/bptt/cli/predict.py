@@ -33,10 +33,17 @@ WIDEST = 30
     "--out", metavar="FILE", callback=shown_or_file, help="Where to write; otherwise to standard output."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
+@click.option("--states", is_flag=True, help="Add what the output reads of each sequence: h_1, h_2, ...")
 @encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def predict(
-    folder: str, path: str, out: str | None, skip_unknown: bool, encoding: str | None, last: bool
+    folder: str,
+    path: str,
+    out: str | None,
+    skip_unknown: bool,
+    states: bool,
+    encoding: str | None,
+    last: bool,
 ) -> None:
     """Tell the labels of the table in FILE with the model trained in DIR.
 
@@ -53,7 +60,7 @@ def predict(
         end = table_end(out, path)
         expect_free("--out", out, folder, path)
     trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
-    found = trained.predict(path, skip_unknown=skip_unknown)
+    found = trained.predict(path, skip_unknown=skip_unknown, states=states)
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -212,6 +212,8 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         Of each class, or of each label by itself where there may be several; of numbers without columns.
     unknown : (int, int)
         How many tokens the model does not know, of how many: characters that were skipped, words <unk>.
+    states : (M, W), or None
+        What the output reads of each sequence, where it was asked for.
     """
 
     labelled: Labelled
@@ -219,9 +221,10 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     classes: list[str]
     probabilities: Array
     unknown: tuple[int, int] = (0, 0)
+    states: Array | None = None
 
     def columns(self) -> Added:
-        """Return columns for each row of the table: `prediction`, and `p_NAME` for each class.
+        """Return columns for each row of the table: `prediction`, `p_NAME` for each class, `h_1`, ...
 
         Where a row has several steps, the labels of all, and `p`, the probability of each.
         """
@@ -235,13 +238,13 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
             else np.repeat(np.arange(len(labels)), labelled.counts)
         )
         at[labelled.order] = of
+        h = {} if self.states is None else _each("h", range(1, len(self.states.T) + 1), self.states, at)
         if isinstance(labels, np.ndarray):
-            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at]}
+            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at], **h}
         told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] if k >= 0 else "" for k in at]}
         if isinstance(labelled.table.form, Conll):  # it has no head to say what is what
             return told
-        p = np.where(at[:, None] >= 0, self.probabilities[at], np.nan)
-        return told | {f"p_{name}": p[:, k].tolist() for k, name in enumerate(self.classes)}
+        return told | _each("p", self.classes, self.probabilities, at) | h
 
     def _of_rows(self) -> Added:
         assert self.labelled.lengths is not None
@@ -254,6 +257,12 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
             found["prediction"][row] = between.join(self.labels[part])
             found["p"][row] = " ".join(f"{p:.4g}" for p in best[part])
         return found
+
+
+def _each(letter: str, names: Iterable[object], values: Array, at: Array) -> dict[str, list[float]]:
+    """Return columns of the values of the sequences that rows are of; NaN where a row is of none."""
+    rows = np.where(at[:, None] >= 0, values[at], np.nan)
+    return {f"{letter}_{name}": rows[:, k].tolist() for k, name in enumerate(names)}
 
 
 def in_words(told: Predictions) -> str:
