@@ -82,19 +82,23 @@ def shown(score: "LabelScore") -> str:
     """Return a score in words."""
     from bptt.training.label_sets import SetScore
     from bptt.training.labelling import ClassScore
+    from bptt.training.numbers import NumberScore
 
     if isinstance(score, ClassScore):
         return _of_classes(score)
     if isinstance(score, SetScore):
         return _of_sets(score)
-    return "\n".join(
-        [
-            f"{score.text}: {score.count:,} numbers told",
-            f"  {'':24} {'RMSE':>12} {'MAE':>12}",
-            f"  {'the model':24} {score.rmse:12.6g} {score.mae:12.6g}",
-            f"  {'always the mean':24} {score.rmse_of_mean:12.6g} {score.mae_of_mean:12.6g}",
-        ]
-    )
+    each = {"": score} if isinstance(score, NumberScore) else score.each
+    lines = [f"{score.text}: {score.count:,} numbers told", f"  {'':24} {'RMSE':>12} {'MAE':>12}"]
+    for name, own in each.items():
+        head = f"{_short(name)}, " if name else ""
+        lines.append(f"  {head + 'the model':24} {own.rmse:12.6g} {own.mae:12.6g}")
+        lines.append(f"  {head + 'always the mean':24} {own.rmse_of_mean:12.6g} {own.mae_of_mean:12.6g}")
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…"
 
 
 def _of_classes(score: "ClassScore") -> str:
@@ -123,7 +127,7 @@ def _of_sets(score: "SetScore") -> str:
 
 def _counted(head: str, rows: "Sequence[tuple[str, int, int, Sequence[float]]]") -> list[str]:
     """Return a table: how many there are of each, how many were told, and how well."""
-    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name, *_ in rows]
+    named = [_short(name) for name, *_ in rows]
     wide = max(len(head), *map(len, named))
     lines = [f"  {head:{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
     for name, (_, are, told, (precision, recall, f1)) in zip(named, rows, strict=True):
@@ -140,7 +144,7 @@ def _of_spans(spans: "SpanScore") -> list[str]:
 
 
 def _matrix(score: "ClassScore") -> list[str]:
-    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    named = [*map(_short, score.classes)]
     first = max(15, *map(len, named))
     width = 1 + max(4, min(10, max(map(len, named))), len(f"{score.confusion.max():,}"))
     heads = "".join(f"{name[: width - 1]:>{width}}" for name in named)
@@ -157,7 +161,7 @@ def _largest(score: "ClassScore") -> list[str]:
     order = np.argsort(-wrong, axis=None, kind="stable")[:LARGEST]
     pairs = [divmod(int(at), len(score.classes)) for at in order]
     of_each = score.confusion.sum(axis=1)
-    names = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    names = [*map(_short, score.classes)]
     lines = [
         f"    {wrong[k, j]:6,} of {of_each[k]:6,} {names[k]} told to be {names[j]}"
         for k, j in pairs

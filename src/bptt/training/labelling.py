@@ -10,7 +10,7 @@ import numpy as np
 
 from bptt.data.labelled import Coding, Labelled, Layout, read_labelled, together
 from bptt.data.sequences import Sequences
-from bptt.data.tables import Added, Category, Number, Table
+from bptt.data.tables import Added, Category, Number, Numbers, Table
 from bptt.data.tables.conll import Conll
 from bptt.elementwise import sigmoid
 from bptt.errors import BpttWarning, RunError
@@ -20,6 +20,7 @@ from bptt.nets.model import Model
 from bptt.nets.reading import outputs
 from bptt.shown import Shown
 from bptt.training.label_sets import SetScore
+from bptt.training.numbers import NumberScore, NumberScores
 from bptt.training.spans import SpanScore, are_spans, counted
 from bptt.types import Array, Params
 
@@ -102,43 +103,7 @@ class ClassScore:
         }
 
 
-@dataclass(frozen=True)
-class NumberScore:
-    """How near numbers are told, in the label's own units.
-
-    Attributes
-    ----------
-    text : str
-        Which part of which file.
-    loss : float
-        Half the squared error of the standardised label, on average.
-    count : int
-    rmse, mae : float
-        The root of the mean squared error; the mean absolute error.
-    rmse_of_mean, mae_of_mean : float
-        Those of telling always the mean of the labels that were trained on.
-    """
-
-    text: str
-    loss: float
-    count: int
-    rmse: float
-    mae: float
-    rmse_of_mean: float
-    mae_of_mean: float
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """What the log has."""
-        names = ("rmse", "mae", "rmse_of_mean", "mae_of_mean")
-        return {name: getattr(self, name) for name in names}
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the score as JSON values."""
-        return {"text": self.text, "count": self.count, "loss": self.loss, **self.figures}
-
-
-LabelScore: TypeAlias = ClassScore | SetScore | NumberScore
+LabelScore: TypeAlias = ClassScore | SetScore | NumberScore | NumberScores
 
 
 def outputs_of(model: Model, params: Params, sequences: Sequences, turns: Turns = ALONE) -> Array:
@@ -178,13 +143,9 @@ def measured(
         has_spans = not model.pool and are_spans(names)
         spans = counted(names, sequences.lengths, targets, told) if has_spans else None
         return ClassScore(text, loss, names, pairs, spans)
-    right, guess = coding.target.decode(targets[:, 0]), coding.target.decode(found[:, 0])
-    (rmse, mae), (rmse_of_mean, mae_of_mean) = _errors(guess - right), _errors(coding.target.mean - right)
-    return NumberScore(text, loss, len(right), rmse, mae, rmse_of_mean, mae_of_mean)
-
-
-def _errors(off: Array) -> tuple[float, float]:
-    return math.sqrt(np.mean(off * off)), float(np.abs(off).mean())
+    if isinstance(coding.target, Numbers):
+        return NumberScores.told(text, loss, found, targets, coding.target)
+    return NumberScore.told(text, loss, found[:, 0], targets[:, 0], coding.target)
 
 
 def without(labelled: Labelled) -> str:
@@ -202,12 +163,12 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     ----------
     labelled : Labelled
         The sequences.
-    labels : list of str, or (M,) numbers
+    labels : list of str, or (M,) numbers, or (M, K) of several
         What was told of each; for tagging of each step; where there may be several labels those of which the
         probability is above one half, with what stands between. Rows without a text are no sequences: they
         have none, and `columns` has an empty one for them.
     classes : list of K str
-        None for numbers.
+        None for a number; of several their columns.
     probabilities : (M, K), for tagging (S, K)
         Of each class, or of each label by itself where there may be several; of numbers without columns.
     unknown : (int, int)
@@ -239,6 +200,8 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         )
         at[labelled.order] = of
         h = {} if self.states is None else _each("h", range(1, len(self.states.T) + 1), self.states, at)
+        if isinstance(labels, np.ndarray) and labels.ndim > 1:
+            return _each("prediction", self.classes, labels, at) | h
         if isinstance(labels, np.ndarray):
             return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at], **h}
         told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] if k >= 0 else "" for k in at]}
@@ -297,7 +260,7 @@ class Labeller:
 
     def __post_init__(self) -> None:
         coding, target = self.coding, self.coding.target
-        size = len(target.values) if isinstance(target, Category) else 1
+        size = 1 if isinstance(target, Number) else len(coding.told)
         inputs = coding.width
         if (self.model.inputs, self.model.outputs) != (inputs, size):
             raise RunError(
@@ -305,7 +268,7 @@ class Labeller:
                 f"{inputs} and {size}"
             )
         several = self.model.loss == SEVERAL, self.layout.task == "multilabel"
-        if isinstance(target, Number) != (self.layout.task == "regress") or several[0] != several[1]:
+        if isinstance(target, Category) == (self.layout.task == "regress") or several[0] != several[1]:
             raise RunError(f"its labels are not those of --task {self.layout.task}")
 
     def read(self, table: str | Table, *, told: bool) -> Labelled:
@@ -336,9 +299,10 @@ class Labeller:
             self.model, self.params, self.coding.sequences(labelled, skip_unknown=skip_unknown)
         )
         unknown = self.coding.unknown(labelled) if self.coding.vocabulary else (0, 0)
-        if isinstance(target, Number):
-            none = np.empty((len(found), 0))
-            return Predictions(labelled, target.decode(found[:, 0]), [], none, unknown)
+        if not isinstance(target, Category):
+            none, one = np.empty((len(found), 0)), isinstance(target, Number)
+            names = [] if one else self.coding.told
+            return Predictions(labelled, target.decode(found[:, 0] if one else found), names, none, unknown)
         names = target.values
         if self.model.loss == SEVERAL:
             sets = ([n for n, z in zip(names, row, strict=True) if z > 0] for row in found)

@@ -43,11 +43,11 @@ class Labelled:
     lengths : (M,) integers or None
         of so many steps each.
     labels : list of str, (M,) numbers, or None
-        M, or for tagging S.
+        M, or for tagging S; of several numbers a sequence (M, K).
     by_character : bool
         Whether the words are the characters of a text.
     names : list of str
-        All labels of which a sequence may have several.
+        All labels of which a sequence may have several; the columns of its several numbers.
     unknown : (M, K) bool, or None
         Of which of these it is not known whether it has them.
     separator : str
@@ -148,9 +148,12 @@ def read_labelled(
     unknown = None
     if layout.task == "multilabel" and label is not None:
         table, names, unknown = with_sets(table, label, layout.separator, layout.missing)
+    elif layout.task == "regress" and label is not None and label not in table.columns:
+        names = table.across(label)
     if label is not None:
         layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
-    kept = _kept(table, layout, text, label, series, unknown)
+    told_of = names if layout.task == "regress" and names else [] if label is None else [label]
+    kept = _kept(table, layout, text, told_of, series, unknown)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
@@ -173,7 +176,7 @@ def _kept(
     table: Table,
     layout: Layout,
     text: str | None,
-    label: str | None,
+    labels: list[str],
     series: str | None,
     unknown: Array | None,
 ) -> Array:
@@ -183,12 +186,12 @@ def _kept(
     step cannot be missing. DataError where none is left.
     """
     kept, task = np.ones(len(table), bool), layout.task
-    if task == "regress" and label is not None and layout.missing:
-        kept = np.array([table.number(value) not in layout.missing for value in table.column(label)])
+    for label in labels if task == "regress" and layout.missing else ():
+        kept &= np.array([table.number(value) not in layout.missing for value in table.column(label)])
     if unknown is not None and unknown.shape[1]:
         kept &= ~unknown.all(axis=1)
     nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
-    for name, absent in ((label, nothing), (text if series is None else None, ("",))):
+    for name, absent in (*((label, nothing) for label in labels), (text if series is None else None, ("",))):
         if name is not None:
             kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
         if name is not None and not kept.any():
@@ -228,7 +231,10 @@ def has_label_each(table: Table, layout: Layout) -> bool:
 def _labels(table: Table, task: Task, label: str) -> list[str] | Array:
     if task == "multilabel":
         return table.column(label)
-    return table.numbers(label) if task == "regress" else [text.strip() for text in _filled(table, label)]
+    if task == "regress":
+        one = label in table.columns
+        return table.numbers(label) if one else np.stack([*map(table.numbers, table.across(label))], axis=1)
+    return [text.strip() for text in _filled(table, label)]
 
 
 def _filled(table: Table, name: str) -> list[str]:
@@ -284,11 +290,12 @@ def _of_each(
     """Return the one label of each sequence; DataError where there are several."""
     firsts = np.cumsum(counts) - counts
     of = np.repeat(np.arange(len(counts)), counts)
+    own = [*map(tuple, labels.tolist())] if isinstance(labels, np.ndarray) and labels.ndim > 1 else labels
     for k, at in enumerate(firsts[of]):
-        if labels[k] != labels[at]:
+        if own[k] != own[at]:
             each = "" if isinstance(labels, np.ndarray) else "; --task tag tells each row's"
             raise DataError(
-                f"{table.place(int(order[k]))}: {label} is {labels[k]!s:.40}, and was {labels[at]!s:.40} "
+                f"{table.place(int(order[k]))}: {label} is {own[k]!s:.40}, and was {own[at]!s:.40} "
                 f"before in the same sequence, {names[of[k]]!r:.40}: want one for a sequence{each}"
             )
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]

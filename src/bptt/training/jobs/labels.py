@@ -21,7 +21,7 @@ from bptt.data.labelled import (
     split,
 )
 from bptt.data.sequences import SequenceBatches, Sequences, some
-from bptt.data.tables import Category
+from bptt.data.tables import Category, Numbers
 from bptt.data.tables.numbers import far_off
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
@@ -197,7 +197,9 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
         elif settings.class_weights == "balanced":
             counts = np.maximum(np.bincount(source.targets, minlength=size), 1)
             weights = tuple((len(source.targets) / (size * counts)).tolist())
-    elif settings.class_weights != "none":
+    elif isinstance(coding.target, Numbers):
+        size = len(coding.target.each)
+    if settings.task == "regress" and settings.class_weights != "none":
         raise ConfigError("--class-weights are for labels that are names, not for --task regress")
     tokens = coding.vocabulary is not None
     return Model(
@@ -257,10 +259,14 @@ def _remarks(
                     f"column {name}: {odd[0]:.15g} stands {often}, far from all others: where it is none, "
                     f"--missing {odd[0]:.15g} --absent hold"
                 )
-    if whole.task == "regress" and (odd := far_off(np.asarray(whole.labels))) is not None:
+    numbers = np.asarray(whole.labels if whole.task == "regress" else np.empty(0))
+    several = zip(whole.names, numbers.T, strict=True) if numbers.ndim > 1 else [(whole.label, numbers)]
+    for name, column in several:
+        if (odd := far_off(column)) is None:
+            continue
         often = "once" if odd[1] == 1 else f"{odd[1]:,} times"
         yield (
-            f"column {whole.label}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
+            f"column {name}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
             "where it is none, leave it empty"
         )
     if whole.unknown is not None and (empty := int(whole.unknown.sum())):
