@@ -30,9 +30,8 @@ def test_the_parts_are_all_of_the_data_and_have_as_many_of_each_class(tmp_path: 
     held = [np.concatenate([split(10, (k, 4))[1] for k in (1, 2, 3, 4)]), split(10, (4, 4))[0]]
     assert (sorted(held[0].tolist()), len(held[1])) == (list(range(10)), 8)
     texts = [Parts.load(data, Form(text="text"), part=(k, 3)).valid.texts for k in (1, 2, 3)]
-    assert sorted(text for each in texts for text in each) == sorted(
-        Parts.load(data, Form(text="text")).train.texts + Parts.load(data, Form(text="text")).valid.texts
-    )
+    whole = Parts.load(data, Form(text="text"))
+    assert sorted(text for each in texts for text in each) == sorted([*whole.train.texts, *whole.valid.texts])
 
 
 def test_a_run_is_measured_on_its_own_part_and_runs_are_told_together(tmp_path: Path) -> None:

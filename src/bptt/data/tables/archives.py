@@ -46,7 +46,7 @@ def read(text: str, name: str) -> Content:
         else:
             head.append(line)
     said = {found[1].lower(): found[2] for line in head if (found := _SAID.match(line))}
-    if attributes := [found.groups() for line in head if (found := _ATTRIBUTE.match(line))]:
+    if attributes := [(found[1], found[2]) for line in head if (found := _ATTRIBUTE.match(line))]:
         if monash.is_series(head):
             rows = [(place, line) for place, line in rows if line[0] != "#"]
             return monash.read(attributes, said.get("frequency", "").strip().lower(), rows, name)

@@ -107,7 +107,7 @@ class Table:
     def across(self, names: str) -> list[str]:
         """Return the columns that a text names: a,b,c, or a:c, from one to another; DataError for others.
 
-        Of x.1, x.2, ..., which hold the parts of each step of x, x names all.
+        Of x.1, x.2, ..., the parts of each step of x, x names all.
 
         Examples
         --------
@@ -116,8 +116,9 @@ class Table:
         """
         own, found = list(self.columns), list[str]()
         for name in (part.strip() for part in names.split(",")):
-            if name not in own and (parts := self._parts(name)):
-                found += parts
+            of_it = re.compile(rf"{re.escape(name)}\.\d+")
+            if name not in own and (several := [each for each in own if of_it.fullmatch(each)]):
+                found += several
                 continue
             first, between, last = (name, "", "") if name in own else name.partition(":")
             for each in (first, last) if between else (first,):
@@ -129,10 +130,6 @@ class Table:
         if twice := [name for name, count in Counter(found).items() if count > 1]:
             raise DataError(f"{self.name}: {names!s:.60} names column {twice[0]!s:.60} twice")
         return found
-
-    def _parts(self, name: str) -> list[str]:
-        of_it = re.compile(rf"{re.escape(name)}\.\d+")
-        return [each for each in self.columns if of_it.fullmatch(each)]
 
     def with_joined(self, name: str) -> "Table":
         """Return a table with a column of this name: of ``a,b`` the values beside each other.

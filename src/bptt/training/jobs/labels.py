@@ -261,12 +261,12 @@ def _remarks(
                 )
     numbers = np.asarray(whole.labels if whole.task == "regress" else np.empty(0))
     several = zip(whole.names, numbers.T, strict=True) if numbers.ndim > 1 else [(whole.label, numbers)]
-    for name, column in several:
+    for which, column in several:
         if (odd := far_off(column)) is None:
             continue
         often = "once" if odd[1] == 1 else f"{odd[1]:,} times"
         yield (
-            f"column {name}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
+            f"column {which}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
             "where it is none, leave it empty"
         )
     if whole.unknown is not None and (empty := int(whole.unknown.sum())):
