@@ -74,6 +74,9 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
             raise DataError(f"{name}: line {place} is the head again: leave it out")
         places.append(place)
         values.append(row)
+    while values and len(names) > 1 and not any(map(str.strip, values[-1])):  # as spreadsheets leave behind
+        values.pop()
+        places.pop()
     columns = zip(*values, strict=True) if values else ([] for _ in names)
     return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter, head))
 
