@@ -160,8 +160,6 @@ def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
     """Return where what is wrong begins, as it is told, where no one change makes all right."""
     if not (step := found.first):
         places = [located(one, place) for place in found.places]
-        if found.all:
-            return [place | {"too": n > 0} for n, place in enumerate(places)]
         rest = dict.fromkeys(p["place"] for p in places if p["place"] != places[0]["place"])
         return [places[0] | {"or": [*rest]}] if places else kept_wrong(one)
     if found.places:

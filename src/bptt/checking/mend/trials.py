@@ -49,7 +49,6 @@ class Mended:
     places: list[Hypothesis] = field(default_factory=list)
     first: Step | None = None  # where no place is known: the first that takes gradients and gives none
     hint: str = ""  # what would make it what it is at its other times
-    all: bool = False  # whether all the places must, rather than any
 
 
 class Trials:
