@@ -6,6 +6,7 @@ the fault is there, or before it; the first such place in the order of execution
 """
 
 import ast
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -53,6 +54,11 @@ class Locator:
         self.found, self.chosen, self.goal = found, chosen, goal
         self.end = time.monotonic() + seconds
         self.case = found.point.case
+
+    @functools.cached_property
+    def families(self) -> list[Sequence[Row | None]]:
+        """The adjoints of each expression of the forward: those of a program that is edited are the same."""
+        return list(families(self.found, self.chosen))
 
     def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
         """Yield the units of which one is to be put right, the first to be executed first.
@@ -118,14 +124,15 @@ class Locator:
         step = next(own, None)
         if step is None:
             return None
-        return step, next(iter(self.likely(step)), None)
+        own_too = (h for h in self.likely() if h.unit.number == step.execution.statement)
+        at_once = (h for h in own_too if h.unit.times[h.first].within == step.number and not h.unit.tapped)
+        return step, min(at_once, key=lambda h: h.off, default=None)
 
-    def likely(self, step: Step) -> list[Hypothesis]:
-        """Return what a statement may have to give, and gives at some of its times, the likeliest first."""
-        number = step.execution.statement
-        some = self.hypotheses(lambda unit: unit.number == number and not unit.tapped)
-        likely = [h for h in some if h.met and not h.against]
-        return sorted((h for h in likely if h.unit.times[h.first].within == step.number), key=lambda h: h.off)
+    def likely(self) -> list[Hypothesis]:
+        """Return what may have to be given, and is at some times, near the first suspected statements."""
+        near = self._suspects()
+        some = self.hypotheses(lambda unit: unit.inside in near)
+        return sorted((h for h in some if h.met and not h.against), key=lambda h: (h.when, h.off))
 
     def hooks(self, given: Iterable[Hypothesis]) -> Hooks:
         """Return the hooks with which units give what they must."""
@@ -152,7 +159,6 @@ class Locator:
     def hypotheses(self, of: Callable[[Unit], bool] = lambda _: True) -> list[Hypothesis]:
         """Return all that (some) units may have to give, where that is not what they give."""
         out = []
-        every = list(families(self.found, self.chosen))
         for unit in units(self.found, self.chosen):
             if not of(unit):
                 continue
@@ -162,7 +168,7 @@ class Locator:
             (size,) = sizes
             right = [self._is_right(unit, at) for at in unit.times]
             seen: set[tuple[str, ...]] = set()
-            for rows in self._rows(every, size, unit):
+            for rows in self._rows(size, unit):
                 key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
                 if key in seen or not any(key):
                     continue
@@ -175,11 +181,9 @@ class Locator:
                     out.append(Hypothesis(unit, rows, off.index(True), against, sum(off), met))
         return out
 
-    def _rows(
-        self, every: list[Sequence[Row | None]], size: int, unit: Unit
-    ) -> Iterator[tuple[Row | None, ...]]:
+    def _rows(self, size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
         count = len(unit.times)
-        for family in every:
+        for family in self.families:
             if next(row.size for row in family if row is not None) == size:
                 for order in (family[::-1], family) if count > 1 else (family,):
                     yield from aligned(order, count)

@@ -84,7 +84,7 @@ def _sums(
             continue
         wanted = row.sketch * factor
         rest = wanted - sketch(numbers)
-        ways = [("", wanted, 1.2, (table, two)), ("+", rest, 0.6, (table,)), ("-", -rest, 1.0, (table,))]
+        ways = [("", wanted, 2.0, (table, two)), ("+", rest, 1.4, (table,)), ("-", -rest, 1.8, (table,))]
         for way, need, base, tables in ways:
             for text, cost in (hit for some in tables for hit in some.find(need, slack)):
                 option = joining(said, text, way, base + cost / 3, scope)

@@ -36,12 +36,12 @@ class Places:
         loop = next(iter(statement.loops[-1:]), None)
         return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
 
-    def _edits(self, one: Hypothesis) -> list[Edit]:
-        """Return the edits by which a place gives what it must."""
-        place, times = self._times(one)
+    def _edits(self, one: Hypothesis, *, begun: bool = False) -> list[Edit]:
+        """Return the edits by which a place gives what it must; `begun`: when it first gives another."""
+        place, times = self._times(one, begun=begun)
         return Matching(place, list(times.values())).edits() if place and times else []
 
-    def _times(self, one: Hypothesis) -> tuple[Place | None, dict[int, Instance]]:
+    def _times(self, one: Hypothesis, *, begun: bool = False) -> tuple[Place | None, dict[int, Instance]]:
         """Return a place, and what it must give at each execution of its statement."""
         unit, targets = one.unit, self.locator.targets(one)
         source = self.program.sources.get(unit.statement.file)
@@ -49,7 +49,7 @@ class Places:
             return None, {}
         names = self._names(unit.inside, (one,))
         times = {}
-        for at in (at for at in unit.times if at.within in names):
+        for at in (at for at in unit.times if at.within in names and not (begun and at.when > one.when)):
             shape, wanted = at.like or at.shape, targets[at.count]
             if unit.scales:
                 wanted = _scaled(unit.statement.tree, names[at.within], wanted.reshape(shape)).reshape(-1)
@@ -58,9 +58,9 @@ class Places:
         function = unit.statement.function or source.tree
         return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
-    def _missing(self, one: Hypothesis) -> Iterator[Edit]:
+    def _missing(self, one: Hypothesis, *, begun: bool = False) -> Iterator[Edit]:
         """Yield statements that are missing at the end of the loop in which a place is."""
-        place, times = self._times(one)
+        place, times = self._times(one, begun=begun)
         table, statement = self.program.table.statements, one.unit.statement
         if place is None or not times:
             return

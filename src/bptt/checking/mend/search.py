@@ -1,6 +1,7 @@
 """The search for the edits after which every gradient that is kept is right."""
 
 import ast
+import contextlib
 import itertools
 import time
 from collections import Counter
@@ -33,7 +34,7 @@ QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a w
 REWRITES = 250  # edits of whole statements that are tried where several faults are
 SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
-TRIED = 8  # edits of a suspected statement that are tried
+TRIED, LIKELY = 8, 6  # edits of a suspected statement, and places that are right at times, that are tried
 FOLLOWED, SHARE = (
     3,
     0.5,
@@ -146,9 +147,10 @@ class Search(Places):
         return self.told(list(itertools.islice(self.locator.single(), PLACES)))
 
     def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
-        if not self.trials.holds(edits):
-            return None
-        return Mended(self.trials.told(edits), self.trials.edited(edits), True, places)
+        told = self.trials.told(edits)
+        if any("clip(" in one.before for one in told) or not self.trials.holds(edits):
+            return None  # what is clipped is right before it
+        return Mended(told, self.trials.edited(edits), True, places)
 
     def _right(self, reached: list[float]) -> bool:
         return bool(reached) and min(reached) == 1.0
@@ -251,8 +253,9 @@ class Search(Places):
         for edits, cost in self._first_edits():
             if self.late:
                 break
-            if self.trials.text(edits) and (rank := (after := self._after(edits))._rank()) > now:
-                found.append(((*rank, -cost), edits, after))
+            with contextlib.suppress(Exception):  # what is edited may do anything
+                if self.trials.text(edits) and (rank := (after := self._after(edits))._rank()) > now:
+                    found.append(((*rank, -cost), edits, after))
         likely = sorted(found, key=lambda one: one[0], reverse=True)[:FOLLOWED]
         for n, ((whole, *_), edits, then) in enumerate(likely):
             if self._right(then.locator.tried([])):
@@ -268,15 +271,18 @@ class Search(Places):
 
     def _first_edits(self) -> Iterator[tuple[Edits, float]]:
         """Yield edits by which the first suspected statements give gradients, then such as make one right."""
+        likely = dict[int, Hypothesis]()  # of each place the first
+        for one in self.locator.likely():
+            likely.setdefault(id(one.unit), one)
+        for one in itertools.islice(likely.values(), LIKELY):
+            begun = *self._edits(one, begun=True)[:3], *self._missing(one, begun=True)
+            yield from (({one.unit.statement.file: [e]}, e.cost) for e in (*self._operators(one), *begun))
         given = {id(row) for step in self.steps for row in step.rows}
         first = {s.execution.statement: s for s in self.locator.suspected()[::-1]}
         for step in first.values():
             value, path = getattr(step.statement.tree, "value", None), step.statement.file
             if value is None or path not in self.program.sources:
                 continue
-            for one in self.locator.likely(step)[:1]:  # it is right at some of its times
-                for edit in (*self._operators(one), *self._edits(one)[:3], *self._missing(one)):
-                    yield {path: [edit]}, edit.cost
             names = self._names(step.execution.statement)
             text = Text(self.program.sources[path].text)
             place = Place(value, step.statement.function or text.tree, text, self.chosen.values)
@@ -316,7 +322,9 @@ class Search(Places):
         """Return the search in a program with some edits made."""
         case = replace(self.found.point.case, program=self.program.replaced(self.trials.edited(edits)))
         found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
-        return Search(found, self.chosen, judge(found, self.chosen), 0.0, self.trials.examples)
+        after = Search(found, self.chosen, judge(found, self.chosen), 0.0, self.trials.examples)
+        after.locator.families = self.locator.families
+        return after
 
 
 def _whole(reached: Sequence[float]) -> int:
