@@ -22,7 +22,7 @@ from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.peeling import peels
 from bptt.checking.mend.places import Places
 from bptt.checking.mend.statements import rewrites
-from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
+from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, clips, frames
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import written
 from bptt.checking.verdict.goal import Goal
@@ -82,9 +82,7 @@ class Search(Places):
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
-        if zeros := self._zeros():
-            if done := self._done(zeros, []):
-                return done
+        for zeros in itertools.islice(self._zeros(), 1):
             if (rest := self._followed(zeros, self._after(zeros))).whole:
                 return rest
         for some in self._one_place():
@@ -147,10 +145,9 @@ class Search(Places):
         return self.told(list(itertools.islice(self.locator.single(), PLACES)))
 
     def _done(self, edits: Edits, places: list[Hypothesis]) -> Mended | None:
-        told = self.trials.told(edits)
-        if any("clip(" in one.before for one in told) or not self.trials.holds(edits):
-            return None  # what is clipped is right before it
-        return Mended(told, self.trials.edited(edits), True, places)
+        if not self.trials.holds(edits):
+            return None
+        return Mended(self.trials.told(edits), self.trials.edited(edits), True, places)
 
     def _right(self, reached: list[float]) -> bool:
         return bool(reached) and min(reached) == 1.0
@@ -171,30 +168,25 @@ class Search(Places):
             if self.late:
                 return
 
-    def _zeros(self) -> Edits:
-        """Return statements that add to gradients that stay zero, after which these are right."""
+    def _zeros(self) -> Iterator[Edits]:
+        """Yield statements that add to a gradient that stays zero, after which it is right."""
         ends: dict[ast.stmt, Statement] = {}
         for step in self.steps:
             one = step.statement
             if isinstance(one.tree, ast.AugAssign) and one.loops and one.file in self.program.sources:
                 last = ends.setdefault(one.loops[-1], one)
                 ends[one.loops[-1]] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
-        edits: Edits = {}
-        reached, totals = self.locator.tried([]), [r for r in self.chosen.rows.rows if r.kind == "total"]
-        for n, gradient in enumerate(self.goal.wanted if reached else ()):
-            total = next((row for row in totals if written(row.path) == gradient.name), None)
-            if total is None or gradient.was_right or gradient.kept.update or gradient.kept.numbers.any():
+        totals = {written(r.path): r for r in self.chosen.rows.rows if r.kind == "total"}
+        zeros = [g for g in self.goal.wanted if not (g.was_right or g.kept.update or g.kept.numbers.any())]
+        before = _whole(self.locator.tried([]))
+        for gradient, one in itertools.product((g for g in zeros if g.name in totals), ends.values()):
+            names = self._names(self.program.table.statements.index(one))
+            text, total = Text(self.program.sources[one.file].text), totals[gradient.name]
+            if self.late or not names:
                 continue
-            for one in ends.values():
-                names = self._names(self.program.table.statements.index(one))
-                text = Text(self.program.sources[one.file].text)
-                if reached[n] == 1.0 or self.late or not names:
-                    continue
-                for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
-                    edits, reached = self._with(one.file, edit, edits, reached)
-                    if reached[n] == 1.0:
-                        break
-        return edits
+            for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
+                if _whole(self.trials.text({one.file: [edit]})) > before:
+                    yield {one.file: [edit]}
 
     # edits of whole statements
 
@@ -225,7 +217,7 @@ class Search(Places):
             value, function = getattr(statement.tree, "value", None), statement.function
             if value is None or statement.file not in sources or self.late:
                 continue
-            if only is not None and function not in only:
+            if (only is not None and function not in only) or clips(ast.unparse(value)):
                 continue
             place = Place(value, function or statement.tree, Text(sources[statement.file].text))
             far = min([9, *(abs(statement.tree.lineno - line) for line in near)])
@@ -258,10 +250,6 @@ class Search(Places):
                     found.append(((*rank, -cost), edits, after))
         likely = sorted(found, key=lambda one: one[0], reverse=True)[:FOLLOWED]
         for n, ((whole, *_), edits, then) in enumerate(likely):
-            if self._right(then.locator.tried([])):
-                if done := self._done(edits, []):
-                    return done
-                continue
             rest = self._followed(edits, then, 1.0 if n + 1 == len(likely) else SHARE)
             if rest.whole:
                 return rest
@@ -299,18 +287,10 @@ class Search(Places):
         kinds = Counter((s.kind, s.suspect) for s in self.steps)
         return _whole(self.locator.tried([])), kinds["gradient", False] - kinds["unexplained", True]
 
-    def _with(self, path: Path, edit: Edit, edits: Edits, reached: list[float]) -> tuple[Edits, list[float]]:
-        """Return edits with a further one, where more gradients are right with it."""
-        low, high = edit.changes[0][0], max(end for _, end, _ in edit.changes)
-        if any(start < high and low < end for e in edits.get(path, ()) for start, end, _ in e.changes):
-            return edits, reached
-        more = {**edits, path: [*edits.get(path, ()), edit]}
-        then = self.trials.text(more)
-        kept = then and all(b == 1.0 or a < 1.0 for a, b in zip(reached, then, strict=True))
-        return (more, then) if kept and _whole(then) > _whole(reached) else (edits, reached)
-
     def _followed(self, edits: Edits, then: "Search", share: float = 1.0) -> Mended:
         """Return edits with what corrects the rest, in a part of the time; or a part of it."""
+        if self._right(then.locator.tried([])):
+            return self._done(edits, []) or Mended()
         now = time.monotonic()
         then.start, then.seconds = now, share * (self.start + self.seconds - now)
         then.locator.end = now + 0.8 * then.seconds
