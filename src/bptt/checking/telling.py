@@ -173,7 +173,8 @@ def kept_wrong(one: Examined) -> list[dict[str, Any]]:
     """Return the statement that makes the first gradient that is wrong, and when it first goes wrong."""
     wrong = {g.match.numbers.tobytes(): g.name for g in one.judged.wrong if g.match is not None}
     for step in one.steps:
-        for name in (wrong[n.tobytes()] for n in step.numbers if n.tobytes() in wrong):
+        added = isinstance(step.statement.tree, ast.AugAssign)  # zeros are made elsewhere, too
+        for name in (wrong[n.tobytes()] for n in step.numbers if n.tobytes() in wrong and (added or n.any())):
             times = (s for s in one.steps if s.statement is step.statement and s.kind == "unexplained")
             first = next(times, step)
             told = _told(one, step.statement, None, first.number, first.numbers[0], np.empty(0))
