@@ -182,8 +182,7 @@ def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, s
     is_own = one.chosen.candidate.kind == "scalar" and "loss = " in marked  # of the same arguments
     is_short = not asked and re.match("the (?:top level|__main__)", one.example.origin)
     said = {g.verdict for g in one.judged.gradients}
-    inner = re.search(r"sum\((\w+)\.", one.chosen.candidate.text)  # at what an object keeps, not at a result
-    if verdict == "wrong" and marked and inner and re.search(rf"= {inner[1]}\.", marked):
+    if verdict == "wrong" and marked and one.chosen.candidate.inner:
         return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
     if (marked or is_short) and not is_own and said <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
