@@ -109,3 +109,15 @@ def steps(a_h, s, h):
     return tanh(a_h) + h / 4, s
 """
     page(EquationCell(read(text)), "text")
+
+
+@pytest.mark.parametrize("form", ["numpy", "torch", "jax"])
+def test_a_sign_of_what_is_zero_over_a_range_is_printed(form: str) -> None:
+    """Of a number that moves by an imaginary step alone the sign is that of its real part."""
+    text = """
+@bptt.cell(state="h")
+def spiking(a_i, h):
+    on = surrogate(where(a_i > 0, 1, 0), max(0, 1 - abs(a_i)), a_i)
+    return tanh(a_i) + h * sign(on) / 2
+"""
+    page(EquationCell(read(text)), form)

@@ -128,7 +128,6 @@ def namespace(numbers: Mapping[str, Any]) -> SimpleNamespace:
         "minimum": minimum,
         "clamp": clamp,
         "where": np.where,
-        "sign": lambda a: 1 * (a > 0) - 1 * (a < 0),
         "full_like": np.full_like,
         "zeros_like": np.zeros_like,
         "broadcast_to": np.broadcast_to,

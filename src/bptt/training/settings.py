@@ -164,7 +164,7 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
 
     def rate_of(self, steps: int) -> float:
         """Return what the learning rate is multiplied by in a chunk of so many steps, where lengths vary."""
-        varies = self.job == "stream" and (self.chunk_jitter or self.chunk_half)
+        varies = (self.chunk_jitter or self.chunk_half) and self.job == "stream"
         return steps / self.chunk if varies else 1.0
 
     def to_json(self) -> dict[str, Any]:

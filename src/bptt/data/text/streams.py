@@ -100,7 +100,7 @@ class TextStream:
         mean = chunk * (1 - half / 2)
         varied = min(self._steps, max(1, round(self._steps / mean)))
         self.batches_per_epoch = varied if jitter or half else -(-self._steps // chunk)
-        self._cuts: tuple[int, Array] = (-1, np.zeros(0))
+        self._cuts: tuple[int, list[int]] = (-1, [])
         self._shape = {"length": len(ids), "batch": batch, "chunk": chunk}
         self._batches = 0
 
@@ -108,8 +108,8 @@ class TextStream:
         """Return the next batch, (T, N) int32."""
         epoch, k = divmod(self._batches, self.batches_per_epoch)
         if self._cuts[0] != epoch:
-            self._cuts = epoch, self._cut(epoch)
-        steps = slice(*self._cuts[1][k : k + 2].tolist())
+            self._cuts = epoch, self._cut(epoch).tolist()
+        steps = slice(*self._cuts[1][k : k + 2])
         self._batches += 1
         inputs, targets = (part[steps].astype(np.int32, order="C") for part in (self._inputs, self._targets))
         return Batch(inputs, targets, carry=k > 0)

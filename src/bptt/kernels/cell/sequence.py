@@ -228,7 +228,11 @@ class _Backward(Loop):
                     self.fill(self.row("dq", j, width), width)
                 self.back(f"U{i}", self.pointer("dq"), start, n, width)  # (1) dq = da U_qᵀ
                 with count_loop(b, n) as j:
-                    self.operand_step(passes[q], q, b.add(start, j), j)
+                    row = b.add(start, j)
+                    with b.if_then(
+                        self.flag("present", row, otherwise=True)
+                    ):  # else nothing is kept to be read
+                        self.operand_step(passes[q], q, row, j)
             with b.if_then(b.and_(self.there("dx"), b.not_(self.there("ahead")))):
                 D = self.field["D"]
                 with count_loop(b, n) as j:
