@@ -213,7 +213,9 @@ class Learner:
                 if "." not in hole:
                     sizes = [*[f"«size {own}»"] * bool(own), *sizes]
                 elif not own:  # of sizes that no name tells, each is one, and none that is another's
-                    others = {texts[0] for h, texts in self.names.items() if size_of(h.split(".")[-1]) and texts}
+                    others = {
+                        texts[0] for h, texts in self.names.items() if size_of(h.split(".")[-1]) and texts
+                    }
                     sizes.sort(key=lambda t: t in str(tree) or t in others)
                 more = [] if path else [f"np.array(«tokens {axes}»)" for axes in ("N T", "T N", "T")]
                 if "*" in path:
