@@ -179,6 +179,8 @@ class _Slice:
         for node in taken:
             node = copy.deepcopy(node)
             match node:
+                case ast.Assign([ast.Tuple(targets)], ast.Tuple(values) as pair):
+                    pair.elts = [*map(_sized, values, (getattr(one, "id", "") for one in targets))]
                 case ast.Assign([ast.Name(name)], value):
                     node.value = _sized(value, name)
                     drawn = re.search("random|randn|zeros|init", ast.unparse(value))
