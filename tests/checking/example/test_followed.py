@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from bptt.checking.examine import Examined, _examined
+from bptt.checking.examine import _examined
 from bptt.checking.file import read
+from bptt.checking.telling import Examined
 
 TOP = """
 import numpy as np

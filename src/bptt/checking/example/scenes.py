@@ -21,7 +21,7 @@ from bptt.checking.example.trial import run
 from bptt.checking.file import bound, root
 
 _FILLED = ("append", "insert", "extend", "update")
-_SMALL = 5  # a size that is no larger stays
+_SMALL, _LARGE = 5, 12  # a size that is no larger stays; one that is larger is that size wherever it stands
 _SETTING = (ast.Assign, ast.AugAssign, ast.For, ast.Expr)
 _DEFINED = (ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom)
 
@@ -86,14 +86,15 @@ class _Slice:
         if is_inline:  # all that it computes is made before it
             self.known -= {n for n in top if not callable(code.names.get(n))}
         every = {n: f for c in (None, *code.classes.values()) for n, f in code.of(c).items() if shows(n)}
-        self.parameters = {n: [p.name for p in parameters(f)] for n, f in every.items()}
+        functions = [pair for c in (None, *code.classes.values()) for pair in code.of(c).items()]
+        self.parameters = {n: [p.name for p in parameters(f)] for n, f in functions}
         self.parameters |= {n: [p.name for p in parameters(c)] for n, c in code.made.items()}
         reached = {n: code.reached(f, self.owner) for n, f in every.items()}
         self.own = {n for n, nodes in reached.items() if any(map(is_product, walked(nodes)))}
         stored = (part for n in self.own for part in walked(reached[n]) if isinstance(part, ast.Attribute))
         self.state = {part.attr for part in stored if isinstance(part.ctx, ast.Store)}
-        parts = (part for nodes in reached.values() for part in walked(nodes))
-        reads = {part.id for part in parts if isinstance(part, ast.Name)}
+        nodes = {one for some in reached.values() for one in some}
+        reads = set[str]().union(*(named(one) - {*map(_stored, ast.walk(one))} for one in nodes))
         # what functions read, and the script sets
         self.unset = reads & ({*top} - self.known if is_inline else code.script - code.names.keys())
 
@@ -173,16 +174,25 @@ class _Slice:
         error = run("\n".join(map(ast.unparse, nodes)), self.code.names).error
         return error is None or isinstance(error, NameError)  # what is open yet
 
+    def _sized(self, value: ast.expr, name: str) -> ast.expr:
+        """Return a number that is a size by its name as one that is small."""
+        match value:
+            case ast.Constant(int(n)) if n > _SMALL and (symbol := size_of(name)):
+                self.small |= {n: symbol} if n > _LARGE else {}
+                return ast.Name(f"«size {symbol}»", ast.Load())
+        return value
+
     def _scene(self, taken: list[ast.stmt], objects: dict[str, str]) -> Scene:
         lines, is_open, set_before, handed = list[str](), dict[str, None](), set[str](), dict[str, str]()
         clash = self.local & self.code.names.keys()
+        self.small: dict[int, str] = {}  # numbers that were sizes
         for node in taken:
             node = copy.deepcopy(node)
             match node:
                 case ast.Assign([ast.Tuple(targets)], ast.Tuple(values) as pair):
-                    pair.elts = [*map(_sized, values, (getattr(one, "id", "") for one in targets))]
+                    pair.elts = [*map(self._sized, values, (getattr(one, "id", "") for one in targets))]
                 case ast.Assign([ast.Name(name)], value):
-                    node.value = _sized(value, name)
+                    node.value = self._sized(value, name)
                     drawn = re.search("random|randn|zeros|init", ast.unparse(value))
                     if self.is_inline and drawn and name in self.weights:  # neither small nor zero
                         new = f"np.random.randn(*np.shape({ast.unparse(value)})) / 2"
@@ -203,11 +213,10 @@ class _Slice:
                         pairs = [*zip(self.parameters[called], part.args, strict=False)]
                         pairs += [(one.arg or "", one.value) for one in part.keywords]
                         handed |= {ast.unparse(value): p for p, value in pairs}
-                        if called in self.code.made:
-                            names = self.parameters[called]
-                            part.args = [*map(_sized, part.args, names), *part.args[len(names) :]]
-                            for one in part.keywords:
-                                one.value = _sized(one.value, one.arg or "")
+                        names = self.parameters[called]
+                        part.args = [*map(self._sized, part.args, names), *part.args[len(names) :]]
+                        for one in part.keywords:
+                            one.value = self._sized(one.value, one.arg or "")
                     case ast.AugAssign(ast.Name(name)) if name not in set_before | inner:
                         lines.append(f"{name}{'_' * (name in clash)} = 0.0")
                         set_before.add(name)
@@ -222,15 +231,18 @@ class _Slice:
                         part.id += "_"
             lines.append(ast.unparse(ast.fix_missing_locations(node)))
             set_before |= sets - set(objects)
+        for number, symbol in self.small.items():  # what was that number elsewhere is that size
+            there = re.compile(rf"(?<![\w.«'\"]){number}(?![\w.»'\"])")
+            lines = [there.sub(f"«size {symbol}»", line) for line in lines]
         return Scene(tuple(lines), tuple(is_open), objects, self.owner, handed)
 
 
-def _sized(value: ast.expr, name: str) -> ast.expr:
-    """Return a number that is a size by its name as one that is small."""
-    match value:
-        case ast.Constant(int(n)) if n > _SMALL and size_of(name):
-            return ast.Name(f"«size {size_of(name)}»", ast.Load())
-    return value
+def _stored(part: ast.AST) -> str:
+    """Return the name that a part of a function makes its own."""
+    match part:
+        case ast.Name(name, ast.Store()) | ast.arg(name):
+            return name
+    return ""
 
 
 def _replaced(node: ast.stmt) -> set[str]:
