@@ -21,10 +21,16 @@ from bptt.zoo.papers import EVERY
 STEPS, ROWS, CHUNK, HIDDEN, RATE = 400, 32, 64, 64, 5e-3
 TRAIN, VALIDATE = 200_000, 20_000
 
-RATES = {"ltc": 2e-2, "fastrnn": 2e-2, "lsnn": 8e-2, "linear-attention": 2e-2, "rg-lru": 2e-2, "fru": 8e-2}
+RATES = dict.fromkeys(("ltc", "fastrnn", "linear-attention", "rg-lru", "rg-lru-heads", "lipschitz-rnn"), 2e-2)
+RATES |= {"fast-weights": 2e-2, "lsnn": 8e-2, "fru": 8e-2}
 """Of cells that move slowly."""
 
 SLOW = dict.fromkeys(("cornn", "unicornn"), "its output moves by dt² times a force in a step: for signals")
+SLOW |= dict.fromkeys(
+    ("antisymmetric-rnn", "antisymmetric-gated"),
+    "a step moves its state by a tenth at most, and nothing is forgotten: for what is read slowly",
+)
+SLOW["hippo"] = "the first steps of each sequence move its memory by far the most: for long series"
 SLOW["fru"] = "a step moves its memory by a hundredth: for long series"
 """Why a cell is not for this."""
 
