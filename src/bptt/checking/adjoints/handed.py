@@ -162,7 +162,7 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                 deep = pattern is not None or isinstance(one, dict)
                 yield _Output(f"what {text} returns{name}", call.at, read, value, n, deep)
     seen: set[int] = set()
-    given = {record.names[after + 1][path].tobytes() for path, after in point.given.items()}
+    given = {record.names[after + 1][path].tobytes() for path, after in (kept | point.given).items()}
     for step in range(point.start + 1, len(record.held)):
         for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
             try:  # an array as it was then; what holds arrays as it is at the end
