@@ -143,9 +143,9 @@ def claim(
     for gradient in [g for g in gradients if g.verdict == "not given"]:  # by its name it is given another's
         said = {k.numbers.tobytes() for k in found_inside if k.named_for(gradient.path) > 1}
         for match in [k for k in keeps if k.named_for(gradient.path) > 1 and k.numbers.tobytes() in said]:
-            whole = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
-            if whole and not match.update and all(row.path != gradient.path for row in whole):
-                _wrong(gradient, match, f"is {whole[0].text()}")
+            others = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
+            if others and not match.update and all(row.path != gradient.path for row in others):
+                _wrong(gradient, match, f"is {others[0].text()}")
     for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
         like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
         like = [g for g in like if g.path in found.point.made and not START.search(last(g.path))]
