@@ -79,7 +79,7 @@ def furthest(cell: EquationCell, names: dict[str, Any], sizes: tuple[int, int, i
         for a, b in zip(ours, theirs, strict=True):
             assert a.shape == b.shape
             size = max(1.0, np.abs(b).max(initial=0))
-            off = max(off, float(np.abs(a.detach().numpy() - b).max(initial=0)) / size)
+            off = float(np.maximum(off, np.abs(a.detach().numpy() - b).max(initial=0) / size))
     return off
 
 

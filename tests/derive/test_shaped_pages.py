@@ -286,6 +286,12 @@ def f(a_h, a_z, u_A, u_B, u_f, u_h, h, m, k):
     h = (1 - sigmoid(a_z)) * h + sigmoid(a_z) * tanh(a_h + u_h)
     return h, m, k
 """,
+    "late-input": """
+@bptt.cell(state="h", operand={"a_1": "q"}, shapes={"a_1": "key"}, sizes={"key": 2})
+def f(a_0, a_1, x, h):
+    q = tanh(a_0 + h)
+    return sum(tanh(a_1) * q, key) + x * q
+""",
     "constop": """
 @bptt.cell(state="h", heads=2, params={"p": 0.5}, operand={"u_h": "q"}, shapes={"p": "head"})
 def f(a_h, u_h, h, p):

@@ -43,7 +43,7 @@ def error(
     run = model.forward(params, Batch(x, mask=mask, given=beside or None), states)
     pairs = [(found[f"{name}_next"], state) for name, state in run.state.items()]
     pairs.append((found["logits"], run.outputs))
-    return max(float((np.abs(a - b) / (1 + np.abs(b))).max()) for a, b in pairs)
+    return float(np.max([(np.abs(a - b) / (1 + np.abs(b))).max() for a, b in pairs]))
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -128,7 +128,7 @@ def error(cell: Cell, T: int = 4) -> float:
         for ways in reversed(steps):
             one = sum((ways[c] for c in kept), np.zeros_like(wanted[0]))
             wanted.append(np.einsum("nabcd,ncdef->nabef", wanted[-1], one))
-        worst = max(worst, far(jacobians(cell, params, x, states, path.name), np.stack(wanted)))
+        worst = float(np.maximum(worst, far(jacobians(cell, params, x, states, path.name), np.stack(wanted))))
     return worst
 
 

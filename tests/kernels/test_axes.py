@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bptt
+from bptt.derive import EquationCell, read
 from bptt.kernels.backends import kernel
 from bptt.kernels.cell import sequence
 from bptt.kernels.cell.interface import Interface
@@ -45,6 +46,20 @@ def test_drawn_cells_equal_the_reference(seed: int) -> None:
         T, N, J = (int(rng.integers(1, most)) for most in (5, 9, 22))
         worst = compare(cell, rng, "float64", T, N, J * cell.equations.heads, FLAGS[k], tokens=k % 2 == 1)
         assert worst < TOLERANCE["float64"], cell.equations.text
+
+
+def test_an_operand_that_reads_a_matrix_state_reads_none_of_a_step_that_is_left_out() -> None:
+    """Of such a step none is kept, and what its products' gradients are, zeros, were multiplied with it."""
+    text = """
+@bptt.cell(state="h S", shapes={"S": "unit key", "a_0": "key", "a_1 x_2": "head"}, operand={"a_1": "q"},
+           sizes={"key": 1})
+def f(a_0, a_1, x_2, h, S):
+    q = tanh(x_2 * S) + a_0
+    return tanh(a_1) + h / 4, tanh(h * a_0) + S / 4
+"""
+    rng, cell = np.random.default_rng(0), EquationCell(read(text))
+    for kind in FLAGS:
+        assert compare(cell, rng, "float64", 3, 5, 4, kind, tokens=False) < TOLERANCE["float64"], kind
 
 
 def arrays_of(cell: Any, T: int, N: int, H: int) -> tuple[Params, Array, Array]:

@@ -55,7 +55,7 @@ def differ(reduction: Reduction, given: Batch, S: int, **options: Any) -> float:
     cut = taken(Sharded(model, params, sgd, sgd.init(params), S, Workers()), given, model)
     assert cut[1].keys() == params.keys()
     pairs = [(a[n], b[n]) for a, b in zip(whole[1:], cut[1:], strict=True) for n in a]
-    return max(abs(whole[0] - cut[0]), *(float(np.abs(a - b).max()) for a, b in pairs))
+    return float(np.max([abs(whole[0] - cut[0]), *(np.abs(a - b).max() for a, b in pairs)]))
 
 
 @pytest.mark.parametrize("reduction", get_args(Reduction))

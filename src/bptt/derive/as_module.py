@@ -76,7 +76,7 @@ class _Module:
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {like}.shape)")
             elif s.name in eq.operands and not of_rows:
                 lines.append(f"{s.name} = np.broadcast_to({s.name}, {self.operand_shape(s.name)})")
-            lines += [self.gate(g) for g in eq.operands.get(s.name, ())]
+            lines += [self.gate(g, with_axes=True) for g in eq.operands.get(s.name, ())]
         there = (*eq.made_first, *eq.before, *eq.params, *self.given)
         sizes = self.arrays.size("\n".join(lines), there, self.units())
         lines[first:first] = filter(None, [sizes])
@@ -105,9 +105,9 @@ class _Module:
         rows = "-3], 1, 1, 1" if self.arrays.deep else "-1], 1"
         return f"np.broadcast_shapes(np.shape({q}), (*{self.whole.h}_prev.shape[:{rows}))"
 
-    def gate(self, gate: str) -> str:
-        """Return the line of a gate, in which states and the input are as they are handed in."""
-        return self.assign(self.whole.gate(gate), of_gate=gate)
+    def gate(self, gate: str, *, with_axes: bool = False) -> str:
+        """Return the line of a gate, in which what is handed in has its axes, or is as it was handed in."""
+        return self.assign(self.whole.gate(gate), set() if with_axes else {*self.eq.before}, of_gate=gate)
 
     def step_backward(self) -> str:
         whole, states = self.whole, self.eq.states
@@ -203,10 +203,10 @@ class _Module:
         values = ", ".join(self.arrays.shaped(n, f'{self.p}["{n}"]') for n in names)
         return f"{', '.join(names)} = {values}" if names else ""
 
-    def assign(self, line: Line, of_gate: str = "") -> str:
+    def assign(self, line: Line, flat: Set[str] = frozenset(), of_gate: str = "") -> str:
         """Return a line of code, with its matrices taken from the parameters."""
         numbers = f"  # ({', '.join(map(str, line.numbers))})" if line.numbers else ""
-        made = self.code(line.expr, {*self.eq.before} if of_gate else set())
+        made = self.code(line.expr, flat)
         made = self.arrays.shaped(of_gate, made) if of_gate else made
         at = self.whole.value_of(line.name)
         if not of_gate and at and line.expr != 0 and line.name not in {x.name for x in self.whole.of_units}:

@@ -16,7 +16,7 @@ from bptt.checking.taps.values import Path, entries, flat, get, identity, leaves
 
 COTANGENT = re.compile(
     r"^_*(d|grad|delta|up|g)(?![a-z])|^_*d_?[a-zA-Z]{1,3}(_|\d|$)|^_*(grad|delta|upstream)"
-    r"|^_*d_?(value|output|hidden|logit|score|prob|state|activation)s?(_|\d|$)"
+    r"|^_*d_?(value|output|hidden|logit|score|prob|state|activation)s?(_|\d|$)|\w+_(delta|grad)s?$"
 )
 """Names of arguments that are gradients at outputs, whatever else fits."""
 

@@ -74,7 +74,7 @@ def point(program: Program, seed: int = 0) -> Point:
         for p in fresh:
             found.made.pop(p, None)
             found.given.pop(p, None)
-            computed = p in second[i] and not np.array_equal(second[i][p], first.names[i][p])
+            computed = p in second[i] and not _same(second[i][p], first.names[i][p])
             if computed and i - 1 in objects and first.names[i][p].tobytes() in copies:
                 continue  # a new object that keeps what it was given has computed nothing
             if computed:
@@ -89,7 +89,7 @@ def point(program: Program, seed: int = 0) -> Point:
     changed = []
     for i in range(1, len(first.names)):
         was = {p: n for p, n in first.names[i - 1].items() if p in first.names[i] and p not in new[i]}
-        moved = any(not np.array_equal(n, first.names[i][p]) for p, n in was.items())
+        moved = any(not _same(n, first.names[i][p]) for p, n in was.items())
         changed += [i - 1] if moved and calls_code(steps[i - 1], program.code) else []
     found.start = min(computed_at + changed, default=max(len(steps) - 1, 0))
     found.made = {p: i for p, i in found.made.items() if i < found.start}
@@ -177,6 +177,11 @@ def _is_state(path: Path, old: Array, record: Record, start: int) -> bool:
         return False
     later = record.names[start + 1].get(path)
     return later is None or (not np.array_equal(later, old) and bool(STATE.match(last(path))))
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Return whether numbers are the same; ``nan``, which ``from numpy import *`` brings, is nan."""
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _is_whole(old: Array) -> bool:
