@@ -53,7 +53,9 @@ def test_the_end_of_a_name_says_in_which_form_a_table_is_written(run: Path, here
         near = {name: [f"{float(x):.5f}" for x in found[name]] for name in ("p_it", "p_jp", "p_ru")}
         assert (columns := columns or found | near) == found | near
     assert [json.loads(line)["name"] for line in Path("b.jsonl").read_text().splitlines()] == ["adov", "bini"]
-    assert json.loads(Path("b.json").read_text())[1]["id"] == "2"
+    assert json.loads(Path("b.json").read_text())[1]["id"] == 2  # a number, as it is where forms have such
+    assert bptt(["predict", str(run), "a.csv", "--out=b.xlsx"]) == 2
+    assert not Path("b.xlsx").exists()
     assert Path("b.csv").read_text().startswith("id;name;")
     assert Path("b.tsv").read_text().startswith("id\tname\t")
 

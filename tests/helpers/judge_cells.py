@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+import pytest
 
 import bptt
 from bptt.derive import EquationCell, page
@@ -22,6 +23,7 @@ from bptt.derive.proof import STEP, prove
 from bptt.errors import ZeroGradientWarning
 from bptt.layer.shapes import layer_shapes
 from bptt.types import Array, Generator, Params
+from poison import poison
 from whole_cells import STEPS, cell_of
 
 PRINTED = ("numpy", "text", "torch", "jax")
@@ -140,6 +142,7 @@ def main() -> None:
     parser.add_argument("--no-kernels", action="store_true")
     asked = parser.parse_args()
     warnings.simplefilter("ignore", ZeroGradientWarning)
+    poison(pytest.MonkeyPatch())
     counts, begun = Counter[str](), time.process_time()
     for k, seed in enumerate(range(asked.seed, asked.seed + asked.cells)):
         forms = [] if k % asked.printed else [PRINTED[k // asked.printed % len(PRINTED)]]

@@ -28,7 +28,9 @@ LINE = "ROMEO: the quick brown fox jumps over the lazy dog\n"
 NAMES = ["anna", "bertini", "clara", "dorani", "emma", "fabiani", "gina", "hiroshi"] * 6
 ROWS = "".join(f"{name},{('it', 'ru')[k % 2]},{(1990, 2000)[k // 2 % 2]}\n" for k, name in enumerate(NAMES))
 WALKS = [
-    (f"w{k}", t, (k * 7 + t) % 5, k % 3, t % 4, "ud"[k % 2], "+-"[t % 2]) for k in range(16) for t in range(5)
+    (f"w{k}", t, (k * 7 + t) % 5, k % 3, t % 4, "ud"[k % 2], "+-"[t % 2], k, k % 5)
+    for k in range(16)
+    for t in range(5)
 ]
 TIMES = [str(np.datetime64("2020-01-01T00:00") + 60 * t) for t in range(240)]
 
@@ -72,6 +74,17 @@ TEXTS: dict[str, Callable[[], str]] = {
     r"proteins\.fasta": lambda: "".join(f">{name}\n{name.upper()}\n" for name in NAMES),
     r"ecg\.csv": lambda: "beat," + ",".join(f"t{t}" for t in range(140)) + "\n" + beats(","),
     r"UCR_TRAIN\.tsv": lambda: beats("\t"),
+    r"BasicMotions_T.*\.ts": lambda: (
+        "@problemName x\n@timeStamps false\n@classLabel true a b\n@data\n"
+        + "".join(":".join(f"{k},{t},{k % 2}" for t in range(6)) + f":{'ab'[k % 2]}\n" for k in range(20))
+    ),
+    r"tourism\.tsf": lambda: (
+        "@relation x\n@attribute series_name string\n@attribute start_timestamp date\n@frequency monthly\n"
+        + "@data\n"
+        + "".join(
+            f"T{k}:1979-01-01 00-00-00:{','.join(str((t + k) % 12) for t in range(90))}\n" for k in (1, 2)
+        )
+    ),
     r"power\.csv": lambda: (
         "hour,load,temperature,holiday\n"
         + "".join(f"{TIMES[t]},{t % 24},{t % 7},{t % 2}\n" for t in range(240))
@@ -79,7 +92,7 @@ TEXTS: dict[str, Callable[[], str]] = {
     r"airline(-cut)?\.csv": lambda: "time,value\n" + "".join(f"{t},{t % 12 + t}\n" for t in range(144)),
     r"vowels-(train|test)\.csv": lambda: (
         "utterance,frame,speaker,c1,c2,c12\n"
-        + "".join(f"{w},{t},{way},{x},{y},{z}\n" for w, t, x, y, z, way, _ in WALKS)
+        + "".join(f"{w},{t},{way},{x},{y},{z}\n" for w, t, x, y, z, way, *_ in WALKS)
     ),
     r"v(ocab)?\.json": lambda: json.dumps(["<eos>", "<unk>", "a", "b", "c"]),
     r"mycell\.py": lambda: (
@@ -122,8 +135,10 @@ class Desk:
             from pyarrow import parquet, table
 
             columns = zip(*WALKS, strict=True)
-            names = ["id", "t", "x", "y", "z", "activity", "phase"]
+            names = ["id", "t", "x", "y", "z", "activity", "phase", "height", "weight"]
             parquet.write_table(table(dict(zip(names, map(list, columns), strict=True))), name)
+        elif path.suffix == ".npz":
+            np.savez(name, X=np.arange(240.0).reshape(20, 4, 3) % 7, y=np.arange(20) % 2)
         elif path.suffix == ".safetensors":
             path.write_bytes(_state(path.stem))
         else:

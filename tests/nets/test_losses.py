@@ -194,6 +194,19 @@ def test_class_weights_are_what_a_yes_costs(reduction: Reduction, mask: Array | 
     assert far.grad.tolist() == [[[1.0, 0.0]]]
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_yes_or_no_that_is_not_known_counts_for_nothing(weighted: bool) -> None:
+    z, targets = example("sigmoid_cross_entropy")
+    c = np.linspace(0.3, 4, K) if weighted else None
+    gone = np.random.default_rng(2).random(z.shape) < 0.4
+    loss = sigmoid_cross_entropy(z, np.where(gone, np.nan, targets), reduction=SUM, class_weights=c)
+    whole = sigmoid_cross_entropy(z, targets, reduction=SUM, class_weights=c)
+    assert np.array_equal(loss.grad, np.where(gone, 0, whole.grad))
+    p, w = 1 / (1 + np.exp(-z)), np.ones(K) if c is None else c
+    each = -(w * targets * np.log(p) + (1 - targets) * np.log(1 - p))
+    np.testing.assert_allclose(loss.each, np.where(gone, 0, each).sum(axis=2))
+
+
 def test_cross_entropy_does_not_see_a_shift() -> None:
     logits, targets = example("cross_entropy")
     plain, shifted = (cross_entropy(logits + shift, targets, reduction=SUM) for shift in (0, 2.0**20))

@@ -15,7 +15,8 @@ from bptt.data.tables import read_table
 from bptt.nets import reading
 from bptt.nets.model import Model
 from bptt.training.jobs import labels
-from bptt.training.labelling import ClassScore, NumberScore
+from bptt.training.labelling import ClassScore
+from bptt.training.numbers import NumberScore
 from bptt.training.trainer import DONE, STOPPED
 from labelled_tables import SMALL_LABELS, TABLES, written
 from small_runs import go, left_by

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bptt import ConfigError, DataError, RunError, Settings, Trained, Trainer
+from bptt import BpttWarning, ConfigError, DataError, RunError, Settings, Trained, Trainer
 from bptt.data.labelled import Layout, read_labelled
 from bptt.data.labelled.several import parts_of
 from bptt.data.tables import Table, read_table
@@ -161,7 +161,7 @@ def test_a_prediction_has_a_column_for_each_label(tmp_path: Path) -> None:
 def test_figures_of_several_labels_are_those_of_their_definition() -> None:
     are = np.array([[1, 1, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0], [1, 0, 1, 0]], bool)
     told = np.array([[1, 0, 0, 0], [1, 1, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0]], bool)
-    score = SetScore.of("x", 0.5, ["a", "b", "c", "d"], told, are)
+    score = SetScore.of("x", 0.5, ["a", "b", "c", "d"], told, are, np.ones((4, 4), bool))
     assert score.micro == pytest.approx((3 / 4, 3 / 5, 6 / 9))
     wanted = np.array([[1, 2 / 3, 4 / 5], [0, 0, 0], [1, 1, 1], [0, 0, 0]])
     np.testing.assert_allclose(score.by_class, wanted)
@@ -186,3 +186,39 @@ def test_what_is_to_be_known_of_several_labels_is_said(tmp_path: Path) -> None:
     weights = Labels.of(Settings(data=data, **how, class_weights="balanced")).model.class_weights
     trained_on = Labels.of(Settings(data=data, **how)).source._sequences.targets  # type: ignore[attr-defined]
     assert weights == pytest.approx((len(trained_on) - trained_on.sum(axis=0)) / trained_on.sum(axis=0))
+
+
+def test_labels_that_are_not_known_count_for_nothing(tmp_path: Path) -> None:
+    own = [(t, [int(f"has {letter}" in each) for letter in "abc"]) for t, each in rows()]
+    some = np.random.default_rng(1).random((len(own), 3)) < 0.7
+    some[4] = False  # of which nothing is known: left out
+    lines = [
+        ",".join([t, *(str(m) if s else "" for m, s in zip(ms, k, strict=True))])
+        for (t, ms), k in zip(own, some, strict=True)
+    ]
+    (tmp_path / "a.csv").write_text("text,a,b,c\n" + "\n".join(lines))
+    minus = [line.replace(",,", ",-1,").replace(",,", ",-1,") for line in lines]
+    (tmp_path / "b.csv").write_text("text,a,b,c\n" + "\n".join(x + "-1" * x.endswith(",") for x in minus))
+    how = SMALL_LABELS | {"task": "multilabel", "text": "text", "label": "a:c", "class_weights": "balanced"}
+    settings = Settings(data=str(tmp_path / "a.csv"), **how)
+    labels = Labels.of(settings)
+    there = some[some.any(axis=1)]
+    assert f"{(~there).sum()} of {there.size} labels are not known, and count for nothing" in labels.notes
+    with pytest.raises(DataError, match="'-1' is none of 1, 0, true, false, yes, no; --missing -1"):
+        Labels.of(Settings(data=str(tmp_path / "b.csv"), **how))
+    other = Labels.of(Settings(data=str(tmp_path / "b.csv"), missing="-1", **how))
+    np.testing.assert_array_equal(other.valid.targets, labels.valid.targets)
+    marks = np.array([ms for _, ms in own], float)
+    marks[~some] = np.nan
+    keep = np.isfinite(marks).any(axis=1)
+    go(Trainer.start(settings, tmp_path / "run"))
+    trained = Trained.load(tmp_path / "run")
+    told = trained.predict({"text": [t for t, _ in own]}).probabilities[keep]
+    with pytest.warns(BpttWarning, match="2 rows have no label or text: left out"):
+        score, marks = trained.label_score(str(tmp_path / "a.csv")), marks[keep]
+    assert isinstance(score, SetScore)
+    right = ((told > 0.5) & (marks == 1)).sum(axis=0)
+    assert score.right.tolist() == right.tolist()
+    assert score.told.tolist() == ((told > 0.5) & np.isfinite(marks)).sum(axis=0).tolist()
+    assert score.are.tolist() == np.nansum(marks, axis=0).tolist()
+    assert score.whole == (((told > 0.5) == marks) | np.isnan(marks)).all(axis=1).sum()

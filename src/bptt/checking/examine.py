@@ -181,8 +181,7 @@ def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, s
     said = {g.verdict for g in one.judged.gradients}
     # much of the backward is what it must be: it was called as it wants to be
     is_meant = one.chosen.explained > max(FEW, one.chosen.of / 6)
-    inner = re.search(r"sum\((\w+)\.", one.chosen.candidate.text)  # at what an object keeps, not at a result
-    if verdict == "wrong" and marked and inner and re.search(rf"= {inner[1]}\.", marked):
+    if verdict == "wrong" and marked and one.chosen.candidate.inner:
         return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
     if (marked or is_short) and not is_meant and said <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"

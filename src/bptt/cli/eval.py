@@ -124,6 +124,8 @@ def evaluate(
         form = form or ("json" if as_json else None)
         if out is not None:
             expect_free("--out", out, folder, path)
+            if form is None:
+                expect_place("--out", out, ".csv", ".jsonl", ".json")
         return _each_line(
             trained, path, text, form, out, skip_unknown=skip_unknown, tokens=tokens, words=words
         )

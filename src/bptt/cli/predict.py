@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file
+from bptt.cli.output import encoding_option, expect_free, misused, shown_or_file, table_end
 from bptt.errors import BpttWarning
 
 if TYPE_CHECKING:
@@ -33,10 +33,17 @@ WIDEST = 30
     "--out", metavar="FILE", callback=shown_or_file, help="Where to write; otherwise to standard output."
 )
 @click.option("--skip-unknown", is_flag=True, help="Leave out and count characters that it does not know.")
+@click.option("--states", is_flag=True, help="Add what the output reads of each sequence: h_1, h_2, ...")
 @encoding_option
 @click.option("--last", is_flag=True, help="Take the last checkpoint, not the best.")
 def predict(
-    folder: str, path: str, out: str | None, skip_unknown: bool, encoding: str | None, last: bool
+    folder: str,
+    path: str,
+    out: str | None,
+    skip_unknown: bool,
+    states: bool,
+    encoding: str | None,
+    last: bool,
 ) -> None:
     """Tell the labels of the table in FILE with the model trained in DIR.
 
@@ -44,18 +51,20 @@ def predict(
     .feather), with a column `prediction` and, for classes, `p_NAME`, the probability of each. The column of
     the labels need not be there.
     """
-    from bptt.data.text.packed import packed, plain_name
+    from bptt.data.text.packed import packed
     from bptt.files import write_atomically
     from bptt.training.trained import Trained
 
+    end = ""
     if out is not None:
+        end = table_end(out, path)
         expect_free("--out", out, folder, path)
     trained = Trained.load(folder, "last" if last else "best", encoding=encoding)
-    found = trained.predict(path, skip_unknown=skip_unknown)
+    found = trained.predict(path, skip_unknown=skip_unknown, states=states)
     table = found.labelled.table
     if out is None and not table.form.is_text:
         raise misused(f"{path} is no text, and so is what is written: name a file, --out FILE")
-    data = table.written(found.columns(), Path(plain_name(out)).suffix if out is not None else "")
+    data = table.written(found.columns(), end)
     if out is None:
         click.echo(data, nl=False)
     else:
@@ -73,19 +82,23 @@ def shown(score: "LabelScore") -> str:
     """Return a score in words."""
     from bptt.training.label_sets import SetScore
     from bptt.training.labelling import ClassScore
+    from bptt.training.numbers import NumberScore
 
     if isinstance(score, ClassScore):
         return _of_classes(score)
     if isinstance(score, SetScore):
         return _of_sets(score)
-    return "\n".join(
-        [
-            f"{score.text}: {score.count:,} numbers told",
-            f"  {'':24} {'RMSE':>12} {'MAE':>12}",
-            f"  {'the model':24} {score.rmse:12.6g} {score.mae:12.6g}",
-            f"  {'always the mean':24} {score.rmse_of_mean:12.6g} {score.mae_of_mean:12.6g}",
-        ]
-    )
+    each = {"": score} if isinstance(score, NumberScore) else score.each
+    lines = [f"{score.text}: {score.count:,} numbers told", f"  {'':24} {'RMSE':>12} {'MAE':>12}"]
+    for name, own in each.items():
+        head = f"{_short(name)}, " if name else ""
+        lines.append(f"  {head + 'the model':24} {own.rmse:12.6g} {own.mae:12.6g}")
+        lines.append(f"  {head + 'always the mean':24} {own.rmse_of_mean:12.6g} {own.mae_of_mean:12.6g}")
+    return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…"
 
 
 def _of_classes(score: "ClassScore") -> str:
@@ -114,7 +127,7 @@ def _of_sets(score: "SetScore") -> str:
 
 def _counted(head: str, rows: "Sequence[tuple[str, int, int, Sequence[float]]]") -> list[str]:
     """Return a table: how many there are of each, how many were told, and how well."""
-    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name, *_ in rows]
+    named = [_short(name) for name, *_ in rows]
     wide = max(len(head), *map(len, named))
     lines = [f"  {head:{wide}} {'there':>8} {'told':>8} {'precision':>9} {'recall':>8} {'F1':>8}"]
     for name, (_, are, told, (precision, recall, f1)) in zip(named, rows, strict=True):
@@ -131,7 +144,7 @@ def _of_spans(spans: "SpanScore") -> list[str]:
 
 
 def _matrix(score: "ClassScore") -> list[str]:
-    named = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    named = [*map(_short, score.classes)]
     first = max(15, *map(len, named))
     width = 1 + max(4, min(10, max(map(len, named))), len(f"{score.confusion.max():,}"))
     heads = "".join(f"{name[: width - 1]:>{width}}" for name in named)
@@ -148,7 +161,7 @@ def _largest(score: "ClassScore") -> list[str]:
     order = np.argsort(-wrong, axis=None, kind="stable")[:LARGEST]
     pairs = [divmod(int(at), len(score.classes)) for at in order]
     of_each = score.confusion.sum(axis=1)
-    names = [name if len(name) <= WIDEST else f"{name[: WIDEST - 1]}…" for name in score.classes]
+    names = [*map(_short, score.classes)]
     lines = [
         f"    {wrong[k, j]:6,} of {of_each[k]:6,} {names[k]} told to be {names[j]}"
         for k, j in pairs

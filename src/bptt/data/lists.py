@@ -16,7 +16,7 @@ from bptt.data.tables import Table, read_table
 from bptt.data.text import Corpus, Kind, Vocabulary, load
 from bptt.data.text.files import LIMIT, read, read_each
 from bptt.data.text.tokenizers import tokenizer
-from bptt.errors import DataError
+from bptt.errors import ConfigError, DataError
 from bptt.types import Array
 
 LOOKED_AT = 1 << 20
@@ -163,7 +163,14 @@ class Parts:
 
     @classmethod
     def load(
-        cls, data: str, form: Form, *, valid: str | None = None, kind: Kind | None = None, **how: object
+        cls,
+        data: str,
+        form: Form,
+        *,
+        valid: str | None = None,
+        kind: Kind | None = None,
+        part: tuple[int, int] | None = None,
+        **how: object,
     ) -> "Parts":
         """Return the texts of a corpus or a path; a tenth of them is to validate on, if nothing else is.
 
@@ -174,6 +181,8 @@ class Parts:
         valid : str, optional
             A path.
         kind : {"char", "byte", "word"}, optional
+        part : (int, int), optional
+            Which part of how many is to validate on, in place of a tenth.
         **how
             `fetch` and `limit` of :func:`bptt.data.text.load`.
 
@@ -195,8 +204,10 @@ class Parts:
             rest = None if valid is None else form.read(valid, kind, limit)  # type: ignore[arg-type]
         first = first.without_empty()
         if rest is None:
-            train, held = map(first.take, split(len(first)))
+            train, held = map(first.take, split(len(first), part))
             return cls(kind, train, replace(held, empty=0), test, source)
+        if part is not None:
+            raise ConfigError(f"{source}: has a part of its own to validate on: leave --fold out")
         rest = rest.without_empty()
         if not len(first) or not len(rest):
             raise DataError(f"{valid if len(first) else data}: holds no {form.unit} that is not empty")

@@ -170,8 +170,15 @@ def some(sequences: Sequences, most: int | None, seed: int) -> Sequences:
     return sequences.take(np.sort(order[: max(1, count)]))
 
 
-def split(count: int, part: float = 0.1) -> tuple[Array, Array]:
+def few_parts(count: int, parts: int) -> DataError:
+    """Return the error of sequences that are fewer than the parts that they are to be cut into."""
+    return DataError(f"{count:,} sequences cannot be cut into {parts:,} parts: give a smaller --fold K/N")
+
+
+def split(count: int, part: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Return which of `count` sequences to train on and which to validate on: the same at any seed.
+
+    A tenth, or one part of so many.
 
     Examples
     --------
@@ -182,8 +189,13 @@ def split(count: int, part: float = 0.1) -> tuple[Array, Array]:
     if count < 2:
         raise DataError(f"{count} sequences cannot be split: give two or more, or --valid PATH")
     order = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(2,))).permutation(count)
-    held = max(1, round(part * count))
-    return np.sort(order[held:]), np.sort(order[:held])
+    if part is None:
+        held = order[: max(1, round(0.1 * count))]
+    elif count < part[1]:
+        raise few_parts(count, part[1])
+    else:
+        held = order[part[0] - 1 :: part[1]]
+    return np.setdiff1d(order, held), np.sort(held)
 
 
 class SequenceBatches:

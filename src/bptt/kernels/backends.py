@@ -213,6 +213,16 @@ def repeated(array: Array, count: int, backend: Backend = "auto") -> Array:
     return rows.copy(np.broadcast_to(array.reshape(1, -1), (count, array.size))).reshape(shape)
 
 
+def sum_of_steps(array: Array, backend: Backend = "auto") -> Array:
+    """Return the sum over the first axis of (T, N, H), (1, N, H), by the backend's own code."""
+    if not uses_kernels(backend, array.dtype):
+        total: Array = array.sum(axis=0, keepdims=True)
+        return total
+    from bptt.kernels.ops import sums
+
+    return sums.column_sums(array.reshape(len(array), -1)).reshape(1, *array.shape[1:])
+
+
 def side_by_side(arrays: Sequence[Array], backend: Backend = "auto") -> Array:
     """Return arrays (T, N, H) side by side, (T, N, 2H) if they are two, by the backend's own code."""
     first, *others = arrays

@@ -7,7 +7,7 @@ import numpy as np
 
 from bptt.data.labelled import Coding
 from bptt.data.sequences import Sequences
-from bptt.data.tables import Category, Number
+from bptt.data.tables import Category, Number, Numbers
 from bptt.data.tasks.reber import SYMBOLS
 from bptt.data.text import Vocabulary
 from bptt.data.text.files import named
@@ -147,6 +147,8 @@ def _labels(trained: Trained, path: str | None, steps: int) -> Reading:
         except DataError:
             labelled, told = labeller.read(path, told=False), False  # without labels, or it says why not
         name, sequences = labelled.table.name, coding.sequences(labelled)
+    if isinstance(coding.target, Numbers):
+        raise DataError(f"a model that tells several numbers of a sequence ({coding.label}) is not looked at")
     classes = coding.target.values if isinstance(coding.target, Category) else []
 
     def piece(own: Sequences, k: int) -> Piece:

@@ -27,19 +27,8 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.nets.reduced import Loss, expect_sequence, reduced, weights
 from bptt.types import Array, Reduction
 
-__all__ = [
-    "LOSSES",
-    "Loss",
-    "LossFunction",
-    "absolute_error",
-    "counted_targets",
-    "cross_entropy",
-    "quantile",
-    "sigmoid_cross_entropy",
-    "softmax",
-    "squared_error",
-    "weights",
-]
+__all__ = ["LOSSES", "Loss", "LossFunction", "absolute_error", "cross_entropy", "quantile"]
+__all__ += ["sigmoid_cross_entropy", "softmax", "squared_error", "weights"]
 
 
 def cross_entropy(
@@ -229,7 +218,7 @@ def quantile(
         raise ShapeError(f"quantile: targets must be (T, N, 1), got {targets.shape}")
     K = outputs.shape[-1]
     T, N, targets = expect_sequence("outputs", outputs, np.broadcast_to(targets, (*targets.shape[:2], K)))
-    tau = np.array((np.arange(K) + 0.5) / K if levels is None else levels, outputs.real.dtype)
+    tau = levels_of(K, levels).astype(outputs.real.dtype)
     if tau.shape != (K,):
         raise ShapeError(f"quantile: {K} outputs are for as many levels, got {len(tau)}")
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
@@ -260,7 +249,7 @@ def sigmoid_cross_entropy(
     Parameters
     ----------
     logits, targets : (T, N, K)
-        Targets are probabilities, 0 .. 1.
+        Targets are probabilities, 0 .. 1; one that is not known, NaN, counts for nothing.
     reduction : str
         See the module's text.
     mask : (T, N) bool, optional
@@ -278,17 +267,31 @@ def sigmoid_cross_entropy(
     """
     T, N, targets = expect_sequence("logits", logits, targets)
     w = weights((T, N), reduction, mask).astype(logits.real.dtype)
+    known = targets == targets
+    targets = np.where(known, targets, 0)
     above = logits.real > 0
     u = np.where(above, -logits, logits)  # -|z|: no two terms below are large and cancel
     s = sigmoid(u)
     if class_weights is None:
-        each = ((above - targets) * logits + softplus(u)).sum(axis=2)
-        error = (above - targets) + np.where(above, -s, s)
+        each = (known * ((above - targets) * logits + softplus(u))).sum(axis=2)
+        error = known * ((above - targets) + np.where(above, -s, s))
         return reduced(each, w[..., None] * error, w, mask)
     yes, no = class_weights.astype(w.dtype) * targets, 1 - targets  # what weighs each
-    each = ((yes + no) * softplus(u) + np.where(above, no, -yes) * logits).sum(axis=2)
-    error = np.where(above, no * (1 - s) - yes * s, no * s - yes * (1 - s))
+    each = (known * ((yes + no) * softplus(u) + np.where(above, no, -yes) * logits)).sum(axis=2)
+    error = known * np.where(above, no * (1 - s) - yes * s, no * s - yes * (1 - s))
     return reduced(each, w[..., None] * error, w, mask)
+
+
+def levels_of(K: int, levels: Sequence[float] | None) -> Array:
+    """Return a quantile's levels τ (K,): in even steps where they are not given."""
+    return np.array((np.arange(K) + 0.5) / K if levels is None else levels, np.float64)
+
+
+def expect_numbers(loss: str, targets: Array, shape: tuple[int, int, int]) -> None:
+    """Raise a ShapeError unless targets are what outputs of a shape are compared with."""
+    wanted, last = (shape, "K") if loss != "quantile" else ((*shape[:2], 1), "1")
+    if targets.shape != wanted:
+        raise ShapeError(f"{loss}: targets must be (T, N, {last}) = {wanted}, got {targets.shape}")
 
 
 def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array | None) -> Array:
@@ -307,7 +310,7 @@ def counted_targets(targets: Array, shape: tuple[int, int], V: int, mask: Array 
 
 
 def expect_smoothing(smoothing: float) -> None:
-    """Raise a ConfigError unless it can be the part of a target that is spread."""
+    """Raise a ConfigError unless it can be a part of a target."""
     if not 0 <= smoothing < 1:
         raise ConfigError(f"label_smoothing must be at least 0 and below 1, got {smoothing}")
 

@@ -527,16 +527,18 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
             raise ShapeError(f"state must be arrays by their names, a dict; got a {type(state).__name__}")
         counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
         is_masked = batch.mask is not None or batch.target_mask is not None
-        if (is_masked or self.class_weights is not None) and self.loss == "cross_entropy":
+        if is_masked or (self.class_weights is not None and self.loss == "cross_entropy"):
             batch = self.input.checked(batch)
             counted = self.output.counted(self.of_outputs(batch), self._steps(batch))
         inputs, targets = batch.inputs, batch.targets if counted is None else counted.targets
         arrays = {
             "inputs": np.ascontiguousarray(inputs, np.int64) if inputs.dtype.kind in "iu" else inputs,
-            "targets": np.ascontiguousarray(targets, np.int64) if targets.dtype.kind in "iu" else targets,
+            "targets": self.output.read(targets, dtype),
         }
         if counted is not None:
             arrays["w"] = counted.w.astype(dtype)
+        if (shares := self.pooling.shares(batch.mask, inputs.shape, dtype)) is not None:
+            arrays["shares"] = shares
         if batch.mask is not None:
             arrays["mask"] = batch.mask
         if batch.reset is not None:
@@ -553,7 +555,8 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
 
     @cached_property
     def _planned(self) -> Planned:
-        return Planned(partial(compute, self), self.inputs if self.token_inputs else None, self.outputs)
+        outputs = self.outputs if self.loss == "cross_entropy" else None
+        return Planned(partial(compute, self), self.inputs if self.token_inputs else None, outputs)
 
     def of_outputs(self, batch: Batch) -> Batch:
         """Return a batch whose flags are those of the outputs: with a pool the mask is that of the steps."""

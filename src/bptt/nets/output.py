@@ -24,7 +24,15 @@ from bptt.kernels.backends import Backend, Precision, matmul, uses_kernels
 from bptt.nets import dropout
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init
-from bptt.nets.losses import LOSSES, Loss, counted_targets, expect_smoothing, weights
+from bptt.nets.losses import (
+    LOSSES,
+    Loss,
+    counted_targets,
+    expect_numbers,
+    expect_smoothing,
+    levels_of,
+    weights,
+)
 from bptt.types import Array, Batch, Dtype, Generator, Gradients, Params, Reduction, Shapes
 
 
@@ -155,16 +163,25 @@ class Output:
 
     def is_compiled(self, dtype: np.dtype[Any]) -> bool:
         """Return whether (3) and (4) are compiled code, for which targets are `counted` before."""
-        return self.loss == "cross_entropy" and uses_kernels(self.backend, dtype)
+        return uses_kernels(self.backend, dtype)
 
     def counted(self, batch: Batch, shape: tuple[int, int]) -> "Counted":
         """Return the targets of a batch for outputs (T, N), and what each counts."""
-        targets = counted_targets(batch.targets, shape, self.size, batch.counted)
-        c = None if self.class_weights is None else np.array(self.class_weights)[targets]
         w = _alike(shape, self.reduction)
         if batch.counted is not None:
             w = weights(shape, self.reduction, batch.counted)
+        if self.loss != "cross_entropy":
+            expect_numbers(self.loss, batch.targets, (*shape, self.size))
+            return Counted(w, None, batch.targets)
+        targets = counted_targets(batch.targets, shape, self.size, batch.counted)
+        c = None if self.class_weights is None else np.array(self.class_weights)[targets]
         return Counted(w if c is None else w * c, c, np.ascontiguousarray(targets, np.int64))
+
+    def read(self, targets: Array, dtype: np.dtype[Any]) -> Array:
+        """Return targets as compiled code reads them: tokens, or numbers of the layers' dtype."""
+        if self.loss == "cross_entropy":
+            return np.ascontiguousarray(targets, np.int64) if targets.dtype.kind in "iu" else targets
+        return np.ascontiguousarray(targets, dtype) if targets.dtype.kind in "biuf" else targets
 
     def alike(self, shape: tuple[int, int]) -> Array:
         """Return w where all targets count alike."""
@@ -173,13 +190,14 @@ class Output:
     def backprop(
         self, params: Params, h: Array, targets: Array, w: Array | None, rng: Generator | None = None
     ) -> tuple[Params, Gradients[None]]:
-        """Return each step's cross-entropy (T, N) and the gradients of this part and at h: (3) and (4).
+        """Return each step's loss (T, N) and the gradients of this part and at h: (3) and (4).
 
         They are ``each`` and, of smoothed labels, ``spread``, of which L has ε times as much beside `each`.
         `w` is what each counts in the whole; by default all count alike.
 
         By compiled code: at most so many logits are held at a time, however many rows there are.
         """
+        from bptt.kernels.ops.errors import error
         from bptt.kernels.ops.output import cross_entropy
 
         w = self.alike(h.shape[:2]) if w is None else w
@@ -188,19 +206,34 @@ class Output:
         V, b = self.matrix(params), params.get("output.b")
         narrow, part = self.precision == "bfloat16", self.label_smoothing
         z = self.projected(params, rows)
-        found = cross_entropy(z, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
+        if self.loss == "cross_entropy":
+            found = cross_entropy(z, V, b, targets.ravel(), w.ravel(), bfloat16=narrow, smoothing=part)
+        else:
+            numbers = targets.reshape(-1, targets.shape[-1])
+            found = error(self.loss, z, V, b, numbers, w.ravel(), self._levels(), bfloat16=narrow)
         grads = self._gradients(params, rows, found.dh, found.dV, found.db, drop, h.shape)
         losses = {"each": found.each} | ({"spread": found.spread} if part else {})
         return {name: array.reshape(h.shape[:2]) for name, array in losses.items()}, grads
 
     def losses(self, params: Params, h: Array, targets: Array) -> Array:
-        """Return every step's cross-entropy alone, (T, N), by compiled code."""
+        """Return every step's loss alone, (T, N), by compiled code."""
+        from bptt.kernels.ops.errors import errors
         from bptt.kernels.ops.output import losses
 
         rows = self.projected(params, h.reshape(-1, self.width))
-        V, b = self.matrix(params), params.get("output.b")
-        found = losses(rows, V, b, targets.ravel(), bfloat16=self.precision == "bfloat16")
+        V, b, narrow = self.matrix(params), params.get("output.b"), self.precision == "bfloat16"
+        if self.loss == "cross_entropy":
+            found = losses(rows, V, b, targets.ravel(), bfloat16=narrow)
+        else:
+            numbers = targets.reshape(-1, targets.shape[-1])
+            found = errors(self.loss, rows, V, b, numbers, self._levels(), bfloat16=narrow)
         return found.reshape(h.shape[:2])
+
+    def _levels(self) -> Array | None:
+        """Return what a loss of numbers knows of each output: a quantile's level, or what a yes costs."""
+        if self.loss == "quantile":
+            return levels_of(self.size, self.quantiles)
+        return None if self.class_weights is None else np.array(self.class_weights)
 
     def _matmul(self, a: Array, b: Array) -> Array:
         return matmul(a, b, self.backend, self.precision)

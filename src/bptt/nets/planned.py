@@ -30,7 +30,7 @@ Requests: TypeAlias = tuple[dropout.Request, ...]
 
 
 class Planned:
-    """The programs of a model of tokens with the cross-entropy.
+    """The programs of a model.
 
     Parameters
     ----------
@@ -38,14 +38,16 @@ class Planned:
         ``function(arrays, what, rng, done)``: the model's own, of arrays by the names of `arrays`.
     inputs : int or None
         V, where inputs are tokens.
-    outputs : int
-        K.
+    outputs : int or None
+        K, where targets are tokens.
     """
 
     def __init__(
-        self, function: Callable[..., Mapping[str, Array]], inputs: int | None, outputs: int
+        self, function: Callable[..., Mapping[str, Array]], inputs: int | None, outputs: int | None
     ) -> None:
         self._function, self.inputs, self.outputs = function, inputs, outputs
+        sizes = ("targets", outputs), ("inputs", inputs)
+        self.tokens = [(name, size) for name, size in sizes if size is not None]
         self._programs: Known[program.Program] = Known(self._made)
         self._requests: dict[Hashable, Requests] = {}
 
@@ -66,9 +68,7 @@ class Planned:
         if requests is None:
             return None
         found = self._programs.find(arrays, what, requests)
-        if found is None or not _are_below(arrays["targets"], self.outputs):
-            return None
-        if self.inputs is not None and not _are_below(arrays["inputs"], self.inputs):
+        if found is None or not all(_are_below(arrays[name], size) for name, size in self.tokens):
             return None
         drawn = [request.drawn(rng) for request in requests] if rng is not None else []
         return found.run([*arrays.values(), *drawn])
@@ -146,9 +146,7 @@ class Bound:
     ) -> None:
         self._program, self.results, self._draws = program, program.results, draws
         self.size = program.size
-        self._tokens = [(arrays["targets"], planned.outputs)]
-        if planned.inputs is not None:
-            self._tokens.append((arrays["inputs"], planned.inputs))
+        self._tokens = [(arrays[name], size) for name, size in planned.tokens]
         self._given, self._arrays, self.counted = given, arrays, counted
 
     def run(

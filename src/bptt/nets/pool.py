@@ -7,12 +7,12 @@
 """
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from bptt.errors import ConfigError
-from bptt.kernels.backends import add, side_by_side, zeros_like
+from bptt.kernels.backends import add, multiply, repeated, side_by_side, sum_of_steps, zeros_like
 from bptt.nets.stack import Stack, StackRun
 from bptt.types import Array, Params
 
@@ -44,32 +44,32 @@ class Pool:
         last, first = self.stack.layers - 1, self.stack.cell.states[0]
         return tuple(f"layers.{last}.{direction}{first}" for direction in self.stack.directions)
 
-    def forward(self, layers: StackRun, mask: Array | None) -> Array:
+    def shares(self, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
+        """Return what each step counts in the mean, (T, N, 1), or None where nothing is averaged."""
+        if self.name != "mean":
+            return None
+        m = np.ones(shape[:2]) if mask is None else mask.astype(np.float64)
+        shares: Array = (m / np.maximum(m.sum(axis=0), 1))[..., None].astype(dtype)
+        return shares
+
+    def forward(self, layers: StackRun, shares: Array | None) -> Array:
         """Return what the outputs are made from: (T, N, H), or (1, N, H) where it is pooled."""
         if self.name is None:
             return layers.y
-        if self.name == "last":
-            return side_by_side([layers.states[name] for name in self._ends], self.stack.backend)[None]
-        h: Array = (self._shares(layers, mask) * layers.y).sum(axis=0, keepdims=True)
-        return h
+        if shares is not None:
+            return sum_of_steps(multiply(layers.y, shares, self.stack.backend), self.stack.backend)
+        return side_by_side([layers.states[name] for name in self._ends], self.stack.backend)[None]
 
     def backward(
-        self, layers: StackRun, mask: Array | None, dh: Array | None, dstates: Params | None
+        self, layers: StackRun, shares: Array | None, dh: Array | None, dstates: Params | None
     ) -> tuple[Array | None, Params | None]:
         """Return the gradients at the layers' outputs and final states, from those at `h` and the latter."""
+        backend, H = self.stack.backend, self.stack.side
         if self.name is None or dh is None:
             return dh, dstates
-        if self.name == "mean":
-            return self._shares(layers, mask) * dh, dstates
-        backend, H = self.stack.backend, self.stack.side
+        if shares is not None:
+            return multiply(repeated(dh, len(shares), backend), shares, backend), dstates
         found = {name: zeros_like(state, backend) for name, state in layers.states.items()} | (dstates or {})
         for k, name in enumerate(self._ends):
             found[name] = add(found[name], dh[0][:, k * H : (k + 1) * H], backend)
         return None, found
-
-    def _shares(self, layers: StackRun, mask: Array | None) -> Array:
-        """Return what each step counts in the mean, (T, N, 1)."""
-        T, N = layers.y.shape[:2]
-        m = np.ones((T, N)) if mask is None else mask.astype(np.float64)
-        shares: Array = (m / np.maximum(m.sum(axis=0), 1))[..., None].astype(layers.y.real.dtype)
-        return shares

@@ -49,7 +49,8 @@ def outputs(model: Model, params: Params, batch: Batch) -> Array:
                 names = (f"layers.{layer}.{direction}{name}" for name in model.stack.cell.states)
                 states |= dict(zip(names, kept, strict=True))
             y = sides[0] if len(sides) == 1 else np.concatenate(sides, axis=-1)
-        h = model.pooling.forward(StackRun(y, states, model.stack, [], []), mask)
+        shares = model.pooling.shares(mask, y.shape, y.dtype)
+        h = model.pooling.forward(StackRun(y, states, model.stack, [], []), shares)
         if model.pool is not None:
             return model.output.forward(params, h).outputs
         return np.concatenate([model.output.forward(params, h[piece]).outputs for piece in pieces])

@@ -67,14 +67,25 @@ class Backprop(NamedTuple):
 
 
 def run_layers(
-    model: "Model", params: Params, batch: Batch, state: Params | None, rng: Generator | None
+    model: "Model",
+    params: Params,
+    batch: Batch,
+    state: Params | None,
+    rng: Generator | None,
+    shares: Array | None = None,
 ) -> "LayersRun":
-    """Run a model from (0) to (2), over a batch that its input has checked."""
+    """Run a model from (0) to (2), over a batch that its input has checked.
+
+    `shares` are those of :class:`bptt.nets.pool.Pool`, where they are known.
+    """
     states = model.start.forward(params, batch.features, state)
     dropped = model.weights.factors(rng, params)
     below = model.input.forward(weightdrop.apply(params, dropped, model.backend), batch, rng)
     layers = model.stack.forward(below.params, below.batch, states, rng=rng)
-    return LayersRun(model, params, batch, dropped, below, layers, model.pooling.forward(layers, batch.mask))
+    if shares is None:
+        shares = model.pooling.shares(batch.mask, layers.y.shape, layers.y.real.dtype)
+    h = model.pooling.forward(layers, shares)
+    return LayersRun(model, params, batch, dropped, below, layers, shares, h)
 
 
 def compute(
@@ -98,7 +109,7 @@ def compute(
     first = {name: array for name, array in state.items() if array is not None}
     of = arrays.get("penalised")
     batch = Batch(arrays["inputs"], **flags, penalised=None if of is None else (of[0], of[1]))
-    run = run_layers(model, params, batch, first or None, rng)
+    run = run_layers(model, params, batch, first or None, rng, arrays.get("shares"))
     found = {f"last.{name}": array for name, array in run.layers.states.items()}
     if what == "losses":
         return found | {"each": model.output.losses(params, run.h, targets)}
@@ -137,6 +148,7 @@ class LayersRun:
     dropped: Params
     below: InputRun
     layers: StackRun
+    shares: Array | None
     h: Array
 
     def gradients(
@@ -158,7 +170,7 @@ class LayersRun:
             ended.update(own := weightdrop.apply(own, drops, model.backend))
             done({name: array for name, array in own.items() if name not in shared})
 
-        dy, dstate = model.pooling.backward(self.layers, self.batch.mask, above.inputs, dstate)
+        dy, dstate = model.pooling.backward(self.layers, self.shares, above.inputs, dstate)
         back = self.below.backward(self.layers.backward(dy, dstate, overwrite=overwrite, done=end))
         first = model.start.backward(self.params, self.batch.features, back.states)
         drops = {name: drop for name, drop in self.dropped.items() if name not in ended}

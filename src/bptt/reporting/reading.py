@@ -16,6 +16,7 @@ from bptt.files import write_atomically
 from bptt.nets.losses import LOSSES
 from bptt.nets.shown import sizes
 from bptt.shown import Shown
+from bptt.training.report import LINE
 from bptt.training.runs.folder import RUNS, Run
 from bptt.training.setting import shown
 from bptt.training.settings import SETTINGS, Settings
@@ -28,6 +29,9 @@ SAMPLE = 300
 
 TABLES = {".csv": "csv", ".tex": "latex", ".md": "markdown"}
 """How the names of files end that hold a table alone."""
+
+AGAIN = ("seed", "fold")
+"""Settings of runs that do the same again."""
 
 LARGEST = 1e30
 """What is not below it is no measurement, and left out."""
@@ -90,17 +94,25 @@ class Kept:
         k = int(losses.argmin())
         return float(losses[k]), float(steps[k])
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What is measured besides where the validation loss is lowest, as accuracy."""
+        _, step = self.best
+        line = next((line for line in self.lines if line.get("step") == step and "valid_loss" in line), {})
+        return {name: float(x) for name, x in line.items() if name not in LINE and is_number(x)}
+
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
         if self.problem:
             return {"name": self.name, "folder": self.folder, "problem": self.problem}
         own = {key: getattr(self, key) for key in ("name", "folder", "about", "parameters", "unit", "sample")}
         loss, step = (None if math.isnan(value) else value for value in self.best)
-        return own | {"settings": self.values, "best": {"loss": loss, "step": step}, "log": self.lines}
+        best = {"loss": loss, "step": step, **self.figures}
+        return own | {"settings": self.values, "best": best, "log": self.lines}
 
 
 class OverSeeds(NamedTuple):
-    """Runs that differ by their seeds alone.
+    """Runs that differ by their seeds, or folds, alone.
 
     Attributes
     ----------
@@ -110,12 +122,24 @@ class OverSeeds(NamedTuple):
         Their settings that others do not have.
     mean, deviation : float
         Of their best validation losses; the deviation is that of a sample.
+    figures : dict of (float, float)
+        These of what else is measured, where the loss is best.
+    what : "seeds" or "folds"
     """
 
     runs: list[str]
     settings: dict[str, str]
     mean: float
     deviation: float
+    figures: dict[str, tuple[float, float]]
+    what: str
+
+
+def _over(each: Sequence[dict[str, float]]) -> dict[str, tuple[float, float]]:
+    """Return the mean and the deviation of what all of some runs have."""
+    names = [name for name in each[0] if all(name in own for own in each)]
+    found = {name: [own[name] for own in each] for name in names}
+    return {name: (float(np.mean(own)), float(np.std(own, ddof=1))) for name, own in found.items()}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -163,22 +187,24 @@ class Comparison(
 
     @property
     def over_seeds(self) -> list[OverSeeds]:
-        """The runs that differ by their seeds alone, together; none that is alone."""
+        """The runs that differ by their seeds, or folds, alone, together; none that is alone."""
         groups: dict[tuple[tuple[str, str], ...], list[Kept]] = {}
         for run in self.runs:
-            own = tuple((name, value) for name, value in sorted(run.values.items()) if name != "seed")
+            own = tuple((name, value) for name, value in sorted(run.values.items()) if name not in AGAIN)
             if not math.isnan(run.best[0]):
                 groups.setdefault(own, []).append(run)
-        names = [name for name, _ in self.differ if name != "seed"]
+        names = [name for name, _ in self.differ if name not in AGAIN]
         return [
             OverSeeds(
                 [run.name for run in some],
                 {name: some[0].values.get(name, "") for name in names},
                 float(np.mean(best := [run.best[0] for run in some])),
                 float(np.std(best, ddof=1)),
+                _over([run.figures for run in some]),
+                "seeds" if len({run.values.get("fold") for run in some}) == 1 else "folds",
             )
             for some in groups.values()
-            if len({run.values.get("seed") for run in some}) == len(some) > 1
+            if len({tuple(map(run.values.get, AGAIN)) for run in some}) == len(some) > 1
         ]
 
     def save(self, path: str | os.PathLike[str]) -> Path:

@@ -15,24 +15,31 @@ def text(found: Comparison) -> str:
     """Return the runs' results as a table, and the settings that differ."""
     rows = [HEADS, *((run.name, *numbers(run)) for run in found.runs)]
     lines = _table(rows)
-    lines += ["", *(f"{run.name}: {run.about}; {run.unit}" for run in found.runs)]
+    lines += ["", *(f"{run.name}: {'; '.join([run.about, run.unit, *_figures(run)])}" for run in found.runs)]
     if found.differ:
         names = [run.name for run in found.runs]
         values = [(name, *(_short(value) for value in values)) for name, values in found.differ]
         lines += ["", "settings that differ:", *_table([("", *names), *values])]
-    for runs, own, mean, deviation in found.over_seeds:
+    for runs, own, mean, deviation, figures, again in found.over_seeds:
         what = ", ".join(f"{name} {_short(value)}" for name, value in own.items())
         of = f"{what}: " if what else ""
         lines += [
             "",
-            f"{of}best valid {mean:.4f} ± {deviation:.4f} over {len(runs)} seeds: {', '.join(runs)}",
+            f"{of}best valid {mean:.4f} ± {deviation:.4f} over {len(runs)} {again}: {', '.join(runs)}",
         ]
+        told = [f"{name.replace('_', ' ')} {m:.4g} ± {d:.2g}" for name, (m, d) in figures.items()]
+        lines += [f"{of}{', '.join(told)}"] if told else []
     for run in found.runs:
         if run.sample:
             lines += ["", f"--- {run.name} writes ---", run.sample, "---"]
     lines += [f"note: {note}" for note in found.notes]
     lines += [f"not read: {run.problem}" for run in found.broken]
     return "\n".join(lines)
+
+
+def _figures(run: Kept) -> list[str]:
+    own = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in run.figures.items())
+    return [own] if own else []
 
 
 def numbers(run: Kept) -> list[str]:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -149,6 +150,13 @@ class DataSettings:
     missing: str | None = setting(
         None, "Numbers that mean there is no value, as -999", "data", "X,...", jobs=("labels", "series")
     )
+    fold: str | None = setting(
+        None,
+        "Which of so many parts is validated on, as 2/5; otherwise a tenth",
+        "data",
+        "K/N",
+        jobs=("labels", "lines"),
+    )
     covariates: str | None = setting(
         None, "Columns that are known ahead of time", "data", "COLUMN,...", jobs=("series",)
     )
@@ -180,6 +188,18 @@ class DataSettings:
         if not np.isfinite(found := [as_number(part) for part in parts]).all():
             raise ConfigError(f"--missing is a list of numbers, as in -999,-9999; got {self.missing!r:.60}")
         return tuple(found)
+
+    @property
+    def part(self) -> tuple[int, int] | None:
+        """Which part of how many is validated on; ConfigError where it is none."""
+        if self.fold is None:
+            return None
+        found = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", self.fold)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]) or int(found[2]) < 2:
+            raise ConfigError(f"--fold is one of several parts, as 1/5, 2/5, ..., 5/5; got {self.fold!r:.40}")
+        if self.valid is not None:
+            raise ConfigError("--fold and --valid are two ways to say what is validated on; give one")
+        return int(found[1]), int(found[2])
 
     @property
     def read_beside(self) -> tuple[tuple[str, str], ...]:

@@ -28,6 +28,8 @@ class SetScore:
         How many sequences had all labels told right.
     count : int
         How many sequences there are.
+    known : (K,) integers
+        Of how many it is known whether they have a label; others count for nothing.
     """
 
     text: str
@@ -38,12 +40,17 @@ class SetScore:
     are: Array
     whole: int
     count: int
+    known: Array
 
     @classmethod
-    def of(cls, text: str, loss: float, classes: Sequence[str], told: Array, are: Array) -> "SetScore":
-        """Count what was told of each sequence and what it has, (M, K) booleans."""
+    def of(
+        cls, text: str, loss: float, classes: Sequence[str], told: Array, are: Array, known: Array
+    ) -> "SetScore":
+        """Count what was told of each sequence, what it has, and what is known of it: (M, K) booleans."""
+        told = told & known
         sums = ((told & are).sum(axis=0), told.sum(axis=0), are.sum(axis=0))
-        return cls(text, loss, classes, *sums, int((told == are).all(axis=1).sum()), len(are))
+        whole = int(((told == are) | ~known).all(axis=1).sum())
+        return cls(text, loss, classes, *sums, whole, len(are), known.sum(axis=0))
 
     @property
     def exact(self) -> float:
@@ -71,7 +78,7 @@ class SetScore:
     def most_frequent(self) -> tuple[str, float]:
         """The most frequent label, and the micro-F1 of telling always that one alone."""
         k = int(self.are.argmax())
-        return self.classes[k], _of(int(self.are[k]), self.count, int(self.are.sum()))[2]
+        return self.classes[k], _of(int(self.are[k]), int(self.known[k]), int(self.are.sum()))[2]
 
     @property
     def figures(self) -> dict[str, float]:

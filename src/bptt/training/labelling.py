@@ -2,15 +2,15 @@
 
 import math
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from bptt.data.labelled import Coding, Labelled, Layout, read_labelled, together
 from bptt.data.sequences import Sequences
-from bptt.data.tables import Added, Category, Number, Table
+from bptt.data.tables import Added, Category, Number, Numbers, Table
 from bptt.data.tables.conll import Conll
 from bptt.elementwise import sigmoid
 from bptt.errors import BpttWarning, RunError
@@ -20,6 +20,7 @@ from bptt.nets.model import Model
 from bptt.nets.reading import outputs
 from bptt.shown import Shown
 from bptt.training.label_sets import SetScore
+from bptt.training.numbers import NumberScore, NumberScores
 from bptt.training.spans import SpanScore, are_spans, counted
 from bptt.types import Array, Params
 
@@ -102,43 +103,7 @@ class ClassScore:
         }
 
 
-@dataclass(frozen=True)
-class NumberScore:
-    """How near numbers are told, in the label's own units.
-
-    Attributes
-    ----------
-    text : str
-        Which part of which file.
-    loss : float
-        Half the squared error of the standardised label, on average.
-    count : int
-    rmse, mae : float
-        The root of the mean squared error; the mean absolute error.
-    rmse_of_mean, mae_of_mean : float
-        Those of telling always the mean of the labels that were trained on.
-    """
-
-    text: str
-    loss: float
-    count: int
-    rmse: float
-    mae: float
-    rmse_of_mean: float
-    mae_of_mean: float
-
-    @property
-    def figures(self) -> dict[str, float]:
-        """What the log has."""
-        names = ("rmse", "mae", "rmse_of_mean", "mae_of_mean")
-        return {name: getattr(self, name) for name in names}
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the score as JSON values."""
-        return {"text": self.text, "count": self.count, "loss": self.loss, **self.figures}
-
-
-LabelScore: TypeAlias = ClassScore | SetScore | NumberScore
+LabelScore: TypeAlias = ClassScore | SetScore | NumberScore | NumberScores
 
 
 def outputs_of(model: Model, params: Params, sequences: Sequences, turns: Turns = ALONE) -> Array:
@@ -170,7 +135,7 @@ def measured(
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
     if model.loss == SEVERAL and isinstance(coding.target, Category):
-        return SetScore.of(text, loss, coding.target.values, found > 0, targets > 0.5)
+        return SetScore.of(text, loss, coding.target.values, found > 0, targets > 0.5, np.isfinite(targets))
     if isinstance(coding.target, Category):
         names, told = coding.target.values, found.argmax(axis=1)
         K = len(names)
@@ -178,13 +143,9 @@ def measured(
         has_spans = not model.pool and are_spans(names)
         spans = counted(names, sequences.lengths, targets, told) if has_spans else None
         return ClassScore(text, loss, names, pairs, spans)
-    right, guess = coding.target.decode(targets[:, 0]), coding.target.decode(found[:, 0])
-    (rmse, mae), (rmse_of_mean, mae_of_mean) = _errors(guess - right), _errors(coding.target.mean - right)
-    return NumberScore(text, loss, len(right), rmse, mae, rmse_of_mean, mae_of_mean)
-
-
-def _errors(off: Array) -> tuple[float, float]:
-    return math.sqrt(np.mean(off * off)), float(np.abs(off).mean())
+    if isinstance(coding.target, Numbers):
+        return NumberScores.told(text, loss, found, targets, coding.target)
+    return NumberScore.told(text, loss, found[:, 0], targets[:, 0], coding.target)
 
 
 def without(labelled: Labelled) -> str:
@@ -202,16 +163,18 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     ----------
     labelled : Labelled
         The sequences.
-    labels : list of str, or (M,) numbers
+    labels : list of str, or (M,) numbers, or (M, K) of several
         What was told of each; for tagging of each step; where there may be several labels those of which the
         probability is above one half, with what stands between. Rows without a text are no sequences: they
         have none, and `columns` has an empty one for them.
     classes : list of K str
-        None for numbers.
+        None for a number; of several their columns.
     probabilities : (M, K), for tagging (S, K)
         Of each class, or of each label by itself where there may be several; of numbers without columns.
     unknown : (int, int)
         How many tokens the model does not know, of how many: characters that were skipped, words <unk>.
+    states : (M, W), or None
+        What the output reads of each sequence, where it was asked for.
     """
 
     labelled: Labelled
@@ -219,9 +182,10 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     classes: list[str]
     probabilities: Array
     unknown: tuple[int, int] = (0, 0)
+    states: Array | None = None
 
     def columns(self) -> Added:
-        """Return columns for each row of the table: `prediction`, and `p_NAME` for each class.
+        """Return columns for each row of the table: `prediction`, `p_NAME` for each class, `h_1`, ...
 
         Where a row has several steps, the labels of all, and `p`, the probability of each.
         """
@@ -235,13 +199,15 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
             else np.repeat(np.arange(len(labels)), labelled.counts)
         )
         at[labelled.order] = of
+        h = {} if self.states is None else _each("h", range(1, len(self.states.T) + 1), self.states, at)
+        if isinstance(labels, np.ndarray) and labels.ndim > 1:
+            return _each("prediction", self.classes, labels, at) | h
         if isinstance(labels, np.ndarray):
-            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at]}
+            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at], **h}
         told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] if k >= 0 else "" for k in at]}
         if isinstance(labelled.table.form, Conll):  # it has no head to say what is what
             return told
-        p = np.where(at[:, None] >= 0, self.probabilities[at], np.nan)
-        return told | {f"p_{name}": p[:, k].tolist() for k, name in enumerate(self.classes)}
+        return told | _each("p", self.classes, self.probabilities, at) | h
 
     def _of_rows(self) -> Added:
         assert self.labelled.lengths is not None
@@ -254,6 +220,12 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
             found["prediction"][row] = between.join(self.labels[part])
             found["p"][row] = " ".join(f"{p:.4g}" for p in best[part])
         return found
+
+
+def _each(letter: str, names: Iterable[object], values: Array, at: Array) -> dict[str, list[float]]:
+    """Return columns of the values of the sequences that rows are of; NaN where a row is of none."""
+    rows = np.where(at[:, None] >= 0, values[at], np.nan)
+    return {f"{letter}_{name}": rows[:, k].tolist() for k, name in enumerate(names)}
 
 
 def in_words(told: Predictions) -> str:
@@ -288,7 +260,7 @@ class Labeller:
 
     def __post_init__(self) -> None:
         coding, target = self.coding, self.coding.target
-        size = len(target.values) if isinstance(target, Category) else 1
+        size = 1 if isinstance(target, Number) else len(coding.told)
         inputs = coding.width
         if (self.model.inputs, self.model.outputs) != (inputs, size):
             raise RunError(
@@ -296,14 +268,15 @@ class Labeller:
                 f"{inputs} and {size}"
             )
         several = self.model.loss == SEVERAL, self.layout.task == "multilabel"
-        if isinstance(target, Number) != (self.layout.task == "regress") or several[0] != several[1]:
+        if isinstance(target, Category) == (self.layout.task == "regress") or several[0] != several[1]:
             raise RunError(f"its labels are not those of --task {self.layout.task}")
 
     def read(self, table: str | Table, *, told: bool) -> Labelled:
         """Read a table's sequences, with their labels or without; DataError if they cannot be read."""
         vocabulary = self.coding.vocabulary
         by_character = vocabulary is not None and vocabulary.kind == "char"
-        return read_labelled(table, self.layout, by_character=by_character, told=told)
+        layout = replace(self.layout, inputs=tuple(self.coding.inputs)) if self.coding.inputs else self.layout
+        return read_labelled(table, layout, by_character=by_character, told=told)
 
     def score(self, table: str | Table, *, skip_unknown: bool = False) -> LabelScore:
         """Return how well the labels of a table are told; a BpttWarning says how many rows are left out."""
@@ -326,9 +299,10 @@ class Labeller:
             self.model, self.params, self.coding.sequences(labelled, skip_unknown=skip_unknown)
         )
         unknown = self.coding.unknown(labelled) if self.coding.vocabulary else (0, 0)
-        if isinstance(target, Number):
-            none = np.empty((len(found), 0))
-            return Predictions(labelled, target.decode(found[:, 0]), [], none, unknown)
+        if not isinstance(target, Category):
+            none, one = np.empty((len(found), 0)), isinstance(target, Number)
+            names = [] if one else self.coding.told
+            return Predictions(labelled, target.decode(found[:, 0] if one else found), names, none, unknown)
         names = target.values
         if self.model.loss == SEVERAL:
             sets = ([n for n, z in zip(names, row, strict=True) if z > 0] for row in found)

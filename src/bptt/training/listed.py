@@ -37,6 +37,7 @@ def parts(trained: "Trained") -> Parts:
                 trained.form,
                 valid=s.valid,
                 kind=kind,
+                part=s.part,
                 fetch=False,
                 limit=trained.longest,
             )

@@ -5,6 +5,12 @@ from typing import Any
 
 from bptt.data.tasks import Verdict
 
+LINE = (
+    *("step", "tokens", "seconds", "train_loss", "lr", "tokens_per_second", "grad_norm"),
+    *("valid_loss", "valid_tokens", "whole_loss", "solved", "stopped_early", "crc32"),
+)
+"""What a line of the log says beside the figures."""
+
 
 @dataclass(frozen=True)
 class Report:

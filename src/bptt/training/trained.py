@@ -21,6 +21,7 @@ from bptt.nets.model import Model
 from bptt.nets.writing import Written
 from bptt.shown import Shown
 from bptt.training import listed
+from bptt.training.embedding import embedded
 from bptt.training.jobs import experiment
 from bptt.training.jobs.labels import held_out_score, labeller_of
 from bptt.training.jobs.lines import form_of
@@ -265,7 +266,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         self.expect_text("writes")
         return listed.write(self, count, seed, conditions or {}, new, **how)
 
-    def predict(self, table: Given, *, skip_unknown: bool = False) -> Predictions:
+    def predict(self, table: Given, *, skip_unknown: bool = False, states: bool = False) -> Predictions:
         r"""Tell the labels of a table's sequences.
 
         Parameters
@@ -274,6 +275,8 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
             With the columns that the model reads; that of the labels is not needed.
         skip_unknown : bool
             Leave out characters that the model does not know, and count them.
+        states : bool
+            Give what the output reads of each sequence, too: an embedding.
 
         Raises
         ------
@@ -293,7 +296,12 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
         >>> told.labels, told.classes, told.probabilities.shape
         (['no', 'yes'], ['no', 'yes'], (2, 2))
         """
-        return labeller_of(self).predict(table_of(table), skip_unknown=skip_unknown)
+        labeller = labeller_of(self)
+        told = labeller.predict(table_of(table), skip_unknown=skip_unknown)
+        if states:
+            sequences = labeller.coding.sequences(told.labelled, skip_unknown=skip_unknown)
+            told = replace(told, states=embedded(self.model, self.params, sequences))
+        return told
 
     def label_score(self, path: Given | None = None, *, skip_unknown: bool = False) -> LabelScore:
         """Return how well labels are told, of the sequences to validate on, or of a table as in `predict`.
@@ -308,8 +316,7 @@ class Trained(Shown, html="bptt.training.shown:trained_html", text="bptt.trainin
     def corpus(self) -> Corpus:
         """Return what the text that it was trained on is now.
 
-        A run may be anybody's: on its word nothing is fetched, no more is read than its text can have, and
-        nothing is said of what lies in a folder.
+        A run may be anybody's: on its word nothing is fetched, no more read than it can have, no folder told.
 
         Raises
         ------

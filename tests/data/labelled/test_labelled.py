@@ -119,7 +119,6 @@ def test_a_row_that_cannot_be_used_is_told(tmp_path: Path, name: str) -> None:
     ("columns", "message"),
     [
         ({"task": "classify", "label": "a"}, "--task classify reads --text COLUMN, or numbers"),
-        ({"task": "classify", "text": "a"}, "wants --label COLUMN"),
         ({"task": "classify", "text": "a", "label": "a"}, "a is what is to be told: it cannot be read, too"),
         ({"task": "classify", "text": "a", "inputs": ("b",), "label": "c"}, "two ways to say what is read"),
         ({"task": "classify", "text": "a", "time": "b", "label": "c"}, "--time goes with --series"),

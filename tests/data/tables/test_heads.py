@@ -154,3 +154,12 @@ def test_objects_in_objects_are_not_lost_where_another_form_is_written(tmp_path:
     (path := tmp_path / "a.jsonl").write_text('{"a": 1, "b": {"x": [2]}}\n{"a": 3}\n')
     written = read_table(path).written({"p": ["u", "v"]}, ".csv").decode()
     assert written == 'a,b,p\n1,"{""x"": [2]}",u\n3,null,v\n'
+
+
+def test_empty_rows_at_the_end_are_none_and_others_keep_their_place(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a;b;;\n1;2;;\n;;;\n3;4;;\n;;;\n ;;;\n")
+    table = read_table(tmp_path / "a.csv")
+    assert (table.columns["a"], table.lines) == (["1", "", "3"], [2, 3, 4])
+    (tmp_path / "a.csv").write_text("a,b\n,\n")
+    with pytest.raises(DataError, match="has a head and no rows"):
+        read_table(tmp_path / "a.csv")

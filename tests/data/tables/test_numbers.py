@@ -139,10 +139,10 @@ def test_an_object_that_is_a_row_stays_one(tmp_path: Path) -> None:
 
 
 def test_what_is_no_text_is_called_what_it_is(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.zeros(3))
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(9))
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
     (tmp_path / "c.db").write_bytes(b"SQLite format 3\0" + bytes(99))
-    for file, what in (("a.npy", "an array of NumPy"), ("b.pdf", "a PDF"), ("c.db", "a database of SQLite")):
+    for file, what in (("a.h5", "HDF5"), ("b.pdf", "a PDF"), ("c.db", "a database of SQLite")):
         with pytest.raises(DataError, match=f"{file}: is {what}, and no text: save .* a table as CSV"):
             read_table(tmp_path / file)
 

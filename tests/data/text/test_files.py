@@ -301,9 +301,20 @@ def test_a_text_that_begins_like_a_packed_one_is_a_text(tmp_path: Path) -> None:
 
 def test_an_archive_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
-        archive.writestr("a.txt", "one\n")
-    with pytest.raises(DataError, match="is a zip archive, or a document or table that is one: unpack"):
+        archive.writestr("a/a.txt", "one\n")
+        archive.writestr("__MACOSX/a.txt", "no")
+    assert read_text(tmp_path / "a.zip") == "one\n"
+    with zipfile.ZipFile(tmp_path / "a.zip", "a") as archive:
+        archive.writestr("b.txt", "two\n")
+        archive.writestr("c.txt", "three\n")
+    with pytest.raises(DataError, match="is a zip archive of 3 files, or a document or table that is one"):
         read_text(tmp_path / "a.zip")
+    (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:60])
+    with pytest.raises(DataError, match="cannot be unpacked; is it cut short"):
+        read_text(tmp_path / "a.zip")
+    (tmp_path / "a.zip").rename(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match="is a table, and no text: --task says"):
+        read_text(tmp_path / "a.xlsx")
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])

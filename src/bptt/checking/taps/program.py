@@ -34,6 +34,7 @@ from bptt.checking.file import (
 )
 from bptt.checking.taps.example import ExampleError, code_names, parsed, with_names
 from bptt.checking.taps.instrument import Table, Tapped
+from bptt.checking.taps.values import entry
 
 EXAMPLE = Path("the example")
 NAME = "judged"
@@ -214,7 +215,8 @@ class Program:
             outcome.calls.append(Call(step, tree, handed, given, result, function, tuple(keywords)))
             return result
 
-        taps = {"TAP_": hooks.tap, "PRE_": hooks.pre, "PUT_": hooks.put, "POST_": hooks.post, "CALL_": call}
+        taps = {"TAP_": hooks.tap, "PRE_": hooks.pre, "PUT_": hooks.put, "POST_": hooks.post}
+        taps |= {"CALL_": call, "ENTRY_": entry}
 
         def beside(path: Path, names: dict[str, Any]) -> None:
             if path not in self.files:

@@ -8,9 +8,10 @@ import msgspec
 import numpy as np
 
 from bptt.data.labelled.rows import Labelled
-from bptt.data.sequences import Sequences
+from bptt.data.labelled.words import of_words, steps_of, vocabulary_of
+from bptt.data.sequences import Sequences, few_parts
 from bptt.data.sequences import split as drawn
-from bptt.data.tables import Category, Number
+from bptt.data.tables import Category, Number, Numbers
 from bptt.data.text import Kind, Vocabulary
 from bptt.data.text.tokenizers import tokenizer
 from bptt.errors import DataError, RunError
@@ -32,19 +33,23 @@ def kind_of(labelled: Labelled) -> Kind:
     return "word" if characters > LONG and characters < 20 * words else "char"
 
 
-def split(labelled: Labelled, part: float = 0.1) -> tuple[Array, Array]:
+def split(labelled: Labelled, part: tuple[int, int] | None = None) -> tuple[Array, Array]:
     """Return which sequences to train on and which to validate on: the same at any seed.
 
-    Each tenth, in the order of their labels, so that both have as many of each class, or as large numbers.
+    Each tenth, or one `part` of so many, in the order of their labels, so that both have as many of each
+    class, or as large numbers.
     """
     M = len(labelled)
     if labelled.task == "tag" or labelled.labels is None or M < 2:
         return drawn(M, part)
     order = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(3,))).permutation(M)
-    _, ranks = np.unique(np.asarray(labelled.labels), return_inverse=True)
+    labels = np.asarray(labelled.labels)
+    _, ranks = np.unique(labels if labels.ndim == 1 else labels[:, 0], return_inverse=True)
     order = order[np.argsort(ranks[order], kind="stable")]
-    every = round(1 / part)
-    held = order[min(every, M) // 2 :: every]
+    k, every = part or (min(10, M) // 2 + 1, 10)
+    held = order[k - 1 :: every]
+    if not 0 < len(held) < M:
+        raise few_parts(M, every)
     return np.setdiff1d(order, held), np.sort(held)
 
 
@@ -58,7 +63,7 @@ class Coding:
         The scale of each column of numbers.
     label : str
         The column of the labels.
-    target : Category or Number
+    target : Category, Number or Numbers
         Their names, or the scale of numbers.
     vocabulary : Vocabulary or None
         Of the tokens, where words or texts are read.
@@ -71,7 +76,7 @@ class Coding:
 
     inputs: dict[str, Number]
     label: str
-    target: Category | Number
+    target: Category | Number | Numbers
     vocabulary: Vocabulary | None = None
     unit: float = 1.0
     holds: bool = False
@@ -80,6 +85,13 @@ class Coding:
     def width(self) -> int:
         """How many inputs a step has, or tokens there are."""
         return len(self.vocabulary or self.columns)
+
+    @property
+    def told(self) -> list[str]:
+        """The names of the classes, or of the numbers where there are several; none of one."""
+        if isinstance(self.target, Number):
+            return []
+        return self.target.values if isinstance(self.target, Category) else [*self.target.each]
 
     @property
     def columns(self) -> list[str]:
@@ -129,7 +141,10 @@ class Coding:
         assert whole.labels is not None
         assert whole.label is not None
         if whole.task == "regress":
-            target: Category | Number = Number.of(np.asarray(whole.labels)[train])
+            values = np.asarray(whole.labels)[train]
+            target: Category | Number | Numbers = (
+                Number.of(values) if values.ndim == 1 else Numbers.of(values, whole.names)
+            )
         elif whole.task == "multilabel":
             target = Category(whole.names)
             if (count := len(whole.names)) > MOST_CLASSES:
@@ -149,13 +164,13 @@ class Coding:
                     "numbers --task regress"
                 )
         unit = 1.0
-        if whole.elapsed is not None and (apart := whole.elapsed[_steps(whole, train)]).any():
+        if whole.elapsed is not None and (apart := whole.elapsed[steps_of(whole, train)]).any():
             unit = float(np.median(apart[apart > 0]))
         if whole.numbers is not None:
-            known_numbers = whole.numbers[_steps(whole, train)]
+            known_numbers = whole.numbers[steps_of(whole, train)]
             scales = {name: _scale(whole, name, known_numbers[:, d]) for d, name in enumerate(names)}
             return cls(scales, whole.label, target, unit=unit, holds=holds)
-        return cls({}, whole.label, target, _vocabulary(whole, train, kind, most, more, known), unit)
+        return cls({}, whole.label, target, vocabulary_of(whole, train, kind, most, more, known), unit)
 
     def to_json(self) -> dict[str, Any]:
         """Return the coding but for the vocabulary as JSON values; the label is the last one."""
@@ -165,7 +180,7 @@ class Coding:
     @classmethod
     def from_json(cls, facts: Mapping[str, Any], vocabulary: Vocabulary | None, **more: Any) -> "Coding":
         """Return what `to_json` gave, with `unit` and `holds`."""
-        coded = msgspec.convert(facts, dict[str, Category | Number])
+        coded = msgspec.convert(facts, dict[str, Category | Number | Numbers])
         if not coded:
             raise RunError("it has no columns, and so no labels")
         *names, label = coded
@@ -210,6 +225,11 @@ class Coding:
         if isinstance(self.target, Number):
             values = np.zeros(count) if labelled.labels is None else np.asarray(labelled.labels)
             return self.target.encode(values)[:, None]
+        if isinstance(self.target, Numbers):
+            shape = (count, len(self.target.each))
+            return self.target.encode(
+                np.zeros(shape) if labelled.labels is None else np.asarray(labelled.labels)
+            )
         if labelled.labels is None:
             return np.zeros(count, np.int32)
         known = {value: k for k, value in enumerate(self.target.values)}
@@ -221,7 +241,7 @@ class Coding:
         return found
 
     def _marks(self, labelled: Labelled) -> Array:
-        """Return a one for each label that a sequence has, (M, K), zeros for the others."""
+        """Return a one for each label that a sequence has, (M, K), zeros for others, NaN where unknown."""
         assert isinstance(self.target, Category)
         known = {name: k for k, name in enumerate(self.target.values)}
         marks = np.zeros((len(labelled), len(known)), np.float32)
@@ -230,6 +250,10 @@ class Coding:
                 if name not in known:
                     raise self._not_learnt(labelled, labelled.place(m), name)
                 marks[m, known[name]] = 1
+        for k, name in enumerate(labelled.names if labelled.unknown is not None else ()):
+            assert labelled.unknown is not None
+            if labelled.unknown[:, k].any():
+                marks[labelled.unknown[:, k], known[name]] = np.nan
         return marks
 
     def _not_learnt(self, labelled: Labelled, place: str, name: str) -> DataError:
@@ -246,7 +270,7 @@ class Coding:
         assert vocabulary is not None
         if labelled.words is not None:
             assert labelled.lengths is not None
-            return _of_words(labelled, vocabulary), labelled.lengths
+            return of_words(labelled, vocabulary), labelled.lengths
         texts = labelled.texts
         assert texts is not None
         if odd := vocabulary.lacks("".join(texts)):
@@ -296,43 +320,3 @@ def _held(numbers: Array, known: Array, elapsed: Array) -> tuple[Array, Array]:
     last = np.maximum.accumulate(np.where(known | (elapsed == 0)[:, None], at, 0), axis=0)
     since: Array = when - np.take_along_axis(np.broadcast_to(when, numbers.shape), last, axis=0)
     return np.take_along_axis(numbers, last, axis=0), since
-
-
-def _steps(whole: Labelled, which: Array) -> Array:
-    """Return the numbers of the steps of some sequences."""
-    assert whole.lengths is not None
-    keep = np.zeros(len(whole), bool)
-    keep[which] = True
-    return np.flatnonzero(np.repeat(keep, whole.lengths))
-
-
-def _of_words(labelled: Labelled, vocabulary: Vocabulary) -> Array:
-    known = {token: k for k, token in enumerate(vocabulary.tokens)}
-    its, words = tokenizer(vocabulary.kind), labelled.words or []
-    unknown = -1 if its.unknown is None else known[its.unknown]
-    found = np.array([known.get(word, unknown) for word in words], np.int32)
-    if (found < 0).any():
-        at = int(np.argmax(found < 0))
-        raise DataError(
-            f"{labelled.place_of_step(at)}: {words[at]!r:.20} is none of the characters that were learnt: "
-            "no label can be told of it"
-        )
-    return found
-
-
-def _vocabulary(
-    whole: Labelled,
-    train: Array,
-    kind: Kind,
-    most: int | None,
-    more: Labelled | None,
-    known: Vocabulary | None,
-) -> Vocabulary:
-    if whole.texts is not None:
-        texts = [whole.texts[k] for k in train]
-        every = whole.texts + ((more.texts or []) if more else [])
-    else:
-        assert whole.words is not None
-        texts = [whole.words[k] for k in _steps(whole, train)]
-        every = whole.words + ((more.words or []) if more else [])
-    return Vocabulary.learnt(texts, every, kind, max_size=most, known=known)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from bptt.data.tables import Table, read_folder, read_table
@@ -86,13 +86,12 @@ class Layout:
             pass
         elif self.text is None and not self.inputs:
             raise ConfigError(f"--task {self.task} reads --text COLUMN, or numbers: --inputs COLUMN,...")
-        elif self.label is None:
-            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
         if self.beside and self.series is None:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.absent == "hold" and not self.inputs:
             raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
-        if self.missing and self.absent != "hold":
+        of_labels = not self.inputs and self.task in ("multilabel", "regress")
+        if self.missing and self.absent != "hold" and not of_labels:
             raise ConfigError(
                 "--missing says which numbers mean that there is none; of inputs it goes with --absent hold, "
                 "which takes the last one that is there"
@@ -133,6 +132,28 @@ class Layout:
                 f"COLUMN; without them columns text and label, and {path} has {', '.join(few)}"
             )
         return table
+
+    def within(self, table: Table) -> "Layout":
+        """Return which columns of a table these are; ConfigError where none is said to be told.
+
+        From one to another, ``a:c``, are a row's steps; where each of these holds several numbers, or a row
+        is a step, they are as many columns.
+        """
+        inputs = [each for name in self.inputs for each in self._columns(table, name)]
+        return replace(self, inputs=tuple(inputs))
+
+    def _columns(self, table: Table, name: str) -> list[str]:
+        if name in table.columns:
+            return [name]
+        own = table.across(name)
+        is_long = self.series is not None or ":" not in name
+        return own if is_long or any(len(table.columns[each][0].split()) > 1 for each in own) else [name]
+
+    def label_of(self, table: Table) -> str:
+        """Return the column of what is to be told; ConfigError where it is not said."""
+        if self.label is None and LABEL not in table.columns:
+            raise ConfigError(f"--task {self.task} wants --label COLUMN: what is to be told")
+        return self.label or LABEL
 
     def is_sentences(self, path: str) -> bool:
         """Return whether a file has a word a line, as CoNLL's have."""

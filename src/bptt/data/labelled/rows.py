@@ -43,11 +43,13 @@ class Labelled:
     lengths : (M,) integers or None
         of so many steps each.
     labels : list of str, (M,) numbers, or None
-        M, or for tagging S.
+        M, or for tagging S; of several numbers a sequence (M, K).
     by_character : bool
         Whether the words are the characters of a text.
     names : list of str
-        All labels of which a sequence may have several.
+        All labels of which a sequence may have several; the columns of its several numbers.
+    unknown : (M, K) bool, or None
+        Of which of these it is not known whether it has them.
     separator : str
         What stands between these.
     beside : dict of (S,) numbers, or None
@@ -68,6 +70,7 @@ class Labelled:
     labels: list[str] | Array | None = None
     by_character: bool = False
     names: list[str] = field(default_factory=list)
+    unknown: Array | None = None
     separator: str = "|"
     beside: Mapping[str, Array] | None = None
     elapsed: Array | None = None
@@ -128,6 +131,7 @@ def read_labelled(
     text, label, series = layout.text, layout.label, layout.series
     if layout.is_usual:
         text, label = TEXT, LABEL
+    layout = layout.within(table)
     if SENTENCE in table.columns and layout.is_sentences(table.name):
         names = [name for name in table.columns if name != SENTENCE]
         if told and len(names) < 2:
@@ -138,12 +142,18 @@ def read_labelled(
         text = text or ("form" if "form" in names else names[0])
         label = label or ("upos" if "upos" in names else names[-1])
         series = SENTENCE
+    elif told and label is None:
+        label = layout.label_of(table)
     label, whole, names = label if told else None, table, list[str]()
+    unknown = None
     if layout.task == "multilabel" and label is not None:
-        table, names = with_sets(table, label, layout.separator)
+        table, names, unknown = with_sets(table, label, layout.separator, layout.missing)
+    elif layout.task == "regress" and label is not None and label not in table.columns:
+        names = table.across(label)
     if label is not None:
         layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
-    kept = _kept(table, layout, text, label, series)
+    told_of = names if layout.task == "regress" and names else [] if label is None else [label]
+    kept = _kept(table, layout, text, told_of, series, unknown)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
@@ -151,8 +161,8 @@ def read_labelled(
         found = _tagged(some, text, layout, label, by_character)
     else:
         found = _of_each_row(some, layout, text, label)
-    found = replace(found, names=names, separator=layout.separator)
-    return replace(found, table=whole, order=kept[found.order])
+    found = replace(found, names=names, separator=layout.separator, table=whole, order=kept[found.order])
+    return found if unknown is None else replace(found, unknown=unknown[found.firsts])
 
 
 def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
@@ -162,17 +172,26 @@ def _read(table: Table, layout: Layout, text: str | None) -> list[str]:
     return [each for name in named for each in table.across(name)]
 
 
-def _kept(table: Table, layout: Layout, text: str | None, label: str | None, series: str | None) -> Array:
+def _kept(
+    table: Table,
+    layout: Layout,
+    text: str | None,
+    labels: list[str],
+    series: str | None,
+    unknown: Array | None,
+) -> Array:
     """Return the rows that can be read: those without a label, or without a text, are left out.
 
     A number that means that there is none is no label. Of sequences of several rows only whole ones are: a
     step cannot be missing. DataError where none is left.
     """
     kept, task = np.ones(len(table), bool), layout.task
-    if task == "regress" and label is not None and layout.missing:
-        kept = np.array([table.number(value) not in layout.missing for value in table.column(label)])
+    for label in labels if task == "regress" and layout.missing else ():
+        kept &= np.array([table.number(value) not in layout.missing for value in table.column(label)])
+    if unknown is not None and unknown.shape[1]:
+        kept &= ~unknown.all(axis=1)
     nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
-    for name, absent in ((label, nothing), (text if series is None else None, ("",))):
+    for name, absent in (*((label, nothing) for label in labels), (text if series is None else None, ("",))):
         if name is not None:
             kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
         if name is not None and not kept.any():
@@ -212,7 +231,10 @@ def has_label_each(table: Table, layout: Layout) -> bool:
 def _labels(table: Table, task: Task, label: str) -> list[str] | Array:
     if task == "multilabel":
         return table.column(label)
-    return table.numbers(label) if task == "regress" else [text.strip() for text in _filled(table, label)]
+    if task == "regress":
+        one = label in table.columns
+        return table.numbers(label) if one else np.stack([*map(table.numbers, table.across(label))], axis=1)
+    return [text.strip() for text in _filled(table, label)]
 
 
 def _filled(table: Table, name: str) -> list[str]:
@@ -268,11 +290,12 @@ def _of_each(
     """Return the one label of each sequence; DataError where there are several."""
     firsts = np.cumsum(counts) - counts
     of = np.repeat(np.arange(len(counts)), counts)
+    own = [*map(tuple, labels.tolist())] if isinstance(labels, np.ndarray) and labels.ndim > 1 else labels
     for k, at in enumerate(firsts[of]):
-        if labels[k] != labels[at]:
+        if own[k] != own[at]:
             each = "" if isinstance(labels, np.ndarray) else "; --task tag tells each row's"
             raise DataError(
-                f"{table.place(int(order[k]))}: {label} is {labels[k]!s:.40}, and was {labels[at]!s:.40} "
+                f"{table.place(int(order[k]))}: {label} is {own[k]!s:.40}, and was {own[at]!s:.40} "
                 f"before in the same sequence, {names[of[k]]!r:.40}: want one for a sequence{each}"
             )
     return labels[firsts] if isinstance(labels, np.ndarray) else [labels[k] for k in firsts]

@@ -5,9 +5,14 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
 
 from bptt.data.tables import Table
+from bptt.data.tables.numbers import ABSENT
 from bptt.errors import DataError
+from bptt.types import Array
 
 MARKS = ("|", ";", ",")
 """What may stand between labels."""
@@ -19,7 +24,15 @@ _ARRAY = re.compile(r"[-+\d.\s]*")
 """Numbers as NumPy writes them, without commas."""
 
 
-def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str]]:
+class Sets(NamedTuple):
+    """A table with each row's labels in a column; all labels (K); which of them are not known, (R, K)."""
+
+    table: Table
+    names: list[str]
+    unknown: Array
+
+
+def with_sets(table: Table, label: str, separator: str, missing: Sequence[float] = ()) -> Sets:
     r"""Return the table with each row's labels in a column called `label`, and all labels that there are.
 
     Parameters
@@ -27,9 +40,12 @@ def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str
     table : Table
     label : str
         A column whose values are labels with `separator` between, or lists, as ["a", "b"]; or columns with
-        0 or 1 in each row, as across says, which are called as the labels are.
+        0 or 1 in each row, or nothing where it is not known, as across says, which are called as the labels
+        are.
     separator : str
         A space: any white space.
+    missing : sequence of float
+        Numbers that mean that a label is not known, too.
 
     Raises
     ------
@@ -38,11 +54,12 @@ def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str
 
     Examples
     --------
-    >>> table, names = with_sets(Table.of({"tags": ["b|a", "", "['c d', 'a']"]}), "tags", "|")
+    >>> table, names, _ = with_sets(Table.of({"tags": ["b|a", "", "['c d', 'a']"]}), "tags", "|")
     >>> table.columns["tags"], names
     (['a|b', '', 'a|c d'], ['a', 'b', 'c d'])
-    >>> with_sets(Table.of({"a": [1, 0], "b": [True, False]}), "a,b", "|")[0].columns["a,b"]
-    ['a|b', '']
+    >>> found = with_sets(Table.of({"a": [1, 0], "b": [None, False]}), "a,b", "|")
+    >>> found.table.columns["a,b"], found.unknown.tolist()
+    (['a', ''], [[False, True], [False, False]])
     """
     if label in table.columns:
         rows = _listed(table, label)
@@ -50,10 +67,12 @@ def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str
             rows = [parts_of(text, separator) for text in table.column(label)]
             _expect_parted(table, label, rows)
         names = sorted({name for row in rows for name in row})
+        unknown = np.zeros((len(rows), len(names)), bool)
     else:
         names = table.across(label)
-        marks = [_marks(table, name) for name in names]
+        marks = [_marks(table, name, missing) for name in names]
         rows = [[n for n, own in zip(names, row, strict=True) if own] for row in zip(*marks, strict=True)]
+        unknown = np.array([[own is None for own in row] for row in zip(*marks, strict=True)])
     if not any(rows):
         raise DataError(f"{table.name}, column {label}: no row has a label: nothing is to be told")
     if double := [name for name in names if len(apart(name, separator)) > 1]:
@@ -63,7 +82,7 @@ def with_sets(table: Table, label: str, separator: str) -> tuple[Table, list[str
         )
     texts = [together(sorted({*row}), separator) for row in rows]
     unreadable = {name: why for name, why in table.unreadable.items() if name != label}
-    return replace(table, columns=table.columns | {label: texts}, unreadable=unreadable), names
+    return Sets(replace(table, columns=table.columns | {label: texts}, unreadable=unreadable), names, unknown)
 
 
 def parts_of(text: str, separator: str) -> list[str]:
@@ -141,13 +160,17 @@ def _listed(table: Table, label: str) -> list[list[str]] | None:
     return [[text for each in row if (text := str("" if each is None else each).strip())] for row in lists]
 
 
-def _marks(table: Table, name: str) -> list[bool]:
-    """Return whether each row has a label; DataError where it is neither said nor denied."""
-    found = []
+def _marks(table: Table, name: str, missing: Sequence[float]) -> list[bool | None]:
+    """Return whether each row has a label, None where it is not known; DataError where it says otherwise."""
+    found = list[bool | None]()
     for k, text in enumerate(table.column(name)):
+        if text.strip().lower() in ABSENT or (missing and table.number(text) in missing):
+            found.append(None)
+            continue
         if (own := text.strip().lower()) not in _YES + _NO:
+            hint = "; --missing -1, where it means that it is not known" if own == "-1" else ""
             raise DataError(
-                f"{table.place(k)}, column {name}: {text!r:.40} is none of 1, 0, true, false, yes, no"
+                f"{table.place(k)}, column {name}: {text!r:.40} is none of 1, 0, true, false, yes, no{hint}"
             )
         found.append(own in _YES)
     return found

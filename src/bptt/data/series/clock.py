@@ -7,7 +7,7 @@ last, steps are counted in months; where a column of days leaves out Saturdays a
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -20,6 +20,8 @@ from bptt.types import Array
 
 DAY = 86_400_000_000
 """Microseconds of a day."""
+
+HOUR = DAY // 24
 
 SLACK = 0.05
 """The part of a step by which one between numbers may be off: decimal years are written rounded."""
@@ -133,6 +135,28 @@ def of_one_zone(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, fl
     if len({at % DAY for _, at in read.values()}) == 1:
         return {text: (replace(form, zone=""), at) for text, (form, at) in read.items()}
     return {text: in_utc(*found) for text, found in read.items()}
+
+
+def of_one_hour(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, float]]:
+    """Return midnights of a place with summer time, as another zone has them, as if it had none.
+
+    Where there are two times of day, an hour apart, and each day has one of them, all become the later one.
+
+    Examples
+    --------
+    >>> days = ["1970-01-01T23:00Z", "1970-01-02T22:00Z", "1970-01-03T22:00Z"]
+    >>> [int(at / HOUR) for _, at in of_one_hour({day: read_time(day) for day in days}).values()]
+    [23, 47, 71]
+    """
+    hours = {at % DAY for form, at in read.values() if form.kind == "time"}
+    early = [at for at in hours if (at + HOUR) % DAY in hours]
+    moved = {text: (form, at + HOUR if at % DAY in early else at) for text, (form, at) in read.items()}
+    is_so = len(hours) == 2 and len(early) == 1 and len(read) > 2
+    return moved if is_so and len({*_times(moved)}) == len({*_times(read)}) else read
+
+
+def _times(read: dict[str, tuple[Form, float]]) -> Iterable[float]:
+    return (at for _, at in read.values())
 
 
 def no_time(text: str) -> DataError:

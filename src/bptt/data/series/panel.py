@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, no_time, of_one_zone, read_time
+from bptt.data.series.clock import Clock, Step, no_time, of_one_hour, of_one_zone, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -236,8 +236,8 @@ def _in_time(
             read[text] = read_time(dates.iso(text))
         except DataError:
             where = table.place(texts.index(text))
-            raise DataError(f"{where}, column {columns.time}: {no_time(text)}") from None
-    read = of_one_zone(read)
+            raise DataError(f"{where}, column {columns.time}: {no_time(text)}; {_COUNTED}") from None
+    read = of_one_hour(of_one_zone(read))
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()
@@ -278,6 +278,8 @@ def _twice(table: Table, columns: Columns, name: str, row: Array, at: int) -> Da
     )
 
 
+_COUNTED = "without --time each row is a step"
+
 _WRITTEN = {
     6: "months are written as 2020-01, or --date-format %Y%m",
     8: "days are written as 2020-01-31, or --date-format %Y%m%d",
@@ -310,7 +312,8 @@ def _irregular(
             f"{clock.step}: add rows without a value, or --gaps mask{hint}"
         )
     return DataError(
-        f"{from_to} is no whole number of steps of {clock.step}: times must be in equal steps{hint}"
+        f"{from_to} is no whole number of steps of {clock.step}: times must be in equal steps{hint}; "
+        f"{_COUNTED}"
     )
 
 

@@ -1,6 +1,6 @@
 """Tables: files with named columns, and how the values of a column become numbers."""
 
-from bptt.data.tables.coding import Category, Number
+from bptt.data.tables.coding import Category, Number, Numbers
 from bptt.data.tables.delimited import Delimited
 from bptt.data.tables.files import Given, Table, read_table, table_of
 from bptt.data.tables.folders import read_folder
@@ -12,6 +12,7 @@ __all__ = [
     "Delimited",
     "Given",
     "Number",
+    "Numbers",
     "Table",
     "read_folder",
     "read_table",

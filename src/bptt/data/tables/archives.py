@@ -1,8 +1,9 @@
-"""Files of the archives of time series: .ts, as sktime and the UEA have them, and ARFF, Weka's."""
+"""Files of the archives of time series: .ts, as sktime and the UEA have them, ARFF and Monash's .tsf."""
 
 import re
 from collections.abc import Iterator
 
+from bptt.data.tables import monash
 from bptt.data.tables.delimited import Delimited
 from bptt.data.tables.forms import Columns, Content, expect_distinct
 from bptt.data.tables.numbers import as_number
@@ -44,10 +45,13 @@ def read(text: str, name: str) -> Content:
             first = place
         else:
             head.append(line)
-    if attributes := [found.groups() for line in head if (found := _ATTRIBUTE.match(line))]:
+    said = {found[1].lower(): found[2] for line in head if (found := _SAID.match(line))}
+    if attributes := [(found[1], found[2]) for line in head if (found := _ATTRIBUTE.match(line))]:
+        if monash.is_series(head):
+            rows = [(place, line) for place, line in rows if line[0] != "#"]
+            return monash.read(attributes, said.get("frequency", "").strip().lower(), rows, name)
         return _weka([(_bare(own), kind) for own, kind in attributes], rows, name)
     rows = [(place, line) for place, line in rows if line[0] != "#"]  # of .ts a comment, too
-    said = {found[1].lower(): found[2] for line in head if (found := _SAID.match(line))}
     return _dimensions(said, rows, name)
 
 

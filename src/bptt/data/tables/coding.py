@@ -80,3 +80,30 @@ class Number(Struct, tag="number", frozen=True, forbid_unknown_fields=True):
         """Return the values as they stand in the table."""
         values: Array = np.asarray(coded, np.float64) * self.scale + self.mean
         return values
+
+
+class Numbers(Struct, tag="numbers", frozen=True, forbid_unknown_fields=True):
+    """Several numbers, each with a mean and a scale of its own.
+
+    Examples
+    --------
+    >>> both = Numbers.of(np.array([[1.0, 10.0], [3.0, 50.0]]), ["x", "y"])
+    >>> both.encode(np.array([[3.0, 10.0]])).tolist(), both.decode(np.array([[1.0, -1.0]])).tolist()
+    ([[1.0, -1.0]], [[3.0, 10.0]])
+    """
+
+    each: dict[str, Number]
+
+    @classmethod
+    def of(cls, values: Array, names: Sequence[str]) -> "Numbers":
+        """Return the scales of the columns of (M, K) values."""
+        return cls({name: Number.of(values[:, k]) for k, name in enumerate(names)})
+
+    def encode(self, values: Array) -> Array:
+        """Return the values as they are learnt, (M, K) float32; DataError for one too far from those."""
+        columns = zip(self.each.items(), values.T, strict=True)
+        return np.stack([number.encode(own, name) for (name, number), own in columns], axis=1)
+
+    def decode(self, coded: Array) -> Array:
+        """Return the values as they stand in the table, (M, K)."""
+        return np.stack([n.decode(own) for n, own in zip(self.each.values(), coded.T, strict=True)], axis=1)

@@ -12,6 +12,11 @@ from bptt.errors import DataError
 Value: TypeAlias = str | float
 """What stands in a column that is added."""
 
+
+class Kept(float):
+    """A number that is written with all its digits."""
+
+
 Columns: TypeAlias = dict[str, list[str]]
 """Each column's values as texts, by its name; an absent value is an empty text."""
 
@@ -62,10 +67,11 @@ def in_text(value: Value) -> str:
 
 
 def in_json(value: Value) -> str:
-    """Return a value as JSON; numbers have six digits, and what is none is null."""
+    """Return a value as JSON; numbers that are told have six digits, and what is none is null."""
     if value != value:
         return "null"
-    return json.dumps(float(f"{value:.6g}") if isinstance(value, float) else value, ensure_ascii=False)
+    is_told = isinstance(value, float) and not isinstance(value, Kept)
+    return json.dumps(float(f"{value:.6g}") if is_told else value, ensure_ascii=False)
 
 
 def encodable(text: str, where: str) -> str:
@@ -83,3 +89,26 @@ def joined(values: Sequence[object], where: str) -> str:
     if (odd := next((text for text in texts if text.split() != [text]), None)) is not None:
         raise DataError(f"{where}: {odd!r:.40} in a list is empty or holds white space: lists hold words")
     return encodable(" ".join(texts), where)
+
+
+def spread(name: str, values: Sequence[object]) -> dict[str, list[object]]:
+    """Return a column; where its values are lists of steps with several values, a column for each of these.
+
+    Examples
+    --------
+    >>> spread("x", [[[1, 2], [3, 4], [5, 6]], None]), spread("x", [[1, 2]])
+    ({'x.1': [[1, 3, 5], None], 'x.2': [[2, 4, 6], None]}, {'x': [[1, 2]]})
+    """
+    there = [value for value in values if value is not None and value != ""]
+    widths = {
+        len(step) if isinstance(step, list) else -1
+        for value in there
+        for step in (value if isinstance(value, list) and value else [None])
+    }
+    if len(widths) != 1 or not (width := max(widths)) > 0:
+        return {name: [*values]}
+    lists = [value if isinstance(value, list) else None for value in values]
+    return {
+        f"{name}.{k + 1}": [None if own is None else [step[k] for step in own] for own in lists]
+        for k in range(width)
+    }

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 
 from bptt.data.tables.delimited import Delimited
-from bptt.data.tables.forms import Columns, Content, expect_distinct, joined
+from bptt.data.tables.forms import Columns, Content, expect_distinct, joined, spread
 from bptt.errors import DataError
 
 NAME = "the columns"
@@ -36,9 +36,9 @@ class Rows(Delimited):
     given: Mapping[str, list[Any]] = field(default_factory=dict)
     row = "row"
 
-    def values(self, name: str) -> list[Any]:
-        """Return a column's values, lists too."""
-        return self.given[name]
+    def values(self, name: str) -> list[Any] | None:
+        """Return a column's values, lists too; None where it is a part of one."""
+        return self.given.get(name)
 
 
 def read(columns: Given) -> Content:
@@ -68,7 +68,8 @@ def read(columns: Given) -> Content:
         raise DataError(f"columns must be of one length, at least 1; got {sorted(lengths)}")
     texts: Columns = {}
     unreadable: dict[str, str] = {}
-    for each, values in given.items():
+    spreads = (spread(each, values) for each, values in given.items())
+    for each, values in (pair for own in spreads for pair in own.items()):
         try:
             texts[each] = [_text(value, f"{NAME}: row {k}, {each}") for k, value in enumerate(values, 1)]
         except DataError as error:  # it matters where the column is read

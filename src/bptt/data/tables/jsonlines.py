@@ -14,6 +14,7 @@ from bptt.data.tables.forms import (
     expect_distinct,
     in_json,
     joined,
+    spread,
 )
 from bptt.data.text.packed import plain_name
 from bptt.errors import DataError
@@ -70,6 +71,11 @@ def read(text: str, name: str) -> Content:
     rows = [_read(line, f"{name}: {where} {place}", unreadable) for place, line in found]
     names = dict.fromkeys(key for row in rows for key in row)
     columns = {key: [row.get(key, "") for row in rows] for key in names}
+    for key in names:
+        if key not in unreadable and f"{key}.1" in names:
+            at = next(k for k, row in enumerate(rows) if f"{key}.1" in row and key not in row)
+            says = f"{name}: {where} {found[at][0]}, {key}: holds lists in a list, which others do not"
+            unreadable[key] = says
     objects = [line for _, line in found]
     form = JsonList(objects) if is_list else JsonLines(objects)
     return Content(columns, [place for place, _ in found], form, unreadable)
@@ -172,11 +178,12 @@ def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
         raise DataError(f"{where}: not a JSON object: want one a line, or a list of them")
     texts = {}
     for key, value in found.items():
-        try:
-            texts[key] = _text(value, f"{where}, {key}")
-        except DataError as error:  # it matters where the column is read
-            texts[key] = ""
-            unreadable.setdefault(key, str(error))
+        for own, [each] in spread(key, [value]).items():
+            try:
+                texts[own] = _text(each, f"{where}, {own}")
+            except DataError as error:  # it matters where the column is read
+                texts[own] = ""
+                unreadable.setdefault(own, str(error))
     return texts
 
 

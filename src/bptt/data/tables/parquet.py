@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, joined
+from bptt.data.tables.forms import Added, Columns, Content, Form, expect_distinct, joined, spread
 from bptt.errors import DataError
 
 MAGIC, FEATHER = b"PAR1", b"ARROW1"
@@ -21,9 +21,9 @@ class Parquet(Form):
     row = "row"
     is_text = False
 
-    def values(self, name: str) -> list[Any]:
-        """Return a column's values."""
-        return _values(self.table.column(name))
+    def values(self, name: str) -> list[Any] | None:
+        """Return a column's values; None where it is a part of one."""
+        return _values(self.table.column(name)) if name in self.table.column_names else None
 
     def written(self, columns: Columns, added: Added) -> bytes:
         """Return the table in this form, with columns added."""
@@ -67,9 +67,8 @@ def read(data: bytes, name: str) -> Content:
     unreadable = {}
     for column, values in zip(table.column_names, table.columns, strict=True):
         try:
-            columns[column] = [
-                _text(value, f"{name}: row {k + 1}, {column}") for k, value in enumerate(_values(values))
-            ]
+            for own, each in spread(column, _values(values)).items():
+                columns[own] = [_text(value, f"{name}: row {k}, {own}") for k, value in enumerate(each, 1)]
         except (DataError, ValueError, ArithmeticError) as error:  # it matters where the column is read
             columns[column] = [""] * len(table)
             said = f"{name}, column {column}: cannot be read ({error})"

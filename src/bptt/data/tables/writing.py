@@ -1,9 +1,13 @@
 """Columns as a file, in the form that the end of its name says."""
 
+import re
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from bptt.data.tables.delimited import TABBED, Delimited
-from bptt.data.tables.forms import Added, Form
+from bptt.data.tables.forms import Added, Form, Kept, Value
 from bptt.data.tables.jsonlines import JsonLines, JsonList
 from bptt.data.tables.parquet import Parquet, of_columns
 
@@ -34,6 +38,8 @@ def written(columns: Added, own: Form, suffix: str = "") -> bytes:
     Feather for ``.feather``, tabs between values for ``.tsv``; otherwise values are delimited as in the table
     that was read, whose form is `own`, or by commas.
     """
+    if suffix in (*OBJECTS, *COLUMNS) and own.is_text:
+        columns = {name: numbered(values) for name, values in columns.items()}
     if suffix in OBJECTS:
         form = JsonList if suffix == ".json" else JsonLines
         return form(["{}"] * len(next(iter(columns.values())))).written({}, columns)
@@ -45,6 +51,29 @@ def written(columns: Added, own: Form, suffix: str = "") -> bytes:
         for name, values in columns.items()
     }
     return Delimited("\t" if suffix in TABBED else between).written({}, texts)
+
+
+_WHOLE = re.compile(r"-?(0|[1-9]\d{0,17})")
+_BROKEN = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
+_DIGITS = 15
+"""What any float keeps."""
+
+
+def numbered(values: Sequence[Value]) -> Sequence[Any]:
+    """Return texts as numbers, and empty ones as None, where all others are numbers as programs write them.
+
+    Examples
+    --------
+    >>> numbered(["1", "", "-20"]), numbered(["1.5", "2"]), numbered(["007", "8"]), numbered(["1", "x"])
+    ([1, None, -20], [1.5, 2.0], ['007', '8'], ['1', 'x'])
+    """
+    if not all(isinstance(value, str) for value in values) or not any(values):
+        return values
+    there = [str(value) for value in values if value]
+    if all(map(_WHOLE.fullmatch, there)):
+        return [int(str(value)) if value else None for value in values]
+    fits = all(_BROKEN.fullmatch(text) and len(re.sub(r"[eE].*|\D", "", text)) <= _DIGITS for text in there)
+    return [Kept(str(value)) if value else None for value in values] if fits else values
 
 
 def _digits(value: float) -> str:

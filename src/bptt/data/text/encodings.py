@@ -231,7 +231,8 @@ BEGINNINGS = {
 def no_text(data: bytes, name: object) -> str | None:
     """Return what an error says of a file that is known not to be a text; None of others."""
     what = next((what for begin, what in BEGINNINGS.items() if data.startswith(begin)), None)
-    return what and f"{name}: is {what}, and no text: save what is in it as a text, or a table as CSV"
+    says = "and no text: save what is in it as a text, or a table as CSV or by numpy.savez"
+    return what and f"{name}: is {what}, {says}"
 
 
 def _other(data: bytes, name: object, at: int, mark: int) -> NotUtf8Error:

@@ -1,10 +1,11 @@
-"""Files that are packed: by gzip, bzip2 or xz."""
+"""Files that are packed: by gzip, bzip2 or xz, or alone in a zip archive."""
 
 import bz2
 import gzip
 import io
 import lzma
 import re
+import zipfile
 import zlib
 from collections.abc import Callable
 from functools import partial
@@ -33,14 +34,12 @@ class TooLongError(DataError):
 
 
 def unpacked(data: bytes, name: object, limit: int) -> bytes:
-    """Return what a file packed by gzip, bzip2 or xz holds, and another's bytes as they are.
+    """Return what a file packed by gzip, bzip2, xz or alone by zip holds, and another's bytes as they are.
 
     DataError where it is cut short or damaged, holds more than is to be read, or is an archive of files.
     """
     if data.startswith(b"PK\3\4"):
-        raise DataError(
-            f"{name}: is a zip archive, or a document or table that is one: unpack it, or save it as text"
-        )
+        return _alone(data, name, limit)
     opened = next((how for begin, how in PACKED.items() if re.match(begin, data)), None)
     if opened is None:
         return data
@@ -49,6 +48,38 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
             plain: bytes = file.read(limit + 1)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{name}: cannot be unpacked; is it cut short? ({error})") from None
+    if len(plain) > limit:
+        raise too_long(f"{name}:", limit)
+    return plain
+
+
+def _alone(data: bytes, name: object, limit: int) -> bytes:
+    """Return the one file of a zip archive; DataError where there are several."""
+    if str(name).lower().endswith((".xlsx", ".xlsm", ".npz")):
+        raise DataError(f"{name}: is a table, and no text: --task says what is to be learnt of it")
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            files = [
+                each for each in archive.infolist() if not each.is_dir() and "__MACOSX" not in each.filename
+            ]
+            if len(files) == 1:
+                with archive.open(files[0]) as file:
+                    plain = file.read(limit + 1)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        RuntimeError,
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+    ) as error:
+        raise DataError(f"{name}: cannot be unpacked; is it cut short? ({error})") from None
+    if len(files) != 1:
+        raise DataError(
+            f"{name}: is a zip archive of {len(files):,} files, or a document or table that is one: unpack "
+            "it, or save it as text"
+        )
     if len(plain) > limit:
         raise too_long(f"{name}:", limit)
     return plain
@@ -63,7 +94,7 @@ def plain_name(name: str) -> str:
     'names.csv'
     """
     name = name.lower()
-    return next((name.removesuffix(end) for end in ENDS if name.endswith(end)), name)
+    return next((name.removesuffix(end) for end in (*ENDS, ".zip") if name.endswith(end)), name)
 
 
 def packed(data: bytes, name: str) -> bytes:

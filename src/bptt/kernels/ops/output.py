@@ -100,9 +100,7 @@ def cross_entropy(
         each[those], spread[those], dh[those] = some.each, some.spread, some.dh
         return some._replace(each=each, spread=spread, dh=dh)
     each, dh = memory.empty(M, dtype), memory.empty((M, H), dtype)
-    dV, db = memory.empty((H, K), dtype), rows.zeros(K, dtype)
-    if V.strides[0] == V.itemsize:  # it lies by its columns, and so does what it is added to
-        dV = memory.empty((K, H), dtype).T
+    dV, db = like(V), rows.zeros(K, dtype)
     spread = memory.empty(M, dtype) if smoothing else each
     blocks = _blocks(h, V, b, targets, w, each, spread, bfloat16=bfloat16, smoothing=smoothing)
     for k, (at, dz) in enumerate(blocks):
@@ -110,6 +108,13 @@ def cross_entropy(
         matmul(dz, V.T, dh[at], bfloat16=bfloat16)
         matmul(h[at].T, dz, dV, add=k > 0, bfloat16=bfloat16)
     return Output(each, dh, dV, db, spread)
+
+
+def like(V: Array) -> Array:
+    """Return room for a gradient at V, which lies as V does, by its rows or by its columns."""
+    if V.strides[0] == V.itemsize:
+        return memory.empty(V.shape[::-1], V.dtype).T
+    return memory.empty(V.shape, V.dtype)
 
 
 def losses(h: Array, V: Array, b: Array | None, targets: Array, *, bfloat16: bool = False) -> Array:

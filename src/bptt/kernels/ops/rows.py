@@ -41,8 +41,20 @@ def filled(shape: tuple[int, ...], value: float, dtype: Dtype) -> Array:
     """
     if value == 0:
         return zeros(shape, dtype)
-    out, row = memory.empty(shape, dtype), np.full(shape[-1], value, dtype)
-    _share("copy", out, np.broadcast_to(row, shape), constants=(row,))
+    return spread(np.full(shape[-1], value, dtype), shape)
+
+
+def spread(values: Array, shape: tuple[int, ...]) -> Array:
+    """Return values as NumPy would repeat them over a shape, where they are no program's, the same for ever.
+
+    Examples
+    --------
+    >>> spread(np.array([[1.0], [2.0]]), (2, 3))
+    array([[1., 1., 1.],
+           [2., 2., 2.]])
+    """
+    out = memory.empty(shape, values.dtype)
+    _share("copy", out, np.broadcast_to(values, shape), constants=(values,))
     return out
 
 
@@ -139,7 +151,8 @@ def _share(
     ]
     work = pool.work_of(
         _each, len(arrays) + 1, 2 + 2 * len(arrays), out.dtype.char, host(), what,
-        index is not None, any(step != 1 for step in steps),
+        index is not None, tuple(step == 0 for step in steps[1:]),
+        steps[0] != 1 or any(step > 1 or step < 0 for step in steps),
     )  # fmt: skip
     pool.run(work, np.array(words, np.int64), *constants)
 
@@ -151,7 +164,13 @@ def _readable(array: Array) -> Array:
 
 
 def _each(
-    v: Vector, arrays: list[Value], sizes: list[Value], what: str, is_chosen: bool, is_apart: bool
+    v: Vector,
+    arrays: list[Value],
+    sizes: list[Value],
+    what: str,
+    is_chosen: bool,
+    is_one: tuple[bool, ...],
+    is_apart: bool,
 ) -> None:
     b, (*starts, index), (rows, columns, *strides) = v.builder, arrays, sizes
     along, apart = strides[: len(starts)], strides[len(starts) :]
@@ -166,10 +185,15 @@ def _each(
                 own = [v.at(place, b.mul(c, step)) for place, step in zip(at, apart, strict=True)]
                 values = [b.load(place, typ=v.scalar) for place in own[1:]]
                 b.store(_made(v, what, values, v.scalar(0.0)), own[0])
-        else:
+        else:  # of an operand that is one number in a row, that number
+            alone = [
+                v.broadcast(b.load(at[k], typ=v.scalar)) if one else None for k, one in enumerate(is_one, 1)
+            ]
 
             def some(c: Value, mask: Value | None) -> None:
-                loaded = [v.load(v.at(place, c), mask) for place in at[1:]]
+                loaded = [
+                    one or v.load(v.at(place, c), mask) for one, place in zip(alone, at[1:], strict=True)
+                ]
                 v.store(_made(v, what, loaded, v.const(0.0)), v.at(at[0], c), mask)
 
             over_vectors(v, columns, some)

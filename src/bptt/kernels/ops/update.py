@@ -26,7 +26,10 @@ PIECE = 1 << 16
 
 
 def update(
-    equations: tuple[str, ...], arrays: Mapping[str, Array], names: tuple[str, ...], numbers: Array
+    equations: tuple[str, ...],
+    arrays: Mapping[str, Array],
+    names: tuple[str, ...] = (),
+    numbers: Array | None = None,
 ) -> None:
     """Apply equations to arrays of one shape and dtype, in place.
 
@@ -36,8 +39,8 @@ def update(
     arrays : dict of arrays
         float32 or float64, without gaps.
     names : tuple of str
-    numbers : (len(names),)
-        float64.
+    numbers : (len(names),), optional
+        float64; none where there are no names.
 
     Examples
     --------
@@ -52,7 +55,8 @@ def update(
     words = np.empty((len(starts), len(arrays) + 2), np.int64)
     for k, array in enumerate(arrays.values()):
         words[:, k] = jit.address(array) + starts * array.itemsize
-    words[:, -2], words[:, -1] = jit.address(numbers), np.minimum(first.size - starts, PIECE)
+    words[:, -2] = 0 if numbers is None else jit.address(numbers)
+    words[:, -1] = np.minimum(first.size - starts, PIECE)
     pool.run(work, words)
 
 

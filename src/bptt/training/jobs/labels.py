@@ -21,7 +21,7 @@ from bptt.data.labelled import (
     split,
 )
 from bptt.data.sequences import SequenceBatches, Sequences, some
-from bptt.data.tables import Category
+from bptt.data.tables import Category, Numbers
 from bptt.data.tables.numbers import far_off
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
@@ -60,6 +60,7 @@ class Labels(Experiment):
         """Read the table, learn its coding, and describe the model."""
         layout = layout_of(settings)
         table = layout.table(settings.data)
+        layout = layout.within(table)
         by_character = settings.tokens == "char" or (
             settings.tokens is None and has_label_each(table, layout)
         )
@@ -69,7 +70,8 @@ class Labels(Experiment):
             more = read_labelled(settings.valid, layout, by_character=by_character)
         kind = settings.tokens or ("char" if whole.by_character else kind_of(whole))
         _expect_kind(settings, whole, kind)
-        train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole)
+        part = settings.part
+        train, held = (np.arange(len(whole)), np.arange(0)) if more else split(whole, part)
         coding = Coding.of(
             whole,
             train,
@@ -189,12 +191,15 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
     if isinstance(coding.target, Category):
         size = len(coding.target.values)
         if settings.class_weights == "balanced" and settings.task == "multilabel":
-            there = source.targets.sum(axis=0, dtype=np.float64)
-            weights = tuple((np.maximum(len(source) - there, 1) / np.maximum(there, 1)).tolist())
+            there = np.nansum(source.targets, axis=0, dtype=np.float64)
+            others = np.isfinite(source.targets).sum(axis=0) - there
+            weights = tuple((np.maximum(others, 1) / np.maximum(there, 1)).tolist())
         elif settings.class_weights == "balanced":
             counts = np.maximum(np.bincount(source.targets, minlength=size), 1)
             weights = tuple((len(source.targets) / (size * counts)).tolist())
-    elif settings.class_weights != "none":
+    elif isinstance(coding.target, Numbers):
+        size = len(coding.target.each)
+    if settings.task == "regress" and settings.class_weights != "none":
         raise ConfigError("--class-weights are for labels that are names, not for --task regress")
     tokens = coding.vocabulary is not None
     return Model(
@@ -254,12 +259,18 @@ def _remarks(
                     f"column {name}: {odd[0]:.15g} stands {often}, far from all others: where it is none, "
                     f"--missing {odd[0]:.15g} --absent hold"
                 )
-    if whole.task == "regress" and (odd := far_off(np.asarray(whole.labels))) is not None:
+    numbers = np.asarray(whole.labels if whole.task == "regress" else np.empty(0))
+    several = zip(whole.names, numbers.T, strict=True) if numbers.ndim > 1 else [(whole.label, numbers)]
+    for which, column in several:
+        if (odd := far_off(column)) is None:
+            continue
         often = "once" if odd[1] == 1 else f"{odd[1]:,} times"
         yield (
-            f"column {whole.label}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
+            f"column {which}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
             "where it is none, leave it empty"
         )
+    if whole.unknown is not None and (empty := int(whole.unknown.sum())):
+        yield f"{empty:,} of {whole.unknown.size:,} labels are not known, and count for nothing"
     if whole.task == "multilabel" and (none := sum(not own for own in whole.sets)):
         yield f"{none:,} of {len(whole):,} sequences have no label"
     if whole.task == "classify" and (mark := mark_within([*{*map(str, whole.labels or ())}])):

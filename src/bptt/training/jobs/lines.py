@@ -39,7 +39,9 @@ class Lines(Experiment):
     def of(cls, settings: Settings, known: Vocabulary | None = None) -> "Lines":
         """Read the texts, make their vocabulary, and describe the model."""
         form = form_of(settings)
-        parts = Parts.load(settings.data, form, valid=settings.valid, kind=settings.tokens)
+        parts = Parts.load(
+            settings.data, form, valid=settings.valid, kind=settings.tokens, part=settings.part
+        )
         if settings.vocabulary is not None and not tokenizer(parts.kind).is_sized:
             raise ConfigError(f"--vocabulary limits the words to know; the tokens are {parts.kind}s")
         vocabulary = parts.vocabulary(settings.vocabulary, known)

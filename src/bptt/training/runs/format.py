@@ -22,7 +22,7 @@ from msgspec import Meta, Struct
 
 from bptt.cells import Cell
 from bptt.data.series import Step
-from bptt.data.tables import Category, Number
+from bptt.data.tables import Category, Number, Numbers
 from bptt.data.text import Kind
 from bptt.errors import BpttWarning, RunError
 from bptt.files import read_regular
@@ -92,7 +92,7 @@ class Facts(Struct, forbid_unknown_fields=True, omit_defaults=True):
     sha256: Digest | None = None
     train_sequences: Count | None = None
     valid_sequences: Count | None = None
-    columns: dict[Name, Category | Number] | None = None
+    columns: dict[Name, Category | Number | Numbers] | None = None
     unit: Annotated[float, Meta(gt=0)] | None = None
     series: Count | None = None
     step: Step | None = None
