@@ -22,6 +22,9 @@ HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 ENDS = ("", ".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".feather", ".txt")
 """How the name of a table that is written may end."""
 
+READ_ALONE = (".xlsx", ".xlsm", ".npz", ".npy", ".arff", ".ts", ".tsf", ".zip")
+"""How names end of tables that are read, and not written."""
+
 KEPT = "\n\t\u200c\u200d"
 """Those of them that text needs: the last two join letters and pictures, or keep them apart."""
 
@@ -54,7 +57,8 @@ def table_end(out: str, source: str) -> str:
     from bptt.data.text.packed import plain_name
 
     end = Path(plain_name(out)).suffix
-    if end not in (*ENDS, Path(plain_name(source)).suffix):
+    own = Path(plain_name(source)).suffix
+    if end not in (*ENDS, *(() if own in READ_ALONE else (own,))):
         raise misused(f"--out must end in {', '.join(ENDS[1:])} or as the table that is read; got {end}")
     return end
 

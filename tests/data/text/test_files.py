@@ -312,6 +312,9 @@ def test_an_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes((tmp_path / "a.zip").read_bytes()[:60])
     with pytest.raises(DataError, match="cannot be unpacked; is it cut short"):
         read_text(tmp_path / "a.zip")
+    (tmp_path / "a.zip").rename(tmp_path / "a.xlsx")
+    with pytest.raises(DataError, match="is a table, and no text: --task says"):
+        read_text(tmp_path / "a.xlsx")
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])

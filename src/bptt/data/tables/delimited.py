@@ -52,7 +52,12 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
     delimiter = delimiter or sniffed(first_line, name)
     tabbed = _tabbed(text) if delimiter == "\t" else None
     rows = _quoted(text, delimiter, name) if tabbed is None else tabbed
-    first = next(rows)
+    return content(rows, name, Delimited(delimiter, head))
+
+
+def content(rows: Iterator[tuple[int, list[str]]], name: str, form: Delimited) -> Content:
+    """Return rows of values, with the places that they begin at, as a table; the first may be its head."""
+    first, head, delimiter = next(rows), form.head, form.delimiter
     if head:
         names = [each.strip().strip("\ufeff\u200b") for each in first[1]]
         if names.count("") > 1:  # as of indices that were saved
@@ -67,18 +72,18 @@ def read(text: str, name: str, *, head: bool = True) -> Content:
             wanted = f"the head has {len(names)}" if head else f"line {first[0]} has {len(names)}"
             only = f": {names[0]!r:.40} alone" if head and len(names) == 1 else ""
             raise DataError(
-                f"{name}: line {place} has {len(row)} values, {wanted}{only} (a value that holds "
+                f"{name}: {form.row} {place} has {len(row)} values, {wanted}{only} (a value that holds "
                 f"{delimiter!r} stands in double quotes)"
             )
         if head and [each.strip() for each in row] == names:
-            raise DataError(f"{name}: line {place} is the head again: leave it out")
+            raise DataError(f"{name}: {form.row} {place} is the head again: leave it out")
         places.append(place)
         values.append(row)
     while values and len(names) > 1 and not any(map(str.strip, values[-1])):  # as spreadsheets leave behind
         values.pop()
         places.pop()
     columns = zip(*values, strict=True) if values else ([] for _ in names)
-    return Content(dict(zip(names, map(list, columns), strict=True)), places, Delimited(delimiter, head))
+    return Content(dict(zip(names, map(list, columns), strict=True)), places, form)
 
 
 def _aligned(text: str, *, head: bool) -> str | None:

@@ -13,14 +13,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from bptt.data.tables import archives, arrays, conll, delimited, entries, given, jsonlines, parquet, parts
+from bptt.data.tables import delimited, given, parts
+from bptt.data.tables.contents import content_of
 from bptt.data.tables.dates import Dates
-from bptt.data.tables.forms import Added, Columns, Content, Form
+from bptt.data.tables.forms import Added, Columns, Form
 from bptt.data.tables.numbers import ABSENT, as_number, no_number, plainly, ungrouped, unmarked
 from bptt.data.tables.writing import is_named, written
-from bptt.data.text.encodings import in_utf8, no_text
-from bptt.data.text.files import INPUT, LIMIT, named, paths, read_file, standard_input
-from bptt.data.text.packed import plain_name, unpacked
+from bptt.data.text.files import INPUT, named, paths, read_file, standard_input
 from bptt.errors import DataError
 from bptt.types import Array
 
@@ -303,10 +302,7 @@ def read_table(
     if len(paths(path)) > 1:
         raise DataError(f"{name}: a table is read from one file: write it into one, and give its PATH")
     data = standard_input() if str(path) == INPUT else read_file(Path(path))
-    if arrays.is_arrays(data, name):
-        found = arrays.read(data, name)
-    else:
-        found = _content(unpacked(data, name, LIMIT), name, sentences, head, encoding)
+    found = content_of(data, name, sentences=sentences, head=head, encoding=encoding)
     if not found.places:
         raise DataError(f"{name}: has a head and no rows")
     return Table(
@@ -317,32 +313,3 @@ def read_table(
 def table_of(table: Given) -> "str | Table":
     """Return a path, or columns as a table."""
     return os.fspath(table) if isinstance(table, (str, os.PathLike)) else Table.of(table)
-
-
-def _content(data: bytes, name: str, sentences: bool, head: bool, encoding: str | None) -> Content:
-    if data.startswith((parquet.MAGIC, parquet.FEATHER)):
-        return parquet.read(data, name)
-    text = _text(data, name, encoding)
-    if sentences:
-        return conll.read(text, name)
-    first = text.lstrip()[:1]
-    plain = plain_name(name)
-    if first == "{" or re.match(r"\s*\[\s*\{", text) or plain.endswith((".jsonl", ".ndjson", ".json")):
-        return jsonlines.read(text, name)
-    if (read := entries.form_of(text, name)) is not None:
-        return read(text, name)
-    if archives.is_archive(text):
-        return archives.read(text, name)
-    return delimited.read(text, name, head=head)
-
-
-def _text(data: bytes, name: str, encoding: str | None) -> str:
-    """Return the text of a file, with lines that end in a newline."""
-    text = in_utf8(data, name, encoding).decode()
-    if "\0" in text:
-        if (says := no_text(data, name)) is not None:
-            raise DataError(says)
-        raise DataError(f"{name}: is binary: line {text.count(chr(10), 0, text.index(chr(0))) + 1} has a NUL")
-    if not text.strip():
-        raise DataError(f"{name}: is empty")
-    return text.replace("\r\r\n", "\n").replace("\r\n", "\n").replace("\r", "\n")

@@ -23,7 +23,7 @@ def forms_of(columns: Sequence[str]) -> list[str]:
     Examples
     --------
     >>> forms_of(["Year", "Day", "Month"]), forms_of(["year", "day"]), forms_of(["date", "hour"])
-    (['%Y %d %m', '%Y %d %b', '%Y %d %B'], ['%Y %j'], [])
+    (['%Y %d %m', '%Y %d %b', '%Y %d %B', '%y %d %m', '%y %d %b', '%y %d %B'], ['%Y %j', '%y %j'], [])
     """
     parts = [_NAMED.get(re.sub(r"[\W\d_]", "", column.lower()), "") for column in columns]
     if "%Y" not in parts or "" in parts or len({*parts}) < len(parts):
@@ -33,4 +33,5 @@ def forms_of(columns: Sequence[str]) -> list[str]:
     if "W%V" in parts:
         parts = ["%G" if part == "%Y" else part for part in parts]
     form = " ".join(parts)
-    return [form.replace("%m", each) for each in ("%m", "%b", "%B")] if "%m" in form else [form]
+    forms = [form.replace("%m", each) for each in ("%m", "%b", "%B")] if "%m" in form else [form]
+    return forms + [each.replace("%Y", "%y") for each in forms if "%Y" in each]

@@ -60,7 +60,7 @@ _DIGITS = 15
 
 
 def numbered(values: Sequence[Value]) -> Sequence[Any]:
-    """Return texts as numbers, and empty ones as None, where all others are numbers and none changes.
+    """Return texts as numbers, and empty ones as None, where all others are numbers as programs write them.
 
     Examples
     --------

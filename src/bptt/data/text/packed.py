@@ -55,6 +55,8 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
 
 def _alone(data: bytes, name: object, limit: int) -> bytes:
     """Return the one file of a zip archive; DataError where there are several."""
+    if str(name).lower().endswith((".xlsx", ".xlsm", ".npz")):
+        raise DataError(f"{name}: is a table, and no text: --task says what is to be learnt of it")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             files = [
