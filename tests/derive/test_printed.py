@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from sympy import Integer, Mul
 
-from bptt.derive import FORMATS, EquationCell, page, read
+from bptt.derive import FORMATS, EquationCell, page, printed, read
 from bptt.derive.describe import describe
 from bptt.derive.printed import prove_module, prove_page
 from bptt.derive.proof import ProofError
@@ -113,3 +114,17 @@ def test_a_module_says_where_float64_cannot_tell() -> None:
 def test_a_page_says_what_was_run() -> None:
     """The printers come after: what was run is what they are given."""
     assert "The expressions behind the lines above were run" in page(ZOO["rnn"])
+
+
+def test_of_a_large_matrix_some_elements_are_moved_and_a_fault_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = list(printed._drawn(np.zeros((40, 40)), np.random.default_rng(0)))
+    assert len(set(places)) == printed.MOST
+    monkeypatch.setattr(printed, "MOST", 4)
+    cell = ZOO["lstm"]
+    text = page(cell, "numpy")
+    fault = text.replace("x.T @ da_g", "-x.T @ da_g")
+    assert fault != text
+    with pytest.raises(ProofError, match="W_g is off"):
+        prove_module(fault, describe(cell), cell)

@@ -20,7 +20,6 @@ from bptt.checking.adjoints.point import point
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.example import (
     Example,
-    at_top,
     backwards,
     candidates,
     equations,
@@ -90,8 +89,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
 
     def shows() -> Iterator[tuple[Source, Example]]:
         """Yield the file's examples, and those of files that import it where these show no backward of it."""
-        run = name is None and (arguments.get("run") or (not every and at_top(source.tree)))
-        for example in main_program(source) if run else ():
+        for example in main_program(source) if name is None and arguments.get("run") else ():
             yield source, example
         for example in candidates(source, name, seconds, settled, furthest):
             yield source, example
@@ -179,13 +177,13 @@ def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, s
     A main program that nobody has `asked` for is as one that was written: made short, it may be another.
     """
     marked, verdict = one.example.marked, one.judged.verdict
-    is_own = one.chosen.candidate.kind == "scalar" and "loss = " in marked  # of the same arguments
     is_short = not asked and re.match("the (?:top level|__main__)", one.example.origin)
     said = {g.verdict for g in one.judged.gradients}
-    inner = re.search(r"sum\((\w+)\.", one.chosen.candidate.text)  # at what an object keeps, not at a result
-    if verdict == "wrong" and marked and inner and re.search(rf"= {inner[1]}\.", marked):
+    # much of the backward is what it must be: it was called as it wants to be
+    is_meant = one.chosen.explained > max(FEW, one.chosen.of / 6)
+    if verdict == "wrong" and marked and one.chosen.candidate.inner:
         return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
-    if (marked or is_short) and not is_own and said <= {"wrong", "not given"}:
+    if (marked or is_short) and not is_meant and said <= {"wrong", "not given"}:
         return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

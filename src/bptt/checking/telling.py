@@ -160,8 +160,6 @@ def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
     """Return where what is wrong begins, as it is told, where no one change makes all right."""
     if not (step := found.first):
         places = [located(one, place) for place in found.places]
-        if found.all:
-            return [place | {"too": n > 0} for n, place in enumerate(places)]
         rest = dict.fromkeys(p["place"] for p in places if p["place"] != places[0]["place"])
         return [places[0] | {"or": [*rest]}] if places else kept_wrong(one)
     if found.places:
@@ -175,7 +173,8 @@ def kept_wrong(one: Examined) -> list[dict[str, Any]]:
     """Return the statement that makes the first gradient that is wrong, and when it first goes wrong."""
     wrong = {g.match.numbers.tobytes(): g.name for g in one.judged.wrong if g.match is not None}
     for step in one.steps:
-        for name in (wrong[n.tobytes()] for n in step.numbers if n.tobytes() in wrong):
+        added = isinstance(step.statement.tree, ast.AugAssign)  # zeros are made elsewhere, too
+        for name in (wrong[n.tobytes()] for n in step.numbers if n.tobytes() in wrong and (added or n.any())):
             times = (s for s in one.steps if s.statement is step.statement and s.kind == "unexplained")
             first = next(times, step)
             told = _told(one, step.statement, None, first.number, first.numbers[0], np.empty(0))

@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ from bptt.derive.axes import NUMBERS, numbers
 from bptt.derive.blocks import Page
 from bptt.derive.functions import FUNCTIONS, NAMESPACE, in_numpy
 from bptt.derive.proof import ProofError
+from bptt.derive.whole import Whole
 
 Arrays = dict[str, Any]
 States = tuple[Any, ...]
@@ -246,3 +248,31 @@ class PageProgram:
             dstates = tuple(names.get(f"d{s}_prev {WHOLE}", z) for s, z in zip(eq.states, zeros, strict=True))
             last = {}
         return grads, np.stack(dinputs[::-1]), tuple(map(self._flat, dstates))
+
+
+@dataclass(frozen=True)
+class ModuleProgram:
+    """What a module of NumPy defines, called as a page's lines are."""
+
+    whole: Whole
+    runs_forward: Any
+    runs_backward: Any
+
+    def forward(self, params: Arrays, inputs: Any, states: States) -> tuple[Any, States, Any]:
+        """Run the module's forward through time."""
+        own = {n: params[n] for n in self.whole.shapes}
+        given = tuple(params[n] for n in self._given)
+        made: tuple[Any, States, Any] = self.runs_forward(own, inputs, states, *([given] if given else []))
+        return made
+
+    def backward(
+        self, params: Arrays, tape: Any, doutputs: Any, dstates: States
+    ) -> tuple[Arrays, Any, States]:
+        """Run its backward."""
+        own = {n: params[n] for n in self.whole.shapes}
+        grads, dinputs, dstates, *more = self.runs_backward(own, tape, doutputs, dstates)
+        return grads | dict(zip(self._given, *more, strict=True) if more else {}), dinputs, dstates
+
+    @property
+    def _given(self) -> list[str]:
+        return [n for n in self.whole.equations.inputs if n != self.whole.x]

@@ -17,8 +17,12 @@ class Reason(NamedTuple):
 
 
 def is_plain(tensor: Tensor) -> bool:
-    """Return whether a tensor is nothing but the numbers where it lies."""
-    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not tensor.is_neg()
+    """Return whether a tensor is nothing but the numbers where it lies.
+
+    One that was kept from within a transform of torch.func looks like any, and has no numbers of its own.
+    """
+    is_other = tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
+    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not is_other
 
 
 def transform() -> Reason | None:

@@ -6,7 +6,7 @@ batches, so there the works run as they are laid out.
 """
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ from bptt.kernels.backends import Precision
 from bptt.kernels.cell.compiled import Compiled
 from bptt.kernels.cell.rows import Packed, Rows, rows_of
 from bptt.kernels.cell.sweep import Sweep
-from bptt.kernels.llvm.jit import address
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.program import Program
 from bptt.layer import threads
@@ -69,6 +68,10 @@ class Plan:
         How many numbers the matrices have, about.
     adds : bool
         Whether the two biases simply add.
+    turns : bool
+        Whether dW is written transposed: few columns would be part of a vector.
+    reads : dict of list of (int, str, bool)
+        Which parameters ``"forward"`` and ``"backward"`` read: the place, the works' name, whether of units.
     """
 
     def __init__(self, how: How, compiled: Compiled, T: int, N: int, D: int, H: int, rows: int) -> None:
@@ -80,6 +83,13 @@ class Plan:
         cell = how.cell
         # the input's and the recurrent part of every gate simply add, and so do their biases
         self.adds = cell.from_x == cell.gates == cell.from_h + cell.from_q
+        self.turns = how.by_rows and D < NARROW
+        self.reads: dict[str, list[tuple[int, str, bool]]] = {"forward": [], "backward": []}
+        for k, name in enumerate(how.names):
+            is_unit, is_matrix = name in cell.units, name in ("W", "U")
+            for which, own in self.reads.items():
+                if is_unit or is_matrix or (which == "forward" and not name.startswith("start.")):
+                    own.append((k, f"unit.{name}" if is_unit else name, is_unit))
         self._programs: dict[tuple[Any, ...], Program] = {}
 
     def run(self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None) -> None:
@@ -100,30 +110,54 @@ class Plan:
                 given[name] = kept[start:end].reshape(shape)
         if which == "backward":
             given.setdefault("da", given["a"])
-        turned = given.pop("turned dW", None)
         if self.how.by_rows:
-            given |= {name: given[name].T for name in ("W", "U", "dW", "dU") if name in given}
-        if turned is not None:
-            given["dW"] = turned
+            names = ("W", "U", "dU") if self.turns else ("W", "U", "dW", "dU")
+            given |= {name: given[name].T for name in names if name in given}
         sweep = Sweep(self.compiled, rows, self.N, self.H, self.D)
         sweep.forward(given) if which == "forward" else sweep.backward(given)
 
-    def play(self, which: str, arrays: dict[str, Any], rows: Rows | None) -> None:
-        """Run the works as a program; what is given are tensors, or arrays."""
+    def play(self, which: str, names: list[str], tensors: list[Tensor], rows: Rows | None) -> list[Tensor]:
+        """Run the works, as a program where there can be one; return the tensors, as they are then."""
+        if isinstance(rows, Packed):
+            return self._run_packed(which, names, tensors, rows)
+        given = tensors
         if rows is not None:
             flags = {"present": rows.present, "reset": rows.reset}
-            arrays |= {name: array for name, array in flags.items() if array is not None}
-        key = which, threads.count(), *arrays
+            names = names + [name for name, flag in flags.items() if flag is not None]
+            given = tensors + [torch.from_numpy(flag) for flag in flags.values() if flag is not None]
+        key = which, threads.count(), *names
         program = self._programs.get(key)
         if program is None:
-            shapes = {name: (tuple(a.shape), _kind(a)) for name, a in arrays.items()}
-            program = Program.of(lambda **given: self.run(which, given), shapes)
+            shapes = {name: (tuple(t.shape), t.numpy().dtype) for name, t in zip(names, given, strict=True)}
+            program = Program.of(lambda **arrays: self.run(which, arrays), shapes)
             self._programs[key] = program
-        program.run([address(a) if type(a) is np.ndarray else a.data_ptr() for a in arrays.values()])
+        program.run_at([*map(_at, given)])
+        return tensors
+
+    def _run_packed(self, which: str, names: list[str], tensors: list[Tensor], rows: Packed) -> list[Tensor]:
+        """Run the works over rows of sequences that end early."""
+        arrays = {name: t.numpy() for name, t in zip(names, tensors, strict=True)}
+        kinds = {name: name.partition(".")[0] for name in names}
+        for name, array in arrays.items():
+            if kinds[name] in ("x", "dy", "dafter"):
+                arrays[name] = np.ascontiguousarray(rows.enter(array))
+            elif kinds[name] in ("y", "after", "dx"):
+                arrays[name] = memory.empty((rows.total, array.shape[-1]), self.dtype)
+            elif kinds[name] in ("carry", "dcarry"):
+                arrays[name] = rows.sort(array[0])
+        self.run(which, arrays, rows)
+        found = []
+        for (name, array), t in zip(arrays.items(), tensors, strict=True):
+            if kinds[name] in ("y", "after", "dx"):
+                found.append(torch.from_numpy(rows.leave(array)))
+            elif kinds[name] in ("carry", "dcarry"):
+                found.append(torch.from_numpy(rows.unsort(array)[None]))
+            else:
+                found.append(t)
+        return found
 
 
-def _kind(array: Any) -> Any:
-    return array.dtype if isinstance(array, np.ndarray) else array.numpy().dtype
+_at = torch.Tensor.data_ptr
 
 
 def plan_of(how: How, x: Tensor, N: int, H: int, precision: Precision) -> Plan:
@@ -183,30 +217,24 @@ def forward(
     kept : (K,), optional
         Room for ``plan.kept`` numbers.
     """
-    rows, names, all_states = _rows(plan, mask, resets), plan.how.cell.states, plan.how.all_states
-    given = _params(plan, params, forward=True)
+    cell, shape = plan.how.cell, (*x.shape[:-1], plan.H)
+    names, tensors = ["y", *(f"carry.{s}" for s in cell.states)], [empty(shape, x)]
+    tensors += [_own(s, plan, x) for s in states]
+    if plan.how.all_states:
+        names += [f"after.{s}" for s in cell.states]
+        tensors += [empty(shape, x) for _ in states]
+    count = len(names)
+    names.append("x")
+    tensors.append(x.contiguous())
+    _read("forward", plan, params, names, tensors)
     if resets is not None:
-        given |= _starts(plan, params, x)
+        starts = _starts(plan, params, x)
+        names += starts
+        tensors += starts.values()
     if kept is not None:
-        given["kept"] = kept
-    final = [_own(s, plan, x) for s in states]
-    if not isinstance(rows, Packed):
-        shape = (*x.shape[:-1], plan.H)
-        given["x"], given["y"] = x.contiguous(), empty(shape, x)
-        after = [empty(shape, x) for _ in names] if all_states else []
-        for s, carry in zip(names, final, strict=True):
-            given["carry." + s] = carry
-        for s, each in zip(names, after, strict=False):
-            given["after." + s] = each
-        plan.play("forward", given, rows)
-        return [given["y"], *final, *after]
-    own = {f"carry.{s}": rows.sort(carry.numpy()[0]) for s, carry in zip(names, final, strict=True)}
-    wanted = ["y", *(f"after.{s}" for s in names if all_states)]
-    own |= {name: memory.empty((rows.total, plan.H), plan.dtype) for name in wanted}
-    given |= own | {"x": np.ascontiguousarray(rows.enter(x.numpy()))}
-    plan.run("forward", {name: _array(a) for name, a in given.items()}, rows)
-    y, *after = (rows.leave(own[name]) for name in wanted)
-    return [torch.from_numpy(a) for a in (y, *(rows.unsort(own[f"carry.{s}"])[None] for s in names), *after)]
+        names.append("kept")
+        tensors.append(kept)
+    return plan.play("forward", names, tensors, _rows(plan, mask, resets))[:count]
 
 
 def backward(
@@ -217,83 +245,73 @@ def backward(
     params: Sequence[Tensor],
     kept: Tensor,
     grads: Sequence[Tensor | None],
-    wants: Collection[str],
+    needs: Sequence[bool],
     *,
     overwrite: bool,
-) -> dict[str, Tensor]:
-    """Return the gradients by name: at `INPUT`, at each state `before` the first step, at each parameter.
+) -> list[Tensor | None]:
+    """Return the gradients at x, at each state before the first step, and at each parameter.
 
     Parameters
     ----------
     grads : sequence of tensors
         At what `forward` returned; None for zeros.
-    wants : collection of str
-        Which of `INPUT` and the parameters are wanted.
+    needs : sequence of bool
+        Which are wanted, in that order.
     overwrite : bool
         Whether what was kept may be lost.
     """
-    how, dtype, rows = plan.how, plan.dtype, _rows(plan, mask, resets)
-    names, packed = how.cell.states, rows if isinstance(rows, Packed) else None
-    given = _params(plan, params)
-    out: dict[str, Any] = {}
-    for name, param in zip(how.names, params, strict=True):
-        if name in how.cell.units:
-            out[name] = given[f"dunit.{name}"] = np.zeros((plan.N, plan.H), dtype)
-        elif name.startswith("start."):
-            out[name] = np.zeros((plan.N, plan.H), dtype)
-            given |= {} if resets is None else {f"d{name}": out[name]}
-        elif name not in wants:
-            continue
-        elif name == "U" or (name == "W" and not (how.by_rows and plan.D < NARROW)):
-            out[name] = given["d" + name] = empty(param.shape, x)
-        elif name == "W":
-            out[name] = given["turned dW"] = empty(param.shape[::-1], x)
-        elif name == "b_h" and "b" in out and plan.adds:
-            out[name] = out["b"]
-        else:
-            out[name] = given["d" + name] = torch.zeros(param.shape, dtype=x.dtype)
-    for s, d in zip(names, grads[1:], strict=False):
-        out[before(s)] = made = _own(d, plan, x)
-        given["dcarry." + s] = made if packed is None else packed.sort(made.numpy()[0])
-    seeds, dafter = {"dy": grads[0]}, grads[1 + len(names) :]
-    if any(d is not None for d in dafter):
-        seeds |= {f"dafter.{s}": d for s, d in zip(names, dafter, strict=True)}
-    for name, d in seeds.items():
-        full = torch.zeros((*x.shape[:-1], plan.H), dtype=x.dtype) if d is None else d.contiguous()
-        given[name] = full if packed is None else np.ascontiguousarray(packed.enter(full.numpy()))
-    given["kept"] = kept
-    given["x"] = x.contiguous() if packed is None else np.ascontiguousarray(packed.enter(x.numpy()))
-    if INPUT in wants:
-        out[INPUT] = given["dx"] = (
-            empty(x.shape, x) if packed is None else memory.empty(given["x"].shape, dtype)
-        )
+    how, dtype, rows = plan.how, x.dtype, _rows(plan, mask, resets)
+    states, count = how.cell.states, len(how.cell.states) + 1
+    names = [f"dcarry.{s}" for s in states]
+    tensors = [_own(d, plan, x) for d in grads[1:count]]
+    names += "dy", "x", "kept"
+    tensors += _full(grads[0], plan, x), x.contiguous(), kept
+    _read("backward", plan, params, names, tensors)
+    if any(d is not None for d in grads[count:]):
+        names += [f"dafter.{s}" for s in states]
+        tensors += [_full(d, plan, x) for d in grads[count:]]
     if not overwrite:
-        total = plan.rows if packed is None else packed.total
-        given["da"] = memory.empty((total, plan.compiled.interface.total(plan.H)), dtype)
-    if packed is None:
-        plan.play("backward", given, rows)
-    else:
-        plan.run("backward", {name: _array(a) for name, a in given.items()}, packed)
-        for s in names:
-            out[before(s)] = torch.from_numpy(packed.unsort(given["dcarry." + s])[None])
-        if INPUT in out:
-            out[INPUT] = torch.from_numpy(packed.leave(out[INPUT]))
-    for p in how.cell.units:
-        out[p] = torch.from_numpy(how.cell.unit_sum(p, out[p]))
-    for start in (name for name in out if name.startswith("start.")):
-        out[start] = torch.from_numpy(out[start].sum(axis=0))
-    if "turned dW" in given:
-        out["W"] = out["W"].T
-    return out
-
-
-INPUT = "the input"
-"""What no parameter can be called: x may be one."""
-
-
-def before(state: str) -> str:
-    """Return what stands for a state before the first step: a parameter may be called as the state is."""
-    return f"{state} before"
+        total = plan.rows if not isinstance(rows, Packed) else rows.total
+        names.append("da")
+        tensors.append(empty((total, plan.compiled.interface.total(plan.H)), x))
+    found: list[Tensor | None] = [None] * (count + len(params))
+    if needs[0]:
+        found[0] = empty(x.shape, x)
+        names.append("dx")
+        tensors.append(found[0])
+    apart = []  # of each sequence, to be summed
+    for k, (name, param) in enumerate(zip(how.names, params, strict=True), count):
+        is_unit = name in how.cell.units
+        if is_unit or name.startswith("start."):
+            apart.append(k)
+            found[k] = torch.zeros((plan.N, plan.H), dtype=dtype)
+            if not (is_unit or resets is not None):
+                continue
+        elif not needs[k]:
+            continue
+        elif name == "U" or (name == "W" and not plan.turns):
+            found[k] = empty(param.shape, x)
+        elif name == "W":
+            found[k] = empty(param.shape[::-1], x)
+        elif name == "b_h" and plan.adds and names[-1] == "db":
+            found[k] = found[k - 1]
+            continue
+        else:
+            found[k] = torch.zeros(param.shape, dtype=dtype)
+        names.append(f"dunit.{name}" if is_unit else f"d{name}")
+        tensors.append(found[k])
+    tensors = plan.play("backward", names, tensors, rows)
+    for k in range(1, count):
+        found[k] = tensors[k - 1] if needs[k] else None
+    if needs[0]:
+        found[0] = tensors[names.index("dx")]
+    for k in apart:
+        name, values = how.names[k - count], found[k].numpy()
+        total = how.cell.unit_sum(name, values) if name in how.cell.units else values.sum(axis=0)
+        found[k] = torch.from_numpy(total)
+    if plan.turns and needs[W := count + how.names.index("W")]:
+        found[W] = found[W].T
+    return found
 
 
 def product(sizes: Sequence[Any]) -> Any:
@@ -302,18 +320,14 @@ def product(sizes: Sequence[Any]) -> Any:
 
 
 NARROW = 32
-"""Of an input narrower than this, dW is computed the other way: its few columns would be part of a panel."""
+"""Of an input narrower than this, dW is written transposed."""
 
 
-def _params(plan: Plan, params: Sequence[Tensor], *, forward: bool = False) -> dict[str, Any]:
-    """Return the parameters as the works read them; biases are the forward's alone."""
-    found: dict[str, Any] = {}
-    for name, t in zip(plan.how.names, params, strict=True):
-        if name in plan.how.cell.units:
-            found[f"unit.{name}"] = t.expand(plan.H).contiguous()
-        elif name in ("W", "U") or (forward and not name.startswith("start.")):
-            found[name] = t.contiguous()
-    return found
+def _read(which: str, plan: Plan, params: Sequence[Tensor], names: list[str], tensors: list[Tensor]) -> None:
+    """Add the parameters that the works read, as they read them."""
+    for k, name, is_unit in plan.reads[which]:
+        names.append(name)
+        tensors.append((params[k].expand(plan.H) if is_unit else params[k]).contiguous())
 
 
 def _starts(plan: Plan, params: Sequence[Tensor], x: Tensor) -> dict[str, Any]:
@@ -332,17 +346,17 @@ def _own(state: Tensor | None, plan: Plan, like: Tensor) -> Tensor:
     return state.clone(memory_format=torch.contiguous_format)
 
 
+def _full(d: Tensor | None, plan: Plan, x: Tensor) -> Tensor:
+    """Return the gradient at an output, zeros where there is none."""
+    return torch.zeros((*x.shape[:-1], plan.H), dtype=x.dtype) if d is None else d.contiguous()
+
+
 def empty(shape: Sequence[int], like: Tensor) -> Tensor:
     """Return a tensor, in memory that is used again where it is large."""
-    if product(shape) < LARGE:
+    if prod(shape) < LARGE:
         return torch.empty(shape, dtype=like.dtype)
     return torch.from_numpy(memory.empty(tuple(shape), dtype_of(like.dtype)))
 
 
 LARGE = 1 << 17
 """Numbers above which the system gives a tensor's memory out as new pages each time."""
-
-
-def _array(values: Any) -> Array:
-    array: Array = values.numpy() if isinstance(values, torch.Tensor) else values
-    return array

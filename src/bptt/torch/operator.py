@@ -44,7 +44,10 @@ def run(
     plan = native.plan_of(how, x, N, H, precision)
     if not torch.is_grad_enabled():
         return native.forward(plan, x, mask, resets, states, params, None)
-    found: Sequence[Tensor] = _Layer.apply(plan, x, mask, resets, *states, *params)
+    # not its own `apply`: what that looks for before, transforms, `Recurrent` has looked for
+    found: Sequence[Tensor] = super(torch.autograd.Function, _Layer).apply(
+        plan, x, mask, resets, *states, *params
+    )
     return found
 
 
@@ -73,16 +76,12 @@ class _Layer(torch.autograd.Function):
         if torch.is_grad_enabled():
             return (None, *_differentiable(plan, given, grads, needs))
         x, mask, resets, *tensors = given
-        states = map(native.before, plan.how.cell.states)
-        count, names = len(plan.how.cell.states), (native.INPUT, "", "", *states, *plan.how.names)
-        wanted = [name for name, is_wanted in zip(names, needs, strict=True) if is_wanted]
+        params, needs = tensors[len(plan.how.cell.states) :], (needs[0], *needs[3:])
         kept, overwrite = ctx.kept, not _keeps_graph()
         if overwrite:
             ctx.kept = None
-        found = native.backward(
-            plan, x, mask, resets, tensors[count:], kept, grads, wanted, overwrite=overwrite
-        )
-        return (None, *(found[n] if is_wanted else None for n, is_wanted in zip(names, needs, strict=True)))
+        dx, *found = native.backward(plan, x, mask, resets, params, kept, grads, needs, overwrite=overwrite)
+        return None, dx, None, None, *found
 
 
 def _differentiable(
@@ -209,9 +208,8 @@ def layer_backward(
     """Return the gradients at x, the states and the parameters."""
     how, kind = _how(cell, names, by_rows, reverse, all_states, batch_sizes), _precision(precision)
     plan = native.plan_of(how, x, states[0].shape[-2], states[0].shape[-1], kind)
-    wants = {native.INPUT, *how.names}
-    found = native.backward(plan, x, mask, resets, params, kept, grads, wants, overwrite=False)
-    made = [found[name] for name in (native.INPUT, *map(native.before, how.cell.states), *how.names)]
+    needs = [True] * (1 + len(states) + len(params))
+    made: Any = native.backward(plan, x, mask, resets, params, kept, grads, needs, overwrite=False)
     # an operator's results are tensors of their own, and lie as they are said to
     return [t.clone() if any(t is u for u in made[:k]) else t.contiguous() for k, t in enumerate(made)]
 

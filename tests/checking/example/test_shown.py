@@ -44,7 +44,7 @@ class Leaky:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "verdict"), [("", "", "right"), ("self.Q.T @ ds", "self.Q @ ds", "cannot tell")]
+    ("old", "new", "verdict"), [("", "", "right"), ("self.Q.T @ ds", "self.Q @ ds", "wrong")]
 )
 def test_an_object_that_keeps_its_state_is_shown_for_several_steps(
     tmp_path: Path, old: str, new: str, verdict: str
@@ -78,7 +78,7 @@ def run_backward(xs, hs, dh, params):
     assert "'Wh': np.random.randn(6, 6), 'Wx': np.random.randn(6, 3)" in example.text
 
 
-def test_a_main_program_that_trains_is_an_example_where_nothing_else_is(tmp_path: Path) -> None:
+def test_a_main_program_that_trains_is_an_example(tmp_path: Path) -> None:
     text = """
 import numpy as np
 class Odd:
@@ -97,8 +97,12 @@ if __name__ == "__main__":
         net.backward(np.random.randn(4))
     raise ValueError("no picture")
 """
-    assert examined(source(tmp_path, text)) == []  # it is not run unasked
-    [one] = examined(source(tmp_path, text), run=True)
+    [one] = examined(source(tmp_path, text))  # what leads up to its call, and no more
+    assert one.judged.verdict == "right"
+    assert one.example.text.splitlines()[0] == "net = Odd({'shape': (4, 3)})"
+    assert "raise" not in one.example.text
+    assert "for" not in one.example.text
+    [one, *_] = examined(source(tmp_path, text), run=True)
     assert (one.judged.verdict, one.example.origin[:18]) == ("right", "the __main__ block")
     assert "[:1]" in one.example.text
     assert "raise" not in one.example.text

@@ -105,32 +105,10 @@ def test_what_it_must_give_is_what_the_right_one_gives(tmp_path: Path) -> None:
         np.testing.assert_allclose(targets[step], d.reshape(-1), rtol=1e-6, atol=1e-8)
 
 
-@pytest.mark.parametrize(
-    ("edits", "at"),
-    [
-        ([("1 - h**2", "1 + h**2"), ("before.T @ da", "h.T @ da")], ["da =", "dU +="]),
-        ([("dW += x.T @", "dW += 2 * x.T @"), ("before.T @ da", "h.T @ da")], ["dW +=", "dU +="]),
-        ([("1 - h**2", "1 + h**2"), ("x.T @ da", "x.T @ dh"), ("before.T @ da", "h.T @ da")],
-         ["da =", "dW +=", "dU +="]),
-    ],
-)  # fmt: skip
-def test_several_places_that_are_wrong(edits: list[tuple[str, str]], at: list[str], tmp_path: Path) -> None:
-    wrong = changed(*edits)
-    one = examined(tmp_path, wrong)
-    places = locator(one)
-    assert list(places.single()) == []
-    found = places.several()
-    assert {n for n, _ in told(found)} == {line(wrong, start) for start in at}
-    assert places.tried(found) == [1.0] * 4
-    assert min(places.tried(found[1:])) < 1.0
-    assert min(places.tried(found[:-1])) < 1.0
-
-
 def test_without_time_nothing_is_tried(tmp_path: Path) -> None:
     one = examined(tmp_path, changed(("dh = da @ U.T", "dh = da @ U")))
     places = Locator(one.found, one.chosen, Goal(one.found, one.judged), seconds=0)
     assert list(places.single()) == []
-    assert places.several() == []
 
 
 @pytest.mark.parametrize(

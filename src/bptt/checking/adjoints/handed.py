@@ -16,7 +16,7 @@ from bptt.checking.taps.values import Path, entries, flat, get, identity, leaves
 
 COTANGENT = re.compile(
     r"^_*(d|grad|delta|up|g)(?![a-z])|^_*d_?[a-zA-Z]{1,3}(_|\d|$)|^_*(grad|delta|upstream)"
-    r"|^_*d_?(value|output|hidden|logit|score|prob|state|activation)s?(_|\d|$)"
+    r"|^_*d_?(value|output|hidden|logit|score|prob|state|activation)s?(_|\d|$)|\w+_(delta|grad)s?$"
 )
 """Names of arguments that are gradients at outputs, whatever else fits."""
 
@@ -33,6 +33,7 @@ class _Output:
     value: Any
     call: int = -1
     deep: bool = False  # it is kept in something, and no result by itself
+    inner: bool = False  # it is kept in an object, where calls have results
     names: frozenset[str] = frozenset()
 
     def before(self, call: int, step: int) -> bool:
@@ -44,6 +45,8 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
     """Yield the sums of outputs times the arrays that a later call gets, and whether these must be in it."""
     calls = record.outcome.calls
     outputs = _distinct(_outputs(point, record, calls))
+    for one in outputs:
+        one.inner = one.call < 0 and one.deep and any(other.call >= 0 for other in outputs)
     whole: set[int] = set()  # what is handed over as it is: no list of what is handed over step by step
     earlier = _started(record, point.made)
     for n, call in enumerate(calls):
@@ -245,4 +248,4 @@ def _contracted(output: _Output, value: Any, name: str = "") -> Term:
         return 0.0 if numbers is None or numbers.size != kept.size else float(numbers @ kept)
 
     text = f"sum({output.text} * {name or 'what is handed over'})"
-    return Term(text, "handed", output.step, read, weights=kept)
+    return Term(text, "handed", output.step, read, weights=kept, inner=output.inner)

@@ -114,7 +114,8 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
             if same is None:
                 terms.append(term)
         text = " + ".join(t.text for t in combination)
-        candidates.append(Candidate(text, "handed", tuple(numbers), sure))
+        inner = any(t.inner for t in combination)
+        candidates.append(Candidate(text, "handed", tuple(numbers), sure, inner))
     own = list(itertools.islice(implied(point, record), MOST))
     alone = [Candidate(t.text, t.kind, (len(terms) + n,)) for n, t in enumerate(own)]
     errors = [np.abs(t.weights) for t in own if t.weights is not None]

@@ -1,5 +1,6 @@
 """The point at which a program is judged: the code's arrays are drawn anew, what the example wrote stands."""
 
+import ast
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from bptt.types import Array
 STATE = re.compile(r"^_*(h|c|s|a|state|hidden|cell|prev|last|memory|short|long)", re.IGNORECASE)
 
 GRADIENT = re.compile(r"_*(grad|gradient|deriv|derivative|adjoint|g|d)_?", re.IGNORECASE)
+PREFIX, SUFFIX = re.compile(r"^_*(grad_|delta_|d)_?"), re.compile(r"_(grad|gradient|delta)$")
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Point:
 def point(program: Program, seed: int = 0) -> Point:
     """Find which arrays a program starts from."""
     plain = Case(program, seed)
-    first = plain.record()
+    first, own = plain.record(), _named(program)
     bumps, seen = list[Bump](), set[Path]()
     new: list[list[Path]] = []
     for i, names in enumerate(first.names):
@@ -53,7 +55,7 @@ def point(program: Program, seed: int = 0) -> Point:
         seen |= set(names)
         new.append(fresh)
         for p in fresh:
-            if shape(first.held[i][p]) or _is_entry(p, first):
+            if shape(first.held[i][p]) or _is_entry(p, first, own):
                 by = 1e-3 * np.random.default_rng(len(bumps)).normal(size=names[p].size)
                 bumps.append(Bump(p, i - 1, by))
     try:
@@ -72,12 +74,12 @@ def point(program: Program, seed: int = 0) -> Point:
         for p in fresh:
             found.made.pop(p, None)
             found.given.pop(p, None)
-            computed = p in second[i] and not np.array_equal(second[i][p], first.names[i][p])
+            computed = p in second[i] and not _same(second[i][p], first.names[i][p])
             if computed and i - 1 in objects and first.names[i][p].tobytes() in copies:
                 continue  # a new object that keeps what it was given has computed nothing
             if computed:
                 computed_at += [i - 1] if calls else []
-            elif not shape(first.held[i][p]) and not _is_entry(p, first):
+            elif not shape(first.held[i][p]) and not _is_entry(p, first, own):
                 continue
             elif calls:
                 found.made[p] = i - 1
@@ -87,7 +89,7 @@ def point(program: Program, seed: int = 0) -> Point:
     changed = []
     for i in range(1, len(first.names)):
         was = {p: n for p, n in first.names[i - 1].items() if p in first.names[i] and p not in new[i]}
-        moved = any(not np.array_equal(n, first.names[i][p]) for p, n in was.items())
+        moved = any(not _same(n, first.names[i][p]) for p, n in was.items())
         changed += [i - 1] if moved and calls_code(steps[i - 1], program.code) else []
     found.start = min(computed_at + changed, default=max(len(steps) - 1, 0))
     found.made = {p: i for p, i in found.made.items() if i < found.start}
@@ -114,11 +116,13 @@ def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
     return Case(found.case.program, found.case.seed, draws)
 
 
-def _is_entry(path: Path, record: Record) -> bool:
-    """Return whether a number is a parameter: beside it, its object keeps its gradient.
+def _is_entry(path: Path, record: Record, named: set[str]) -> bool:
+    """Return whether a number is a parameter: its gradient is named in the code, or kept beside it.
 
     Any other number by itself is a rate, a probability, a size: it stays as it is.
     """
+    if last(path) in named:
+        return True
     if path[-1][0] != "attr" or GRADIENT.fullmatch(path[-1][1]):
         return False
     try:
@@ -128,6 +132,19 @@ def _is_entry(path: Path, record: Record) -> bool:
     beside = [*getattr(owner, "__dict__", ()), *getattr(type(owner), "__slots__", ())]
     gradients = (getattr(owner, name, None) for name in beside if GRADIENT.fullmatch(name))
     return any(isinstance(one, float | int) for one in gradients)
+
+
+def _named(program: Program) -> set[str]:
+    """Return the names whose gradients are named in the code: ``w`` of ``dw``, ``grad_w``, ``w_grad``."""
+    nodes = [node for source in program.sources.values() for node in ast.walk(source.tree)]
+    made = (node for node in nodes if isinstance(getattr(node, "ctx", None), ast.Store))
+    said = {getattr(node, "id", getattr(node, "attr", "")) for node in made}
+    return {
+        part
+        for name in said
+        for part in (PREFIX.sub("", name), SUFFIX.sub("", name))
+        if part not in ("", name)
+    }
 
 
 def _is_alias(path: Path, record: Record, i: int) -> bool:
@@ -160,6 +177,11 @@ def _is_state(path: Path, old: Array, record: Record, start: int) -> bool:
         return False
     later = record.names[start + 1].get(path)
     return later is None or (not np.array_equal(later, old) and bool(STATE.match(last(path))))
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Return whether numbers are the same; ``nan``, which ``from numpy import *`` brings, is nan."""
+    return np.array_equal(one, other, equal_nan=True)
 
 
 def _is_whole(old: Array) -> bool:

@@ -18,7 +18,7 @@ E = 3e-5  # the step of a numerical adjoint, next to values of order one
 MOST_SEEN, MOST_NUMBERS = 300_000, 30_000_000
 """Values of a run, and numbers in them, that are written down: one of more takes too long to be repeated."""
 
-HOOKS = frozenset(("TAP_", "PRE_", "PUT_", "POST_", "CALL_"))
+HOOKS = frozenset(("TAP_", "PRE_", "PUT_", "POST_", "CALL_", "ENTRY_"))
 
 _directions: dict[int, Array] = {}
 

@@ -34,6 +34,7 @@ class Term:
     of: list[Callable[[Array], float]] = field(default_factory=list)  # of functions of its values
     weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient;
     # of a number of the code's own, how large it was each time
+    inner: bool = False  # what an object keeps, where calls have results
 
 
 @dataclass(eq=False)
@@ -44,6 +45,7 @@ class Candidate:
     kind: str
     terms: tuple[int, ...]
     sure: bool = False  # by its name what is handed over is a gradient
+    inner: bool = False  # it is at what an object keeps, where calls have results
     whole: int = 0  # of how many arrays that the program starts from the gradient under it is somewhere
     number: int = -1  # which of all that were found it is
 

@@ -2,12 +2,11 @@
 
 from bptt.checking.example.found import candidates
 from bptt.checking.example.infile import main_program, stated
-from bptt.checking.example.pieces import at_top, backwards, equations, sibling
+from bptt.checking.example.pieces import backwards, equations, sibling
 from bptt.checking.example.texts import Example, given, other_sizes
 
 __all__ = [
     "Example",
-    "at_top",
     "backwards",
     "candidates",
     "equations",

@@ -29,6 +29,7 @@ class Code:
 
     def __init__(self, tree: ast.Module, names: dict[str, Any]) -> None:
         self.tree, self.names = tree, names
+        self.builtins = {*names.get("__builtins__", ())}
         path = names.get("__file__", "<file>")
         self.nodes = {
             (file, min([node.lineno, *(d.lineno for d in node.decorator_list)])): node

@@ -55,7 +55,7 @@ def candidates(
             return
         if last in settled or (name not in (None, *own)):
             continue
-        functions = [code.of(piece.owner)[f] for f in piece.calls]
+        functions = [code.of(piece.owner).get(f) for f in piece.calls]
         functions += [f for n, f in code.of(piece.owner).items() if piece.owner and n == "__init__"]
         read = code.read(functions, piece.owner)
         data = {n: v for n in sorted(read) if isinstance(v := names.get(n), (np.ndarray, dict, list))}

@@ -174,7 +174,7 @@ class Learner:
         """Return what a value may be: something that the example has, or what its use leaves possible."""
         texts, made = list(dict.fromkeys(self.names[hole])), self._options(tree, hole, path, use)
         if not any(map(_axes, texts)) and not (use.kind == "shape" and "." in hole):  # no data are wanted
-            made = [node for node in made if isinstance(node, str) and not _axes(node)]
+            made = [node for node in made if not _axes(node) and (isinstance(node, str) or "." in hole)]
         if path or tree[hole]:
             return made
         fresh = next((k for k, text in enumerate(texts) if "«" in text), len(texts))
@@ -212,8 +212,11 @@ class Learner:
                 sizes = [t for t in inside if t.startswith("«size")]
                 if "." not in hole:
                     sizes = [*[f"«size {own}»"] * bool(own), *sizes]
-                elif not own:  # of sizes that no name tells, each is one
-                    sizes.sort(key=lambda t: t in str(tree))
+                elif not own:  # of sizes that no name tells, each is one, and none that is another's
+                    others = {
+                        texts[0] for h, texts in self.names.items() if size_of(h.split(".")[-1]) and texts
+                    }
+                    sizes.sort(key=lambda t: t in str(tree) or t in others)
                 more = [] if path else [f"np.array(«tokens {axes}»)" for axes in ("N T", "T N", "T")]
                 if "*" in path:
                     return [token]
@@ -340,7 +343,7 @@ class Learner:
         return by_size.get(number) or more.get(number) or str(number)
 
 
-def _axes(text: str) -> list[str]:
+def _axes(text: Node) -> list[str]:
     """Return the axes of an array's mark."""
-    inner = re.fullmatch(r"(?:np.array\()?«(?!size)(?:[a-z]+ )?([^«»]*)»(?:\)(?: % 2)?)?", text)
+    inner = re.fullmatch(r"(?:np.array\()?«(?!size)(?:[a-z]+ )?([^«»]*)»(?:\)(?: % 2)?)?", str(text))
     return inner[1].split() if inner else []

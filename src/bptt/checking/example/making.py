@@ -48,8 +48,8 @@ class Maker:
         self.instance = fresh(name, set(file)) if self.owner else ""
         self.first: set[str] = set()
         last = self._function(piece.calls[-1])
-        self.through_time = code.loops(last, piece.owner)
-        read = code.read([self._function(f) for f in piece.calls], piece.owner)
+        self.through_time = last is None or code.loops(last, piece.owner)
+        read = code.read(list(map(self._function, piece.calls)), piece.owner)
         self.held = tuple(n for n, v in file.items() if n in read and isinstance(v, (np.ndarray, dict, list)))
         self.made: dict[str, list[str]] = {}
         self.furthest: tuple[tuple[int, ...], str, str] = ((), "", "")  # of what was tried
@@ -93,7 +93,7 @@ class Maker:
         return fill(before, call, self.file, self.end, self.sizes, **more)
 
     def _function(self, name: str) -> Any:
-        return getattr(self.piece.owner, name) if self.piece.owner else self.file[name]
+        return getattr(self.piece.owner, name) if self.piece.owner else self.file.get(name)
 
     def _named(self, name: str) -> str:
         return f"{self.instance}.{name}" if self.instance else name

@@ -9,7 +9,7 @@ from typing import Any
 
 from bptt.checking.example.code import LOSS, NEVER, Code, is_closure, parameters
 from bptt.checking.example.roles import without_d
-from bptt.checking.example.scenes import Scene, scenes
+from bptt.checking.example.scenes import Scene, inline, scenes
 
 _BACK = re.compile(
     r"back|bptt|bprop|(?<!set_)grads?(?!_?(?:check|clip|num|norm|desc))|rewind|vjp|pullback|adjoint|bwd|"
@@ -19,6 +19,7 @@ _BACK = re.compile(
 _WHOLE = re.compile(
     r"loss|train|step|fit|optimi[sz]e|learn|update|sgd|bptt|both|fb|forward_?back", re.IGNORECASE
 )
+TOP = "the top level"
 TRAINS = re.compile(rf"{_BACK.pattern}|train|fit|optimi[sz]e|learn|update|sgd|loss_?f", re.IGNORECASE)
 """What the names of calls have in a loop that trains."""
 
@@ -50,6 +51,7 @@ def pieces(code: Code) -> list[Piece]:
     Each backward comes with the forwards that it may belong to, one piece for each.
     """
     found = [piece for owner in (*code.classes.values(), None) for piece in _of(code, owner)]
+    found += [Piece(None, (TOP,), 1.5, scene) for scene in inline(code, goes_back)]
     return sorted(found, key=lambda piece: -piece.weight)
 
 
@@ -115,17 +117,18 @@ def backwards(tree: ast.Module) -> Iterator[tuple[str, list[int]]]:
                 yield name, sorted({n.lineno for s in body for n in ast.walk(s) if isinstance(n, ast.stmt)})
 
 
-def at_top(tree: ast.Module) -> bool:
-    r"""Return whether a file takes gradients back in a loop of its top level.
+def goes_back(node: ast.AST) -> bool:
+    r"""Return whether a statement is a loop that takes gradients back, and adds to some.
 
     Examples
     --------
-    >>> at_top(ast.parse("for x in xs:\n dh = x\n dW += dh\n db += dh\n dU += dh"))
+    >>> goes_back(ast.parse("for x in xs:\n dh = x\n dW += dh\n db += dh\n dU += dh").body[0])
     True
     """
-    top = [node for node in tree.body if not isinstance(node, ast.FunctionDef | ast.ClassDef)]
-    loops = (n for node in top for n in ast.walk(node) if isinstance(n, ast.For | ast.While))
-    return any(len(_gradients(loop.body)) > 3 for loop in loops)
+    if not isinstance(node, ast.For | ast.While):
+        return any(map(goes_back, ast.iter_child_nodes(node)))
+    added = {ast.unparse(n.target) for n in ast.walk(node) if isinstance(n, ast.AugAssign)}
+    return len(_gradients(node.body)) > 3 and len({*filter(_is_gradient, added)}) > 1
 
 
 def equations(tree: ast.Module) -> list[str]:

@@ -14,7 +14,7 @@ _NOT_STATE = re.compile(
     re.IGNORECASE,
 )
 _GRADIENT = re.compile(r"^(?:dL_d_?|dLd|dl_d_?|dE_d|d_|d(?=.)|grad_?(?=.)|delta_?(?=.)|g_?(?=[A-Zhcxb]))")
-_GRADIENT_AFTER = re.compile(r"_?(?:grad(?:ient)?s?|bar|adj|diff|delta)$")
+_GRADIENT_AFTER = re.compile(r"_?(?:grad(?:ient)?s?|bar|adj|diff|deltas?)$|_updates?$")
 _COTANGENT = re.compile(
     r"d_?(?:out(?:put)?s?|l|loss|values?|y|err(?:or)?|top|h|c)?|delta|(?:\w*_)?grad(?:ient)?s?|\w*delta\w*|"
     r"grad_?(?:out|output|y|loss|h)|gradOutput|top_diff|upstream|\w*err(?:or)?|d[EJ]\w*|\w*gradient|bar",

@@ -21,6 +21,7 @@ NAMED = (
     (r"(?:ix|idx|ind\w*|id|int)s?_?(?:to|2)\w*", "dict(enumerate('abcdefg'))"),
     (r".*(?:act|func|nonlin|phi).*", "'tanh'"), (r".*(?:act|func|nonlin|phi).*", "np.tanh"),
     (r".*(?:name|type|init).*", "'net'"), (r".*(?:name|type|init).*", "'xavier'"), (r".*seed.*", "0"),
+    (r".*drop.*", "0.0"),
 )  # fmt: skip
 SAID = {"int": UNKNOWN[:4], "float": ("0.1",), "bool": ("True",), "str": ("'tanh'", "'sgd'")}
 WIDER = {"D": ("D", "H+D", "V", "H", "1"), "V": ("V", "D", "1", "H"), "H": ("H", "D"), "N": ("N", "T", "H")}

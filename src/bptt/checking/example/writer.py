@@ -14,7 +14,7 @@ import numpy as np
 
 from bptt.checking.example.code import LOSS, is_closure
 from bptt.checking.example.making import Maker
-from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts
+from bptt.checking.example.roles import is_cotangent, kinds, size_of, texts, without_d
 from bptt.checking.example.scenes import Scene
 from bptt.checking.example.score import scorer
 from bptt.checking.example.search import HOLE, LEFT_OUT, Call, Found, fresh
@@ -98,8 +98,10 @@ class Writer(Maker):
             texts = [text for n in names if kinds(n) for text in likely(self.code, n, self.through_time)]
             call.hole(name, own or texts or likely(self.code, name, self.through_time) or ["None"])
         call.lines += [line.replace("__self__", self.instance) for line in scene.lines]
-        roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held)
-        results = {*bound(ast.parse(HOLE.sub(r"\1", scene.lines[-1])))}
+        *lead, last = (ast.parse(re.sub("«.*?»", "0", HOLE.sub(r"\1", line))) for line in scene.lines)
+        results, set_before = {*bound(last)}, {name for line in lead for name in bound(line)}
+        self.first |= {without_d(name) for name in results | set_before} & set_before - results
+        roots = (*[self.instance] * bool(self.instance), *scene.open, *self.held, *set_before - results)
         watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
         for found in self._fill(nothing, call, watched=watched, roots=roots):

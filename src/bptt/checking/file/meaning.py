@@ -77,6 +77,8 @@ def parsed(text: str, *, python2: bool) -> ast.Module:
         match node:
             case ast.Attribute(ast.Name("np" | "numpy"), attr) if attr in _NEW and not hasattr(np, attr):
                 node.attr = _NEW[attr]
+            case ast.Call(ast.Attribute(ast.Name("np" | "numpy"), "sum"), [ast.GeneratorExp()]):
+                node.func = ast.copy_location(ast.Name("sum", ast.Load()), node.func)  # as older NumPy did
             case ast.Call(ast.Attribute(ast.Name("math")) | ast.Name("float" | "int"), [_]):
                 node.args = [_as_number(node.args[0])]
             case ast.BinOp(ast.Constant(str()), ast.Mod(), ast.Tuple(elts=parts)):
@@ -130,15 +132,16 @@ GUARD = 1e-5  # constants from here down keep a logarithm or a quotient finite
 
 _NAMES = dict.fromkeys(("float32", "float16", "bfloat16"), "float64")
 _NAMES |= {"FloatTensor": "DoubleTensor", "HalfTensor": "DoubleTensor"}
+_NAMES |= dict.fromkeys(("float128", "longdouble", "longfloat"), "float64")
 _SHORT = {"single", "half", "float"}  # a library's, or a tensor's method
-_CODES = {"f", "f4", "<f4", "=f4", "f2", "<f2", "e", "single", "half"}
+_CODES = {"f", "f4", "<f4", "=f4", "f2", "<f2", "e", "single", "half", "g", "f16", "longdouble"}
 _LIBRARIES = {"np", "numpy", "torch", "th", "jnp", "jax", "anp", "tf"}
 _GUARD = re.compile(r"(0\.000\d+|\d+(\.\d+)?e-\d+|[\w.]*(eps|epsilon|tiny))$", re.IGNORECASE)
 _TAKE_DTYPE = set("astype dtype array asarray zeros ones empty eye arange full type".split())  # noqa: SIM905
 
 
 def in_double(tree: ast.AST) -> bool:
-    """Rewrite the dtypes of single and half precision in a tree as double; return whether there were any.
+    """Rewrite a tree's dtypes of other precision as double; return whether there were any.
 
     Small numbers that guard a logarithm are for what is zero only then.
     """
@@ -165,7 +168,7 @@ def _rewritten(node: ast.AST) -> bool:
             node.attr = "float64"
         case ast.Call(ast.Attribute(attr="float" | "half") as method, []):
             method.attr = "double"
-        case ast.Constant("float32" | "float16"):
+        case ast.Constant("float32" | "float16" | "float128"):
             node.value = "float64"
         case ast.alias(name) if name in _NAMES:
             node.name, node.asname = _NAMES[name], node.asname or name

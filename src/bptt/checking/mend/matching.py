@@ -12,7 +12,7 @@ import numpy as np
 
 from bptt.checking.mend.edit import Edit, Place, compiled, evaluate
 from bptt.checking.mend.expressions import Option, holes, instead, joining, options
-from bptt.checking.mend.scope import Names, Scope, array, copied
+from bptt.checking.mend.scope import Names, Scope, array, copied, spread
 from bptt.checking.mend.terms import Sums
 from bptt.checking.taps.values import entries, flat, shape
 from bptt.types import Array
@@ -115,6 +115,10 @@ class Matching:
                     return
                 if self.main.met(self._filled(code, part.value)):
                     yield node, joining(now, part.text, "", part.cost, self.scope)
+            here = array(self.scope.value(now))
+            for part in spread(self.scope.arrays[:40], here.shape) if here is not None and here.ndim else ():
+                if part.text != now and self.main.met(self._filled(code, here * part.value)):
+                    yield node, joining(now, part.text, "*", part.cost, self.scope)
 
     def _solved(self) -> Iterator[tuple[ast.expr, Option]]:
         """Yield what may stand in the place of the whole, or of a part that it is linear in.

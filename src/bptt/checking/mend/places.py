@@ -1,7 +1,7 @@
 """One place that is wrong: what it must give at each of its times, and the edits by which it does."""
 
 import ast
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -36,22 +36,20 @@ class Places:
         loop = next(iter(statement.loops[-1:]), None)
         return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
 
-    def _edits(self, one: Hypothesis, given: Sequence[Hypothesis]) -> list[Edit]:
-        """Return the edits by which a place gives what it must, where others do."""
-        place, times = self._times(one, given)
+    def _edits(self, one: Hypothesis, *, begun: bool = False) -> list[Edit]:
+        """Return the edits by which a place gives what it must; `begun`: when it first gives another."""
+        place, times = self._times(one, begun=begun)
         return Matching(place, list(times.values())).edits() if place and times else []
 
-    def _times(
-        self, one: Hypothesis, given: Sequence[Hypothesis] = ()
-    ) -> tuple[Place | None, dict[int, Instance]]:
+    def _times(self, one: Hypothesis, *, begun: bool = False) -> tuple[Place | None, dict[int, Instance]]:
         """Return a place, and what it must give at each execution of its statement."""
         unit, targets = one.unit, self.locator.targets(one)
         source = self.program.sources.get(unit.statement.file)
         if source is None:
             return None, {}
-        names = self._names(unit.inside, (*given, one))
+        names = self._names(unit.inside, (one,))
         times = {}
-        for at in (at for at in unit.times if at.within in names):
+        for at in (at for at in unit.times if at.within in names and not (begun and at.when > one.when)):
             shape, wanted = at.like or at.shape, targets[at.count]
             if unit.scales:
                 wanted = _scaled(unit.statement.tree, names[at.within], wanted.reshape(shape)).reshape(-1)
@@ -60,20 +58,19 @@ class Places:
         function = unit.statement.function or source.tree
         return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
-    def _missing(self, one: Hypothesis, others: Sequence[Hypothesis] = ()) -> Iterator[Edit]:
+    def _missing(self, one: Hypothesis, *, begun: bool = False) -> Iterator[Edit]:
         """Yield statements that are missing at the end of the loop in which a place is."""
-        place, times = self._times(one, others)
+        place, times = self._times(one, begun=begun)
         table, statement = self.program.table.statements, one.unit.statement
-        given = (*others, one)
         if place is None or not times:
             return
         if statement.loops:
             first = statement.loops[-1].body[0]  # type: ignore[attr-defined]
             number = next((j for j, s in enumerate(table) if s.tree is first), None)
-            before = self._names(number, given) if number is not None else {}
+            before = self._names(number, (one,)) if number is not None else {}
             yield from carries(place, statement, times, before)
 
-    def _names(self, statement: int, given: Iterable[Hypothesis]) -> dict[int, dict[str, Any]]:
+    def _names(self, statement: int, given: Iterable[Hypothesis] = ()) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""
         times = {statement: range(EXECUTIONS)}
         return frames(self.found.point.case, times, self.locator.hooks(given))[statement]

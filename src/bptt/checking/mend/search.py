@@ -1,6 +1,7 @@
 """The search for the edits after which every gradient that is kept is right."""
 
 import ast
+import contextlib
 import itertools
 import time
 from collections import Counter
@@ -14,14 +15,14 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
-from bptt.checking.locate.search import Hypothesis, hands_over
+from bptt.checking.locate.search import Hypothesis
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added
 from bptt.checking.mend.matching import Instance, Matching
 from bptt.checking.mend.peeling import peels
 from bptt.checking.mend.places import Places
 from bptt.checking.mend.statements import rewrites
-from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, frames
+from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, clips, frames
 from bptt.checking.taps.instrument import Statement
 from bptt.checking.taps.values import written
 from bptt.checking.verdict.goal import Goal
@@ -30,11 +31,14 @@ from bptt.checking.verdict.judgement import judge
 
 PLACES = 4  # places at which one fault may be, that are looked at
 QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a whole statement may be meant
-REWRITES = 250  # edits of whole statements that are tried beside others
+REWRITES = 250  # edits of whole statements that are tried where several faults are
 SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
-BEFORE = 12  # what may have to be right before a place that is looked at
-TRIED = 8  # edits of a suspected statement that are tried
+TRIED, LIKELY = 8, 6  # edits of a suspected statement, and places that are right at times, that are tried
+FOLLOWED, SHARE = (
+    3,
+    0.5,
+)  # corrections of one fault of several that are followed, and for how much of the time
 
 
 def mend(
@@ -62,7 +66,6 @@ class Search(Places):
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
         self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
-        self.together: list[Hypothesis] = []  # those after which, all put right, every gradient is
         self.partly: list[Mend] = []
         self.sweep = self._blind()
 
@@ -79,10 +82,9 @@ class Search(Places):
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
-        if zeros := self._zeros():
-            then = self._after(zeros)
-            if done := self._done(zeros, []) or self._followed(zeros, then, []):
-                return done
+        for zeros in itertools.islice(self._zeros(), 1):
+            if (rest := self._followed(zeros, self._after(zeros))).whole:
+                return rest
         for some in self._one_place():
             for cost, edits, places in some:
                 if cost > QUICK:
@@ -92,10 +94,7 @@ class Search(Places):
         sweep = SWEEP if self.places else SWEEP / 3  # no one place will do: several may be wrong
         if done := self._rewritten(fallback) or self._swept(self.start + sweep * self.seconds):
             return done
-        for start in (*([one] for one in self.places[:2]), []):
-            if not self.late and (done := self._several(start)):
-                return done
-        if not self.places and (done := self._peeled()):
+        if done := self._peeled():
             return done
         self.early = tuple(self.places)
         for _, edits, places in itertools.chain.from_iterable(self._one_place(late=True)):
@@ -107,13 +106,11 @@ class Search(Places):
 
     def told(self, places: Sequence[Hypothesis]) -> Mended:
         """Return what is known where no correction is: the places, or what is first seen to go wrong."""
-        together = [] if places else self.together
-        places = places or together
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
             places = sorted(places, key=lambda h: h.when)
-            return Mended(self.partly, places=places, first=first and first[0], all=bool(together))
-        hint = next((edit.reason for edit in self._edits(one, [])), "")
+            return Mended(self.partly, places=places, first=first and first[0])
+        hint = next((edit.reason for edit in self._edits(one)), "")
         return Mended(self.partly, places=[one], first=first[0], hint=hint)
 
     def _rewritten(self, fallback: list[Found]) -> Mended | None:
@@ -163,7 +160,7 @@ class Search(Places):
             self.places.append(one)
             out: list[Found] = []
             made = isinstance(one.unit.tree, ast.Name) and isinstance(one.unit.statement.tree, ast.Return)
-            for edit in itertools.chain(self._operators(one), self._edits(one, [])[:6], self._missing(one)):
+            for edit in itertools.chain(self._operators(one), self._edits(one)[:6], self._missing(one)):
                 edits = {one.unit.statement.file: [edit]}
                 if self._right(self.trials.text(edits)):
                     out.append((edit.cost + made, edits, [one]))  # it was made elsewhere: there it is wrong
@@ -171,30 +168,25 @@ class Search(Places):
             if self.late:
                 return
 
-    def _zeros(self) -> Edits:
-        """Return statements that add to gradients that stay zero, after which these are right."""
+    def _zeros(self) -> Iterator[Edits]:
+        """Yield statements that add to a gradient that stays zero, after which it is right."""
         ends: dict[ast.stmt, Statement] = {}
         for step in self.steps:
             one = step.statement
             if isinstance(one.tree, ast.AugAssign) and one.loops and one.file in self.program.sources:
                 last = ends.setdefault(one.loops[-1], one)
                 ends[one.loops[-1]] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
-        edits: Edits = {}
-        reached, totals = self.locator.tried([]), [r for r in self.chosen.rows.rows if r.kind == "total"]
-        for n, gradient in enumerate(self.goal.wanted if reached else ()):
-            total = next((row for row in totals if written(row.path) == gradient.name), None)
-            if total is None or gradient.was_right or gradient.kept.update or gradient.kept.numbers.any():
+        totals = {written(r.path): r for r in self.chosen.rows.rows if r.kind == "total"}
+        zeros = [g for g in self.goal.wanted if not (g.was_right or g.kept.update or g.kept.numbers.any())]
+        before = _whole(self.locator.tried([]))
+        for gradient, one in itertools.product((g for g in zeros if g.name in totals), ends.values()):
+            names = self._names(self.program.table.statements.index(one))
+            text, total = Text(self.program.sources[one.file].text), totals[gradient.name]
+            if self.late or not names:
                 continue
-            for one in ends.values():
-                names = self._names(self.program.table.statements.index(one), [])
-                text = Text(self.program.sources[one.file].text)
-                if reached[n] == 1.0 or self.late or not names:
-                    continue
-                for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
-                    edits, reached = self._with(one.file, edit, edits, reached)
-                    if reached[n] == 1.0:
-                        break
-        return edits
+            for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
+                if _whole(self.trials.text({one.file: [edit]})) > before:
+                    yield {one.file: [edit]}
 
     # edits of whole statements
 
@@ -225,7 +217,7 @@ class Search(Places):
             value, function = getattr(statement.tree, "value", None), statement.function
             if value is None or statement.file not in sources or self.late:
                 continue
-            if only is not None and function not in only:
+            if (only is not None and function not in only) or clips(ast.unparse(value)):
                 continue
             place = Place(value, function or statement.tree, Text(sources[statement.file].text))
             far = min([9, *(abs(statement.tree.lineno - line) for line in near)])
@@ -242,106 +234,77 @@ class Search(Places):
         lines = [h.unit.statement.tree.lineno for h in self.places[:2]]
         return lines + [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
 
-    # the first statement that is wrong, then the next
+    # several faults: the first that is seen, and then what it hid
 
     def _peeled(self) -> Mended | None:
-        """Correct the first statement that is seen to be wrong, and then what it hid."""
-        if (best := self._peel()) is None:
-            return None
-        edits, then = best
-        if self._right(then.locator.tried([])):
-            return self._done(edits, [])
-        return self._followed(edits, then, [])
+        """Correct the first statement that is seen to be wrong; where more is wrong, what it hid.
 
-    def _peel(self) -> tuple[Edits, "Search"] | None:
-        """Return the edit of one of the first suspected statements after which most is explained."""
-        best, top = None, (*self._rank(), 0.0)
-        first = {s.execution.statement: s for s in self.locator.suspected(self.found)[::-1]}
+        Of the corrections that are likely a few are followed, each for a part of the time that is left.
+        """
+        now, found = self._rank(), list[tuple[tuple[float, ...], Edits, Search]]()
+        for edits, cost in self._first_edits():
+            if self.late:
+                break
+            with contextlib.suppress(Exception):  # what is edited may do anything
+                if self.trials.text(edits) and (rank := (after := self._after(edits))._rank()) > now:
+                    found.append(((*rank, -cost), edits, after))
+        likely = sorted(found, key=lambda one: one[0], reverse=True)[:FOLLOWED]
+        for n, ((whole, *_), edits, then) in enumerate(likely):
+            rest = self._followed(edits, then, 1.0 if n + 1 == len(likely) else SHARE)
+            if rest.whole:
+                return rest
+            if whole > now[0]:
+                self.partly = max(self.partly, rest.mends, key=len)
+        return None
+
+    def _first_edits(self) -> Iterator[tuple[Edits, float]]:
+        """Yield edits by which the first suspected statements give gradients, then such as make one right."""
+        likely = dict[int, Hypothesis]()  # of each place the first
+        for one in self.locator.likely():
+            likely.setdefault(id(one.unit), one)
+        for one in itertools.islice(likely.values(), LIKELY):
+            begun = *self._edits(one, begun=True)[:3], *self._missing(one, begun=True)
+            yield from (({one.unit.statement.file: [e]}, e.cost) for e in (*self._operators(one), *begun))
+        given = {id(row) for step in self.steps for row in step.rows}
+        first = {s.execution.statement: s for s in self.locator.suspected()[::-1]}
         for step in first.values():
             value, path = getattr(step.statement.tree, "value", None), step.statement.file
-            source = self.program.sources.get(path)
-            names = self._names(step.execution.statement, []) if source else {}
-            if source is None or value is None or step.number not in names:
+            if value is None or path not in self.program.sources:
                 continue
-            function = step.statement.function or source.tree
-            place = Place(value, function, Text(source.text), self.chosen.values)
-            for edit in peels(place, step, names[step.number], self.chosen)[:TRIED]:
-                edits: Edits = {path: [edit]}
-                if self.late or not self.trials.text(edits):
-                    continue
-                after = self._after(edits)
-                rank = (*after._rank(), -edit.cost)
-                if rank > top:
-                    best, top = (edits, after), rank
-        return best
+            names = self._names(step.execution.statement)
+            text = Text(self.program.sources[path].text)
+            place = Place(value, step.statement.function or text.tree, text, self.chosen.values)
+            if step.number in names:
+                some = peels(place, step, names[step.number], self.chosen, given)
+                yield from (({path: [edit]}, edit.cost) for edit in some[:TRIED])
+        whole = _whole(self.locator.tried([]))
+        for cost, edits in itertools.islice(self._rewrites(), REWRITES):
+            if not self.late and _whole(self.trials.text(edits)) > whole:
+                yield edits, cost
 
     def _rank(self) -> tuple[int, int]:
         """Return how many gradients are right, and how many steps more are gradients than are suspected."""
         kinds = Counter((s.kind, s.suspect) for s in self.steps)
         return _whole(self.locator.tried([])), kinds["gradient", False] - kinds["unexplained", True]
 
-    # several places
-
-    def _several(self, start: list[Hypothesis]) -> Mended | None:
-        """Return the corrections of several places; None: they are not found."""
-        places = self.locator.several(start)
-        if not self.together and self._right(self.locator.tried(places)):
-            fewest = self.locator.fewest(places)
-            self.together = [] if any(map(hands_over, fewest)) else fewest
-        edits: Edits = {}
-        reached = self.locator.tried([])
-        for n, one in enumerate(places):
-            others, path = places[:n] + places[n + 1 :], one.unit.statement.file
-            matched = self._edits(one, others)[:3]  # it gives what it must where the others do
-            for more in () if matched else itertools.islice(self.locator.before(one, places), BEFORE):
-                if not self.late and (matched := self._edits(one, [*others, more])[:1]):
-                    places.append(more)
-                    break
-            tried = self._operators(one)
-            for k, edit in enumerate((*tried, *matched, *self._missing(one, others))):
-                sure = k >= len(tried) and not one.row.path
-                edits, reached = self._with(path, edit, edits, reached, sure=sure)
-                if edit in edits.get(path, ()):
-                    break
-        for _, alone in itertools.islice(self._rewrites(), REWRITES):  # each makes a gradient right
-            if self.late or self._right(reached):
-                break
-            ((path, (edit,)),) = alone.items()
-            edits, reached = self._with(path, edit, edits, reached)
-        if not edits:
-            return None
-        if self._right(reached) and (done := self._done(edits, places)):
-            return done
-        if _whole(reached) > _whole(self.locator.tried([])):
-            self.partly = max(self.partly, self.trials.told(edits), key=len)
-        return self._followed(edits, self._after(edits), places)
-
-    def _with(
-        self, path: Path, edit: Edit, edits: Edits, reached: list[float], *, sure: bool = False
-    ) -> tuple[Edits, list[float]]:
-        """Return edits with a further one, where more gradients are right with it (sure: not fewer)."""
-        low, high = edit.changes[0][0], max(end for _, end, _ in edit.changes)
-        if any(start < high and low < end for e in edits.get(path, ()) for start, end, _ in e.changes):
-            return edits, reached
-        more = {**edits, path: [*edits.get(path, ()), edit]}
-        then = self.trials.text(more)
-        kept = then and all(b == 1.0 or a < 1.0 for a, b in zip(reached, then, strict=True))
-        return (more, then) if kept and (sure or _whole(then) > _whole(reached)) else (edits, reached)
-
-    def _followed(self, edits: Edits, then: "Search", places: list[Hypothesis]) -> Mended | None:
-        """Return the correction of what is still wrong with some edits made, and them."""
+    def _followed(self, edits: Edits, then: "Search", share: float = 1.0) -> Mended:
+        """Return edits with what corrects the rest, in a part of the time; or a part of it."""
+        if self._right(then.locator.tried([])):
+            return self._done(edits, []) or Mended()
+        now = time.monotonic()
+        then.start, then.seconds = now, share * (self.start + self.seconds - now)
+        then.locator.end = now + 0.8 * then.seconds
         rest = Mended() if then.late else then.run()
-        if not rest.whole:
-            return None
         mends, sources = self.trials.told(edits), self.trials.edited(edits)
-        return Mended([*mends, *rest.mends], sources | rest.sources, True, [*places, *rest.places])
+        return Mended([*mends, *rest.mends], sources | rest.sources, rest.whole, rest.places)
 
     def _after(self, edits: Edits) -> "Search":
-        """Return the search in a program with some edits made, for the time that is left."""
+        """Return the search in a program with some edits made."""
         case = replace(self.found.point.case, program=self.program.replaced(self.trials.edited(edits)))
         found = replace(self.found, record=case.record(), point=replace(self.found.point, case=case))
-        left = self.start + self.seconds - time.monotonic()
-        return Search(found, self.chosen, judge(found, self.chosen), left, self.trials.examples)
+        after = Search(found, self.chosen, judge(found, self.chosen), 0.0, self.trials.examples)
+        after.locator.families = self.locator.families
+        return after
 
 
 def _whole(reached: Sequence[float]) -> int:

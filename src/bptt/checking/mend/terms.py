@@ -62,7 +62,7 @@ class Sums:
         self.scope, self.forward = scope, forward
         self._tables: dict[tuple[int, ...], tuple[Table, Table, Products]] = {}
 
-    def _of(self, shape: tuple[int, ...]) -> tuple[Table, Table, Products]:
+    def of(self, shape: tuple[int, ...]) -> tuple[Table, Table, Products]:
         """Return the terms of a shape, the sums of two of the likely ones, and products of more."""
         if shape not in self._tables:
             table = _table(_terms(shape, self.scope, self.forward))
@@ -81,7 +81,7 @@ class Sums:
         Each with its sign and a cost; `now` is the text of `here`. For so many seconds sums of three and four
         are tried, too.
         """
-        table, two, products = self._of(wanted.shape)
+        table, two, products = self.of(wanted.shape)
         if not table.texts:
             return
         slices = _table(s for part in self.scope.arrays[:60] for s in _slices(part, wanted, self.scope))

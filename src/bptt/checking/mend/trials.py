@@ -1,6 +1,7 @@
 """A program with some edits made, and how right it is: what is tried is run, and never only believed."""
 
 import ast
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -49,7 +50,6 @@ class Mended:
     places: list[Hypothesis] = field(default_factory=list)
     first: Step | None = None  # where no place is known: the first that takes gradients and gives none
     hint: str = ""  # what would make it what it is at its other times
-    all: bool = False  # whether all the places must, rather than any
 
 
 class Trials:
@@ -70,10 +70,12 @@ class Trials:
         return out
 
     def text(self, edits: Edits) -> list[float]:
-        """Return how much of each gradient is right with edits of files; empty: it does not run."""
+        """Return how much of each gradient is right with edits of files; empty: it does not run, or clips."""
         key = tuple((path, c) for path, some in edits.items() for c in sorted(_changes(some)))
         if key not in self.seen:
             self.seen[key] = []
+            if any(clips(one.before) for one in self.told(edits)):
+                return []
             try:
                 program = self._patched(edits) or self.program.replaced(self.edited(edits))
                 case = replace(self.case, program=program)
@@ -189,6 +191,11 @@ def frames(
     finally:
         running = False
     return out
+
+
+def clips(text: str) -> bool:
+    """Return whether a statement only clips: what it clips is right before it, or made right elsewhere."""
+    return re.match(r"\s*(\w+\.)*clip\(", text) is not None
 
 
 def _learnt(found: Adjoints) -> set[Any]:

@@ -158,7 +158,7 @@ def places(report: Report) -> list[str]:
         lines.append("  Which statement is wrong was not found.")
     for one in report.located:
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
-        first, time = "Wrong, too, is" if one.get("too") else "The first wrong statement is", ""
+        first, time = "The first wrong statement is", ""
         if one.get("or"):
             first, time = "The wrong statement is", f", or what passes it on, {', '.join(one['or'])}"
         if not one.get("sure", True):

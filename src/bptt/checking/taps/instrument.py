@@ -1,8 +1,9 @@
 """The syntax tree with taps: each expression, statement, return and call of somebody's functions can be seen.
 
-An expression ``v`` becomes ``TAP_(k, v)``, a statement's value ``PUT_(j, v)``; before each statement stands
-``PRE_(j)`` and behind those that change something in place ``POST_(j, target)``. They are looked up by name
-when the code runs, so that the same code serves to record, to change one value a little, and to replace one.
+An expression ``v`` becomes ``TAP_(k, v)``, a statement's value ``PUT_(j, v)``, that of ``a[i] = v``
+``ENTRY_(PUT_(j, v), a, i)``; before each statement stands ``PRE_(j)`` and behind those that change something
+in place ``POST_(j, target)``. They are looked up by name when the code runs, so that the same code serves to
+record, to change one value a little, and to replace one.
 """
 
 import ast
@@ -125,7 +126,8 @@ class Tapped:
         self.scope, number = scope, len(self.table.statements)
         self.table.statements.append(Statement(node, self.file, scope.function, scope.owner, scope.loops))
         if isinstance(node, _VALUED) and node.value is not None:
-            new: ast.stmt = _with(node, value=_hook("PUT_", node.value, number, self._expression(node.value)))
+            value = _hook("PUT_", node.value, number, self._expression(node.value))
+            new: ast.stmt = _with(node, value=_entry(node, value))
         else:
             new = self._compound(node, scope)
         found = [ast.Expr(_hook("PRE_", node, number)), new]
@@ -234,6 +236,18 @@ def _with(node: Any, **parts: Any) -> Any:
 def _hook(name: str, at: ast.AST, number: int, *arguments: ast.expr) -> ast.Call:
     call = ast.Call(ast.Name(name, ast.Load()), [ast.Constant(number), *arguments], [])
     return ast.copy_location(call, at)
+
+
+def _entry(node: ast.stmt, value: ast.Call) -> ast.Call:
+    """Return a statement's value; where it is given to one place of something, as that takes it."""
+    match node:
+        case ast.Assign([ast.Subscript(owner, index)]) | ast.AugAssign(ast.Subscript(owner, index)):
+            odd = ast.Slice | ast.Call | ast.NamedExpr | ast.Starred
+            if not any(isinstance(part, odd) for one in (owner, index) for part in ast.walk(one)):
+                parts = [ast.parse(ast.unparse(one), mode="eval").body for one in (owner, index)]
+                call = ast.Call(ast.Name("ENTRY_", ast.Load()), [value, *parts], [])
+                return ast.copy_location(call, value)
+    return value
 
 
 def _changed(node: ast.stmt) -> ast.expr | None:

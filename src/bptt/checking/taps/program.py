@@ -34,6 +34,7 @@ from bptt.checking.file import (
 )
 from bptt.checking.taps.example import ExampleError, code_names, parsed, with_names
 from bptt.checking.taps.instrument import Table, Tapped
+from bptt.checking.taps.values import entry
 
 EXAMPLE = Path("the example")
 NAME = "judged"
@@ -214,7 +215,8 @@ class Program:
             outcome.calls.append(Call(step, tree, handed, given, result, function, tuple(keywords)))
             return result
 
-        taps = {"TAP_": hooks.tap, "PRE_": hooks.pre, "PUT_": hooks.put, "POST_": hooks.post, "CALL_": call}
+        taps = {"TAP_": hooks.tap, "PRE_": hooks.pre, "PUT_": hooks.put, "POST_": hooks.post}
+        taps |= {"CALL_": call, "ENTRY_": entry}
 
         def beside(path: Path, names: dict[str, Any]) -> None:
             if path not in self.files:
@@ -281,9 +283,18 @@ def _held(path: str, seed: int, module: types.ModuleType) -> Iterator[None]:
 
         return seeded
 
+    own = seed
+
+    class Seeded(np.random.RandomState):
+        """A generator of a module's own, which without a seed is another one in every run."""
+
+        def __init__(self, seed: Any = None) -> None:
+            super().__init__(own if seed is None else seed)
+
     torch = sys.modules.get("torch")
     changes: list[tuple[Any, str, Any]] = [(sys, "argv", [path]), (random, "seed", moved(random.seed))]
     changes += [(np.random, name, moved(getattr(np.random, name))) for name in ("seed", "default_rng")]
+    changes += [(np.random, "RandomState", Seeded)]
     before = [getattr(owner, name) for owner, name, _ in changes]
     np.random.seed(seed)  # noqa: NPY002  the code under judgement draws from it
     random.seed(seed)

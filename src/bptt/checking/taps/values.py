@@ -171,6 +171,13 @@ def last(path: Path) -> str:
     return next((str(step) for _, step in reversed(path) if isinstance(step, str)), "")
 
 
+def entry(value: Any, owner: Any, index: Any) -> Any:
+    """Return what an assignment gives to ``owner[index]``: to one entry a number, as older NumPy took it."""
+    is_one = isinstance(value, np.ndarray) and value.ndim > 0 and value.size == 1
+    plain = is_one and isinstance(owner, np.ndarray) and owner.dtype != object
+    return value.item() if plain and np.ndim(owner[index]) == 0 else value
+
+
 def entries(value: Any) -> Array | None:
     """Return all numbers that are reachable from a value, one after the other; None if there are none."""
     found = [flat(one) for _, one in leaves(value)]

@@ -52,6 +52,7 @@ def claim(
         return owner_of(one, gradients) or (gradients[min(locally)] if len(locally) == 1 else None)
 
     keeps = [_summed(one, owner_by_name(one)) for one in keeps]
+    keeps += [one for g in gradients if g.verdict != "right" for one in _joined(keeps, g, found, chosen)]
     owners = {id(one): owner_by_name(one) for one in keeps}
     rates: dict[Path, tuple[Kept, float]] = {}
     changed: list[tuple[Kept, Gradient]] = []
@@ -106,7 +107,9 @@ def claim(
     for match in loose:
         same = [g for g in rest if g.shape == match.shape and not match.update]
         same = [g for g in same if not (LABEL.match(last(g.path)) and g.path in found.point.given)]
-        same = [g for g in same if owners[id(match)] is g or _is_free(match, owners[id(match)])]
+        free, own = _is_free(match, owners[id(match)]), match.path[:-1]
+        near = [g for g in same if g.shape or g.path[:-1] == own != ()]  # a number has its name, or owner
+        same = [g for g in same if owners[id(match)] is g or (free and g in near)]
         if not same and match.place and _among_totals(match, keeps, chosen):  # it was right once, and went on
             once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
             same = [g for g in once if not harmless(match, g, found, chosen)]
@@ -169,6 +172,24 @@ def _pieces(given: list[Kept], gradient: Gradient, chosen: Chosen) -> list[Kept]
         if any(row.path == gradient.path for row in chosen.rows.explain(total)):
             return some
     return []
+
+
+def _joined(keeps: list[Kept], gradient: Gradient, found: Adjoints, chosen: Chosen) -> list[Kept]:
+    """Return a list of rows, or of columns, that is named for a matrix's gradient, as one array."""
+    lists: dict[Path, list[Kept]] = {}
+    for one in keeps:
+        if len(one.path) > 1 and isinstance(one.path[-1][1], int) and one.source[0] < 0 and not one.update:
+            lists.setdefault(one.path[:-1], []).append(one)
+    out = []
+    for path, some in lists.items():
+        whole = Kept(written(path), some[0].numbers, gradient.shape, path, source=(-1, path))
+        alike = len({one.shape for one in some}) == 1 < len(some) and whole.named_for(gradient.path) > 1
+        stacked = np.array([one.numbers.reshape(one.shape) for one in some]) if alike else np.zeros(0)
+        for axis in range(stacked.ndim if alike else 0):
+            moved = np.moveaxis(stacked, 0, axis)
+            if [n for n in moved.shape if n > 1] == [n for n in gradient.shape if n > 1]:
+                out.append(replace(whole, numbers=moved.reshape(-1), axis=axis))
+    return sorted(out, key=lambda one: -likeness(one, gradient, found, chosen))[:1]
 
 
 def _wrong(gradient: Gradient, match: Kept, note: str) -> None:

@@ -148,7 +148,8 @@ def _read(kept: Kept, outcome: Outcome, held: dict[tuple[str, str], Any]) -> Any
     call, path = kept.source
     try:
         if call < 0:
-            return get(outcome.names, path)
+            value = get(outcome.names, path)
+            return value if kept.axis < 0 else np.moveaxis(np.array(value), 0, kept.axis)
         return get({"": outcome.calls[call].result}, (("item", ""), *path))
-    except (LookupError, AttributeError, TypeError):
+    except (LookupError, AttributeError, TypeError, ValueError):
         return None

@@ -32,6 +32,7 @@ class Kept:
     place: tuple[Any, ...] = ()  # the list, tuple or dict in which it is
     source: tuple[int, Path] = (-1, ())  # the call that returns it (-1: a name holds it), and its path there
     local: tuple[str, str] = ("", "")  # the function and the name, of a local variable
+    axis: int = -1  # of a list of rows or columns: that along which they are one array
 
     def named_for(self, path: Path) -> int:
         """Return whether its name says that it is the gradient at the array of a path: 2; or its place: 1."""

@@ -60,7 +60,7 @@ class Compiled:
             if isinstance(value, int):
                 words[name] = value
             elif value is not None:
-                assert value.flags.c_contiguous, name
+                assert value.flags.c_contiguous or f"{name} row" in given, name
                 words[name] = address(value)
         return self.interface.fields[which].words(words, pieces)
 
@@ -151,22 +151,33 @@ class Compiled:
         return bias
 
     def packed(
-        self, params: Params, dtype: np.dtype[Any], *, tokens: bool, transposed: bool = False
-    ) -> dict[str, Array]:
+        self,
+        params: Params,
+        dtype: np.dtype[Any],
+        *,
+        tokens: bool,
+        transposed: bool = False,
+        few: bool = False,
+    ) -> dict[str, Any]:
         """Return the columns of U, and of W but for tokens, for each run of gates by the kernel's names.
 
-        The forward's; or transposed, the backward's.
+        The forward's; or transposed, the backward's. A matrix that lies as it is read, by `few` rows, and its
+        row stride, in place of its panels.
         """
         k = self.interface
         columns = columns_of(k, k.cell.hidden(params))
         products = [("W", params["W"], columns.W)]
         products += [(f"U{i}", params[p.matrix][:, p.own], p.part) for i, p in enumerate(columns.products)]
         parts = parts_of("bfloat16" if k.is_narrow else dtype.char, k.host)
-        found = {}
+        found: dict[str, Any] = {}
         for name, whole, part in products[1 if tokens else 0 :]:
             for i, (_, own) in enumerate(part.runs):
                 B = readable(whole[:, own].astype(dtype, copy=False))
-                found[f"{name}.{i}"] = parts.packed(B.T if transposed else B)
+                B = B.T if transposed else B
+                if few and parts.lies(B):
+                    found |= {f"{name}.{i}": B, f"{name}.{i} row": B.strides[0] // B.itemsize}
+                else:
+                    found[f"{name}.{i}"] = parts.packed(B)
         return found
 
 

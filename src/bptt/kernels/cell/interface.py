@@ -12,7 +12,8 @@ are made of parameters alone, and so computed once (:mod:`bptt.derive.still`).
 ``present``   (R,), or none       in: flags of steps that exist; none: all do
 ``reset``     (R,), or none       in: flags of steps before which states start anew
 ``W.k``       packed              in: W's columns for a run of gates, and ``U0.k``, ``U1.k``, ... those
-                                  of each operand's product; their transposes for the backward
+                                  of each operand's product; their transposes for the backward; as they
+                                  lie where ``W.k row`` says from a row to the next, else packed
 ``unit.p``    (w,), or (R, w)     in: a parameter of each unit, or what is given to it at each step
 ``tokens``    (R,), or none       in: which row of ``table`` (V, G) is the input's part
 ``x``         (R, D), or none     in: the input, else
@@ -113,7 +114,8 @@ class Interface:
         ]
         common += [f"prev.{s}" for s in eq.states] + [f"unit.{p}" for p in cell.units]
         common += [f"q.{q}" for q in self.made] + [f"still.{v}" for v in self.parts.made]
-        common += [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
+        matrices = [f"{name}.{k}" for name, found in self.products.items() for k in range(len(found))]
+        common += [*matrices, *(f"{name} row" for name in matrices)]
         self.fields = {
             "forward": Fields([*common, "tokens", "table", "x", "bias", "y"]
                               + [f"{of}.{s}" for of in ("carry", "after", "start") for s in eq.states]),

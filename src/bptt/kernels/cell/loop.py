@@ -200,12 +200,13 @@ class Loop(ABC):
         return to, pairs, pairs
 
     def multiply(
-        self, A: tuple[Value, Value, Value], B: Value, C: Value, ldc: Value, M: Value, N: Value
+        self, A: tuple[Value, Value, Value], B: str, C: Value, ldc: Value, M: Value, N: Value
     ) -> None:
-        """Add the product of an operand (M, K) and a packed B (K, N) to C (M, N)."""
-        at, lda, K = A
-        one, panel = i64(1), self.b.mul(K, i64(self.gemm.width))
-        self.b.call(self.gemm.product, Product(at, lda, one, M, B, panel, K, C, ldc, N, one))
+        """Add the product of an operand (M, K) and a matrix B (K, N), by its name, to C (M, N)."""
+        (at, lda, K), b, row = A, self.b, self.field[f"{B} row"]
+        one, width, lies = i64(1), i64(self.gemm.width), self.there(f"{B} row")
+        panel, step = b.select(lies, width, b.mul(K, width)), b.select(lies, row, width)
+        b.call(self.gemm.product, Product(at, lda, one, M, self.pointer(B), panel, step, K, C, ldc, N, one))
 
     def columns(self, run: tuple[int, int]) -> Value:
         """Return how many columns neighbouring gates have."""

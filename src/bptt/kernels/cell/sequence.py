@@ -164,9 +164,7 @@ class _Forward(Loop):
             return
         A = self.operand(self.row(operand, start, size), size, n, size)
         for k, run in enumerate(self.interface.products[name]):
-            self.multiply(
-                A, self.pointer(f"{name}.{k}"), self.gate("a", run[0], start), self.GH, n, self.columns(run)
-            )
+            self.multiply(A, f"{name}.{k}", self.gate("a", run[0], start), self.GH, n, self.columns(run))
 
     def main(self, row: Value, j: Value) -> None:
         """Emit the step: its output, and the states after it in the place of those before."""
@@ -257,7 +255,7 @@ class _Backward(Loop):
         """Add the gates' gradients, through the transposed product, to rows of `into` (n, size)."""
         for k, run in enumerate(self.interface.products[name]):
             A = self.operand(self.gate("da", run[0], start), self.GH, n, self.columns(run))
-            self.multiply(A, self.pointer(f"{name}.{k}"), into, size, n, size)
+            self.multiply(A, f"{name}.{k}", into, size, n, size)
 
     def sum(self, name: str, row: Value, j: Value) -> Value:
         """Return where the gradient at a parameter is summed, or the one at an input is written."""

@@ -49,7 +49,7 @@ class Sweep:
         if ahead:
             for gates, own in self.columns.W.runs:
                 self._multiply(given["x"], params["W"][:, own], given["a"][:, gates])
-        given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead)
+        given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead, few=ahead)
         self._run("forward", given, ahead=ahead)
 
     def backward(self, arrays: Mapping[str, Array]) -> None:
@@ -61,7 +61,7 @@ class Sweep:
         x = {str(name): given.pop(name) for name in ("x",) if name in given}
         dx, dtype = given.get("dx"), params["W"].dtype
         ahead = self.N < FEW
-        given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True)
+        given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True, few=ahead)
         widths = [self.compiled.interface.cell.width(q, self.H) for q in self.compiled.interface.made]
         if widths:
             given["dq"] = memory.empty((self.N, max(widths)), dtype)

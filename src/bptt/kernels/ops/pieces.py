@@ -26,12 +26,13 @@ NEAR = 1 << 19
 
 FIELDS = pool.Fields((
     "top", "bottom", "left", "right", "A", "A rows", "A columns", "packed A", "M", "K", "B", "B rows",
-    "B columns", "packed B", "C", "C rows", "add", "room", "room A", "rooms",
+    "B columns", "lies", "packed B", "C", "C rows", "add", "room", "room A", "rooms",
 ))  # fmt: skip
 """A piece's words: its own rows and columns, then what the whole product has.
 
 Rows and columns are strides in numbers, ``rooms`` the bytes of a thread's room. What is packed is 0 where it
-is not: then a piece packs for itself, in its thread's room, whose part for A is as large as ``room A``.
+is not: then a piece packs for itself, in its thread's room, whose part for A is as large as ``room A``; but
+not a B of which ``lies`` says that it is read as its rows lie.
 """
 
 
@@ -82,14 +83,18 @@ class _Multiply:
                         A = self.operand(M, K, Q)
                         with self.columns(Q) as N:
                             at = b.add(b.mul(N.first, depth), b.mul(q, panel))
-                            self.block(A, self.at(w["packed B"], at), stride, M, N, K, Q)
+                            self.block(A, (self.at(w["packed B"], at), stride, panel), M, N, K, Q)
                 with not_packed, self.columns(Q) as N:
                     place = b.add(b.mul(k, w["B rows"]), b.mul(N.first, w["B columns"]))
                     B, room = self.at(w["B"], place), b.inttoptr(self.room_B, pointer)
-                    b.call(gemm.pack, [B, w["B rows"], w["B columns"], K.size, N.size, room])
+                    lies = self.is_given("lies")
+                    with b.if_then(b.not_(lies)):
+                        b.call(gemm.pack, [B, w["B rows"], w["B columns"], K.size, N.size, room])
+                    read = (B, panel, w["B rows"]), (room, b.mul(Q.size, panel), panel)
+                    at, stride, step = (b.select(lies, *two) for two in zip(*read, strict=True))
                     with self.rows() as M:
                         A = self.operand(M, K, Q)
-                        self.block(A, room, b.mul(Q.size, panel), M, N, K, Q)
+                        self.block(A, (at, stride, step), M, N, K, Q)
 
     def is_given(self, name: str) -> Value:
         return self.b.icmp_signed("!=", self.w[name], i64(0))
@@ -147,11 +152,11 @@ class _Multiply:
         )
 
     def block(
-        self, A: tuple[Value, Value, Value], B: Value, stride: Value, M: _Span, N: _Span, K: _Span, Q: _Span
+        self, A: tuple[Value, ...], B: tuple[Value, ...], M: _Span, N: _Span, K: _Span, Q: _Span
     ) -> None:
         """Emit C[M, N] = A[M, K] B[K, N], added to what is there where wanted, and after the first k."""
         b, w = self.b, self.w
         C = self.at(w["C"], b.add(b.mul(M.first, w["C rows"]), N.first))
         is_later = b.zext(b.icmp_signed(">", K.first, i64(0)), i64)
         add = b.or_(w["add"], is_later)
-        b.call(self.gemm.block, Product(*A, M.size, B, stride, Q.size, C, w["C rows"], N.size, add))
+        b.call(self.gemm.block, Product(*A, M.size, *B, Q.size, C, w["C rows"], N.size, add))

@@ -25,6 +25,13 @@ PIECE = 1 << 21
 """Multiply-adds in a piece of a product, at least: what is less is not worth a second thread."""
 
 
+TURN = 40
+"""Multiply-adds that take as long as to put a number where it is in the transposed matrix, about."""
+
+FEW = 12
+"""Rows by which a matrix may be multiplied as it lies: more would read it several times."""
+
+
 def matmul(
     A: Array, B: Array, out: Array | None = None, *, add: bool = False, bfloat16: bool = False
 ) -> Array:
@@ -79,8 +86,9 @@ def matmul(
         return out
     parts = parts_of("bfloat16" if bfloat16 else A.dtype.char, host())
     A, B = readable(A), readable(B)
-    if _is_across(A) and N < M and B.strides[1] == B.itemsize:
-        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a panel; it is turned back
+    lanes, step = parts.lanes, A.itemsize
+    if _is_across(A) and B.strides[1] == step and M * K * (-N % lanes) > N * (K * (-M % lanes) + TURN * M):
+        # Cᵀ = Bᵀ Aᵀ: few columns waste less as a tile's rows than as part of a vector; it is turned back
         turned = memory.empty((N, M), A.dtype)
         parts.multiply(B.T, A.T, turned)()
         return rows.add(turned.T, out, out) if add else rows.copy(turned.T, out)
@@ -155,9 +163,14 @@ class Parts:
         library = jit.build(lambda: pieces.module(kind, target), kind, *sizes, target=target)
         self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
         self.height, vectors = shape(target)
-        self.width = vectors * target.lanes(np.float32 if kind == "bfloat16" else kind)
+        self.lanes = target.lanes(np.float32 if kind == "bfloat16" else kind)
+        self.width = vectors * self.lanes
         names = "multiply", "pack_A", "pack_B"
         self._multiply, self._pack_A, self._pack_B = (pool.Work.of(library, name) for name in names)
+
+    def lies(self, B: Array) -> bool:
+        """Return whether B can be read as its rows lie."""
+        return self.step == 1 and B.strides[1] == B.itemsize
 
     def packed(self, B: Array) -> Array:
         """Return B's panels, packed on the pool."""
@@ -197,17 +210,18 @@ class Parts:
         depth, is_across = -(-K // self.step), _is_across(A)
         by_rows, by_columns = _cut(M, N, K, self.height, self.width, threads.count(), is_across)
         packed_A = self._packed_rows(A) if is_across and by_columns > 1 else None
+        lies = packed_B is None and self.lies(B) and M <= FEW
         if by_rows > 1 and packed_B is None:
             packed_B = self.packed(B)
         packs_A = packed_A is None and (is_across or self.step > 1)
         room_A = min(M, pieces.HEIGHT) * min(depth, pieces.DEPTH) * size if packs_A else 0
         room_A += -room_A % 4096
-        room_B = 0 if packed_B is not None else max(pieces.NEAR, self.width * pieces.DEPTH * size)
+        room_B = 0 if lies or packed_B is not None else max(pieces.NEAR, self.width * pieces.DEPTH * size)
         (A_row, A_column), (B_row, B_column) = _strides(A), _strides(B)
         given = {
             "A": jit.address(A), "A rows": A_row, "A columns": A_column, "M": M, "K": K,
             "packed A": 0 if packed_A is None else jit.address(packed_A),
-            "B": jit.address(B), "B rows": B_row, "B columns": B_column,
+            "B": jit.address(B), "B rows": B_row, "B columns": B_column, "lies": lies,
             "packed B": 0 if packed_B is None else jit.address(packed_B),
             "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
             "room A": room_A, "rooms": room_A + room_B,

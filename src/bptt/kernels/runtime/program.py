@@ -170,31 +170,31 @@ class Program:
             results = function(**arrays)
         return cls(tape, arrays, results or {}, before, keeps=keeps, stays=stays)
 
-    def run(self, arrays: Sequence[Array | int], past: "Past | None" = None) -> dict[str, Array]:
-        """Run the works over arrays, or those that begin at these addresses, in the order of `names`.
+    def run(self, arrays: Sequence[Array], past: "Past | None" = None) -> dict[str, Array]:
+        """Run the works over arrays in the order of `names`.
 
         Returns
         -------
         dict of arrays
             What the function returned.
         """
-        _, blocks = self._play(arrays, past)
-        return self._named(blocks)
+        given = [*map(quick_address, arrays)]
+        return self._named(self.run_at(given if past is None else given + past.addresses))
 
-    def begin(self, arrays: Sequence[Array | int]) -> tuple[dict[str, Array], "Past"]:
+    def begin(self, arrays: Sequence[Array]) -> tuple[dict[str, Array], "Past"]:
         """Return what `run` returns, and what a program after this one reads."""
-        given, blocks = self._play(arrays, None)
+        given = [*map(quick_address, arrays)]
+        blocks = self.run_at(given)
         lie = [address(block) for block in blocks]
         addresses = [*given, *(lie[k] + offset for k, offset in self._starts)]
         return self._named(blocks), Past(addresses, (arrays, blocks))
 
-    def _play(self, arrays: Sequence[Array | int], past: "Past | None") -> tuple[list[int], list[Array]]:
-        given = [array if type(array) is int else quick_address(array) for array in arrays]
+    def run_at(self, given: Sequence[int]) -> list[Array]:
+        """Run the works over arrays that begin at these addresses; return what holds what they made."""
         blocks = [memory.empty(size, np.uint8) for size in self._blocks]
-        known = given if past is None else given + past.addresses
-        words = self._patched(quick_address(memory.scratch(self._room)), known, blocks)
-        pool.play(address(words), 0, self._jobs, is_shared=self._is_shared)
-        return given, blocks
+        words = self._patched(quick_address(memory.scratch(self._room)), given, blocks)
+        pool.play(quick_address(words), 0, self._jobs, is_shared=self._is_shared)
+        return blocks
 
     def bind(self, arrays: Sequence[Array]) -> "Bound":
         """Return a program that `stays` over arrays that stay where they are."""
@@ -203,9 +203,9 @@ class Program:
     def _patched(self, room: int, given: Sequence[int], blocks: Sequence[Array]) -> Array:
         """Return the words with addresses in their places."""
         words = self._words.copy()
-        lie = [address(block) for block in blocks]
-        made = (lie[k] + offset for k, offset in self._starts)
-        bases = np.array((address(words), room, *given, *made), np.int64)
+        lie = [*map(address, blocks)]
+        made = [lie[k] + offset for k, offset in self._starts] if blocks else ()
+        bases = np.array((quick_address(words), room, *given, *made), np.int64)
         words[self._at] += bases[self._base]
         return words
 
