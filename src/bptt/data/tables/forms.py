@@ -63,6 +63,8 @@ def in_text(value: Value) -> str:
     """Return a value as it stands in a text; numbers have six digits, and what is none is empty."""
     if value != value:
         return ""
+    if isinstance(value, Kept):
+        return repr(float(value)).removesuffix(".0")
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
