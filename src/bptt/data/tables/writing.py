@@ -49,7 +49,10 @@ def written(columns: Added, own: Form, suffix: str = "") -> bytes:
         return of_columns(columns, f"*{suffix}", is_feather=suffix == ".feather").written({}, {})
     between = own.delimiter if isinstance(own, Delimited) and is_named(own, suffix) else ","
     texts = {
-        name: [_digits(value) if _is_told(value) else in_text(value) for value in values]
+        name: [
+            _digits(value) if isinstance(value, float) and not isinstance(value, Kept) else in_text(value)
+            for value in values
+        ]
         for name, values in columns.items()
     }
     return Delimited("\t" if suffix in TABBED else between).written({}, texts)
@@ -82,10 +85,6 @@ def _is_kept(text: str) -> bool:
     """Return whether a number is one as a float, with no other digits."""
     digits, number = re.sub(r"[eE].*|\D", "", text), float(text)
     return math.isfinite(number) and (len(digits) <= _DIGITS or Decimal(repr(number)) == Decimal(text))
-
-
-def _is_told(value: Value) -> bool:
-    return isinstance(value, float) and not isinstance(value, Kept)
 
 
 def _digits(value: float) -> str:
