@@ -120,7 +120,9 @@ class Locator:
         ends = {last[path].tobytes() for path in totals if path in last}
         own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
         own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
-        own = (s for s in own if not hands_over(s))
+        plain = ast.Name | ast.Tuple | ast.Dict  # what is returned so others have made
+        trees = ((s, s.statement.tree) for s in own)
+        own = (s for s, t in trees if not (isinstance(t, ast.Return) and isinstance(t.value, plain)))
         step = next(own, None)
         if step is None:
             return None
@@ -227,9 +229,3 @@ class Locator:
         every, record = self.found.record.executions, self.found.record
         calls = [every[at].statement for s in first for at in record.callers(s.execution.number)]
         return {j: n for n, j in enumerate(dict.fromkeys([*few, *reads, *calls]))}
-
-
-def hands_over(one: Step | Hypothesis) -> bool:
-    """Return whether a place returns what others have made, and makes nothing."""
-    tree = one.statement.tree if isinstance(one, Step) else one.unit.statement.tree
-    return isinstance(tree, ast.Return) and isinstance(tree.value, ast.Name | ast.Tuple | ast.Dict)
