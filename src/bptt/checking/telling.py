@@ -166,7 +166,8 @@ def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
         told = located(one, found.places[0])
     else:
         told = _told(one, step.statement, None, step.number, step.numbers[0], np.empty(0))
-    return [told | {"sure": False, "hint": found.hint}]
+    told |= {"sure": False, "hint": found.hint}
+    return [told if step.suspect else told | {"takes": False}]
 
 
 def kept_wrong(one: Examined) -> list[dict[str, Any]]:

@@ -113,15 +113,19 @@ class Locator:
 
     def first(self) -> tuple[Step, Hypothesis | None] | None:
         """Return the first step that takes gradients and gives none; what it must, as at its other times."""
-        near = self._suspects()
-        steps = (s for s in classify(self.found, self.chosen) if s.suspect)
+        near, last = self._suspects(), self.found.record.names[-1]
         totals = [row.path for row in self.chosen.rows.rows if row.kind == "total"]
-        last = self.found.record.names[-1]
         ends = {last[path].tobytes() for path in totals if path in last}
-        own = (s for s in steps if s.execution.statement in near and s.statement.file != EXAMPLE)
-        own = (s for s in own if not all(n.tobytes() in ends for n in s.numbers))  # no update of a weight
-        own = (s for s in own if not hands_over(s))
-        step = next(own, None)
+        plain = ast.Name | ast.Tuple | ast.List | ast.Dict  # what is returned so others have made
+
+        def is_own(one: Step) -> bool:
+            tree, updates = one.statement.tree, all(n.tobytes() in ends for n in one.numbers)
+            handed = isinstance(tree, ast.Return) and isinstance(tree.value, plain)
+            known = one.execution.statement in near and one.statement.file != EXAMPLE
+            return known and not updates and not handed
+
+        suspects = (s for s in classify(self.found, self.chosen) if s.suspect)
+        step = next(filter(is_own, (*suspects, *self.suspected())), None)
         if step is None:
             return None
         own_too = (h for h in self.likely() if h.unit.number == step.execution.statement)
@@ -227,9 +231,3 @@ class Locator:
         every, record = self.found.record.executions, self.found.record
         calls = [every[at].statement for s in first for at in record.callers(s.execution.number)]
         return {j: n for n, j in enumerate(dict.fromkeys([*few, *reads, *calls]))}
-
-
-def hands_over(one: Step | Hypothesis) -> bool:
-    """Return whether a place returns what others have made, and makes nothing."""
-    tree = one.statement.tree if isinstance(one, Step) else one.unit.statement.tree
-    return isinstance(tree, ast.Return) and isinstance(tree.value, ast.Name | ast.Tuple | ast.Dict)

@@ -163,6 +163,8 @@ def places(report: Report) -> list[str]:
             first, time = "The wrong statement is", f", or what passes it on, {', '.join(one['or'])}"
         if not one.get("sure", True):
             first = "The first statement that takes gradients and gives none is"
+            if not one.get("takes", True):
+                first = "The first statement of the backward that gives no gradient is"
             if one.get("gradient"):
                 first = f"The first gradient that is wrong, at {one['gradient']}, is made by"
             time = f" (time {one['step'] + 1})" * (one["step"] > 0)
