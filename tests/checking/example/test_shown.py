@@ -101,7 +101,7 @@ if __name__ == "__main__":
     assert one.judged.verdict == "right"
     assert one.example.text.splitlines()[0] == "net = Odd({'shape': (4, 3)})"
     assert "raise" not in one.example.text
-    assert "for" not in one.example.text
+    assert "epoch" not in one.example.text
     [one, *_] = examined(source(tmp_path, text), run=True)
     assert (one.judged.verdict, one.example.origin[:18]) == ("right", "the __main__ block")
     assert "[:1]" in one.example.text

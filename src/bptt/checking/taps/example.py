@@ -106,4 +106,16 @@ def code_names(
 
 def calls_code(statement: ast.AST, names: frozenset[str]) -> bool:
     """Return whether a statement of the example calls the file's code, not only NumPy."""
-    return any(isinstance(node, ast.Call) and root(node.func) in names for node in ast.walk(statement))
+    for node in ast.walk(statement):
+        match node:
+            case ast.Call(ast.Attribute(ast.BinOp() as value)):  # (a @ b).tanh(), of tensors of its own
+                called = {one.id for one in ast.walk(value) if isinstance(one, ast.Name)} <= names
+            case ast.Call(func):
+                called = root(func) in names
+            case ast.BinOp(ast.Name(left), _, ast.Name(right)):
+                called = {left, right} <= names
+            case _:
+                continue
+        if called:
+            return True
+    return False
