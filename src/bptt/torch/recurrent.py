@@ -235,9 +235,9 @@ class Recurrent(torch.nn.Module):
             return self._misfit(layers)
         forms: list[Any] = [self.input_size, self.hidden_size, self.num_layers, self.bidirectional]
         for _, params in layers:
-            forms += map(_form, params)
             if not all(map(is_plain, params)):
-                return _MORE
+                return _MORE  # of others nobody may ask for a form
+            forms += map(_form, params)
         if forms != self.__dict__.get("_fit"):
             if (why := self._misfit(layers)) is not None:
                 return why
