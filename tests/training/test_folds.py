@@ -40,6 +40,8 @@ def test_a_run_is_measured_on_its_own_part_and_runs_are_told_together(tmp_path: 
         go(Trainer.start(Settings(data=data, fold=f"{k}/3", **HOW), tmp_path / "runs" / f"f{k}"))
     go(Trainer.start(Settings(data=data, text="text", fold="2/3", hidden=4, steps=4), tmp_path / "list"))
     scores = [Trained.load(tmp_path / "runs" / f"f{k}").label_score() for k in (1, 2, 3)]
+    for name, other in (("tenth", None), ("half", "1/2")):  # no parts of three
+        go(Trainer.start(Settings(data=data, fold=other, **HOW), tmp_path / "runs" / name))
     found = report(tmp_path / "runs", samples=False)
     (together,) = found.over_seeds
     assert (together.runs, together.what) == (["f1", "f2", "f3"], "folds")
@@ -60,7 +62,7 @@ def test_what_is_no_part_is_told(tmp_path: Path, fold: str) -> None:
 def test_too_many_parts_and_two_ways_are_told(tmp_path: Path) -> None:
     data = written(tmp_path)
     with pytest.raises(DataError, match="33 sequences cannot be cut into 34 parts"):
-        Labels.of(Settings(data=data, fold="34/34", **HOW))
+        Labels.of(Settings(data=data, fold="1/34", **HOW))
     with pytest.raises(ConfigError, match="--fold and --valid are two ways"):
         Labels.of(Settings(data=data, fold="1/3", valid=data, **HOW))
     with pytest.raises(DataError, match="33 sequences cannot be cut"):

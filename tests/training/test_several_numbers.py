@@ -20,7 +20,7 @@ HOW: dict[str, Any] = SMALL_LABELS | {"task": "regress", "inputs": "x,y", "serie
 def written(folder: Path) -> tuple[str, np.ndarray[Any, np.dtype[np.float64]]]:
     """Return a table of 40 sequences of four rows, and what is to be told of each."""
     x = np.random.default_rng(3).normal(size=(40, 4, 2))
-    told = np.stack([1000 + 50 * x[:, :, 0].mean(axis=1), x[:, :, 1].mean(axis=1) / 100], axis=1)
+    told = np.stack([1_600_000_000 + 50 * x[:, :, 0].mean(axis=1), x[:, :, 1].mean(axis=1) / 100], axis=1)
     rows = [
         f"{k},{x[k, t, 0]},{x[k, t, 1]},{told[k, 0] if k else ''},{told[k, 1]}"
         for k in range(40)
@@ -53,7 +53,7 @@ def test_each_number_is_learnt_and_measured_in_its_own_units(
     path = tmp_path / "b.csv"
     assert bptt(["predict", str(tmp_path / "run"), data, f"--out={path}"]) == 0
     columns = read_table(path).columns
-    assert float(columns["prediction_far"][4]) == pytest.approx(np.asarray(found.labels)[1, 0], rel=1e-5)
+    assert float(columns["prediction_far"][4]) == pytest.approx(np.asarray(found.labels)[1, 0], abs=1e-3)
     assert bptt(["eval", str(tmp_path / "run"), data]) == 0
     assert "near, always the mean" in capsys.readouterr().out
 

@@ -191,6 +191,7 @@ class Comparison(
         groups: dict[tuple[tuple[str, str], ...], list[Kept]] = {}
         for run in self.runs:
             own = tuple((name, value) for name, value in sorted(run.values.items()) if name not in AGAIN)
+            own += (("parts", run.values.get("fold", "").partition("/")[2].strip()),)
             if not math.isnan(run.best[0]):
                 groups.setdefault(own, []).append(run)
         names = [name for name, _ in self.differ if name not in AGAIN]

@@ -236,7 +236,7 @@ class Recurrent(torch.nn.Module):
         forms: list[Any] = [self.input_size, self.hidden_size, self.num_layers, self.bidirectional]
         for _, params in layers:
             if not all(map(is_plain, params)):
-                return _MORE  # of others nobody may ask for a form
+                return _MORE
             forms += map(_form, params)
         if forms != self.__dict__.get("_fit"):
             if (why := self._misfit(layers)) is not None:

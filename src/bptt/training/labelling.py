@@ -1,6 +1,5 @@
 """What a model tells of labelled sequences, and how often it is right."""
 
-import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from bptt.data.labelled import Coding, Labelled, Layout, read_labelled, together
 from bptt.data.sequences import Sequences
 from bptt.data.tables import Added, Category, Number, Numbers, Table
 from bptt.data.tables.conll import Conll
+from bptt.data.tables.forms import Kept
 from bptt.elementwise import sigmoid
 from bptt.errors import BpttWarning, RunError
 from bptt.nets.evaluate import ALONE, Turns, steps_at_once
@@ -175,6 +175,8 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         How many tokens the model does not know, of how many: characters that were skipped, words <unk>.
     states : (M, W), or None
         What the output reads of each sequence, where it was asked for.
+    decimals : tuple of int
+        So many of each number are written.
     """
 
     labelled: Labelled
@@ -183,6 +185,7 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     probabilities: Array
     unknown: tuple[int, int] = (0, 0)
     states: Array | None = None
+    decimals: tuple[int, ...] = ()
 
     def columns(self) -> Added:
         """Return columns for each row of the table: `prediction`, `p_NAME` for each class, `h_1`, ...
@@ -200,10 +203,11 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         )
         at[labelled.order] = of
         h = {} if self.states is None else _each("h", range(1, len(self.states.T) + 1), self.states, at)
-        if isinstance(labels, np.ndarray) and labels.ndim > 1:
-            return _each("prediction", self.classes, labels, at) | h
         if isinstance(labels, np.ndarray):
-            return {"prediction": [float(labels[k]) if k >= 0 else math.nan for k in at], **h}
+            names = [f"prediction_{name}" for name in self.classes] or ["prediction"]
+            values = np.where(at[:, None] >= 0, labels.reshape(len(labels), -1)[at], np.nan).T.tolist()
+            numbers = zip(names, values, self.decimals, strict=True)
+            return {name: [Kept(round(x, places)) for x in own] for name, own, places in numbers} | h
         told: dict[str, list[str] | list[float]] = {"prediction": [labels[k] if k >= 0 else "" for k in at]}
         if isinstance(labelled.table.form, Conll):  # it has no head to say what is what
             return told
@@ -302,7 +306,10 @@ class Labeller:
         if not isinstance(target, Category):
             none, one = np.empty((len(found), 0)), isinstance(target, Number)
             names = [] if one else self.coding.told
-            return Predictions(labelled, target.decode(found[:, 0] if one else found), names, none, unknown)
+            values = target.decode(found[:, 0] if one else found)
+            each = [target] if isinstance(target, Number) else target.each.values()
+            decimals = tuple(number.decimals for number in each)
+            return Predictions(labelled, values, names, none, unknown, decimals=decimals)
         names = target.values
         if self.model.loss == SEVERAL:
             sets = ([n for n, z in zip(names, row, strict=True) if z > 0] for row in found)

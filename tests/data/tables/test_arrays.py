@@ -9,6 +9,7 @@ import pytest
 from bptt.data.labelled import Layout, read_labelled
 from bptt.data.series import Columns, read_panel
 from bptt.data.tables import Table, read_table
+from bptt.data.tables.forms import Kept
 from bptt.errors import ConfigError, DataError
 from bptt.types import Array
 
@@ -71,7 +72,7 @@ def test_arrays_of_other_lengths_pickles_and_damage_are_told(tmp_path: Path) -> 
     with pytest.raises(DataError, match="array z: has 4 axes"):
         read_table(path).column("z")
     path.write_bytes(path.read_bytes()[:90])
-    with pytest.raises(DataError, match="cannot be read as arrays"):
+    with pytest.raises(DataError, match="cannot be unpacked; is it cut short"):
         read_table(path)
 
 
@@ -132,14 +133,23 @@ def test_series_without_a_time_and_faults_are_told(tmp_path: Path) -> None:
 
 
 def test_numbers_of_texts_are_numbers_where_a_form_has_such(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("id,n,x,word\n007,1,1.23456789,a\n08,,2,4\n")
+    (tmp_path / "a.csv").write_text("id,n,x,word\n007,1,1010.3736922580679,a\n08,,2,4\n")
     table = read_table(tmp_path / "a.csv")
     added = {"prediction": [0.123456789, 2.0]}
     rows = [json.loads(line) for line in table.written(added, ".jsonl").splitlines()]
-    assert rows[0] == {"id": "007", "n": 1, "x": 1.23456789, "word": "a", "prediction": 0.123457}
+    assert rows[0] == {"id": "007", "n": 1, "x": 1010.3736922580679, "word": "a", "prediction": 0.123457}
     assert rows[1] == {"id": "08", "n": None, "x": 2.0, "word": "4", "prediction": 2.0}
     parquet = pytest.importorskip("pyarrow.parquet")
     (tmp_path / "a.parquet").write_bytes(table.written(added, ".parquet"))
     found = parquet.read_table(tmp_path / "a.parquet")
     assert list(map(str, found.schema.types)) == ["string", "int64", "double", "string", "double"]
     assert found.column("n").to_pylist() == [1, None]
+    told = {"p": [Kept(1600000123.25), Kept(3.0), Kept(np.nan)]}
+    table = Table.of({"n": ["1e999", "1.00000000000000001", ""]})
+    assert table.written(told, ".csv").decode().split() == [
+        "n,p",
+        "1e999,1600000123.25",
+        "1.00000000000000001,3",
+        ",",
+    ]
+    assert json.loads(table.written(told, ".json"))[1] == {"n": "1.00000000000000001", "p": 3.0}

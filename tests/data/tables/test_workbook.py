@@ -40,7 +40,7 @@ def test_which_sheet_is_read_and_what_is_none_are_told(tmp_path: Path) -> None:
     with pytest.warns(BpttWarning, match="its first sheet is read, 'Sheet', and not Notes"):
         assert read_table(path).columns == {"a": ["2020-01-30T07:00:00"], "b": ["1"]}
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match="cannot be read as a workbook; is it cut short"):
+    with pytest.raises(DataError, match="cannot be unpacked; is it cut short"):
         read_table(path)
     openpyxl.Workbook().save(path)
     with pytest.raises(DataError, match=r"a\.xlsx: is empty"):

@@ -46,10 +46,10 @@ def split(labelled: Labelled, part: tuple[int, int] | None = None) -> tuple[Arra
     labels = np.asarray(labelled.labels)
     _, ranks = np.unique(labels if labels.ndim == 1 else labels[:, 0], return_inverse=True)
     order = order[np.argsort(ranks[order], kind="stable")]
+    if part is not None and part[1] > M:
+        raise few_parts(M, part[1])
     k, every = part or (min(10, M) // 2 + 1, 10)
     held = order[k - 1 :: every]
-    if not 0 < len(held) < M:
-        raise few_parts(M, every)
     return np.setdiff1d(order, held), np.sort(held)
 
 

@@ -1,6 +1,7 @@
 """Arrays of NumPy as a table: .npz, whose arrays are columns, and .npy."""
 
 import io
+import math
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -10,11 +11,25 @@ import numpy as np
 
 from bptt.data.tables.delimited import Delimited
 from bptt.data.tables.forms import Added, Columns, Content
+from bptt.data.text.files import LIMIT
+from bptt.data.text.packed import ZIP, expect_short
 from bptt.errors import DataError
 from bptt.types import Array
 
-MAGIC, ZIP = b"\x93NUMPY", b"PK\3\4"
-"""What such files begin with; that of .npz is a zip archive's, too."""
+MAGIC = b"\x93NUMPY"
+"""What a .npy begins with, and each file of a .npz, which is a zip archive."""
+
+KINDS = "biufUSM"
+"""The kinds of numbers, texts and times."""
+
+_DAMAGED = (
+    *(OSError, EOFError, ValueError, ArithmeticError, MemoryError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises of a file that is damaged, or says what it is not."""
+
+SLICE = 1 << 20
+"""Values that are made texts at a time: NumPy's are longer than they need be."""
 
 
 @dataclass(frozen=True)
@@ -52,20 +67,25 @@ def read(data: bytes, name: str) -> Content:
     count, single = next(iter(counts)), list[str]()
     columns: Columns = {}
     unreadable = {
-        each: f"{name}, array {each}: is a pickle of objects, which is not read" for each in pickled
+        each: f"{name}, array {each}: is a pickle of objects, which is not read; of texts, save .astype(str)"
+        for each in pickled
     }
     for each, array in arrays.items():
-        if array.dtype.kind not in "biufUM" or array.ndim > 3:
-            what = f"{array.ndim} axes" if array.dtype.kind in "biufUM" else f"values of type {array.dtype}"
+        if array.dtype.kind not in KINDS or array.ndim > 3:
+            what = f"{array.ndim} axes" if array.dtype.kind in KINDS else f"values of type {array.dtype}"
             unreadable[each] = (
                 f"{name}, array {each}: has {what}: want numbers or texts, rows x steps x columns"
             )
             continue
+        if array.dtype.kind == "S":
+            array = np.char.decode(array, "utf-8", "replace")
         if each and array.ndim < 3:
             parts = {each: array}
         else:
             apart = np.moveaxis(array if array.ndim > 1 else array[:, None], -1, 0)
             parts = {f"{each}.{k}".removeprefix("."): part for k, part in enumerate(apart, 1)}
+        if both := [own for own in parts if own in columns or (own != each and own in arrays)]:
+            raise DataError(f"{name}: {both[0]} is an array, and a column of {each}, too: rename one")
         columns |= {own: _texts(part) for own, part in parts.items()}
         single += [own for own, part in parts.items() if part.ndim == 1]
     columns |= {each: [""] * count for each in unreadable}
@@ -75,25 +95,46 @@ def read(data: bytes, name: str) -> Content:
 def _opened(data: bytes, name: str) -> tuple[dict[str, Array], list[str]]:
     """Return the arrays by their names, that of a .npy has none; and which are pickled. Nothing is run."""
     arrays, pickled = dict[str, Array](), list[str]()
+    if data.startswith(ZIP):
+        expect_short(data, name, LIMIT)
     try:
         found: Any = np.load(io.BytesIO(data), allow_pickle=False)
         if isinstance(found, np.ndarray):
-            return {"": found}, []
+            return _apart({"": found}), []
         for each in found.files:
             try:
-                arrays[each] = found[each]
+                if isinstance(array := found[each], np.ndarray):  # others are files of another kind
+                    arrays[each] = array
             except ValueError as error:
                 if "pickle" not in str(error):
                     raise
                 pickled.append(each)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGED as error:
         raise DataError(f"{name}: cannot be read as arrays of NumPy ({error!s:.200})") from None
-    return {each: array for each, array in arrays.items() if array.ndim}, pickled
+    return _apart(arrays), pickled
+
+
+def _apart(arrays: dict[str, Array]) -> dict[str, Array]:
+    """Return arrays that have rows; of structured ones each field."""
+    found = dict[str, Array]()
+    for name, array in arrays.items():
+        fields = {f"{name}.{own}".removeprefix("."): array[own] for own in array.dtype.names or ()}
+        found |= fields or {name: array}
+    return {name: array for name, array in found.items() if array.ndim}
 
 
 def _texts(array: Array) -> list[str]:
     """Return each row as a text, of several values with spaces between."""
-    if array.dtype.kind == "M":
-        array = np.datetime_as_string(array)
-    rows = array.astype(str) if array.dtype.kind == "f" else array
-    return [" ".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows.tolist()]
+    if array.dtype.kind == "M" and np.datetime_data(array.dtype)[0] not in ("Y", "M"):
+        known = array[~np.isnat(array)]  # days where all are, and never nanoseconds, which nothing else has
+        units = (unit for unit in ("D", "s") if (known.astype(f"M8[{unit}]") == known).all())
+        array = array.astype(f"M8[{next(units, 'us')}]")
+    many, found = max(1, SLICE // max(1, math.prod(array.shape[1:]))), list[str]()
+    for start in range(0, len(array), many):
+        rows = array[start : start + many]
+        if rows.dtype.kind == "M":
+            rows = np.where(np.isnat(rows), "", np.datetime_as_string(rows))
+        elif rows.dtype.kind == "f":
+            rows = rows.astype(str)
+        found += [" ".join(map(str, row)) if isinstance(row, list) else str(row) for row in rows.tolist()]
+    return found

@@ -1,5 +1,6 @@
 """How the values of a column become numbers; learnt from the training rows, and kept with the run."""
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -80,6 +81,11 @@ class Number(Struct, tag="number", frozen=True, forbid_unknown_fields=True):
         """Return the values as they stand in the table."""
         values: Array = np.asarray(coded, np.float64) * self.scale + self.mean
         return values
+
+    @property
+    def decimals(self) -> int:
+        """How many tell as much as is learnt: however large the mean, six digits of the scale."""
+        return max(0, 5 - math.floor(math.log10(self.scale)))
 
 
 class Numbers(Struct, tag="numbers", frozen=True, forbid_unknown_fields=True):

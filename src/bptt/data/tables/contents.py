@@ -6,7 +6,7 @@ from bptt.data.tables import archives, arrays, conll, delimited, entries, jsonli
 from bptt.data.tables.forms import Content
 from bptt.data.text.encodings import in_utf8, no_text
 from bptt.data.text.files import LIMIT
-from bptt.data.text.packed import plain_name, unpacked
+from bptt.data.text.packed import ZIP, alone, plain_name, unpacked
 from bptt.errors import DataError
 
 
@@ -14,11 +14,14 @@ def content_of(
     data: bytes, name: str, *, sentences: bool = False, head: bool = True, encoding: str | None = None
 ) -> Content:
     """Return the columns of a file, and how it is written; DataError where it cannot be read."""
+    if data.startswith(ZIP) and not (arrays.is_arrays(data, name) or workbook.is_workbook(data, name)):
+        data, name = alone(data, name, LIMIT)  # its own name says what it is
+    if not data.startswith(ZIP):
+        data = unpacked(data, name, LIMIT)
     if arrays.is_arrays(data, name):
         return arrays.read(data, name)
     if workbook.is_workbook(data, name):
         return workbook.read(data, name, head=head)
-    data = unpacked(data, name, LIMIT)
     if data.startswith((parquet.MAGIC, parquet.FEATHER)):
         return parquet.read(data, name)
     text = _text(data, name, encoding)

@@ -3,7 +3,7 @@
 import json
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -63,6 +63,8 @@ def in_text(value: Value) -> str:
     """Return a value as it stands in a text; numbers have six digits, and what is none is empty."""
     if value != value:
         return ""
+    if isinstance(value, Kept):
+        return repr(float(value)).removesuffix(".0")
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
@@ -91,8 +93,10 @@ def joined(values: Sequence[object], where: str) -> str:
     return encodable(" ".join(texts), where)
 
 
-def spread(name: str, values: Sequence[object]) -> dict[str, list[object]]:
+def spread(name: str, values: Sequence[object], names: Iterable[str] = ()) -> dict[str, list[object]]:
     """Return a column; where its values are lists of steps with several values, a column for each of these.
+
+    It stays one where `names`, of all columns, have such a name already.
 
     Examples
     --------
@@ -105,10 +109,14 @@ def spread(name: str, values: Sequence[object]) -> dict[str, list[object]]:
         for value in there
         for step in (value if isinstance(value, list) and value else [None])
     }
-    if len(widths) != 1 or not (width := max(widths)) > 0:
+    if len(widths) != 1 or not (width := max(widths)) > 0 or {*names} & {*_parts(name, width)}:
         return {name: [*values]}
     lists = [value if isinstance(value, list) else None for value in values]
     return {
-        f"{name}.{k + 1}": [None if own is None else [step[k] for step in own] for own in lists]
-        for k in range(width)
+        part: [None if own is None else [step[k] for step in own] for own in lists]
+        for k, part in enumerate(_parts(name, width))
     }
+
+
+def _parts(name: str, width: int) -> list[str]:
+    return [f"{name}.{k}" for k in range(1, width + 1)]

@@ -68,7 +68,7 @@ def read(columns: Given) -> Content:
         raise DataError(f"columns must be of one length, at least 1; got {sorted(lengths)}")
     texts: Columns = {}
     unreadable: dict[str, str] = {}
-    spreads = (spread(each, values) for each, values in given.items())
+    spreads = (spread(each, values, given) for each, values in given.items())
     for each, values in (pair for own in spreads for pair in own.items()):
         try:
             texts[each] = [_text(value, f"{NAME}: row {k}, {each}") for k, value in enumerate(values, 1)]

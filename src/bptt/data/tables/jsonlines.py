@@ -66,16 +66,16 @@ def read(text: str, name: str) -> Content:
         found = [*enumerate(_listed(text, name), 1)]
     else:
         found = [(k, line.strip()) for k, line in enumerate(text.split("\n"), 1) if line.strip()]
-    unreadable: dict[str, str] = {}
+    unreadable, apart = dict[str, str](), dict[str, str]()
     where = "object" if is_list else "line"
-    rows = [_read(line, f"{name}: {where} {place}", unreadable) for place, line in found]
+    rows = [_read(line, f"{name}: {where} {place}", unreadable, apart) for place, line in found]
     names = dict.fromkeys(key for row in rows for key in row)
     columns = {key: [row.get(key, "") for row in rows] for key in names}
-    for key in names:
-        if key not in unreadable and f"{key}.1" in names:
-            at = next(k for k, row in enumerate(rows) if f"{key}.1" in row and key not in row)
-            says = f"{name}: {where} {found[at][0]}, {key}: holds lists in a list, which others do not"
-            unreadable[key] = says
+    for key, at in apart.items():
+        if any(columns.get(key, ())):
+            unreadable.setdefault(key, f"{at}, {key}: holds lists in a list, which others do not")
+        elif key not in unreadable:
+            columns.pop(key, None)  # absent where it is no list in a list
     objects = [line for _, line in found]
     form = JsonList(objects) if is_list else JsonLines(objects)
     return Content(columns, [place for place, _ in found], form, unreadable)
@@ -161,7 +161,9 @@ def _space(text: str, at: int) -> int:
     return at
 
 
-def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
+def _read(line: str, where: str, unreadable: dict[str, str], apart: dict[str, str]) -> dict[str, str]:
+    """Return an object's values as texts; add which cannot be read, and which are several columns."""
+
     def pairs(found: Sequence[tuple[str, Any]]) -> dict[str, Any]:
         if len(made := dict(found)) < len(found):
             raise DataError(f"{where}: a key stands twice in an object")
@@ -178,7 +180,9 @@ def _read(line: str, where: str, unreadable: dict[str, str]) -> dict[str, str]:
         raise DataError(f"{where}: not a JSON object: want one a line, or a list of them")
     texts = {}
     for key, value in found.items():
-        for own, [each] in spread(key, [value]).items():
+        for own, [each] in spread(key, [value], found).items():
+            if own != key:
+                apart.setdefault(key, where)
             try:
                 texts[own] = _text(each, f"{where}, {own}")
             except DataError as error:  # it matters where the column is read

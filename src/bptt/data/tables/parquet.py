@@ -67,7 +67,7 @@ def read(data: bytes, name: str) -> Content:
     unreadable = {}
     for column, values in zip(table.column_names, table.columns, strict=True):
         try:
-            for own, each in spread(column, _values(values)).items():
+            for own, each in spread(column, _values(values), table.column_names).items():
                 columns[own] = [_text(value, f"{name}: row {k}, {own}") for k, value in enumerate(each, 1)]
         except (DataError, ValueError, ArithmeticError) as error:  # it matters where the column is read
             columns[column] = [""] * len(table)

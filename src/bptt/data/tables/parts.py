@@ -28,8 +28,9 @@ def forms_of(columns: Sequence[str]) -> list[str]:
     parts = [_NAMED.get(re.sub(r"[\W\d_]", "", column.lower()), "") for column in columns]
     if "%Y" not in parts or "" in parts or len({*parts}) < len(parts):
         return []
-    if "%d" in parts and "%m" not in parts:
-        parts = ["%j" if part == "%d" else part for part in parts]
+    if "%d" in parts and "%m" not in parts:  # of the week, or of the year
+        day = "%u" if "W%V" in parts else "%j"
+        parts = [day if part == "%d" else part for part in parts]
     if "W%V" in parts:
         parts = ["%G" if part == "%Y" else part for part in parts]
     form = " ".join(parts)

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from bptt.data.tables.arrays import ZIP
 from bptt.data.tables.delimited import Delimited, content
 from bptt.data.tables.forms import Content
+from bptt.data.text.files import LIMIT
+from bptt.data.text.packed import ZIP, expect_short
 from bptt.errors import BpttWarning, DataError
 
 ENDS = (".xlsx", ".xlsm")
+
+MOST = 1 << 26
+"""The cells that a sheet may have, empty ones among them."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ def read(data: bytes, name: str, *, head: bool) -> Content:
     Of a formula the value that was kept is read. A warning says which sheet is read, where there are several.
     DataError where openpyxl is missing, or the file is damaged or empty.
     """
+    expect_short(data, name, LIMIT)
     try:
         import openpyxl
     except ImportError:
@@ -44,6 +49,8 @@ def read(data: bytes, name: str, *, head: bool) -> Content:
             warnings.simplefilter("ignore")  # what openpyxl does not know of a workbook is no matter here
             book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
             sheets = {sheet.title: sheet for sheet in book.worksheets}
+            for sheet in sheets.values():
+                sheet.reset_dimensions()  # which a file says, and not all that write one say right
             rows = [*next(iter(sheets.values())).iter_rows(values_only=True)] if sheets else []
     except Exception as error:  # of a damaged one openpyxl raises whatever its parts do
         raise DataError(f"{name}: cannot be read as a workbook; is it cut short? ({error!s:.200})") from None
@@ -56,15 +63,19 @@ def read(data: bytes, name: str, *, head: bool) -> Content:
 
 def _filled(rows: Sequence[Sequence[Any]], name: str) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows from the first to the last that hold anything, without empty columns, as texts."""
-    there = [k for k, row in enumerate(rows) if any(value not in (None, "") for value in row)]
+    filled = [[k for k, value in enumerate(row) if value not in (None, "")] for row in rows]
+    there = [k for k, own in enumerate(filled) if own]
     if not there:
         raise DataError(f"{name}: is empty")
-    own = rows[there[0] : there[-1] + 1]
-    wide = max(map(len, own))
-    padded = [[*row, *[None] * (wide - len(row))] for row in own]
-    used = [any(value not in (None, "") for value in column) for column in zip(*padded, strict=True)]
-    first, last = used.index(True), wide - used[::-1].index(True)
-    columns = [_texts(column) for column in [*zip(*padded, strict=True)][first:last]]
+    first, last = min(own[0] for own in filled if own), max(own[-1] for own in filled if own)
+    wide, own = last - first + 1, rows[there[0] : there[-1] + 1]
+    if wide * len(own) > MOST:
+        raise DataError(
+            f"{name}: its cells lie in {len(own):,} rows and {wide:,} columns, more than {MOST:,} in all: "
+            "does one stand far from all others?"
+        )
+    padded = [[*row[first : last + 1], *[None] * (last + 1 - max(first, len(row)))] for row in own]
+    columns = [_texts(column) for column in zip(*padded, strict=True)]
     for k, row in enumerate(zip(*columns, strict=True), there[0] + 1):
         yield k, [*row]
 

@@ -1,13 +1,15 @@
 """Columns as a file, in the form that the end of its name says."""
 
+import math
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
 from bptt.data.tables.delimited import TABBED, Delimited
-from bptt.data.tables.forms import Added, Form, Kept, Value
+from bptt.data.tables.forms import Added, Form, Kept, Value, in_text
 from bptt.data.tables.jsonlines import JsonLines, JsonList
 from bptt.data.tables.parquet import Parquet, of_columns
 
@@ -47,7 +49,10 @@ def written(columns: Added, own: Form, suffix: str = "") -> bytes:
         return of_columns(columns, f"*{suffix}", is_feather=suffix == ".feather").written({}, {})
     between = own.delimiter if isinstance(own, Delimited) and is_named(own, suffix) else ","
     texts = {
-        name: [_digits(value) if isinstance(value, float) else value for value in values]
+        name: [
+            _digits(value) if isinstance(value, float) and not isinstance(value, Kept) else in_text(value)
+            for value in values
+        ]
         for name, values in columns.items()
     }
     return Delimited("\t" if suffix in TABBED else between).written({}, texts)
@@ -72,8 +77,14 @@ def numbered(values: Sequence[Value]) -> Sequence[Any]:
     there = [str(value) for value in values if value]
     if all(map(_WHOLE.fullmatch, there)):
         return [int(str(value)) if value else None for value in values]
-    fits = all(_BROKEN.fullmatch(text) and len(re.sub(r"[eE].*|\D", "", text)) <= _DIGITS for text in there)
+    fits = all(_BROKEN.fullmatch(text) and _is_kept(text) for text in there)
     return [Kept(str(value)) if value else None for value in values] if fits else values
+
+
+def _is_kept(text: str) -> bool:
+    """Return whether a number is one as a float, with no other digits."""
+    digits, number = re.sub(r"[eE].*|\D", "", text), float(text)
+    return math.isfinite(number) and (len(digits) <= _DIGITS or Decimal(repr(number)) == Decimal(text))
 
 
 def _digits(value: float) -> str:

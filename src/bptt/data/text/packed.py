@@ -7,11 +7,16 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from pathlib import PurePosixPath
 from typing import Any
 
 from bptt.errors import DataError
+
+ZIP = b"PK\3\4"
+"""What a zip archive begins with."""
 
 PACKED: dict[bytes, Callable[..., Any]] = {
     rb"\x1f\x8b": gzip.open,
@@ -38,8 +43,8 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
 
     DataError where it is cut short or damaged, holds more than is to be read, or is an archive of files.
     """
-    if data.startswith(b"PK\3\4"):
-        return _alone(data, name, limit)
+    if data.startswith(ZIP):
+        return alone(data, name, limit)[0]
     opened = next((how for begin, how in PACKED.items() if re.match(begin, data)), None)
     if opened is None:
         return data
@@ -53,18 +58,39 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
     return plain
 
 
-def _alone(data: bytes, name: object, limit: int) -> bytes:
-    """Return the one file of a zip archive; DataError where there are several."""
+def alone(data: bytes, name: object, limit: int) -> tuple[bytes, str]:
+    """Return the one file of a zip archive, and its name within; DataError where there are several."""
     if str(name).lower().endswith((".xlsx", ".xlsm", ".npz")):
         raise DataError(f"{name}: is a table, and no text: --task says what is to be learnt of it")
+    with _opened(data, name) as archive:
+        files = [each for each in archive.infolist() if not each.is_dir() and "__MACOSX" not in each.filename]
+        if len(files) != 1:
+            raise DataError(
+                f"{name}: is a zip archive of {len(files):,} files, or a document or table that is one: "
+                "unpack it, or save it as text"
+            )
+        with archive.open(files[0]) as file:
+            plain = file.read(limit + 1)
+    if len(plain) > limit:
+        raise too_long(f"{name}:", limit)
+    return plain, f"{name}/{PurePosixPath(files[0].filename).name[-60:]}"
+
+
+def expect_short(data: bytes, name: object, limit: int) -> None:
+    """Raise a DataError where the files of a zip archive together are longer than is to be read."""
+    with _opened(data, name) as archive:
+        if sum(each.file_size for each in archive.infolist()) > limit:  # no more of each is ever unpacked
+            raise too_long(f"{name}:", limit)
+
+
+@contextmanager
+def _opened(data: bytes, name: object) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive; a DataError says what is wrong with it, here or while it is read."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = [
-                each for each in archive.infolist() if not each.is_dir() and "__MACOSX" not in each.filename
-            ]
-            if len(files) == 1:
-                with archive.open(files[0]) as file:
-                    plain = file.read(limit + 1)
+            yield archive
+    except DataError:
+        raise
     except (
         OSError,
         EOFError,
@@ -75,14 +101,6 @@ def _alone(data: bytes, name: object, limit: int) -> bytes:
         lzma.LZMAError,
     ) as error:
         raise DataError(f"{name}: cannot be unpacked; is it cut short? ({error})") from None
-    if len(files) != 1:
-        raise DataError(
-            f"{name}: is a zip archive of {len(files):,} files, or a document or table that is one: unpack "
-            "it, or save it as text"
-        )
-    if len(plain) > limit:
-        raise too_long(f"{name}:", limit)
-    return plain
 
 
 def plain_name(name: str) -> str:
