@@ -98,6 +98,8 @@ def test_one_step_has_no_change_and_a_pool_no_steps() -> None:
     )
     h = plain.state["layers.0.h"]
     assert dear.loss - plain.loss == pytest.approx(ALPHA * float(np.mean(h**2)), rel=1e-5)
+    whole = pooled.loss_and_grads(params, np.ones((3, 2), int), token, reset=np.zeros((3, 2), bool))
+    assert whole.loss == pytest.approx(dear.loss)  # resets are of steps
     with pytest.raises(ConfigError, match="a pool leaves one of each sequence"):
         replace(pooled, temporal_penalty=BETA)
     with pytest.raises(ConfigError, match="activation_penalty must be a finite number from 0, got -1"):

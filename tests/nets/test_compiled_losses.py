@@ -99,3 +99,15 @@ def test_targets_of_another_shape_are_refused() -> None:
         with pytest.raises(bptt.ShapeError, match="targets") as caught:
             model.backprop(params, wrong)
         assert wanted in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["squared_error", "absolute_error", "quantile"])
+def test_a_target_that_is_no_number_where_it_counts_is_seen_in_the_gradient_too(name: str) -> None:
+    made, batch = case(name, "float64", False)
+    assert batch.targets is not None
+    batch.targets[1, 2, 0] = np.nan
+    for backend in ("reference", "cpu"):
+        model = bptt.Model(**made, backend=backend)
+        run = model.backprop(model.init(np.random.default_rng(1), np.float64), batch)
+        assert np.isnan(run.loss)
+        assert np.isnan(run.grads.params["output.b"][0])

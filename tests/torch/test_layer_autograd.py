@@ -67,14 +67,16 @@ def test_one_output_alone_has_its_gradient(kind: str) -> None:
 
 
 @EACH
-def test_gradients_of_any_layout_at_the_outputs(kind: str) -> None:
-    ours, theirs = pair(kind, 3, 4, **BOTH)
+@pytest.mark.parametrize("options", [{}, BOTH], ids=["one", "both"])
+def test_gradients_of_any_layout_at_the_outputs(kind: str, options: Any) -> None:
+    ours, theirs = pair(kind, 3, 4, **options)
     x, hx = sequence(ours, 4, 2), states(ours, 2)
     made: list[Any] = [
         lambda o: torch.ones((), dtype=o.dtype).expand_as(o),  # what sum().backward() hands over
         lambda o: torch.zeros_like(o),
         lambda o: cotangents([o.transpose(0, -1)])[0].transpose(0, -1),
         lambda o: cotangents([o])[0].flip(0)[..., :1].expand_as(o),
+        lambda o: torch._neg_view(cotangents([o])[0]),  # as of an imaginary part
     ]
     for make in made:
         both = []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from bptt.errors import ShapeError
 from torch_layers import (
     KINDS,
     assert_compiled,
@@ -376,3 +377,17 @@ def test_an_average_of_models(kind: str) -> None:
             by_a_step(layer)
     x = sequence(ours, 4, 2)
     assert_near(averaged[0](x), averaged[1](x))
+
+
+@EACH
+@pytest.mark.parametrize("change", ["type", "size"])
+def test_what_is_of_another_form_in_the_backward_is_not_read(kind: str, change: str) -> None:
+    ours, _ = pair(kind, 3, 4)
+    y, _ = ours(sequence(ours, 20, 2))
+    assert_compiled(ours)
+    if change == "type":
+        ours.float()
+    else:
+        ours.weight_hh_l0.data = ours.weight_hh_l0.data[:2]
+    with pytest.raises(ShapeError, match="in the forward and is torch"):
+        y.sum().backward()

@@ -223,7 +223,7 @@ def quantile(
         raise ShapeError(f"quantile: {K} outputs are for as many levels, got {len(tau)}")
     w = weights((T, N), reduction, mask).astype(outputs.real.dtype)
     error = outputs - targets
-    slope = np.where(error.real > 0, 1 - tau, np.where(error.real < 0, -tau, 0 * tau))
+    slope = np.where(error.real > 0, 1 - tau, np.where(error.real < 0, -tau, 0 * error.real))
     return reduced((slope * error).sum(axis=2), w[..., None] * slope, w, mask)
 
 

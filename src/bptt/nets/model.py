@@ -559,7 +559,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return Planned(partial(compute, self), self.inputs if self.token_inputs else None, outputs)
 
     def of_outputs(self, batch: Batch) -> Batch:
-        """Return a batch whose flags are those of the outputs; with a pool they are those of the steps."""
+        """Return a batch whose flags are those of the outputs: with a pool those of steps are none."""
         return batch if self.pool is None else replace(batch, mask=None, reset=None)
 
 

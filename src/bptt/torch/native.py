@@ -336,7 +336,7 @@ def _own(state: Tensor | None, plan: Plan, like: Tensor) -> Tensor:
 
 def _full(d: Tensor | None, plan: Plan, x: Tensor) -> Tensor:
     """Return the gradient at an output, zeros where there is none."""
-    return torch.zeros((*x.shape[:-1], plan.H), dtype=x.dtype) if d is None else d.contiguous()
+    return x.new_zeros((*x.shape[:-1], plan.H)) if d is None else d.resolve_neg().contiguous()
 
 
 def empty(shape: Sequence[int], like: Tensor) -> Tensor:

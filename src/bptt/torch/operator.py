@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from bptt.cells import Cell
+from bptt.errors import ShapeError
 from bptt.kernels.backends import Precision, kernel
 from bptt.layer.shapes import layer_shapes
 from bptt.torch import loop, native
@@ -74,6 +75,7 @@ class _Layer(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         plan, needs = ctx.plan, ctx.needs_input_grad[1:]
         given = ctx.saved_tensors
+        _expect(plan, given[0], given[3 + len(plan.how.cell.states) :], ctx.kept)
         if torch.is_grad_enabled():
             return (None, *_differentiable(plan, given, grads, needs))
         x, mask, resets, *tensors = given
@@ -83,6 +85,24 @@ class _Layer(torch.autograd.Function):
             ctx.kept = None
         dx, *found = native.backward(plan, x, mask, resets, params, kept, grads, needs, overwrite=overwrite)
         return None, dx, None, None, *found
+
+
+def _expect(plan: native.Plan, x: Tensor, params: Sequence[Tensor], kept: Tensor) -> None:
+    """Raise a ShapeError where a tensor is no longer what the forward read: it would be read as that."""
+    for name, tensor, shape in zip(("input", *plan.how.names), (x, *params), _forms(plan), strict=True):
+        if tensor.shape != shape or tensor.dtype != kept.dtype:
+            raise ShapeError(
+                f"{plan.how.cell.name}: {name} was {kept.dtype} {shape} in the forward and is {tensor.dtype} "
+                f"{tuple(tensor.shape)} in its backward; convert a layer before the one or after the other"
+            )
+
+
+@lru_cache(512)
+def _forms(plan: native.Plan) -> list[tuple[int, ...]]:
+    """Return the shapes of a plan's input and parameters."""
+    how, turned = plan.how, -1 if plan.how.by_rows else 1
+    found, steps = shapes(how.cell, plan.D, plan.H), (plan.rows,) if how.batch_sizes else (plan.T, plan.N)
+    return [(*steps, plan.D), *(found[name][::turned] for name in how.names)]
 
 
 def _differentiable(
@@ -209,6 +229,7 @@ def layer_backward(
     """Return the gradients at x, the states and the parameters."""
     how, kind = _how(cell, names, by_rows, reverse, all_states, batch_sizes), _precision(precision)
     plan = native.plan_of(how, x, states[0].shape[-2], states[0].shape[-1], kind)
+    _expect(plan, x, params, kept)
     needs = [True] * (1 + len(states) + len(params))
     made: Any = native.backward(plan, x, mask, resets, params, kept, grads, needs, overwrite=False)
     # an operator's results are tensors of their own, and lie as they are said to
