@@ -21,10 +21,17 @@ from bptt.zoo.papers import EVERY
 STEPS, ROWS, CHUNK, HIDDEN, RATE = 400, 32, 64, 64, 5e-3
 TRAIN, VALIDATE = 200_000, 20_000
 
-RATES = {"ltc": 2e-2, "fastrnn": 2e-2, "lsnn": 8e-2, "linear-attention": 2e-2, "rg-lru": 2e-2, "fru": 8e-2}
+RATES = dict.fromkeys(("ltc", "fastrnn", "linear-attention", "rg-lru", "rg-lru-heads", "lipschitz-rnn"), 2e-2)
+RATES |= {"fast-weights": 2e-2, "lsnn": 8e-2, "fru": 8e-2}
 """Of cells that move slowly."""
 
 SLOW = dict.fromkeys(("cornn", "unicornn"), "its output moves by dt² times a force in a step: for signals")
+SLOW |= dict.fromkeys(
+    ("antisymmetric-rnn", "antisymmetric-gated"),
+    "a step moves its state by a tenth at most, and nothing is forgotten: for what is read slowly",
+)
+SLOW["lstm-phased"] = "a unit opens for a twentieth of its period, up to 400 steps: for long sequences"
+SLOW["hippo"] = "the first steps of each sequence move its memory by far the most: for long series"
 SLOW["fru"] = "a step moves its memory by a hundredth: for long series"
 """Why a cell is not for this."""
 
@@ -44,6 +51,13 @@ def bigram(train: Array, validate: Array, V: int) -> float:
     return float(-np.log(p[validate[:-1], validate[1:]]).mean())
 
 
+def batch(cell: str, chunk: Array) -> bptt.Batch:
+    """Return a chunk as a batch; a cell that reads times, t, is told one character a step."""
+    t = np.ones((len(chunk) - 1, chunk.shape[1]), np.float32)
+    t = np.cumsum(t, axis=0) if cell == "lstm-phased" else t  # it reads the time itself
+    return bptt.Batch(chunk[:-1], chunk[1:], given={"t": t} if "t" in bptt.zoo.get(cell).inputs else None)
+
+
 def learnt(cell: str, train: Array, validate: Array, V: int) -> float:
     """Return a cell's loss after `STEPS` steps, over chunks that each begin without a past."""
     rng = np.random.default_rng(0)
@@ -53,10 +67,10 @@ def learnt(cell: str, train: Array, validate: Array, V: int) -> float:
     for k in range(STEPS):
         starts = rng.integers(len(train) - CHUNK, size=ROWS)
         chunk = train[starts + np.arange(CHUNK + 1)[:, None]]
-        step(bptt.Batch(chunk[:-1], chunk[1:]), lr=RATES.get(cell, RATE) * min(1.0, 2 * (1 - k / STEPS)))
+        step(batch(cell, chunk), lr=RATES.get(cell, RATE) * min(1.0, 2 * (1 - k / STEPS)))
     count = (len(validate) - 1) // CHUNK
     chunk = validate[CHUNK * np.arange(count) + np.arange(CHUNK + 1)[:, None]]
-    return model.loss_and_grads(params, chunk[:-1], chunk[1:])[0]
+    return model.loss_and_grads(params, batch(cell, chunk))[0]
 
 
 def main() -> int:

@@ -128,6 +128,9 @@ def test_a_part_of_a_model_is_told_to_be_one(file: Path) -> None:
     file.replace(part)
     said = refused(part)
     assert "is one of 2 parts of a model: save_file({k: v for part in PARTS" in said
+    index = file.with_name("model.safetensors.index.json")
+    index.touch()
+    assert f"parts of a model: {index.name}, beside it, is read" in refused(part)
     part.replace(whole)
     assert read(whole).model.hidden == 2
 

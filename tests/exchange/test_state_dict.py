@@ -1,5 +1,6 @@
 """The states of other people's PyTorch modules, by whatever names, give models of the same numbers."""
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +111,20 @@ def test_weight_norm_and_weight_drop_are_undone(tmp_path: Path) -> None:
     dropped["rnn.module.weight_hh_l0"] = torch.zeros(4 * H, H)  # as the last drop left it
     safe.save_file(dropped, tmp_path / "b.safetensors")
     assert_same(module, tmp_path / "b.safetensors")
+
+
+def test_what_pruning_and_spectral_norm_keep_is_made_one(tmp_path: Path) -> None:
+    prune = importlib.import_module("torch.nn.utils.prune")
+    module = Model(num_layers=2)
+    prune.l1_unstructured(module.rnn, "weight_hh_l0", amount=0.3)
+    prune.random_unstructured(module.decoder, "weight", amount=0.2)
+    nn.utils.parametrizations.spectral_norm(module.rnn, "weight_ih_l1")
+    nn.utils.spectral_norm(module.rnn, "weight_hh_l1")
+    module.eval()
+    path = saved(module, tmp_path / "a.safetensors")
+    own = {"decoder.weight_mask", "rnn.parametrizations.weight_ih_l1.0._u", "rnn.weight_hh_l1_orig"}
+    assert own <= safe.load_file(path).keys()
+    assert_same(module, path)
 
 
 def test_a_tied_matrix_that_is_kept_once_is_found(tmp_path: Path) -> None:
@@ -234,6 +249,8 @@ TWO = {name: array.clone() for name, array in Model(num_layers=2, bidirectional=
         (STATE | {"a.weight_g": torch.ones(2)}, "beside its layers"),
         (STATE | {"module.encoder.weight": torch.ones(V, E)}, r"two different arrays encoder\.weight"),
         (STATE | {"decoder.weight_g": torch.ones(2, 1), "decoder.weight_v": torch.ones(V, H)}, "do not fit"),
+        (STATE | {"decoder.weight_orig": torch.ones(2, 1), "decoder.weight_mask": torch.ones(V)}, "mask"),
+        (STATE | {f"a_{end}": torch.ones(2) for end in ("orig", "u", "v")}, "spectral norm's arrays"),
     ],
 )
 def test_what_is_no_model_is_told_in_a_line(state: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Products with a packed operand: every shape, every tail, any layout; the same bits always."""
 
+import ctypes
+import mmap
 import os
 import subprocess
 import sys
@@ -323,5 +325,26 @@ def test_bits_do_not_depend_on_how_rows_are_cut() -> None:
     A, B = rng.normal(size=(29, 100)).astype("f"), rng.normal(size=(100, 77)).astype("f")
     C = matmul(A, B)
     for cut in (1, 2, 3, 7, 12, 13):
-        parts = [matmul(A[i : i + cut], B) for i in range(0, 29, cut)]
-        assert np.concatenate(parts).tobytes() == C.tobytes()
+        for laid_B in (B, B.copy("F")):  # read as its rows lie where there are few of A's, or packed
+            parts = [matmul(A[i : i + cut], laid_B) for i in range(0, 29, cut)]
+            assert np.concatenate(parts).tobytes() == C.tobytes()
+
+
+@pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="pages that may not be read, as Linux has them"
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("target", TARGETS)
+def test_nothing_is_read_behind_a_matrix(dtype: Any, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    narrow(target, monkeypatch)
+    page, system = mmap.PAGESIZE, ctypes.CDLL(None, use_errno=True)
+    room = mmap.mmap(-1, 4 * page)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(room))
+    assert system.mprotect(ctypes.c_void_p(start + 3 * page), page, 0) == 0
+    rng = np.random.default_rng(0)
+    for M, K, N in ((1, 7, 3), (1, 9, 33), (2, 5, 100), (5, 5, 47), (12, 3, 70), (20, 3, 70)):
+        A, B = whole_numbers(rng, (M, K), dtype), whole_numbers(rng, (K, N), dtype)
+        at_end = np.ndarray((K, N), dtype, room, 3 * page - B.nbytes)
+        at_end[...] = B
+        np.testing.assert_array_equal(matmul(A, at_end), A @ B)
+        del at_end

@@ -210,6 +210,19 @@ def test_func_grad_vjp_and_jacrev(kind: str) -> None:
     assert_near(both[0], both[1], 1e-10)
 
 
+@EACH
+def test_what_was_kept_from_within_a_transform(kind: str) -> None:
+    layer, kept = pair(kind, 3, 4)[0], []
+
+    def keeping(x: Any) -> Any:
+        kept.append(2 * x)
+        return x.sum()
+
+    torch.func.grad(keeping)(torch.ones(5, 2, 3, dtype=torch.float64))
+    with torch.no_grad():
+        assert_near(layer(kept[0])[0], layer(torch.full((5, 2, 3), 2.0, dtype=torch.float64))[0], 1e-10)
+
+
 @beyond_nn
 @EACH
 def test_func_vmap_jacobians_and_hessians(kind: str) -> None:

@@ -4,6 +4,7 @@
 places, then the mends, so that what is there when the time is up counts.
 """
 
+import ast
 import contextlib
 import functools
 import itertools
@@ -28,7 +29,7 @@ from bptt.checking.example import (
     other_sizes,
     sibling,
 )
-from bptt.checking.file import Source, importers, read
+from bptt.checking.file import Source, bound, importers, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
@@ -181,6 +182,7 @@ def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, s
     said = {g.verdict for g in one.judged.gradients}
     # much of the backward is what it must be: it was called as it wants to be
     is_meant = one.chosen.explained > max(FEW, one.chosen.of / 6)
+    is_meant |= one.chosen.candidate.kind == "scalar" and "loss" in marked and _is_shared(one.example.text)
     if verdict == "wrong" and marked and one.chosen.candidate.inner:
         return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
     if (marked or is_short) and not is_meant and said <= {"wrong", "not given"}:
@@ -194,6 +196,17 @@ def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, s
     if verdict == "right" and marked and (single or _steps_used(one) == 1):
         return "cannot tell", ONE_STEP
     return verdict, one.judged.reason
+
+
+def _is_shared(text: str) -> bool:
+    """Return whether all data that an example hands to its last call were used before it, as in its loss."""
+    *lead, last = ast.parse(text).body
+    data, used = set[str](), set[str]()
+    for node in lead:
+        used |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        calls = (ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call))
+        data |= set() if any(name[:3] != "np." for name in calls) else {*bound(node)}
+    return {n.id for n in ast.walk(last) if isinstance(n, ast.Name)} & data <= used
 
 
 def _steps_used(one: Examined) -> int:

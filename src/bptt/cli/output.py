@@ -60,8 +60,9 @@ def table_end(out: str, source: str) -> str:
     own = Path(plain_name(source)).suffix
     if out.lower().endswith(".zip"):
         raise misused(f"--out is no archive: what ends in .gz, .bz2 or .xz is packed; got {out}")
-    if end not in (*ENDS, *(() if own in READ_ALONE else (own,))):
-        raise misused(f"--out must end in {', '.join(ENDS[1:])} or as the table that is read; got {end}")
+    ends = ENDS if own in (*ENDS, *READ_ALONE) else (*ENDS, own)
+    if end not in ends:
+        raise misused(f"--out must end in {', '.join(ends[1:])}; got {end}")
     return end
 
 

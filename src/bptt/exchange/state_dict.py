@@ -5,7 +5,7 @@ an embedding at most, and a linear output, whatever they are called.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -185,7 +185,7 @@ def _same(a: Array, b: Array) -> bool:
 
 
 def _plain(arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """Return the arrays by the names that they have without wrappers, weight norm and weight drop."""
+    """Return the arrays by their names without wrappers, and made of what norms and pruning keep for them."""
     found: dict[str, Array] = {}
     for name, array in arrays.items():
         parts = name.split(".")
@@ -195,21 +195,49 @@ def _plain(arrays: Mapping[str, Array]) -> dict[str, Array]:
             raise ConfigError(f"it has two different arrays {short:.200}")
         found[short] = array
     for name in list(found):
-        for g, v in (("_g", "_v"), (".original0", ".original1")):
-            stem = name.removesuffix(g)
-            if stem != name and stem + v in found:
+        for (first, *more), make in _MADE:
+            stem = name.removesuffix(first)
+            if stem != name and {name, *(stem + other for other in more)} <= found.keys():
                 plain = stem.replace("parametrizations.", "")
-                found[plain] = _normed(found.pop(name), found.pop(stem + v), plain)
+                found[plain] = make(plain, found.pop(name), *(found.pop(stem + other) for other in more))
     for name in list(found):
         if name.endswith("_raw"):
             found[name.removesuffix("_raw")] = found.pop(name)
     return found
 
 
-def _normed(g: Array, v: Array, name: str) -> Array:
+def _normed(name: str, g: Array, v: Array) -> Array:
     """Return g v / |v|, which weight norm makes of its two arrays."""
     axes = tuple(axis for axis in range(v.ndim) if g.ndim != v.ndim or g.shape[axis] == 1)
     norm = np.sqrt((v * v).sum(axis=axes, keepdims=True))
     if g.ndim not in (0, v.ndim) or not norm.all() or (g.ndim and g.shape != norm.shape):
         raise ShapeError(f"{name:.200}: weight norm's two arrays do not fit: {g.shape} and {v.shape}")
     return np.asarray(v * (g / norm), v.dtype)
+
+
+def _spectral(name: str, W: Array, u: Array, v: Array) -> Array:
+    """Return W / (u · W v), which spectral norm makes of its arrays where it does not learn."""
+    rows = W.reshape(len(W), -1)
+    sigma = u @ (rows @ v) if u.shape == (len(W),) and v.shape == rows.shape[1:] else 0.0
+    if not sigma:
+        raise ShapeError(
+            f"{name:.200}: spectral norm's arrays do not fit: {W.shape}, {u.shape} and {v.shape}"
+        )
+    return np.asarray(W / sigma, W.dtype)
+
+
+def _pruned(name: str, W: Array, mask: Array) -> Array:
+    """Return what pruning has left of W."""
+    if W.shape != mask.shape:
+        raise ShapeError(f"{name:.200}: pruning's mask does not fit: {W.shape} and {mask.shape}")
+    return np.asarray(W * mask, W.dtype)
+
+
+_MADE: tuple[tuple[tuple[str, ...], Callable[..., Array]], ...] = (
+    (("_g", "_v"), _normed),
+    ((".original0", ".original1"), _normed),
+    (("_orig", "_u", "_v"), _spectral),
+    ((".original", ".0._u", ".0._v"), _spectral),
+    (("_orig", "_mask"), _pruned),
+)
+"""How the names of arrays end of which PyTorch makes another at each call, and what it makes."""

@@ -559,8 +559,8 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         return Planned(partial(compute, self), self.inputs if self.token_inputs else None, outputs)
 
     def of_outputs(self, batch: Batch) -> Batch:
-        """Return a batch whose flags are those of the outputs: with a pool the mask is that of the steps."""
-        return batch if self.pool is None else replace(batch, mask=None)
+        """Return a batch whose flags are those of the outputs; with a pool they are those of the steps."""
+        return batch if self.pool is None else replace(batch, mask=None, reset=None)
 
 
 def expect_params(params: Params, shapes: Shapes) -> None:

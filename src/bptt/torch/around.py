@@ -21,8 +21,11 @@ def is_plain(tensor: Tensor) -> bool:
 
     One that was kept from within a transform of torch.func looks like any, and has no numbers of its own.
     """
-    is_other = tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
-    return type(tensor) in (torch.Tensor, torch.nn.Parameter) and not is_other
+    is_known = type(tensor) in _KNOWN
+    return is_known and not (tensor.is_neg() or torch._C._functorch.is_functorch_wrapped_tensor(tensor))
+
+
+_KNOWN = {torch.Tensor, torch.nn.Parameter}
 
 
 def transform() -> Reason | None:

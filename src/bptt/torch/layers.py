@@ -43,7 +43,7 @@ class _Named(Recurrent, nn.RNNBase):
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what is copied: the weights stand among the parameters, and need not be leaves besides."""
-        left_out = ("_flat_weights", "_flat_weight_refs", "_ran", "_wanted")
+        left_out = ("_flat_weights", "_flat_weight_refs", "_ran", "_fit")
         return {name: value for name, value in self.__dict__.items() if name not in left_out}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

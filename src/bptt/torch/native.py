@@ -79,7 +79,7 @@ class Plan:
         self.T, self.N, self.D, self.H, self.rows = T, N, D, H, rows
         self.dtype = np.dtype(compiled.interface.dtype)
         self.size = (D + H) * compiled.interface.total(H)
-        self.kept = sum(map(product, compiled.shapes(rows, H).values()))
+        self.kept = sum(map(prod, compiled.shapes(rows, H).values()))
         cell = how.cell
         # the input's and the recurrent part of every gate simply add, and so do their biases
         self.adds = cell.from_x == cell.gates == cell.from_h + cell.from_q
@@ -105,7 +105,7 @@ class Plan:
         if kept is None:
             given |= {name: memory.empty(shape, self.dtype) for name, shape in shapes.items()}
         else:
-            ends = np.cumsum([0, *map(product, shapes.values())])
+            ends = np.cumsum([0, *map(prod, shapes.values())])
             for (name, shape), start, end in zip(shapes.items(), ends, ends[1:], strict=False):
                 given[name] = kept[start:end].reshape(shape)
         if which == "backward":
@@ -131,7 +131,7 @@ class Plan:
             shapes = {name: (tuple(t.shape), t.numpy().dtype) for name, t in zip(names, given, strict=True)}
             program = Program.of(lambda **arrays: self.run(which, arrays), shapes)
             self._programs[key] = program
-        program.run_at([*map(_at, given)])
+        program.run_at([*map(torch.Tensor.data_ptr, given)])
         return tensors
 
     def _run_packed(self, which: str, names: list[str], tensors: list[Tensor], rows: Packed) -> list[Tensor]:
@@ -155,9 +155,6 @@ class Plan:
             else:
                 found.append(t)
         return found
-
-
-_at = torch.Tensor.data_ptr
 
 
 def plan_of(how: How, x: Tensor, N: int, H: int, precision: Precision) -> Plan:
@@ -223,9 +220,7 @@ def forward(
     if plan.how.all_states:
         names += [f"after.{s}" for s in cell.states]
         tensors += [empty(shape, x) for _ in states]
-    count = len(names)
-    names.append("x")
-    tensors.append(x.contiguous())
+    count, names, tensors = len(names), [*names, "x"], [*tensors, x.contiguous()]
     _read("forward", plan, params, names, tensors)
     if resets is not None:
         starts = _starts(plan, params, x)
@@ -271,52 +266,45 @@ def backward(
         names += [f"dafter.{s}" for s in states]
         tensors += [_full(d, plan, x) for d in grads[count:]]
     if not overwrite:
-        total = plan.rows if not isinstance(rows, Packed) else rows.total
+        R = rows.total if isinstance(rows, Packed) else plan.rows
         names.append("da")
-        tensors.append(empty((total, plan.compiled.interface.total(plan.H)), x))
+        tensors.append(empty((R, plan.compiled.interface.total(plan.H)), x))
     found: list[Tensor | None] = [None] * (count + len(params))
     if needs[0]:
         found[0] = empty(x.shape, x)
         names.append("dx")
         tensors.append(found[0])
-    apart = []  # of each sequence, to be summed
+    apart: dict[int, Tensor] = {}  # gradients of each sequence, to be summed
     for k, (name, param) in enumerate(zip(how.names, params, strict=True), count):
         is_unit = name in how.cell.units
         if is_unit or name.startswith("start."):
-            apart.append(k)
-            found[k] = torch.zeros((plan.N, plan.H), dtype=dtype)
+            made = apart[k] = torch.zeros((plan.N, plan.H), dtype=dtype)
             if not (is_unit or resets is not None):
                 continue
         elif not needs[k]:
             continue
         elif name == "U" or (name == "W" and not plan.turns):
-            found[k] = empty(param.shape, x)
+            made = found[k] = empty(param.shape, x)
         elif name == "W":
-            found[k] = empty(param.shape[::-1], x)
+            made = empty(param.shape[::-1], x)
+            found[k] = made.T
         elif name == "b_h" and plan.adds and names[-1] == "db":
             found[k] = found[k - 1]
             continue
         else:
-            found[k] = torch.zeros(param.shape, dtype=dtype)
+            made = found[k] = torch.zeros(param.shape, dtype=dtype)
         names.append(f"dunit.{name}" if is_unit else f"d{name}")
-        tensors.append(found[k])
+        tensors.append(made)
     tensors = plan.play("backward", names, tensors, rows)
     for k in range(1, count):
         found[k] = tensors[k - 1] if needs[k] else None
     if needs[0]:
         found[0] = tensors[names.index("dx")]
-    for k in apart:
-        name, values = how.names[k - count], found[k].numpy()
-        total = how.cell.unit_sum(name, values) if name in how.cell.units else values.sum(axis=0)
+    for k, each in apart.items():
+        name, rows_of = how.names[k - count], each.numpy()
+        total = how.cell.unit_sum(name, rows_of) if name in how.cell.units else rows_of.sum(axis=0)
         found[k] = torch.from_numpy(total)
-    if plan.turns and needs[W := count + how.names.index("W")]:
-        found[W] = found[W].T
     return found
-
-
-def product(sizes: Sequence[Any]) -> Any:
-    """Return the product of sizes, which may be symbols."""
-    return prod(sizes)
 
 
 NARROW = 32

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import torch
@@ -182,7 +183,7 @@ def _(
     rows = x.shape[0] * (1 if batch_sizes is not None else N)
     compiled = kernel("cpu", _cell(cell), native.dtype_of(x.dtype), _precision(precision))
     assert compiled is not None
-    kept = sum(native.product(shape) for shape in compiled.shapes(rows, H).values()) if keep else 0
+    kept = sum(prod(shape) for shape in compiled.shapes(rows, H).values()) if keep else 0
     y = (*x.shape[:-1], H)
     after = [x.new_empty(y) for _ in range(count * all_states)]
     return [x.new_empty(y), *(x.new_empty(s.shape) for s in states), *after, x.new_empty((kept,))]

@@ -1,6 +1,7 @@
 """What every layer does around its cell: batches of all forms, directions, dropout, and what runs it."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, ClassVar
 
 import torch
@@ -22,6 +23,8 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 
 SHORT, SHORTEST = 16, 4
 """Steps: with fewer it does not pay to lay out weights for compiled code; without, and with a backward."""
+
+_form = attrgetter("shape", "dtype", "is_cpu")
 
 _FEW = Reason("so few steps that laying out the weights for compiled code would not pay")
 _OTHERS = Reason("weights that are not of the layer's sizes, or not of one type")
@@ -228,20 +231,26 @@ class Recurrent(torch.nn.Module):
         """Return why compiled code cannot run this layer with its weights as they are now."""
         if (own := self.reason_against()) is not None:
             return Reason(own)
-        is_compiling = torch.compiler.is_compiling()
-        sizes = self.input_size, self.hidden_size, self.num_layers, self.bidirectional
-        known, wanted = (None, []) if is_compiling else self.__dict__.get("_wanted", (None, []))
-        if known != sizes:
-            wanted = self._shapes(layers)
-            if not is_compiling:
-                self.__dict__["_wanted"] = sizes, wanted
-        for (_, params), shapes in zip(layers, wanted, strict=True):
+        if torch.compiler.is_compiling():
+            return self._misfit(layers)
+        forms: list[Any] = [self.input_size, self.hidden_size, self.num_layers, self.bidirectional]
+        for _, params in layers:
+            if not all(map(is_plain, params)):
+                return _MORE
+            forms += map(_form, params)
+        if forms != self.__dict__.get("_fit"):
+            if (why := self._misfit(layers)) is not None:
+                return why
+            self.__dict__["_fit"] = forms
+        return None
+
+    def _misfit(self, layers: Sequence[Any]) -> Reason | None:
+        """Return a reason where weights would be read as what they are not."""
+        for (_, params), shapes in zip(layers, self._shapes(layers), strict=True):
             dtype = params[0].dtype
             for param, shape in zip(params, shapes, strict=True):
-                if not (is_compiling or is_plain(param)):
-                    return _MORE
                 if param.shape != shape or param.dtype != dtype or not param.is_cpu:
-                    return _OTHERS  # which would be read as if they were
+                    return _OTHERS
         return None
 
     def _shapes(self, layers: Sequence[Any]) -> list[list[tuple[int, ...]]]:

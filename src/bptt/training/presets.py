@@ -69,6 +69,13 @@ PRESETS: dict[str, Preset] = {
         | {"dropout": 0.2, "batch": 32, "chunk": 64, "epochs": 1.5, "eval_every": 250}
         | {"optimizer": "adamw", "lr": 8e-3, "beta2": 0.99, "weight_decay": 0.1, "warmup": 50},
     ),
+    "shakespeare-384": Preset(
+        "a longer recipe for Tiny Shakespeare: 2 x 384 units, 15 epochs",
+        {"data": "tinyshakespeare", "hidden": 384, "layers": 2, "embedding": 128, "init": "orthogonal"}
+        | {"dropout": 0.4, "input_dropout": 0.1, "batch": 32, "chunk": 64, "epochs": 15.0, "eval_every": 2000}
+        | {"optimizer": "adamw", "lr": 6e-3, "beta2": 0.99, "weight_decay": 0.1, "warmup": 200}
+        | {"report_every": 200},
+    ),
     "ptb": Preset(
         "the word-level Penn Treebank LSTM: V = 10,000, H = 128, one-hot words, weights divided by √(Z/2)",
         {"data": "ptb", "tokens": "word", "cell": "lstm", "hidden": 128, "embedding": 0}
@@ -82,6 +89,13 @@ PRESETS: dict[str, Preset] = {
         {"data": "ptb", "tokens": "word", "hidden": 256, "layers": 2, "embedding": 256, "tied": True}
         | {"init": "uniform", "init_scale": 0.05, "dropout": 0.3, "input_dropout": 0.2}
         | {"batch": 20, "chunk": 35, "epochs": 8.0, "eval_every": 1328, "valid_sample": 1 << 14}
+        | {"optimizer": "sgd", "lr": 40.0, "schedule": "cosine", "warmup": 50, "clip_norm": 0.25},
+    ),
+    "ptb-400": Preset(
+        "a longer recipe for Penn Treebank: 2 x 400 units, tied, SGD at 40 along a cosine, 14 epochs",
+        {"data": "ptb", "tokens": "word", "hidden": 400, "layers": 2, "embedding": 400, "tied": True}
+        | {"init": "uniform", "init_scale": 0.05, "dropout": 0.4, "input_dropout": 0.3}
+        | {"batch": 20, "chunk": 35, "epochs": 14.0, "eval_every": 1328, "valid_sample": 1 << 14}
         | {"optimizer": "sgd", "lr": 40.0, "schedule": "cosine", "warmup": 50, "clip_norm": 0.25},
     ),
     "awd-lstm": Preset(

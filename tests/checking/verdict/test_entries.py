@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from small_files import changed, examined
+from small_files import CODE, EXAMPLE, changed, examined
 
 NUMBERS = """
 import numpy as np
@@ -83,3 +83,14 @@ def test_a_rate_is_no_parameter(tmp_path: Path) -> None:
     judged = examined(tmp_path, code, example.replace("u, 1.3)", "u, 1.3, leak)")).judged
     assert judged.verdict == "right"
     assert "leak" not in {g.name for g in judged.gradients}
+
+
+def test_what_has_a_name_and_is_another_s_gradient_is_wrong(tmp_path: Path) -> None:
+    """Its shape is another's, too: nothing else would be compared with it."""
+    code = CODE.replace("dxs.insert(0, da @ W.T)", "dx = da @ W.T").replace("np.array(dxs)", "dx")
+    example = EXAMPLE.replace("dxs, dh", "dx, dh").replace("xs, h,", "x, h,").replace("(x,", "(x[None],")
+    example = example.replace("randn(3, 2, 5)", "randn(2, 5)")
+    assert examined(tmp_path, code, example).judged.verdict == "right"
+    judged = examined(tmp_path, changed(("dx = da @ W.T", "dx = da @ U.T"), code=code), example).judged
+    assert (judged.verdict, [g.name for g in judged.wrong]) == ("wrong", ["x"])
+    assert judged.wrong[0].note == "is the gradient at h"

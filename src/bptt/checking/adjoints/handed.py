@@ -21,7 +21,7 @@ COTANGENT = re.compile(
 """Names of arguments that are gradients at outputs, whatever else fits."""
 
 
-LABEL = re.compile(r"targ|label|true|expected|gold|truth", re.IGNORECASE)
+LABEL = re.compile(r"targ|label|true|expected|gold|truth|actual|desired", re.IGNORECASE)
 """Names of arguments that are what an output must be, and no gradient at it."""
 
 
@@ -162,7 +162,10 @@ def _outputs(point: Point, record: Record, calls: list[Call]) -> Iterator[_Outpu
                 deep = pattern is not None or isinstance(one, dict)
                 yield _Output(f"what {text} returns{name}", call.at, read, value, n, deep)
     seen: set[int] = set()
-    given = {record.names[after + 1][path].tobytes() for path, after in point.given.items()}
+    starts = [
+        (record.names[n], path) for path, at in (kept | point.given).items() for n in (at + 1, point.start)
+    ]
+    given = {names[path].tobytes() for names, path in starts if path in names}
     for step in range(point.start + 1, len(record.held)):
         for parent in dict.fromkeys(p[:cut] for p in record.held[step] for cut in range(1, len(p) + 1)):
             try:  # an array as it was then; what holds arrays as it is at the end

@@ -27,7 +27,8 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
     start = record.marks[point.start - 1] if point.start else 0
     pairs: dict[tuple[int, str], dict[int, Array]] = {}
     gradients: dict[int, dict[int, Array]] = {}
-    known = np.unique(np.round(np.concatenate([[0.0], *record.names[point.start].values()]), 9))
+    given = [record.names[after + 1][path] for path, after in point.given.items()]  # before the backward
+    known = np.unique(np.round(np.concatenate([[0.0], *record.names[point.start].values(), *given]), 9))
     taps = record.taps[start:]
     for a, target in itertools.chain(_differences(taps, nodes), _in_place(taps)):
         hot = (np.abs(target * (target - 1)) < 1e-9).all()

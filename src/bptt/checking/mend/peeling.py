@@ -80,8 +80,8 @@ def _sums(
     table, two, _ = Sums(scope, place.forward).of(shape)
     slack = 2e-6 * float(np.abs(numbers).max()) * numbers.size**0.5 + 3e-9
     for row in chosen.rows.by_size.get(numbers.size, (None, []))[1] if table.texts else ():
-        if id(row) in given:
-            continue
+        if id(row) in given or (like is None and not row.whole):
+            continue  # a part of a gradient is what is added to something
         wanted = row.sketch * factor
         rest = wanted - sketch(numbers)
         ways = [("", wanted, 2.0, (table, two)), ("+", rest, 1.4, (table,)), ("-", -rest, 1.8, (table,))]

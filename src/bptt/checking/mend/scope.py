@@ -46,7 +46,7 @@ def spread(parts: Iterable[Part], shape: tuple[int, ...] | None) -> list[Part]:
     for part in parts:
         if part.value.shape == shape:
             found.append(part)
-        elif shape and 0 < part.value.ndim <= len(shape) and part.value.size > 1:
+        elif shape and 0 < part.value.ndim <= len(shape):
             sizes = zip(part.value.shape[::-1], shape[::-1], strict=False)
             if all(a in (1, b) for a, b in sizes):
                 found.append(replace(part, value=np.broadcast_to(part.value, shape), cost=part.cost + 0.5))

@@ -282,10 +282,10 @@ class Search(Places):
             if not self.late and _whole(self.trials.text(edits)) > whole:
                 yield edits, cost
 
-    def _rank(self) -> tuple[int, int]:
-        """Return how many gradients are right, and how many steps more are gradients than are suspected."""
-        kinds = Counter((s.kind, s.suspect) for s in self.steps)
-        return _whole(self.locator.tried([])), kinds["gradient", False] - kinds["unexplained", True]
+    def _rank(self) -> tuple[int, ...]:
+        """Return how many gradients are right, how many adjoints are reached, and how few steps suspected."""
+        reached = {id(s.rows[0]) for s in self.steps if s.kind == "gradient"}
+        return _whole(self.locator.tried([])), len(reached), -sum(s.suspect for s in self.steps)
 
     def _followed(self, edits: Edits, then: "Search", share: float = 1.0) -> Mended:
         """Return edits with what corrects the rest, in a part of the time; or a part of it."""

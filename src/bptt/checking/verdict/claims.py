@@ -140,6 +140,12 @@ def claim(
                 _wrong(gradient, match, "is zero: nothing is added to it")
             elif not set(gradient.shape) - {1} <= set(match.shape) and not _are_rows(match, gradient):
                 _wrong(gradient, match, f"has the shape {match.shape}, and not {gradient.shape}")
+    for gradient in [g for g in gradients if g.verdict == "not given"]:  # by its name it is given another's
+        said = {k.numbers.tobytes() for k in found_inside if k.named_for(gradient.path) > 1}
+        for match in [k for k in keeps if k.named_for(gradient.path) > 1 and k.numbers.tobytes() in said]:
+            others = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
+            if others and not match.update and all(row.path != gradient.path for row in others):
+                _wrong(gradient, match, f"is {others[0].text()}")
     for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
         like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
         like = [g for g in like if g.path in found.point.made and not START.search(last(g.path))]

@@ -55,6 +55,14 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
                     gradient.match = one
     _in_lists(keeps, gradients, chosen, explained)
     _inside(found, chosen, gradients)
+    updated = [
+        g.path
+        for g in gradients
+        if g.verdict == "right" and any(k.update and k.path == g.path for k in keeps)
+    ]
+    keeps = [
+        k for k in keeps if k.numbers.any() or not any(map(k.named_for, updated))
+    ]  # set to zero after it
     local = inside(found, chosen)
     claim(keeps, gradients, found, chosen, explained, local)
     claim_locals(local, gradients, found, chosen)

@@ -52,6 +52,10 @@ def module(kind: str, target: Host) -> ir.Module:
     return module
 
 
+_Three = tuple[Value, Value, Value]
+"""Where an operand is, and two strides."""
+
+
 class _Span(NamedTuple):
     """Some rows, columns or k: the first, and how many."""
 
@@ -91,10 +95,10 @@ class _Multiply:
                     with b.if_then(b.not_(lies)):
                         b.call(gemm.pack, [B, w["B rows"], w["B columns"], K.size, N.size, room])
                     read = (B, panel, w["B rows"]), (room, b.mul(Q.size, panel), panel)
-                    at, stride, step = (b.select(lies, *two) for two in zip(*read, strict=True))
+                    own = [b.select(lies, *two) for two in zip(*read, strict=True)]
                     with self.rows() as M:
                         A = self.operand(M, K, Q)
-                        self.block(A, (at, stride, step), M, N, K, Q)
+                        self.block(A, (own[0], own[1], own[2]), M, N, K, Q)
 
     def is_given(self, name: str) -> Value:
         return self.b.icmp_signed("!=", self.w[name], i64(0))
@@ -130,7 +134,7 @@ class _Multiply:
             left = b.sub(n, done)
             yield _Span(b.add(self.w["left"], done), b.select(b.icmp_signed("<", left, most), left, most))
 
-    def operand(self, M: _Span, K: _Span, Q: _Span) -> tuple[Value, Value, Value]:
+    def operand(self, M: _Span, K: _Span, Q: _Span) -> _Three:
         """Return where a block of A is, as it is read, and its strides; pack it if it must be."""
         b, w, zero = self.b, self.w, i64(0)
         source = self.at(w["A"], b.add(b.mul(M.first, w["A rows"]), b.mul(K.first, w["A columns"])))
@@ -151,9 +155,7 @@ class _Multiply:
             b.select(self.is_across, zero, columns),
         )
 
-    def block(
-        self, A: tuple[Value, ...], B: tuple[Value, ...], M: _Span, N: _Span, K: _Span, Q: _Span
-    ) -> None:
+    def block(self, A: _Three, B: _Three, M: _Span, N: _Span, K: _Span, Q: _Span) -> None:
         """Emit C[M, N] = A[M, K] B[K, N], added to what is there where wanted, and after the first k."""
         b, w = self.b, self.w
         C = self.at(w["C"], b.add(b.mul(M.first, w["C rows"]), N.first))

@@ -210,9 +210,9 @@ class Parts:
         depth, is_across = -(-K // self.step), _is_across(A)
         by_rows, by_columns = _cut(M, N, K, self.height, self.width, threads.count(), is_across)
         packed_A = self._packed_rows(A) if is_across and by_columns > 1 else None
-        lies = packed_B is None and self.lies(B) and M <= FEW
         if by_rows > 1 and packed_B is None:
             packed_B = self.packed(B)
+        lies = packed_B is None and M <= FEW and self.lies(B)
         packs_A = packed_A is None and (is_across or self.step > 1)
         room_A = min(M, pieces.HEIGHT) * min(depth, pieces.DEPTH) * size if packs_A else 0
         room_A += -room_A % 4096
