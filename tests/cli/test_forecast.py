@@ -172,6 +172,7 @@ WRONG = {
     ),
     "an end of a picture": (["forecast", "RUN", "--plot=x.gif"], "--plot must end in .svg or .png"),
     "an end of a table": (["forecast", "QUANTILES", "--out=x.xlsx"], "--out must end in .csv, .tsv, .jsonl"),
+    "an archive": (["forecast", "QUANTILES", "--out=x.csv.zip"], "--out is no archive: what ends in .gz"),
     "writing": (["sample", "RUN"], "a model of series, and writes no text: bptt forecast DIR"),
     "telling labels": (["predict", "RUN", "SALES"], "tells no labels: bptt forecast tells how they go on"),
     "over its input": (["forecast", "QUANTILES", "--out=SALES"], "sales.csv is what is read"),

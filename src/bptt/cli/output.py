@@ -58,6 +58,8 @@ def table_end(out: str, source: str) -> str:
 
     end = Path(plain_name(out)).suffix
     own = Path(plain_name(source)).suffix
+    if out.lower().endswith(".zip"):
+        raise misused(f"--out is no archive: what ends in .gz, .bz2 or .xz is packed; got {out}")
     ends = ENDS if own in (*ENDS, *READ_ALONE) else (*ENDS, own)
     if end not in ends:
         raise misused(f"--out must end in {', '.join(ends[1:])}; got {end}")

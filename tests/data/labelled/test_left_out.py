@@ -6,7 +6,7 @@ import pytest
 
 import bptt
 from bptt.data.labelled import Layout, read_labelled
-from bptt.data.tables import read_folder, read_table
+from bptt.data.tables import Table, read_folder, read_table
 from bptt.errors import BpttWarning, DataError
 from bptt.training.jobs.labels import Labels
 from bptt.training.settings import Settings
@@ -118,3 +118,10 @@ def test_a_prediction_stands_in_misc_of_conll_u(tmp_path: Path) -> None:
     ]
     (tmp_path / "b.conllu").write_text("\n".join(lines) + "\n")
     assert read_table(tmp_path / "b.conllu", sentences=True).columns["upos"] == ["PRON", "VERB"]
+
+
+def test_what_one_row_of_a_sequence_knows_is_known_of_it() -> None:
+    columns = {"id": [*"aabb"], "x": [1, 2, 3, 4], "p": ["", 0, "", ""], "q": [1, 1, 0, ""]}
+    found = read_labelled(Table.of(columns), Layout("multilabel", inputs=("x",), series="id", label="p,q"))
+    assert found.unknown is not None
+    assert found.unknown.tolist() == [[False, False], [True, False]]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bptt.data.series import Columns, Panel, read_panel
-from bptt.data.tables import Category, Number
+from bptt.data.tables import Category, Number, Table
 from bptt.errors import ConfigError, DataError
 
 COLUMNS = Columns("sold", "day", "shop")
@@ -224,3 +224,13 @@ def test_where_a_name_is_empty_it_is_one_of_the_names(sales: Path) -> None:
     assert panel.codes == {"holiday": Category(["", "new year", "xmas"])}
     with pytest.raises(DataError, match="line 3, column holiday: is empty"):
         panel_of(sales, text.replace("xmas", "1"), Columns("sold", "day", covariates=("holiday",)))
+
+
+def test_an_hour_that_each_series_has_for_itself_stays() -> None:
+    days = [f"2020-0{month}-0{day} 0{hour}:00" for month, hour in ((1, 8), (2, 9)) for day in (1, 2, 3)]
+    columns = {"shop": [*"aaabbb"], "t": days, "v": [*range(6)]}
+    panel = read_panel(Table.of(columns), Columns("v", "t", "shop"))
+    assert [panel.time(k, 3) for k in (0, 1)] == ["2020-01-04 08:00", "2020-02-04 09:00"]
+    berlin = ["2020-03-27 23:00", "2020-03-28 23:00", "2020-03-29 22:00", "2020-03-30 22:00"]
+    panel = read_panel(Table.of({"t": berlin, "v": [*range(4)]}), Columns("v", "t"))
+    assert (str(panel.clock.step), panel.lengths.tolist()) == ("1 day", [4])

@@ -137,7 +137,7 @@ def test_numbers_of_texts_are_numbers_where_a_form_has_such(tmp_path: Path) -> N
     table = read_table(tmp_path / "a.csv")
     added = {"prediction": [0.123456789, 2.0]}
     rows = [json.loads(line) for line in table.written(added, ".jsonl").splitlines()]
-    assert rows[0] == {"id": "007", "n": 1, "x": 1010.3736922580679, "word": "a", "prediction": 0.123457}
+    assert rows[0] == {"id": "007", "n": 1, "x": 1010.3736922580679, "word": "a", "prediction": 0.1234568}
     assert rows[1] == {"id": "08", "n": None, "x": 2.0, "word": "4", "prediction": 2.0}
     parquet = pytest.importorskip("pyarrow.parquet")
     (tmp_path / "a.parquet").write_bytes(table.written(added, ".parquet"))

@@ -240,7 +240,7 @@ def test_columns_are_added_in_the_form_that_was_read(tmp_path: Path, name: str) 
     assert again.form == table.form or name.endswith("jsonl")
     wanted = WANTED | {"prediction": [*ADDED["prediction"]]}
     assert {key: values for key, values in again.columns.items() if key != "p"} == wanted
-    assert again.numbers("p").tolist() == [0.123457, 1, 2, 3]
+    assert again.numbers("p").tolist() == pytest.approx([0.123456789, 1, 2, 3], rel=1e-5)
     with pytest.raises(DataError, match="has a column 'prediction' already: rename it"):
         again.written(ADDED)
 

@@ -94,7 +94,7 @@ class Layout:
         if self.missing and self.absent != "hold" and not of_labels:
             raise ConfigError(
                 "--missing says which numbers mean that there is none; of inputs it goes with --absent hold, "
-                "which takes the last one that is there"
+                "which takes the last one that is there; a label that is not known may be empty"
             )
         if not self.separator:
             raise ConfigError("--separator must be what stands between labels, as '|'; got an empty text")

@@ -162,7 +162,10 @@ def read_labelled(
     else:
         found = _of_each_row(some, layout, text, label)
     found = replace(found, names=names, separator=layout.separator, table=whole, order=kept[found.order])
-    return found if unknown is None else replace(found, unknown=unknown[found.firsts])
+    if unknown is None:
+        return found
+    starts = np.cumsum(found.counts) - found.counts  # what one row of a sequence knows is known of it
+    return replace(found, unknown=np.logical_and.reduceat(unknown[found.order], starts, axis=0))
 
 
 def _read(table: Table, layout: Layout, text: str | None) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from bptt.data.series.clock import Clock, Step, no_time, of_one_hour, of_one_zone, read_time
+from bptt.data.series.clock import DAY, Clock, Step, no_time, of_one_hour, of_one_zone, read_time
 from bptt.data.series.columns import Columns, long
 from bptt.data.tables import Category, Number, Table, read_table
 from bptt.data.tables.forms import Form
@@ -237,7 +237,9 @@ def _in_time(
         except DataError:
             where = table.place(texts.index(text))
             raise DataError(f"{where}, column {columns.time}: {no_time(text)}; {_COUNTED}") from None
-    read = of_one_hour(of_one_zone(read))
+    read = of_one_zone(read)
+    if any(len({read[texts[k]][1] % DAY for k in row.tolist()}) > 1 for row in rows):  # not each its own hour
+        read = of_one_hour(read)
     forms = {(form.kind, form.zone): text for text, (form, _) in read.items()}
     if len(forms) > 1:
         one, other, *_ = forms.values()

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from bptt.errors import DataError
 
 Value: TypeAlias = str | float
@@ -68,12 +70,28 @@ def in_text(value: Value) -> str:
     return f"{value:.6g}" if isinstance(value, float) else value
 
 
+def digits(value: float) -> str:
+    """Return a number in seven digits, or all before the point, and never as a power of ten.
+
+    Examples
+    --------
+    >>> digits(0.000123456789), digits(12345678.9), digits(float("nan"))
+    ('0.0001234568', '12345679', '')
+    """
+    if value != value:
+        return ""
+    if abs(value) >= 1e7:
+        return f"{value:.0f}"
+    return np.format_float_positional(value, precision=7, fractional=False, trim="-")
+
+
 def in_json(value: Value) -> str:
-    """Return a value as JSON; numbers that are told have six digits, and what is none is null."""
+    """Return a value as JSON; numbers that are told have seven digits, and what is none is null."""
     if value != value:
         return "null"
-    is_told = isinstance(value, float) and not isinstance(value, Kept)
-    return json.dumps(float(f"{value:.6g}") if is_told else value, ensure_ascii=False)
+    if isinstance(value, float) and not isinstance(value, Kept):
+        value = float(digits(value))
+    return json.dumps(value, ensure_ascii=False)
 
 
 def encodable(text: str, where: str) -> str:

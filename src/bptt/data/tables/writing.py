@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from bptt.data.tables.delimited import TABBED, Delimited
-from bptt.data.tables.forms import Added, Form, Kept, Value, in_text
+from bptt.data.tables.forms import Added, Form, Kept, Value, digits, in_text
 from bptt.data.tables.jsonlines import JsonLines, JsonList
 from bptt.data.tables.parquet import Parquet, of_columns
 
@@ -50,7 +48,7 @@ def written(columns: Added, own: Form, suffix: str = "") -> bytes:
     between = own.delimiter if isinstance(own, Delimited) and is_named(own, suffix) else ","
     texts = {
         name: [
-            _digits(value) if isinstance(value, float) and not isinstance(value, Kept) else in_text(value)
+            digits(value) if isinstance(value, float) and not isinstance(value, Kept) else in_text(value)
             for value in values
         ]
         for name, values in columns.items()
@@ -85,10 +83,3 @@ def _is_kept(text: str) -> bool:
     """Return whether a number is one as a float, with no other digits."""
     digits, number = re.sub(r"[eE].*|\D", "", text), float(text)
     return math.isfinite(number) and (len(digits) <= _DIGITS or Decimal(repr(number)) == Decimal(text))
-
-
-def _digits(value: float) -> str:
-    """Return a number in seven digits, or all before the point, and never as a power of ten."""
-    if value != value:
-        return ""
-    return np.format_float_positional(value, precision=7, fractional=False, trim="-")
