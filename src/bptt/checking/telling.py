@@ -231,8 +231,9 @@ def add_mends(one: Examined, report: Report, mended: Mended) -> None:
         report.notes.append(f"{place}: {m.reason}: a part of the correction; more is wrong")
     if mended.whole:
         sources = one.found.point.case.program.sources
-        places = [{"path": str(m.path), "place": one.place(m.path, m.line)} for m in mended.mends]
-        report.mends = [vars(m) | place for m, place in zip(mended.mends, places, strict=True)]
+        ordered = sorted(mended.mends, key=lambda m: (str(m.path), m.line))  # as they stand, however found
+        places = [{"path": str(m.path), "place": one.place(m.path, m.line)} for m in ordered]
+        report.mends = [vars(m) | place for m, place in zip(ordered, places, strict=True)]
         report.diff = "".join(sources[path].diff(new) for path, new in mended.sources.items())
         report.fixed = {str(path): new.text for path, new in mended.sources.items()}
 

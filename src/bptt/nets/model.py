@@ -533,12 +533,14 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         inputs, targets = batch.inputs, batch.targets if counted is None else counted.targets
         arrays = {
             "inputs": np.ascontiguousarray(inputs, np.int64) if inputs.dtype.kind in "iu" else inputs,
-            "targets": self.output.read(targets, dtype),
+            "targets": np.ascontiguousarray(targets, np.int64) if targets.dtype.kind in "iu" else targets,
         }
         if counted is not None:
             arrays["w"] = counted.w.astype(dtype)
-        if (shares := self.pooling.shares(batch.mask, inputs.shape, dtype)) is not None:
-            arrays["shares"] = shares
+        if self.loss != "cross_entropy":
+            arrays["targets"] = self.output.numbers(targets, dtype)
+        if self.pool == "mean":
+            arrays["shares"] = self.pooling.shares(batch.mask, inputs.shape, dtype)
         if batch.mask is not None:
             arrays["mask"] = batch.mask
         if batch.reset is not None:

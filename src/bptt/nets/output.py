@@ -177,10 +177,9 @@ class Output:
         c = None if self.class_weights is None else np.array(self.class_weights)[targets]
         return Counted(w if c is None else w * c, c, np.ascontiguousarray(targets, np.int64))
 
-    def read(self, targets: Array, dtype: np.dtype[Any]) -> Array:
-        """Return targets as compiled code reads them: tokens, or numbers of the layers' dtype."""
-        if self.loss == "cross_entropy":
-            return np.ascontiguousarray(targets, np.int64) if targets.dtype.kind in "iu" else targets
+    @staticmethod
+    def numbers(targets: Array, dtype: np.dtype[Any]) -> Array:
+        """Return targets that are no tokens as compiled code reads them, in the layers' dtype."""
         return np.ascontiguousarray(targets, dtype) if targets.dtype.kind in "biuf" else targets
 
     def alike(self, shape: tuple[int, int]) -> Array:

@@ -44,10 +44,9 @@ class Pool:
         last, first = self.stack.layers - 1, self.stack.cell.states[0]
         return tuple(f"layers.{last}.{direction}{first}" for direction in self.stack.directions)
 
-    def shares(self, mask: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array | None:
-        """Return what each step counts in the mean, (T, N, 1), or None where nothing is averaged."""
-        if self.name != "mean":
-            return None
+    @staticmethod
+    def shares(mask: Array | None, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """Return what each step counts in a mean, (T, N, 1)."""
         m = np.ones(shape[:2]) if mask is None else mask.astype(np.float64)
         shares: Array = (m / np.maximum(m.sum(axis=0), 1))[..., None].astype(dtype)
         return shares

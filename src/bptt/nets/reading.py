@@ -49,7 +49,7 @@ def outputs(model: Model, params: Params, batch: Batch) -> Array:
                 names = (f"layers.{layer}.{direction}{name}" for name in model.stack.cell.states)
                 states |= dict(zip(names, kept, strict=True))
             y = sides[0] if len(sides) == 1 else np.concatenate(sides, axis=-1)
-        shares = model.pooling.shares(mask, y.shape, y.dtype)
+        shares = model.pooling.shares(mask, y.shape, y.dtype) if model.pool == "mean" else None
         h = model.pooling.forward(StackRun(y, states, model.stack, [], []), shares)
         if model.pool is not None:
             return model.output.forward(params, h).outputs

@@ -82,7 +82,7 @@ def run_layers(
     dropped = model.weights.factors(rng, params)
     below = model.input.forward(weightdrop.apply(params, dropped, model.backend), batch, rng)
     layers = model.stack.forward(below.params, below.batch, states, rng=rng)
-    if shares is None:
+    if shares is None and model.pool == "mean":
         shares = model.pooling.shares(batch.mask, layers.y.shape, layers.y.real.dtype)
     h = model.pooling.forward(layers, shares)
     return LayersRun(model, params, batch, dropped, below, layers, shares, h)
