@@ -328,7 +328,7 @@ grad, before = net.lstm_backward(prob, np.eye(5)[[2]], (np.random.randn(1, 4), n
 @pytest.mark.parametrize("reading", ["derivatives of values"])
 def test_notes_have_a_derivative_too_many_and_one_tanh_derivative_wrong(reading: str, tmp_path: Path) -> None:
     code = notes(document("003"), *READINGS[reading])
-    report = judged(tmp_path, code, WORDS, seconds=20)
+    report = judged(tmp_path, code, WORDS, seconds=60)
     assert report.verdict == "wrong"
     assert len(named(report, "wrong")) >= 10
     assert report.located[0]["line"] == line(code, "dy = sigmoid_derivative(dy)")
