@@ -124,6 +124,9 @@ def test_of_a_large_matrix_some_elements_are_moved_and_a_fault_is_found(
     monkeypatch.setattr(printed, "MOST", 4)
     cell = ZOO["lstm"]
     text = page(cell, "numpy")
+    said = " ".join(page(cell, "text").split())
+    assert " elements of all gradients were compared" in said
+    assert " and all " not in said.partition(" elements of all gradients")[0][-30:]
     fault = text.replace("x.T @ da_g", "-x.T @ da_g")
     assert fault != text
     with pytest.raises(ProofError, match="W_g is off"):

@@ -340,9 +340,9 @@ class _Describer:
 def _proof(run: Proof) -> Section:
     words = (
         f"The expressions behind the lines above were run, forward and backward through {run.steps} "
-        f"step{'s' * (run.steps > 1)} with small random matrices, and all {run.compared} elements of all "
-        "gradients were compared with the complex step through the forward. "
-        "The largest difference, relative to the terms that are summed, is "
+        f"step{'s' * (run.steps > 1)} with small random matrices, and "
+        f"{'' if run.drawn else 'all '}{run.compared} elements of all gradients were compared with the "
+        "complex step through the forward. The largest difference, relative to the terms that are summed, is "
         f"{run.error:.1e}; {TOLERANCE:.0e} would be refused."
     )
     if run.undecided:

@@ -190,7 +190,8 @@ def _prove(cell: "EquationCell", whole: Whole, made: _Made, ends: Sequence[bool]
         compared += sum(int(np.sum(~np.isnan(rise))) for rise, _ in rises.values())
         undecided += sum(int(np.sum(d > TOLERANCE)) for d in off.values())
     steps, rows = problem.dy.shape[:2]
-    return Proof(error, rows, compared, steps, undecided)
+    drawn = any(problem.arrays[n].size > MOST for n in problem.params)
+    return Proof(error, rows, compared, steps, undecided, drawn)
 
 
 def _rises(program: Program, problems: Sequence[_Problem]) -> list[dict[str, tuple[Array, Array]]]:

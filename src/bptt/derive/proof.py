@@ -46,6 +46,8 @@ class Proof:
         Through how many steps of time.
     undecided : int
         How many of them float64 does not decide, and many digits did.
+    drawn : bool
+        Of a page: whether of large parameters some elements were drawn, and not all compared.
     """
 
     error: float
@@ -53,6 +55,7 @@ class Proof:
     compared: int
     steps: int = 1
     undecided: int = 0
+    drawn: bool = False
 
 
 def prove(d: Derivation, still: Derivation | None = None) -> Proof:
