@@ -225,7 +225,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         """What a training step goes without."""
         return WeightDrop(self.embedding_dropout, self.weight_dropout, self.input)
 
-    @property
+    @cached_property
     def draws(self) -> bool:
         """Whether a training step draws anything."""
         parts = (self.dropout, self.input_dropout, self.embedding_dropout, self.weight_dropout)

@@ -98,7 +98,7 @@ class Step:
     @property
     def total(self) -> float:
         """The sum of all positions' losses at the last step."""
-        return float(self.each.sum(dtype=np.float64))
+        return float(np.add.reduce(self.each, None, np.float64))
 
     def __call__(
         self,
