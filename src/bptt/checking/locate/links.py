@@ -5,7 +5,7 @@ through units within steps, has other orders; but what goes back through a node 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,7 +14,6 @@ import numpy as np
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints, results
 from bptt.checking.locate.units import Family
-from bptt.types import Array
 
 MADE, READ = 1.5, 1.0
 """What counts more: a value that an execution made was read by the next, too."""
@@ -23,17 +22,19 @@ MADE, READ = 1.5, 1.0
 class Links:
     """The executions of a forward that share values with those of a backward."""
 
-    def __init__(self, found: Adjoints) -> None:
+    def __init__(self, found: Adjoints, families: Iterable[Family]) -> None:
         self.found = found
-        self._values = {seen.numbers.tobytes() for seen in found.seen()}
+        # of a program that is edited the forward is as it was
+        every = (number for family in families for own in family.executions for number in own)
+        self._before = {number for number in every if number >= 0}  # in statements of functions
         self._near: dict[int, Mapping[Any, float]] = {}
 
     @cached_property
     def _read(self) -> dict[int, set[bytes]]:
-        """By execution the forward values that it reads."""
+        """By execution the values that it reads."""
         out: dict[int, set[bytes]] = {}
         for seen in self.found.record.taps[self.found.start :]:
-            if self._tells(seen.numbers):
+            if seen.numbers.any():
                 out.setdefault(seen.execution, set()).add(seen.numbers.tobytes())
         return out
 
@@ -41,11 +42,11 @@ class Links:
     def _forward(self) -> dict[bytes, dict[int, float]]:
         """By value the executions of the forward that make or read it."""
         out: dict[bytes, dict[int, float]] = {}
-        for number in {seen.execution for seen in self.found.seen()}:
+        for number in self._before:
             for value in self._read.get(number, ()):
                 out.setdefault(value, {})[number] = READ
-            for _, numbers in results(self.found.record.executions[number]) if number >= 0 else ():
-                if self._tells(numbers):
+            for _, numbers in results(self.found.record.executions[number]):
+                if numbers.any():
                     out.setdefault(numbers.tobytes(), {})[number] = MADE
         return out
 
@@ -60,9 +61,6 @@ class Links:
     def _activation(self, number: int) -> tuple[int, object]:
         one = self.found.record.executions[number]
         return one.caller, self.found.point.case.program.table.statements[one.statement].function
-
-    def _tells(self, numbers: Array) -> bool:
-        return bool(numbers.any()) and numbers.tobytes() in self._values
 
     def near(self, number: int) -> Mapping[Any, float]:
         """Return with what of the forward an execution of the backward shares values, and how much.
@@ -84,9 +82,10 @@ class Links:
 
     def order(self, executions: Sequence[int], family: Family) -> tuple[Row | None, ...] | None:
         """Return the row of a family that belongs to each execution; None where that is not clear."""
-        if len(family.executions) != len(executions):
+        if len(family.executions) != len(executions) or min(executions) < 0:
             return None
-        keys = [[*own, *{self._activation(one) for one in own}] for own in family.executions]
+        some = [own & self._before for own in family.executions]
+        keys = [[*own, *{self._activation(one) for one in own}] for own in some]
         near = [self.near(number) for number in executions]
         votes = np.array([[sum(of.get(key, 0.0) for key in own) for own in keys] for of in near])
         found = dict[int, int]()

@@ -64,7 +64,7 @@ class Locator:
     @functools.cached_property
     def links(self) -> Links:
         """Which evaluations of the backward belong to which of the forward."""
-        return Links(self.found)
+        return Links(self.found, self.families)
 
     def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
         """Yield the units of which one is to be put right, the first to be executed first.

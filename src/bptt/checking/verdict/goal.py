@@ -81,6 +81,9 @@ class Goal:
             start = found.record.names[found.point.start].get(match.path) if match.update else None
             self.wanted.append(Wanted(gradient.name, match, numbers, start, right, known))
         paths = {gradient.name: gradient.path for gradient in judged.gradients}
+        # what only a local variable's name says of what the example gave, and nothing keeps, may be another's
+        sure = [w for w in self.wanted if not (w.kept.local[0] and paths[w.name] in found.point.given)]
+        self.wanted = sure if any(not w.was_right for w in sure) else self.wanted
         wrong = [
             one.kept
             for one in self.wanted
