@@ -217,7 +217,8 @@ def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
     point, after = found.point, found.record.names[-1]
     right = [g for g in gradients if g.verdict == "right" and len(g.path) > 1]
     beside = {g.path[:-1] for g in right}
-    kept = Counter(g.path[:-1] for g in right if g.match and not g.match.update)
+    named = [g for g in right if g.match and g.match.place and isinstance(g.match.source[1][-1][1], str)]
+    kept = Counter(g.path[:-1] for g in named)  # in a dict of gradients
     zeros, first = point.first.names[point.start], found.record.names[point.start]
     out = []
     for one in gradients:
@@ -279,6 +280,12 @@ def _one_factor(gradients: list[Gradient], found: Adjoints, chosen: Chosen) -> N
         for gradient in scaled:
             assert gradient.scaled is not None
             compare(gradient.scaled[0], gradient, found, chosen)
+    times = [g for g in plain if g.note and g.scaled is None]
+    if chosen.factor != 1.0 and len(times) < len(plain) / 2:
+        chosen.factor = 1.0  # it comes in on the way, and not for most
+        for gradient in times:
+            assert gradient.match is not None
+            compare(gradient.match, gradient, found, chosen)
 
 
 def claim_locals(
