@@ -7,7 +7,7 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import NONE, Adjoints
-from bptt.checking.taps.values import Path
+from bptt.checking.taps.values import Path, last
 from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
 
@@ -76,6 +76,22 @@ def owner_of(one: Kept, gradients: list[Gradient]) -> Gradient | None:
         return max(same, default=-1)
 
     return max((g for g in gradients if near(g) >= 0), key=near, default=None)
+
+
+def learned(gradients: list[Gradient]) -> dict[Path, Gradient]:
+    """Return where gradients are kept if they are named, or lie, as those that are right do."""
+    lie, names = set[tuple[Path, Path]](), set[tuple[str, str]]()
+    for path, own in [(g.path, g.match.path) for g in gradients if g.verdict == "right" and g.match]:
+        same = next((n for n, (a, b) in enumerate(zip(path[::-1], own[::-1], strict=False)) if a != b), 0)
+        lie |= {(path[:-same], own[:-same])} if same else set()
+        if path[:-1] == own[:-1] and path and last(path) != last(own) and last(path) in last(own):
+            before, _, after = last(own).partition(last(path))
+            names.add((before, after))
+    out = {b + g.path[len(a) :]: g for g in gradients for a, b in lie if g.path[: len(a)] == a}
+    for g in [g for g in gradients if g.path and isinstance(g.path[-1][1], str)]:
+        kind, name = g.path[-1]
+        out |= {(*g.path[:-1], (kind, before + name + after)): g for before, after in names}
+    return out
 
 
 def cosine(a: Array, b: Array) -> float:
