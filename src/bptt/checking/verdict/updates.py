@@ -4,12 +4,12 @@ from collections import Counter
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import Chosen, is_written
+from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import last, written
-from bptt.checking.verdict.gradient import Gradient, cosine, measured, owner_of
+from bptt.checking.verdict.gradient import Gradient, cosine, is_bound, measured, owner_of
 from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
 
@@ -51,12 +51,7 @@ def judge_updates(
         start = found.record.names[found.point.start][kept.path]
         if not by and (STATE.match(last(kept.path)) or _is_meant(kept.numbers, change, start, of)):
             continue
-        if (
-            by
-            and own == of == ""
-            and 0 < by < step
-            and is_written(float(np.linalg.norm(kept.numbers) / step))
-        ):
+        if by and own == of == "" and 0 < by < step and is_bound(kept.numbers / step):
             continue  # its norm is clipped
         times = (
             f"{by / step:.4g} times as large as the others'" if by and own == of else "not as the others' are"
