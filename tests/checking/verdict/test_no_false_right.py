@@ -21,7 +21,8 @@ class Net:
         self.xs, self.hs = xs, [np.zeros(4)]
         for x in xs:
             self.hs.append(np.tanh(self.W @ x + self.U @ self.hs[-1] + self.b))
-        return np.array([self.V @ h for h in self.hs[1:]])
+        self.ys = [self.V @ h for h in self.hs[1:]]
+        return np.array(self.ys)
 
     def backward(self, dys):
         W, U, V, b = 0, 0, 0, 0
@@ -63,6 +64,8 @@ def judged(folder: Path, code: str, example: str) -> str:
         (EACH.replace("V, b))", "V[::-1], b))") + "p -= 0.1 * g / np.sqrt(g**2 + 1e-8)", "wrong"),
         (EACH + "p -= 0.1 * min(1, 0.5 / np.linalg.norm(g)) * g", "right"),  # each norm is clipped
         (SGD.replace("0.1 * V", "0.1 * min(1, 0.5 / np.linalg.norm(V)) * V"), "right"),
+        ("self.W *= 0.99; self.U *= 0.99; self.V *= 0.99; " + SGD, "right"),
+        ("self.W *= 0.99; self.U *= 0.99; self.V *= 0.99; " + SGD.replace("b -= ", "b += "), "wrong"),
     ],
 )
 def test_an_update_is_as_most_are(end: str, verdict: str, tmp_path: Path) -> None:
@@ -150,6 +153,15 @@ LABELS = (
 def test_labels_are_no_gradient(start: str, verdict: str, tmp_path: Path) -> None:
     said = judged(tmp_path, LABELLED.replace("START", start), LABELS)
     assert said == verdict or (not verdict and said != "right")
+
+
+@pytest.mark.parametrize(("sign", "verdict"), [("-", "right"), ("+", "wrong")])
+def test_a_loss_is_descended(sign: str, verdict: str, tmp_path: Path) -> None:
+    example = EXAMPLE.replace(
+        "; g =", "; ts = np.random.randn(5, 2); loss = 0.5 * ((y - ts) ** 2).sum(); g ="
+    )
+    code = NET.replace("END", EACH + f"p {sign}= 0.1 * g")
+    assert judged(tmp_path, code, example.replace("(np.random.randn(5, 2))", "(y - ts)")) == verdict
 
 
 def test_an_update_that_is_made_twice_is_mended(tmp_path: Path) -> None:
