@@ -19,7 +19,8 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify
-from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, overriding, units
+from bptt.checking.locate.links import Links
+from bptt.checking.locate.units import Family, Targets, Time, Unit, aligned, families, overriding, units
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.verdict.goal import Goal
 
@@ -56,9 +57,14 @@ class Locator:
         self.case = found.point.case
 
     @functools.cached_property
-    def families(self) -> list[Sequence[Row | None]]:
+    def families(self) -> list[Family]:
         """The adjoints of each expression of the forward: those of a program that is edited are the same."""
         return list(families(self.found, self.chosen))
+
+    @functools.cached_property
+    def links(self) -> Links:
+        """Which evaluations of the backward belong to which of the forward."""
+        return Links(self.found)
 
     def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
         """Yield the units of which one is to be put right, the first to be executed first.
@@ -186,11 +192,14 @@ class Locator:
         return out
 
     def _rows(self, size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
-        count = len(unit.times)
+        count, executions = len(unit.times), [at.execution for at in unit.times]
         for family in self.families:
-            if next(row.size for row in family if row is not None) == size:
-                for order in (family[::-1], family) if count > 1 else (family,):
+            if family.size == size:
+                rows = family.rows
+                for order in (rows[::-1], rows) if count > 1 else (rows,):
                     yield from aligned(order, count)
+                if count > 1 and (linked := self.links.order(executions, family)):
+                    yield linked
 
     def _is(self, at: Time, row: Row | None, sign: float) -> bool:
         if row is None:
