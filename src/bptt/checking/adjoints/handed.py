@@ -228,7 +228,7 @@ def _groups(
     tops, steps = {p[:1] for p in point.given}, point.case.program.statements
     for top in tops:
         value = record.outcome.names.get(top[0][1])
-        if entries(value) is None or id(value) in whole or _are_labels(value):
+        if entries(value) is None or id(value) in whole or LABEL.search(str(top[0][1])) or _are_labels(value):
             continue
         first = min((i for i, one in enumerate(steps) if _reads(one, str(top[0][1]))), default=len(steps))
         for o in outputs:

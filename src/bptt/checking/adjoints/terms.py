@@ -35,7 +35,6 @@ class Term:
     weights: Array | None = None  # what is handed over; of a loss that a backward begins with, its gradient;
     # of a number of the code's own, how large it was each time
     inner: bool = False  # what an object keeps, where calls have results
-    labels: Array | None = None  # of a cross-entropy that a backward begins with, zeros and ones
 
 
 @dataclass(eq=False)
