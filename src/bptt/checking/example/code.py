@@ -125,7 +125,7 @@ class Code:
     def read(self, functions: list[Any], owner: type | None) -> set[str]:
         """Return the names that functions, and those that they call, read."""
         nodes = [node for f in functions for node in self.reached(f, owner)]
-        return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return set[str]().union(*map(_free, nodes))
 
     def loops(self, function: Any, owner: type | None) -> bool:
         """Return whether a function goes through something in a loop."""
@@ -136,6 +136,20 @@ class Code:
         """Return names for what a function returns, as its text has them."""
         node = self.node(function)
         return _returned(node) if node else []
+
+
+def _free(node: ast.FunctionDef) -> set[str]:
+    """Return the names that a function reads, or sets, of the file's."""
+    every, shared = set[str](), set[str]()
+    own = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+    for part in ast.walk(node):
+        match part:
+            case ast.Global(names):
+                shared |= {*names}
+            case ast.Name(name, context):
+                every.add(name)
+                own |= {name} if isinstance(context, ast.Store) else set()
+    return every - own | shared
 
 
 def _sets(node: ast.AST) -> set[str]:
