@@ -219,3 +219,12 @@ def test_a_gradient_that_a_function_gives(old: str, new: str, verdict: str, tmp_
     found, example = verdicts(tmp_path, GIVEN_BY_A_FUNCTION.replace(old, new))
     assert found == verdict
     assert "lambda" in example
+
+
+def test_a_default_that_makes_nothing(tmp_path: Path) -> None:
+    text = STEPS.replace("def forward", 'def __init__(self, given=""):\n        if not given:\n'
+        "            return\n        self.W, self.U = np.random.randn(3, 5), np.random.randn(5, 5)\n\n"
+        "    def forward")  # fmt: skip
+    verdict, example = verdicts(tmp_path, f"import numpy as np\nclass Net:{text}")
+    assert verdict == "right"
+    assert "Net(given=" in example

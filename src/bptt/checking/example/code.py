@@ -91,6 +91,11 @@ class Code:
         own = {*dir(owner), *getattr(owner, "__annotations__", ())}
         return own | {part.attr for part in parts if isinstance(part.ctx, ast.Store)}
 
+    def lacks(self, made: Any) -> int:
+        """Return how many attributes an object lacks that its constructor sets."""
+        node = self.node(type(made).__init__)  # type: ignore[misc]
+        return sum(name[:2] != "__" and not hasattr(made, name) for name in _sets(node)) if node else 0
+
     def unready(self, made: Any, calls: list[str]) -> list[str]:
         """Return the methods that must be called before others, for what these read and an object lacks."""
         owner = type(made)
@@ -104,6 +109,8 @@ class Code:
                     reads.add(name)
                 case ast.Attribute(ast.Name("self"), name, ast.Load()):
                     reads.add(name)
+                case ast.If(_, [ast.Raise()]) | ast.If(ast.Compare(_, [ast.In() | ast.NotIn()])):
+                    pass
                 case ast.If(test) | ast.IfExp(test) | ast.While(test):
                     asked |= {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
         for node in inside:

@@ -202,7 +202,8 @@ class Learner:
                 sizes = [t for t in inside if t.startswith("«size") and use.kind in ("iter", "len")]
                 sizes = [*(t for t in inside if re.match(r"\{c|dict\(", t)), *sizes]
                 if "." in hole and not path:  # of layers, or of a sequence
-                    shape = ["[«size T», «size D»]"] * bool(size_of(hole.split(".")[-1]))
+                    of_data = size_of(hole.split(".")[-1]) or "shape" in hole
+                    shape = ["[«size T», «size D»]"] * bool(of_data)
                     lists = [*shape, "[«size D», «size H», «size V»]", "[«size H»]", ("rows", "T", None)]
                     return [*sizes[:1], *lists, *sizes[1:]]
                 symbols = ("T", "N") if "*" not in path else ("N",) if tree[hole][1] == "T" else ("T",)
