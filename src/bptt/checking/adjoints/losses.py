@@ -185,6 +185,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
         text = " ".join(text.split())[:60]
         name = f"`{text}` of line {tree.lineno}"
         odd = not LOSSLIKE.search(text)
+        if odd and "grad" in text.lower():  # a gradient that is a number
+            continue
         if not isinstance(tree, ast.Expr):
             sizes = np.abs(values)
             found.append((odd, 2, Term(name, "scalar", steps[j], statement=j, weights=sizes)))
