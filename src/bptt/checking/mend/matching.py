@@ -116,7 +116,7 @@ class Matching:
                 if self.main.met(self._filled(code, part.value)):
                     yield node, joining(now, part.text, "", part.cost, self.scope)
             here = array(self.scope.value(now))
-            for part in spread(self.scope.arrays[:40], here.shape) if here is not None and here.ndim else ():
+            for part in spread(self.scope.arrays, here.shape)[:40] if here is not None and here.ndim else ():
                 if part.text != now and self.main.met(self._filled(code, here * part.value)):
                     yield node, joining(now, part.text, "*", part.cost, self.scope)
 
