@@ -1,7 +1,7 @@
 """Several places that are wrong: what each must give is known once all that they take is given right.
 
-For each gradient that is wrong a place is sought that makes it right; then places for what those would give by
-themselves. Where all of them are given what they must, each that still gives something else is wrong by itself.
+For each gradient that is wrong a place is sought that makes it right; then places for what those would give
+by themselves. Where all of them are given what they must, each that still gives something else is wrong.
 """
 
 import contextlib

@@ -138,9 +138,7 @@ def noise(unit: Unit) -> Targets:
     return {at.count: at.gives + rng.normal(size=at.gives.size) for at in unit.times}
 
 
-def overriding(
-    given: Mapping[Unit, Targets], hooks: Hooks | None = None, own: Own | None = None
-) -> Hooks:
+def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None, own: Own | None = None) -> Hooks:
     """Return hooks with which units give what they must; to `own` goes what they give by themselves."""
     hooks, own = hooks or Hooks(), {} if own is None else own
     statements = {u.number: (u, t) for u, t in given.items() if not (u.tapped or u.scales)}
@@ -172,9 +170,7 @@ def overriding(
     return replace(hooks, **changes | ({"post": post} if scaled else {}))
 
 
-def _given(
-    one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any, own: Own
-) -> Any:
+def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any, own: Own) -> Any:
     unit, targets = one
     key = unit.tapped, unit.number
     count = counts[key] = counts.get(key, -1) + 1
@@ -210,7 +206,8 @@ def families(found: Adjoints, chosen: Chosen) -> Iterator[Sequence[Row | None]]:
     for family in {tuple(map(id, one)): one for one in groups.values()}.values():
         rows = [row for row in family if row is not None]
         yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()
-        if len(rows) > 1 and rows[0].kind == "use" and len({row.size for row in rows}) == 1:  # what adds them up, in either order of time
+        sizes = {row.size for row in rows}
+        if len(rows) > 1 and rows[0].kind == "use" and len(sizes) == 1:  # what adds them up, in either order
             yield list(_added(rows[::-1]))[::-1]
             yield list(_added(rows))
 

@@ -256,15 +256,15 @@ class Search(Places):
         for one in faults:
             some.append([*self._edits(one, beside)[:3], *self._missing(one, beside)][:3])
         every = [s or self._operators(f) for f, s in zip(faults, some, strict=True)]
-        for edits in itertools.islice(itertools.product(*every), ALTERNATIVES):
-            if self._right(self.trials.text(together := _of(faults, edits))) and (
-                done := self._done(together, faults)
-            ):
+        for one_each in itertools.islice(itertools.product(*every), ALTERNATIVES):
+            edits = _of(faults, one_each)
+            if self._right(self.trials.text(edits)) and (done := self._done(edits, faults)):
                 return done
         first = [s or self._edits(f, beside, begun=True) for f, s in zip(faults, some, strict=True)]
         now = self._rank()
         for few in (first, some):
-            edits = _of([f for f, s in zip(faults, few, strict=True) if s], [s[0] for s in few if s])
+            known = [(f, s[0]) for f, s in zip(faults, few, strict=True) if s]
+            edits = _of([f for f, _ in known], [edit for _, edit in known])
             with contextlib.suppress(Exception):  # what is edited may do anything
                 if edits and self.trials.text(edits) and (after := self._after(edits))._rank() > now:
                     rest = self._followed(edits, after, SHARE)
@@ -344,7 +344,7 @@ class Search(Places):
         return after
 
 
-def _of(places: Sequence[Hypothesis], edits: Sequence[Edit]) -> Edits:
+def _of(places: Sequence[Hypothesis], edits: Sequence[Edit]) -> dict[Path, list[Edit]]:
     """Return edits of places by their files."""
     out: dict[Path, list[Edit]] = {}
     for one, edit in zip(places, edits, strict=True):
