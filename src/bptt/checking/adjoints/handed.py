@@ -262,4 +262,4 @@ def _contracted(output: _Output, value: Any, name: str = "") -> Term:
         return 0.0 if numbers is None or numbers.size != kept.size else float(numbers @ kept)
 
     text = f"sum({output.text} * {name or 'what is handed over'})"
-    return Term(text, "handed", output.step, read, weights=kept, inner=output.inner)
+    return Term(text, "handed", output.step, read, weights=kept, inner=output.inner, call=output.call)

@@ -115,7 +115,7 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
     for combination, sure in itertools.islice(handed(point, record), 3 * MOST):
         numbers = []
         for term in combination:
-            same = next((n for n, t in enumerate(terms) if t.text == term.text and t.step == term.step), None)
+            same = next((n for n, t in enumerate(terms) if t.same(term)), None)
             numbers.append(len(terms) if same is None else same)
             if same is None:
                 terms.append(term)

@@ -4,7 +4,7 @@ import ast
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -131,30 +131,39 @@ def _parts(statement: ast.stmt) -> Iterator[int]:
 
 
 Targets = Mapping[int, Array]  # what a unit must give at some of its evaluations
+Own: TypeAlias = dict["Unit", list[Array | None]]  # what it gives then by itself
 
 
-def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hooks:
-    """Return hooks with which units give what they must."""
-    hooks = hooks or Hooks()
+def noise(unit: Unit) -> Targets:
+    """Return what a unit gives, and something random with it."""
+    rng = np.random.default_rng(0)
+    return {at.count: at.gives + rng.normal(size=at.gives.size) for at in unit.times}
+
+
+def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None, own: Own | None = None) -> Hooks:
+    """Return hooks with which units give what they must; to `own` goes what they give by themselves."""
+    hooks, own = hooks or Hooks(), {} if own is None else own
     statements = {u.number: (u, t) for u, t in given.items() if not (u.tapped or u.scales)}
     scaled = {u.number: t for u, t in given.items() if u.scales}
+    units_of = {u.number: u for u in given if u.scales}
     nodes = {u.number: (u, t) for u, t in given.items() if u.tapped}
     counts: dict[tuple[bool, int], int] = {}
 
     def put(j: int, value: Any) -> Any:
         value = hooks.put(j, value)
-        return _given(statements[j], counts, value) if j in statements else value
+        return _given(statements[j], counts, value, own) if j in statements else value
 
     def tap(k: int, value: Any) -> Any:
         value = hooks.tap(k, value)
         if k not in nodes or flat(value) is None:
             return value
-        return _given(nodes[k], counts, value)
+        return _given(nodes[k], counts, value, own)
 
     def post(j: int, value: Any) -> None:
         if j in scaled:
             count = counts[False, j] = counts.get((False, j), -1) + 1
             if count in scaled[j]:
+                own.setdefault(units_of[j], []).append(np.array(flat(value)))  # it is changed
                 written(value, scaled[j][count])
         hooks.post(j, value)
 
@@ -163,7 +172,7 @@ def overriding(given: Mapping[Unit, Targets], hooks: Hooks | None = None) -> Hoo
     return replace(hooks, **changes | ({"post": post} if scaled else {}))
 
 
-def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any) -> Any:
+def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value: Any, own: Own) -> Any:
     unit, targets = one
     key = unit.tapped, unit.number
     count = counts[key] = counts.get(key, -1) + 1
@@ -173,7 +182,9 @@ def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value
     assert now is not None
     if now.size != numbers.size:  # what an `+=` adds may be broadcast
         like = next(t.like for t in unit.times if t.count == count)
+        own.setdefault(unit, []).append(np.broadcast_to(np.asarray(value), like).reshape(-1))
         return numbers.reshape(like)
+    own.setdefault(unit, []).append(now)
     return bump(value, numbers - now)
 
 
@@ -214,7 +225,8 @@ def families(found: Adjoints, chosen: Chosen) -> Iterator[Family]:
             yield Family(rows, [own for row, own in some if row is not None])
         if rows and len(rows) < len(some):
             yield Family(*zip(*some, strict=True))
-        if len(rows) > 1 and rows[0].kind == "use":  # what adds them up, in either order of time
+        sizes = {row.size for row in rows}
+        if len(rows) > 1 and rows[0].kind == "use" and len(sizes) == 1:  # what adds them up, in either order
             yield Family([*_added(rows[::-1])][::-1], [])
             yield Family([*_added(rows)], [])
 

@@ -116,8 +116,8 @@ class Matching:
                 if self.main.met(self._filled(code, part.value)):
                     yield node, joining(now, part.text, "", part.cost, self.scope)
             here = array(self.scope.value(now))
-            like = spread(self.scope.arrays[:40], here.shape) if here is not None and here.ndim else []
-            like += [p for p in self.scope.arrays[:40] if here is not None and _widens(p.value, here)]
+            like = spread(self.scope.arrays, here.shape)[:40] if here is not None and here.ndim else []
+            like += [p for p in self.scope.arrays if here is not None and _widens(p.value, here)][:40]
             for part in like:
                 if part.text != now and self.main.met(self._filled(code, here * part.value)):
                     yield node, joining(now, part.text, "*", part.cost, self.scope)

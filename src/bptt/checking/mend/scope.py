@@ -158,7 +158,7 @@ class Scope:
     def _factors(self) -> Iterator[Part]:
         library = next((n for n, v in self.names.items() if v is np), "np")
         for form, cost, f in FACTORS:
-            for part in self.arrays[:60]:
+            for part in self.arrays[:100]:
                 if "(1 - {})" not in form or part.value.any():
                     text, value = form.replace("np.", library + ".").replace("{}", part.text), f(part.value)
                     if value.size == 1 or np.ptp(value):  # a factor of nothing but ones does nothing
