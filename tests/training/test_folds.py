@@ -67,3 +67,15 @@ def test_too_many_parts_and_two_ways_are_told(tmp_path: Path) -> None:
         Labels.of(Settings(data=data, fold="1/3", valid=data, **HOW))
     with pytest.raises(DataError, match="33 sequences cannot be cut"):
         Parts.load(data, Form(text="text"), part=(2, 50))
+
+
+def test_no_part_has_the_smallest_of_each_few_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "\n".join(f"t{k},{k}" for k in range(200)))
+    how = HOW | {"data": str(tmp_path / "a.csv"), "task": "regress"}
+    found = [Labels.of(Settings(fold=f"{k}/4", **how)) for k in (1, 2, 3, 4)]
+    assert [len(each.valid) for each in found] == [50] * 4
+    own = [{*each.coding.target.decode(each.valid.targets[:, 0]).round().tolist()} for each in found]  # type: ignore[union-attr]
+    assert len(set.union(*own)) == 200
+    blocks = [[sorted(number // 4 for number in part)] for part in own]
+    assert all(block == [[float(k) for k in range(50)]] for block in blocks)  # one of each four
+    assert all({number % 4 for number in part} == {0, 1, 2, 3} for part in own)

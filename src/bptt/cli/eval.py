@@ -181,7 +181,7 @@ def _of_series(
     if out is not None:
         expect_place("--out", out)
         expect_free("--out", out, trained.source, source, trained.settings.data)
-    found = forecaster.backtest(path, since)
+    found, table, form = forecaster.measured(path, since)
     if as_json:
         shown = {"windows": found.windows, "values": found.values, "loss": found.loss, **found.figures}
         each = {name: errors.tolist() for name, errors in found.by_step.items()}
@@ -189,7 +189,6 @@ def _of_series(
     else:
         click.echo(f"{source}: {found.says}")
     if out is not None:
-        table, form = forecaster.backtest_columns(path, since), forecaster.held_out(path, since)[0].panel.form
         write_atomically(Path(out), packed(written(table, form, end), out))
         if not as_json:
             click.echo(f"all windows, a row for each step: {out}")

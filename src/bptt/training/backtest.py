@@ -88,7 +88,14 @@ def rows_at_once(model: Model, windows: Windows, horizon: int) -> int:
 
 
 def backtest(
-    model: Model, params: Params, windows: Windows, origins: Origins, horizon: int, turns: Turns = ALONE
+    model: Model,
+    params: Params,
+    windows: Windows,
+    origins: Origins,
+    horizon: int,
+    turns: Turns = ALONE,
+    *,
+    kept: list[Array] | None = None,
 ) -> Backtest:
     """Measure a model's forecasts at some origins.
 
@@ -103,6 +110,8 @@ def backtest(
         H.
     turns : Turns
         Who does which piece of the work.
+    kept : list, optional
+        To which the forecasts, what came and the naive ones are added, (H, N, K + 2) for each piece.
     """
     rows = rows_at_once(model, windows, horizon)
     first = np.full(len(windows.panel), np.iinfo(np.int64).max)
@@ -116,6 +125,8 @@ def backtest(
         some = origins.take(slice(start, start + rows))
         of = windows.at(some, horizon)
         found = forecasts(model, params, of)
+        if kept is not None:
+            kept.append(np.concatenate([found, of.actual[..., None], of.naive[..., None]], axis=2))
         known = np.isfinite(of.actual)
         scaled = ((found - of.base[..., None]) / of.scale[:, None]).astype(np.float32)
         targets = np.where(known, (of.actual - of.base) / of.scale, 0)[..., None]

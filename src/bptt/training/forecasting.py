@@ -9,6 +9,7 @@ import numpy as np
 
 from bptt.data.series import Origins, Panel, Windows
 from bptt.data.tables import Given, table_of
+from bptt.data.tables.forms import Form
 from bptt.data.tables.writing import written
 from bptt.errors import BpttWarning, DataError, RunError
 from bptt.shown import Shown
@@ -209,15 +210,13 @@ class Forecaster:
         ``step`` after it, its time, the value as ``actual`` (NaN where none is known), the forecast as
         `forecast` has it, and ``seasonal_naive``.
         """
+        return self.measured(path, since)[1]
+
+    def measured(self, path: Given | None = None, since: str | None = None) -> tuple[Backtest, Told, Form]:
+        """Return what `backtest` and `backtest_columns` do, of the same forecasts, and the table's form."""
         t, (windows, origins) = self.trained, self.held_out(path, since)
-        panel, H = windows.panel, t.settings.horizon
-        K, rows = t.model.outputs, rows_at_once(t.model, windows, H)
-        parts = [
-            np.concatenate(
-                [forecasts(t.model, t.params, of), of.actual[..., None], of.naive[..., None]], axis=2
-            )
-            for of in windows.batches(origins, H, rows)
-        ]
+        panel, H, K, parts = windows.panel, t.settings.horizon, t.model.outputs, list[Array]()
+        measured = backtest(t.model, t.params, windows, origins, H, kept=parts)
         values = np.concatenate(parts, axis=1).swapaxes(0, 1).reshape(len(origins) * H, K + 2)
         told = [(k, o, h) for k, o in zip(*map(np.ndarray.tolist, origins), strict=True) for h in range(H)]
         own, found = panel.columns, dict[str, list[str] | list[float]]()
@@ -231,7 +230,8 @@ class Forecaster:
             **_by_quantile(values[:, :K], t.model.quantiles),
             "seasonal_naive": values[:, K + 1].tolist(),
         }
-        return found | {name if name not in found else f"{name}_": column for name, column in added.items()}
+        found |= {name if name not in found else f"{name}_": column for name, column in added.items()}
+        return measured, found, panel.form
 
     def held_out(self, path: Given | None = None, since: str | None = None) -> tuple[Windows, Origins]:
         """Return the windows of a table, and where in it forecasts begin that `backtest` measures."""

@@ -214,7 +214,9 @@ def test_a_file_whose_data_are_not_there(old: str, new: str, verdict: str, tmp_p
     assert "vocab_size = 7" in example
 
 
-@pytest.mark.parametrize(("old", "new", "verdict"), [("", "", "right"), ("@ self.U.T", "@ self.U", "cannot tell")])
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"), [("", "", "right"), ("@ self.U.T", "@ self.U", "cannot tell")]
+)
 def test_a_gradient_that_a_function_gives(old: str, new: str, verdict: str, tmp_path: Path) -> None:
     found, example = verdicts(tmp_path, GIVEN_BY_A_FUNCTION.replace(old, new))
     assert found == verdict

@@ -157,7 +157,9 @@ def verdicts(found: list[Examined | Report]) -> list[str]:
     return [one.judged.verdict if isinstance(one, Examined) else one.verdict for one in found]
 
 
-@pytest.mark.parametrize(("text", "shown"), [(BUILT, ".build("), (SETTINGS, "'deep': "), (SHAPED, "input_shape = [")])
+@pytest.mark.parametrize(
+    ("text", "shown"), [(BUILT, ".build("), (SETTINGS, "'deep': "), (SHAPED, "input_shape = [")]
+)
 def test_an_object_is_made_ready(tmp_path: Path, text: str, shown: str) -> None:
     [one] = found = told(tmp_path, text)
     assert verdicts(found) == ["right"]

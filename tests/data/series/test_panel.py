@@ -234,3 +234,6 @@ def test_an_hour_that_each_series_has_for_itself_stays() -> None:
     berlin = ["2020-03-27 23:00", "2020-03-28 23:00", "2020-03-29 22:00", "2020-03-30 22:00"]
     panel = read_panel(Table.of({"t": berlin, "v": [*range(4)]}), Columns("v", "t"))
     assert (str(panel.clock.step), panel.lengths.tolist()) == ("1 day", [4])
+    shifts = [f"2020-01-0{day} 0{8 + day % 2}:00" for day in range(1, 8)]  # an hour that alternates is none
+    with pytest.raises(DataError, match="equal steps"):
+        read_panel(Table.of({"t": shifts, "v": [*range(7)]}), Columns("v", "t"))

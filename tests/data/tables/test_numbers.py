@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt.data.tables import read_table
+from bptt.data.tables import Table, read_table
 from bptt.errors import DataError
 
 
@@ -179,3 +179,28 @@ def test_sparse_rows_of_an_archive_have_what_is_left_out(tmp_path: Path) -> None
     for odd in ("{3 1}", "{x}", "{0 1, 5}"):
         with pytest.raises(DataError, match="line 6: want an attribute's number, 0 to 2, and its value"):
             of(tmp_path, says + odd + "\n", "x.arff")
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (["12 kg", "3.5 kg", ""], [12, 3.5, np.nan]),
+        (["1,200.5 km/h", "900 km/h", "-"], [1200.5, 900, np.nan]),
+        (["$1.2M", "$860K", "$12"], [1.2e6, 8.6e5, 12]),
+        (["5 °C", "\u22122 °C", "+1 °C"], [5, -2, 1]),
+        (["EUR 7", "EUR 8.5", "EUR 9"], [7, 8.5, 9]),
+    ],
+)
+def test_a_unit_that_all_have_is_none_of_the_numbers(
+    tmp_path: Path, texts: list[str], wanted: list[float]
+) -> None:
+    found = Table.of({"a": texts}).numbers("a", absent=True)
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    "texts", [["12 kg", "900 g"], ["5%", "7"], ["w1", "w2"], ["1A", "1B"], ["1 2 kg" * 20] * 2]
+)
+def test_unlike_units_are_refused(texts: list[str]) -> None:
+    with pytest.raises(DataError, match="is no number"):
+        Table.of({"a": texts}).numbers("a")

@@ -132,6 +132,14 @@ def test_what_lies_alone_in_an_archive_is_what_its_name_says(
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr(name, data)
     assert read_table(tmp_path / "a.zip").columns == wanted
+    for k in range(4):  # archives in each other
+        with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+            archive.write(tmp_path / "a.zip", "a.zip")
+        (tmp_path / "b.zip").replace(tmp_path / "a.zip")
+        if k < 2:
+            assert read_table(tmp_path / "a.zip").columns == wanted
+    with pytest.raises(DataError):
+        read_table(tmp_path / "a.zip")
 
 
 def test_a_day_beside_a_week_is_one_of_the_week() -> None:

@@ -83,3 +83,13 @@ def test_what_is_another_encoding_or_none_is_refused(tmp_path: Path) -> None:
         load("pydoc", encoding="cp1252")
     with pytest.raises(ConfigError, match="as they are"):
         load(tmp_path, kind="byte", encoding="cp1252")
+
+
+def test_a_guess_reads_the_whole_file(tmp_path: Path) -> None:
+    text = "naïve,x\n" + "café,1\n" * 10_000  # the odd byte is beyond what is looked at
+    (path := tmp_path / "a.csv").write_bytes(text.encode("cp1252") + b"\x9d,2\n")
+    with pytest.raises(DataError, match="it seems to be latin-1: --encoding latin-1"):
+        read_table(path)
+    with pytest.raises(DataError, match=r"line 10002 is not cp1252 .*; it may be latin-1"):
+        read_table(path, encoding="cp1252")
+    assert read_table(path, encoding="latin-1").columns["naïve"][-2:] == ["café", "\x9d"]

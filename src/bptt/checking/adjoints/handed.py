@@ -228,7 +228,7 @@ def _groups(
     tops, steps = {p[:1] for p in point.given}, point.case.program.statements
     for top in tops:
         value = record.outcome.names.get(top[0][1])
-        if entries(value) is None or id(value) in whole or _are_labels(value):
+        if entries(value) is None or id(value) in whole or LABEL.search(str(top[0][1])) or _are_labels(value):
             continue
         first = min((i for i, one in enumerate(steps) if _reads(one, str(top[0][1]))), default=len(steps))
         for o in outputs:
@@ -262,4 +262,4 @@ def _contracted(output: _Output, value: Any, name: str = "") -> Term:
         return 0.0 if numbers is None or numbers.size != kept.size else float(numbers @ kept)
 
     text = f"sum({output.text} * {name or 'what is handed over'})"
-    return Term(text, "handed", output.step, read, weights=kept, inner=output.inner)
+    return Term(text, "handed", output.step, read, weights=kept, inner=output.inner, call=output.call)

@@ -93,7 +93,7 @@ class Code:
 
     def lacks(self, made: Any) -> int:
         """Return how many attributes an object lacks that its constructor sets."""
-        node = self.node(type(made).__init__)  # type: ignore[misc]
+        node = self.node(type(made).__init__)
         return sum(name[:2] != "__" and not hasattr(made, name) for name in _sets(node)) if node else 0
 
     def unready(self, made: Any, calls: list[str]) -> list[str]:

@@ -11,17 +11,22 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path, last, shape, written
-from bptt.checking.verdict.gradient import Gradient, compare, harmless, hits, likeness, measured, owner_of
-from bptt.checking.verdict.kept import Kept
+from bptt.checking.verdict.gradient import (
+    Gradient,
+    compare,
+    harmless,
+    hits,
+    learned,
+    likeness,
+    measured,
+    owner_of,
+)
+from bptt.checking.verdict.kept import DATA, Kept
+from bptt.checking.verdict.missing import missing
 from bptt.checking.verdict.updates import rate
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
 """Names of arrays that may be gradients, and are no words that begin like one."""
-
-DATA = re.compile(
-    r"_*([xyt](?![a-z])|input|data|targ|label|sampl|seq|train|test|mask|batch|pos|lr|rate)", re.I
-)
-"""Names of arrays that have no gradient in many a backward."""
 
 LABEL = re.compile(r"_*([yt](?![a-z])|targ|label|true|expected|gold|truth)", re.IGNORECASE)
 """Names of arrays that are compared with outputs, and have no gradient."""
@@ -47,9 +52,12 @@ def claim(
         if (owner := owner_of(one, gradients)) and one.numbers.any():
             inside.setdefault(one.numbers.tobytes(), set()).add(gradients.index(owner))
 
+    alike = learned(gradients)
+
     def owner_by_name(one: Kept) -> Gradient | None:
         locally = inside.get(one.numbers.tobytes(), set())
-        return owner_of(one, gradients) or (gradients[min(locally)] if len(locally) == 1 else None)
+        own = owner_of(one, gradients) or (gradients[min(locally)] if len(locally) == 1 else None)
+        return own or (alike.get(one.path) if not one.update else None)
 
     keeps = [_summed(one, owner_by_name(one)) for one in keeps]
     keeps += [one for g in gradients if g.verdict != "right" for one in _joined(keeps, g, found, chosen)]
@@ -111,8 +119,8 @@ def claim(
             once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
             same = [g for g in once if not harmless(match, g, found, chosen)]
             rest += same
-        alike = [k for k in keeps if k is not match and (k.place, k.shape) == (match.place, match.shape)]
-        if not same and not alike:
+        others = (k for k in keeps if k is not match and k.place == match.place)
+        if not same and all(k.shape != match.shape for k in others):
             same = _made_of(match, gradients, found)
             rest += same
         if not same or _looks_like_state(match):
@@ -150,9 +158,9 @@ def claim(
         elif gradient.verdict != "not given":
             continue
         for match in [k for k in keeps if k.named_for(gradient.path) > 1 and k.numbers.tobytes() in said]:
-            others = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
-            if others and not match.update and all(row.path != gradient.path for row in others):
-                _wrong(gradient, match, f"is {others[0].text()}")
+            totals = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
+            if totals and not match.update and all(row.path != gradient.path for row in totals):
+                _wrong(gradient, match, f"is {totals[0].text()}")
     uses = Counter(id(g.match) for g in gradients if g.match)  # one array may be two gradients
     for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
         like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
@@ -212,29 +220,6 @@ def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
     gradient.match, gradient.note, gradient.error = match, note, np.inf
 
 
-def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
-    """Return the arrays without a gradient beside which, in one object, dict or list, others have theirs."""
-    point, after = found.point, found.record.names[-1]
-    right = [g for g in gradients if g.verdict == "right" and len(g.path) > 1]
-    beside = {g.path[:-1] for g in right}
-    kept = Counter(g.path[:-1] for g in right if g.match and not g.match.update)
-    zeros, first = point.first.names[point.start], found.record.names[point.start]
-    out = []
-    for one in gradients:
-        name = last(one.path)
-        state = STATE.match(name) and one.path in zeros
-        state = state and (not zeros[one.path].any() or not np.array_equal(first[one.path], after[one.path]))
-        lost = one.note.startswith("inside") and one.match is None and kept[one.path[:-1]] > 1
-        lost = lost and one.path in point.made and np.array_equal(first[one.path], after[one.path])
-        if (
-            (one.verdict == "not given" or lost)
-            and one.path[:-1] in beside
-            and not (state or DATA.match(name))
-        ):
-            out += [one] if one.path not in point.buffers else []
-    return out
-
-
 def _are_rows(match: Kept, gradient: Gradient) -> bool:
     """Return whether an array may be some rows of a gradient: those that were looked up."""
     return len(match.shape) > 1 and match.shape[1:] == gradient.shape[1:]
@@ -279,6 +264,12 @@ def _one_factor(gradients: list[Gradient], found: Adjoints, chosen: Chosen) -> N
         for gradient in scaled:
             assert gradient.scaled is not None
             compare(gradient.scaled[0], gradient, found, chosen)
+    times = [g for g in plain if g.note and g.scaled is None]
+    if chosen.factor != 1.0 and len(times) < len(plain) / 2:
+        chosen.factor = 1.0  # it comes in on the way, and not for most
+        for gradient in times:
+            assert gradient.match is not None
+            compare(gradient.match, gradient, found, chosen)
 
 
 def claim_locals(

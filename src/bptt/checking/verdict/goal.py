@@ -81,6 +81,9 @@ class Goal:
             start = found.record.names[found.point.start].get(match.path) if match.update else None
             self.wanted.append(Wanted(gradient.name, match, numbers, start, right, known))
         paths = {gradient.name: gradient.path for gradient in judged.gradients}
+        # what only a local variable's name says of what the example gave, and nothing keeps, may be another's
+        sure = [w for w in self.wanted if not (w.kept.local[0] and paths[w.name] in found.point.given)]
+        self.wanted = sure if any(not w.was_right for w in sure) else self.wanted
         wrong = [
             one.kept
             for one in self.wanted
@@ -96,13 +99,14 @@ class Goal:
         kept = self._kept(case, hooks)
         return [max(map(one.met, values)) for one, values in zip(self.wanted, kept, strict=True)]
 
-    def moved(self, case: Case, hooks: Hooks) -> bool:
-        """Return whether a run changes whatever is wrong."""
+    def moved(self, case: Case, hooks: Hooks) -> list[bool]:
+        """Return for each gradient that is wrong whether a run changes it."""
         before, after = ([list(map(flat, values)) for values in self._kept(case, h)] for h in (None, hooks))
-        return all(
-            one.was_right or any(one.changed(*pair) for pair in zip(*pairs, strict=True))
+        return [
+            any(one.changed(*pair) for pair in zip(*pairs, strict=True))
             for one, *pairs in zip(self.wanted, before, after, strict=True)
-        )
+            if not one.was_right
+        ]
 
     def _kept(self, case: Case, hooks: Hooks | None) -> list[list[Any]]:
         """Return what a run keeps for each gradient."""
@@ -144,7 +148,7 @@ def _scaled(judged: Judged) -> float:
     """Return by what all gradients that are right are multiplied before they are kept."""
     right = [one for one in judged.gradients if one.verdict == "right" and (one.scaled or one.match)]
     rates = {float(f"{one.scaled[1]:.9g}") if one.scaled else 1.0 for one in right}
-    return rates.pop() if len(rates) == 1 else 1.0
+    return rates.pop() if len(rates) == 1 < len(right) else 1.0
 
 
 def _read(kept: Kept, outcome: Outcome, held: dict[tuple[str, str], Any]) -> Any:

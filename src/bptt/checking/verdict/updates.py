@@ -4,12 +4,13 @@ from collections import Counter
 
 import numpy as np
 
-from bptt.checking.adjoints.choice import Chosen, is_written
+from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.point import STATE
 from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
+from bptt.checking.adjoints.terms import LOSSLIKE
 from bptt.checking.taps.values import last, written
-from bptt.checking.verdict.gradient import Gradient, cosine, measured, owner_of
+from bptt.checking.verdict.gradient import Gradient, is_bound, measured, owner_of
 from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
 
@@ -43,20 +44,19 @@ def judge_updates(
         return
     count = max(counts.values())
     of, step = next((of, by) for of, by in rules if by and counts[f"{of}{by:.3g}"] == count)
+    kind, text = chosen.candidate.kind, chosen.candidate.text
+    if step < 0 and (kind == "implied" or (kind == "scalar" and LOSSLIKE.search(text))):
+        for kept, gradient in pairs:
+            _odd(gradient, kept, -step * _of(of, measured(found, chosen, gradient)), "its update goes up")
+        return
     for (kept, gradient), (own, by) in zip(pairs, rules, strict=True):
         alike = counts[f"{own}{by:.3g}"]
         if alike == count or alike > 1 or (count == 1 and gradient.match is not kept):
             continue
         change = step * _of(of, measured(found, chosen, gradient))
-        start = found.record.names[found.point.start][kept.path]
-        if not by and (STATE.match(last(kept.path)) or _is_meant(kept.numbers, change, start, of)):
+        if not by and (STATE.match(last(kept.path)) or _is_meant(kept.numbers, change, of)):
             continue
-        if (
-            by
-            and own == of == ""
-            and 0 < by < step
-            and is_written(float(np.linalg.norm(kept.numbers) / step))
-        ):
+        if by and own == of == "" and 0 < by < step and is_bound(kept.numbers / step):
             continue  # its norm is clipped
         times = (
             f"{by / step:.4g} times as large as the others'" if by and own == of else "not as the others' are"
@@ -80,13 +80,22 @@ def _odd(gradient: Gradient, kept: Kept, change: Array, note: str) -> None:
 
 
 def _rule(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> tuple[str, float]:
-    """Return of what an update is a multiple, and by how much: the gradient, or its signs; 0: of neither."""
+    """Return of what an update is a multiple, and by how much: the gradient, or its signs; 0: of neither.
+
+    With it weights may decay by a part of themselves.
+    """
     if by := rate(one, gradient, chosen):
         return "", by
-    signs = _of("signs", measured(found, chosen, gradient))
-    own = (one.numbers * signs)[signs != 0]
-    middle = float(np.median(own)) if own.size > 1 else 0.0
-    return "signs", middle * bool(np.abs(own - middle).max(initial=0) <= 0.01 * abs(middle))
+    start = found.record.names[found.point.start][one.path]
+    for of, near in (("", 1e-6), ("signs", 0.01)):
+        base = _of(of, measured(found, chosen, gradient))
+        parts, change = np.stack([base, start], 1)[base != 0], one.numbers[base != 0]
+        if len(change) > 3:
+            (by, decay), *_ = np.linalg.lstsq(parts, change)
+            rest = np.abs(change - parts @ (by, decay)).max()
+            if rest <= near * np.abs(change).max() and abs(decay) < MOST:
+                return of, float(by)
+    return "", 0.0
 
 
 def _of(rule: str, wanted: Array) -> Array:
@@ -95,13 +104,9 @@ def _of(rule: str, wanted: Array) -> Array:
     return np.where(large, np.sign(wanted), 0.0) if rule else wanted
 
 
-def _is_meant(change: Array, wanted: Array, start: Array, rule: str) -> bool:
-    """Return whether an update is clipped, or weights decay in it."""
-    bound, some = np.abs(change).max(), wanted != 0
-    if not rule and np.allclose(np.clip(wanted, -bound, bound), change, rtol=1e-5):
-        return True
-    rest, own = (change - wanted)[some], start[some]
-    if cosine(rest, own) > 1 - 1e-6 and np.linalg.norm(rest) < MOST * np.linalg.norm(own):
-        return True
-    agree = np.sign(change[some]) == np.sign(wanted[some])
-    return bool(rule) and bool(agree.mean() >= AGREE)
+def _is_meant(change: Array, wanted: Array, rule: str) -> bool:
+    """Return whether an update is clipped; or a decay of weights has changed some of its signs."""
+    bound = np.abs(change).max()
+    if not rule:
+        return np.allclose(np.clip(wanted, -bound, bound), change, rtol=1e-5)
+    return float((change * wanted > 0)[wanted != 0].mean()) >= AGREE

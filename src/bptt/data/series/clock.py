@@ -140,7 +140,8 @@ def of_one_zone(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, fl
 def of_one_hour(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, float]]:
     """Return midnights of a place with summer time, as another zone has them, as if it had none.
 
-    Where there are two times of day, an hour apart, and each day has one of them, all become the later one.
+    Where there are two times of day, an hour apart, each day has one of them, and it changes twice a year at
+    most, all become the later one.
 
     Examples
     --------
@@ -151,7 +152,10 @@ def of_one_hour(read: dict[str, tuple[Form, float]]) -> dict[str, tuple[Form, fl
     hours = {at % DAY for form, at in read.values() if form.kind == "time"}
     early = [at for at in hours if (at + HOUR) % DAY in hours]
     moved = {text: (form, at + HOUR if at % DAY in early else at) for text, (form, at) in read.items()}
+    at_all = np.array(sorted(_times(read)))
+    changes = np.count_nonzero(np.diff(np.isin(at_all % DAY, early)))
     is_so = len(hours) == 2 and len(early) == 1 and len(read) > 2
+    is_so = is_so and changes <= 1 + 2 * (np.ptp(at_all) / (365 * DAY))  # no rows that alternate
     return moved if is_so and len({*_times(moved)}) == len({*_times(read)}) else read
 
 

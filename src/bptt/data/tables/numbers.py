@@ -16,25 +16,49 @@ MOST = 1e150
 """The largest number: squares are summed."""
 
 
-_SIGN = re.compile(r"[$€£¥₹%]")
+LONGEST = 60
+"""Characters that a number with its unit has at most."""
+
+_MONEY = r"(?:[A-Z]{0,3}[$€£¥₹]|(?:[A-Z]{3}|Rs\.?)(?=\s?[\d.]))"
+_UNIT = (
+    r"[^\W\d_][^\W\d_/²³.·^]{0,11}(?:[/·][^\W\d_][^\W\d_²³^]{0,5}[²³]?)?(?: [A-Za-z]{1,9})?"
+    r"|[%‰°$€£¥₹µΩ²³/][^\d\s,;]{0,11}"
+)
+_MARKED = re.compile(rf"\s*([+\-\u2212(]?)\s*({_MONEY})?\s*([+\-\u2212]?\s*[\d.].*?)\s*({_UNIT})?(\)?)\s*")
+_SHORT = re.compile(r"(\D{0,5}\d[\d.,]*)([KMBTk])")
+_POWERS = {"K": 3, "M": 6, "B": 9, "T": 12}
 
 
 def unmarked(texts: list[str]) -> list[str]:
-    """Return numbers without the sign of money or of percent that each of them has, where it is the same.
+    """Return numbers without the sign of money or the unit that each of them has, where it is the same.
+
+    Thousands, millions and more that a letter stands for are powers of ten.
 
     Examples
     --------
-    >>> unmarked(["$1,200.50", "-$3", ""]), unmarked(["5 %", "7%"]), unmarked(["5%", "7"])
-    (['1,200.50', '-3', ''], ['5', '7'], ['5%', '7'])
+    >>> unmarked(["$1,200.50", "-$3", ""]), unmarked(["5 %", "7%"]), unmarked(["12 kg", "-3.5 kg"])
+    (['1,200.50', '-3', ''], ['5', '7'], ['12', '-3.5'])
+    >>> unmarked(["5%", "7"]), unmarked(["12 kg", "900 g"]), unmarked(["1.2M", "860K", "12"])
+    (['5%', '7'], ['12 kg', '900 g'], ['1.2e6', '860e3', '12'])
     """
-    first = next((text for text in texts if text.strip().lower() not in ABSENT), "")
-    if (found := _SIGN.search(first)) is None:
+    there = [text.strip() for text in texts if text.strip().lower() not in ABSENT]
+    if not there or not re.search(r"[^\d\s.,+\-eE]", there[0] + there[-1]) or max(map(len, there)) > LONGEST:
         return texts
-    sign = found[0]
-    money = re.compile(rf"\s*[+-]?\s*(\{sign}[^\{sign}]*|[^\{sign}]*\{sign}\s*)")
-    if not all(text.strip().lower() in ABSENT or money.fullmatch(text) for text in texts):
+    is_short = [_SHORT.fullmatch(text) is not None for text in there]
+    if any(is_short) and all(own or text[-1:].isdigit() for own, text in zip(is_short, there, strict=True)):
+        texts, there = ([_in_powers(text) for text in some] for some in (texts, there))
+    found = [_MARKED.fullmatch(text) for text in there]
+    marks = {f"{own[2] or ''}{own[4] or ''}" if own else None for own in found}  # before it or behind
+    if len(marks) > 1 or None in marks or marks == {""}:
         return texts
-    return [text.replace(sign, "").strip() for text in texts]
+    plain = {text: f"{own[1]}{own[3]}{own[5]}" for text, own in zip(there, found, strict=True) if own}
+    return [plain.get(text.strip(), text) for text in texts]
+
+
+def _in_powers(text: str) -> str:
+    """Return a number whose last letter says thousands or more with a power of ten in its place."""
+    found = _SHORT.fullmatch(text.strip())
+    return f"{found[1]}e{_POWERS[found[2].upper()]}" if found else text
 
 
 def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
@@ -56,7 +80,8 @@ def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
     mark, point = (".", ",") if is_continental else (",", ".")
     those = [text for text in texts if mark in text]
     indian = rf"[1-9]\d?(\{mark}\d\d)+\{mark}\d{{3}}"
-    grouped = re.compile(rf"\s*\(?[+-]?([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?\)?\s*")
+    plain = rf"([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?"
+    grouped = re.compile(rf"\s*\(?[+-]?{plain}(e\d+)?\)?\s*")
     sure = any(text.count(mark) > 1 for text in those) or any(point in text for text in texts)
     return (
         [text.replace(mark, "") for text in texts] if sure and all(map(grouped.fullmatch, those)) else texts

@@ -175,13 +175,21 @@ def _decoded(data: bytes, name: object, encoding: str) -> bytes:
         return data.decode(encoding).removeprefix("\ufeff").encode()
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        guess = guessed(data)
+        guess = "latin-1" if encoding in _LATIN_ONES else guessed(data)
         maybe = f"; it may be {guess}" if guess not in (None, encoding) else ""
         raise DataError(
             f"{name}: line {line} is not {encoding} (byte 0x{data[error.start]:02x}: {error.reason}){maybe}"
         ) from None
     except UnicodeEncodeError:
         raise DataError(f"{name}: as {encoding} it holds half a character, and no text") from None
+
+
+def _reads(data: bytes, encoding: str) -> bool:
+    try:
+        data.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _has_ascii(encoding: str) -> bool:
@@ -239,6 +247,8 @@ def _other(data: bytes, name: object, at: int, mark: int) -> NotUtf8Error:
     if (says := no_text(data, name)) is not None:
         return NotUtf8Error(says)
     guess = guessed(data)
+    if guess in _LATIN_ONES and not _reads(data, guess):
+        guess = "latin-1"  # which takes every byte, as of texts that were damaged
     line = data.count(b"\n", 0, at) + 1
     way = f"it seems to be {guess}: --encoding {guess}" if guess else "--encoding NAME says in which it is"
     where = f"line {line} is not UTF-8 text (byte 0x{data[at]:02x} at offset {at + mark})"

@@ -34,6 +34,10 @@ ENDS: dict[str, Callable[[bytes], bytes]] = {
 """What packs a file, by the end of its name."""
 
 
+DEEPEST = 3
+"""Zip archives that may lie in each other."""
+
+
 class TooLongError(DataError):
     """A text of more bytes than are to be read."""
 
@@ -58,8 +62,11 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
     return plain
 
 
-def alone(data: bytes, name: object, limit: int) -> tuple[bytes, str]:
-    """Return the one file of a zip archive, and its name within; DataError where there are several."""
+def alone(data: bytes, name: object, limit: int, depth: int = 1) -> tuple[bytes, str]:
+    """Return the one file of a zip archive, which may be one, too, and its name within.
+
+    DataError where there are several.
+    """
     if str(name).lower().endswith((".xlsx", ".xlsm", ".npz")):
         raise DataError(f"{name}: is a table, and no text: --task says what is to be learnt of it")
     with _opened(data, name) as archive:
@@ -73,7 +80,10 @@ def alone(data: bytes, name: object, limit: int) -> tuple[bytes, str]:
             plain = file.read(limit + 1)
     if len(plain) > limit:
         raise too_long(f"{name}:", limit)
-    return plain, f"{name}/{PurePosixPath(files[0].filename).name[-60:]}"
+    its = PurePosixPath(files[0].filename).name[-60:]
+    if plain.startswith(ZIP) and its.lower().endswith(".zip") and depth < DEEPEST:
+        return alone(plain, name, limit - len(plain), depth + 1)
+    return plain, f"{name}/{its}"
 
 
 def expect_short(data: bytes, name: object, limit: int) -> None:
