@@ -138,7 +138,11 @@ net.backward(np.random.randn(*Z.shape))
 def test_what_gradients_are_added_to_begins_at_zero(tmp_path: Path) -> None:
     assert verdict(tmp_path, ADDED_UP, ADDED_UP_EXAMPLE) == "right"
     assert (
-        verdict(tmp_path, changed(("self.A[n][:, k : k + 2]\n", "self.A[n][:, :2]\n"), code=ADDED_UP), ADDED_UP_EXAMPLE)
+        verdict(
+            tmp_path,
+            changed(("self.A[n][:, k : k + 2]\n", "self.A[n][:, :2]\n"), code=ADDED_UP),
+            ADDED_UP_EXAMPLE,
+        )
         == "wrong"
     )
 
