@@ -107,3 +107,65 @@ def test_a_state_that_the_forward_changes_is_no_update(tmp_path: Path) -> None:
     assert (
         verdict(tmp_path, changed(("(1 - self.h**2)", "(1 - self.h)"), code=STATE), STATE_EXAMPLE) == "wrong"
     )
+
+
+ADDED_UP = """
+import numpy as np
+
+class Taps:
+    def __init__(self):
+        self.W, self.b = np.random.randn(4, 3, 2), np.zeros(4)
+        self.dLdW, self.dLdb = np.zeros((4, 3, 2)), np.zeros(4)
+
+    def forward(self, A):
+        self.A, Z = A, np.zeros((len(A), 4, A.shape[2] - 1))
+        for n, i, k in np.ndindex(Z.shape):
+            Z[n][i][k] = (A[n][:, k : k + 2] * self.W[i]).sum() + self.b[i]
+        return Z
+
+    def backward(self, dLdZ):
+        for n, i, k in np.ndindex(dLdZ.shape):
+            self.dLdb[i] += dLdZ[n][i][k]
+            self.dLdW[i] += dLdZ[n][i][k] * self.A[n][:, k : k + 2]
+"""
+ADDED_UP_EXAMPLE = """
+net = Taps()
+Z = net.forward(np.random.randn(2, 3, 5))
+net.backward(np.random.randn(*Z.shape))
+"""
+
+
+def test_what_gradients_are_added_to_begins_at_zero(tmp_path: Path) -> None:
+    assert verdict(tmp_path, ADDED_UP, ADDED_UP_EXAMPLE) == "right"
+    assert (
+        verdict(
+            tmp_path,
+            changed(("self.A[n][:, k : k + 2]\n", "self.A[n][:, :2]\n"), code=ADDED_UP),
+            ADDED_UP_EXAMPLE,
+        )
+        == "wrong"
+    )
+
+
+SLOPES = """
+import numpy as np
+
+class Pair:
+    def __init__(self):
+        self.W = [1.5, 0.5]
+
+    def state(self, x, s):
+        return x * self.W[0] + s * self.W[1]
+
+    def back(self, X, S, slope):
+        w_grad = 0
+        for k in range(X.shape[1]):
+            w_grad += np.sum(slope * S[:, k])
+        return (w_grad, w_grad), slope * self.W[1] * X
+"""
+
+
+def test_a_gradient_is_no_loss(tmp_path: Path) -> None:
+    example = "net = Pair()\nx, s = np.random.randn(3, 2), np.random.randn(3, 2)\n"
+    example += "out = net.state(x, s)\ngrads, back = net.back(out, x, 0.1)"
+    assert verdict(tmp_path, SLOPES, example) != "right"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from bptt.checking.adjoints.handed import handed
-from bptt.checking.adjoints.point import Point
+from bptt.checking.adjoints.point import OF_GRADIENT, Point
 from bptt.checking.adjoints.record import Record, Seen
 from bptt.checking.adjoints.terms import LOSSLIKE, MOST, Candidate, Term
 from bptt.checking.taps.instrument import Node
@@ -185,7 +185,7 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
         text = " ".join(text.split())[:60]
         name = f"`{text}` of line {tree.lineno}"
         odd = not LOSSLIKE.search(text)
-        if odd and "grad" in text.lower():  # a gradient that is a number
+        if odd and OF_GRADIENT.match(text.split("[")[0].split(".")[-1]):
             continue
         if not isinstance(tree, ast.Expr):
             sizes = np.abs(values)

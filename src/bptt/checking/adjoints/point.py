@@ -18,6 +18,7 @@ from bptt.types import Array
 STATE = re.compile(r"^_*(h|c|s|a|state|hidden|cell|prev|last|memory|short|long)", re.IGNORECASE)
 
 GRADIENT = re.compile(r"_*(grad|gradient|deriv|derivative|adjoint|g|d)_?", re.IGNORECASE)
+OF_GRADIENT = re.compile(r"_*(?:d(?=[A-Z_])|delta|\w*grad)", re.ASCII)
 PREFIX, SUFFIX = re.compile(r"^_*(grad_|delta_|d)_?"), re.compile(r"_(grad|gradient|delta)$")
 
 
@@ -109,6 +110,8 @@ def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
     for n, p in enumerate(found.made):
         old = first.names[found.start].get(p)
         if old is None or _is_state(p, old, first, found.start) or _is_data(old, first.held[found.start][p]):
+            continue
+        if not old.any() and OF_GRADIENT.match(str(last(p))):  # what gradients are added to begins at zero
             continue
         rng = np.random.default_rng([found.case.seed, n])
         if matters(Bump(p, found.start - 1, 1e-3 * rng.normal(size=old.size))):
