@@ -57,6 +57,7 @@ def judged(folder: Path, code: str, example: str) -> str:
         (SGD.replace("self.W -=", "self.W +="), "wrong"),
         (SGD.replace("0.1 * U", "0.1 * U * U"), "wrong"),
         ("dW, dU, dV, db = W, U, V, b; " + SGD.replace("; self.b -= 0.1 * b", ""), "wrong"),
+        ("self.gb, self.gW = b, W; " + SGD.replace("; self.b -= 0.1 * b", ""), "wrong"),
         (SGD.replace("0.1 * U", "0.1 * (U + 0.01 * self.U)"), "right"),  # weights decay
         (SGD.replace("0.1 * U", "0.1 * np.clip(U, -1, 1)"), "right"),
         (EACH + "p -= 0.1 * g / np.sqrt(g**2 + 1e-8)", "right"),

@@ -64,10 +64,10 @@ def judge_updates(
         _odd(gradient, kept, change, f"its update is {times}")
     beside = Counter(k.path[:-1] for k, _ in pairs)
     for gradient in gradients if count > 1 else ():
-        path, there = gradient.path, gradient.verdict == "right" and gradient.match is None
+        path, named = gradient.path, gradient.match or any(owner_of(k, gradients) is gradient for k in local)
         if path in made or path not in found.point.made or beside[path[:-1]] < 2 or STATE.match(last(path)):
             continue
-        if there and any(owner_of(k, gradients) is gradient for k in local):
+        if gradient.verdict == "right" and named:
             change = step * _of(of, measured(found, chosen, gradient))
             text, source = f"the change of {written(path)}", (-1, path)
             kept = Kept(text, 0 * change, gradient.shape, path, update=True, source=source)
@@ -91,7 +91,7 @@ def _rule(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> tup
         base = _of(of, measured(found, chosen, gradient))
         parts, change = np.stack([base, start], 1)[base != 0], one.numbers[base != 0]
         if len(change) > 3:
-            (by, decay), *_ = np.linalg.lstsq(parts, change)
+            (by, decay), *_ = np.linalg.lstsq(parts, change, rcond=None)
             rest = np.abs(change - parts @ (by, decay)).max()
             if rest <= near * np.abs(change).max() and abs(decay) < MOST:
                 return of, float(by)
