@@ -123,6 +123,17 @@ def test_inputs_of_another_type_are_refused_in_pytorchs_words(kind: str, dtype: 
 
 
 @EACH
+def test_numbers_that_do_not_lie_one_after_the_other_are_refused_in_pytorchs_words(kind: str) -> None:
+    ours, theirs = pair(kind, 3, 4)
+    x = torch.ones(5, 2, 3, dtype=torch.float64).to_sparse()
+    with pytest.raises(RuntimeError) as wanted:
+        theirs(x)
+    with pytest.raises(RuntimeError) as got:
+        ours(x)
+    assert str(got.value) == str(wanted.value)
+
+
+@EACH
 def test_large_layers_and_what_is_held_of_them(kind: str) -> None:
     """What is large lies in memory that is used again: never while a view of it, or an array, is alive."""
     ours, theirs = pair(kind, 33, 70, dtype=torch.float32, bidirectional=True)

@@ -21,7 +21,6 @@ from bptt.torch.tensors import Tensor
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 """What compiled code is for; bfloat16 is held in it and computed in float32."""
 
-
 SHORT, SHORTEST = 16, 4
 """Steps: with fewer it does not pay to lay out weights for compiled code; without, and with a backward."""
 
@@ -164,7 +163,7 @@ class Recurrent(torch.nn.Module):
         """Return whether PyTorch's layer takes these; where not, it has its own words for it."""
         if x.dim() not in ((2, 3) if packed is None else (2,)) or x.shape[-1] != self.input_size:
             return False
-        if 0 in x.shape or not x.is_floating_point():
+        if 0 in x.shape or not x.is_floating_point() or x.layout is not torch.strided:
             return False
         if not states:
             return True
