@@ -230,7 +230,11 @@ def test_longer_horizons_go_on_from_forecasts(tmp_path: Path, run: Path, sales: 
     assert np.array_equal(long.values[:, :5], short.values)
     path = tmp_path / "more.csv"
     rows = Path(sales).read_text()
-    days = [str(np.datetime64(day) + k) for day in ("2020-04-29", "2020-04-14") for k in range(5)]
+    days = [
+        str(np.datetime64(day) + np.timedelta64(k, "D"))
+        for day in ("2020-04-29", "2020-04-14")
+        for k in range(5)
+    ]
     more = [f"{'ab'[k // 5]},{days[k]},{float(v)!r},1" for k, v in enumerate(short.values.ravel())]
     path.write_text(rows + "\n".join(more) + "\n")
     assert np.array_equal(forecaster.forecast(str(path), 3).values, long.values[:, 5:])
@@ -251,7 +255,7 @@ def test_another_table_is_measured_from_the_end_of_the_run_on(tmp_path: Path, ru
 
 
 def test_where_to_measure_from_may_be_in_another_zone(tmp_path: Path) -> None:
-    hours = [np.datetime64("2020-01-01T00:00") + k for k in 60 * np.arange(40)]
+    hours = [np.datetime64("2020-01-01T00:00") + np.timedelta64(k, "h") for k in range(40)]
     (path := tmp_path / "a.csv").write_text(
         "t,v\n" + "".join(f"{hour}+01:00,{k}\n" for k, hour in enumerate(hours))
     )
