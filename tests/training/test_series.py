@@ -23,7 +23,7 @@ from bptt import (
     settings_from,
 )
 from bptt.data.series import Columns, Origins, Windows, read_panel
-from bptt.training.jobs.series import held_out
+from bptt.training.jobs.series import Forecasting, held_out
 from bptt.training.runs.verify import verify
 from bptt.training.trainer import STOPPED
 from small_runs import go, left_by
@@ -316,3 +316,20 @@ def test_settings_that_mean_nothing_for_series_are_told(
     with pytest.raises(ConfigError, match=says):
         Trainer.start(asked(sales, **more), tmp_path / "run")
     assert not tmp_path.joinpath("run").exists()
+
+
+def test_one_series_may_have_an_odd_value_and_one_that_only_repeats_counts_in_no_mase(tmp_path: Path) -> None:
+    season = 5000 + 1000 * np.sin(np.arange(60) / 7 * 2 * np.pi)  # which repeats but for rounding
+    rng = np.random.default_rng(0)
+    noisy = 10 + rng.normal(size=60)
+    noisy[20] = 500
+    rows = [
+        f"{name},{t},{y!r}" for name, own in (("a", noisy), ("b", season)) for t, y in enumerate(own.tolist())
+    ]
+    (path := tmp_path / "a.csv").write_text("s,t,v\n" + "\n".join(rows))
+    how: dict[str, Any] = {"task": "forecast", "series": "s", "time": "t", "value": "v", "season": 7}
+    job = Forecasting.of(Settings.of(data=str(path), **how, horizon=3, window=14, hidden=4, steps=2))
+    assert any("500 stands once in series 'a', far from all its others" in note for note in job.notes)
+    unit = job.windows.naive_error(np.array([40, 40]))
+    assert unit[0] == pytest.approx(abs(noisy[7:40] - noisy[:33]).mean())
+    assert unit[1] == 0
