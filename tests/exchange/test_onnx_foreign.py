@@ -89,6 +89,21 @@ def test_weights_are_computed_where_a_graph_makes_them_of_others(tmp_path: Path)
     assert all((found[name] == array).all() for name, array in plain.items())
 
 
+def test_a_shape_that_is_computed_of_others_is_counted(tmp_path: Path) -> None:
+    arrays = parts_of()["arrays"] | {str(k): np.array([k]) for k in range(5)} | {"flat": np.array([-1])}
+    after = [
+        node("Transpose", "Y", "turned", perm=[0, 2, 1, 3]),
+        node("Shape", "turned", "sizes", start=0),
+        *(node("Slice", f"sizes {k} {k + 1}", f"size{k}") for k in range(4)),
+        node("Mul", "size2 size3", "wide"),  # the directions side by side, as PyTorch's newer exporter has it
+        node("Reshape", "wide flat", "width"),
+        node("Concat", "size0 size1 width", "shape", axis=0),
+        node("Reshape", "turned shape", "y"),
+    ]
+    found, plain = read(tmp_path, graph({"arrays": arrays, "after": after})), read(tmp_path, graph())
+    assert same(found.params, plain.params)
+
+
 def test_older_files_and_the_other_layout_are_read(tmp_path: Path) -> None:
     plain = read(tmp_path, graph()).params
     arrays = parts_of()["arrays"]

@@ -123,16 +123,37 @@ def test_what_counts_steps_is_no_weight(file: Path) -> None:
     assert "scale is of I8" in refused(file)
 
 
-def test_a_part_of_a_model_is_told_to_be_one(file: Path) -> None:
-    part, whole = (file.with_name(f"model-0000{k}-of-0000{k}.safetensors") for k in (2, 1))
-    file.replace(part)
-    said = refused(part)
-    assert "is one of 2 parts of a model: save_file({k: v for part in PARTS" in said
-    index = file.with_name("model.safetensors.index.json")
-    index.touch()
-    assert f"parts of a model: {index.name}, beside it, is read" in refused(part)
-    part.replace(whole)
-    assert read(whole).model.hidden == 2
+@pytest.mark.parametrize("by", ["folder", "part", "index"])
+def test_the_parts_of_a_model_are_read_together(by: str, file: Path) -> None:
+    arrays, metadata = read_tensors(file)
+    names, folder = [*arrays], file.with_name("model")
+    folder.mkdir()
+    parts = [folder / f"model-{k:05}-of-00002.safetensors" for k in (1, 2)]
+    for part, own in zip(parts, (names[:2], names[2:]), strict=True):
+        save_file({name: arrays[name] for name in own}, part, metadata)
+    given = {"folder": folder, "part": parts[1], "index": folder / "model.safetensors.index.json"}[by]
+    if by == "index":
+        of = {name: parts[name not in names[:2]].name for name in names}
+        given.write_text(json.dumps({"weight_map": of}))
+        assert read(folder).params.keys() == read(file).params.keys()
+    found, wanted = read(given), read(file)
+    assert found.vocabulary == wanted.vocabulary
+    for name, array in wanted.params.items():
+        np.testing.assert_array_equal(found.params[name], array)
+    if by != "index":
+        save_file({names[0]: arrays[names[0]]}, parts[1])
+        assert f"{names[0]} is in {parts[1].name}, too" in refused(given)
+    parts[1].unlink()
+    assert f"cannot read {parts[1]}: No such file" in refused(given)
+
+
+def test_a_folder_with_one_model_is_that_and_of_several_one_is_named(file: Path) -> None:
+    assert read(file.parent).model.hidden == 2
+    (file.parent / "other.safetensors").write_bytes(file.read_bytes())
+    says = (
+        "of files of safetensors it has those of 2 models: name one of model.safetensors, other.safetensors"
+    )
+    assert says in refused(file.parent)
 
 
 def test_the_lines_that_make_a_pickle_safe_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,7 +201,7 @@ def test_bfloat16_is_read_from_where_it_lies(tmp_path: Path) -> None:
 
 def test_what_lies_elsewhere_is_said(tmp_path: Path) -> None:
     assert "No such file" in refused(tmp_path / "none.safetensors")
-    assert "a folder, not a file" in refused(tmp_path)
+    assert "is a folder, and of files of safetensors it has none" in refused(tmp_path)
     model = Model(inputs=2, outputs=2, hidden=2)
     run = bptt.save_run(tmp_path / "run", model, model.init(np.random.default_rng(0)))
     says = refused(run / "last.safetensors")

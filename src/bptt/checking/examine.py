@@ -84,7 +84,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
     seconds = WRITING * float(arguments["seconds"])
     end = time.monotonic() + seconds
     name, failed, shown, untold = arguments.get("name") or None, "", set[tuple[str, int]](), list[Examined]()
-    settled, furthest = set[str](), dict[str, tuple[Any, ...]]()
+    settled, furthest, whole = set[str](), dict[str, tuple[Any, ...]](), set[tuple[str, int]]()
     every = [*backwards(source.tree)] if name is None else []
     lines = {(path, line) for _, those in every for line in those}
 
@@ -125,7 +125,11 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 break
         told = [one for one in tried if one.judged.reason in (ONE_SEQUENCE, ONE_STEP)]
         best_one = max(told or tried, key=lambda one: one.weight, default=None)
+        own = {(path, line) for back, those in every if back in piece[-1:] for line in those}
+        if best_one and best_one.judged.verdict == "wrong" and own and own <= whole:
+            continue  # a part of what is right, whose gradients are not yet all there are
         if best_one and best_one.judged.verdict != "cannot tell":
+            whole |= best_one.executed if best_one.judged.verdict == "right" else set()
             shown |= best_one.executed
             settled.update(piece[-1:])
             yield best_one

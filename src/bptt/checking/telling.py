@@ -158,6 +158,8 @@ def located(one: Examined, place: Hypothesis) -> dict[str, Any]:
 
 def begun(one: Examined, found: Mended) -> list[dict[str, Any]]:
     """Return where what is wrong begins, as it is told, where no one change makes all right."""
+    if found.together:
+        return [located(one, place) for place in found.places]
     if not (step := found.first):
         places = [located(one, place) for place in found.places]
         rest = dict.fromkeys(p["place"] for p in places if p["place"] != places[0]["place"])

@@ -62,6 +62,8 @@ def format_of(name: str | None, path: str | os.PathLike[str] | None, option: str
         raise ConfigError(f"{option} {name}: no system is called so; there are {', '.join(FORMATS)}")
     if name is not None:
         return FORMATS[name]
+    if path is not None and option == "--from" and Path(path).is_dir():
+        return FORMATS["torch"]  # whose models may lie in several files
     text = "" if path is None else os.fspath(path).lower()
     for known in FORMATS.values():
         if text.endswith(known.suffixes):

@@ -49,6 +49,8 @@ def recurrent(arrays: dict[str, Array], asked: str | Cell | None) -> tuple[Stack
             f"it has several recurrent modules, {some(modules)}, and a model of bptt has one: write the "
             "entries of one into a file of their own"
         )
+    for of, each in modules.items():
+        _expect_whole(of, each)
     flat: list[tuple[str, dict[bool, dict[str, Array]]]] = []
     for of in sorted(modules, key=lambda of: [(len(digits), digits) for digits in re.findall(r"\d+", of)]):
         for k in range(len({k for k, _ in modules[of]})):
@@ -82,6 +84,20 @@ def recurrent(arrays: dict[str, Array], asked: str | Cell | None) -> tuple[Stack
     D = len(known["layers.0."]["W"])
     stack = Stack(cell.cell, D, H, len(flat), len(ways) == 2, bias)
     return stack, params, rest
+
+
+def _expect_whole(module: str, layers: Mapping[tuple[int, bool], Mapping[str, Array]]) -> None:
+    """Raise a ConfigError where a module lacks what PyTorch's would have: read without it, it is another."""
+    names = {name for parts in layers.values() for name in parts} - {"weight_hr"}
+    for pair in ("weight_ih", "weight_hh"), ("bias_ih", "bias_hh"):
+        if len(names & {*pair}) == 1:
+            names |= {*pair}
+    ways = {way for _, way in layers}
+    for k, way in ((k, way) for k in range(max(k for k, _ in layers) + 1) for way in ways):
+        if lacks := sorted(names - layers.get((k, way), {}).keys(), reverse=True):
+            name = f"{lacks[0]}_l{k}{'_reverse' * way}"
+            more = f" and {len(lacks) - 1} more" * (len(lacks) > 1)
+            raise ConfigError(f"it lacks {f'{module}.{name}'.lstrip('.')}{more}, which PyTorch's layer has")
 
 
 def _cell(parts: Mapping[str, Array], where: str, asked: str | Cell | None) -> tuple[int, Counterpart]:

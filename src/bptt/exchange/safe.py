@@ -1,6 +1,8 @@
 """Files of safetensors, anybody's: arrays and texts, read within bounds."""
 
 import math
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,7 +24,8 @@ COUNTS = ("I64", "I32")
 """Of what a single number is no weight, but how many steps or batches there have been: it is left out."""
 
 
-INDEX = ".safetensors.index.json"
+SUFFIX = ".safetensors"
+INDEX = f"{SUFFIX}.index.json"
 """What the name of a file ends in that says which files have the arrays of one model."""
 
 
@@ -32,31 +35,72 @@ class Index(Struct, frozen=True):
     weight_map: Annotated[dict[str, str], Meta(min_length=1)]
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
-    """Return a file's arrays, float32 or float64, and its metadata; of an index those of its files together.
+_PART = re.compile(r"-\d{5}-of-(\d{5})$")
+"""What the names of parts end in that are one model together, before their suffix."""
 
-    DataError if it cannot be read, is none of safetensors, is not whole, or holds what is no finite number.
+
+def read_tensors(path: Path) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return a file's arrays, float32 or float64, and its metadata; of parts and indices all files' together.
+
+    Of a folder, that of the one model in it. DataError if it cannot be read, is none of safetensors, is not
+    whole, or holds what is no finite number.
     """
-    if not path.name.lower().endswith(INDEX):
-        return _read_file(path)
+    path = _within(path) if path.is_dir() else path
+    if path.name.lower().endswith(INDEX):
+        of = _index(path)
+        arrays, metadata = _joined(path, dict.fromkeys(of.values()), of)
+        if lacks := [name for name in of if name not in arrays]:
+            raise DataError(f"{path}: {of[lacks[0]]} does not hold {lacks[0]:.100}")
+        return arrays, metadata
+    if part := _PART.search(path.stem):
+        stem = path.stem.removesuffix(part[0])
+        parts = (f"{stem}-{k:05}-of-{part[1]}{path.suffix}" for k in range(1, int(part[1]) + 1))
+        return _joined(path, parts, {})
+    return _read_file(path)
+
+
+def _within(folder: Path) -> Path:
+    """Return the file of a folder by which its model is read: an index, one of the parts, or the only one."""
+    names = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith((INDEX, SUFFIX)))
+    models = {_PART.sub("", name.removesuffix(SUFFIX).removesuffix(INDEX)): name for name in names}
+    if len(models) != 1:
+        held = f"those of {len(models)} models: name one of {', '.join(names[:5])}" if models else "none"
+        raise DataError(f"{folder} is a folder, and of files of safetensors it has {held}")
+    return folder / next((name for name in names if name.lower().endswith(INDEX)), names[0])
+
+
+def _index(path: Path) -> dict[str, str]:
+    """Return which file has which array."""
     try:
         of = run_format.decode(read_regular(path, run_format.HEADER_LIMIT), Index).weight_map
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror or error}") from None
     except RunError as error:
         raise DataError(f"{path} is no index of files of safetensors: {error}") from None
-    arrays: dict[str, Array] = {}
-    metadata: dict[str, str] = {}
-    for name in dict.fromkeys(of.values()):
+    for name in of.values():
         if Path(name).name != name or name in ("", "..") or {"\\", "\0"} & {*name}:
             raise DataError(f"{path}: names {name!r:.100}, which is no file beside it")
-        own, more = _read_file(path.parent / name)
-        arrays |= {key: array for key, array in own.items() if of.get(key) == name}
+    return of
+
+
+def _joined(
+    path: Path, files: Iterable[str], of: Mapping[str, str]
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Return what files beside a path hold together; where it says `of` which file an array is, that one."""
+    arrays: dict[str, Array] = {}
+    metadata: dict[str, str] = {}
+    for name in files:
+        try:
+            own, more = _read_file(path.parent / name)
+        except DataError as error:
+            raise DataError(f"{path}: {error}" if name != path.name else str(error)) from None
+        own = {key: array for key, array in own.items() if (of.get(key) if of else name) == name}
+        if twice := own.keys() & arrays.keys():
+            raise DataError(f"{path}: {min(twice):.100} is in {name}, too, and in another of its files")
+        arrays |= own
         metadata |= more
         if sum(array.nbytes for array in arrays.values()) > LIMIT:
             raise DataError(f"{path}: its files hold more than {LIMIT:,} bytes, the most that is read")
-    if lacks := [name for name in of if name not in arrays]:
-        raise DataError(f"{path}: {of[lacks[0]]} does not hold {lacks[0]:.100}")
     return arrays, metadata
 
 

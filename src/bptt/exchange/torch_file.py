@@ -14,7 +14,6 @@ module (:mod:`bptt.exchange.state_dict`).
 """
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from bptt.errors import ConfigError, DataError, RunError, ShapeError
 from bptt.exchange.content import Content, described, vocabulary_of
 from bptt.exchange.counterparts import counterpart, in_system
 from bptt.exchange.recurrent import assemble
-from bptt.exchange.safe import INDEX, read_tensors
+from bptt.exchange.safe import read_tensors
 from bptt.exchange.state_dict import Told, recognised
 from bptt.files import write_atomically
 from bptt.nets.conventions import from_system, to_system
@@ -72,16 +71,6 @@ def read(path: Path, told: Told | None = None) -> Content:
     ShapeError
         If its arrays do not fit each other.
     """
-    if (part := re.search(r"-\d{5}-of-(\d{5})$", path.stem)) and int(part[1]) > 1:
-        index = path.with_name(path.stem.removesuffix(part[0]) + INDEX)
-        joined = (
-            "save_file({k: v for part in PARTS for k, v in load_file(part).items()}, OUT), both of "
-            "safetensors.torch, writes what is read"
-        )
-        raise ConfigError(
-            f"{path} is one of {int(part[1])} parts of a model: "
-            + (f"{index.name}, beside it, is read" if index.is_file() else joined)
-        )
     arrays, metadata = read_tensors(path)
     if "params.layers.0.U" in arrays and "bptt" in metadata:
         raise DataError(f"{path} is a checkpoint of a run, which bptt reads by its folder")

@@ -196,3 +196,44 @@ def test_names_of_attributes_count_where_every_gradient_is_wrong(tmp_path: Path)
     _, chosen = best(point(Program(read(path), ONE_STEP)))
     wanted = "sum(cell.c_next * what is handed over) + sum(cell.h_next * what is handed over)"
     assert chosen[0].candidate.text == wanted
+
+
+STEPS = """
+import numpy as np
+
+class Cell:
+    def __init__(self):
+        self.W, self.U, self.kept = np.random.randn(4, 3), np.random.randn(4, 4), []
+        self.dW, self.dU = np.zeros((4, 3)), np.zeros((4, 4))
+
+    def step(self, x, c, h):
+        f, g = 1 / (1 + np.exp(-(self.U @ h))), np.tanh(self.W @ x)
+        later = f * c + g
+        self.kept.append((x, c, h, f, g, later))
+        return later, np.tanh(later) * f
+
+    def back(self, dh, dc):
+        while self.kept:
+            x, c, h, f, g, later = self.kept.pop()
+            dc = dc + dh * f * (1 - np.tanh(later) ** 2)
+            df, dg = (dc * c + dh * np.tanh(later)) * f * (1 - f), dc * (1 - g**2)
+            self.dW += dg @ x.T
+            self.dU += df @ h.T
+            dh, dc = self.U.T @ df, dc * f
+        return dh, dc
+"""
+
+
+@pytest.mark.parametrize("steps", ["c, h = net.step(x, c, h)", "for x in xs: c, h = net.step(x, c, h)"])
+def test_results_of_one_shape_are_told_apart_by_what_is_handed_to_them(steps: str, tmp_path: Path) -> None:
+    path = tmp_path / "code.py"
+    path.write_text(STEPS)
+    example = f"""
+net, xs = Cell(), np.random.randn(3, 3, 2)
+x, c, h = np.random.randn(3, 2), np.random.randn(4, 2), np.random.randn(4, 2)
+{steps}
+first, second = net.back(np.random.randn(4, 2), np.random.randn(4, 2))
+"""
+    found, chosen = best(point(Program(read(path), example)))
+    said = judge(found, chosen[0])
+    assert (said.verdict, {g.name for g in said.gradients} >= {"net.W", "net.U"}) == ("right", True)

@@ -123,6 +123,51 @@ class Net:
         return {"W": self.xs.T @ da, "v": d * self.h}
 """
 
+NO_DATA = """
+import numpy as np
+from somewhere import corpora
+
+words = corpora.words()
+vocab_size, hidden_size = len(words), 64
+W, U = np.random.randn(hidden_size, vocab_size) / 8, np.random.randn(hidden_size, hidden_size) / 8
+V = np.random.randn(vocab_size, hidden_size) / 8
+
+def loss_and_grads(seen, wanted, h):
+    xs, hs, ps, loss = {}, {-1: np.copy(h)}, {}, 0
+    for t in range(len(seen)):
+        xs[t] = np.zeros((vocab_size, 1))
+        xs[t][seen[t]] = 1
+        hs[t] = np.tanh(W @ xs[t] + U @ hs[t - 1])
+        y = np.exp(V @ hs[t])
+        ps[t] = y / y.sum()
+        loss -= np.log(ps[t][wanted[t], 0])
+    dW, dU, dV, later = np.zeros_like(W), np.zeros_like(U), np.zeros_like(V), np.zeros_like(h)
+    for t in reversed(range(len(seen))):
+        dy = np.copy(ps[t])
+        dy[wanted[t]] -= 1
+        dV += dy @ hs[t].T
+        da = (V.T @ dy + later) * (1 - hs[t] ** 2)
+        dW += da @ xs[t].T
+        dU += da @ hs[t - 1].T
+        later = U.T @ da
+    return loss, dW, dU, dV
+"""
+GIVEN_BY_A_FUNCTION = """
+import numpy as np
+
+class Cell:
+    def __init__(self, seen, kept):
+        self.W, self.U = np.random.randn(seen, kept), np.random.randn(kept, kept)
+
+    def forward(self, x, h):
+        return np.tanh(x @ self.W + h @ self.U)
+
+    def backprop(self, x, h, dloss):
+        out = self.forward(x, h)
+        da = dloss(out) * (1 - out**2)
+        return x.T @ da, h.T @ da, da @ self.U.T
+"""
+
 
 def verdicts(folder: Path, text: str) -> tuple[str, str]:
     """Return the verdict on the first example that is written, and the example."""
@@ -158,3 +203,30 @@ def test_the_loss_is_called(tmp_path: Path) -> None:
     assert "make_weights(3, 6)" in example
     assert "loss = net.loss(" in example
     assert verdicts(tmp_path, BINARY.replace("d * self.h", "self.h"))[0] == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"), [("", "", "right"), ("later = U.T @ da", "later = U @ da", "wrong")]
+)
+def test_a_file_whose_data_are_not_there(old: str, new: str, verdict: str, tmp_path: Path) -> None:
+    found, example = verdicts(tmp_path, NO_DATA.replace(old, new))
+    assert found == verdict
+    assert "vocab_size = 7" in example
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "verdict"), [("", "", "right"), ("@ self.U.T", "@ self.U", "cannot tell")]
+)
+def test_a_gradient_that_a_function_gives(old: str, new: str, verdict: str, tmp_path: Path) -> None:
+    found, example = verdicts(tmp_path, GIVEN_BY_A_FUNCTION.replace(old, new))
+    assert found == verdict
+    assert "lambda" in example
+
+
+def test_a_default_that_makes_nothing(tmp_path: Path) -> None:
+    text = STEPS.replace("def forward", 'def __init__(self, given=""):\n        if not given:\n'
+        "            return\n        self.W, self.U = np.random.randn(3, 5), np.random.randn(5, 5)\n\n"
+        "    def forward")  # fmt: skip
+    verdict, example = verdicts(tmp_path, f"import numpy as np\nclass Net:{text}")
+    assert verdict == "right"
+    assert "Net(given=" in example

@@ -85,6 +85,66 @@ for epoch in range(100):
     V = V - 0.1 * dV
 """
 
+SHAPED = f"""
+import numpy as np
+
+class Layer:
+    def __init__(self, wide):
+        self.wide, self.shape = wide, None
+
+    def set_input_shape(self, input_shape):
+        self.shape = tuple(input_shape)
+        T, d = self.shape
+        self.params = {{"P": np.random.randn(d, self.wide), "Q": np.random.randn(self.wide, self.wide)}}
+        self.P, self.Q = self.params["P"], self.params["Q"]
+
+    def forward(self, x):
+        if self.shape is None:
+            raise ValueError("no shape")
+        if x.ndim != 3 or x.shape[2] != self.shape[1]:
+            raise ValueError("another shape")
+        T = len(x) if "P" in self.params else 0
+        hs = np.zeros((T + 1, x.shape[1], self.wide))
+{STEPS}"""
+IN_PARTS = """
+import numpy as np
+
+def forward(xs, W, U, V):
+    hs = [np.zeros(len(U))]
+    for x in xs:
+        hs.append(np.tanh(W @ x + U @ hs[-1]))
+    return np.array([V @ h for h in hs[1:]]), (xs, hs, W, U, V)
+
+def loss_of(ys, wanted):
+    return 0.5 * np.sum((ys - wanted) ** 2)
+
+def output_backward(ys, wanted, cache):
+    xs, hs, W, U, V = cache
+    dys, dV, dhs = ys - wanted, np.zeros_like(V), np.zeros((len(ys), len(U)))
+    for t in range(len(ys)):
+        dV += np.outer(dys[t], hs[t + 1])
+        dhs[t] = V.T @ dys[t]
+    return dhs, dV
+
+def state_backward(dhs, cache):
+    xs, hs, W, U, V = cache
+    dW, dU, later = np.zeros_like(W), np.zeros_like(U), 0
+    for t in reversed(range(len(xs))):
+        da = (dhs[t] + later) * (1 - hs[t + 1] ** 2)
+        dW += np.outer(da, xs[t])
+        dU += np.outer(da, hs[t])
+        later = U.T @ da
+    return dW, dU
+
+W, U, V = np.random.randn(5, 3), np.random.randn(5, 5), np.random.randn(2, 5)
+xs, wanted = np.random.randn(4, 3), np.random.randn(4, 2)
+for epoch in range(100):
+    ys, cache = forward(xs, W, U, V)
+    loss = loss_of(ys, wanted)
+    dhs, dV = output_backward(ys, wanted, cache)
+    dW, dU = state_backward(dhs, cache)
+"""
+
 
 def told(tmp_path: Path, text: str, **beside: str) -> list[Examined | Report]:
     for name, more in beside.items():
@@ -97,7 +157,9 @@ def verdicts(found: list[Examined | Report]) -> list[str]:
     return [one.judged.verdict if isinstance(one, Examined) else one.verdict for one in found]
 
 
-@pytest.mark.parametrize(("text", "shown"), [(BUILT, ".build("), (SETTINGS, "'deep': ")])
+@pytest.mark.parametrize(
+    ("text", "shown"), [(BUILT, ".build("), (SETTINGS, "'deep': "), (SHAPED, "input_shape = [")]
+)
 def test_an_object_is_made_ready(tmp_path: Path, text: str, shown: str) -> None:
     [one] = found = told(tmp_path, text)
     assert verdicts(found) == ["right"]
@@ -105,6 +167,11 @@ def test_an_object_is_made_ready(tmp_path: Path, text: str, shown: str) -> None:
     assert shown in one.example.text
     [wrong] = verdicts(told(tmp_path, text.replace("self.hs[t].T", "self.hs[t + 1].T")))
     assert wrong == "wrong"
+
+
+def test_what_a_part_of_a_right_backward_hands_on_is_not_called_wrong(tmp_path: Path) -> None:
+    assert {*verdicts(told(tmp_path, IN_PARTS))} == {"right"}
+    assert "wrong" in verdicts(told(tmp_path, IN_PARTS.replace("(da, hs[t])", "(da, hs[t + 1])")))
 
 
 def test_settings_are_an_object_of_a_file_beside(tmp_path: Path) -> None:

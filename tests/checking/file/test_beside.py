@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bptt.checking.file import importers
+from bptt.checking.example.names import namespace
+from bptt.checking.file import importers, read
 from bptt.checking.file.imports import missing
 
 
@@ -26,3 +27,12 @@ def test_of_what_lies_beside_a_file_those_that_import_it_are_found(tmp_path: Pat
 def test_the_softmax_that_stands_for_scipys_does_not_overflow() -> None:
     p = missing("scipy.special.softmax")(np.array([[800.0, 799.0], [1.0, 1.0]]), axis=1)
     np.testing.assert_allclose(p, [[1 / (1 + np.exp(-1)), 1 / (1 + np.e)], [0.5, 0.5]])
+
+
+def test_what_is_run_from_a_folder_above_finds_its_modules_there(tmp_path: Path) -> None:
+    for name, text in {"parts/ends.py": "def end(x):\n    return x + 1\n", "nets/deep/one.py": ""}.items():
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    path = tmp_path / "nets/deep/one.py"
+    path.write_text("from parts.ends import end\n\ndef twice(x):\n    return 2 * end(x)\n")
+    assert namespace(read(path), {})["twice"](1) == 4

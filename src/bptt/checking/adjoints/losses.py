@@ -52,13 +52,12 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
         name = {"softmax": "cross-entropy", "sigmoid": "binary cross-entropy", "square": "half squares"}[kind]
         text = f"the {name} of `{ast.unparse(tree)[:40]}` (line {tree.lineno})"
         weights = np.concatenate([gradients[k][use] for use in sorted(uses)])
-        labels = np.concatenate([uses[use] for use in sorted(uses)]) if kind == "softmax" else None
         step = record.executions[-1].step
-        yield Term(text, "implied", step, node=k, of=of, weights=weights, labels=labels)
+        yield Term(text, "implied", step, node=k, of=of, weights=weights)
 
 
 def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Array]]:
-    """Yield values and what is taken from them, or they from it, where a difference is written."""
+    """Yield values and what is taken from them, or they from it, or is divided by them."""
     latest: dict[int, Seen] = {}
     for seen in taps:
         tree = nodes[seen.node].tree
@@ -69,6 +68,10 @@ def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Ar
                 same = a is not None and a.numbers.size == seen.numbers.size
                 if a is not None and same and not isinstance(other, ast.Constant):
                     yield a, a.numbers + sign * seen.numbers
+        if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):  # of a cross-entropy: t / p
+            a = latest.get(id(tree.right))
+            if a is not None and a.numbers.size == seen.numbers.size:
+                yield a, a.numbers * np.abs(seen.numbers)
         latest[id(tree)] = seen
 
 
@@ -112,7 +115,7 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
     for combination, sure in itertools.islice(handed(point, record), 3 * MOST):
         numbers = []
         for term in combination:
-            same = next((n for n, t in enumerate(terms) if t.text == term.text and t.step == term.step), None)
+            same = next((n for n, t in enumerate(terms) if t.same(term)), None)
             numbers.append(len(terms) if same is None else same)
             if same is None:
                 terms.append(term)
@@ -127,8 +130,6 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
         for one in candidates
         if one.kind != "scalar" or not any(_same(w, terms[one.terms[0]].weights) for w in errors)
     ]
-    labelled = [(len(terms) + n, t.labels) for n, t in enumerate(own) if t.labels is not None]
-    candidates = [_as_labels(one, terms + own, labelled) for one in candidates]
     over = [one for one in candidates if one.kind == "handed"]
     given = [terms[n].weights for one in over if one.sure for n in one.terms]
     candidates += [one for one, t in zip(alone, own, strict=True) if all(_same(w, t.weights) for w in given)]
@@ -137,15 +138,6 @@ def find(point: Point, record: Record) -> tuple[list[Term], list[Candidate]]:
         for one, more in itertools.islice(itertools.product(alone, over), 3 * MOST)
     ]
     return terms + own, [replace(one, number=n) for n, one in enumerate(candidates)]
-
-
-def _as_labels(one: Candidate, terms: list[Term], labelled: list[tuple[int, Array]]) -> Candidate:
-    """Return a loss in which labels that are handed over make a cross-entropy: they are no gradient."""
-    ways = {n: [k for k, labels in labelled if _same(terms[n].weights, labels)][:1] for n in one.terms}
-    if one.kind != "handed" or not any(ways.values()):
-        return one
-    own = tuple(k for n in one.terms for k in ways[n] or [n])
-    return Candidate(" + ".join(terms[n].text for n in own), "implied", own)
 
 
 def _same(handed: Array | None, own: Array | None) -> bool:
@@ -193,6 +185,8 @@ def _scalars(point: Point, record: Record) -> Iterator[Term]:
         text = " ".join(text.split())[:60]
         name = f"`{text}` of line {tree.lineno}"
         odd = not LOSSLIKE.search(text)
+        if odd and "grad" in text.lower():  # a gradient that is a number
+            continue
         if not isinstance(tree, ast.Expr):
             sizes = np.abs(values)
             found.append((odd, 2, Term(name, "scalar", steps[j], statement=j, weights=sizes)))

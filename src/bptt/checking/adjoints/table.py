@@ -201,7 +201,7 @@ def _rows(found: Adjoints, terms: list[int]) -> Rows:
         kind, size, parts = "use" if reads else "value", seen.numbers.size, ((seen.node, seen.use),)
         rows.rows.append(Row(kind, size, g, node, seen.use, more, number=seen.node, parts=parts))
         if reads:
-            where = identity(seen.value)
+            where = (*identity(seen.value), size)  # a list may lie where a shorter one was
             shared.setdefault((where, seen.node), []).append((g, seen))
             if node.terminal:
                 shared.setdefault((where,), []).append((g, seen))

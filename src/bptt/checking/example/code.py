@@ -91,6 +91,11 @@ class Code:
         own = {*dir(owner), *getattr(owner, "__annotations__", ())}
         return own | {part.attr for part in parts if isinstance(part.ctx, ast.Store)}
 
+    def lacks(self, made: Any) -> int:
+        """Return how many attributes an object lacks that its constructor sets."""
+        node = self.node(type(made).__init__)
+        return sum(name[:2] != "__" and not hasattr(made, name) for name in _sets(node)) if node else 0
+
     def unready(self, made: Any, calls: list[str]) -> list[str]:
         """Return the methods that must be called before others, for what these read and an object lacks."""
         owner = type(made)
@@ -104,6 +109,8 @@ class Code:
                     reads.add(name)
                 case ast.Attribute(ast.Name("self"), name, ast.Load()):
                     reads.add(name)
+                case ast.If(_, [ast.Raise()]) | ast.If(ast.Compare(_, [ast.In() | ast.NotIn()])):
+                    pass
                 case ast.If(test) | ast.IfExp(test) | ast.While(test):
                     asked |= {n.attr for n in ast.walk(test) if isinstance(n, ast.Attribute)}
         for node in inside:
@@ -125,7 +132,7 @@ class Code:
     def read(self, functions: list[Any], owner: type | None) -> set[str]:
         """Return the names that functions, and those that they call, read."""
         nodes = [node for f in functions for node in self.reached(f, owner)]
-        return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+        return set[str]().union(*map(_free, nodes))
 
     def loops(self, function: Any, owner: type | None) -> bool:
         """Return whether a function goes through something in a loop."""
@@ -136,6 +143,20 @@ class Code:
         """Return names for what a function returns, as its text has them."""
         node = self.node(function)
         return _returned(node) if node else []
+
+
+def _free(node: ast.FunctionDef) -> set[str]:
+    """Return the names that a function reads, or sets, of the file's."""
+    every, shared = set[str](), set[str]()
+    own = {one.arg for one in ast.walk(node.args) if isinstance(one, ast.arg)}
+    for part in ast.walk(node):
+        match part:
+            case ast.Global(names):
+                shared |= {*names}
+            case ast.Name(name, context):
+                every.add(name)
+                own |= {name} if isinstance(context, ast.Store) else set()
+    return every - own | shared
 
 
 def _sets(node: ast.AST) -> set[str]:

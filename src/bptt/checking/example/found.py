@@ -9,7 +9,7 @@ import numpy as np
 
 from bptt.checking.example.code import Code
 from bptt.checking.example.infile import stated
-from bptt.checking.example.names import namespace, small_constants
+from bptt.checking.example.names import namespace, small_constants, unknown_sizes
 from bptt.checking.example.pieces import pieces
 from bptt.checking.example.roles import kinds, size_of
 from bptt.checking.example.search import Found, mixed
@@ -46,6 +46,9 @@ def candidates(
         yield from stated(source)
     small = small_constants(source)
     names = namespace(source, small)
+    if absent := unknown_sizes(source, names):
+        small |= absent
+        names = namespace(source, small)
     code = Code(source.tree, names)
     objects: dict[Any, list[Found]] = {}  # of classes, by their sizes
     for piece in pieces(code):

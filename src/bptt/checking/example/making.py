@@ -67,12 +67,22 @@ class Maker:
         """Return how an object of the class is made and made ready, which is looked for once."""
 
         def made() -> list[Found]:
-            key = (str(making.lines), str(self.sizes))
+            key = (str(making.lines), str(making.holes), str(self.sizes))
             if key not in self.objects:
                 self.objects[key] = [*itertools.islice(self._fill(nothing, making), bool(making.lines))]
             return self.objects[key]
 
+        def lacks(ways: list[Found]) -> int:
+            return self.code.lacks(ways[0].trial.names.get(self.instance)) if ways else 1000
+
         found = made()
+        if found and lacks(found):  # what has a default may have to be given
+            before = dict(making.holes)
+            making.holes |= {h: texts[1:] for h, texts in before.items() if texts[0] == LEFT_OUT}
+            if lacks(given := made()) < lacks(found):
+                found = given
+            else:
+                making.holes = before
         if found and (own := found[0].trial.names.get(self.instance)) is not None:
             shown = self.piece.calls
             if self.piece.scene:
@@ -114,7 +124,7 @@ class Maker:
         self._call(call, f"{target} = {owner.__name__}", owner, lambda c, p: self._argument(c, p, init, True))
 
     def _ready(self, function: Any, call: Call, p: inspect.Parameter) -> str:
-        return self._argument(call, p, function, bool(size_of(p.name)))
+        return self._argument(call, p, function, bool(size_of(p.name)) or "shape" in p.name)
 
     def _argument(self, call: Call, p: inspect.Parameter, function: Any, making: bool = False) -> str:
         """Return what stands for a parameter of which nothing but the function is known."""

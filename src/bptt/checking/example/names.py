@@ -5,9 +5,10 @@ import __future__
 import ast
 import contextlib
 import io
+import re
 import sys
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,36 @@ def _is_size(name: Any, number: Any) -> bool:
     return type(number) is int and isinstance(name, str) and size_of(name) in SIZES
 
 
+def _assigned(source: Source) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Yield what a file sets at its top level, with what each is set to."""
+    for node in source.tree.body:
+        match node:
+            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
+                yield from zip(targets, values, strict=False)
+            case ast.Assign(targets, value):
+                yield from zip(targets, [value] * len(targets), strict=True)
+
+
+def unknown_sizes(source: Source, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values for the sizes that a file takes from data that are not there, as ``V = len(words)``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "rnn.py")
+    ...     _ = file.write_text("vocab_size, rate = len(corpus.words()), 0.1")
+    ...     unknown_sizes(read(file), {"rate": 0.1})
+    {'vocab_size': 7}
+    """
+    found = {}
+    for target, value in _assigned(source):
+        name, counts = getattr(target, "id", ""), re.match(r"len\(|.*\.shape\[", ast.unparse(value))
+        if counts and not names.get(name) and size_of(name) in SIZES:
+            found[name] = SIZES[size_of(name)]
+    return found
+
+
 def small_constants(source: Source) -> dict[str, Any]:
     """Return smaller values for the sizes that a file sets at its top level, as ``hidden_size = 100``.
 
@@ -74,21 +105,13 @@ def small_constants(source: Source) -> dict[str, Any]:
     {'hidden_size': 6, 'n_steps': 4}
     """
     found: dict[str, Any] = {}
-    for node in source.tree.body:
-        match node:
-            case ast.Assign([ast.Tuple(targets)], ast.Tuple(values)):
-                pairs = zip(targets, values, strict=False)
-            case ast.Assign(targets, value):
-                pairs = zip(targets, [value] * len(targets), strict=True)
-            case _:
-                continue
-        for target, number in pairs:
-            match target, number:
-                case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
-                    found[name] = SIZES[size_of(name)]
-                case ast.Name(name), ast.Dict():
-                    with contextlib.suppress(ValueError):  # of settings
-                        given = ast.literal_eval(number)
-                        sizes = {k: SIZES[size_of(k)] for k, n in given.items() if _is_size(k, n)}
-                        found |= {name: given | sizes} if any(given[k] > _LARGE for k in sizes) else {}
+    for target, number in _assigned(source):
+        match target, number:
+            case ast.Name(name), ast.Constant(int(n)) if n > _LARGE and size_of(name) in SIZES:
+                found[name] = SIZES[size_of(name)]
+            case ast.Name(name), ast.Dict():
+                with contextlib.suppress(ValueError):  # of settings
+                    given = ast.literal_eval(number)
+                    sizes = {k: SIZES[size_of(k)] for k, n in given.items() if _is_size(k, n)}
+                    found |= {name: given | sizes} if any(given[k] > _LARGE for k in sizes) else {}
     return found

@@ -23,7 +23,8 @@ _COTANGENT = re.compile(
 _MANY = r"(?:size|dim(?:ension)?s?|units|nodes?|width|neurons|len(?:gth)?|num|ct|n|channels?|features)"
 _NAMES: tuple[tuple[str, str], ...] = (
     ("size:T", r"(?!vocab|hid|emb|num|word)\w+_len(?:gth)?"),
-    ("size:H", rf"(?:n_?)?(?:hidden|hid|h|state|mem_cell|rnn|lstm|gru|recurrent|context|cell)_?{_MANY}|"
+    ("size:H", r"(?:n_?)?(?:hidden(?:_?state)?|hid|h|state|mem_cell|rnn|lstm|gru|recurrent|context|cell)"
+     rf"_?{_MANY}|"
      r"hidden|n(?:um)?_?(?:h(?:id(?:den)?)?(?:_?(?:units|states?|nodes|neurons))?|a|units|cells?|neurons)|h|H|h_?dim|units|dim|size"),
     ("size:V", r"(?:\w+_)?vocab(?:ulary)?_?(?:size|len(?:gth)?|dim)?|word_?dim|v|n_?vocab|"
      rf"n(?:um)?_?(?:chars|words|letters|tokens)|(?:out(?:puts?)?|o|y|class(?:es)?|target)_?{_MANY}|"

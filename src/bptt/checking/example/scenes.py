@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from bptt.checking.example.bodies import Body, bodies, has_call, is_call, is_product, named, up_to, walked
 from bptt.checking.example.code import LOSS, Code, parameters, shows
-from bptt.checking.example.roles import size_of, without_d
+from bptt.checking.example.roles import is_cotangent, size_of, without_d
 from bptt.checking.example.trial import run
 from bptt.checking.file import bound, root
 
@@ -191,6 +191,13 @@ class _Slice:
             match node:
                 case ast.Assign([ast.Tuple(targets)], ast.Tuple(values) as pair):
                     pair.elts = [*map(self._sized, values, (getattr(one, "id", "") for one in targets))]
+                case ast.Assign([ast.Name(name)], ast.Call(ast.Name(called), args)) if (
+                    is_cotangent(name)
+                    and called not in self.known | set_before  # what gives it is nowhere
+                    and (made := [ast.unparse(a) for a in args if _reads(a) <= set_before])
+                ):
+                    new = f"np.random.randn(*np.shape({made[-1]}))"
+                    node.value = ast.parse(new, mode="eval").body
                 case ast.Assign([ast.Name(name)], value):
                     node.value = self._sized(value, name)
                     drawn = re.search("random|randn|zeros|init", ast.unparse(value))

@@ -105,7 +105,7 @@ class Writer(Maker):
         watched = scorer(roots, self.file, self.first, self.through_time, results)
         nothing = Found([], {}, Trial(names=self.file))
         for found in self._fill(nothing, call, watched=watched, roots=roots):
-            if found.trial.score:
+            if found.trial.score or not scene.open:  # all of it is the file's own
                 self._add_loss(found, {p: name for name, p in scene.handed.items() if name.isidentifier()})
                 yield found
 

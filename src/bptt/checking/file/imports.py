@@ -21,6 +21,7 @@ from bptt.errors import BpttError
 if TYPE_CHECKING:
     from bptt.checking.file.source import Source
 
+ABOVE = 4  # folders in which what a file imports may lie
 MISSING = "__missing__"  # the name by which the built-ins of a `Source` have `missing`
 TEXT = "a cab bead\ndecade a bad ace\nadd a bee cab\n"  # seven distinct characters, in three lines
 
@@ -194,6 +195,7 @@ class Neighbours:
         more = [above[0] / part.lstrip("/") for node in nodes for part in _added(node)]
         tops = {module.partition(".")[0] for _, module, _ in modules(source.tree)}
         more += [one.parent for one in above if one.name in tops]  # its own package, by its full name
+        more += [one for one in above[1:ABOVE] if any((one / top).is_dir() for top in tops)]  # run from there
         self._folders = (above[0], above[depth], *more)
         self._modules: dict[Path, types.ModuleType] = {}
         self._execute: Execute = lambda _path, _names: None

@@ -19,7 +19,18 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify
-from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, overriding, units
+from bptt.checking.locate.links import Links
+from bptt.checking.locate.units import (
+    Family,
+    Targets,
+    Time,
+    Unit,
+    aligned,
+    families,
+    noise,
+    overriding,
+    units,
+)
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.verdict.goal import Goal
 
@@ -56,9 +67,14 @@ class Locator:
         self.case = found.point.case
 
     @functools.cached_property
-    def families(self) -> list[Sequence[Row | None]]:
+    def families(self) -> list[Family]:
         """The adjoints of each expression of the forward: those of a program that is edited are the same."""
         return list(families(self.found, self.chosen))
+
+    @functools.cached_property
+    def links(self) -> Links:
+        """Which evaluations of the backward belong to which of the forward."""
+        return Links(self.found, self.families)
 
     def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
         """Yield the units of which one is to be put right, the first to be executed first.
@@ -76,7 +92,7 @@ class Locator:
             return (place, there, one.when) if place < len(near) else (place, one.when, one.against)
 
         end = self.found.record.ends[suspect.execution.number] if suspect else len(self.found.record.taps)
-        by_time = sorted(self.hypotheses(self._matters), key=order)
+        by_time = sorted(self.hypotheses(lambda unit: all(self.moved(unit))), key=order)
         if suspect:
             far = [one.when > end or (one.against > 0 and one.unit.inside not in near) for one in by_time]
             by_time = [one for one, is_far in zip(by_time, far, strict=True) if is_far == late]
@@ -97,14 +113,12 @@ class Locator:
                 fewer = [h for h in by_time if h.unit is one.unit and h.off <= one.off]
                 yield min(self._right(fewer), key=lambda h: (h.off, h.rows.count(None)), default=one)
 
-    def _matters(self, unit: Unit) -> bool:
-        """Return whether all that is wrong at the end changes with what a unit gives."""
-        rng = np.random.default_rng(0)
-        noise = {at.count: at.gives + rng.normal(size=at.gives.size) for at in unit.times}
+    def moved(self, unit: Unit) -> list[bool]:
+        """Return for each gradient that is wrong whether it changes with what a unit gives."""
         try:
-            return self.goal.moved(self.case, overriding({unit: noise}))
+            return self.goal.moved(self.case, overriding({unit: noise(unit)}))
         except Exception:  # it does not take any numbers
-            return True
+            return [True]
 
     def _right(self, some: Sequence[Hypothesis]) -> Iterator[Hypothesis]:
         for one in itertools.takewhile(lambda _: time.monotonic() < self.end, some):
@@ -153,9 +167,8 @@ class Locator:
         """Return the numbers that a unit must give."""
         if one.targets is None:
             terms, factor = self.chosen.candidate.terms, self.chosen.factor * one.unit.sign
-            size = next(row.size for row in one.rows if row is not None)
             one.targets = {
-                at.count: np.zeros(size) if row is None else self.found.at(terms, row) * factor
+                at.count: np.zeros(at.size) if row is None else self.found.at(terms, row) * factor
                 for at, row in zip(one.unit.times, one.rows, strict=True)
             }
         return one.targets
@@ -166,13 +179,9 @@ class Locator:
         for unit in units(self.found, self.chosen):
             if not of(unit):
                 continue
-            sizes = {at.size for at in unit.times}
-            if len(sizes) != 1:
-                continue
-            (size,) = sizes
             right = [self._is_right(unit, at) for at in unit.times]
             seen: set[tuple[str, ...]] = set()
-            for rows in self._rows(size, unit):
+            for rows in self._rows(unit):
                 key = tuple("" if row is None else f"{row.sketch[0]:.5g}" for row in rows)
                 if key in seen or not any(key):
                     continue
@@ -185,12 +194,18 @@ class Locator:
                     out.append(Hypothesis(unit, rows, off.index(True), against, sum(off), met))
         return out
 
-    def _rows(self, size: int, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
-        count = len(unit.times)
-        for family in self.families:
-            if next(row.size for row in family if row is not None) == size:
-                for order in (family[::-1], family) if count > 1 else (family,):
-                    yield from aligned(order, count)
+    def _rows(self, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
+        count, sizes = len(unit.times), [at.size for at in unit.times]  # layers may have sizes of their own
+        executions = [at.execution for at in unit.times]
+        for family in (one for one in self.families if one.size in sizes):
+            rows = family.rows
+            orders = (rows[::-1], rows) if count > 1 else (rows,)
+            ways = [way for order in orders for way in aligned(order, count)]
+            if count > 1 and (linked := self.links.order(executions, family)):
+                ways.append(linked)
+            for way in ways:
+                if all(row is None or row.size == n for row, n in zip(way, sizes, strict=True)):
+                    yield way
 
     def _is(self, at: Time, row: Row | None, sign: float) -> bool:
         if row is None:

@@ -116,7 +116,9 @@ class Matching:
                 if self.main.met(self._filled(code, part.value)):
                     yield node, joining(now, part.text, "", part.cost, self.scope)
             here = array(self.scope.value(now))
-            for part in spread(self.scope.arrays[:40], here.shape) if here is not None and here.ndim else ():
+            like = spread(self.scope.arrays, here.shape)[:40] if here is not None and here.ndim else []
+            like += [p for p in self.scope.arrays if here is not None and _widens(p.value, here)][:40]
+            for part in like:
                 if part.text != now and self.main.met(self._filled(code, here * part.value)):
                     yield node, joining(now, part.text, "*", part.cost, self.scope)
 
@@ -188,6 +190,13 @@ class Matching:
         own = [n for n in names if not n.startswith("__")]
         before, after = (entries([some[n] for n in own]) for some in (names, trial))
         return before is None or (after is not None and np.array_equal(before, after))
+
+
+def _widens(value: Array, here: Array) -> bool:
+    """Return whether one array is spread over another that has its axes, of which some are longer."""
+    if here.ndim != value.ndim or here.shape == value.shape:
+        return False
+    return all(n in (1, m) for n, m in zip(here.shape, value.shape, strict=True))
 
 
 def solved(filled: Callable[[Array], Any], here: Array, one: Instance) -> Array | None:

@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from bptt.checking.mend.statements import operators
 from bptt.checking.mend.trials import frames
 from bptt.checking.verdict.goal import Goal
 from bptt.types import Array
+
+Given: TypeAlias = Iterable[Hypothesis]  # what is given at other places
 
 EXECUTIONS = 60  # executions of a statement that are looked at
 
@@ -36,18 +38,20 @@ class Places:
         loop = next(iter(statement.loops[-1:]), None)
         return operators(Text(source.text), statement.function, statement.tree, loop)  # type: ignore[arg-type]
 
-    def _edits(self, one: Hypothesis, *, begun: bool = False) -> list[Edit]:
+    def _edits(self, one: Hypothesis, beside: Given = (), *, begun: bool = False) -> list[Edit]:
         """Return the edits by which a place gives what it must; `begun`: when it first gives another."""
-        place, times = self._times(one, begun=begun)
+        place, times = self._times(one, beside, begun=begun)
         return Matching(place, list(times.values())).edits() if place and times else []
 
-    def _times(self, one: Hypothesis, *, begun: bool = False) -> tuple[Place | None, dict[int, Instance]]:
-        """Return a place, and what it must give at each execution of its statement."""
+    def _times(
+        self, one: Hypothesis, beside: Given = (), *, begun: bool = False
+    ) -> tuple[Place | None, dict[int, Instance]]:
+        """Return a place, and what it must give at each execution of its statement; others are right, too."""
         unit, targets = one.unit, self.locator.targets(one)
         source = self.program.sources.get(unit.statement.file)
         if source is None:
             return None, {}
-        names = self._names(unit.inside, (one,))
+        names = self._names(unit.inside, (*beside, one))
         times = {}
         for at in (at for at in unit.times if at.within in names and not (begun and at.when > one.when)):
             shape, wanted = at.like or at.shape, targets[at.count]
@@ -58,16 +62,16 @@ class Places:
         function = unit.statement.function or source.tree
         return Place(unit.tree, function, Text(source.text), self.chosen.values), times
 
-    def _missing(self, one: Hypothesis, *, begun: bool = False) -> Iterator[Edit]:
+    def _missing(self, one: Hypothesis, beside: Given = (), *, begun: bool = False) -> Iterator[Edit]:
         """Yield statements that are missing at the end of the loop in which a place is."""
-        place, times = self._times(one, begun=begun)
+        place, times = self._times(one, beside, begun=begun)
         table, statement = self.program.table.statements, one.unit.statement
         if place is None or not times:
             return
         if statement.loops:
             first = statement.loops[-1].body[0]  # type: ignore[attr-defined]
             number = next((j for j, s in enumerate(table) if s.tree is first), None)
-            before = self._names(number, (one,)) if number is not None else {}
+            before = self._names(number, (*beside, one)) if number is not None else {}
             yield from carries(place, statement, times, before)
 
     def _names(self, statement: int, given: Iterable[Hypothesis] = ()) -> dict[int, dict[str, Any]]:

@@ -46,7 +46,7 @@ def spread(parts: Iterable[Part], shape: tuple[int, ...] | None) -> list[Part]:
     for part in parts:
         if part.value.shape == shape:
             found.append(part)
-        elif shape and 0 < part.value.ndim <= len(shape):
+        elif shape and part.value.ndim <= len(shape):
             sizes = zip(part.value.shape[::-1], shape[::-1], strict=False)
             if all(a in (1, b) for a, b in sizes):
                 found.append(replace(part, value=np.broadcast_to(part.value, shape), cost=part.cost + 0.5))
@@ -88,6 +88,7 @@ class Scope:
             self._lengths.setdefault(index, set()).update(shape[1:2] if "," in index else shape[:1])
         self.indices = list(self._lengths)
         named = [t for t in dict.fromkeys([*said, *plain]) if t.replace(".", "").isidentifier()]
+        named += [t for t in dict.fromkeys(_counts(function)) if t not in named]
         self.integers = [t for t in named if type(self.value(t)) in (int, np.int64)][:20]
         slices = (n for n in ast.walk(function) if isinstance(n, ast.Slice))
         bounds = [ast.unparse(bound) for n in slices for bound in (n.lower, n.upper) if bound]
@@ -157,7 +158,7 @@ class Scope:
     def _factors(self) -> Iterator[Part]:
         library = next((n for n, v in self.names.items() if v is np), "np")
         for form, cost, f in FACTORS:
-            for part in self.arrays[:60]:
+            for part in self.arrays[:100]:
                 if "(1 - {})" not in form or part.value.any():
                     text, value = form.replace("np.", library + ".").replace("{}", part.text), f(part.value)
                     if value.size == 1 or np.ptp(value):  # a factor of nothing but ones does nothing
@@ -220,6 +221,16 @@ def _mentions(function: ast.AST) -> Iterator[str]:
             text = ast.unparse(node)
             if len(text) < 50 and not text.endswith((".T", ".shape")):
                 yield text
+
+
+def _counts(function: ast.AST) -> Iterator[str]:
+    """Yield the texts of sizes that a function asks for: ``len(xs)``, ``x.shape[0]``."""
+    for node in ast.walk(function):
+        match node:
+            case ast.Call(ast.Name("len"), [ast.Name() | ast.Attribute()]):
+                yield ast.unparse(node)
+            case ast.Subscript(ast.Attribute(_, "shape"), ast.Constant(int())):
+                yield ast.unparse(node)
 
 
 def _indices(function: ast.AST) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen, backward
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import classify, helpers
+from bptt.checking.locate.isolated import Isolated
 from bptt.checking.locate.search import Hypothesis
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added
@@ -34,6 +35,8 @@ QUICK = 1.9  # an edit that costs no more is taken at once; otherwise one of a w
 REWRITES = 250  # edits of whole statements that are tried where several faults are
 SWEEP = 0.45  # for which part of the time edits of single statements are tried, before several are looked for
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
+ISOLATING = 0.5  # for how much of the time places that are wrong by themselves are looked for
+ALTERNATIVES = 12  # corrections of all of them together that are tried
 TRIED, LIKELY = 8, 6  # edits of a suspected statement, and places that are right at times, that are tried
 FOLLOWED, SHARE = (
     3,
@@ -65,6 +68,7 @@ class Search(Places):
         self.trials = Trials(found, chosen, self.goal, examples)
         self.steps = classify(found, chosen)
         self.places: list[Hypothesis] = []
+        self.faults: list[Hypothesis] = []  # several that are wrong, each by itself
         self.early: tuple[Hypothesis, ...] = ()  # those no later than what is first seen to go wrong
         self.partly: list[Mend] = []
         self.sweep = self._blind()
@@ -91,6 +95,8 @@ class Search(Places):
                     fallback.append((cost, edits, places))
                 elif done := self._done(edits, places):
                     return done
+        if not fallback and (done := self._together()):
+            return done
         sweep = SWEEP if self.places else SWEEP / 3  # no one place will do: several may be wrong
         if done := self._rewritten(fallback) or self._swept(self.start + sweep * self.seconds):
             return done
@@ -106,6 +112,8 @@ class Search(Places):
 
     def told(self, places: Sequence[Hypothesis]) -> Mended:
         """Return what is known where no correction is: the places, or what is first seen to go wrong."""
+        if self.faults and not places:
+            return Mended(self.partly, places=self.faults, together=True)
         first = None if places else self.locator.first()
         if not first or not (one := first[1]):
             places = sorted(places, key=lambda h: h.when)
@@ -234,7 +242,36 @@ class Search(Places):
         lines = [h.unit.statement.tree.lineno for h in self.places[:2]]
         return lines + [s.statement.tree.lineno for s in self.steps if s.suspect][:6]
 
-    # several faults: the first that is seen, and then what it hid
+    # several faults: those that are wrong by themselves; the first that is seen, and then what it hid
+
+    def _together(self) -> Mended | None:
+        """Correct every place that is wrong by itself; where that is not known of all, what is left then."""
+        left = self.start + self.seconds - time.monotonic()
+        isolated = Isolated(self.locator, time.monotonic() + ISOLATING * left)
+        beside = [*isolated.given.values()]
+        faults, some = isolated.faults(), list[list[Edit]]()
+        if len(faults) < 2:
+            return None
+        self.faults = faults
+        for one in faults:
+            some.append([*self._edits(one, beside)[:3], *self._missing(one, beside)][:3])
+        every = [s or self._operators(f) for f, s in zip(faults, some, strict=True)]
+        for one_each in itertools.islice(itertools.product(*every), ALTERNATIVES):
+            edits = _of(faults, one_each)
+            if self._right(self.trials.text(edits)) and (done := self._done(edits, faults)):
+                return done
+        first = [s or self._edits(f, beside, begun=True) for f, s in zip(faults, some, strict=True)]
+        now = self._rank()
+        for few in (first, some):
+            known = [(f, s[0]) for f, s in zip(faults, few, strict=True) if s]
+            edits = _of([f for f, _ in known], [edit for _, edit in known])
+            with contextlib.suppress(Exception):  # what is edited may do anything
+                if edits and self.trials.text(edits) and (after := self._after(edits))._rank() > now:
+                    rest = self._followed(edits, after, SHARE)
+                    if rest.whole:
+                        return rest
+                    self.partly = max(self.partly, self.trials.told(edits), key=len)
+        return None
 
     def _peeled(self) -> Mended | None:
         """Correct the first statement that is seen to be wrong; where more is wrong, what it hid.
@@ -260,7 +297,7 @@ class Search(Places):
     def _first_edits(self) -> Iterator[tuple[Edits, float]]:
         """Yield edits by which the first suspected statements give gradients, then such as make one right."""
         likely = dict[int, Hypothesis]()  # of each place the first
-        for one in self.locator.likely():
+        for one in (*self.faults, *self.places, *self.locator.likely()):
             likely.setdefault(id(one.unit), one)
         for one in itertools.islice(likely.values(), LIKELY):
             begun = *self._edits(one, begun=True)[:3], *self._missing(one, begun=True)
@@ -305,6 +342,14 @@ class Search(Places):
         after = Search(found, self.chosen, judge(found, self.chosen), 0.0, self.trials.examples)
         after.locator.families = self.locator.families
         return after
+
+
+def _of(places: Sequence[Hypothesis], edits: Sequence[Edit]) -> dict[Path, list[Edit]]:
+    """Return edits of places by their files."""
+    out: dict[Path, list[Edit]] = {}
+    for one, edit in zip(places, edits, strict=True):
+        out.setdefault(one.unit.statement.file, []).append(edit)
+    return out
 
 
 def _whole(reached: Sequence[float]) -> int:

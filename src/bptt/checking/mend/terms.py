@@ -37,7 +37,7 @@ class Products:
     """Products of three and four: what is left after a division is looked for among products of two."""
 
     def __init__(self, shape: tuple[int, ...], scope: Scope) -> None:
-        self.alike = [p for p in spread(scope.arrays[:40], shape) if np.abs(p.value).min() > 1e-9]
+        self.alike = [p for p in spread(scope.arrays, shape)[:40] if np.abs(p.value).min() > 1e-9]
         factors = [p for p in spread(scope.factors, shape) if p.cost < 2.2]
         self.table = _table(
             Part(f"{one.text} * {other.text}", one.value * other.value, one.cost + other.cost)
@@ -84,7 +84,7 @@ class Sums:
         table, two, products = self.of(wanted.shape)
         if not table.texts:
             return
-        slices = _table(s for part in self.scope.arrays[:60] for s in _slices(part, wanted, self.scope))
+        slices = _table(s for part in self.scope.arrays for s in _slices(part, wanted, self.scope))
         ways: list[tuple[Callable[[Array, float], Iterable[tuple[str, float]]], float]] = [
             (lambda numbers, slack: table.find(_sketch(numbers), slack), 1.0),
             (lambda numbers, slack: slices.find(_sketch(numbers), slack), 1.0),
@@ -142,7 +142,7 @@ def _table(parts: Iterable[Part]) -> Table:
 def _terms(shape: tuple[int, ...], scope: Scope, forward: Collection[bytes]) -> Iterator[Part]:
     """Yield arrays of a shape: those in scope, products of two, and sums over an axis."""
     arrays = scope.arrays[:60]
-    alike = spread(arrays, shape)
+    alike = spread(scope.arrays, shape)[:60]
     factors = [p for p in spread(scope.factors, shape) if not forward or p.of in forward]
     for part in (*arrays, *scope.factors):  # a row where a column is wanted
         value = part.value

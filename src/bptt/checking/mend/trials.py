@@ -48,6 +48,7 @@ class Mended:
     whole: bool = False
     # what must give other numbers; without mends, each alone may be what is wrong
     places: list[Hypothesis] = field(default_factory=list)
+    together: bool = False  # the places are wrong each by itself
     first: Step | None = None  # where no place is known: the first that takes gradients and gives none
     hint: str = ""  # what would make it what it is at its other times
 

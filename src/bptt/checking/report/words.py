@@ -156,9 +156,9 @@ def places(report: Report) -> list[str]:
     lines = []
     if report.verdict == "wrong" and report.example and not (report.located or report.reason):
         lines.append("  Which statement is wrong was not found.")
-    for one in report.located:
+    for n, one in enumerate(report.located):
         says = "It must be" if one["must"].startswith("the gradient") else "What is wrong:"
-        first, time = "The first wrong statement is", ""
+        first, time = "Another wrong statement is" if n else "The first wrong statement is", ""
         if one.get("or"):
             first, time = "The wrong statement is", f", or what passes it on, {', '.join(one['or'])}"
         if not one.get("sure", True):

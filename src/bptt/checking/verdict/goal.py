@@ -25,6 +25,7 @@ class Wanted:
     numbers: Array
     start: Array | None  # of an array that is updated by a rate that nobody knows: its change is parallel
     was_right: bool
+    exact: bool = False  # the change is known
     others: tuple[Kept, ...] = ()  # in which it may be as well: nothing has a name there
 
     def met(self, value: Any) -> float:
@@ -36,6 +37,8 @@ class Wanted:
             if numbers.size != self.start.size:
                 return 0.0
             change = self.start - numbers
+            if self.exact:
+                return float((np.abs(change - self.numbers) <= 0.02 * np.abs(self.numbers) + 1e-9).mean())
             sizes = float(np.linalg.norm(change) * np.linalg.norm(self.numbers))
             return float(sizes > 0 and change @ self.numbers > (1 - 1e-11) * sizes)
         wanted = self.numbers
@@ -72,10 +75,15 @@ class Goal:
             if match is None or gradient.verdict not in ("right", "wrong"):
                 continue
             right = gradient.verdict == "right"
-            numbers = match.numbers if right else measured(found, judged.chosen, gradient) * factor
+            known = gradient.change is not None
+            numbers = match.numbers if right else gradient.change
+            numbers = measured(found, judged.chosen, gradient) * factor if numbers is None else numbers
             start = found.record.names[found.point.start].get(match.path) if match.update else None
-            self.wanted.append(Wanted(gradient.name, match, numbers, start, right))
+            self.wanted.append(Wanted(gradient.name, match, numbers, start, right, known))
         paths = {gradient.name: gradient.path for gradient in judged.gradients}
+        # what only a local variable's name says of what the example gave, and nothing keeps, may be another's
+        sure = [w for w in self.wanted if not (w.kept.local[0] and paths[w.name] in found.point.given)]
+        self.wanted = sure if any(not w.was_right for w in sure) else self.wanted
         wrong = [
             one.kept
             for one in self.wanted
@@ -91,13 +99,14 @@ class Goal:
         kept = self._kept(case, hooks)
         return [max(map(one.met, values)) for one, values in zip(self.wanted, kept, strict=True)]
 
-    def moved(self, case: Case, hooks: Hooks) -> bool:
-        """Return whether a run changes whatever is wrong."""
+    def moved(self, case: Case, hooks: Hooks) -> list[bool]:
+        """Return for each gradient that is wrong whether a run changes it."""
         before, after = ([list(map(flat, values)) for values in self._kept(case, h)] for h in (None, hooks))
-        return all(
-            one.was_right or any(one.changed(*pair) for pair in zip(*pairs, strict=True))
+        return [
+            any(one.changed(*pair) for pair in zip(*pairs, strict=True))
             for one, *pairs in zip(self.wanted, before, after, strict=True)
-        )
+            if not one.was_right
+        ]
 
     def _kept(self, case: Case, hooks: Hooks | None) -> list[list[Any]]:
         """Return what a run keeps for each gradient."""
@@ -139,7 +148,7 @@ def _scaled(judged: Judged) -> float:
     """Return by what all gradients that are right are multiplied before they are kept."""
     right = [one for one in judged.gradients if one.verdict == "right" and (one.scaled or one.match)]
     rates = {float(f"{one.scaled[1]:.9g}") if one.scaled else 1.0 for one in right}
-    return rates.pop() if len(rates) == 1 else 1.0
+    return rates.pop() if len(rates) == 1 < len(right) else 1.0
 
 
 def _read(kept: Kept, outcome: Outcome, held: dict[tuple[str, str], Any]) -> Any:

@@ -7,7 +7,7 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import NONE, Adjoints
-from bptt.checking.taps.values import Path
+from bptt.checking.taps.values import Path, last
 from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
 
@@ -27,6 +27,7 @@ class Gradient:
     note: str = ""  # that it is averaged, clipped, summed
     scaled: tuple[Kept, float] | None = None  # what is a multiple of it, and by how much
     match: Kept | None = None  # what is taken for it, where that is one array
+    change: Array | None = None  # what an update of the array must be, where that is known
     aliases: tuple[Path, ...] = ()  # other names of the array
 
 
@@ -77,6 +78,22 @@ def owner_of(one: Kept, gradients: list[Gradient]) -> Gradient | None:
     return max((g for g in gradients if near(g) >= 0), key=near, default=None)
 
 
+def learned(gradients: list[Gradient]) -> dict[Path, Gradient]:
+    """Return where gradients are kept if they are named, or lie, as those that are right do."""
+    lie, names = set[tuple[Path, Path]](), set[tuple[str, str]]()
+    for path, own in [(g.path, g.match.path) for g in gradients if g.verdict == "right" and g.match]:
+        same = next((n for n, (a, b) in enumerate(zip(path[::-1], own[::-1], strict=False)) if a != b), 0)
+        lie |= {(path[:-same], own[:-same])} if same else set()
+        if path[:-1] == own[:-1] and isinstance(path[-1][1], str) and last(path) != last(own):
+            names.add((last(path), last(own)))
+    out = {b + g.path[len(a) :]: g for g in gradients for a, b in lie if g.path[: len(a)] == a}
+    for g in gradients:
+        for name, kept in names if isinstance(g.path[-1][1], str) else ():
+            if name in kept or name == last(g.path):
+                out[(*g.path[:-1], (g.path[-1][0], kept.replace(name, last(g.path), 1)))] = g
+    return out
+
+
 def cosine(a: Array, b: Array) -> float:
     """Return the cosine of the angle between two vectors."""
     return float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b) + 1e-300))
@@ -92,6 +109,12 @@ def likeness(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -
     return float(abs(along[0]) / (np.sqrt(np.square(along[1:]).mean()) + 1e-300))
 
 
+def is_bound(numbers: Array) -> bool:
+    """Return whether an array's norm is a number of few digits, as bounds are."""
+    norm = float(np.linalg.norm(numbers))
+    return abs(norm - float(f"{norm:.3g}")) < 1e-5 * norm
+
+
 def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -> bool:
     """Return whether what is kept is the right gradient, clipped or scaled."""
     if likeness(match, gradient, found, chosen) < 0.1:
@@ -104,6 +127,9 @@ def harmless(match: Kept, gradient: Gradient, found: Adjoints, chosen: Chosen) -
         return True
     if abs(cosine(match.numbers, wanted)) > 1 - 1e-9:
         factor = float(match.numbers @ wanted / (wanted @ wanted))
+        if 0 < factor < 1 and is_bound(match.numbers):
+            gradient.note = f"its norm clipped to {np.linalg.norm(match.numbers):.4g} after it"
+            return True
         gradient.note, gradient.scaled = f"times {factor:.6g} after it", (match, factor)
         return True
     return False

@@ -20,9 +20,11 @@ from bptt.checking.file import Source
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, identity, shape, written
-from bptt.checking.verdict.claims import claim, claim_locals, missing
+from bptt.checking.verdict.claims import claim, claim_locals
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
+from bptt.checking.verdict.missing import missing
+from bptt.checking.verdict.updates import judge_updates
 
 
 def judge(found: Adjoints, chosen: Chosen) -> Judged:
@@ -66,6 +68,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     local = inside(found, chosen)
     claim(keeps, gradients, found, chosen, explained, local)
     claim_locals(local, gradients, found, chosen)
+    judge_updates(keeps, gradients, local, found, chosen)
     explained |= {id(g.match) for g in gradients if g.verdict == "right"}
     explained |= {id(g.scaled[0]) for g in gradients if g.scaled is not None}
     all_of_it = all(id(one) in explained for one in keeps if one.numbers.size > 1 or is_gradient(one.path))
@@ -175,6 +178,8 @@ def _overall(
             return "cannot tell", f"nothing says that {chosen.candidate.text} is the loss"
         return "wrong", ""
     own = [g for g in gradients if g.path in made] or gradients  # what the code itself has made
+    if right and not all_of_it and not any(g in right for g in own):
+        return "cannot tell", f"nothing is the gradient at {own[0].name}"
     enough = all_of_it or chosen.explained >= 0.25 * chosen.of or all(g in right for g in own)
     if right and enough:
         return "right", ""

@@ -15,8 +15,13 @@ from bptt.checking.taps.values import Path, flat, identity, last, leaves, shape,
 from bptt.types import Array
 
 AFFIX = re.compile(
-    r"^(grads?|gradients?|delta|nabla|del|g|d|D)_?(?=.)|(?<=.)_?(grads?|gradients?|delta|nabla)$"
+    r"^(d[LJEC](oss)?_?(d|wrt)|grads?|gradients?|delta|nabla|del|g|d|D)_?(?=.)|(?<=.)_?(grads?|gradients?|delta|nabla)$"
 )
+DATA = re.compile(
+    r"_*([xyt](?![a-z])|input|data|targ|label|sampl|seq|train|test|mask|batch|pos|lr|rate)", re.I
+)
+"""Names of arrays that have no gradient in many a backward."""
+
 PLACES = re.compile(r"grad|delta|nabla|^_*d|^_*g$", re.IGNORECASE)
 
 

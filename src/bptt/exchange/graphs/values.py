@@ -201,6 +201,8 @@ def sizes(node: Node, values: list[Value]) -> Value:
             return Sizes(1)
         case "Squeeze":
             return Sizes(0)
+        case "Reshape" if isinstance(values[1], np.ndarray) and values[1].tolist() in ([-1], []):
+            return Sizes(max(known) if values[1].size else 0)
         case "Gather":
             return Sizes(known[1])
         case "Slice":
