@@ -72,7 +72,7 @@ TABLES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "numbers of steps": (
         "walks.csv",
         steps(),
-        {"task": "track", "series": "walk", "time": "time", "inputs": "y", "label": "x"},
+        {"task": "track", "series": "walk", "inputs": "x,y", "label": "time"},
     ),
     "numbers in rows": (
         "numbers.jsonl",

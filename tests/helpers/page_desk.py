@@ -32,7 +32,7 @@ WALKS = [
     for k in range(16)
     for t in range(5)
 ]
-TIMES = [str(np.datetime64("2020-01-01T00:00") + 60 * t) for t in range(240)]
+TIMES = [str(np.datetime64("2020-01-01T00:00") + np.timedelta64(t, "h")) for t in range(240)]
 
 
 def beats(between: str) -> str:
@@ -56,7 +56,9 @@ TEXTS: dict[str, Callable[[], str]] = {
     r"sales\.csv": lambda: table({"north": sold(0, 120), "south": sold(1, 120)}),
     r"shops\.csv": lambda: (
         "day,berlin,rome,paris\n"
-        + "".join(f"{np.datetime64('2020-01-30') + t},{t % 7},2,{t}\n" for t in range(120))
+        + "".join(
+            f"{np.datetime64('2020-01-30') + np.timedelta64(t, 'D')},{t % 7},2,{t}\n" for t in range(120)
+        )
     ),
     r"m4\.csv": lambda: (
         "id,"

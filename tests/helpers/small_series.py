@@ -34,7 +34,8 @@ def table(shops: dict[str, Array], begin: str = "2020-01-30") -> str:
     rows = ["shop,day,sold,price"]
     for shop, values in shops.items():
         for t, y in enumerate(values):
-            rows.append(f"{shop},{np.datetime64(begin) + t},{'' if np.isnan(y) else y},{1 + t % 3}")
+            day = np.datetime64(begin) + np.timedelta64(t, "D")
+            rows.append(f"{shop},{day},{'' if np.isnan(y) else y},{1 + t % 3}")
     return "\n".join(rows) + "\n"
 
 

@@ -23,7 +23,7 @@ from bptt import (
     settings_from,
 )
 from bptt.data.series import Columns, Origins, Windows, read_panel
-from bptt.training.jobs.series import held_out
+from bptt.training.jobs.series import Forecasting, held_out
 from bptt.training.runs.verify import verify
 from bptt.training.trainer import STOPPED
 from small_runs import go, left_by
@@ -230,7 +230,11 @@ def test_longer_horizons_go_on_from_forecasts(tmp_path: Path, run: Path, sales: 
     assert np.array_equal(long.values[:, :5], short.values)
     path = tmp_path / "more.csv"
     rows = Path(sales).read_text()
-    days = [str(np.datetime64(day) + k) for day in ("2020-04-29", "2020-04-14") for k in range(5)]
+    days = [
+        str(np.datetime64(day) + np.timedelta64(k, "D"))
+        for day in ("2020-04-29", "2020-04-14")
+        for k in range(5)
+    ]
     more = [f"{'ab'[k // 5]},{days[k]},{float(v)!r},1" for k, v in enumerate(short.values.ravel())]
     path.write_text(rows + "\n".join(more) + "\n")
     assert np.array_equal(forecaster.forecast(str(path), 3).values, long.values[:, 5:])
@@ -251,7 +255,7 @@ def test_another_table_is_measured_from_the_end_of_the_run_on(tmp_path: Path, ru
 
 
 def test_where_to_measure_from_may_be_in_another_zone(tmp_path: Path) -> None:
-    hours = [np.datetime64("2020-01-01T00:00") + k for k in 60 * np.arange(40)]
+    hours = [np.datetime64("2020-01-01T00:00") + np.timedelta64(k, "h") for k in range(40)]
     (path := tmp_path / "a.csv").write_text(
         "t,v\n" + "".join(f"{hour}+01:00,{k}\n" for k, hour in enumerate(hours))
     )
@@ -312,3 +316,20 @@ def test_settings_that_mean_nothing_for_series_are_told(
     with pytest.raises(ConfigError, match=says):
         Trainer.start(asked(sales, **more), tmp_path / "run")
     assert not tmp_path.joinpath("run").exists()
+
+
+def test_one_series_may_have_an_odd_value_and_one_that_only_repeats_counts_in_no_mase(tmp_path: Path) -> None:
+    season = 5000 + 1000 * np.sin(np.arange(60) / 7 * 2 * np.pi)  # which repeats but for rounding
+    rng = np.random.default_rng(0)
+    noisy = 10 + rng.normal(size=60)
+    noisy[20] = 500
+    rows = [
+        f"{name},{t},{y!r}" for name, own in (("a", noisy), ("b", season)) for t, y in enumerate(own.tolist())
+    ]
+    (path := tmp_path / "a.csv").write_text("s,t,v\n" + "\n".join(rows))
+    how: dict[str, Any] = {"task": "forecast", "series": "s", "time": "t", "value": "v", "season": 7}
+    job = Forecasting.of(Settings.of(data=str(path), **how, horizon=3, window=14, hidden=4, steps=2))
+    assert any("500 stands once in series 'a', far from all its others" in note for note in job.notes)
+    unit = job.windows.naive_error(np.array([40, 40]))
+    assert unit[0] == pytest.approx(abs(noisy[7:40] - noisy[:33]).mean())
+    assert unit[1] == 0

@@ -48,7 +48,7 @@ def test_many_columns_take_no_longer_than_their_number(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "absent", [None, float("nan"), np.float32("nan"), np.datetime64("NaT"), np.ma.masked]
+    "absent", [None, float("nan"), np.float32("nan"), np.datetime64("NaT", "s"), np.ma.masked]
 )
 def test_what_is_absent_in_columns_is_no_text(absent: Any) -> None:
     table = Table.of({"a": ["x", absent], "b": [1, 2]})

@@ -142,7 +142,15 @@ def test_what_is_no_text_is_called_what_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(9))
     (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n")
     (tmp_path / "c.db").write_bytes(b"SQLite format 3\0" + bytes(99))
-    for file, what in (("a.h5", "HDF5"), ("b.pdf", "a PDF"), ("c.db", "a database of SQLite")):
+    for version in ("5.0", "7.3"):
+        (tmp_path / f"{version}.mat").write_bytes(f"MATLAB {version} MAT-file".encode() + bytes(99))
+    for file, what in (
+        ("5.0.mat", "a file of MATLAB, which scipy.io.loadmat reads"),
+        ("7.3.mat", "a file of MATLAB, which h5py.File reads"),
+        ("a.h5", "HDF5, which h5py.File reads"),
+        ("b.pdf", "a PDF"),
+        ("c.db", "a database of SQLite"),
+    ):
         with pytest.raises(DataError, match=f"{file}: is {what}, and no text: save .* a table as CSV"):
             read_table(tmp_path / file)
 

@@ -196,14 +196,15 @@ class Windows:
     def naive_error(self, until: Array) -> Array:
         """Return the mean absolute error of y_{t-S} as a forecast of y_t, in each series until a step, (M,).
 
-        Not a number where no two values that far apart are known.
+        Not a number where no two values that far apart are known; zero where they differ by rounding alone.
         """
         found = np.full(len(self.panel), np.nan)
         for k, start in enumerate(self.panel.starts):
             y = self.panel.values[start : start + until[k]]
             errors = abs(y[self.season :] - y[: -self.season])
             if np.isfinite(errors).any():
-                found[k] = np.nanmean(errors)
+                mean = np.nanmean(errors)
+                found[k] = mean if mean > 1e-12 * np.nanmax(abs(y)) else 0
         return found
 
     def _flat(self, which: Array, t: Array) -> Array:

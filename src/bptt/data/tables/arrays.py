@@ -2,6 +2,7 @@
 
 import io
 import math
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ KINDS = "biufUSM"
 
 _DAMAGED = (
     *(OSError, EOFError, ValueError, ArithmeticError, MemoryError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, SyntaxError, RecursionError, tokenize.TokenError),
 )
 """What NumPy raises of a file that is damaged, or says what it is not."""
 

@@ -30,6 +30,8 @@ _TIME = re.compile(
     r"(?P<moment>\d{4}-\d\d(-\d\d(?P<clock>[T ]\d\d(:\d\d){0,2}(\.\d+)?)?)?)(?P<zone>Z|[+-]\d\d:?\d\d)?"
 )
 
+_NONE = np.datetime64("NaT", "s")
+
 _SIGNS = {"quarter": "Q", "qtr": "Q", "week": "W"}
 """What stands before a number in a column of such a name, as times are written."""
 
@@ -217,9 +219,9 @@ class Table:
         for k, text in enumerate(column):
             found = _TIME.fullmatch(dates.iso(text))
             try:
-                values.append(np.datetime64(found["moment"] if found else "NaT"))
+                values.append(np.datetime64(found["moment"]) if found else _NONE)
             except ValueError:
-                values.append(np.datetime64("NaT"))
+                values.append(_NONE)
             if found is None or np.isnat(values[-1]):
                 raise DataError(
                     f"{self.place(k)}, column {name}: {text!r:.40} is no time: want a number, or as in "

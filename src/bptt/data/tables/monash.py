@@ -56,7 +56,7 @@ def _times(start: str, frequency: str, count: int, where: str) -> list[str]:
     if (months := _MONTHS.get(frequency)) is not None:
         month = day.astype("datetime64[M]")
         of = month + months * np.arange(count)
-        ends = (of + 1).astype("datetime64[D]") - np.timedelta64(1, "D")
+        ends = (of + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
         at = np.minimum(of.astype("datetime64[D]") + (day - month.astype("datetime64[D]")), ends)
         return [f"{each} {clock}".removesuffix(" 00:00:00") for each in at.astype(str).tolist()]
     parts = re.fullmatch(r"(?:(\d+)_)?(\w+?)(?:s|ly)?", _OTHERWISE.get(frequency, frequency))

@@ -228,9 +228,10 @@ BEGINNINGS = {
     b"\x80\x03": "a pickle",
     b"\x80\x04": "a pickle",
     b"\x80\x05": "a pickle",
-    b"\x89HDF": "HDF5",
+    b"\x89HDF": "HDF5, which h5py.File reads",
     b"SQLite format 3": "a database of SQLite",
-    b"MATLAB 5.0": "a file of MATLAB",
+    b"MATLAB 5.0": "a file of MATLAB, which scipy.io.loadmat reads",
+    b"MATLAB 7.3": "a file of MATLAB, which h5py.File reads",
     b"\xd0\xcf\x11\xe0": "a document or table of an old office program",
 }
 """What files are that begin so, and no texts."""

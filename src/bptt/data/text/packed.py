@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from bptt.errors import DataError
 
@@ -34,6 +34,9 @@ ENDS: dict[str, Callable[[bytes], bytes]] = {
 """What packs a file, by the end of its name."""
 
 
+SMALL, TIMES = 1 << 26, 200
+"""A packed file holds so many bytes, or so many times its own: what holds more is made to fill memory."""
+
 DEEPEST = 3
 """Zip archives that may lie in each other."""
 
@@ -52,14 +55,26 @@ def unpacked(data: bytes, name: object, limit: int) -> bytes:
     opened = next((how for begin, how in PACKED.items() if re.match(begin, data)), None)
     if opened is None:
         return data
+    most = min(limit, _most(data))
     try:
         with opened(io.BytesIO(data)) as file:
-            plain: bytes = file.read(limit + 1)
+            plain: bytes = file.read(most + 1)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise DataError(f"{name}: cannot be unpacked; is it cut short? ({error})") from None
-    if len(plain) > limit:
-        raise too_long(f"{name}:", limit)
+    if len(plain) > most:
+        raise _too_much(name) if most < limit else too_long(f"{name}:", limit)
     return plain
+
+
+def _most(data: bytes) -> int:
+    return max(SMALL, TIMES * len(data))
+
+
+def _too_much(name: object) -> TooLongError:
+    return TooLongError(
+        f"{name}: holds more than {TIMES} times what it takes packed, as what is made to fill memory does: "
+        "unpack it, if it is meant"
+    )
 
 
 def alone(data: bytes, name: object, limit: int, depth: int = 1) -> tuple[bytes, str]:
@@ -76,13 +91,15 @@ def alone(data: bytes, name: object, limit: int, depth: int = 1) -> tuple[bytes,
                 f"{name}: is a zip archive of {len(files):,} files, or a document or table that is one: "
                 "unpack it, or save it as text"
             )
-        with archive.open(files[0]) as file:
-            plain = file.read(limit + 1)
-    if len(plain) > limit:
-        raise too_long(f"{name}:", limit)
+        if (size := files[0].file_size) > limit:  # no more than it says is ever unpacked
+            raise too_long(f"{name}:", limit)
+        if size > _most(data):
+            raise _too_much(name)
+        with archive.open(files[0]) as file, io.BufferedReader(cast("io.RawIOBase", file)) as whole:
+            plain = whole.read(size + 1)  # without a copy, as by the file itself
     its = PurePosixPath(files[0].filename).name[-60:]
     if plain.startswith(ZIP) and its.lower().endswith(".zip") and depth < DEEPEST:
-        return alone(plain, name, limit - len(plain), depth + 1)
+        return alone(plain, name, min(limit - len(plain), _most(data)), depth + 1)
     return plain, f"{name}/{its}"
 
 

@@ -119,12 +119,22 @@ class Forecasting(Experiment):
     @property
     def notes(self) -> Iterable[str]:
         """What a season might be, where none was named, and what number may mean that there is none."""
-        if (odd := far_off(self.windows.panel.values)) is not None:
+        panel = self.windows.panel
+        if (odd := far_off(panel.values)) is not None:
             value, often = odd[0], "once" if odd[1] == 1 else f"{odd[1]:,} times"
             yield (
                 f"{value:.15g} stands {often} as a value, far from all others: where it is none, "
                 f"--missing {value:.15g}"
             )
+        elif len(panel) > 1:
+            each = ((k, far_off(y)) for k, y in enumerate(np.split(panel.values, panel.starts[1:])))
+            if alone := [(k, odd[0]) for k, odd in each if odd is not None and odd[1] == 1]:
+                k, value = alone[0]
+                more = f", and {len(alone) - 1:,} more series have one" if len(alone) > 1 else ""
+                yield (
+                    f"{value:.15g} stands once in series {panel.names[k]!r:.60}, far from all its others"
+                    f"{more}: it sets the scale of the windows that hold it; where it is none, leave it empty"
+                )
         step = self.windows.panel.clock.step
         if self.settings.season == 1 and (seasons := SEASONS.get(str(step))) is not None:
             yield (
