@@ -69,6 +69,11 @@ TABLES: dict[str, tuple[str, str, dict[str, Any]]] = {
         steps(),
         {"task": "tag", "series": "walk", "inputs": "x", "label": "sign", "class_weights": "balanced"},
     ),
+    "numbers of steps": (
+        "walks.csv",
+        steps(),
+        {"task": "track", "series": "walk", "time": "time", "inputs": "y", "label": "x"},
+    ),
     "numbers in rows": (
         "numbers.jsonl",
         NUMBERS * 20,

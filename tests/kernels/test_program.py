@@ -157,6 +157,24 @@ def test_element_by_element(shape: tuple[int, ...], dtype: type) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 5), (16, 8), (17, 33), (901, 70)])
+def test_operands_that_are_turned(shape: tuple[int, int], dtype: type) -> None:
+    rng = np.random.default_rng(0)
+    a: Array = rng.normal(size=shape).astype(dtype)
+    b: Array = rng.normal(size=shape[::-1]).astype(dtype)
+    wide: Array = np.ones((shape[1], shape[0] + 3), dtype)
+    out = wide[:, 1:-2]
+    rows.copy(a.T, out)
+    np.testing.assert_array_equal(out, a.T)
+    rows.add(a.T, out, out)  # one of them lies as what is written does
+    np.testing.assert_array_equal(out, a.T + a.T)
+    rows.add(b, a.T, out)
+    np.testing.assert_array_equal(out, b + a.T)
+    np.testing.assert_array_equal(wide[:, [0, -2, -1]], 1)
+    np.testing.assert_array_equal(rows.multiply(a[:, ::-1].T, b), a[:, ::-1].T * b)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_that_tokens_choose_and_odd_strides(dtype: type) -> None:
     table: Array = np.random.default_rng(0).normal(size=(7, 13)).astype(dtype)
     tokens = np.random.default_rng(1).integers(7, size=(5, 3))

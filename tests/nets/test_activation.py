@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import bptt
 from bptt import Batch, Model
 from bptt.errors import ConfigError
 from bptt.types import Array, Params
@@ -71,13 +72,20 @@ def test_the_cost_is_that_of_the_papers(which: str, flags: Options, dropout: flo
     assert dear.loss - plain.loss == pytest.approx(cost(h, alpha, beta, flags), rel=1e-12)
 
 
-def test_compiled_code_gives_the_same() -> None:
-    c = case(activation_penalty=ALPHA, temporal_penalty=BETA, layers=2)
-    params, inputs, state, _ = c.parts(c.arrays)
+@pytest.mark.parametrize("which", COSTS)
+@pytest.mark.parametrize("flags", FLAGS.values(), ids=FLAGS)
+def test_compiled_code_gives_the_same(which: str, flags: Options) -> None:
+    alpha, beta = COSTS[which]
+    c = case(flags=flags, activation_penalty=alpha, temporal_penalty=beta, layers=2)
+    params, inputs, state, told = c.parts(c.arrays)
     right, fast = (
-        replace(c.model, backend=backend).backprop(params, Batch(inputs, c.targets), state)
+        replace(c.model, backend=backend).backprop(params, Batch(inputs, c.targets, **told), state)
         for backend in ("reference", "cpu")
     )
+    assert fast.loss == pytest.approx(right.loss, rel=1e-12)
+    step = bptt.Step(replace(c.model, backend="cpu"), params)
+    losses = [step(Batch(inputs, c.targets, **told), state=state) for _ in range(3)]  # the last is planned
+    assert losses == [fast.loss] * 3
     assert_close(fast.grads.params, right.grads.params, 1e-13)
     small = {name: array.astype(np.float32) for name, array in params.items()}
     found = c.model.backprop(small, Batch(inputs, c.targets), None)

@@ -31,6 +31,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "pooled": {"embedding": 5, "pool": "last", "bidirectional": True},
     "sum": {"embedding": 5, "reduction": "sum_over_time_mean_over_batch"},
     "float64": {"embedding": 9, "backend": "cpu"},
+    "penalised": {"embedding": 7, "activation_penalty": 2.0, "temporal_penalty": 1.0},
 }
 CELLS = ["rnn", "lstm", "gru", "gru-cho", "lstm-peephole", "indrnn", "mgu", "slstm", "ugrnn"]
 
@@ -86,6 +87,32 @@ def test_the_same_bits(cell: str, options: dict[str, Any]) -> None:
                 is_planned = model.bound(params, batch, state) is not None
                 # a direction that runs from the end wants the resets moved by a step, which NumPy does
                 assert is_planned != (has_resets and model.bidirectional), model._planned.reasons
+
+
+@pytest.mark.parametrize("options", [{}, {"learn_start": True, "layers": 2}, {"bidirectional": True}])
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_features(cell: str, options: dict[str, Any]) -> None:
+    """Those of another dtype are read as the parameters' own."""
+    model, params = made(cell, features=3, embedding=7, **options)
+    rng = np.random.default_rng(0)
+    for seed in range(RUNS + 1):
+        batch = replace(batch_of(model, 6, 5, seed, has_resets=False), features=rng.normal(size=(5, 3)))
+        found = model.backprop(params, batch)
+        wanted = made(cell, features=3, embedding=7, **options)[0].backprop(params, batch)
+        expect_same(arrays_of(found), arrays_of(wanted))
+        reference = replace(model, backend="reference").backprop(params, batch).grads
+        for name, d in (reference.params | {"features": reference.features}).items():
+            own = found.grads.features if name == "features" else found.grads.params[name]
+            assert own is not None
+            assert d is not None
+            assert own.dtype == np.float32
+            np.testing.assert_allclose(own, d, rtol=2e-4, atol=2e-6, err_msg=name)
+    assert model.bound(params, batch) is not None, model._planned.reasons
+    later = batch_of(model, 6, 5, 9, has_resets=False)  # a chunk that goes on from the one before
+    for _ in range(RUNS):
+        found = model.backprop(params, later, found.state)
+    assert not found.grads.params["initial.W"].any()
+    assert model.bound(params, later, found.state) is not None, model._planned.reasons
 
 
 @pytest.mark.parametrize("cell", CELLS)

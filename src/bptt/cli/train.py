@@ -19,7 +19,7 @@ GROUPS = {
     "data": "Data",
     "lines": "Texts by themselves",
     "tables": "Tables",
-    "labels": "Labels (--task classify, multilabel, regress, tag)",
+    "labels": "Labels (--task classify, multilabel, regress, tag, track)",
     "series": "Series (--task forecast)",
     "model": "Model",
     "loop": "Training",

@@ -24,7 +24,7 @@ from bptt.layer.reference import Unrolled
 from bptt.layer.reference import scatter_add as scatter_rows
 from bptt.layer.reference import unroll as reference
 from bptt.layer.shapes import at_each_step, check, dtype_of
-from bptt.types import Array, Params
+from bptt.types import Array, Dtype, Params
 from bptt.zoo import equations_of, get
 
 if TYPE_CHECKING:
@@ -174,13 +174,13 @@ def gather(table: Array, tokens: Array, backend: Backend = "auto") -> Array:
     return table[tokens]
 
 
-def zeros_like(array: Array, backend: Backend = "auto") -> Array:
-    """Return zeros in an array's shape and dtype, by the backend's own code."""
-    if uses_kernels(backend, array.dtype):
+def filled(shape: tuple[int, ...], value: float, dtype: Dtype, backend: Backend = "auto") -> Array:
+    """Return an array of one number, by the backend's own code."""
+    if uses_kernels(backend, np.dtype(dtype)):
         from bptt.kernels.ops import rows
 
-        return rows.zeros(array.shape, array.dtype)
-    return np.zeros_like(array)
+        return rows.filled(shape, value, dtype)
+    return np.full(shape, value, dtype)
 
 
 def add(a: Array, b: Array, backend: Backend = "auto") -> Array:

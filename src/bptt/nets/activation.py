@@ -29,8 +29,8 @@ def counts(T: int, N: int, mask: Array | None = None, reset: Array | None = None
     >>> counts(3, 2, reset=np.array([[False, False], [True, False], [False, False]]))
     (6, 3)
     """
-    exists = np.ones((T, N), bool) if mask is None else mask
-    return max(1, int(exists.sum())), max(1, int(_pairs(exists, reset).sum()))
+    steps, pairs = T * N if mask is None else int(mask.sum()), pairs_of(mask, reset)
+    return max(1, steps), max(1, (T - 1) * N if pairs is None else int(pairs.sum()))
 
 
 def penalty(
@@ -60,20 +60,35 @@ def penalty(
     <BLANKLINE>
            [[ 5.]]]))
     """
-    T, N, H = h.shape
-    exists = np.ones((T, N), bool) if mask is None else mask
-    steps, pairs = of or counts(T, N, mask, reset)
-    dh = 2 * alpha / (H * steps) * h
+    (a, b), pairs = numbers(h.shape, alpha, beta, mask, reset, of), pairs_of(mask, reset)
+    dh = a * h
     if beta:
-        d = (h[1:] - h[:-1]) * _pairs(exists, reset)[..., None]
-        d *= 2 * beta / (H * pairs)
+        d = b * (h[1:] - h[:-1])
+        d = d if pairs is None else d * pairs
         dh[1:] += d
         dh[:-1] -= d
     value = np.sum(h * dh, dtype=np.result_type(h, np.float64)) / 2  # R is quadratic in h
     return value if np.iscomplexobj(value) else float(value), dh
 
 
-def _pairs(exists: Array, reset: Array | None) -> Array:
-    """Return which steps have one before them that they go on from, (T - 1, N) bool."""
-    pairs: Array = exists[1:] & exists[:-1]
-    return pairs if reset is None else pairs & ~reset[1:]
+def numbers(
+    shape: tuple[int, ...],
+    alpha: float,
+    beta: float,
+    mask: Array | None = None,
+    reset: Array | None = None,
+    of: Counts | None = None,
+) -> Array:
+    """Return 2α/M and 2β/P for an h of a shape, (2,); parameters are those of `penalty`."""
+    T, N, H = shape
+    found: Array = 2 * np.array([alpha, beta]) / (H * np.array(of or counts(T, N, mask, reset)))
+    return found
+
+
+def pairs_of(mask: Array | None, reset: Array | None) -> Array | None:
+    """Return which steps have one before them that they go on from, (T - 1, N, 1) bool; None: all have."""
+    if mask is None and reset is None:
+        return None
+    exists = np.ones_like(reset) if mask is None else mask
+    pairs: Array = exists[1:] & exists[:-1] & (True if reset is None else ~reset[1:])
+    return pairs[..., None]

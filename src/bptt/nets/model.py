@@ -27,7 +27,7 @@ from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.backends import Backend, Precision
 from bptt.layer.shapes import without_padding
 from bptt.layer.threads import one_blas_thread
-from bptt.nets import dropout, mapped
+from bptt.nets import activation, dropout, mapped
 from bptt.nets.dropout import Per
 from bptt.nets.init import Init, InitName
 from bptt.nets.input import Input
@@ -225,11 +225,16 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         """What a training step goes without."""
         return WeightDrop(self.embedding_dropout, self.weight_dropout, self.input)
 
-    @property
+    @cached_property
     def draws(self) -> bool:
         """Whether a training step draws anything."""
         parts = (self.dropout, self.input_dropout, self.embedding_dropout, self.weight_dropout)
         return any((*parts, self.recurrent_dropout, self.zoneout, self.zoneout_cell))
+
+    @property
+    def penalised(self) -> bool:
+        """Whether what the layers put out costs something by itself."""
+        return self.activation_penalty + self.temporal_penalty > 0
 
     @cached_property
     def plain(self) -> "Model":
@@ -420,7 +425,9 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
     def _backprop_of(self, found: Mapping[str, Array], params: Params, counted: Counted) -> Backprop:
         """Return what was found, as `compute` names it."""
         each, states, w, c = found["each"], self.stack.state_names, counted.w, counted.c
-        loss = float(w.ravel() @ each.ravel()) + float(found.get("cost", 0.0))
+        loss = float(w.ravel() @ each.ravel())
+        if "cost" in found:
+            loss += float(found["cost"].sum(dtype=np.float64))
         if "spread" in found:
             loss += self.label_smoothing * float(w.ravel() @ found["spread"].ravel())
         if c is not None:
@@ -526,9 +533,11 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         if state is not None and not isinstance(state, Mapping):
             raise ShapeError(f"state must be arrays by their names, a dict; got a {type(state).__name__}")
         counted, dtype = None, params["layers.0.U"].dtype  # in which the layers read what is beside
-        is_masked = batch.mask is not None or batch.target_mask is not None
-        if is_masked or (self.class_weights is not None and self.loss == "cross_entropy"):
+        is_weighed = batch.mask is not None or batch.target_mask is not None
+        is_weighed |= self.class_weights is not None and self.loss == "cross_entropy"
+        if is_weighed or self.penalised:
             batch = self.input.checked(batch)
+        if is_weighed:
             counted = self.output.counted(self.of_outputs(batch), self._steps(batch))
         inputs, targets = batch.inputs, batch.targets if counted is None else counted.targets
         arrays = {
@@ -546,9 +555,13 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         if batch.reset is not None:
             arrays["reset"] = batch.reset
         if batch.features is not None:
-            arrays["features"] = batch.features
-        if batch.penalised is not None:
-            arrays["penalised"] = np.array(batch.penalised)
+            arrays["features"] = self.start.read(batch.features, dtype)
+        if self.penalised:
+            above, both = self.of_outputs(batch), (self.activation_penalty, self.temporal_penalty)
+            shape, flags = (*self._steps(batch), self.stack.width), (above.mask, above.reset)
+            arrays["penalties"] = activation.numbers(shape, *both, *flags, batch.penalised)
+            if (pairs := activation.pairs_of(*flags)) is not None:
+                arrays["pairs"] = pairs.astype(dtype)
         for name, array in (batch.given or {}).items():
             arrays[f"given.{name}"] = without_padding(np.ascontiguousarray(array, dtype), batch.mask)
         for name, array in (state or {}).items():

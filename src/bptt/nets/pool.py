@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 
 from bptt.errors import ConfigError
-from bptt.kernels.backends import add, multiply, repeated, side_by_side, sum_of_steps, zeros_like
+from bptt.kernels.backends import add, filled, multiply, repeated, side_by_side, sum_of_steps
 from bptt.nets.stack import Stack, StackRun
 from bptt.types import Array, Params
 
@@ -68,7 +68,8 @@ class Pool:
             return dh, dstates
         if shares is not None:
             return multiply(repeated(dh, len(shares), backend), shares, backend), dstates
-        found = {name: zeros_like(state, backend) for name, state in layers.states.items()} | (dstates or {})
+        last = layers.states.items()
+        found = {name: filled(a.shape, 0.0, a.dtype, backend) for name, a in last} | (dstates or {})
         for k, name in enumerate(self._ends):
             found[name] = add(found[name], dh[0][:, k * H : (k + 1) * H], backend)
         return None, found

@@ -107,17 +107,22 @@ def compute(
     }  # fmt: skip
     state = {name: arrays.get(f"first.{name}") for name in model.stack.state_names}
     first = {name: array for name, array in state.items() if array is not None}
-    of = arrays.get("penalised")
-    batch = Batch(arrays["inputs"], **flags, penalised=None if of is None else (of[0], of[1]))
+    batch = Batch(arrays["inputs"], **flags)
     run = run_layers(model, params, batch, first or None, rng, arrays.get("shares"))
     found = {f"last.{name}": array for name, array in run.layers.states.items()}
     if what == "losses":
         return found | {"each": model.output.losses(params, run.h, targets)}
     w = arrays.get("w")
     losses, above = model.output.backprop(params, run.h, targets, w, rng)
-    cost, above = with_cost(model, run.h, model.of_outputs(run.batch), above)
+    found |= losses
+    if model.penalised:
+        from bptt.kernels.ops.penalty import penalty
+
+        pairs, temporal = arrays.get("pairs"), model.temporal_penalty > 0
+        found["cost"], dh = penalty(run.h, arrays["penalties"], pairs, temporal=temporal)
+        assert above.inputs is not None
+        above = above._replace(inputs=add(above.inputs, dh, model.backend))
     grads = run.gradients(above, None, overwrite=True, done=done)
-    found |= losses | ({"cost": np.array(cost)} if cost else {})
     found |= {f"d.{name}": array for name, array in grads.params.items()}
     found |= {f"d.first.{name}": array for name, array in grads.states.items()}
     others = {"d.inputs": grads.inputs, "d.features": grads.features}
@@ -131,9 +136,9 @@ def compute(
 
 def with_cost(model: "Model", h: Array, batch: Batch, above: Gradients[None]) -> tuple[Any, Gradients[None]]:
     """Return what h costs by itself, and the gradients of what is above it with its own."""
-    alpha, beta = model.activation_penalty, model.temporal_penalty
-    if alpha + beta == 0:
+    if not model.penalised:
         return 0.0, above
+    alpha, beta = model.activation_penalty, model.temporal_penalty
     cost, dh = activation.penalty(h, alpha, beta, batch.mask, batch.reset, batch.penalised)
     return cost, above._replace(inputs=above.inputs + dh)
 

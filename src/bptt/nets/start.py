@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bptt.errors import ConfigError, ShapeError
+from bptt.kernels.backends import add, filled, matmul, repeated, side_by_side, sum_of_steps
 from bptt.nets.init import Init
 from bptt.nets.stack import Stack, start_of
 from bptt.types import Array, Dtype, Generator, Gradients, Params, Shapes
@@ -72,16 +73,40 @@ class Start:
             return states
         if features.ndim != 2 or features.shape[1] != self.features:
             raise ShapeError(f"features must be (N, F = {self.features}), got {features.shape}")
-        h_0 = features @ params["initial.W"] + params["initial.b"]
-        states = self.stack.zero_states(len(features), h_0.dtype, params)
-        return states | dict(zip(self.outputs, np.split(h_0, len(self.outputs), axis=1), strict=True))
+        stack, W, b = self.stack, params["initial.W"], params["initial.b"]
+        product = matmul(self.read(features, W.dtype), W, stack.backend)
+        h_0 = add(product, np.broadcast_to(b, product.shape), stack.backend)
+        N, H, found = len(h_0), stack.side, Params()
+        for name in stack.state_names:
+            k, state = len(found) // len(stack.cell.states), name.rpartition(".")[2]
+            width, start = stack.cell.width(state, H), params.get(start_of(name))
+            if name in self.outputs:
+                found[name] = h_0[:, k * H : (k + 1) * H]
+            elif start is None:
+                first = stack.cell.starts.get(state, 0.0)
+                found[name] = filled((N, width), first, h_0.dtype, stack.backend)
+            else:
+                found[name] = repeated(start.reshape(1, 1, width), N, stack.backend).reshape(N, width)
+        return found
+
+    @staticmethod
+    def read(features: Array, dtype: Dtype) -> Array:
+        """Return features as numbers of the layers' dtype; those that are complex as they are."""
+        return features if features.dtype.kind == "c" else features.astype(dtype, copy=False)
 
     def backward(self, params: Params, features: Array | None, dstates: Params) -> Gradients[Params]:
         """Return the gradients of this part and at the features, from those at the states."""
+        backend = self.stack.backend
+
+        def summed(rows: Array) -> Array:
+            return sum_of_steps(rows[:, None], backend).reshape(-1)
+
         if features is None:  # a later chunk: its states came from the one before
-            zeros = {name: np.zeros_like(params[name]) for name in self.shapes()}
+            own = ((name, params[name].dtype, shape) for name, shape in self.shapes().items())
+            zeros = {name: filled(shape, 0.0, dtype, backend) for name, dtype, shape in own}
             return Gradients(zeros, None, dstates)
-        dh_0 = np.concatenate([dstates[name] for name in self.outputs], axis=1)
-        grads = {"initial.W": features.T @ dh_0, "initial.b": dh_0.sum(axis=0)}
-        grads |= {start: dstates[name].sum(axis=0) for name, start in self.others.items()}
-        return Gradients(grads, None, dstates, dh_0 @ params["initial.W"].T)
+        dh_0, W = side_by_side([dstates[name] for name in self.outputs], backend), params["initial.W"]
+        features = self.read(features, W.dtype)
+        grads = {"initial.W": matmul(features.T, dh_0, backend), "initial.b": summed(dh_0)}
+        grads |= {start: summed(dstates[name]) for name, start in self.others.items()}
+        return Gradients(grads, None, dstates, matmul(dh_0, W.T, backend))

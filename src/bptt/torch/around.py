@@ -6,7 +6,7 @@ import torch
 from torch.autograd import forward_ad
 
 from bptt.kernels import backends
-from bptt.torch.native import Tensor
+from bptt.torch.tensors import Tensor
 
 
 class Reason(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 
 from bptt.kernels.cell.rows import is_small
-from bptt.torch.native import Tensor
+from bptt.torch.tensors import Tensor
 
 
 class Batch(NamedTuple):

@@ -12,8 +12,8 @@ from bptt.nets.init import Init
 from bptt.nets.stack import expect_sizes
 from bptt.torch import loop
 from bptt.torch.mapped import Matrices
-from bptt.torch.native import Tensor
 from bptt.torch.recurrent import Recurrent
+from bptt.torch.tensors import Tensor
 from bptt.types import Array, BiasCount
 from bptt.zoo.step import with_equations
 

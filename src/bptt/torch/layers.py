@@ -10,8 +10,8 @@ from torch import nn
 from bptt.cells import Cell
 from bptt.derive import cell
 from bptt.derive.functions import sigmoid, tanh
-from bptt.torch.native import Tensor
 from bptt.torch.recurrent import Recurrent
+from bptt.torch.tensors import Tensor
 from bptt.zoo import get
 
 

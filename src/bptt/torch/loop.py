@@ -8,7 +8,8 @@ import torch
 
 from bptt.cells import Cell
 from bptt.errors import ShapeError
-from bptt.torch.native import How, Tensor
+from bptt.torch.native import How
+from bptt.torch.tensors import Tensor
 from bptt.zoo.step import step_of, with_equations
 
 

@@ -15,7 +15,7 @@ from bptt.maps import Equation, Map
 from bptt.maps.constants import CONSTANTS, constant
 from bptt.maps.functions import FUNCTIONS, circles, diagonals
 from bptt.maps.text import ARRAY, IDENTITY, RESULT, value_of
-from bptt.torch.native import Tensor
+from bptt.torch.tensors import Tensor
 
 
 class Matrices:

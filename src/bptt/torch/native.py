@@ -23,10 +23,8 @@ from bptt.kernels.cell.sweep import Sweep
 from bptt.kernels.runtime import memory
 from bptt.kernels.runtime.program import Program
 from bptt.layer import threads
+from bptt.torch.tensors import Tensor, dtype_of, empty, whole
 from bptt.types import Array
-
-Tensor = Any
-"""A torch.Tensor."""
 
 
 class How(NamedTuple):
@@ -92,7 +90,9 @@ class Plan:
                     own.append((k, f"unit.{name}" if is_unit else name, is_unit))
         self._programs: dict[tuple[Any, ...], Program] = {}
 
-    def run(self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None) -> None:
+    def run(
+        self, which: str, arrays: Mapping[str, Array], rows: Rows | None = None, *, to_states: bool = True
+    ) -> None:
         """Run the works over arrays by the names of `Sweep`, and ``kept``, in which some of these are."""
         given = {name: a.reshape(-1, a.shape[-1]) if a.ndim == 3 else a for name, a in arrays.items()}
         if which == "forward":
@@ -114,27 +114,41 @@ class Plan:
             names = ("W", "U", "dU") if self.turns else ("W", "U", "dW", "dU")
             given |= {name: given[name].T for name in names if name in given}
         sweep = Sweep(self.compiled, rows, self.N, self.H, self.D)
-        sweep.forward(given) if which == "forward" else sweep.backward(given)
+        sweep.forward(given) if which == "forward" else sweep.backward(given, to_states=to_states)
 
-    def play(self, which: str, names: list[str], tensors: list[Tensor], rows: Rows | None) -> list[Tensor]:
-        """Run the works, as a program where there can be one; return the tensors, as they are then."""
+    def play(
+        self,
+        which: str,
+        names: list[str],
+        tensors: list[Tensor],
+        rows: Rows | None,
+        *,
+        to_states: bool = True,
+    ) -> list[Tensor]:
+        """Run the works, as a program where there can be one; return the tensors, as they are then.
+
+        Of the backward, the gradients at the states before the first step are whole only with `to_states`.
+        """
         if isinstance(rows, Packed):
-            return self._run_packed(which, names, tensors, rows)
+            return self._run_packed(which, names, tensors, rows, to_states=to_states)
         given = tensors
         if rows is not None:
             flags = {"present": rows.present, "reset": rows.reset}
             names = names + [name for name, flag in flags.items() if flag is not None]
             given = tensors + [torch.from_numpy(flag) for flag in flags.values() if flag is not None]
-        key = which, threads.count(), *names
+        key = which, to_states, threads.count(), *names
         program = self._programs.get(key)
         if program is None:
-            shapes = {name: (tuple(t.shape), t.numpy().dtype) for name, t in zip(names, given, strict=True)}
-            program = Program.of(lambda **arrays: self.run(which, arrays), shapes)
+            # not by its array: one that NumPy has seen cannot be resized any more
+            shapes = {n: (tuple(t.shape), dtype_of(t.dtype)) for n, t in zip(names, given, strict=True)}
+            program = Program.of(lambda **arrays: self.run(which, arrays, to_states=to_states), shapes)
             self._programs[key] = program
         program.run_at([*map(torch.Tensor.data_ptr, given)])
         return tensors
 
-    def _run_packed(self, which: str, names: list[str], tensors: list[Tensor], rows: Packed) -> list[Tensor]:
+    def _run_packed(
+        self, which: str, names: list[str], tensors: list[Tensor], rows: Packed, *, to_states: bool
+    ) -> list[Tensor]:
         """Run the works over rows of sequences that end early."""
         arrays = {name: t.numpy() for name, t in zip(names, tensors, strict=True)}
         kinds = {name: name.partition(".")[0] for name in names}
@@ -145,7 +159,7 @@ class Plan:
                 arrays[name] = memory.empty((rows.total, array.shape[-1]), self.dtype)
             elif kinds[name] in ("carry", "dcarry"):
                 arrays[name] = rows.sort(array[0])
-        self.run(which, arrays, rows)
+        self.run(which, arrays, rows, to_states=to_states)
         found = []
         for (name, array), t in zip(arrays.items(), tensors, strict=True):
             if kinds[name] in ("y", "after", "dx"):
@@ -168,14 +182,6 @@ def _plan(how: How, shape: tuple[int, ...], N: int, H: int, dtype: Any, precisio
     assert compiled is not None
     T, rows = (shape[0], shape[0] * N) if how.batch_sizes is None else (len(how.batch_sizes), shape[0])
     return Plan(how, compiled, T, N, shape[-1], H, rows)
-
-
-def dtype_of(dtype: Any) -> np.dtype[Any]:
-    """Return NumPy's name of float32 or float64."""
-    return _F4 if dtype == torch.float32 else _F8
-
-
-_F4, _F8 = np.dtype("f4"), np.dtype("f8")
 
 
 def _rows(plan: Plan, mask: Tensor | None, resets: Tensor | None) -> Rows | None:
@@ -220,7 +226,7 @@ def forward(
     if plan.how.all_states:
         names += [f"after.{s}" for s in cell.states]
         tensors += [empty(shape, x) for _ in states]
-    count, names, tensors = len(names), [*names, "x"], [*tensors, x.contiguous()]
+    count, names, tensors = len(names), [*names, "x"], [*tensors, whole(x)]
     _read("forward", plan, params, names, tensors)
     if resets is not None:
         starts = _starts(plan, params, x)
@@ -260,7 +266,7 @@ def backward(
     names = [f"dcarry.{s}" for s in states]
     tensors = [_own(d, plan, x) for d in grads[1:count]]
     names += "dy", "x", "kept"
-    tensors += _full(grads[0], plan, x), x.contiguous(), kept
+    tensors += _full(grads[0], plan, x), whole(x), kept
     _read("backward", plan, params, names, tensors)
     if any(d is not None for d in grads[count:]):
         names += [f"dafter.{s}" for s in states]
@@ -295,7 +301,9 @@ def backward(
             made = found[k] = torch.zeros(param.shape, dtype=dtype)
         names.append(f"dunit.{name}" if is_unit else f"d{name}")
         tensors.append(made)
-    tensors = plan.play("backward", names, tensors, rows)
+    # a reset at the first step takes the gradient there to where states start
+    to_states = any(needs[1:count]) or any(name.startswith("dstart.") for name in names)
+    tensors = plan.play("backward", names, tensors, rows, to_states=to_states)
     for k in range(1, count):
         found[k] = tensors[k - 1] if needs[k] else None
     if needs[0]:
@@ -315,7 +323,7 @@ def _read(which: str, plan: Plan, params: Sequence[Tensor], names: list[str], te
     """Add the parameters that the works read, as they read them."""
     for k, name, is_unit in plan.reads[which]:
         names.append(name)
-        tensors.append((params[k].expand(plan.H) if is_unit else params[k]).contiguous())
+        tensors.append(whole(params[k].expand(plan.H) if is_unit else params[k]))
 
 
 def _starts(plan: Plan, params: Sequence[Tensor], x: Tensor) -> dict[str, Any]:
@@ -337,14 +345,3 @@ def _own(state: Tensor | None, plan: Plan, like: Tensor) -> Tensor:
 def _full(d: Tensor | None, plan: Plan, x: Tensor) -> Tensor:
     """Return the gradient at an output, zeros where there is none."""
     return x.new_zeros((*x.shape[:-1], plan.H)) if d is None else d.resolve_neg().contiguous()
-
-
-def empty(shape: Sequence[int], like: Tensor) -> Tensor:
-    """Return a tensor, in memory that is used again where it is large."""
-    if prod(shape) < LARGE:
-        return torch.empty(shape, dtype=like.dtype)
-    return torch.from_numpy(memory.empty(tuple(shape), dtype_of(like.dtype)))
-
-
-LARGE = 1 << 17
-"""Numbers above which the system gives a tensor's memory out as new pages each time."""

@@ -13,7 +13,8 @@ from bptt.errors import ShapeError
 from bptt.kernels.backends import Precision, kernel
 from bptt.layer.shapes import layer_shapes
 from bptt.torch import loop, native
-from bptt.torch.native import How, Tensor
+from bptt.torch.native import How
+from bptt.torch.tensors import Tensor, dtype_of, empty
 from bptt.types import Shapes
 from bptt.zoo import get, record
 
@@ -65,7 +66,7 @@ class _Layer(torch.autograd.Function):
     ) -> tuple[Tensor, ...]:
         count, kept = len(plan.how.cell.states), None
         if any(ctx.needs_input_grad):
-            kept = native.empty((plan.kept,), x)
+            kept = empty((plan.kept,), x)
             ctx.save_for_backward(x, mask, resets, *tensors)
             ctx.set_materialize_grads(False)
             ctx.plan, ctx.kept = plan, kept
@@ -177,7 +178,7 @@ def layer(
     """Return what `run` does, and what the backward reads."""
     how, kind = _how(cell, names, by_rows, reverse, all_states, batch_sizes), _precision(precision)
     plan = native.plan_of(how, x, states[0].shape[-2], states[0].shape[-1], kind)
-    kept = native.empty((plan.kept * keep,), x)
+    kept = empty((plan.kept * keep,), x)
     found = native.forward(plan, x, mask, resets, states, params, kept if keep else None)
     return [*found, kept]
 
@@ -201,7 +202,7 @@ def _(
     """Return tensors of the shapes that `layer` returns."""
     (N, H), count = states[0].shape[-2:], len(states)
     rows = x.shape[0] * (1 if batch_sizes is not None else N)
-    compiled = kernel("cpu", _cell(cell), native.dtype_of(x.dtype), _precision(precision))
+    compiled = kernel("cpu", _cell(cell), dtype_of(x.dtype), _precision(precision))
     assert compiled is not None
     kept = sum(prod(shape) for shape in compiled.shapes(rows, H).values()) if keep else 0
     y = (*x.shape[:-1], H)
@@ -219,6 +220,7 @@ def layer_backward(
     params: list[torch.Tensor],
     batch_sizes: torch.Tensor | None,
     kept: torch.Tensor,
+    needs: list[bool],
     cell: str,
     names: str,
     by_rows: bool,
@@ -226,19 +228,35 @@ def layer_backward(
     all_states: bool,
     precision: str,
 ) -> list[torch.Tensor]:
-    """Return the gradients at x, the states and the parameters."""
+    """Return the gradients at x, the states and the parameters; nothing where none is wanted."""
     how, kind = _how(cell, names, by_rows, reverse, all_states, batch_sizes), _precision(precision)
     plan = native.plan_of(how, x, states[0].shape[-2], states[0].shape[-1], kind)
     _expect(plan, x, params, kept)
-    needs = [True] * (1 + len(states) + len(params))
     made: Any = native.backward(plan, x, mask, resets, params, kept, grads, needs, overwrite=False)
     # an operator's results are tensors of their own, and lie as they are said to
-    return [t.clone() if any(t is u for u in made[:k]) else t.contiguous() for k, t in enumerate(made)]
+    return [
+        (t.clone() if any(t is u for u in made[:k]) else t.contiguous()) if is_wanted else x.new_empty(0)
+        for k, (t, is_wanted) in enumerate(zip(made, needs, strict=True))
+    ]
 
 
 @layer_backward.register_fake
-def _(grads: Any, x: Tensor, mask: Any, resets: Any, states: Any, params: Any, *_: Any) -> list[Tensor]:
-    return [torch.empty_like(t, memory_format=torch.contiguous_format) for t in (x, *states, *params)]
+def _(
+    grads: Any,
+    x: Tensor,
+    mask: Any,
+    resets: Any,
+    states: Any,
+    params: Any,
+    batch_sizes: Any,
+    kept: Any,
+    needs: Any,
+    *_: Any,
+) -> list[Tensor]:
+    return [
+        torch.empty_like(t, memory_format=torch.contiguous_format) if is_wanted else x.new_empty(0)
+        for t, is_wanted in zip((x, *states, *params), needs, strict=True)
+    ]
 
 
 def _setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
@@ -250,9 +268,12 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
 def _backward(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     x, mask, resets, batch_sizes, kept, *tensors = ctx.saved_tensors
     states, params = tensors[: ctx.count], tensors[ctx.count :]
-    dx, *made = torch.ops.bptt.layer_backward(
-        grads[:-1], x, mask, resets, states, params, batch_sizes, kept, *ctx.plain
+    at_x, _, _, at_states, at_params = ctx.needs_input_grad[:5]
+    needs = [at_x, *at_states, *at_params]
+    found = torch.ops.bptt.layer_backward(
+        grads[:-1], x, mask, resets, states, params, batch_sizes, kept, needs, *ctx.plain
     )
+    dx, *made = [d if is_wanted else None for d, is_wanted in zip(found, needs, strict=True)]
     return dx, None, None, made[: ctx.count], made[ctx.count :], *(None,) * 8
 
 

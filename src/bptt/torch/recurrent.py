@@ -15,7 +15,8 @@ from bptt.kernels.llvm.host import host
 from bptt.torch import loop, operator
 from bptt.torch.around import Reason, autocast, has_bfloat16, is_plain, transform
 from bptt.torch.batch import Batch, unpacked
-from bptt.torch.native import How, Tensor
+from bptt.torch.native import How
+from bptt.torch.tensors import Tensor
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16)
 """What compiled code is for; bfloat16 is held in it and computed in float32."""

@@ -23,7 +23,7 @@ MOST = 10**8
 READ: tuple[Job, ...] = ("stream", "lines", "labels")
 """The jobs that read text."""
 
-Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag", "forecast"]
+Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag", "track", "forecast"]
 """What is learnt of a table's rows."""
 
 Error: TypeAlias = Literal["squared", "absolute", "quantile"]

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bptt.data.labelled import Coding, Labelled, Layout, read_labelled, together
+from bptt.data.labelled import NUMBERS, STEPWISE, Coding, Labelled, Layout, read_labelled, together
 from bptt.data.sequences import Sequences
 from bptt.data.tables import Added, Category, Number, Numbers, Table
 from bptt.data.tables.conll import Conll
@@ -132,6 +132,8 @@ def measured(
 ) -> LabelScore:
     """Return how well the model tells the labels of some sequences."""
     found, targets = outputs_of(model, params, sequences, turns), sequences.targets
+    if sequences.mask is not None:  # steps of which it is not known what is to be told
+        found, targets = found[sequences.mask], targets[sequences.mask]
     each = model.loss_of(found[None], targets[None]).each
     loss = float(each.mean(dtype=np.float64))
     if model.loss == SEVERAL and isinstance(coding.target, Category):
@@ -164,9 +166,9 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
     labelled : Labelled
         The sequences.
     labels : list of str, or (M,) numbers, or (M, K) of several
-        What was told of each; for tagging of each step; where there may be several labels those of which the
-        probability is above one half, with what stands between. Rows without a text are no sequences: they
-        have none, and `columns` has an empty one for them.
+        What was told of each; for `tag` and `track` of each step; where there may be several labels those of
+        which the probability is above one half, with what stands between. Rows without a text are no
+        sequences: they have none, and `columns` has an empty one for them.
     classes : list of K str
         None for a number; of several their columns.
     probabilities : (M, K), for tagging (S, K)
@@ -193,14 +195,11 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         Where a row has several steps, the labels of all, and `p`, the probability of each.
         """
         labelled, labels = self.labelled, self.labels
-        if labelled.task == "tag" and len(labels) != len(labelled.order):
+        is_stepwise = labelled.task in STEPWISE
+        if is_stepwise and len(labels) != len(labelled.order):
             return self._of_rows()
         at = np.full(len(labelled.table), -1)
-        of = (
-            np.arange(len(labels))
-            if labelled.task == "tag"
-            else np.repeat(np.arange(len(labels)), labelled.counts)
-        )
+        of = np.arange(len(labels)) if is_stepwise else np.repeat(np.arange(len(labels)), labelled.counts)
         at[labelled.order] = of
         h = {} if self.states is None else _each("h", range(1, len(self.states.T) + 1), self.states, at)
         if isinstance(labels, np.ndarray):
@@ -217,12 +216,24 @@ class Predictions(Shown, text="bptt.training.labelling:in_words"):
         assert self.labelled.lengths is not None
         ends = np.cumsum(self.labelled.lengths)
         parts = [slice(end - length, end) for end, length in zip(ends, self.labelled.lengths, strict=True)]
+        if isinstance(self.labels, np.ndarray):
+            return self._numbers_of_rows(parts)
         best = self.probabilities.max(axis=1)
         between = "" if self.labelled.by_character else " "
         found = {"prediction": [""] * len(self.labelled.table), "p": [""] * len(self.labelled.table)}
         for row, part in zip(self.labelled.order.tolist(), parts, strict=True):
             found["prediction"][row] = between.join(self.labels[part])
             found["p"][row] = " ".join(f"{p:.4g}" for p in best[part])
+        return found
+
+    def _numbers_of_rows(self, parts: list[slice]) -> Added:
+        """Return columns of lists of numbers, one for each step of a row."""
+        values = np.asarray(self.labels).reshape(len(self.labels), -1)
+        found = dict[str, list[str]]()
+        for name, own, places in zip(self.classes or [""], values.T, self.decimals, strict=True):
+            column = found[f"prediction_{name}".removesuffix("_")] = [""] * len(self.labelled.table)
+            for row, part in zip(self.labelled.order.tolist(), parts, strict=True):
+                column[row] = " ".join(repr(round(x, places)) for x in own[part].tolist())
         return found
 
 
@@ -272,7 +283,7 @@ class Labeller:
                 f"{inputs} and {size}"
             )
         several = self.model.loss == SEVERAL, self.layout.task == "multilabel"
-        if isinstance(target, Category) == (self.layout.task == "regress") or several[0] != several[1]:
+        if isinstance(target, Category) == (self.layout.task in NUMBERS) or several[0] != several[1]:
             raise RunError(f"its labels are not those of --task {self.layout.task}")
 
     def read(self, table: str | Table, *, told: bool) -> Labelled:

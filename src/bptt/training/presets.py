@@ -30,11 +30,13 @@ JOB_SETTINGS: dict[str, dict[str, Any]] = {
     "lines": {"steps": None, "epochs": 20.0, "batch": 64, "dropout": 0.2, "eval_every": 200},
     # both directions tell more than one; of small tables the best is found early, and patience ends there
     "labels": {"bidirectional": True, "dropout": 0.2, "eval_every": 100, "patience": 10},
+    # what comes after a step tells what is to be told at it, as how long a machine still ran
+    "track": {"bidirectional": False},
     # selected by what is held out, so that evaluations are frequent, and the first of them near the linear
     # forecast: small series are soon learnt by heart
     "series": {"hidden": 32, "loss": "absolute", "lr": 5e-3, "warmup": 200, "steps": 1000, "eval_every": 25},
 }
-"""What a job is known to need beside the preset "default", by the job's name."""
+"""What a job, or one of its tasks, is known to need beside the preset "default", by its name."""
 
 PRESETS: dict[str, Preset] = {
     "default": Preset(

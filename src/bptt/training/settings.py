@@ -35,7 +35,7 @@ _FALLS = ("schedule", ("step", "plateau"))
 WORDS: dict[Job, str] = {
     "stream": "one long text",
     "lines": "sequences of text (--lines, --documents, --text)",
-    "labels": "labelled sequences (--task classify, multilabel, regress, tag)",
+    "labels": "labelled sequences (--task classify, multilabel, regress, tag, track)",
     "series": "series (--task forecast)",
     "generated": "a generated task",
 }
@@ -241,7 +241,8 @@ class Settings(Shown, DataSettings, html="bptt.training.shown:settings_html", te
         chosen = PRESETS[preset].settings if preset else {}
         data = asked.get("data", chosen.get("data", SETTINGS["data"].default))
         job = _job(asked | {"data": data})
-        own = JOB_SETTINGS.get(job, {}) if preset in (None, "default") else {}
+        own = JOB_SETTINGS.get(job, {}) | JOB_SETTINGS.get(str(asked.get("task")), {})
+        own = own if preset in (None, "default") else {}
         sample = PRESETS["default"].settings["valid_sample"] if job in READ else None
         base = TASK_SETTINGS.get(str(data), {"valid_sample": sample})
         overlay = base | _ended(chosen) | own | asked

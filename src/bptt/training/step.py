@@ -98,7 +98,7 @@ class Step:
     @property
     def total(self) -> float:
         """The sum of all positions' losses at the last step."""
-        return float(self.each.sum(dtype=np.float64))
+        return float(np.add.reduce(self.each, None, np.float64))
 
     def __call__(
         self,
@@ -146,6 +146,8 @@ class Step:
             loss = float(w @ form.flat)
             if form.spread is not None:
                 loss += self.model.label_smoothing * float(w @ form.spread)
+            if form.cost is not None:
+                loss += float(form.cost.sum(dtype=np.float64))
             if c is not None:
                 self.each = (form.each * c).astype(form.each.dtype)
             if math.isfinite(loss):
@@ -203,6 +205,7 @@ class _Form:
         self.each, self.squares = found["each"], found.get("squares")
         self.flat = self.each.ravel()
         self.spread = found["spread"].ravel() if "spread" in found else None
+        self.cost = found.get("cost")
         self.grads = {name: found["d." + name] for name in step.params}
         self.state = {name: found["last." + name] for name in step.model.stack.state_names}
         optimizer = step.optimizer

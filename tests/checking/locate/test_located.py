@@ -149,9 +149,9 @@ def test_a_helper_is_another_expression_wherever_it_is_called(tmp_path: Path) ->
     )
     one = examined(tmp_path, helped)
     own = [
-        [row and row.use for row in family]
+        [row and row.use for row in family.rows]
         for family in families(one.found, one.chosen)
-        if any(row and row.node and ast.unparse(row.node.tree) == "a @ b" for row in family)
+        if any(row and row.node and ast.unparse(row.node.tree) == "a @ b" for row in family.rows)
     ]
     assert [0, 1, 2, 3, 4, 5] in own
     assert [0, 2, 4] in own or [0, 1, 2, 3, 4, 5] in own

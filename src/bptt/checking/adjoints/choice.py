@@ -137,7 +137,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
         averaged = bool(rest and totals[1]) and all(over)  # the rest is not, over an axis of that size
         more = (scaled > chosen.explained + 1 and count >= len(totals[0])) or count > max(len(totals[0]), 1)
         more = more and (count > 1 or any(abs(r - round(r)) < 1e-9 for r in (factor, 1 / factor)))
-        more = more and (candidate.kind != "scalar" or _is_own(candidate) or _is_written(factor))
+        more = more and (candidate.kind != "scalar" or _is_own(candidate) or is_written(factor))
         of = sum(row.kind == "total" for row in rows.rows)
         if chosen.explained >= 3 and 2 * count < of:
             more = False  # it comes in on the way, and not for all: it is a fault
@@ -193,6 +193,6 @@ def _factor(arrays: list[Array], rows: Rows) -> float | None:
     return None
 
 
-def _is_written(factor: float) -> bool:
+def is_written(factor: float) -> bool:
     """Return whether somebody may have written a factor: few digits, divided by a size."""
     return any(abs(float(f"{factor * n:.3g}") - factor * n) < 1e-6 * abs(factor * n) for n in range(1, 20))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from bptt.checking.adjoints.point import Point
 from bptt.checking.adjoints.record import Record
 from bptt.checking.adjoints.terms import Term
@@ -54,7 +56,7 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
         handed = [
             (value, was, name)
             for name, one, kept in named
-            if not LABEL.search(name)
+            if not (LABEL.search(name) or (_are_labels(one) and not COTANGENT.match(name)))
             for value, was in _pairs(one, kept, outputs)
             if not any(identity(one) in earlier for _, one in leaves(value))
         ]
@@ -77,6 +79,15 @@ def handed(point: Point, record: Record) -> Iterator[tuple[tuple[Term, ...], boo
                     terms = tuple(_contracted(o, value, name if again else "") for o, value, name in pairs)
                     yield terms, any(None not in c for c in choices)
     yield from ((terms, False) for terms in _groups(point, record, outputs, whole))
+
+
+def _are_labels(value: Any) -> bool:
+    """Return whether zeros and ones stand in arrays, with a single one in each row, or in each column."""
+    arrays = [np.reshape(n, shape(one)) for _, one in leaves(value) if (n := flat(one)) is not None]
+    return bool(arrays) and all(
+        np.isin(one, (0, 1)).all() and any(n > 1 and (one.sum(k) == 1).all() for k, n in enumerate(one.shape))
+        for one in arrays
+    )
 
 
 def _fits(outputs: list[_Output], value: Any, name: str) -> list[_Output]:
@@ -217,7 +228,7 @@ def _groups(
     tops, steps = {p[:1] for p in point.given}, point.case.program.statements
     for top in tops:
         value = record.outcome.names.get(top[0][1])
-        if entries(value) is None or id(value) in whole:
+        if entries(value) is None or id(value) in whole or _are_labels(value):
             continue
         first = min((i for i, one in enumerate(steps) if _reads(one, str(top[0][1]))), default=len(steps))
         for o in outputs:

@@ -58,7 +58,7 @@ def implied(point: Point, record: Record) -> Iterator[Term]:
 
 
 def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Array]]:
-    """Yield values and what is taken from them, or they from it, where a difference is written."""
+    """Yield values and what is taken from them, or they from it, or is divided by them."""
     latest: dict[int, Seen] = {}
     for seen in taps:
         tree = nodes[seen.node].tree
@@ -69,6 +69,10 @@ def _differences(taps: list[Seen], nodes: list[Node]) -> Iterator[tuple[Seen, Ar
                 same = a is not None and a.numbers.size == seen.numbers.size
                 if a is not None and same and not isinstance(other, ast.Constant):
                     yield a, a.numbers + sign * seen.numbers
+        if isinstance(tree, ast.BinOp) and isinstance(tree.op, ast.Div):  # of a cross-entropy: t / p
+            a = latest.get(id(tree.right))
+            if a is not None and a.numbers.size == seen.numbers.size:
+                yield a, a.numbers * np.abs(seen.numbers)
         latest[id(tree)] = seen
 
 

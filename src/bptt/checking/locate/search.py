@@ -19,7 +19,18 @@ from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.rows import TOLERANCE, Row
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.classes import Step, classify
-from bptt.checking.locate.units import Targets, Time, Unit, aligned, families, noise, overriding, units
+from bptt.checking.locate.links import Links
+from bptt.checking.locate.units import (
+    Family,
+    Targets,
+    Time,
+    Unit,
+    aligned,
+    families,
+    noise,
+    overriding,
+    units,
+)
 from bptt.checking.taps.program import EXAMPLE, Hooks
 from bptt.checking.verdict.goal import Goal
 
@@ -56,9 +67,14 @@ class Locator:
         self.case = found.point.case
 
     @functools.cached_property
-    def families(self) -> list[Sequence[Row | None]]:
+    def families(self) -> list[Family]:
         """The adjoints of each expression of the forward: those of a program that is edited are the same."""
         return list(families(self.found, self.chosen))
+
+    @functools.cached_property
+    def links(self) -> Links:
+        """Which evaluations of the backward belong to which of the forward."""
+        return Links(self.found)
 
     def single(self, *, late: bool = False) -> Iterator[Hypothesis]:
         """Yield the units of which one is to be put right, the first to be executed first.
@@ -179,13 +195,17 @@ class Locator:
         return out
 
     def _rows(self, unit: Unit) -> Iterator[tuple[Row | None, ...]]:
-        count, sizes = len(unit.times), [at.size for at in unit.times]  # layers may have sizes of their own
+        count, executions = len(unit.times), [at.execution for at in unit.times]
+        sizes = [at.size for at in unit.times]  # layers may have sizes of their own
         for family in self.families:
-            if next(row.size for row in family if row is not None) in sizes:
-                for order in (family[::-1], family) if count > 1 else (family,):
-                    for rows in aligned(order, count):
-                        if all(row is None or row.size == n for row, n in zip(rows, sizes, strict=True)):
-                            yield rows
+            if family.size in sizes:
+                some = [family.rows[::-1], family.rows] if count > 1 else [family.rows]
+                every = [rows for order in some for rows in aligned(order, count)]
+                if count > 1 and (linked := self.links.order(executions, family)):
+                    every.append(linked)
+                for rows in every:
+                    if all(row is None or row.size == n for row, n in zip(rows, sizes, strict=True)):
+                        yield rows
 
     def _is(self, at: Time, row: Row | None, sign: float) -> bool:
         if row is None:

@@ -29,6 +29,7 @@ class Time:
     shape: tuple[int, ...]
     like: tuple[int, ...] = ()  # of what an ``+=`` adds to, or ``*=`` scales
     made: Array | None = None  # what a ``*=`` leaves
+    execution: int = -1  # of its statement
 
     @property
     def size(self) -> int:
@@ -93,14 +94,15 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
         if not isinstance(op, ast.Add | ast.Sub | None) or (unit.scales and not like):
             continue
         made = one.changed[0][1] if unit.scales else None
-        at = Time(count, count, entries, record.ends[one.number], shape(value, entries.size), like, made)
+        size, end = shape(value, entries.size), record.ends[one.number]
+        at = Time(count, count, entries, end, size, like, made, one.number)
         out.setdefault((False, one.statement), unit).times.append(at)
     parts = {n for statement in table.statements for n in _parts(statement.tree)}
     for when, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
         if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
             like = shape(seen.value, seen.numbers.size)
-            at = Time(seen.use, within[seen.execution], seen.numbers, when, like)
+            at = Time(seen.use, within[seen.execution], seen.numbers, when, like, execution=seen.execution)
             out.setdefault((True, seen.node), tapped(table, seen.node)).times.append(at)
     return sorted(out.values(), key=lambda unit: unit.times[0].when)
 
@@ -186,30 +188,49 @@ def _given(one: tuple[Unit, Targets], counts: dict[tuple[bool, int], int], value
     return bump(value, numbers - now)
 
 
-def families(found: Adjoints, chosen: Chosen) -> Iterator[Sequence[Row | None]]:
-    """Yield the adjoints of each expression of the forward, called from one place, in the order of time.
+@dataclass(eq=False)
+class Family:
+    """The adjoints of an expression of the forward, in the order of time; None: the loss is without it."""
 
-    None: at this time the loss does not depend on it.
-    """
+    rows: Sequence[Row | None]
+    executions: Sequence[set[int]]  # by row those of the statements in which it is
+
+    @property
+    def size(self) -> int:
+        """How many numbers each has."""
+        return next(row.size for row in self.rows if row is not None)
+
+
+def families(found: Adjoints, chosen: Chosen) -> Iterator[Family]:
+    """Yield the adjoints of each expression of the forward, called from one place."""
     single = {(row.number, row.use): row for row in chosen.rows.rows if row.kind in ("value", "use")}
-    groups: dict[tuple[Any, ...], list[Row | None]] = {}
+    where = {(seen.node, seen.use): seen.execution for seen in found.seen()}
+    groups: dict[tuple[Any, ...], list[tuple[Row | None, set[int]]]] = {}
     for seen in found.seen():
         row, record = single.get((seen.node, seen.use)), found.record
         calls = (record.executions[at].statement for at in record.callers(seen.execution))
-        groups.setdefault((seen.node, *calls), []).append(row)
-        groups.setdefault((seen.node, "called from anywhere"), []).append(row)
+        groups.setdefault((seen.node, *calls), []).append((row, {seen.execution}))
+        groups.setdefault((seen.node, "called from anywhere"), []).append((row, {seen.execution}))
     for row in sorted(chosen.rows.rows, key=lambda row: row.use):
+        nodes, own = sorted(node for node, _ in row.parts), {where[at] for at in row.parts if at in where}
         if row.kind == "total":  # before what is the same number: it has a name
-            yield [row]
+            yield Family([row], [own])
         elif row.kind == "sum":
-            groups.setdefault((row.kind, row.number), []).append(row)
-    for family in {tuple(map(id, one)): one for one in groups.values()}.values():
-        rows = [row for row in family if row is not None]
-        yield from ((rows, family) if len(rows) < len(family) else (rows,)) if rows else ()
+            groups.setdefault((row.kind, row.number), []).append((row, own))
+        elif row.kind == "part" and len({*nodes}) == len(nodes) > 1:  # some of the places that read it
+            groups.setdefault((row.kind, *nodes), []).append((row, own))
+    for some in {tuple(id(row) for row, _ in one): one for one in groups.values()}.values():
+        rows = [row for row, _ in some if row is not None]
+        if rows:
+            yield Family(rows, [own for row, own in some if row is not None])
+        if rows and len(rows) < len(some):
+            yield Family(*zip(*some, strict=True))
         sizes = {row.size for row in rows}
-        if len(rows) > 1 and rows[0].kind == "use" and len(sizes) == 1:  # what adds them up, in either order
-            yield list(_added(rows[::-1]))[::-1]
-            yield list(_added(rows))
+        if (
+            len(rows) > 1 and rows[0].kind == "use" and len(sizes) == 1
+        ):  # what adds them up, in either order of time
+            yield Family([*_added(rows[::-1])][::-1], [])
+            yield Family([*_added(rows)], [])
 
 
 def _added(family: Sequence[Row]) -> Iterator[Row]:

@@ -9,11 +9,11 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.point import STATE
-from bptt.checking.adjoints.record import sketch
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.taps.values import Path, last, shape, written
 from bptt.checking.verdict.gradient import Gradient, compare, harmless, hits, likeness, measured, owner_of
 from bptt.checking.verdict.kept import Kept
+from bptt.checking.verdict.updates import rate
 
 GRADIENT = re.compile(r"_*[dg](?!ata|i[cms]|rop|ec|ense|one|amma|ate|lobal)", re.IGNORECASE)
 """Names of arrays that may be gradients, and are no words that begin like one."""
@@ -54,7 +54,7 @@ def claim(
     keeps = [_summed(one, owner_by_name(one)) for one in keeps]
     keeps += [one for g in gradients if g.verdict != "right" for one in _joined(keeps, g, found, chosen)]
     owners = {id(one): owner_by_name(one) for one in keeps}
-    rates: dict[Path, tuple[Kept, float]] = {}
+    by_rate = False
     changed: list[tuple[Kept, Gradient]] = []
     loose = [one for one in keeps if id(one) not in explained]
     for gradient in gradients:
@@ -66,7 +66,9 @@ def claim(
         given = [k for k in named if not k.update]
         found_as = (row for k in given for row, _ in hits(k, chosen.rows.explain, chosen.factor))
         if any(row.path == gradient.path for row in found_as):
-            continue
+            shown = [k for k in given if len(k.path) == 1 and id(k) not in explained]
+            any(harmless(k, gradient, found, chosen) for k in shown if k.named_for(gradient.path) > 1)
+            continue  # what the example itself calls so may be scaled
         if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
             kept = gradient.match is not None  # that is no local variable: what only stands near is another's
             given = [k for k in given if not kept or k.named_for(gradient.path) > 1]
@@ -75,27 +77,22 @@ def claim(
             given = given or [k for k in named if k in loose]
         else:
             continue
-        given.sort(key=lambda k: not (k.update and _rate(k, gradient, chosen)))
+        given.sort(key=lambda k: not (k.update and rate(k, gradient, chosen)))
         if pieces := _pieces(given, gradient, chosen):
             gradient.verdict, gradient.where = "right", f"{pieces[0].text} and on, added up"
             loose = [k for k in loose if k not in pieces]
-        elif given and given[0].update and (rate := _rate(given[0], gradient, chosen)):
-            gradient.verdict, gradient.where, gradient.note = "right", given[0].text, f"times {rate:.6g}"
+        elif given and given[0].update and (by := rate(given[0], gradient, chosen)):
+            gradient.verdict, gradient.where, gradient.note = "right", given[0].text, f"times {by:.6g}"
             gradient.match = given[0]
-            rates[gradient.path] = given[0], rate
+            by_rate = True
         elif given and given[0].update and STATE.match(last(gradient.path)):
             changed.append((given[0], gradient))
         elif given:
             compare(given[0], gradient, found, chosen)
             loose = [k for k in loose if k is not given[0]]
-    if rates or not any(g.verdict == "right" and g.match and not g.match.update for g in gradients):
+    if by_rate or not any(g.verdict == "right" and g.match and not g.match.update for g in gradients):
         for one, gradient in changed:  # else it is a state that goes on: weights are updated together
             compare(one, gradient, found, chosen)
-    every = [_rate(k, g, chosen) for g in gradients for k in keeps if k.update and k.path == g.path]
-    usual = Counter(f"{rate:.5g}" for rate in every if rate).most_common(1)
-    for path, (one, rate) in rates.items():
-        if f"{rate:.5g}" != usual[0][0]:
-            compare(one, next(g for g in gradients if g.path == path), found, chosen)
     _one_factor(gradients, found, chosen)
     rest = [g for g in gradients if g.verdict == "not given" and g.path not in found.point.buffers]
     loose += [one for one in keeps if one not in loose and _among_totals(one, keeps, chosen)]
@@ -113,6 +110,10 @@ def claim(
         if not same and match.place and _among_totals(match, keeps, chosen):  # it was right once, and went on
             once = [g for g in gradients if g.shape == match.shape and g.note == "inside"]
             same = [g for g in once if not harmless(match, g, found, chosen)]
+            rest += same
+        alike = [k for k in keeps if k is not match and (k.place, k.shape) == (match.place, match.shape)]
+        if not same and not alike:
+            same = _made_of(match, gradients, found)
             rest += same
         if not same or _looks_like_state(match):
             continue
@@ -140,14 +141,22 @@ def claim(
                 _wrong(gradient, match, "is zero: nothing is added to it")
             elif not set(gradient.shape) - {1} <= set(match.shape) and not _are_rows(match, gradient):
                 _wrong(gradient, match, f"has the shape {match.shape}, and not {gradient.shape}")
-    for gradient in [g for g in gradients if g.verdict == "not given"]:  # by its name it is given another's
+    for gradient in gradients:  # by its name it is given another's
         said = {k.numbers.tobytes() for k in found_inside if k.named_for(gradient.path) > 1}
+        taken = gradient.match
+        other = taken and owner_of(taken, gradients)
+        if taken and other and other is not gradient and taken.named_for(other.path) > 1:
+            said = {k.numbers.tobytes() for k in keeps}
+        elif gradient.verdict != "not given":
+            continue
         for match in [k for k in keeps if k.named_for(gradient.path) > 1 and k.numbers.tobytes() in said]:
             others = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
             if others and not match.update and all(row.path != gradient.path for row in others):
                 _wrong(gradient, match, f"is {others[0].text()}")
+    uses = Counter(id(g.match) for g in gradients if g.match)  # one array may be two gradients
     for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
         like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
+        like = like or [g for g in gradients if g.shape == match.shape and uses[id(g.match)] > 1][-1:]
         like = [g for g in like if g.path in found.point.made and not START.search(last(g.path))]
         beside = {k.path for k in keeps if id(k) in explained and k.path[:-1] == match.path[:-1]}
         if len(like) == 1 and len(beside) > 1 and match.path[-1][0] == "item":
@@ -205,14 +214,23 @@ def _wrong(gradient: Gradient, match: Kept, note: str) -> None:
 
 def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
     """Return the arrays without a gradient beside which, in one object, dict or list, others have theirs."""
-    point, beside = found.point, {g.path[:-1] for g in gradients if g.verdict == "right" and len(g.path) > 1}
-    zeros, (first, after) = point.first.names[point.start], (found.record.names[n] for n in (point.start, -1))
+    point, after = found.point, found.record.names[-1]
+    right = [g for g in gradients if g.verdict == "right" and len(g.path) > 1]
+    beside = {g.path[:-1] for g in right}
+    kept = Counter(g.path[:-1] for g in right if g.match and not g.match.update)
+    zeros, first = point.first.names[point.start], found.record.names[point.start]
     out = []
     for one in gradients:
         name = last(one.path)
         state = STATE.match(name) and one.path in zeros
         state = state and (not zeros[one.path].any() or not np.array_equal(first[one.path], after[one.path]))
-        if one.verdict == "not given" and one.path[:-1] in beside and not state and not DATA.match(name):
+        lost = one.note.startswith("inside") and one.match is None and kept[one.path[:-1]] > 1
+        lost = lost and one.path in point.made and np.array_equal(first[one.path], after[one.path])
+        if (
+            (one.verdict == "not given" or lost)
+            and one.path[:-1] in beside
+            and not (state or DATA.match(name))
+        ):
             out += [one] if one.path not in point.buffers else []
     return out
 
@@ -220,6 +238,15 @@ def missing(gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
 def _are_rows(match: Kept, gradient: Gradient) -> bool:
     """Return whether an array may be some rows of a gradient: those that were looked up."""
     return len(match.shape) > 1 and match.shape[1:] == gradient.shape[1:]
+
+
+def _made_of(match: Kept, gradients: list[Gradient], found: Adjoints) -> list[Gradient]:
+    """Return the gradient that was right in a variable and of which a statement has made what is kept."""
+    key, taps = match.numbers.tobytes(), found.record.taps
+    made = {e.number for e in found.record.executions if any(n.tobytes() == key for _, n in e.results)}
+    read = {seen.numbers.tobytes() for seen in taps if seen.execution in made}
+    once = [g for g in gradients if g.note == "inside" and g.match is None and g.shape == match.shape]
+    return [g for g in once if g.wanted is not None and g.wanted.tobytes() in read][:1]
 
 
 def _zeros(found: Adjoints) -> list[Kept]:
@@ -247,7 +274,7 @@ def _one_factor(gradients: list[Gradient], found: Adjoints, chosen: Chosen) -> N
     """Say wrong of a gradient that is scaled where the others are not."""
     kept = [g for g in gradients if g.verdict == "right" and g.path in found.point.made | found.point.given]
     scaled = [g for g in kept if g.scaled is not None]
-    plain = [g for g in kept if not g.note]
+    plain = [g for g in kept if not g.note or (g.match and g.scaled is None and g.note.startswith("times"))]
     if scaled and (plain or len({f"{g.scaled[1]:.6g}" for g in scaled if g.scaled}) > 1):
         for gradient in scaled:
             assert gradient.scaled is not None
@@ -298,16 +325,6 @@ def _is_an_outputs(one: Kept, gradient: Gradient, found: Adjoints, chosen: Chose
     may_be = gradient.path in found.point.given and DATA.match(name)
     rows = chosen.rows.explain(one.numbers / chosen.factor) if may_be else []
     return any(row.whole for row in rows) and not any(row.path for row in rows)
-
-
-def _rate(one: Kept, gradient: Gradient, chosen: Chosen) -> float | None:
-    """Return the learning rate by which an update is the gradient; None: it is none."""
-    totals = (r.sketch for r in chosen.rows.rows if r.kind == "total" and r.path == gradient.path)
-    total, own = next(totals, None), sketch(one.numbers)
-    if total is None or gradient.shape != one.shape:
-        return None
-    rate = float(own @ total / (total @ total))
-    return rate if np.abs(own - rate * total).max() <= 1e-6 * np.abs(own).max() else None
 
 
 def _among_totals(one: Kept, keeps: list[Kept], chosen: Chosen, least: int = 2) -> bool:

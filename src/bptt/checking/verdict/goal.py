@@ -25,6 +25,7 @@ class Wanted:
     numbers: Array
     start: Array | None  # of an array that is updated by a rate that nobody knows: its change is parallel
     was_right: bool
+    exact: bool = False  # the change is known
     others: tuple[Kept, ...] = ()  # in which it may be as well: nothing has a name there
 
     def met(self, value: Any) -> float:
@@ -36,6 +37,8 @@ class Wanted:
             if numbers.size != self.start.size:
                 return 0.0
             change = self.start - numbers
+            if self.exact:
+                return float((np.abs(change - self.numbers) <= 0.02 * np.abs(self.numbers) + 1e-9).mean())
             sizes = float(np.linalg.norm(change) * np.linalg.norm(self.numbers))
             return float(sizes > 0 and change @ self.numbers > (1 - 1e-11) * sizes)
         wanted = self.numbers
@@ -72,9 +75,11 @@ class Goal:
             if match is None or gradient.verdict not in ("right", "wrong"):
                 continue
             right = gradient.verdict == "right"
-            numbers = match.numbers if right else measured(found, judged.chosen, gradient) * factor
+            known = gradient.change is not None
+            numbers = match.numbers if right else gradient.change
+            numbers = measured(found, judged.chosen, gradient) * factor if numbers is None else numbers
             start = found.record.names[found.point.start].get(match.path) if match.update else None
-            self.wanted.append(Wanted(gradient.name, match, numbers, start, right))
+            self.wanted.append(Wanted(gradient.name, match, numbers, start, right, known))
         paths = {gradient.name: gradient.path for gradient in judged.gradients}
         wrong = [
             one.kept

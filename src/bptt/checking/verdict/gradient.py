@@ -27,6 +27,7 @@ class Gradient:
     note: str = ""  # that it is averaged, clipped, summed
     scaled: tuple[Kept, float] | None = None  # what is a multiple of it, and by how much
     match: Kept | None = None  # what is taken for it, where that is one array
+    change: Array | None = None  # what an update of the array must be, where that is known
     aliases: tuple[Path, ...] = ()  # other names of the array
 
 

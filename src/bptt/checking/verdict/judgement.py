@@ -23,6 +23,7 @@ from bptt.checking.taps.values import Path, identity, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals, missing
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
+from bptt.checking.verdict.updates import judge_updates
 
 
 def judge(found: Adjoints, chosen: Chosen) -> Judged:
@@ -66,6 +67,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     local = inside(found, chosen)
     claim(keeps, gradients, found, chosen, explained, local)
     claim_locals(local, gradients, found, chosen)
+    judge_updates(keeps, gradients, local, found, chosen)
     explained |= {id(g.match) for g in gradients if g.verdict == "right"}
     explained |= {id(g.scaled[0]) for g in gradients if g.scaled is not None}
     all_of_it = all(id(one) in explained for one in keeps if one.numbers.size > 1 or is_gradient(one.path))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from bptt.data.labelled.layout import NUMBERS, STEPWISE
 from bptt.data.labelled.rows import Labelled
 from bptt.data.labelled.words import of_words, steps_of, vocabulary_of
 from bptt.data.sequences import Sequences, few_parts
@@ -40,7 +41,7 @@ def split(labelled: Labelled, part: tuple[int, int] | None = None) -> tuple[Arra
     class, or as large numbers.
     """
     M = len(labelled)
-    if labelled.task == "tag" or labelled.labels is None or M < 2:
+    if labelled.task in STEPWISE or labelled.labels is None or M < 2:
         return drawn(M, part)
     order = np.random.default_rng(np.random.SeedSequence(1997, spawn_key=(3,))).permutation(M)
     labels = np.asarray(labelled.labels)
@@ -140,8 +141,9 @@ class Coding:
         """
         assert whole.labels is not None
         assert whole.label is not None
-        if whole.task == "regress":
-            values = np.asarray(whole.labels)[train]
+        if whole.task in NUMBERS:
+            values = np.asarray(whole.labels)[steps_of(whole, train) if whole.task in STEPWISE else train]
+            values = values[known_numbers(values)]
             target: Category | Number | Numbers = (
                 Number.of(values) if values.ndim == 1 else Numbers.of(values, whole.names)
             )
@@ -159,16 +161,17 @@ class Coding:
                     f"{name}: has one label alone, {target.values[0]!r:.60}: nothing is to be told"
                 )
             if count > MOST_CLASSES or (whole.task == "classify" and count > len(whole) / 2 and count > 20):
+                other = "track" if whole.task == "tag" else "regress"
                 raise DataError(
                     f"{name}: {count:,} different labels in {len(whole):,} sequences are no classes; of "
-                    "numbers --task regress"
+                    f"numbers --task {other}"
                 )
         unit = 1.0
         if whole.elapsed is not None and (apart := whole.elapsed[steps_of(whole, train)]).any():
             unit = float(np.median(apart[apart > 0]))
         if whole.numbers is not None:
-            known_numbers = whole.numbers[steps_of(whole, train)]
-            scales = {name: _scale(whole, name, known_numbers[:, d]) for d, name in enumerate(names)}
+            read = whole.numbers[steps_of(whole, train)]
+            scales = {name: _scale(whole, name, read[:, d]) for d, name in enumerate(names)}
             return cls(scales, whole.label, target, unit=unit, holds=holds)
         return cls({}, whole.label, target, vocabulary_of(whole, train, kind, most, more, known), unit)
 
@@ -216,20 +219,22 @@ class Coding:
             n: elapsed if a is labelled.elapsed and elapsed is not None else a
             for n, a in labelled.beside.items()
         }
-        return Sequences(inputs, lengths, self._targets(labelled, len(inputs)), given=given)
+        targets, counted = self._targets(labelled, len(inputs)), None
+        if labelled.task == "track" and labelled.labels is not None:
+            counted = known_numbers(np.asarray(labelled.labels))
+        return Sequences(inputs, lengths, targets, mask=counted, given=given)
 
     def _targets(self, labelled: Labelled, steps: int) -> Array:
-        count = steps if labelled.task == "tag" else len(labelled)
+        count = steps if labelled.task in STEPWISE else len(labelled)
         if labelled.task == "multilabel":
             return self._marks(labelled)
         if isinstance(self.target, Number):
             values = np.zeros(count) if labelled.labels is None else np.asarray(labelled.labels)
-            return self.target.encode(values)[:, None]
+            return self.target.encode(np.where(np.isfinite(values), values, self.target.mean))[:, None]
         if isinstance(self.target, Numbers):
-            shape = (count, len(self.target.each))
-            return self.target.encode(
-                np.zeros(shape) if labelled.labels is None else np.asarray(labelled.labels)
-            )
+            means = [number.mean for number in self.target.each.values()]
+            rows = np.tile(means, (count, 1)) if labelled.labels is None else np.asarray(labelled.labels)
+            return self.target.encode(np.where(np.isfinite(rows), rows, means))
         if labelled.labels is None:
             return np.zeros(count, np.int32)
         known = {value: k for k, value in enumerate(self.target.values)}
@@ -302,6 +307,12 @@ class Coding:
             return 0, 0
         tokens, _ = self._tokens(labelled, skip_unknown=True)
         return int((tokens == self.vocabulary.tokens.index(unk)).sum()), len(tokens)
+
+
+def known_numbers(values: Array) -> Array:
+    """Return of which steps all numbers that are told are known, (S,), of (S,) or (S, K)."""
+    known = np.isfinite(values)
+    return known if known.ndim == 1 else np.asarray(known.all(axis=1))
 
 
 def _scale(whole: Labelled, name: str, values: Array) -> Number:

@@ -1,5 +1,7 @@
 """Columns of numbers: one a row, or the steps of each row."""
 
+from itertools import chain
+
 import numpy as np
 
 from bptt.data.labelled.layout import Layout
@@ -46,6 +48,23 @@ def numbers_in_rows(table: Table, layout: Layout) -> tuple[Array, Array]:
                     raise DataError(f"{table.place(k)}, column {names[d]}: {no_number(text)}")
                 at += 1
     return numbers, lengths
+
+
+def labels_in_rows(table: Table, label: str, layout: Layout) -> list[Array]:
+    """Return the numbers to be told at each step of each row, (T,) or (T, K), NaN where none is known."""
+    names = [label] if label in table.columns else table.across(label)
+    found = list[Array]()
+    for k, rows in enumerate(zip(*(_steps(table, name) for name in names), strict=True)):
+        if len({len(row) for row in rows}) > 1:
+            lengths = ", ".join(str(len(row)) for row in rows)
+            raise DataError(f"{table.place(k)}: {label} hold {lengths} numbers: want as many of each")
+        numbers = np.array([[table.number(text) for text in row] for row in rows]).T
+        for text, number in zip(chain(*rows), numbers.T.flat, strict=True):
+            if not np.isfinite(number) and text.strip().lower() not in ABSENT:
+                raise DataError(f"{table.place(k)}, column {label}: {no_number(text)}")
+        numbers[np.isin(numbers, layout.missing)] = np.nan
+        found.append(numbers[:, 0] if label in table.columns else numbers)
+    return found
 
 
 def _steps(table: Table, name: str) -> list[list[str]]:

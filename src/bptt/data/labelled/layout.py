@@ -9,7 +9,13 @@ from bptt.data.tables import Table, read_folder, read_table
 from bptt.data.text.packed import plain_name
 from bptt.errors import ConfigError, DataError
 
-Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag"]
+Task: TypeAlias = Literal["classify", "multilabel", "regress", "tag", "track"]
+
+NUMBERS: tuple[Task, ...] = ("regress", "track")
+"""The tasks that tell numbers."""
+
+STEPWISE: tuple[Task, ...] = ("tag", "track")
+"""The tasks that tell something at each step."""
 
 Absent: TypeAlias = Literal["refuse", "hold"]
 """What becomes of inputs that have no number: an error; or the last one in its place, with how old it is."""
@@ -30,7 +36,7 @@ class Layout:
 
     Parameters
     ----------
-    task : "classify", "multilabel", "regress" or "tag"
+    task : "classify", "multilabel", "regress", "tag" or "track"
     text : str, optional
         The column of the texts; with `series` of the words.
     inputs : tuple of str
@@ -90,7 +96,7 @@ class Layout:
             raise ConfigError("--beside goes with --series: columns with a number for each step")
         if self.absent == "hold" and not self.inputs:
             raise ConfigError("--absent hold is of numbers: it goes with --inputs COLUMN,...")
-        of_labels = not self.inputs and self.task in ("multilabel", "regress")
+        of_labels = not self.inputs and self.task in ("multilabel", *NUMBERS)
         if self.missing and self.absent != "hold" and not of_labels:
             raise ConfigError(
                 "--missing says which numbers mean that there is none; of inputs it goes with --absent hold, "
@@ -116,7 +122,7 @@ class Layout:
     def is_usual(self) -> bool:
         """Whether no column is named: then they are called `text` and `label`, as a folder's are."""
         named = (self.text, self.label, self.series, self.time, *self.inputs)
-        return self.task != "tag" and not any(name is not None for name in named)
+        return self.task not in STEPWISE and not any(name is not None for name in named)
 
     def table(self, path: str) -> Table:
         """Read a file, or a folder, as one of these columns."""

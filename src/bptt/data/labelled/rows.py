@@ -7,11 +7,13 @@ tagging, one for each of its steps.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 
-from bptt.data.labelled.columns import numbers_in_rows, numbers_of
-from bptt.data.labelled.layout import ELAPSED, LABEL, TEXT, Layout, Task
+from bptt.data.labelled.columns import labels_in_rows, numbers_in_rows, numbers_of
+from bptt.data.labelled.layout import ELAPSED, LABEL, NUMBERS, STEPWISE, TEXT, Layout, Task
 from bptt.data.labelled.several import apart, with_sets
 from bptt.data.tables import Table
 from bptt.data.tables.conll import SENTENCE
@@ -43,7 +45,7 @@ class Labelled:
     lengths : (M,) integers or None
         of so many steps each.
     labels : list of str, (M,) numbers, or None
-        M, or for tagging S; of several numbers a sequence (M, K).
+        M, or where each step has one S; of several numbers (M, K) or (S, K), NaN where a step's is not known.
     by_character : bool
         Whether the words are the characters of a text.
     names : list of str
@@ -148,16 +150,16 @@ def read_labelled(
     unknown = None
     if layout.task == "multilabel" and label is not None:
         table, names, unknown = with_sets(table, label, layout.separator, layout.missing)
-    elif layout.task == "regress" and label is not None and label not in table.columns:
+    elif layout.task in NUMBERS and label is not None and label not in table.columns:
         names = table.across(label)
     if label is not None:
         layout.expect_apart(_read(whole, layout, text), [label] if label in whole.columns else names)
-    told_of = names if layout.task == "regress" and names else [] if label is None else [label]
+    told_of = names if layout.task in NUMBERS and names else [] if label is None else [label]
     kept = _kept(table, layout, text, told_of, series, unknown)
     some = table.take(kept) if len(kept) < len(table) else table
     if series is not None:
         found = _of_rows(some, layout, text, label, series)
-    elif layout.task == "tag":
+    elif layout.task in STEPWISE:
         found = _tagged(some, text, layout, label, by_character)
     else:
         found = _of_each_row(some, layout, text, label)
@@ -189,11 +191,11 @@ def _kept(
     step cannot be missing. DataError where none is left.
     """
     kept, task = np.ones(len(table), bool), layout.task
-    for label in labels if task == "regress" and layout.missing else ():
+    for label in labels if task in NUMBERS and layout.missing else ():
         kept &= np.array([table.number(value) not in layout.missing for value in table.column(label)])
     if unknown is not None and unknown.shape[1]:
         kept &= ~unknown.all(axis=1)
-    nothing = ABSENT if task == "regress" else () if task == "multilabel" else ("",)
+    nothing = ABSENT if task in NUMBERS else () if task == "multilabel" else ("",)
     for name, absent in (*((label, nothing) for label in labels), (text if series is None else None, ("",))):
         if name is not None:
             kept &= np.array([value.strip().lower() not in absent for value in table.column(name)])
@@ -210,7 +212,7 @@ def _kept(
 def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | None) -> Labelled:
     """Return sequences that are a row each, with a label each."""
     every, once = np.arange(len(table)), np.ones(len(table), np.int64)
-    labels = None if label is None else _labels(table, layout.task, label)
+    labels = None if label is None else _labels(table, layout, label)
     if layout.inputs:
         numbers, lengths = numbers_in_rows(table, layout)
         found = Labelled(
@@ -218,7 +220,7 @@ def _of_each_row(table: Table, layout: Layout, text: str | None, label: str | No
         )
         return replace(found, elapsed=_steps_apart(lengths))
     assert text is not None
-    return Labelled(table, layout.task, label, every, once, texts=_filled(table, text), labels=labels)
+    return Labelled(table, layout.task, label, every, once, texts=table.filled(text), labels=labels)
 
 
 def has_label_each(table: Table, layout: Layout) -> bool:
@@ -231,27 +233,22 @@ def has_label_each(table: Table, layout: Layout) -> bool:
     )
 
 
-def _labels(table: Table, task: Task, label: str) -> list[str] | Array:
+def _labels(table: Table, layout: Layout, label: str) -> list[str] | Array:
+    task = layout.task
     if task == "multilabel":
         return table.column(label)
-    if task == "regress":
-        one = label in table.columns
-        return table.numbers(label) if one else np.stack([*map(table.numbers, table.across(label))], axis=1)
-    return [text.strip() for text in _filled(table, label)]
-
-
-def _filled(table: Table, name: str) -> list[str]:
-    """Return a column's texts; DataError where one is empty."""
-    values = table.column(name)
-    if (empty := next((k for k, value in enumerate(values) if not value.strip()), None)) is not None:
-        raise table.empty(name, empty)
-    return values
+    if task in NUMBERS:
+        names = [label] if label in table.columns else table.across(label)
+        found = np.stack([table.numbers(name, absent=task == "track") for name in names], axis=1)
+        found[np.isin(found, layout.missing)] = np.nan
+        return found[:, 0] if label in table.columns else found
+    return [text.strip() for text in table.filled(label)]
 
 
 def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, series: str) -> Labelled:
     """Return the sequences of a table in which a column says which sequence a row is of."""
     codes: dict[str, int] = {}
-    of = np.array([codes.setdefault(name, len(codes)) for name in _filled(table, series)])
+    of = np.array([codes.setdefault(name, len(codes)) for name in table.filled(series)])
     order, counts = np.argsort(of, kind="stable"), np.bincount(of)
     elapsed = _steps_apart(counts)
     if layout.time is not None:
@@ -265,13 +262,13 @@ def _of_rows(table: Table, layout: Layout, text: str | None, label: str | None, 
         numbers = np.stack([numbers_of(table, name, layout) for name in layout.inputs], axis=1)[order]
     else:
         assert text is not None
-        column = _filled(table, text)
+        column = table.filled(text)
         words = ["_".join(column[k].split()) for k in order]
     labels: list[str] | Array | None = None
     if label is not None:
-        labels = _labels(table, layout.task, label)
+        labels = _labels(table, layout, label)
         labels = labels[order] if isinstance(labels, np.ndarray) else [labels[k] for k in order]
-        if layout.task != "tag":
+        if layout.task not in STEPWISE:
             labels = _of_each(table, labels, label, order, counts, list(codes))
     beside = {
         name: elapsed if column == ELAPSED else table.numbers(column)[order] for name, column in layout.beside
@@ -296,7 +293,7 @@ def _of_each(
     own = [*map(tuple, labels.tolist())] if isinstance(labels, np.ndarray) and labels.ndim > 1 else labels
     for k, at in enumerate(firsts[of]):
         if own[k] != own[at]:
-            each = "" if isinstance(labels, np.ndarray) else "; --task tag tells each row's"
+            each = f"; --task {'track' if isinstance(labels, np.ndarray) else 'tag'} tells each row's"
             raise DataError(
                 f"{table.place(int(order[k]))}: {label} is {own[k]!s:.40}, and was {own[at]!s:.40} "
                 f"before in the same sequence, {names[of[k]]!r:.40}: want one for a sequence{each}"
@@ -318,16 +315,18 @@ def _tagged(
 ) -> Labelled:
     """Return sequences that are a row each, with as many labels as steps."""
     once, every = np.ones(len(table), np.int64), np.arange(len(table))
-    labels = None
-    if label is not None:
-        column = _filled(table, label)
+    labels: list[Any] | None = None
+    if label is not None and layout.task == "track":
+        labels = labels_in_rows(table, label, layout)
+    elif label is not None:
+        column = table.filled(label)
         labels = [list("".join(value.split())) if by_character else value.split() for value in column]
     if layout.inputs:
         numbers, lengths = numbers_in_rows(table, layout)
         rows = None
     else:
         assert text is not None
-        rows = [list(value) if by_character else value.split() for value in _filled(table, text)]
+        rows = [list(value) if by_character else value.split() for value in table.filled(text)]
         lengths, numbers = np.array([len(row) for row in rows]), None
     what = "characters" if by_character else "numbers" if layout.inputs else "words"
     for k, (own, wanted) in enumerate(zip(labels or (), lengths.tolist(), strict=False)):
@@ -335,14 +334,14 @@ def _tagged(
             raise DataError(f"{table.place(k)}: {wanted} {what} and {len(own)} labels: want a label for each")
     return Labelled(
         table,
-        "tag",
+        layout.task,
         label,
         every,
         once,
         words=None if rows is None else [word for row in rows for word in row],
         numbers=numbers,
         lengths=lengths,
-        labels=None if labels is None else [value for row in labels for value in row],
+        labels=labels and (np.concatenate(labels) if layout.task == "track" else [*chain(*labels)]),
         by_character=by_character,
         elapsed=None if rows is not None else _steps_apart(lengths),
     )

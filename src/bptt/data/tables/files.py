@@ -147,6 +147,13 @@ class Table:
         ]
         return replace(self, columns=self.columns | {name: own})
 
+    def filled(self, name: str) -> list[str]:
+        """Return a column's values; DataError where one is empty."""
+        values = self.column(name)
+        if (empty := next((k for k, value in enumerate(values) if not value.strip()), None)) is not None:
+            raise self.empty(name, empty)
+        return values
+
     def empty(self, name: str, row: int) -> DataError:
         """Return the error of a row that has no value in a column, with how many others there are."""
         more = sum(not text.strip() for text in self.column(name)) - 1

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bptt.data.tables.numbers import as_number
 from bptt.errors import DataError
 
 Value: TypeAlias = str | float
@@ -104,8 +105,14 @@ def encodable(text: str, where: str) -> str:
 
 
 def joined(values: Sequence[object], where: str) -> str:
-    """Return a list as a text, a space between two members; DataError where one holds white space."""
-    texts = ["" if value is None else str(value) for value in values]
+    """Return a list as a text, a space between two members; DataError where one holds white space.
+
+    Of numbers one may be None: it is nan.
+    """
+    texts = [str(value) for value in values if value is not None]
+    if len(texts) < len(values):
+        absent = "nan" if all(map(np.isfinite, map(as_number, texts))) else ""
+        texts = [absent if value is None else str(value) for value in values]
     if (odd := next((text for text in texts if text.split() != [text]), None)) is not None:
         raise DataError(f"{where}: {odd!r:.40} in a list is empty or holds white space: lists hold words")
     return encodable(" ".join(texts), where)

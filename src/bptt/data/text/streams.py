@@ -111,8 +111,8 @@ class TextStream:
             self._cuts = epoch, self._cut(epoch).tolist()
         steps = slice(*self._cuts[1][k : k + 2])
         self._batches += 1
-        inputs, targets = (part[steps].astype(np.int32, order="C") for part in (self._inputs, self._targets))
-        return Batch(inputs, targets, carry=k > 0)
+        inputs = self._inputs[steps].astype(np.int32, order="C")
+        return Batch(inputs, self._targets[steps].astype(np.int32, order="C"), carry=k > 0)
 
     def _cut(self, epoch: int) -> Array:
         """Return the steps at which an epoch's batches begin, and its end."""

@@ -4,8 +4,9 @@ It is made of names alone, not of the derivation that the code is made from; so 
 on the disk needs no computer algebra. There are R rows, one for each step of each sequence; a call has n
 sequences of its own. A value has `width` numbers for each row: H, or as many as its axes say (see
 :mod:`bptt.derive.axes`); G is the width of all gates together. A number ``ahead`` says that all x W are in
-``a`` before the loop, and that all dx come after it: one product of all rows, where a step has few. Values v
-are made of parameters alone, and so computed once (:mod:`bptt.derive.still`).
+``a`` before the loop, and that all dx come after it: one product of all rows, where a step has few; another,
+``ends``, that nobody reads the gradient at the states before the first step. Values v are made of parameters
+alone, and so computed once (:mod:`bptt.derive.still`).
 
 ============  ==================  ================================================================
 ``starts``    (steps,)            in: each step's first row, and ``counts``
@@ -105,6 +106,7 @@ class Interface:
             "starts",
             "counts",
             "ahead",
+            "ends",
             "a",
             "present",
             "reset",

@@ -219,8 +219,11 @@ class _Backward(Loop):
                             self.fill(self.sum(p, row, j), self.width(self.axes[p]))
             for i, q in reversed([*enumerate(k_.operands)]):
                 width = self.width(self.axes[q])
-                if q not in k_.made:  # (1) dh_prev += da Uᵀ
-                    self.back(f"U{i}", self.state("dcarry", q.removesuffix("_prev"), i64(0)), start, n, width)
+                if q not in k_.made:
+                    is_last = b.and_(self.there("ends"), b.icmp_signed("==", k, i64(0)))
+                    with b.if_then(b.not_(is_last)):  # (1) dh_prev += da Uᵀ
+                        state = self.state("dcarry", q.removesuffix("_prev"), i64(0))
+                        self.back(f"U{i}", state, start, n, width)
                     continue
                 with count_loop(b, n) as j:
                     self.fill(self.row("dq", j, width), width)

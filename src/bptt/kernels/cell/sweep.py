@@ -52,8 +52,11 @@ class Sweep:
         given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead, few=ahead)
         self._run("forward", given, ahead=ahead)
 
-    def backward(self, arrays: Mapping[str, Array]) -> None:
-        """Run the backward and, where they are given, the sums over time."""
+    def backward(self, arrays: Mapping[str, Array], *, to_states: bool = True) -> None:
+        """Run the backward and, where they are given, the sums over time.
+
+        Without `to_states` what the first step's da Uᵀ adds to ``dcarry`` is left out: nobody reads it.
+        """
         given = dict(arrays)
         params = {name: given.pop(name) for name in self.compiled.matrices}
         names = (*(f"d{name}" for name in params), "db", "db_h")
@@ -68,7 +71,7 @@ class Sweep:
         given |= {
             f"d{name}": zeros(a.shape, dtype) for name, a in self.compiled.still(self.N, self.H).items()
         }
-        self._run("backward", given, ahead=ahead)
+        self._run("backward", given, ahead=ahead, to_states=to_states)
         if ahead and dx is not None:
             for k, (gates, own) in enumerate(self.columns.W.runs):
                 self._multiply(given["da"][:, gates], params["W"][:, own].T, dx, add=k > 0)
@@ -98,11 +101,11 @@ class Sweep:
                 for gates, own in part.runs:
                     column_sums(da[:, gates], out[name][own])
 
-    def _run(self, which: str, arrays: Mapping[str, Array], *, ahead: bool) -> None:
+    def _run(self, which: str, arrays: Mapping[str, Array], *, ahead: bool, to_states: bool = True) -> None:
         """Run the forward or the backward, its sequences shared out over the threads."""
         compiled, rows, places = self.compiled, self.rows, self.compiled.interface.fields[which].places
         given: dict[str, Array | int | None] = {"steps": rows.T, "H": self.H, "D": self.D, "R": rows.total}
-        given["ahead"] = int(ahead)
+        given |= {"ahead": int(ahead), "ends": int(not to_states)}
         given |= {"present": rows.present, "reset": rows.reset}
         given |= arrays
         given["narrow"] = compiled.narrow(self.N, self.H, self.D)

@@ -113,7 +113,7 @@ class Packing:
                     # also a load of which no lane is wanted is slow where there is no memory
                     column = v.at(start, b.select(is_there, b.mul(bcs, i64(c)), i64(0)))
                     columns.append(self._along(v, column, q, b.select(is_there, K, i64(0)), is_whole))
-                for r, row in enumerate(_transposed(v, columns)):
+                for r, row in enumerate(transposed(v, columns)):
                     at = b.add(q, i64(r))
                     place = v.at(v.at(out, b.mul(at, i64(self.width))), n)
                     if is_whole:
@@ -187,7 +187,7 @@ class Packing:
         return self._functions[name]
 
 
-def _transposed(v: Vector, rows: list[Value]) -> list[Value]:
+def transposed(v: Vector, rows: list[Value]) -> list[Value]:
     """Return the columns of a square of as many vectors as one has lanes: swapped by halves, quarters, ..."""
     kind, L, size = ir.VectorType(i32, v.lanes), v.lanes, 1
     while size < L:

@@ -78,7 +78,7 @@ def error(
     equations = (*ERRORS[loss], "l = where(w, l, 0)", "y = where(w, w*s, 0)")
     update(equations, made)
     dh, dV = matmul(y, V.T, bfloat16=bfloat16), matmul(h.T, y, like(V), bfloat16=bfloat16)
-    each = _summed(made["l"])
+    each = row_sums(made["l"])
     return Output(each, dh, dV, column_sums(y), each)
 
 
@@ -101,7 +101,7 @@ def errors(
     """
     _, made = _made(loss, h, V, b, targets, c, bfloat16=bfloat16)
     update(ERRORS[loss], made)
-    return _summed(made["l"])
+    return row_sums(made["l"])
 
 
 def _made(
@@ -120,7 +120,7 @@ def _made(
     return y, made
 
 
-def _summed(values: Array) -> Array:
+def row_sums(values: Array) -> Array:
     """Return the sums of rows (M, K), (M,)."""
     M, K = values.shape
     return values.reshape(M) if K == 1 else matmul(values, rows.filled((K, 1), 1.0, values.dtype)).reshape(M)

@@ -10,6 +10,7 @@ import numpy as np
 from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
 from bptt.kernels.llvm.loops import count_loop, i64, over_vectors
+from bptt.kernels.llvm.packing import transposed
 from bptt.kernels.llvm.vector import Value, Vector
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
@@ -149,11 +150,14 @@ def _share(
         for r in by_rows
         for c in by_columns
     ]
-    work = pool.work_of(
-        _each, len(arrays) + 1, 2 + 2 * len(arrays), out.dtype.char, host(), what,
-        index is not None, tuple(step == 0 for step in steps[1:]),
-        steps[0] != 1 or any(step > 1 or step < 0 for step in steps),
-    )  # fmt: skip
+    form = len(arrays) + 1, 2 + 2 * len(arrays), out.dtype.char, host(), what
+    turned = tuple(row == 1 < column for row, column in strides[1:])
+    others = {steps[0]} | {step for step, turns in zip(steps[1:], turned, strict=True) if not turns}
+    if index is None and any(turned) and others == {1}:
+        work = pool.work_of(_squares, *form, turned)
+    else:
+        is_one, is_apart = tuple(step == 0 for step in steps[1:]), steps[0] != 1 or not {0, 1} >= {*steps}
+        work = pool.work_of(_each, *form, index is not None, is_one, is_apart)
     pool.run(work, np.array(words, np.int64), *constants)
 
 
@@ -197,6 +201,45 @@ def _each(
                 v.store(_made(v, what, loaded, v.const(0.0)), v.at(at[0], c), mask)
 
             over_vectors(v, columns, some)
+
+
+def _squares(v: Vector, arrays: list[Value], sizes: list[Value], what: str, turned: tuple[bool, ...]) -> None:
+    """As `_each`, of operands whose columns' numbers are neighbours: by squares, which are transposed."""
+    b, (to, *starts, _), (rows, columns, *strides) = v.builder, arrays, sizes
+    row_strides, column_strides = strides[: len(arrays) - 1], strides[len(arrays) - 1 :]
+
+    def square(r: Value, c: Value, *, is_whole: bool) -> None:
+        below, beside = b.sub(rows, r), b.sub(columns, c)
+        loaded = []
+        for k, (start, turns) in enumerate(zip(starts, turned, strict=True), 1):
+            first = v.at(v.at(start, b.mul(r, row_strides[k])), b.mul(c, column_strides[k]))
+            stride, count, length = row_strides[k], below, beside
+            if turns:
+                stride, count, length = column_strides[k], beside, below
+            lines = []
+            for n in range(v.lanes):
+                # also a load of which no lane is wanted is slow where there is no memory
+                is_there = b.icmp_signed("<", i64(n), count)
+                offset = b.mul(i64(n), stride)
+                at = v.at(first, offset if is_whole else b.select(is_there, offset, i64(0)))
+                lines.append(v.load(at, None if is_whole else v.tail(length)))
+            loaded.append(transposed(v, lines) if turns else lines)
+        for n, values in enumerate(zip(*loaded, strict=True)):
+            place = v.at(v.at(to, b.mul(b.add(r, i64(n)), row_strides[0])), c)
+            made = _made(v, what, [*values], v.const(0.0))
+            if is_whole:
+                v.store(made, place)
+            else:
+                with b.if_then(b.icmp_signed("<", i64(n), below)):
+                    v.store(made, place, v.tail(beside))
+
+    with count_loop(b, rows, v.lanes) as r, count_loop(b, columns, v.lanes) as c:
+        fits = (b.icmp_signed("<=", b.add(at, i64(v.lanes)), end) for at, end in ((r, rows), (c, columns)))
+        with b.if_else(b.and_(*fits)) as (whole, edge):
+            with whole:
+                square(r, c, is_whole=True)
+            with edge:
+                square(r, c, is_whole=False)
 
 
 def _made(v: Vector, what: str, values: list[Value], zero: Value) -> Value:

@@ -1,4 +1,4 @@
-"""Labelled sequences: a class or a number is told of each, or a class of each of its steps."""
+"""Labelled sequences: a class or a number is told of each, or of each of its steps."""
 
 import hashlib
 from collections import Counter
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bptt.data.labelled import (
+    NUMBERS,
     Coding,
     Labelled,
     Layout,
@@ -22,7 +23,7 @@ from bptt.data.labelled import (
 )
 from bptt.data.sequences import SequenceBatches, Sequences, some
 from bptt.data.tables import Category, Numbers
-from bptt.data.tables.numbers import far_off
+from bptt.data.tables.numbers import as_number, far_off
 from bptt.data.text import Vocabulary
 from bptt.data.text.tokenizers import Kind, tokenizer
 from bptt.errors import ConfigError, DataError
@@ -40,8 +41,11 @@ MOST_BYTES = 1 << 30
 """What a training step may keep for its backward pass: of longer sequences there are fewer in a batch."""
 
 
-LOSS_OF = {"regress": "squared_error", "multilabel": SEVERAL}
+LOSS_OF: dict[str, str] = {"multilabel": SEVERAL, **dict.fromkeys(NUMBERS, "squared_error")}
 """The losses of tasks that tell no one class."""
+
+MANY = 20
+"""So many numbers are hardly classes."""
 
 FEW = 5
 """A label that stands there less often is hardly learnt."""
@@ -199,8 +203,8 @@ def _model(settings: Settings, coding: Coding, source: Sequences) -> Model:
             weights = tuple((len(source.targets) / (size * counts)).tolist())
     elif isinstance(coding.target, Numbers):
         size = len(coding.target.each)
-    if settings.task == "regress" and settings.class_weights != "none":
-        raise ConfigError("--class-weights are for labels that are names, not for --task regress")
+    if settings.task in NUMBERS and settings.class_weights != "none":
+        raise ConfigError(f"--class-weights are for labels that are names, not for --task {settings.task}")
     tokens = coding.vocabulary is not None
     return Model(
         inputs=coding.width,
@@ -259,7 +263,7 @@ def _remarks(
                     f"column {name}: {odd[0]:.15g} stands {often}, far from all others: where it is none, "
                     f"--missing {odd[0]:.15g} --absent hold"
                 )
-    numbers = np.asarray(whole.labels if whole.task == "regress" else np.empty(0))
+    numbers = np.asarray(whole.labels if whole.task in NUMBERS else np.empty(0))
     several = zip(whole.names, numbers.T, strict=True) if numbers.ndim > 1 else [(whole.label, numbers)]
     for which, column in several:
         if (odd := far_off(column)) is None:
@@ -269,6 +273,10 @@ def _remarks(
             f"column {which}: {odd[0]:.15g} stands {often} as what is to be told, far from all others: "
             "where it is none, leave it empty"
         )
+    if whole.task == "track" and (empty := int(np.isnan(numbers).reshape(len(numbers), -1).any(1).sum())):
+        yield f"{empty:,} of {len(numbers):,} steps have no label, and count for nothing"
+    if whole.task == "tag" and len(coding.told) > MANY and np.isfinite([*map(as_number, coding.told)]).all():
+        yield f"the {len(coding.told):,} labels are numbers, and learnt as names: --task track tells numbers"
     if whole.unknown is not None and (empty := int(whole.unknown.sum())):
         yield f"{empty:,} of {whole.unknown.size:,} labels are not known, and count for nothing"
     if whole.task == "multilabel" and (none := sum(not own for own in whole.sets)):
