@@ -152,7 +152,7 @@ class Meter:
         return out
 
     def end(self, record: Record) -> int:
-        """Return how many taps a run needs: all terms are there then, also where what comes after is edited."""
+        """Return how many taps a run needs: all terms are there then, whatever is edited behind."""
         if self.ended < 0:
             ends = [record.marks[t.step] for t in self.terms if t.at_step is not None]
             last = {one.statement: one.number for one in record.executions}
