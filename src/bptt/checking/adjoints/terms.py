@@ -77,6 +77,7 @@ class Meter:
                 self.by_statement.setdefault(term.statement, []).append(n)
             else:
                 self.by_node.setdefault(term.node, []).append(n)
+        self.ended = -1  # how many taps a run needs; -1: not counted yet
         self.needed = -1  # readings of statements and nodes in a run; -1: not counted yet
         statements = case.program.table.statements
         self.augmented = {j for j in self.by_statement if isinstance(statements[j].tree, ast.AugAssign)}
@@ -150,9 +151,11 @@ class Meter:
         return out
 
     def end(self, record: Record) -> int:
-        """Return how many taps a run needs: all terms are there then."""
-        ends = [record.marks[t.step] for t in self.terms if t.at_step is not None]
-        last = {one.statement: one.number for one in record.executions}
-        ends += [record.ends[last[j]] for j in self.by_statement]
-        ends += [n + 1 for n, seen in enumerate(record.taps) if seen.node in self.by_node]
-        return max(ends, default=0)
+        """Return how many taps a run needs: all terms are there then, whatever is edited behind."""
+        if self.ended < 0:
+            ends = [record.marks[t.step] for t in self.terms if t.at_step is not None]
+            last = {one.statement: one.number for one in record.executions}
+            ends += [record.ends[last[j]] for j in self.by_statement]
+            ends += [n + 1 for n, seen in enumerate(record.taps) if seen.node in self.by_node]
+            self.ended = max(ends, default=0)
+        return self.ended

@@ -18,6 +18,7 @@ from bptt.checking.mend.edit import Change, Edit, Place, Text, compiled
 from bptt.checking.mend.matching import HOLE, Instance, Matching, solved
 from bptt.checking.mend.scope import Scope
 from bptt.checking.taps.instrument import Statement
+from bptt.checking.verdict.kept import Kept
 from bptt.types import Array
 
 Snapshots = Mapping[int, dict[str, Any]]  # what names stand for at each execution of a statement
@@ -129,31 +130,34 @@ def added(
     found: Adjoints,
     chosen: Chosen,
     total: Row,
-    like: tuple[int, ...],
+    kept: Kept,
     text: Text,
     statement: Statement,
     names: Snapshots,
 ) -> Iterator[Edit]:
-    """Yield statements that add to what stays zero, and must be a gradient of some shape.
+    """Yield statements that add to what is kept, which must be a gradient and lacks what no statement adds.
 
-    They stand behind one that adds to another sum, within a loop; `names` are those at its executions.
+    They stand behind one that adds to another sum; `names` are those at its executions.
     """
     tree, terms = statement.tree, chosen.candidate.terms
     assert isinstance(tree, ast.AugAssign)
     place = Place(tree.value, statement.function or tree, text, chosen.values)
     scope = Scope(text, place.function, names[max(names)])
-    zeros = [part.text for part in scope.arrays if part.value.shape == like and not part.value.any()]
+    alike = [part for part in scope.arrays if part.value.shape == kept.shape]
+    zeros = [p.text for p in alike if not p.value.any() or np.array_equal(p.value.reshape(-1), kept.numbers)]
     end = text.lines(tree.lineno, tree.end_lineno or tree.lineno)[1]
-    for family in _uses(chosen, total) if zeros else ():
+    ways = [[found.at(terms, total) * chosen.factor - kept.numbers]] if not statement.loops else []
+    for family in _uses(chosen, total) if statement.loops and zeros else ():
         for rows in itertools.chain(aligned(family[::-1], len(names)), aligned(family, len(names))):
-            wanted = [
-                np.zeros(total.size) if row is None else found.at(terms, row) * chosen.factor for row in rows
-            ]
-            times = [Instance(names[k], w, like) for k, w in zip(sorted(names), wanted, strict=True)]
-            for edit in Matching(place, times, 1.0).edits()[:2]:
-                for name in zeros:
-                    line = f"{' ' * tree.col_offset}{name} += {place.edited(edit)}\n"
-                    yield Edit(((end, end, line),), f"nothing is added to `{name}`", 1.5 + edit.cost / 10)
+            given = (np.zeros(total.size) if r is None else found.at(terms, r) * chosen.factor for r in rows)
+            ways.append([*given])
+    for wanted in ways if zeros else ():
+        times = [
+            Instance(names[k], w, kept.shape) for k, w in zip(sorted(names), wanted, strict=len(wanted) > 1)
+        ]
+        for edit, name in itertools.product(Matching(place, times, 1.0).edits()[:2], zeros):
+            line = f"{' ' * tree.col_offset}{name} += {place.edited(edit)}\n"
+            yield Edit(((end, end, line),), f"nothing is added to `{name}` here", 1.5 + edit.cost / 10)
 
 
 def _uses(chosen: Chosen, total: Row) -> Iterator[list[Row]]:

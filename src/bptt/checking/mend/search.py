@@ -20,7 +20,6 @@ from bptt.checking.locate.search import Hypothesis
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import added
 from bptt.checking.mend.matching import Instance, Matching
-from bptt.checking.mend.peeling import peels
 from bptt.checking.mend.places import Places
 from bptt.checking.mend.statements import rewrites
 from bptt.checking.mend.trials import Edits, Mend, Mended, Trials, clips, frames
@@ -37,11 +36,8 @@ SWEEP = 0.45  # for which part of the time edits of single statements are tried,
 BLIND = 2.1  # the cost of edits that are tried although nothing says what the statement must give
 ISOLATING = 0.5  # for how much of the time places that are wrong by themselves are looked for
 ALTERNATIVES = 12  # corrections of all of them together that are tried
-TRIED, LIKELY = 8, 6  # edits of a suspected statement, and places that are right at times, that are tried
-FOLLOWED, SHARE = (
-    3,
-    0.5,
-)  # corrections of one fault of several that are followed, and for how much of the time
+LIKELY = 6  # places that are wrong by themselves, or right at times, that are tried
+FOLLOWED, SHARE = 3, 0.5  # corrections of one fault that are followed, for how much of the time
 
 
 def mend(
@@ -177,22 +173,24 @@ class Search(Places):
                 return
 
     def _zeros(self) -> Iterator[Edits]:
-        """Yield statements that add to a gradient that stays zero, after which it is right."""
+        """Yield statements that add to a gradient that stays zero, or lacks some, after which it is right."""
         ends: dict[ast.stmt, Statement] = {}
         for step in self.steps:
             one = step.statement
-            if isinstance(one.tree, ast.AugAssign) and one.loops and one.file in self.program.sources:
-                last = ends.setdefault(one.loops[-1], one)
-                ends[one.loops[-1]] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
+            if isinstance(one.tree, ast.AugAssign) and one.file in self.program.sources:
+                block = one.loops[-1] if one.loops else one.tree
+                last = ends.setdefault(block, one)
+                ends[block] = max(last, one, key=lambda s: (-s.tree.col_offset, s.tree.lineno))
         totals = {written(r.path): r for r in self.chosen.rows.rows if r.kind == "total"}
-        zeros = [g for g in self.goal.wanted if not (g.was_right or g.kept.update or g.kept.numbers.any())]
+        wrong = [g for g in self.goal.wanted if not (g.was_right or g.kept.update)]
+        zeros = [g for g in wrong if len(wrong) == 1 or not g.kept.numbers.any()]
         before = _whole(self.locator.tried([]))
         for gradient, one in itertools.product((g for g in zeros if g.name in totals), ends.values()):
             names = self._names(self.program.table.statements.index(one))
             text, total = Text(self.program.sources[one.file].text), totals[gradient.name]
             if self.late or not names:
                 continue
-            for edit in added(self.found, self.chosen, total, gradient.kept.shape, text, one, names):
+            for edit in added(self.found, self.chosen, total, gradient.kept, text, one, names):
                 if _whole(self.trials.text({one.file: [edit]})) > before:
                     yield {one.file: [edit]}
 
@@ -302,18 +300,6 @@ class Search(Places):
         for one in itertools.islice(likely.values(), LIKELY):
             begun = *self._edits(one, begun=True)[:3], *self._missing(one, begun=True)
             yield from (({one.unit.statement.file: [e]}, e.cost) for e in (*self._operators(one), *begun))
-        given = {id(row) for step in self.steps for row in step.rows}
-        first = {s.execution.statement: s for s in self.locator.suspected()[::-1]}
-        for step in first.values():
-            value, path = getattr(step.statement.tree, "value", None), step.statement.file
-            if value is None or path not in self.program.sources:
-                continue
-            names = self._names(step.execution.statement)
-            text = Text(self.program.sources[path].text)
-            place = Place(value, step.statement.function or text.tree, text, self.chosen.values)
-            if step.number in names:
-                some = peels(place, step, names[step.number], self.chosen, given)
-                yield from (({path: [edit]}, edit.cost) for edit in some[:TRIED])
         whole = _whole(self.locator.tried([]))
         for cost, edits in itertools.islice(self._rewrites(), REWRITES):
             if not self.late and _whole(self.trials.text(edits)) > whole:

@@ -74,7 +74,12 @@ class _Rewriter:
             target = statement.targets[0]
             if not isinstance(target, ast.Tuple | ast.List) and (loop or not isinstance(target, ast.Name)):
                 change = self._between(target, statement.value, " += ")
-                yield Edit((change,), f"`{self.of(target)}` is assigned where it must be added to", 1.0)
+                reason = f"`{self.of(target)}` is assigned where it must be added to"
+                yield Edit((change,), reason, 1.0)
+                if loop is not None and self._alone(loop):  # it has no value before
+                    start = self._lines(loop)[0]
+                    first = f"{' ' * loop.col_offset}{self.of(target)} = 0\n"
+                    yield Edit(((start, start, first), change), reason, 1.3)
         elif isinstance(statement, ast.AugAssign) and isinstance(statement.op, ast.Add | ast.Sub | ast.Mult):
             said, name = self.of(statement), self.of(statement.target)
             own = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*"}[type(statement.op)]
