@@ -224,17 +224,15 @@ class Learner:
                 none = [] if own and "." in hole else ["0"]
                 return [*sizes[:3], token, "1", *none, "«size H»", "«size T»", *more]
             case (("shape" | "attribute" | "array" | "like"), _) if here and here[0] == "rows":
-                tokens = f"np.array({worded(put(here, ('*',), token), ())})"
-                return [*self._of(use, inside, tree), tokens]
+                return [*self._of(use, inside, tree), f"np.array({worded(put(here, ('*',), token), ())})"]
             case "array", _ if "*" in path:
                 words = any("tokens" in t or "onehot" in t for t in self.names[hole][:4]) or len(path) > 1
                 return [token, *inside] if words else [*inside, token]
             case "attribute", (str(name),) if here and here[0] == "space":
                 return [("space", {**here[1], name: None})]
             case "attribute", (str(name),) if not hasattr(np.ndarray, name):
-                builtin: list[tuple[type, Node]] = [(str, "'net'"), (dict, ("dict", {}))]
-                builtin += [(list, ("rows", "T", None))]
-                own_kinds = [node for kind, node in builtin if hasattr(kind, name)]
+                builtin: Any = (str, "'net'"), (dict, ("dict", {})), (list, ("rows", "T", None))
+                own_kinds: list[Node] = [node for kind, node in builtin if hasattr(kind, name)]
                 return [*self.objects(name), *(own_kinds or [("space", {name: None})])]
             case "call", _:
                 if is_cotangent(hole):  # the gradient of half a square
