@@ -118,7 +118,7 @@ def test_a_current_folder_that_is_gone(tmp_path: Path) -> None:
     [
         ("BPTT_THREADS", "many", "BPTT_THREADS must be a whole number from 1"),
         ("BPTT_THREADS", "9" * 5000, "BPTT_THREADS must be a whole number from 1"),
-        ("BPTT_TARGET", "mmx\x1b[31m", "BPTT_TARGET must be avx512, avx2 or baseline"),
+        ("BPTT_TARGET", "mmx\x1b[31m", "BPTT_TARGET must be avx512bf16, avx512, avx2 or baseline"),
     ],
 )
 def test_an_environment_that_means_nothing_is_told_before_anything_is_made(

@@ -6,57 +6,23 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bptt.errors import ConfigError, ShapeError
+from bptt.errors import ShapeError
 from bptt.kernels.llvm import packing
 from bptt.kernels.llvm.host import host
-from bptt.kernels.ops import pieces, products
+from bptt.kernels.ops import products
 from bptt.kernels.ops.products import matmul
-from bptt.layer import threads as number_of_threads
 from bptt.types import Array
-from machine_code import TARGETS, narrow, rounded
+from machine_code import TARGETS, narrow
 from machine_code import cache as cache
+from whole_products import laid, product, whole_numbers
+from whole_products import small_blocks as small_blocks
 
 DTYPES = [np.float32, np.float64]
-
-
-def whole_numbers(rng: Any, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return small whole numbers: their products and sums have no rounding, so that every bit is checked."""
-    return np.asarray(rng.integers(-8, 9, shape), dtype)
-
-
-def laid(a: Array, how: str) -> Array:
-    """Return the same numbers, differently in memory."""
-    if how == "columns":
-        return np.asfortranarray(a)
-    if how == "part":
-        room = np.full((a.shape[0] + 2, a.shape[1] + 3), 99, a.dtype)
-        room[1:-1, 2:-1] = a
-        return room[1:-1, 2:-1]
-    if how == "every second":
-        room = np.full((2 * a.shape[0], 3 * a.shape[1]), 99, a.dtype)
-        room[::2, ::3] = a
-        return room[::2, ::3]
-    if how == "backwards":
-        return np.ascontiguousarray(a[::-1, ::-1])[::-1, ::-1]
-    return a
-
-
-def product(A: Array, B: Array, add: bool, bfloat16: bool = False) -> None:
-    """Check the product into a part of a larger array, of which nothing else is touched."""
-    M, N = A.shape[0], B.shape[1]
-    rng = np.random.default_rng(1)
-    room = whole_numbers(rng, (M + 2, N + 5), A.dtype)
-    want = room.copy()
-    want[1:-1, 2:-3] = A @ B + add * room[1:-1, 2:-3]
-    out = room[1:-1, 2:-3]
-    assert matmul(A, B, out, add=add, bfloat16=bfloat16) is out
-    np.testing.assert_array_equal(room, want)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -95,22 +61,6 @@ def test_operands_may_lie_in_any_way(dtype: Any, of_A: str, of_B: str) -> None:
     for M, K, N in ((1, 5, 70), (5, 1, 3), (30, 33, 65), (13, 9, 1)):
         A, B = whole_numbers(rng, (M, K), dtype), whole_numbers(rng, (K, N), dtype)
         product(laid(A, of_A), laid(B, of_B), add=False)
-
-
-@pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make blocks and pieces small, so that products of some thousand numbers have many of them."""
-    cached = products.parts_of, products._cut
-    with monkeypatch.context() as patch:
-        patch.setattr(products, "PIECE", 1 << 11)
-        for name, value in {"DEPTH": 24, "HEIGHT": 17, "NEAR": 1 << 12}.items():
-            patch.setattr(pieces, name, value)
-        patch.setattr(number_of_threads, "count", lambda: 3)
-        for function in cached:
-            function.cache_clear()
-        yield
-    for function in cached:
-        function.cache_clear()
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -235,62 +185,6 @@ def test_nan_and_infinity_reach_the_product() -> None:
 def test_what_does_not_fit(A: Array, B: Array, out: Array | None, says: str) -> None:
     with pytest.raises(ShapeError, match=says):
         matmul(A, B, out)
-
-
-@pytest.fixture
-def bfloat16() -> None:
-    if not host().avx512_bf16:
-        pytest.skip("not a processor with bfloat16")
-
-
-@pytest.mark.usefixtures("bfloat16")
-@pytest.mark.parametrize("of_A", ["rows", "columns", "part", "every second"])
-@pytest.mark.parametrize("of_B", ["rows", "columns", "part", "every second"])
-def test_bfloat16_tails_and_layouts(of_A: str, of_B: str) -> None:
-    rng = np.random.default_rng(0)
-    for M in (1, 2, 3, 4, 13):
-        for N in (1, 16, 33, 130):
-            for K in (1, 2, 31, 32, 33, 65):
-                A, B = whole_numbers(rng, (M, K), np.float32), whole_numbers(rng, (K, N), np.float32)
-                product(laid(A, of_A), laid(B, of_B), add=bool(K % 2), bfloat16=True)
-
-
-@pytest.mark.usefixtures("bfloat16", "small_blocks")
-@pytest.mark.parametrize("across", [False, True])
-def test_bfloat16_in_blocks_and_pieces(across: bool) -> None:
-    rng = np.random.default_rng(0)
-    for M, K, N in ((150, 91, 1030), (3, 1101, 700), (64, 64, 64)):
-        A, B = whole_numbers(rng, (M, K), np.float32), whole_numbers(rng, (K, N), np.float32)
-        product(A.copy("F") if across else A, B, add=across, bfloat16=True)
-
-
-@pytest.mark.usefixtures("bfloat16")
-def test_bfloat16_rounds_to_nearest_even() -> None:
-    rng = np.random.default_rng(0)
-    ties = (np.arange(1, 65) * 2**16 + 0x3F808000).astype(np.uint32).view(np.float32)
-    A = np.concatenate([rng.normal(size=200).astype("f"), ties, np.array([3.4e38, np.inf, np.nan], "f")])
-    for laid_A in (A[:, None], np.repeat(A[:, None], 2, 1)[:, :1]):
-        got = matmul(laid_A, np.ones((1, 3), "f"), bfloat16=True)
-        with np.errstate(all="ignore"):
-            want = np.where(np.isnan(A), np.nan, rounded(A))
-        np.testing.assert_array_equal(got, np.repeat(want[:, None], 3, 1))
-
-
-@pytest.mark.usefixtures("bfloat16")
-def test_bfloat16_sums_are_float32() -> None:
-    rng = np.random.default_rng(0)
-    A, B = rng.normal(size=(30, 700)).astype("f"), rng.normal(size=(700, 50)).astype("f")
-    exact = rounded(A).astype("d") @ rounded(B).astype("d")
-    assert np.abs(matmul(A, B, bfloat16=True) - exact).max() < 1e-4
-    assert np.abs(exact - A.astype("d") @ B.astype("d")).max() > 1e-2, "it would not be bfloat16"
-
-
-def test_bfloat16_where_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BPTT_TARGET", "baseline")
-    with pytest.raises(ConfigError, match="bfloat16: this processor has no AVX512-BF16; choose float32"):
-        matmul(np.ones((2, 2), "f"), np.ones((2, 2), "f"), bfloat16=True)
-    with pytest.raises(ShapeError, match="must be float32 to be rounded to bfloat16, got float64"):
-        matmul(np.ones((2, 2)), np.ones((2, 2)), bfloat16=True)
 
 
 CODE = """

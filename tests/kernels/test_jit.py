@@ -144,7 +144,9 @@ def test_target_narrows_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not host().avx512
     assert here.bits >= host().bits
     monkeypatch.setenv("BPTT_TARGET", "mmx")
-    with pytest.raises(ConfigError, match="BPTT_TARGET must be avx512, avx2 or baseline, got 'mmx'"):
+    with pytest.raises(
+        ConfigError, match="BPTT_TARGET must be avx512bf16, avx512, avx2 or baseline, got 'mmx'"
+    ):
         host()
 
 

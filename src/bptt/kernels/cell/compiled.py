@@ -10,6 +10,7 @@ import numpy as np
 
 from bptt.kernels.cell.interface import Interface, kinds
 from bptt.kernels.llvm.jit import Library, address
+from bptt.kernels.llvm.tiles import gemm_for
 from bptt.kernels.ops import rows
 from bptt.kernels.ops.products import parts_of, readable
 from bptt.kernels.runtime import memory
@@ -100,7 +101,8 @@ class Compiled:
         parts = (columns.W, *(p.part for p in columns.products))
         fed = (at.stop - at.start for part in parts for at, _ in part.runs)
         widest = max(D, *(k.cell.width(q, H) for q in k.operands), *fed)
-        return memory.empty((N, (widest + 1) // 2), k.dtype)
+        gemm = gemm_for("bfloat16", k.host)
+        return memory.empty((N + gemm.beyond, gemm.depth(widest)), k.dtype)
 
     def weights(self, params: Params, dtype: np.dtype[Any], *, tokens: bool) -> dict[str, Array]:
         """Return what the forward reads of the parameters; where tokens choose rows of W, it is a table."""

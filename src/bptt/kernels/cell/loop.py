@@ -44,7 +44,7 @@ class Loop(ABC):
         self.d, self.eq, self.still = d, d.equations, still
         self.axes = interface.axes
         self.scratch = counts(())
-        with work(module, self.name) as (b, words, _):
+        with work(module, self.name) as (b, words, _), gemm.ready(b):
             self.b, self.v = b, Vector(b, interface.dtype, interface.host)
             self.field = interface.fields[self.name].read(b, words)
             self.H, self.R = self.field["H"], self.field["R"]
@@ -195,7 +195,7 @@ class Loop(ABC):
         """Return where a product's rows (M, K) are, their stride, and their length, as the product counts."""
         if not isinstance(self.gemm, Gemm16):
             return A, lda, K
-        to, pairs = self.pointer("narrow"), self.b.sdiv(self.b.add(K, i64(1)), i64(2))
+        to, pairs = self.pointer("narrow"), self.gemm.deep(self.b, K)
         self.b.call(self.gemm.narrow, [A, lda, M, K, to, pairs])
         return to, pairs, pairs
 

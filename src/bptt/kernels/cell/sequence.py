@@ -23,10 +23,9 @@ from bptt.derive.proof import prove
 from bptt.kernels.cell.interface import Interface
 from bptt.kernels.cell.loop import Loop
 from bptt.kernels.cell.slots import Slots, counts
-from bptt.kernels.llvm.bfloat16 import Gemm16
-from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.loops import count_loop, i64
 from bptt.kernels.llvm.stages import Write
+from bptt.kernels.llvm.tiles import gemm_for
 from bptt.kernels.llvm.vector import Value
 
 
@@ -45,7 +44,8 @@ def module(interface: Interface) -> ir.Module:
     slots = Slots(d, interface.axes)
     made = ir.Module(f"bptt_{interface.dtype}")
     host = interface.host
-    gemm = Gemm16(made, host) if interface.is_narrow else Gemm(made, interface.dtype, host)
+    kind = "bfloat16" if interface.is_narrow else interface.dtype
+    gemm = gemm_for(kind, host)(made, kind, host)
     loops = [loop(interface, d, still, slots, made, gemm) for loop in (_Forward, _Backward)]
     scratch = [max(some) for some in zip(*(loop.scratch for loop in loops), strict=True)]
     for name, numbers in (("extra", counts(slots.extra.values())), ("scratch", scratch)):

@@ -10,6 +10,7 @@ from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.llvm.loops import call, count_loop, i32, i64
 from bptt.kernels.llvm.vector import Value, Vector
+from bptt.types import Dtype
 
 
 class _BFloat(ir.Type):  # type: ignore[misc]
@@ -40,7 +41,7 @@ class Gemm16(Gemm):
 
     step = 2
 
-    def __init__(self, module: Any, target: Host | None = None) -> None:
+    def __init__(self, module: Any, kind: Dtype, target: Host | None = None) -> None:
         super().__init__(module, np.float32, target)
         if not self._target.avx512_bf16:
             raise ConfigError("bfloat16: this processor has no AVX512-BF16; choose float32")
@@ -75,8 +76,8 @@ class Gemm16(Gemm):
         b = v.builder
         k = b.mul(q, i64(2))
         after = b.add(k, i64(1))
-        more = b.select(b.icmp_signed("<", after, K), count, i64(0))
-        low = v.load(v.at(at, b.mul(k, stride)), v.tail(count))
+        here, more = (b.select(b.icmp_signed("<", n, K), count, i64(0)) for n in (k, after))
+        low = v.load(v.at(at, b.mul(k, stride)), v.tail(here))
         return self._pairs(v, low, v.load(v.at(at, b.mul(after, stride)), v.tail(more)))
 
     def _along(self, v: Vector, column: Value, q: Value, K: Value, is_whole: bool) -> Value:
@@ -89,7 +90,7 @@ class Gemm16(Gemm):
         return b.bitcast(self._rounded(v, *both), v.type)
 
     def _narrow(self, b: Any, A: Value, ars: Value, M: Value, K: Value, to: Value, ldt: Value) -> None:
-        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
+        v, deep = Vector(b, self.dtype, self._target), self.deep(b, K)
         with count_loop(b, M) as m:
             source, target = v.at(A, b.mul(m, ars)), v.at(to, b.mul(m, ldt))
             with count_loop(b, deep, v.lanes) as q:

@@ -10,7 +10,8 @@ Each element of C is one sum in the order of k, whatever tile it is in, wherever
 B lies: the same bits for any number of threads.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from bptt.kernels.llvm.loops import count_loop, i64
@@ -45,6 +46,11 @@ class Gemm(Packing):
     """The parts of products as functions in a module; parameters and attributes are those of `Packing`."""
 
     # ---- functions to call
+
+    @contextmanager
+    def ready(self, b: Any) -> Iterator[None]:
+        """Emit what products need before and after them in a work, which are inside."""
+        yield
 
     @property
     def product(self) -> Any:

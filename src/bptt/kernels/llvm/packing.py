@@ -49,9 +49,13 @@ class Packing:
         Columns of a panel: NV vectors.
     step : int
         Numbers of k that are packed to one.
+    group : int
+        Packed numbers of k come by so many, with zeros at the end.
+    beyond : int
+        Rows of A beyond the last that are read, too: there must be memory.
     """
 
-    step = 1
+    step, group, beyond = 1, 1, 0
 
     def __init__(self, module: Any, dtype: Dtype, target: Host | None = None) -> None:
         self._module, self.dtype, self._target = module, np.dtype(dtype), target or host()
@@ -78,14 +82,20 @@ class Packing:
         """
         return self._function("pack_rows", "pnnnp", self._pack_rows)
 
+    @classmethod
+    def depth(cls, K: int) -> int:
+        """Return how long K numbers of k are, packed."""
+        return -(-K // (cls.step * cls.group)) * cls.group
+
+    def deep(self, b: Any, K: Value) -> Value:
+        """Emit the same."""
+        numbers = self.step * self.group
+        return b.mul(b.sdiv(b.add(K, i64(numbers - 1)), i64(numbers)), i64(self.group))
+
     # ---- bodies
 
-    def _deep(self, b: Any, K: Value) -> Value:
-        """Return how long K numbers of k are, packed."""
-        return b.sdiv(b.add(K, i64(self.step - 1)), i64(self.step))
-
     def _pack(self, b: Any, B: Value, brs: Value, bcs: Value, K: Value, N: Value, to: Value) -> None:
-        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
+        v, deep = Vector(b, self.dtype, self._target), self.deep(b, K)
         with b.if_else(b.icmp_signed("==", bcs, i64(1))) as (rows, columns):
             # as the rows lie, so that memory is read from end to end
             with rows, count_loop(b, deep) as q, count_loop(b, N, self.width) as j:
@@ -132,7 +142,7 @@ class Packing:
                     squares(q, False)
 
     def _pack_rows(self, b: Any, A: Value, aks: Value, M: Value, K: Value, to: Value) -> None:
-        v, deep = Vector(b, self.dtype, self._target), self._deep(b, K)
+        v, deep = Vector(b, self.dtype, self._target), self.deep(b, K)
 
         def tile(h: Value, i: Value) -> None:
             start, out = v.at(A, i), v.at(to, b.mul(i, deep))

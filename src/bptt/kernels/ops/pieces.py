@@ -15,6 +15,7 @@ from bptt.kernels.llvm.bfloat16 import Gemm16
 from bptt.kernels.llvm.gemm import Gemm, Product
 from bptt.kernels.llvm.host import Host
 from bptt.kernels.llvm.loops import count_loop, i64, pointer
+from bptt.kernels.llvm.tiles import gemm_for
 from bptt.kernels.llvm.vector import Value
 from bptt.kernels.runtime import pool, serving
 
@@ -39,7 +40,7 @@ not a B of which ``lies`` says that it is read as its rows lie.
 def module(kind: str, target: Host) -> ir.Module:
     """Return the works ``multiply``, ``pack_A`` and ``pack_B``, of ``f``, ``d`` or ``bfloat16``."""
     module = ir.Module()
-    gemm = Gemm16(module, target) if kind == "bfloat16" else Gemm(module, kind, target)
+    gemm = gemm_for(kind, target)(module, kind, target)
     for name, inner in (("pack_A", gemm.pack_rows), ("pack_B", gemm.pack)):
         with serving.work(module, name) as (b, words, _):
             given = [serving.word(b, words, k) for k in range(len(inner.args))]
@@ -47,7 +48,7 @@ def module(kind: str, target: Host) -> ir.Module:
             b.call(
                 inner, [b.inttoptr(w, pointer) if p else w for w, p in zip(given, is_address, strict=True)]
             )
-    with serving.work(module, "multiply") as (b, words, who):
+    with serving.work(module, "multiply") as (b, words, who), gemm.ready(b):
         _Multiply(b, gemm, FIELDS.read(b, words), who)
     return module
 
@@ -70,12 +71,13 @@ class _Multiply:
         self.b, self.gemm, self.w = b, gemm, w
         self.room_A = b.add(w["room"], b.mul(who, w["rooms"]))
         self.room_B = b.add(self.room_A, w["room A"])
-        one, step, panel = i64(1), i64(gemm.step), i64(gemm.width)
+        one, step, panel, group = i64(1), i64(gemm.step), i64(gemm.width), i64(gemm.group)
         self.is_across = b.and_(
             b.icmp_signed("==", w["A rows"], one), b.icmp_signed("!=", w["A columns"], one)
         )
-        depth = b.sdiv(b.add(w["K"], i64(gemm.step - 1)), step)
-        with self.even(i64(0), depth, DEPTH) as (q, q_end):
+        depth = gemm.deep(b, w["K"])
+        with self.even(i64(0), b.sdiv(depth, group), max(1, DEPTH // gemm.group)) as groups:
+            q, q_end = (b.mul(border, group) for border in groups)
             k, Q = b.mul(q, step), _Span(q, b.sub(q_end, q))
             k_end = b.mul(q_end, step)
             k_end = b.select(b.icmp_signed("<", k_end, w["K"]), k_end, w["K"])

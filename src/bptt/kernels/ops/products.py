@@ -9,13 +9,12 @@ from functools import cache, lru_cache, partial
 from itertools import product
 
 import numpy as np
+from llvmlite import ir
 
 from bptt.errors import ShapeError
 from bptt.kernels.llvm import jit
-from bptt.kernels.llvm.bfloat16 import Gemm16
-from bptt.kernels.llvm.gemm import Gemm
 from bptt.kernels.llvm.host import Host, host
-from bptt.kernels.llvm.packing import shape
+from bptt.kernels.llvm.tiles import gemm_for
 from bptt.kernels.ops import pieces, rows
 from bptt.kernels.runtime import memory, pool
 from bptt.layer import threads
@@ -161,21 +160,19 @@ class Parts:
     def __init__(self, kind: str, target: Host) -> None:
         sizes = pieces.DEPTH, pieces.HEIGHT, pieces.NEAR
         library = jit.build(lambda: pieces.module(kind, target), kind, *sizes, target=target)
-        self.step = (Gemm16 if kind == "bfloat16" else Gemm).step
-        self.height, vectors = shape(target)
-        self.lanes = target.lanes(np.float32 if kind == "bfloat16" else kind)
-        self.width = vectors * self.lanes
+        self._gemm = gemm = gemm_for(kind, target)(ir.Module(), kind, target)
+        self.lanes = target.lanes(gemm.dtype)
         names = "multiply", "pack_A", "pack_B"
         self._multiply, self._pack_A, self._pack_B = (pool.Work.of(library, name) for name in names)
 
     def lies(self, B: Array) -> bool:
         """Return whether B can be read as its rows lie."""
-        return self.step == 1 and B.strides[1] == B.itemsize
+        return self._gemm.step == 1 and B.strides[1] == B.itemsize
 
     def packed(self, B: Array) -> Array:
         """Return B's panels, packed on the pool."""
-        (K, N), width = B.shape, self.width
-        depth, panels = -(-K // self.step), -(-N // width)
+        (K, N), width = B.shape, self._gemm.width
+        depth, panels = self._gemm.depth(K), -(-N // width)
         to = memory.empty(depth * panels * width, B.dtype)
         count = max(1, min(panels, 2 * threads.count(), K * N >> 16))
         rows, columns = _strides(B)
@@ -189,34 +186,40 @@ class Parts:
 
     def _packed_rows(self, A: Array) -> Array:
         """Return the tiles of an A that is across, by blocks of k and of rows."""
-        (M, K), size = A.shape, A.itemsize
-        depth, stride = -(-K // self.step), A.strides[1] // size
-        to = memory.empty(M * depth, A.dtype)
+        (M, K), size, step = A.shape, A.itemsize, self._gemm.step
+        depth, stride = self._gemm.depth(K), A.strides[1] // size
+        to = memory.empty((M + self._gemm.beyond) * depth, A.dtype)
         at, at_to = jit.address(A), jit.address(to)
         words = []
-        for q, q_end in _even(depth, pieces.DEPTH):
-            k, k_end = q * self.step, min(K, q_end * self.step)
+        for q, q_end in self._deep(depth):
+            k, k_end = q * step, min(K, q_end * step)
             for m, m_end in _even(M, pieces.HEIGHT):
                 place = at_to + (q * M + m * (q_end - q)) * size
                 words.append((at + (k * stride + m) * size, stride, m_end - m, k_end - k, place))
         pool.run(self._pack_A, np.array(words, np.int64))
         return to
 
+    def _deep(self, depth: int) -> list[tuple[int, int]]:
+        """Return the borders of blocks of k, as a piece has them."""
+        group = self._gemm.group
+        return [(q * group, end * group) for q, end in _even(depth // group, max(1, pieces.DEPTH // group))]
+
     def multiply(
         self, A: Array, B: Array, out: Array, *, add: bool = False, packed_B: Array | None = None
     ) -> Callable[[], None]:
         """Return a function that writes A B to `out`, or adds it; `packed_B` is B's panels, if at hand."""
-        (M, K), N, size = A.shape, B.shape[1], A.itemsize
-        depth, is_across = -(-K // self.step), _is_across(A)
-        by_rows, by_columns = _cut(M, N, K, self.height, self.width, threads.count(), is_across)
+        (M, K), N, size, gemm = A.shape, B.shape[1], A.itemsize, self._gemm
+        depth, is_across = gemm.depth(K), _is_across(A)
+        by_rows, by_columns = _cut(M, N, K, gemm.MR, gemm.width, threads.count(), is_across)
         packed_A = self._packed_rows(A) if is_across and by_columns > 1 else None
         if by_rows > 1 and packed_B is None:
             packed_B = self.packed(B)
         lies = packed_B is None and M <= FEW and self.lies(B)
-        packs_A = packed_A is None and (is_across or self.step > 1)
-        room_A = min(M, pieces.HEIGHT) * min(depth, pieces.DEPTH) * size if packs_A else 0
+        packs_A = packed_A is None and (is_across or gemm.step > 1)
+        deepest = max(end - q for q, end in self._deep(depth))
+        room_A = (min(M, pieces.HEIGHT) + gemm.beyond) * deepest * size if packs_A else 0
         room_A += -room_A % 4096
-        room_B = 0 if lies or packed_B is not None else max(pieces.NEAR, self.width * pieces.DEPTH * size)
+        room_B = 0 if lies or packed_B is not None else max(pieces.NEAR, gemm.width * deepest * size)
         (A_row, A_column), (B_row, B_column) = _strides(A), _strides(B)
         given = {
             "A": jit.address(A), "A rows": A_row, "A columns": A_column, "M": M, "K": K,
@@ -226,10 +229,10 @@ class Parts:
             "C": jit.address(out), "C rows": out.strides[0] // size, "add": add,
             "room A": room_A, "rooms": room_A + room_B,
         }  # fmt: skip
-        words, panels = pieces.FIELDS.words(given, by_rows * by_columns), -(-N // self.width)
+        words, panels = pieces.FIELDS.words(given, by_rows * by_columns), -(-N // gemm.width)
         borders = product(_borders(M, by_rows), _borders(panels, by_columns))
         for piece, ((top, bottom), (left, right)) in zip(words, borders, strict=True):
-            piece[:4] = top, bottom, left * self.width, min(N, right * self.width)
+            piece[:4] = top, bottom, left * gemm.width, min(N, right * gemm.width)
         return partial(_run, self._multiply, words, room_A + room_B, (A, B, out, packed_A, packed_B))
 
 
