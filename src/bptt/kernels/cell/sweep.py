@@ -27,7 +27,7 @@ _OF_SEQUENCES = ("carry.", "dcarry.", "dstart.", "dunit.", "dq", "narrow", "stil
 
 
 FEW = 6
-"""Sequences: with fewer the input's products are made for all steps at once, as a step alone has few rows."""
+"""Sequences: with fewer the products with W or Wᵀ are made for all steps at once; tile registers want more."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,11 @@ class Sweep:
         given = dict(arrays)
         params = {name: given.pop(name) for name in self.compiled.matrices}
         tokens = "tokens" in given
-        ahead = self.N < FEW and not tokens
+        ahead = self._is_ahead and not tokens
         if ahead:
             for gates, own in self.columns.W.runs:
                 self._multiply(given["x"], params["W"][:, own], given["a"][:, gates])
-        given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead, few=ahead)
+        given |= self.compiled.packed(params, params["W"].dtype, tokens=tokens or ahead, few=self.N < FEW)
         self._run("forward", given, ahead=ahead)
 
     def backward(self, arrays: Mapping[str, Array], *, to_states: bool = True) -> None:
@@ -63,8 +63,8 @@ class Sweep:
         sums = {name: given.pop(name) for name in names if name in given}
         x = {str(name): given.pop(name) for name in ("x",) if name in given}
         dx, dtype = given.get("dx"), params["W"].dtype
-        ahead = self.N < FEW
-        given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True, few=ahead)
+        ahead, few = self._is_ahead, self.N < FEW
+        given |= self.compiled.packed(params, dtype, tokens=ahead or dx is None, transposed=True, few=few)
         widths = [self.compiled.interface.cell.width(q, self.H) for q in self.compiled.interface.made]
         if widths:
             given["dq"] = memory.empty((self.N, max(widths)), dtype)
@@ -76,6 +76,12 @@ class Sweep:
             for k, (gates, own) in enumerate(self.columns.W.runs):
                 self._multiply(given["da"][:, gates], params["W"][:, own].T, dx, add=k > 0)
         self._sums(given | x, sums)
+
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether the input's products are made for all steps at once, as one step has too few rows."""
+        host = self.compiled.interface.host
+        return self.N < FEW or (self.compiled.interface.is_narrow and host.tiles)
 
     @property
     def columns(self) -> Columns:
