@@ -101,14 +101,16 @@ def classify(found: Adjoints, chosen: Chosen) -> list[Step]:
     return steps
 
 
-def helpers(found: Adjoints, steps: list[Step]) -> set[ast.AST]:
-    """Return the functions that several suspected statements call: these may compute what is wrong."""
+def helpers(found: Adjoints, steps: list[Step] | None = None) -> set[ast.AST]:
+    """Return the functions that several statements call; of `steps`, such as are suspected."""
     statements = found.point.case.program.table.statements
-    suspected = {s.execution.number: s.statement for s in steps if s.suspect}
+    callers = {one.number: statements[one.statement] for one in found.record.executions}
+    if steps is not None:
+        callers = {s.execution.number: s.statement for s in steps if s.suspect}
     calls = {
-        (function, suspected[one.caller])
+        (function, callers[one.caller])
         for one in found.record.executions
-        if one.caller in suspected and (function := statements[one.statement].function) is not None
+        if one.caller in callers and (function := statements[one.statement].function) is not None
     }
     return {function for function, times in Counter(one for one, _ in calls).items() if times > 1}
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from bptt.checking.locate.classes import helpers
 from bptt.checking.locate.search import Hypothesis, Locator
 from bptt.checking.locate.units import Own, Targets, Unit, noise, overriding
 from bptt.checking.taps.program import Hooks
@@ -26,6 +27,7 @@ class Isolated:
     def __init__(self, locator: Locator, until: float) -> None:
         self.locator, self.until = locator, until
         self.given: dict[Unit, Hypothesis] = {}
+        self.helpers = helpers(locator.found)
         wanted = locator.goal.wanted
         self.wrong = {n for n, one in enumerate(wanted) if not one.was_right}
         while self._more():
@@ -69,7 +71,10 @@ class Isolated:
                 self.locator.goal.reached(self.locator.case, self._hooks({unit: noise(unit)}, own))
             return any(not _alike(own.get(one, []), values) for one, values in plain.items())
 
-        some = self.locator.hypotheses(changes)
+        def fits_one_call(one: Hypothesis) -> bool:
+            return one.rows.count(None) > 1 and one.unit.statement.function in self.helpers
+
+        some = (one for one in self.locator.hypotheses(changes) if not fits_one_call(one))
         # as often as an expression of the forward is computed, or once less
         return sorted(some, key=lambda h: (h.rows.count(None) > 1, h.rows.count(None) > 0, h.when))
 
