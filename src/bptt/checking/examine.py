@@ -8,7 +8,6 @@ import ast
 import contextlib
 import functools
 import itertools
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +17,7 @@ import numpy as np
 
 from bptt.checking.adjoints.choice import best, followed
 from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.record import Record, named
 from bptt.checking.besides import add_truncation, shortest, side_effects
 from bptt.checking.example import (
     Example,
@@ -29,15 +29,16 @@ from bptt.checking.example import (
     other_sizes,
     sibling,
 )
-from bptt.checking.file import Source, bound, importers, read
+from bptt.checking.file import Source, importers, read
 from bptt.checking.mend.search import Search
 from bptt.checking.report.record import Report
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
-from bptt.checking.taps.values import shape, written
+from bptt.checking.taps.values import flat, written
 from bptt.checking.telling import Examined, add_mends, begun, located_by_mend, reported
 from bptt.checking.verdict.gradient import Judged
-from bptt.checking.verdict.judgement import held_back, is_right, judge, otherwise, wrong_at
+from bptt.checking.verdict.judgement import again, at_zero, held_back, is_right, judge, otherwise, wrong_at
+from bptt.checking.written import FEW, ONE_SEQUENCE, ONE_STEP, against
 from bptt.errors import BpttError
 
 Send = Callable[[str, Any], None]
@@ -46,12 +47,10 @@ Send = Callable[[str, Any], None]
 TRIED = 3  # examples of one piece of code that are looked at, of those that the tool writes
 
 
-ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
 NO_LOSS = "nothing in the example is a loss: no number that the code returns or keeps, "
 NO_LOSS += "no array that is handed to a backward in the shape of an output"
-ONE_STEP = "the example shows one step of time only"
-
-FEW = 3  # results that are gradients, of which fewer do not tell which loss is meant
+AT_ZERO = "{} begins at zero in the example, and its gradient is right there, but at no other numbers: "
+AT_ZERO += "an example with random ones tells what is wrong"
 WRITING = 0.6  # for how much of the time examples are written and judged; what is wrong is mended in the rest
 
 
@@ -115,7 +114,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                     continue
                 if where is not source and (one.executed.isdisjoint(lines) or not shown.isdisjoint(lines)):
                     continue
-                one.judged.verdict, one.judged.reason = _written(one, tried, bool(arguments.get("run")))
+                one.judged.verdict, one.judged.reason = against(one, tried, asked=bool(arguments.get("run")))
                 tried.append(one)
                 settled.update(piece[-1:] if _is_settled(one) else ())
                 last = 2 * time.monotonic() - begun  # when another would be judged
@@ -137,6 +136,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
             untold.append(best_one)
         if time.monotonic() > end:
             break
+    defined = {n.name for n in ast.walk(source.tree) if isinstance(n, ast.FunctionDef | ast.ClassDef)}
+    if name and name.split(".")[-1] not in defined:
+        yield Report("cannot tell", path, reason=f"no function or class in it is called {name!r}")
+        return
     reason = "no example of its use was found in it, and none that was written runs: give one with --example"
     reason += f" ({failed})" if failed else ""
     left = list[str]()
@@ -176,58 +179,6 @@ def _is_settled(one: Examined) -> bool:
     return all_right or one.judged.reason in (ONE_SEQUENCE, ONE_STEP)
 
 
-def _written(one: Examined, before: list[Examined], asked: bool) -> tuple[str, str]:
-    """Return the verdict and the reason, where an example was written: it may call the code wrongly.
-
-    A main program that nobody has `asked` for is as one that was written: made short, it may be another.
-    """
-    marked, verdict = one.example.marked, one.judged.verdict
-    is_short = not asked and re.match("the (?:top level|__main__)", one.example.origin)
-    said = {g.verdict for g in one.judged.gradients}
-    # much of the backward is what it must be: it was called as it wants to be
-    is_meant = one.chosen.explained > max(FEW, one.chosen.of / 6)
-    is_meant |= one.chosen.candidate.kind == "scalar" and "loss" in marked and _is_shared(one.example.text)
-    if verdict == "wrong" and marked and one.chosen.candidate.inner:
-        return "cannot tell", "at which results it takes gradients is not clear: it may be called wrongly"
-    if (marked or is_short) and not is_meant and said <= {"wrong", "not given"}:
-        return "cannot tell", "no gradient is right: the example that was written may call it wrongly"
-    rows = re.search(r"«(T )?N (T )?D", marked)
-    if verdict == "right" and rows and any(other.example.marked == marked for other in before):
-        alone = [other for other in before if str(other.example.sizes["N"]) == "1"]
-        is_sequence = all(other.judged.verdict != "wrong" for other in alone)  # or it is one step of several
-        return "cannot tell", ONE_SEQUENCE if is_sequence else "it is right at some sizes only"
-    single = re.search(r"«(?:tokens|labels) [1N]»", marked) and str(one.example.sizes["N"]) == "1"
-    if verdict == "right" and marked and (single or _steps_used(one) == 1):
-        return "cannot tell", ONE_STEP
-    return verdict, one.judged.reason
-
-
-def _is_shared(text: str) -> bool:
-    """Return whether all data that an example hands to its last call were used before it, as in its loss."""
-    *lead, last = ast.parse(text).body
-    data, used = set[str](), set[str]()
-    for node in lead:
-        used |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
-        calls = (ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call))
-        data |= set() if any(name[:3] != "np." for name in calls) else {*bound(node)}
-    return {n.id for n in ast.walk(last) if isinstance(n, ast.Name)} & data <= used
-
-
-def _steps_used(one: Examined) -> int:
-    """Return on how many steps of an input through time the loss depends; 0 where there is none."""
-    found, steps = one.found, int(one.example.sizes["T"])
-    for path in found.point.given:
-        value, name = found.record.held[-1].get(path), re.escape(written(path))
-        axis = [n for n, size in enumerate(shape(value)) if size == steps] if value is not None else []
-        if path in found.arrays and len(axis) == 1 and re.search(rf"\b{name}\b.*=.*«T", one.example.marked):
-            size = int(np.prod(shape(value)))
-            entries = found.entries(one.chosen.candidate.terms, size, path=path).reshape(shape(value))
-            used = np.abs(np.moveaxis(entries, axis[0], 0)).reshape(steps, -1).max(axis=1) > 1e-9
-            if used.any():
-                return int(used.sum())
-    return 0
-
-
 def examine(
     source: Source,
     example: Example,
@@ -251,11 +202,16 @@ def examine(
         judged = judge(found, chosen[0])
     if not judged:
         shown = (str(source.path), example.text, example.origin, example.piece)
-        return Report("cannot tell", *shown, reason=NO_LOSS)
+        return Report("cannot tell", *shown, reason=_nothing(found.record) or NO_LOSS)
     if judged.verdict == "right" and not sure:
         with contextlib.suppress(LookupError, ExampleError):
             if wrong := wrong_at(found, chosen[0], seed + 1, seconds / 10):  # it was right by chance
                 return examine(source, example, wrong[0][0], sure=True, guarded=guarded, alone=alone)
+            if zeros := at_zero(found, judged):
+                elsewhere = again(chosen[0], program, seed + 1, zeros).gradients
+                off = [g.name for g in elsewhere if g.path in zeros and g.verdict != "right"]
+                judged.verdict = "cannot tell" if off else "right"
+                judged.reason = AT_ZERO.format(", ".join(off)) if off else ""
     for other, is_guarded in otherwise(source, program, judged) if not alone else ():
         meant = chosen[0].explained >= FEW  # or the loss may be another one then
         if meant and not is_right(chosen[0], Program(other, example.text, guarded=is_guarded), seed):
@@ -272,6 +228,17 @@ def examine(
     if judged.verdict == "right" and (handed_on := one.handed_on):
         judged.verdict, judged.reason = "cannot tell", f"{handed_on}: an example with more steps shows it"
     return one
+
+
+def _nothing(record: Record) -> str:
+    """Return which array of an example has no entry, or one that is not finite: no loss is seen then."""
+    for name, value in record.outcome.names.items():
+        if isinstance(value, np.ndarray) and not value.size:
+            return f"{name} has no entries in the example: one with some would tell"
+    for path, value in named(record.outcome.names):
+        if (numbers := flat(value)) is not None and not np.isfinite(numbers).all():
+            return f"{written(path)} is not finite in the example: other numbers in it would do"
+    return ""
 
 
 def _told(one: Examined) -> Report:

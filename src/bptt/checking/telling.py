@@ -119,6 +119,7 @@ def reported(one: Examined) -> Report:
     report.gradients = _gradients(judged, chosen.factor)
     report.notes += [*one.source.notes, *program.notes]
     report.notes += [f"{place}: left out: {why}" for place, why in program.left_out.items()]
+    report.notes += [f"{g.name}: {g.note}" for g in judged.gradients if g.verdict == "not given" and g.note]
     if any(file.doubled for file in program.files.values()):
         report.notes.append("judged in double precision: float32 stands as float64")
     if not program.guarded:
@@ -210,6 +211,10 @@ def _told(
     one: Examined, statement: Statement, row: Row | None, time: int, got: Array, wanted: Array
 ) -> dict[str, Any]:
     line, node = statement.tree.lineno, row and row.node
+    first = 0  # entries before it are as they must be
+    if wanted.size == got.size > 0:
+        first = int(np.argmax(np.abs(got - wanted) > 1e-6 * np.abs(wanted).max()))
+        first *= first > 3
     out = {
         "place": one.place(statement.file, line),
         "path": str(statement.file),
@@ -217,8 +222,9 @@ def _told(
         "text": " ".join(ast.unparse(statement.tree).split()),
         "must": one.words(row) if row else "",
         "step": time,
-        "got": got[:8].tolist(),
-        "wanted": wanted[:8].tolist(),
+        "from": first,
+        "got": got[first : first + 8].tolist(),
+        "wanted": wanted[first : first + 8].tolist(),
     }
     at = (ast.unparse(node.tree), node.tree.lineno) if node else ("", 0)
     equation = one.cell and one.cell.equation(*at)

@@ -23,7 +23,8 @@ class Chosen:
     candidate: Candidate
     rows: Rows  # the adjoints under it
     factor: float  # all gradients that the backward keeps are this times the loss's
-    forward: set[int]  # executions of statements on which the loss depends
+    uses: set[tuple[int, int]]  # of nodes, on which the loss depends
+    forward: set[int]  # executions of statements that these stand in
     explained: int  # different results of the backward that are adjoints
     of: int  # different results of the backward
     values: set[bytes] = field(default_factory=set)  # what the forward computes, as bytes
@@ -40,22 +41,45 @@ def best(at: Point, *, seconds: float = 20.0, quick: bool = False) -> tuple[Adjo
     few, own = leading(every), sum(path in every.arrays for path in at.made)
     is_done = quick and max((one.whole for one in few), default=0) >= max(own, 1)
     found = follow(every, few, seconds=seconds / 5 if is_done else seconds)
-    return found, _preferred(choose(found))
+    return found, _preferred(found, choose(found))
 
 
 def followed(found: Adjoints, seconds: float) -> list[Chosen]:
     """Measure the rest of what `best` has not followed, and say again which loss it is."""
-    return _preferred(choose(extend(found, seconds)))
+    return _preferred(extend(found, seconds), choose(found))
 
 
-def _preferred(chosen: list[Chosen]) -> list[Chosen]:
+def _preferred(found: Adjoints, chosen: list[Chosen]) -> list[Chosen]:
     first = next((one for one in chosen if one.candidate.kind != "implied"), None)
     if first is not None and chosen[0].candidate.kind == "implied":
+        for other in (one for one in chosen if _is_own(one.candidate)):
+            if _same_kind(found, other, chosen[0]):
+                return [other, *(one for one in chosen if one is not other)]
         own = _is_own(first.candidate) and not chosen[0].candidate.whole > 1 + first.candidate.whole
         margin = max(3.0, 0.3 * first.of) if own else 1.0
         if first.explained >= 0.4 * first.of or chosen[0].explained <= first.explained + margin:
             chosen = [first, *(one for one in chosen if one is not first)]
     return chosen
+
+
+def _same_kind(found: Adjoints, own: Chosen, implied: Chosen) -> bool:
+    """Return whether the code's own loss is a cross-entropy, too, of the same probabilities.
+
+    Then the labels, or the weights, with which the backward begins are no other loss: they are wrong.
+    """
+    terms, matters = own.candidate.terms, found.matters(own.candidate.terms)
+    begun = next(term for n in implied.candidate.terms if (term := found.terms[n]).kind == "implied")
+    seen = [one for one in found.seen() if one.node == begun.node and one.use < len(begun.of)]
+    for p in (one.numbers for one in seen):
+        uses = [one for one in found.seen() if one.numbers.tobytes() == p.tobytes()]
+        entries = [
+            found.entries(terms, p.size, at=at) for one in uses if (at := (one.node, one.use)) in matters
+        ]
+        # a row adds up to one, and has one label
+        rows = round(float(p.sum()))
+        if not any((g <= 1e-6).all() and 0 < (g < -1e-6).sum() <= rows < p.size for g in entries):
+            return False
+    return bool(seen)
 
 
 def _is_own(candidate: Candidate) -> bool:
@@ -124,7 +148,7 @@ def _weighed(found: Adjoints, candidate: Candidate) -> Chosen:
     given = {n.tobytes(): n for one in backward(found, forward) for _, n in results(one)}
     arrays = [n for key, n in given.items() if key not in values and np.abs(n).max() > 1e-9]
     plain = [n for n in arrays if rows.explain(n)]
-    chosen = Chosen(candidate, rows, 1.0, forward, _distinct(plain), len(arrays), values)
+    chosen = Chosen(candidate, rows, 1.0, matters, forward, _distinct(plain), len(arrays), values)
     chosen.unknown = {seen.numbers.tobytes() for seen in found.seen()[found.followed :]}
     factor = _factor(arrays, rows)
     if factor is not None:

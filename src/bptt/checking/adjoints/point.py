@@ -34,6 +34,7 @@ class Point:
     buffers: set[Path] = field(default_factory=set)
     case: Case = field(default=None)  # type: ignore[assignment]  # point() fills it in
     first: Record = field(default_factory=Record)
+    drawn: set[Path] = field(default_factory=set)  # what the example wrote and that is drawn all the same
 
     def after(self, path: Path) -> int:
         """Return the statement after which an array may be changed: the last before anything is computed."""
@@ -107,7 +108,12 @@ def point(program: Program, seed: int = 0) -> Point:
 def drawn(found: Point, matters: Callable[[Bump], bool]) -> Case:
     """Return the program with the arrays drawn anew that its own code made, where a change matters."""
     draws, first = [], found.first
-    for n, p in enumerate(found.made):
+    for n, p in enumerate((*found.made, *found.drawn)):
+        if p in found.drawn:
+            size = first.names[found.after(p) + 1][p].size
+            new = np.random.default_rng([found.case.seed, n]).normal(size=size)
+            draws.append(Bump(p, found.after(p), new, draw=True))
+            continue
         old = first.names[found.start].get(p)
         if old is None or _is_state(p, old, first, found.start) or _is_data(old, first.held[found.start][p]):
             continue
@@ -133,7 +139,8 @@ def _is_entry(path: Path, record: Record, named: set[str]) -> bool:
     except (LookupError, AttributeError, TypeError):
         return False
     beside = [*getattr(owner, "__dict__", ()), *getattr(type(owner), "__slots__", ())]
-    gradients = (getattr(owner, name, None) for name in beside if GRADIENT.fullmatch(name))
+    its = re.compile(rf"{GRADIENT.pattern}({re.escape(path[-1][1].lstrip('_'))})?", re.IGNORECASE)
+    gradients = (getattr(owner, name, None) for name in beside if its.fullmatch(name))
     return any(isinstance(one, float | int) for one in gradients)
 
 

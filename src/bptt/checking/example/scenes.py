@@ -141,7 +141,7 @@ class _Slice:
         there = needed.union(self.known, *map(_sets, taken))
         for node, is_marked in zip(rest, flags, strict=True):  # its loss, if it is made of what is there
             if (
-                is_marked
+                (is_marked or node in simple)
                 and node not in taken
                 and _is_loss(node)
                 and not _aside(node)

@@ -144,7 +144,9 @@ def _listed(names: list[str]) -> str:
 
 
 def _error(error: float) -> str:
-    return "" if not error else f"{error:.0e}" if error < 1e-2 or error >= 100 else f"{error:.2g}"
+    return (
+        "" if not 0 < error < np.inf else f"{error:.0e}" if error < 1e-2 or error >= 100 else f"{error:.2g}"
+    )
 
 
 def _number(value: float | None) -> str:
@@ -177,7 +179,8 @@ def places(report: Report) -> list[str]:
         wide = [max(map(len, pair)) for pair in zip(*texts, strict=False)]
         for (what, values), own in zip(rows, texts, strict=True):
             entries = "  ".join(t.rjust(n) for t, n in zip(own, wide, strict=False))
-            lines.append(f"      {what:8}{entries}" + " ..." * (len(values) > SHOWN))
+            before = "... " * bool(one.get("from"))
+            lines.append(f"      {what:8}{before}{entries}" + " ..." * (len(values) > SHOWN))
         if one.get("equation"):
             lines.append(f"  In the cell's terms: {one['equation']}")
     if report.located and not report.mends:

@@ -21,7 +21,7 @@ from bptt.checking.verdict.gradient import (
     measured,
     owner_of,
 )
-from bptt.checking.verdict.kept import DATA, Kept
+from bptt.checking.verdict.kept import DATA, Kept, is_cased
 from bptt.checking.verdict.missing import missing
 from bptt.checking.verdict.updates import rate
 
@@ -125,7 +125,9 @@ def claim(
             rest += same
         if not same or _looks_like_state(match):
             continue
-        best = max(same, key=lambda g: likeness(match, g, found, chosen) if len(same) > 1 else 0)
+        likes = [likeness(match, g, found, chosen) if len(same) > 1 else 0.0 for g in same]
+        order = [(n > 0.5, g.path in found.point.made, n) for g, n in zip(same, likes, strict=True)]
+        best = same[order.index(max(order))]
         compare(match, best, found, chosen)
         rest.remove(best)
         loose = [k for k in loose if k is not match]
@@ -205,7 +207,9 @@ def _joined(keeps: list[Kept], gradient: Gradient, found: Adjoints, chosen: Chos
             lists.setdefault(one.path[:-1], []).append(one)
     out = []
     for path, some in lists.items():
-        whole = Kept(written(path), some[0].numbers, gradient.shape, path, source=(-1, path))
+        whole = replace(
+            some[0], text=written(path), shape=gradient.shape, path=path, place=(), source=(-1, path)
+        )
         alike = len({one.shape for one in some}) == 1 < len(some) and whole.named_for(gradient.path) > 1
         stacked = np.array([one.numbers.reshape(one.shape) for one in some]) if alike else np.zeros(0)
         for axis in range(stacked.ndim if alike else 0):
@@ -236,8 +240,9 @@ def _made_of(match: Kept, gradients: list[Gradient], found: Adjoints) -> list[Gr
 
 def _zeros(found: Adjoints) -> list[Kept]:
     """Return what was zero from the start, and is."""
+    cased = is_cased(found.arrays)
     return [
-        Kept(written(path), found.record.names[-1][path], shape(value), path, source=(-1, path))
+        Kept(written(path), found.record.names[-1][path], shape(value), path, source=(-1, path), cased=cased)
         for path, value in found.record.held[-1].items()
         if not found.record.names[-1][path].any()
     ]

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from bptt.checking.adjoints.choice import Chosen, backward
-from bptt.checking.adjoints.point import point
+from bptt.checking.adjoints.point import STATE, point
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import Adjoints, follow, results, totals
 from bptt.checking.adjoints.terms import LOSSLIKE
 from bptt.checking.file import Source
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
-from bptt.checking.taps.values import Path, identity, shape, written
+from bptt.checking.taps.values import Path, identity, last, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals
 from bptt.checking.verdict.gradient import Gradient, Judged, hits
 from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
@@ -40,6 +40,7 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
         after = (found.point.made | found.point.given).get(own.path, 0)
         own.aliases = tuple(names.get(identity(found.record.held[after + 1].get(own.path)), ()))
     gradients += _without_effect(found, totals, keeps)
+    idle = _idle(found, totals, keeps)
     right = set[Path]()
     explained: set[int] = set()
     for one in keeps:
@@ -75,19 +76,32 @@ def judge(found: Adjoints, chosen: Chosen) -> Judged:
     verdict, reason = _overall(gradients, found.point.made, chosen, all_of_it)
     if verdict == "right" and (left := missing(gradients, found)):
         verdict, reason = "cannot tell", f"nothing is the gradient at {left[0].name}"
-    return Judged(chosen, gradients, verdict, reason, keeps)
+    return Judged(chosen, gradients + idle, verdict, reason, keeps)
 
 
-def again(chosen: Chosen, program: Program, seed: int = 1) -> Judged:
-    """Judge a program at another point, with the same forward; LookupError: the loss is not there."""
-    every = totals(point(program, seed))
+def at_zero(found: Adjoints, judged: Judged) -> set[Path]:
+    """Return the arrays, but states, that the example sets to zero and whose gradients are right there."""
+    names, given = found.record.names, found.point.given
+    right = (g.path for g in judged.gradients if g.verdict == "right" and g.path in given and g.shape)
+    zeros = (path for path in right if not names[given[path] + 1][path].any())
+    return {path for path in zeros if not STATE.match(last(path)) and not last(path).endswith("0")}
+
+
+def again(chosen: Chosen, program: Program, seed: int = 1, more: Iterable[Path] = ()) -> Judged:
+    """Judge a program at another point, with the same forward; LookupError: the loss is not there.
+
+    What is given stands there, too, save `more` arrays, which are drawn.
+    """
+    start = point(program, seed)
+    start.drawn = {*more}
+    every = totals(start)
     alike = [c for c in every.candidates if c.text == chosen.candidate.text]
     candidate = min(alike, key=lambda c: c.number != chosen.candidate.number, default=None)
     if candidate is None:
         raise LookupError(f"{chosen.candidate.text} is not there")
     found = follow(every, [candidate], seconds=0)  # the parameters' adjoints are enough
     [candidate] = found.candidates
-    values = {s.numbers.tobytes() for s in found.seen() if s.execution in chosen.forward}
+    values = {s.numbers.tobytes() for s in found.seen() if (s.node, s.use) in chosen.uses}
     unknown = {seen.numbers.tobytes() for seen in found.seen()} if chosen.unknown else set()
     rows = found.rows(candidate.terms)
     return judge(found, replace(chosen, candidate=candidate, rows=rows, values=values, unknown=unknown))
@@ -111,6 +125,19 @@ def _without_effect(found: Adjoints, totals: dict[Path, Row], keeps: list[Kept])
             out[-1].got, out[-1].wanted = match.numbers, np.zeros(match.numbers.size)
             out[-1].match = match
     return out
+
+
+def _idle(found: Adjoints, totals: Container[Path], keeps: list[Kept]) -> list[Gradient]:
+    """Return the code's arrays on which the loss does not depend here and whose gradient, kept, is zero."""
+    before, out = found.record.names[found.point.start], []
+    for path in found.point.made.keys() - found.point.buffers:
+        zero = next((k for k in keeps if k.named_for(path) > 1 and not k.numbers.any()), None)
+        if zero is not None and path not in totals and path in before and before[path].any():
+            out.append(Gradient(written(path), path, zero.shape, note=IDLE.format(zero.text)))
+    return out
+
+
+IDLE = "the loss does not depend on it in this example, where {} is zero: whether it is right is not shown"
 
 
 def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, explained: set[int]) -> None:

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ class Kept:
     source: tuple[int, Path] = (-1, ())  # the call that returns it (-1: a name holds it), and its path there
     local: tuple[str, str] = ("", "")  # the function and the name, of a local variable
     axis: int = -1  # of a list of rows or columns: that along which they are one array
+    cased: bool = False  # the program has names that differ in case alone, as `A` and `a`
 
     def named_for(self, path: Path) -> int:
         """Return whether its name says that it is the gradient at the array of a path: 2; or its place: 1."""
@@ -53,11 +54,15 @@ class Kept:
         same = path[-1][1] if path[-1][0] == "item" and isinstance(path[-1][1], int) else None
         if tail != same:
             return 0
-        if bare != own.lstrip("_") and _plain(bare) == _plain(name):
+        if bare != own.lstrip("_") and self._same(bare, name):
             return 2
         shared = next((n for n, (a, b) in enumerate(zip(self.path, path, strict=False)) if a != b), 0)
         inside = any(isinstance(s, str) and PLACES.search(s) for _, s in self.path[shared:-1])
-        return int(inside and _plain(own) == _plain(name))
+        return int(inside and self._same(own, name))
+
+    def _same(self, own: str, name: str) -> bool:
+        plain = [one.replace("_", "") for one in (own, name)]
+        return plain[0] == plain[1] or (not self.cased and plain[0].lower() == plain[1].lower())
 
 
 def is_gradient(path: Path) -> bool:
@@ -66,8 +71,10 @@ def is_gradient(path: Path) -> bool:
     return AFFIX.sub("", own) != own or any(isinstance(s, str) and PLACES.search(s) for _, s in path[:-1])
 
 
-def _plain(name: str) -> str:
-    return name.replace("_", "").lower()
+def is_cased(paths: Iterable[Path]) -> bool:
+    """Return whether arrays have names that differ in case alone."""
+    names = {last(path).replace("_", "") for path in paths}
+    return len({name.lower() for name in names}) < len(names)
 
 
 def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
@@ -78,6 +85,7 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
     forward = chosen.values | chosen.unknown
     held = record.held[-1]
     started = {row.path for row in chosen.rows.rows if row.kind == "total"}
+    cased = is_cased(started)
     paths = sorted(held, key=lambda p: (p[0][1] == "_", len(p)))
     given = {record.names[-1][p].tobytes() for p in point.given if p in record.names[-1]}
     for path in paths:
@@ -92,7 +100,7 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
                 text, change = f"the change of {written(path)}", start - numbers
                 out.append(Kept(text, change, shape(value), path, update=True, source=(-1, path)))
                 continue
-        one = Kept(written(path), numbers, shape(value), path if path[0][1] != "_" else ())
+        one = Kept(written(path), numbers, shape(value), path if path[0][1] != "_" else (), cased=cased)
         claims = path not in point.given and any(one.named_for(at) for at in started)
         if not claims and (
             identity(value) in seen or numbers.tobytes() in forward or numbers.tobytes() in given
@@ -115,7 +123,8 @@ def kept(found: Adjoints, chosen: Chosen) -> list[Kept]:
             text = f"what {call.text} returns" + "".join(f"[{s!r}]" for _, s in path)
             named = path if path and isinstance(path[-1][1], str) else ()
             within: tuple[Any, ...] = (call.at, call.text, *path[:-1]) if path else ()
-            out.append(Kept(text, entries.copy(), shape(value), named, place=within, source=(n, path)))
+            one = Kept(text, entries.copy(), shape(value), named, place=within, source=(n, path), cased=cased)
+            out.append(one)
     return out
 
 
@@ -123,6 +132,7 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
     """Return the local variables of functions that the loss does not depend on, as they are at the end."""
     nodes, statements = found.point.case.program.table.nodes, found.point.case.program.table.statements
     out: dict[tuple[int, str], Kept] = {}
+    cased = is_cased(row.path for row in chosen.rows.rows if row.kind == "total")
 
     def note(function: ast.FunctionDef | None, name: str, value: Any, numbers: Array) -> None:
         if function is None or numbers.tobytes() in chosen.values:
@@ -132,7 +142,8 @@ def inside(found: Adjoints, chosen: Chosen) -> list[Kept]:
             numbers = end.copy()
         path, local = (("item", name.split(".")[-1]),), (function.name, name)
         text = f"`{name}` in {function.name}"
-        out[id(function), name] = Kept(text, numbers, shape(value, numbers.size), path, local=local)
+        size = numbers.size
+        out[id(function), name] = Kept(text, numbers, shape(value, size), path, local=local, cased=cased)
 
     for seen in found.record.taps[found.start :]:
         node = nodes[seen.node]
