@@ -35,8 +35,7 @@ def against(one: Examined, before: list[Examined], *, asked: bool) -> tuple[str,
         return "cannot tell", f"{idle[0].name}: {idle[0].note}"
     flags = re.compile(r"\b(True|False)\b")  # both may be asked for
     alike = (other for other in before if flags.sub("", other.example.marked) == flags.sub("", marked))
-    for other in [one for one in alike if one.judged.wrong] if verdict == "right" and marked else ():
-        other.judged.verdict, other.judged.reason = "wrong", ""  # that it is called so is seen now
+    if verdict == "right" and marked and any(other.judged.wrong for other in alike):
         return "cannot tell", "with True or False in other places of the example gradients are wrong"
     rows = re.search(r"«(T )?N (T )?D", marked)
     if verdict == "right" and rows and any(other.example.marked == marked for other in before):

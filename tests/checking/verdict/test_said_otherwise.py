@@ -204,9 +204,9 @@ class Side:
 
 
 @pytest.mark.parametrize(
-    ("order", "verdict"), [("self.order(len(dhs))", "right"), ("range(len(dhs))", "wrong")]
+    ("order", "verdict"), [("self.order(len(dhs))", "right"), ("range(len(dhs))", "cannot tell")]
 )
-def test_what_is_wrong_one_way_only_is_wrong(order: str, verdict: str, tmp_path: Path) -> None:
+def test_what_is_wrong_one_way_only_is_not_right(order: str, verdict: str, tmp_path: Path) -> None:
     path, last = tmp_path / "sides.py", dict[int, str]()
     path.write_text(SIDES.replace("self.order(len(dhs))", order))
     arguments = {"path": path, "seconds": 60.0, "mend": False}
