@@ -42,15 +42,11 @@ from bptt.errors import BpttError
 
 Send = Callable[[str, Any], None]
 
-
 TRIED = 3  # examples of one piece of code that are looked at, of those that the tool writes
-
-
 ONE_SEQUENCE = "it is right for one sequence only: with several in a batch it is not"
 NO_LOSS = "nothing in the example is a loss: no number that the code returns or keeps, "
 NO_LOSS += "no array that is handed to a backward in the shape of an output"
 ONE_STEP = "the example shows one step of time only"
-
 FEW = 3  # results that are gradients, of which fewer do not tell which loss is meant
 WRITING = 0.6  # for how much of the time examples are written and judged; what is wrong is mended in the rest
 
@@ -113,6 +109,10 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
+                if one.judged.verdict == "right" and one.still and (other := other_sizes(example)):
+                    with contextlib.suppress(ExampleError):
+                        again = examine(where, other, seed, end - time.monotonic())
+                        one = again if isinstance(again, Examined) and again.judged.wrong else one
                 if where is not source and (one.executed.isdisjoint(lines) or not shown.isdisjoint(lines)):
                     continue
                 one.judged.verdict, one.judged.reason = _written(one, tried, bool(arguments.get("run")))
