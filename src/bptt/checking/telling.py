@@ -91,12 +91,12 @@ class Examined:
         return ""
 
     @property
-    def still(self) -> bool:
-        """Whether the loss stays where something given changes, as what is normalised over two rows."""
+    def still(self) -> set[Any]:
+        """What was given and may change while the loss stays, as what is normalised over two rows."""
         weights = [self.found.terms[n].weights for n in self.chosen.candidate.terms]
         handed = b"".join(w.tobytes() for w in weights if w is not None)
         names, without = self.found.record.names[-1], self.found.point.given.keys() - self.found.arrays.keys()
-        return any(names[path].tobytes() not in handed for path in without if path in names)
+        return {path for path in without if path in names and names[path].tobytes() not in handed}
 
     def place(self, path: Any, line: int) -> str:
         """Return how a person finds a line of a file."""
