@@ -42,11 +42,7 @@ from bptt.checking.written import FEW, ONE_SEQUENCE, ONE_STEP, against
 from bptt.errors import BpttError
 
 Send = Callable[[str, Any], None]
-
-
 TRIED = 3  # examples of one piece of code that are looked at, of those that the tool writes
-
-
 NO_LOSS = "nothing in the example is a loss: no number that the code returns or keeps, "
 NO_LOSS += "no array that is handed to a backward in the shape of an output"
 AT_ZERO = "{} begins at zero in the example, and its gradient is right there, but at no other numbers: "
@@ -99,8 +95,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                     yield where, example
 
     for (where, piece), examples in itertools.groupby(shows(), lambda pair: (pair[0], pair[1].piece)):
-        tried: list[Examined] = []
-        last = time.monotonic()
+        tried, last = list[Examined](), time.monotonic()
         for _, alike in itertools.groupby(examples, lambda pair: pair[1].sizes.get("N")):
             for _, example in itertools.islice(alike, TRIED):
                 begun = time.monotonic()
@@ -112,6 +107,13 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
                 if isinstance(one, Report):
                     failed = failed or one.reason
                     continue
+                still = one.still if one.judged.verdict == "right" else set()
+                if any(before.judged.wrong and still & before.found.arrays.keys() for before in tried):
+                    continue  # it shows less
+                if still and (other := other_sizes(example)):
+                    with contextlib.suppress(ExampleError):
+                        there = examine(where, other, seed, end - time.monotonic())
+                        one = there if isinstance(there, Examined) and there.judged.wrong else one
                 if where is not source and (one.executed.isdisjoint(lines) or not shown.isdisjoint(lines)):
                     continue
                 one.judged.verdict, one.judged.reason = against(one, tried, asked=bool(arguments.get("run")))
@@ -166,8 +168,7 @@ def _examined(source: Source, arguments: Mapping[str, Any]) -> Iterator[Examined
 
 def _begun(report: Report, names: Iterable[str], furthest: Mapping[str, tuple[Any, ...]]) -> Report:
     """Add to a report what may begin an example: the lines that came furthest, and what ended them."""
-    found = max((furthest[name] for name in names if name in furthest), default=("", "", ""))
-    report.example, why = found[1], found[2]
+    _, report.example, why = max((furthest[n] for n in names if n in furthest), default=("", "", ""))
     report.origin = f"these lines came furthest: {why}" if why else ""
     return report
 

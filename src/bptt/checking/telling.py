@@ -90,6 +90,14 @@ class Examined:
                     return f"the loop of {where} runs once: {name}, which it hands on, is read by nothing"
         return ""
 
+    @property
+    def still(self) -> set[Any]:
+        """What was given and may change while the loss stays, as what is normalised over two rows."""
+        weights = [self.found.terms[n].weights for n in self.chosen.candidate.terms]
+        handed = b"".join(w.tobytes() for w in weights if w is not None)
+        names, without = self.found.record.names[-1], self.found.point.given.keys() - self.found.arrays.keys()
+        return {path for path in without if path in names and names[path].tobytes() not in handed}
+
     def place(self, path: Any, line: int) -> str:
         """Return how a person finds a line of a file."""
         sources = self.found.point.case.program.sources

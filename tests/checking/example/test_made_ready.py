@@ -106,6 +106,44 @@ class Layer:
         T = len(x) if "P" in self.params else 0
         hs = np.zeros((T + 1, x.shape[1], self.wide))
 {STEPS}"""
+
+FILLED = """
+import numpy as np
+
+class Layer:
+    def __init__(self, wide, rows=2):
+        self.wide, self.rows, self.weights = wide, rows, {}
+
+    def init_weights(self, x):
+        self.weights["P"] = np.random.randn(x.shape[2], self.wide)
+        self.weights["Q"] = np.random.randn(self.wide, self.wide)
+
+    def forward(self, x):
+        hs = np.zeros((len(x) + 1, x.shape[1], self.wide))
+        for t in range(x.shape[0]):
+            hs[t + 1] = np.tanh(x[t] @ self.weights["P"] + hs[t] @ self.weights["Q"])
+        return hs
+
+    def backward(self, x, hs, dy):
+        grads, back = {k: 0 * w for k, w in self.weights.items()}, 0
+        for t in reversed(range(x.shape[0])):
+            ds = (dy[t] + back) * (1 - hs[t + 1] ** 2)
+            grads["P"] += x[t].T @ ds
+            grads["Q"] += hs[t].T @ ds
+            back = ds @ self.weights["Q"].T
+        return grads
+
+    def fit(self, data, wanted):
+        self.init_weights(data)
+        for k in range(len(data) // self.rows):
+            start = k * self.rows
+            end = start + self.rows
+            hs = self.forward(data[start:end])
+            grads = self.backward(data[start:end], hs, hs[1:] - wanted[start:end])
+            for k in grads:
+                self.weights[k] -= 0.1 * grads[k]
+"""
+
 IN_PARTS = """
 import numpy as np
 
@@ -167,6 +205,14 @@ def test_an_object_is_made_ready(tmp_path: Path, text: str, shown: str) -> None:
     assert shown in one.example.text
     [wrong] = verdicts(told(tmp_path, text.replace("self.hs[t].T", "self.hs[t + 1].T")))
     assert wrong == "wrong"
+
+
+def test_entries_are_filled_first_and_a_part_of_the_data_is_of_its_kind(tmp_path: Path) -> None:
+    for text, verdict in ((FILLED, "right"), (FILLED.replace("+= hs[t].T", "+= hs[t + 1].T"), "wrong")):
+        [one, *_] = found = told(tmp_path, text)
+        assert isinstance(one, Examined)
+        assert ".init_weights(" in one.example.text
+        assert verdict in verdicts(found)
 
 
 def test_what_a_part_of_a_right_backward_hands_on_is_not_called_wrong(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Hooks, Program
+from bptt.checking.taps.values import flat
 from small_files import CODE, EXAMPLE, program
 
 STYLES = """
@@ -124,3 +125,12 @@ def test_what_the_example_hands_over_and_gets_is_known(tmp_path: Path) -> None:
 def test_an_example_that_fails_says_where(example: str, says: str, tmp_path: Path) -> None:
     with pytest.raises(ExampleError, match=says):
         program(tmp_path, example=example).run()
+
+
+def test_a_list_with_what_refuses_to_be_an_array_is_none() -> None:
+    class Lazy:
+        def __array__(self, *_args: Any, **_kwargs: Any) -> Any:
+            raise RuntimeError("it is not computed yet")
+
+    assert flat([0.5, Lazy()]) is None
+    assert flat([0.5, 1.5]) is not None

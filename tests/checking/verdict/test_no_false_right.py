@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bptt.checking.examine import check_source, examine
+from bptt.checking.examine import _examined, check_source, examine
 from bptt.checking.example import given
 from bptt.checking.file import read
 from bptt.checking.report import Report
+from bptt.checking.telling import Examined
 
 NET = """
 import numpy as np
@@ -173,3 +174,34 @@ def test_an_update_that_is_made_twice_is_mended(tmp_path: Path) -> None:
     assert report.verdict == "wrong"
     assert report.whole
     assert report.fixed[str(path)].count("self.b -= 0.1 * b") == 1
+
+
+NORMALISED = """
+import numpy as np
+
+class Norm:
+    def __init__(self, width):
+        self.scale, self.shift = np.ones(width), np.zeros(width)
+
+    def forward(self, x):
+        self.std = np.sqrt(x.var(axis=0) + 1e-5)
+        self.z = (x - x.mean(axis=0)) / self.std
+        return self.scale * self.z + self.shift
+
+    def backward(self, dy):
+        self.dshift, self.dscale = dy.sum(axis=0), (dy * self.z).sum(axis=0)
+        dz = dy * self.scale
+        return (dz - dz.mean(axis=0) - self.z * (dz * self.z).mean(axis=0)) / self.std
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [(NORMALISED, "right"), (NORMALISED.replace("(axis=0) - self.z", "(axis=0) + self.z"), "wrong")],
+)
+def test_what_two_rows_do_not_show_is_looked_at_with_three(text: str, verdict: str, tmp_path: Path) -> None:
+    path = tmp_path / "norm.py"
+    path.write_text(text)
+    [one] = _examined(read(path), {"seconds": 60})
+    assert isinstance(one, Examined)
+    assert one.judged.verdict == verdict

@@ -118,7 +118,7 @@ class Code:
         private = f"_{owner.__name__.lstrip('_')}"
         lacks = {
             name for name in reads - stores - asked
-            if inspect.getattr_static(made, private * (name[:2] == "__" != name[-2:]) + name, None) is None
+            if _empty(inspect.getattr_static(made, private * (name[:2] == "__" != name[-2:]) + name, None))
         }  # fmt: skip
         found, sets = list[str](), dict[str, set[str]]()
         for name in every:
@@ -160,10 +160,15 @@ def _free(node: ast.FunctionDef) -> set[str]:
 
 
 def _sets(node: ast.AST) -> set[str]:
-    """Return the attributes of ``self`` that a function sets, and not only adds to."""
+    """Return the attributes of ``self`` that a function sets, or an entry of, and not only adds to."""
     added = {id(part.target) for part in ast.walk(node) if isinstance(part, ast.AugAssign)}
-    found = (n for n in ast.walk(node) if isinstance(n, ast.Attribute) and id(n) not in added)
-    return {n.attr for n in found if isinstance(n.ctx, ast.Store) and ast.unparse(n.value) == "self"}
+    parts = (n for n in ast.walk(node) if isinstance(n, ast.Attribute | ast.Subscript) and id(n) not in added)
+    stored = (n.value if isinstance(n, ast.Subscript) else n for n in parts if isinstance(n.ctx, ast.Store))
+    return {n.attr for n in stored if isinstance(n, ast.Attribute) and ast.unparse(n.value) == "self"}
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, dict) and not value)
 
 
 def _is_method(node: ast.FunctionDef) -> bool:

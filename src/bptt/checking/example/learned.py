@@ -255,9 +255,9 @@ class Learner:
         counts = [t for t in (*inside, "«size T»") if t.startswith("«size")]  # beside a whole number
         more = counts if use.others and all(type(o) is int for o in use.others) else []
         arrays = self._of(use, inside, tree)
-        if use.kind in _PRODUCTS and arrays:  # what numbers are not made for
+        if (here or use.kind in _PRODUCTS) and arrays:  # what numbers are not made for
             return arrays
-        return [*numbers, *arrays, *([] if numbers else ["0.1"]), *more[:4]]
+        return [*numbers, *arrays[:4], *more[:2], *arrays[4:], *([] if numbers else ["0.1"]), *more[2:4]]
 
     def _of(self, use: Use, inside: list[str], tree: dict[str, Node]) -> list[Node]:
         """Return the arrays that a use leaves possible."""

@@ -161,7 +161,8 @@ class _Rows(list[Any]):
             self.watch.used(self.path, "getitem", key)
         if isinstance(key, int) and key >= len(self):
             self.watch.used(self.path, "beyond", key)
-        return super().__getitem__(key)
+        part = super().__getitem__(key)
+        return _Rows(self.watch, self.path, part) if isinstance(key, slice) else part
 
 
 class _Entries(dict[Any, Any]):

@@ -47,7 +47,7 @@ def _numbers(value: Any) -> Array | None:
         return None
     try:
         array = np.array(value)
-    except ValueError:
+    except Exception:  # rows of unlike lengths, or something beside the floats that refuses to be an array
         return None
     return array.astype(np.float64).reshape(-1) if array.dtype.kind == "f" and array.size > 1 else None
 
