@@ -20,6 +20,7 @@ from bptt.checking.verdict.gradient import (
     likeness,
     measured,
     owner_of,
+    stepwise,
 )
 from bptt.checking.verdict.kept import DATA, Kept
 from bptt.checking.verdict.missing import missing
@@ -177,6 +178,8 @@ def claim(
             and not match.update
             and _is_free(match, owners.get(id(match)))
             and _among_totals(match, keeps, chosen, least=1)
+            and not stepwise(match, chosen.rows.explain, chosen.factor)
+            and not any(row.whole for row, _ in hits(match, chosen.rows.explain, chosen.factor))
             and not any(chosen.rows.explain(match.numbers / chosen.factor / n) for n in _samples(match.shape))
         ):
             extra = Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf)
