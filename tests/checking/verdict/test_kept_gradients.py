@@ -328,3 +328,31 @@ def test_what_has_no_gradient_beside_others_is_not_passed_over(
     assert [g.name for g in judged.wrong] == ["cell.b"] * (verdict == "wrong")
     assert all(note in g.note for g in judged.wrong)
     assert verdict != "cannot tell" or "cell.b" in judged.reason
+
+
+BIASES = """
+import numpy as np
+
+def forward(xs, W, b, c):
+    return np.tanh(xs @ W + b + c)
+
+def backward(xs, hs, W, dhs):
+    dW, db, dc = np.zeros_like(W), np.zeros(4), np.zeros(4)
+    for x, h, dh in zip(xs, hs, dhs):
+        da = dh * (1 - h**2)
+        dW += np.outer(x, da)
+        db += da
+        dc += da
+    return dW, db, dc
+"""
+
+
+@pytest.mark.parametrize("name", ["b", "c"])
+def test_of_two_arrays_with_one_gradient_each_has_its_own(name: str, tmp_path: Path) -> None:
+    example = (
+        "xs, W, b, c = (np.random.randn(*s) for s in [(3, 5), (5, 4), (4,), (4,)]); hs = forward(xs, W, b, c)"
+    )
+    example += "; grads = backward(xs, hs, W, np.random.randn(3, 4))"
+    assert examined(tmp_path, BIASES, example).judged.verdict == "right"
+    code = BIASES.replace(f"d{name} += da", f"d{name} = da")
+    assert [g.name for g in examined(tmp_path, code, example).judged.wrong] == [name]
