@@ -146,7 +146,8 @@ def claim(
             if whole.size > 1 and np.isclose(whole.sum(), match.numbers[0], rtol=1e-6, atol=1e-9):
                 _wrong(gradient, match, "is summed over all entries")
     for gradient in missing(gradients, found):
-        named = [k for k in (*keeps, *_zeros(found)) if k.named_for(gradient.path) > 1 and not k.update]
+        all_kept = (k for k in (*keeps, *_zeros(found)) if not k.update)
+        named = [k for k in all_kept if k.named_for(gradient.path) > 1 or alike.get(k.path) is gradient]
         for match in named:
             if not match.numbers.any():
                 _wrong(gradient, match, "is zero: nothing is added to it")
