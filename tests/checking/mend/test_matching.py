@@ -98,6 +98,7 @@ ONE = [
     ("dv = du[:2]", "dv = du[2:]"),
     ("s = slope(slope(n))", "s = slope(n)"),
     ("da = dh * z", "da = dh * slope(n)"),
+    ("da = hs[t] * (1 - hs[t])", "da = hs[t - 1] * (1 - hs[t - 1])"),
 ]
 
 
@@ -122,6 +123,30 @@ def test_what_gives_it_at_one_time_alone_is_no_edit() -> None:
 def test_a_member_of_a_tuple_is_edited_and_the_others_stay() -> None:
     text, found = matching("dx, dhp = da @ V.T, da @ W", "dx, dhp = da @ V.T, da @ W.T", member=1)
     assert lines(text, found.edits())[0] == "dx, dhp = da @ V.T, da @ W.T"
+
+
+LISTS = [
+    ("[(1 - hs[t][j]) * dh[j] for j in range(4)]", "[(1 - hs[t][j] ** 2) * dh[j] for j in range(4)]"),
+    ("[dy[j] for j in range(4)]", "[dy[j] + dh[j] for j in range(4)]"),
+    ("[sum(W[j][i] * dh[i] for i in range(4)) for j in range(4)]",) * 2,
+    ("[[dy[i] * hs[t][j] for j in range(4)] for i in range(4)]",) * 2,
+]
+LISTS[2:] = [
+    (right.replace("W[j][i]", "W[i][j]").replace("hs[t]", "hs[t - 1]"), right) for right, _ in LISTS[2:]
+]
+
+
+@pytest.mark.parametrize(("wrong", "right"), LISTS)
+def test_what_is_said_of_each_entry_of_a_list_is_edited(wrong: str, right: str) -> None:
+    text, times = Text(f"def back(W, dy, dh, hs, t):\n    return {wrong}\n"), []
+    for seed in (0, 1):
+        rng = np.random.default_rng(seed)
+        here = {
+            n: rng.normal(size=s).tolist() for n, s in (("W", (4, 4)), ("dy", 4), ("dh", 4), ("hs", (3, 4)))
+        }
+        wanted = np.array(eval(right, here | {"t": 1 + seed}))
+        times.append(Instance(here | {"t": 1 + seed}, wanted.reshape(-1), wanted.shape))
+    assert right in [place(text).edited(edit) for edit in Matching(place(text), times).edits()[:2]]
 
 
 SUMS = {

@@ -193,3 +193,78 @@ def test_the_first_fault_of_many_is_found_before_those_that_it_hides(tmp_path: P
     report = checked(tmp_path / "net.py", wrong, GATE)
     assert report.whole
     assert len(report.mends) == 4
+
+
+FILLED = """
+import numpy as np
+
+
+def forward(xs, W):
+    row, rows, hs = np.zeros(7), [], []
+    for x in xs:
+        row[:3] = x
+        rows.append(row)
+        hs.append(np.tanh(row @ W))
+        row[3:] = hs[-1]
+    return np.array(hs), rows
+
+
+def backward(dhs, hs, rows, W):
+    dW, dh = np.zeros_like(W), np.zeros(4)
+    for t in reversed(range(len(hs))):
+        da = (dhs[t] + dh) * (1 - hs[t] ** 2)
+        dW += np.outer(rows[t], da)
+        dh = W[3:] @ da
+    return dW
+"""
+
+
+def test_what_is_kept_and_filled_again_is_copied(tmp_path: Path) -> None:
+    example = "xs, W = np.random.randn(4, 3), np.random.randn(7, 4); hs, rows = forward(xs, W)"
+    report = checked(
+        tmp_path / "net.py", FILLED, example + "; dW = backward(np.random.randn(4, 4), hs, rows, W)"
+    )
+    assert [m["after"].strip() for m in report.mends] == ["rows.append(row.copy())"]
+    assert report.whole
+
+
+ENTRIES = """
+import math
+
+
+def forward(xs, W, U):
+    hs = [[0.0, 0.0]]
+    for x in xs:
+        h = [0.0, 0.0]
+        for i in range(2):
+            into = sum(W[i][k] * x[k] for k in range(3))
+            h[i] = math.tanh(into + sum(U[i][j] * hs[-1][j] for j in range(2)))
+        hs.append(h)
+    return hs
+
+
+def backward(dhs, xs, hs, U):
+    dW, dU = [[0.0] * 3 for _ in range(2)], [[0.0] * 2 for _ in range(2)]
+    back = [0.0, 0.0]
+    for t in reversed(range(len(xs))):
+        da = [0.0, 0.0]
+        for i in range(2):
+            da[i] = (dhs[t][i] + back[i]) * (1 - hs[t + 1][i] ** 2)
+            for k in range(3):
+                dW[i][k] += da[i] * xs[t][k]
+            for j in range(2):
+                dU[i][j] += da[i] * hs[t][j]
+        back = [sum(U[i][j] * da[i] for i in range(2)) for j in range(2)]
+    return dW, dU
+"""
+
+
+def test_a_carry_of_entries_in_a_loop_within_that_through_time(tmp_path: Path) -> None:
+    example = """xs, W, U, dhs = (np.random.randn(*s).tolist() for s in [(4, 3), (2, 3), (2, 2), (4, 2)])
+    hs = forward(xs, W, U)
+    loss = sum(d * e for a, b in zip(dhs, hs[1:]) for d, e in zip(a, b))
+    dW, dU = backward(dhs, xs, hs, U)"""
+    code = changed(("(dhs[t][i] + back[i])", "dhs[t][i]"), code=ENTRIES)
+    report = checked(tmp_path / "net.py", code, example.replace("\n    ", "\n"))
+    assert (report.verdict, report.whole) == ("wrong", True)
+    assert "dhs[t][i] + back[i]" in next(iter(report.fixed.values()))

@@ -328,3 +328,66 @@ def test_what_has_no_gradient_beside_others_is_not_passed_over(
     assert [g.name for g in judged.wrong] == ["cell.b"] * (verdict == "wrong")
     assert all(note in g.note for g in judged.wrong)
     assert verdict != "cannot tell" or "cell.b" in judged.reason
+
+
+BIASES = """
+import numpy as np
+
+def forward(xs, W, b, c):
+    return np.tanh(xs @ W + b + c)
+
+def backward(xs, hs, W, dhs):
+    dW, db, dc = np.zeros_like(W), np.zeros(4), np.zeros(4)
+    for x, h, dh in zip(xs, hs, dhs):
+        da = dh * (1 - h**2)
+        dW += np.outer(x, da)
+        db += da
+        dc += da
+    return dW, db, dc
+"""
+
+
+@pytest.mark.parametrize("name", ["b", "c"])
+def test_of_two_arrays_with_one_gradient_each_has_its_own(name: str, tmp_path: Path) -> None:
+    example = (
+        "xs, W, b, c = (np.random.randn(*s) for s in [(3, 5), (5, 4), (4,), (4,)]); hs = forward(xs, W, b, c)"
+    )
+    example += "; grads = backward(xs, hs, W, np.random.randn(3, 4))"
+    assert examined(tmp_path, BIASES, example).judged.verdict == "right"
+    code = BIASES.replace(f"d{name} += da", f"d{name} = da")
+    assert [g.name for g in examined(tmp_path, code, example).judged.wrong] == [name]
+
+
+PAIRS = """
+import numpy as np
+
+
+class Net:
+    def __init__(self):
+        self.params = {k: (np.random.randn(4, 3), np.random.randn(4, 4)) for k in "fg"}
+        self.grads = {k: (0 * W, 0 * U) for k, (W, U) in self.params.items()}
+
+    def forward(self, xs):
+        self.xs, self.hs, self.kept = xs, [np.zeros(4)], []
+        for x in xs:
+            f, g = (np.tanh(W @ x + U @ self.hs[-1]) for W, U in self.params.values())
+            self.kept.append((f, g))
+            self.hs.append(f * g)
+        return self.hs[-1]
+
+    def backward(self, dh):
+        for x, h, (f, g) in zip(self.xs[::-1], self.hs[-2::-1], self.kept[::-1]):
+            back = 0
+            for name, da in (("f", dh * g * (1 - f**2)), ("g", dh * f * (1 - g**2))):
+                (dW, dU), (W, U) = self.grads[name], self.params[name]
+                self.grads[name] = dW + np.outer(da, x), dU + np.outer(da, h)
+                back = back + U.T @ da
+            dh = back
+"""
+
+
+def test_what_is_zero_where_others_lie_beside_their_gradients_is_wrong(tmp_path: Path) -> None:
+    example = "net = Net(); h = net.forward(np.random.randn(4, 3)); net.backward(np.random.randn(4))"
+    assert examined(tmp_path, PAIRS, example).judged.verdict == "right"
+    judged = examined(tmp_path, PAIRS.replace("dU + np", "np"), example).judged  # that of the first step
+    assert [g.name for g in judged.wrong] == ["net.params['f'][1]", "net.params['g'][1]"]

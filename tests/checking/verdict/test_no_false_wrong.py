@@ -53,6 +53,30 @@ c, f, i, g = np.random.randn(4, 2, 3)
 h = forward(c, f, i, g)
 dc, df, di, dg = backward(c, f, i, g, np.random.randn(2, 3), h)
 """
+LEAKY = """
+import numpy as np
+
+def forward(x, W, V):
+    h, f = np.zeros((len(x) + 1, 4)), np.zeros((len(x), 4))
+    for t in range(len(x)):
+        f[t] = np.tanh(V @ x[t])
+        h[t + 1] = f[t] * h[t] + np.sin(W @ x[t])
+    return h, f
+
+def backward(x, h, f, W, dh):
+    grads = {"W": np.zeros((4, 3)), "V": np.zeros((4, 3)), "f": np.zeros((len(x), 4))}
+    for t in reversed(range(len(x))):
+        grads["W"] += np.outer(dh * np.cos(W @ x[t]), x[t])
+        grads["f"][t] = dh * h[t]
+        grads["V"] += np.outer(grads["f"][t] * (1 - f[t] ** 2), x[t])
+        dh = dh * f[t]
+    return grads
+"""
+LEAKY_EXAMPLE = """
+x, W, V = np.random.randn(5, 3), np.random.randn(4, 3), np.random.randn(4, 3)
+h, f = forward(x, W, V)
+grads = backward(x, h, f, W, np.random.randn(4))
+"""
 
 
 def verdict(folder: Path, code: str, example: str) -> str:
@@ -169,3 +193,8 @@ def test_a_gradient_is_no_loss(tmp_path: Path) -> None:
     example = "net = Pair()\nx, s = np.random.randn(3, 2), np.random.randn(3, 2)\n"
     example += "out = net.state(x, s)\ngrads, back = net.back(out, x, 0.1)"
     assert verdict(tmp_path, SLOPES, example) != "right"
+
+
+def test_what_is_kept_of_each_step_beside_weights_gradients_is_a_gradient(tmp_path: Path) -> None:
+    assert verdict(tmp_path, LEAKY, LEAKY_EXAMPLE) == "right"
+    assert verdict(tmp_path, changed(("dh * h[t]", "dh * h[t + 1]"), code=LEAKY), LEAKY_EXAMPLE) == "wrong"

@@ -9,6 +9,8 @@ import ast
 import functools
 import itertools
 import time
+from bisect import bisect
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -70,6 +72,10 @@ class Locator:
     def families(self) -> list[Family]:
         """The adjoints of each expression of the forward: those of a program that is edited are the same."""
         return list(families(self.found, self.chosen))
+
+    @functools.cached_property
+    def _trees(self) -> list[ast.stmt]:
+        return [one.tree for one in self.case.program.table.statements]
 
     @functools.cached_property
     def links(self) -> Links:
@@ -201,11 +207,24 @@ class Locator:
             rows = family.rows
             orders = (rows[::-1], rows) if count > 1 else (rows,)
             ways = [way for order in orders for way in aligned(order, count)]
+            if len(rows) == count:
+                blocks = ([rows[k : k + size] for k in range(0, count, size)] for size in self._rounds(unit))
+                ways += [tuple(itertools.chain(*some[::-1])) for some in blocks]
             if count > 1 and (linked := self.links.order(executions, family)):
                 ways.append(linked)
             for way in ways:
                 if all(row is None or row.size == n for row, n in zip(way, sizes, strict=True)):
                     yield way
+
+    def _rounds(self, unit: Unit) -> set[int]:
+        """Return how often a unit is evaluated in each round of a loop that its own is in."""
+        sizes, every = set[int](), self.found.record.executions
+        for loop in unit.statement.loops[:-1]:
+            first = loop.body[0]  # type: ignore[attr-defined]
+            begun = [one.number for one in every if self._trees[one.statement] is first]
+            counts = Counter(bisect(begun, at.execution) for at in unit.times).values()
+            sizes |= {*counts} if len({*counts}) == 1 and 1 < min(counts) < len(unit.times) else set()
+        return sizes
 
     def _is(self, at: Time, row: Row | None, sign: float) -> bool:
         if row is None:

@@ -97,10 +97,10 @@ def units(found: Adjoints, chosen: Chosen) -> list[Unit]:
         size, end = shape(value, entries.size), record.ends[one.number]
         at = Time(count, count, entries, end, size, like, made, one.number)
         out.setdefault((False, one.statement), unit).times.append(at)
-    parts = {n for statement in table.statements for n in _parts(statement.tree)}
+    members = {n for statement in table.statements for n in parts(statement.tree)}
     for when, seen in enumerate(record.taps):
         node = table.nodes[seen.node]
-        if seen.execution in numbers and id(node.tree) in parts and node.file != EXAMPLE:
+        if seen.execution in numbers and id(node.tree) in members and node.file != EXAMPLE:
             like = shape(seen.value, seen.numbers.size)
             at = Time(seen.use, within[seen.execution], seen.numbers, when, like, execution=seen.execution)
             out.setdefault((True, seen.node), tapped(table, seen.node)).times.append(at)
@@ -113,7 +113,7 @@ def tapped(table: Table, k: int) -> Unit:
     return Unit(node.tree, table.statements[node.statement], k, True, node.statement)
 
 
-def _parts(statement: ast.stmt) -> Iterator[int]:
+def parts(statement: ast.stmt) -> Iterator[int]:
     """Yield the expressions that are handed over as they are: members of displays, arguments of calls."""
     value = getattr(statement, "value", None)
     waiting: list[ast.AST] = [value] if value is not None else []

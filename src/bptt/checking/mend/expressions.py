@@ -226,6 +226,9 @@ def _shapes(node: ast.expr, now: str, scope: Scope) -> Iterator[Form]:
 def _items(node: ast.Subscript, text: Text, scope: Scope) -> Iterator[Form]:
     """Yield other indices, other bounds of a slice, an index that must not wrap at the first step."""
     base, index = text.of(node.value), node.slice
+    if isinstance(node.value, ast.Subscript):
+        turned = f"{text.of(node.value.value)}[{text.of(index)}][{text.of(node.value.slice)}]"
+        yield _plain(turned), "`{e}` must be transposed", 0.5
     yield _plain(base), "`{e}` must be the whole `" + _plain(base) + "`", 2.0
     yield _plain(f"{base}.sum(0)"), "`{e}` must be a sum", 1.1
     parts = index.elts if isinstance(index, ast.Tuple) else [index]

@@ -50,6 +50,7 @@ class Matching:
     """The edits of one expression after which it gives what it must."""
 
     def __init__(self, place: Place, times: Sequence[Instance], seconds: float = 3.0) -> None:
+        place, times = _element(place, times)
         self.place, self.text, self.seconds = place, place.text, seconds
         # the most telling time is looked at first: neither the first nor the last step, and nothing zero
         middle = len(times) / 2
@@ -63,8 +64,8 @@ class Matching:
     def edits(self) -> list[Edit]:
         """Return the edits that give what is wanted at all times, the simplest first."""
         found: dict[str, Edit] = {}
-        for node, option in itertools.chain(self._small(), self._solved()):
-            if (edit := self._written(node, option)) is not None:
+        for nodes, option in itertools.chain(self._small(), self._solved()):
+            if (edit := self._written(nodes, option)) is not None:
                 said = edit.applied(self.text.text)
                 found[said] = min(edit, found.get(said, edit), key=lambda e: e.cost)
         return sorted(found.values(), key=lambda e: (round(e.cost, 2), len(e.applied(self.text.text))))
@@ -77,10 +78,6 @@ class Matching:
         """
         value = self._filled(compiled(self.place.edited(Edit((), "", 0.0))), None)
         now, found = _bytes(value), dict[bytes, list[list[Edit]]]()
-        if isinstance(self.place.value, PLAIN) and isinstance(value, np.ndarray):
-            said = self.text.of(self.place.value)
-            change = (*self.text.span(self.place.value), f"{said}.copy()")
-            found[b"copy"] = [[Edit((change,), f"`{said}` is changed later: a copy must be kept", 0.9)]]
         for node, parent, bound in holes(self.place.value):
             code, said = self._with_hole(node), self.text.of(node)
             here, plain = array(self.scope.value(said)), isinstance(node, PLAIN) and not bound
@@ -88,8 +85,7 @@ class Matching:
             like = [one for one in others if here is not None and one.value.shape == here.shape]
             alike = [joining(said, one.text, "", one.cost + 0.3, self.scope) for one in like]
             for option in itertools.chain(options(node, parent, self.text, self.scope), alike):
-                span, why = self.text.span(node), (option.reason, option.cost)
-                edits = [Edit(((*span, text),), *why) for text in dict.fromkeys(option.texts)]
+                edits = [self._edit([node], text, option) for text in dict.fromkeys(option.texts)]
                 if option.cost > most or _vanishes(edited := self.place.edited(edits[-1])):
                     continue
                 value = None if bound else self._filled(code, self.scope.value(option.texts[-1]))
@@ -98,31 +94,32 @@ class Matching:
                     found.setdefault(key, []).append(edits)
         return [one for some in found.values() for one in sorted(some, key=lambda edits: edits[0].cost)[:2]]
 
-    def _small(self) -> Iterator[tuple[ast.expr, Option]]:
+    def _small(self) -> Iterator[tuple[list[ast.expr], Option]]:
         until = time.process_time() + self.seconds
-        for node, parent, bound in holes(self.place.value):
-            code, now = self._with_hole(node), self.text.of(node)
+        for nodes, parent, bound in self._holes():
+            node = nodes[0]
+            code, now = self._with_hole(*nodes), self.text.of(node)
             for option in options(node, parent, self.text, self.scope):
                 if time.process_time() > until:
                     return
                 value = None if bound else self.scope.value(option.texts[-1])
                 if bound or (value is not None and self.main.met(self._filled(code, value))):
-                    yield node, option  # names of a comprehension have values in it alone
+                    yield nodes, option  # names of a comprehension have values in it alone
             if bound or (isinstance(parent, ast.Subscript) and node is parent.slice):
                 continue
             for part in instead(node, now, self.scope):
                 if time.process_time() > until:
                     return
                 if self.main.met(self._filled(code, part.value)):
-                    yield node, joining(now, part.text, "", part.cost, self.scope)
+                    yield nodes, joining(now, part.text, "", part.cost, self.scope)
             here = array(self.scope.value(now))
             like = spread(self.scope.arrays, here.shape)[:40] if here is not None and here.ndim else []
             like += [p for p in self.scope.arrays if here is not None and _widens(p.value, here)][:40]
             for part in like:
                 if part.text != now and self.main.met(self._filled(code, here * part.value)):
-                    yield node, joining(now, part.text, "*", part.cost, self.scope)
+                    yield nodes, joining(now, part.text, "*", part.cost, self.scope)
 
-    def _solved(self) -> Iterator[tuple[ast.expr, Option]]:
+    def _solved(self) -> Iterator[tuple[list[ast.expr], Option]]:
         """Yield what may stand in the place of the whole, or of a part that it is linear in.
 
         What such a part must be is known: it, and sums of products of what is in scope are looked for.
@@ -145,13 +142,29 @@ class Matching:
             else:
                 wanted = needed
             for text, sign, cost in found.find(wanted, here, now, self.seconds * whole):
-                yield node, joining(now, text, sign, cost + 0.3 * (not whole), self.scope)
+                yield [node], joining(now, text, sign, cost + 0.3 * (not whole), self.scope)
 
     def _needed(self, code: CodeType, here: Array) -> Array | None:
-        return solved(lambda part: self._filled(code, part), here, self.main) if here.size > 1 else None
+        if here.size == 1 < self.main.wanted.size:
+            return None
+        return solved(lambda part: self._filled(code, part), here, self.main)
 
-    def _with_hole(self, node: ast.expr) -> CodeType:
-        return compiled(self.place.edited(Edit(((*self.text.span(node), f"({HOLE})"),), "", 0.0)))
+    def _holes(self) -> Iterator[tuple[list[ast.expr], ast.AST | None, bool]]:
+        """Yield what may be replaced: each expression, and what is said more than once, all at once."""
+        said: dict[str, list[ast.expr]] = {}
+        for node, parent, bound in holes(self.place.value):
+            yield [node], parent, bound
+            if isinstance(node, ast.Subscript | ast.Attribute | ast.Name):
+                said.setdefault(self.text.of(node), []).append(node)
+        yield from ((nodes, None, False) for nodes in said.values() if len(nodes) > 1)
+
+    def _edit(self, nodes: Sequence[ast.expr], text: str, option: Option) -> Edit:
+        more = 0.3 * (len(nodes) > 1)
+        return Edit(tuple((*self.text.span(n), text) for n in nodes), option.reason, option.cost + more)
+
+    def _with_hole(self, *nodes: ast.expr) -> CodeType:
+        changes = tuple((*self.text.span(node), f"({HOLE})") for node in nodes)
+        return compiled(self.place.edited(Edit(changes, "", 0.0)))
 
     def _filled(self, code: CodeType, value: Any) -> Any:
         self.names[HOLE] = value
@@ -160,13 +173,14 @@ class Matching:
         except Exception:
             return None
 
-    def _written(self, node: ast.expr, option: Option) -> Edit | None:
+    def _written(self, nodes: Sequence[ast.expr], option: Option) -> Edit | None:
         """Return an option as an edit with as few parentheses as have the right values, or None."""
-        (low, high), (start, end) = self.text.span(self.place.value), self.text.span(node)
+        (low, high), (start, end) = self.text.span(self.place.value), self.text.span(nodes[0])
         closed = low < start and end < high and self.text.text[start - 1] + self.text.text[end] == "()"
-        spans = [(start - 1, end + 1), (start, end)] if closed else [(start, end)]
-        for text, span in itertools.product(option.texts, spans):
-            edit = Edit(((*span, text),), option.reason, option.cost)
+        for text, is_bare in itertools.product(option.texts, (True, False) if closed else (False,)):
+            edit = self._edit(nodes, text, option)
+            if is_bare and len(nodes) == 1:
+                edit = replace(edit, changes=((start - 1, end + 1, text),))
             try:
                 if _vanishes(self.place.edited(edit)):
                     continue
@@ -190,6 +204,26 @@ class Matching:
         own = [n for n in names if not n.startswith("__")]
         before, after = (entries([some[n] for n in own]) for some in (names, trial))
         return before is None or (after is not None and np.array_equal(before, after))
+
+
+def _element(place: Place, times: Sequence[Instance]) -> tuple[Place, Sequence[Instance]]:
+    """Return a comprehension's element and its times in the place of the list; all else as it is."""
+    while isinstance(made := place.value, ast.ListComp):
+        names = {n.id for g in made.generators for n in ast.walk(g.target) if isinstance(n, ast.Name)}
+        bound = ast.Dict([ast.Constant(n) for n in names], [ast.Name(n) for n in names])
+        code, inner = compiled(ast.unparse(ast.ListComp(bound, made.generators))), list[Instance]()
+        try:
+            for one in times:
+                every = eval(code, copied(one.names))
+                parts = one.wanted.reshape(len(every), -1)
+                inner += [
+                    Instance({**one.names, **own}, part, one.shape[1:])
+                    for own, part in zip(every, parts, strict=True)
+                ]
+        except Exception:  # the lists may differ in length
+            break
+        place, times = replace(place, value=made.elt), inner
+    return place, times
 
 
 def _widens(value: Array, here: Array) -> bool:

@@ -9,11 +9,13 @@ import numpy as np
 from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.table import Adjoints
 from bptt.checking.locate.search import Hypothesis, Locator
+from bptt.checking.locate.units import parts
 from bptt.checking.mend.edit import Edit, Place, Text
 from bptt.checking.mend.insertions import carries
-from bptt.checking.mend.matching import Instance, Matching
+from bptt.checking.mend.matching import PLAIN, Instance, Matching
 from bptt.checking.mend.statements import operators
-from bptt.checking.mend.trials import frames
+from bptt.checking.mend.trials import Edits, frames
+from bptt.checking.taps.values import flat
 from bptt.checking.verdict.goal import Goal
 from bptt.types import Array
 
@@ -73,6 +75,22 @@ class Places:
             number = next((j for j, s in enumerate(table) if s.tree is first), None)
             before = self._names(number, (*beside, one)) if number is not None else {}
             yield from carries(place, statement, times, before)
+
+    def _copies(self) -> Iterator[Edits]:
+        """Yield copies of what is kept, or handed on, and changes after it."""
+        table, told = self.program.table, set[int]()
+        for seen in self.found.record.taps:
+            node, now = table.nodes[seen.node], flat(seen.value)
+            if seen.node in told or now is None or np.array_equal(now, seen.numbers):
+                continue
+            told.add(seen.node)
+            source, tree = self.program.sources.get(node.file), table.statements[node.statement].tree
+            kept = node.statement >= 0 and {id(getattr(tree, "value", None)), *parts(tree)}
+            if source and kept and id(node.tree) in kept and isinstance(node.tree, PLAIN):
+                text = Text(source.text)
+                said, reason = text.of(node.tree), "`{}` is changed later: a copy must be kept"
+                change = *text.span(node.tree), f"{said}.copy()"
+                yield {node.file: [Edit((change,), reason.format(said), 0.9)]}
 
     def _names(self, statement: int, given: Iterable[Hypothesis] = ()) -> dict[int, dict[str, Any]]:
         """Return the names that a statement sees at its first executions, where some units are right."""

@@ -82,6 +82,9 @@ class Search(Places):
         for edits in self._blind(helpers(self.found, self.steps)):
             if edits and (done := self._done(edits, [])):
                 return done
+        for copies in self._copies():
+            if self._right(self.trials.text(copies)) and (done := self._done(copies, [])):
+                return done
         for zeros in itertools.islice(self._zeros(), 1):
             if (rest := self._followed(zeros, self._after(zeros))).whole:
                 return rest

@@ -20,6 +20,7 @@ from bptt.checking.verdict.gradient import (
     likeness,
     measured,
     owner_of,
+    stepwise,
 )
 from bptt.checking.verdict.kept import DATA, Kept, is_cased
 from bptt.checking.verdict.missing import missing
@@ -65,6 +66,7 @@ def claim(
     by_rate = False
     changed: list[tuple[Kept, Gradient]] = []
     loose = [one for one in keeps if id(one) not in explained]
+    uses = Counter(id(g.match) for g in gradients if g.match)  # one array may be two gradients
     for gradient in gradients:
         size = int(np.prod(gradient.shape or (1,)))
         if gradient.path in found.point.buffers:
@@ -78,7 +80,8 @@ def claim(
             any(harmless(k, gradient, found, chosen) for k in shown if k.named_for(gradient.path) > 1)
             continue  # what the example itself calls so may be scaled
         if gradient.verdict == "right" and (gradient.note.startswith("inside") or given):
-            kept = gradient.match is not None  # that is no local variable: what only stands near is another's
+            # where it has an array for itself, what only stands near is another's
+            kept = gradient.match is not None and uses[id(gradient.match)] == 1
             given = [k for k in given if not kept or k.named_for(gradient.path) > 1]
             given = [k for k in given if not harmless(k, gradient, found, chosen)]
         elif gradient.verdict != "right":
@@ -145,7 +148,8 @@ def claim(
             if whole.size > 1 and np.isclose(whole.sum(), match.numbers[0], rtol=1e-6, atol=1e-9):
                 _wrong(gradient, match, "is summed over all entries")
     for gradient in missing(gradients, found):
-        named = [k for k in (*keeps, *_zeros(found)) if k.named_for(gradient.path) > 1 and not k.update]
+        all_kept = (k for k in (*keeps, *_zeros(found)) if not k.update)
+        named = [k for k in all_kept if k.named_for(gradient.path) > 1 or alike.get(k.path) is gradient]
         for match in named:
             if not match.numbers.any():
                 _wrong(gradient, match, "is zero: nothing is added to it")
@@ -163,7 +167,7 @@ def claim(
             totals = [r for r, _ in hits(match, chosen.rows.explain, chosen.factor) if r.kind == "total"]
             if totals and not match.update and all(row.path != gradient.path for row in totals):
                 _wrong(gradient, match, f"is {totals[0].text()}")
-    uses = Counter(id(g.match) for g in gradients if g.match)  # one array may be two gradients
+    uses = Counter(id(g.match) for g in gradients if g.match)
     for match in _zeros(found):  # among gradients that are right, and of the shape of one array alone
         like = [g for g in gradients if g.verdict == "not given" and g.shape == match.shape]
         like = like or [g for g in gradients if g.shape == match.shape and uses[id(g.match)] > 1][-1:]
@@ -179,6 +183,8 @@ def claim(
             and not match.update
             and _is_free(match, owners.get(id(match)))
             and _among_totals(match, keeps, chosen, least=1)
+            and not stepwise(match, chosen.rows.explain, chosen.factor)
+            and not any(row.whole for row, _ in hits(match, chosen.rows.explain, chosen.factor))
             and not any(chosen.rows.explain(match.numbers / chosen.factor / n) for n in _samples(match.shape))
         ):
             extra = Gradient(match.text, match.path, match.shape, "wrong", match.text, np.inf)

@@ -1,5 +1,6 @@
 """The verdict on one array's gradient: what is kept, compared with what is measured."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,7 +9,7 @@ from bptt.checking.adjoints.choice import Chosen
 from bptt.checking.adjoints.rows import Row
 from bptt.checking.adjoints.table import NONE, Adjoints
 from bptt.checking.taps.values import Path, last
-from bptt.checking.verdict.kept import Kept
+from bptt.checking.verdict.kept import Kept, slices
 from bptt.types import Array
 
 
@@ -64,6 +65,15 @@ def hits(one: Kept, explain, factor: float) -> list[tuple[Row, str]]:  # type: i
                 if summed and array.shape[axis] > 1:
                     note = f"with an axis of {array.shape[axis]} that is still to be summed"
                     return [(row, note) for row in summed]
+    return []
+
+
+def stepwise(one: Kept, explain, factor: float) -> list[Row]:  # type: ignore[no-untyped-def]
+    """Return the adjoints that a kept array's slices along an axis are, each a whole one (or zero)."""
+    for parts in slices(one):
+        found = [[row for row in explain(part / factor) if row.whole] for part in parts if part.any()]
+        if all(found):
+            return [*itertools.chain(*found)]
     return []
 
 

@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import itertools
 import re
 import time
 from collections.abc import Container, Iterable, Iterator
@@ -21,8 +20,8 @@ from bptt.checking.taps.example import ExampleError
 from bptt.checking.taps.program import Program
 from bptt.checking.taps.values import Path, identity, last, shape, written
 from bptt.checking.verdict.claims import claim, claim_locals
-from bptt.checking.verdict.gradient import Gradient, Judged, hits
-from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept, slices
+from bptt.checking.verdict.gradient import Gradient, Judged, hits, stepwise
+from bptt.checking.verdict.kept import Kept, inside, is_gradient, kept
 from bptt.checking.verdict.missing import missing
 from bptt.checking.verdict.updates import judge_updates
 
@@ -152,12 +151,9 @@ def _in_lists(keeps: list[Kept], gradients: list[Gradient], chosen: Chosen, expl
 
     explain, factor, groups = chosen.rows.explain, chosen.factor, dict[Path, list[Kept]]()
     for one in keeps:
-        for parts in slices(one) if id(one) not in explained else ():
-            hits = [[row for row in explain(part / factor) if row.whole] for part in parts]
-            if all(hits):
-                explained.add(id(one))
-                settled(itertools.chain(*hits), one.text)
-                break
+        if id(one) not in explained and (rows := stepwise(one, explain, factor)):
+            explained.add(id(one))
+            settled(rows, one.text)
         if one.path and one.path[-1][0] == "item" and isinstance(one.path[-1][1], int):
             groups.setdefault(one.path[:-1], []).append(one)
     for listed in groups.values():
