@@ -8,7 +8,7 @@ import pytest
 
 from bptt import BpttWarning, ConfigError, DataError, RunError, Settings, Trained, Trainer
 from bptt.data.labelled import Layout, read_labelled
-from bptt.data.labelled.several import parts_of
+from bptt.data.labelled.several import parts_of, with_sets
 from bptt.data.tables import Table, read_table
 from bptt.training.jobs.labels import Labels
 from bptt.training.label_sets import SetScore
@@ -222,3 +222,10 @@ def test_labels_that_are_not_known_count_for_nothing(tmp_path: Path) -> None:
     assert score.told.tolist() == ((told > 0.5) & np.isfinite(marks)).sum(axis=0).tolist()
     assert score.are.tolist() == np.nansum(marks, axis=0).tolist()
     assert score.whole == (((told > 0.5) == marks) | np.isnan(marks)).all(axis=1).sum()
+
+
+def test_crosses_alone_mark_a_yes_and_nothing_a_no() -> None:
+    table = Table.of({"a": ["x", "", "X", ""], "b": ["", "", "\u2713", ""], "c": ["1", "", "0", "1"]})
+    found = with_sets(table, "a:c", "|")
+    assert found.table.columns["a:c"] == ["a|c", "", "a|b", "c"]
+    assert found.unknown.sum(axis=0).tolist() == [0, 0, 1]

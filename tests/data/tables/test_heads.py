@@ -29,6 +29,17 @@ def test_without_a_head_columns_are_counted_and_are_written_so(tmp_path: Path) -
         read_table(write(tmp_path, "1,2\n3\n"), head=False)
 
 
+def test_values_in_the_place_of_a_head_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="numbers alone, one of them twice: --no-head"):
+        read_table(write(tmp_path, "0.5,0.5,2\n1,2,3\n"))
+
+
+def test_what_parts_the_most_values_stands_between(tmp_path: Path) -> None:
+    table = read_table(write(tmp_path, "+, S1,\t\tacgt\n-, S2,\t\tttga\n"), head=False)
+    assert [text.strip() for text in table.columns["3"]] == ["acgt", "ttga"]
+    assert table.columns["1"] == ["+", "-"]
+
+
 def test_a_head_within_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="line 3 is the head again: leave it out"):
         read_table(write(tmp_path, "a,b\n1,2\na, b\n3,4\n"))

@@ -18,6 +18,9 @@ MARKS = ("|", ";", ",")
 """What may stand between labels."""
 
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+_CROSSES = {"x", "\u2713", "\u2714", "\u2611"}
+"""What marks a yes in a sheet, where a no is left empty."""
+
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _BETWEEN = re.compile(r"(?:None|null|nan|[\s,])*")
 _ARRAY = re.compile(r"[-+\d.\s]*")
@@ -41,7 +44,7 @@ def with_sets(table: Table, label: str, separator: str, missing: Sequence[float]
     label : str
         A column whose values are labels with `separator` between, or lists, as ["a", "b"]; or columns with
         0 or 1 in each row, or nothing where it is not known, as across says, which are called as the labels
-        are.
+        are. Where crosses alone mark a yes, nothing is a no.
     separator : str
         A space: any white space.
     missing : sequence of float
@@ -163,7 +166,10 @@ def _listed(table: Table, label: str) -> list[list[str]] | None:
 def _marks(table: Table, name: str, missing: Sequence[float]) -> list[bool | None]:
     """Return whether each row has a label, None where it is not known; DataError where it says otherwise."""
     found = list[bool | None]()
-    for k, text in enumerate(table.column(name)):
+    column = table.column(name)
+    if {text.strip().lower() for text in column} - {*ABSENT} in ({cross} for cross in _CROSSES):
+        return [text.strip().lower() in _CROSSES for text in column]
+    for k, text in enumerate(column):
         if text.strip().lower() in ABSENT or (missing and table.number(text) in missing):
             found.append(None)
             continue

@@ -13,7 +13,7 @@ from bptt.data.text.packed import plain_name
 from bptt.errors import DataError
 
 DELIMITERS = "\t;,|"
-"""What may stand between values; of those that are as frequent in the head, the first."""
+"""What may stand between values; of those that part a head as well, the first."""
 
 TABBED = (".tsv", ".tab")
 """What the names of files with tabs end in."""
@@ -62,6 +62,10 @@ def content(rows: Iterator[tuple[int, list[str]]], name: str, form: Delimited) -
         names = [each.strip().strip("\ufeff\u200b") for each in first[1]]
         if names.count("") > 1:  # as of indices that were saved
             names = [each or f"column {k}" for k, each in enumerate(names, 1)]
+        if len({*names}) < len(names) and all(map(_is_number, names)):
+            raise DataError(
+                f"{name}: its first line has numbers alone, one of them twice: --no-head, if these are values"
+            )
         expect_distinct(names, name)
     else:
         names, rows = [str(k + 1) for k in range(len(first[1]))], chain([first], rows)
@@ -117,8 +121,11 @@ def sniffed(head: str, name: str) -> str:
     >>> sniffed('time;"price, old";sold', "x.csv")
     ';'
     """
-    bare = _QUOTED.sub("", head)
-    best = max(DELIMITERS, key=bare.count)  # the first of the most frequent
+    bare = _QUOTED.sub("name", head)
+    # between the most names; of as many the most frequent, which may stand before or behind an empty one
+    best = max(
+        DELIMITERS, key=lambda mark: (sum(map(bool, map(str.strip, bare.split(mark)))), bare.count(mark))
+    )
     return best if best in bare else "\t" if plain_name(name).endswith(TABBED) else ","
 
 

@@ -6,7 +6,10 @@ import numpy as np
 
 from bptt.types import Array
 
-ABSENT = ("", "na", "n/a", "#n/a", "nan", "null", "none", "?", "-", ".", "..", ":")
+ABSENT = (
+    *("", "na", "n/a", "#n/a", "n.a.", "<na>", "nan", "nat", "null", "none", "k.a."),
+    *("?", "-", "--", "---", "\u2013", "\u2014", ".", "..", ":"),
+)
 """What stands where there is no number, in small letters; points and colons are statistical offices'."""
 
 ONCE = 20
@@ -64,28 +67,38 @@ def _in_powers(text: str) -> str:
 def ungrouped(texts: list[str], *, is_continental: bool = False) -> list[str]:
     """Return numbers without the marks between thousands, where one tells that all marks are such.
 
-    One with two marks does, or one with the other mark, before its decimals.
+    One with two marks does, or one with the other mark, before its decimals. So do three or more with three
+    digits behind each mark beside others below a thousand that have none, where one ends in a zero: decimals
+    would all have as many digits, or no zero at their end.
 
     Parameters
     ----------
     texts : list of str
     is_continental : bool
-        Whether a comma stands before the decimals, and a point between thousands.
+        Whether a comma may stand before the decimals, and a point between thousands.
 
     Examples
     --------
     >>> ungrouped(["1,976.04", "1,200", "900"]), ungrouped(["1,200", "900"])  # that may be 1.2
     (['1976.04', '1200', '900'], ['1,200', '900'])
+    >>> ungrouped(["4,771", "5,110", "0", "12,408"])
+    ['4771', '5110', '0', '12408']
     """
-    mark, point = (".", ",") if is_continental else (",", ".")
-    those = [text for text in texts if mark in text]
-    indian = rf"[1-9]\d?(\{mark}\d\d)+\{mark}\d{{3}}"
-    plain = rf"([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?"
-    grouped = re.compile(rf"\s*\(?[+-]?{plain}(e\d+)?\)?\s*")
-    sure = any(text.count(mark) > 1 for text in those) or any(point in text for text in texts)
-    return (
-        [text.replace(mark, "") for text in texts] if sure and all(map(grouped.fullmatch, those)) else texts
-    )
+    for mark, point in ((".", ","), (",", ".")) if is_continental else ((",", "."),):
+        those = [text for text in texts if mark in text]
+        indian = rf"[1-9]\d?(\{mark}\d\d)+\{mark}\d{{3}}"
+        plain = rf"([1-9]\d{{0,2}}(\{mark}\d{{3}})+|{indian})(\{point}\d+)?"
+        grouped = re.compile(rf"\s*\(?[+-]?{plain}(e\d+)?\)?\s*")
+        if not those or not all(map(grouped.fullmatch, those)):
+            continue
+        whole = [
+            text.strip(" +-()") for text in texts if mark not in text and text.strip(" +-()").isdecimal()
+        ]
+        below = bool(whole) and all(len(text) < 4 for text in whole) and len({*those}) > 2
+        ends = below and any(text.strip(" )").endswith("0") for text in those)
+        if ends or any(text.count(mark) > 1 for text in those) or any(point in text for text in texts):
+            return [text.replace(mark, "") for text in texts]
+    return texts
 
 
 _SPACED = re.compile(r"[+-]?\d{1,3}([ '\u00a0\u2009\u202f\u2019]\d{3})+([.,]\d+)?")
@@ -143,6 +156,8 @@ def no_number(text: str) -> str:
     --------
     >>> no_number(""), no_number("x"), no_number("1e308")
     ('there is no number', "'x' is no number", "'1e308' is beyond 1e+150, the largest number")
+    >>> no_number("4,771")
+    "'4,771' is no number: it may be 4771 or 4.771: write it without the comma"
     """
     if not text.strip():
         return "there is no number"
@@ -150,4 +165,7 @@ def no_number(text: str) -> str:
         beyond = abs(float(text)) > MOST and any(map(str.isdigit, text)) and "_" not in text
     except ValueError:
         beyond = False
+    if re.fullmatch(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*", text):
+        whole, point = (text.strip().replace(",", mark) for mark in ("", "."))
+        return f"{text!r:.40} is no number: it may be {whole} or {point}: write it without the comma"
     return f"{text!r:.40} is beyond {MOST:g}, the largest number" if beyond else f"{text!r:.40} is no number"
