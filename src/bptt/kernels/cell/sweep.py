@@ -27,7 +27,7 @@ _OF_SEQUENCES = ("carry.", "dcarry.", "dstart.", "dunit.", "dq", "narrow", "stil
 
 
 FEW = 6
-"""Sequences: with fewer the products with W or Wᵀ are made for all steps at once; tile registers want more."""
+"""Sequences: with fewer the products with W or Wᵀ are made for all steps at once; tiles want more rows."""
 
 
 @dataclass(frozen=True)
