@@ -53,6 +53,15 @@ TEXTS: dict[str, Callable[[], str]] = {
     r"sentences\.jsonl": lambda: '{"words": ["a", "dog"], "labels": 0, "tags": ["D", "N"]}\n' * 20,
     r"posts\.csv": lambda: "body,tags\n" + "ab,a|b\na,a\nc,\n" * 9,
     r"comments\.csv": lambda: "comment,toxic,insult,threat\n" + "ab,1,1,0\na,0,0,1\n" * 9,
+    r"engines\.csv": lambda: (
+        ",".join(["engine", "cycle", *(f"s{k}" for k in range(1, 22)), "cycles_left"])
+        + "\n"
+        + "".join(
+            f"e{e},{t},{','.join(str((t * k + e) % 9) for k in range(21))},{9 - t}\n"
+            for e in range(20)
+            for t in range(10)
+        )
+    ),
     r"sales\.csv": lambda: table({"north": sold(0, 120), "south": sold(1, 120)}),
     r"shops\.csv": lambda: (
         "day,berlin,rome,paris\n"

@@ -74,9 +74,10 @@ def test_the_operator_is_what_pytorch_wants_of_one(name: str, form: dict[str, An
         return
     cotangents = [random(*o.shape, seed=20 + k, dtype=o.dtype, grad=False) for k, o in enumerate(outputs)]
     plain = [None if t is None else t.detach() for t in (x, mask, resets)]
+    needs = [True] * (1 + len(states) + len(params))
     backward = cotangents, *plain, [s.detach() for s in states], [p.detach() for p in params], batch_sizes
     torch.library.opcheck(
-        torch.ops.bptt.layer_backward.default, (*backward, kept.detach(), *text), test_utils=ALL[:3]
+        torch.ops.bptt.layer_backward.default, (*backward, kept.detach(), needs, *text), test_utils=ALL[:3]
     )
 
 

@@ -231,7 +231,7 @@ class Model(Shown, html="bptt.nets.shown:html", text="bptt.nets.shown:text"):
         parts = (self.dropout, self.input_dropout, self.embedding_dropout, self.weight_dropout)
         return any((*parts, self.recurrent_dropout, self.zoneout, self.zoneout_cell))
 
-    @property
+    @cached_property
     def penalised(self) -> bool:
         """Whether what the layers put out costs something by itself."""
         return self.activation_penalty + self.temporal_penalty > 0
