@@ -3,13 +3,17 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from llvmlite import ir
 
 from bptt.errors import ConfigError, ShapeError
 from bptt.kernels.llvm import host as hosts
+from bptt.kernels.llvm import jit
 from bptt.kernels.llvm.host import host
 from bptt.kernels.ops.products import matmul
 from machine_code import cache as cache
@@ -103,23 +107,21 @@ def test_one_row_does_not_reach_another() -> None:
 
 
 CODE = """
-import sys
-from bptt.kernels.llvm.host import host
 import numpy as np
 from bptt.kernels.ops.products import matmul
 A, B = np.ones((70, 650), "f"), np.ones((650, 900), "f")
 matmul(A, B)
-print(host().tiles, (matmul(A, B, bfloat16=True) == 650).all())
+print((matmul(A, B, bfloat16=True) == 650).all())
 """
 
 
-def test_threads_that_were_there_before_have_tiles_too() -> None:
+def test_each_thread_of_the_pool_has_tiles() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, sys.path)), "BPTT_THREADS": "3"}
     command = [sys.executable, "-X", "faulthandler", "-c", CODE]
     if not host().avx512_bf16:
         pytest.skip("not a processor with bfloat16")
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split()[1] == "True"
+    assert done.stdout.split() == ["True"]
 
 
 def test_a_system_that_gives_no_tiles_leaves_vectors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,3 +131,12 @@ def test_a_system_that_gives_no_tiles_leaves_vectors(monkeypatch: pytest.MonkeyP
         assert not host().tiles
     finally:
         hosts._host.cache_clear()
+
+
+def test_code_for_tiles_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the system gives no tiles the processor is the same, and so are its features."""
+    monkeypatch.setenv("BPTT_CACHE", str(tmp_path))
+    text = str(ir.Module("empty"))
+    for tiles in (False, True):
+        jit.build(lambda: text, text, target=replace(host(), tiles=tiles))
+    assert len([path for path in tmp_path.rglob("*") if path.stat().st_size > 100]) == 2

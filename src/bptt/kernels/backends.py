@@ -328,6 +328,7 @@ def running(backend: Backend, cell: Cell, precision: Precision = "float32") -> s
     if kernel(backend, cell, np.dtype(np.float32), precision) is not None:
         from bptt.kernels.llvm.host import host
 
-        return f"compiled for {host().cpu}" + ", products in bfloat16" * (precision == "bfloat16")
+        narrow = ", products in bfloat16" + " on tiles" * host().tiles
+        return f"compiled for {host().cpu}" + narrow * (precision == "bfloat16")
     reason = reason_against(cell, np.dtype(np.float32))
     return "the NumPy reference" if reason is None else f"the NumPy reference ({reason})"

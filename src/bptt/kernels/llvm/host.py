@@ -100,7 +100,7 @@ def _host(target: str) -> Host:
 
 def _may_have_tiles() -> bool:
     """Ask the system for the registers, which a process has only then; threads and forks have them, too."""
-    if not sys.platform.startswith("linux"):
+    if not sys.platform.startswith("linux") or sys.maxsize < 2**32:  # the call has that number in 64 bits
         return False
     arch_prctl, request, of_tiles = 158, 0x1023, 18
     call = ctypes.CDLL(None).syscall

@@ -87,7 +87,7 @@ def build(make: Callable[[], Any], *depends: object, target: Host | None = None)
     import llvmlite.binding as llvm
 
     target = target or host()
-    made_by = llvmlite.__version__, llvm.llvm_version_info, target.triple, target.cpu, target.features
+    made_by = llvmlite.__version__, llvm.llvm_version_info, target
     known = *made_by, make.__module__, make.__qualname__, *map(repr, depends), _source()
     key = hashlib.sha256("\n".join(map(str, known)).encode()).hexdigest()
     with _lock:
